@@ -1,0 +1,145 @@
+//! Verifies access tokens against identity's public keys.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, RwLock},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bodega_proto::identity::v1::{GetKeysRequest, token_service_client::TokenServiceClient};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use moka::sync::Cache;
+use tokio::{sync::Mutex, time::Instant};
+use tonic::{Code, Status};
+
+use super::{AUDIENCE, Caller, Claims, ISSUER};
+use crate::{status, transport::Transport};
+
+/// Tokens that were found valid, remembered so that a busy shopper's is verified once.
+const REMEMBERED_TOKENS: u64 = 20_000;
+/// A token longer than this was not made by us.
+const MAX_TOKEN_BYTES: usize = 4096;
+/// How often a token with an unknown key may make us ask identity again.
+const REFETCH_PAUSE: Duration = Duration::from_secs(1);
+/// Clocks of two machines may differ by this many seconds.
+const LEEWAY_SECONDS: u64 = 5;
+
+/// Verifies access tokens: signature, algorithm, key id, issuer, audience and expiry.
+///
+/// The keys come from identity and are kept, so that tokens are still accepted while identity is down.
+#[derive(Clone)]
+pub struct Verifier(Arc<Inner>);
+
+struct Inner {
+    identity: TokenServiceClient<Transport>,
+    keys: RwLock<HashMap<String, DecodingKey>>,
+    last_fetch: Mutex<Option<Instant>>,
+    valid: Cache<String, (Caller, i64)>,
+}
+
+impl Verifier {
+    /// A verifier that gets its keys from `identity`.
+    pub fn new(identity: Transport) -> Self {
+        Self(Arc::new(Inner {
+            identity: TokenServiceClient::new(identity),
+            keys: RwLock::default(),
+            last_fetch: Mutex::default(),
+            valid: Cache::new(REMEMBERED_TOKENS),
+        }))
+    }
+
+    /// The caller who bears `token`.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` `invalid_token` or `expired_token`; `UNAVAILABLE` when there are no keys yet and identity
+    /// cannot be reached.
+    pub async fn verify(&self, token: &str) -> Result<Caller, Status> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(invalid_token());
+        }
+        if let Some((caller, expires_at)) = self.0.valid.get(token) {
+            if expires_at > now() {
+                return Ok(caller);
+            }
+            self.0.valid.invalidate(token);
+        }
+
+        let header = jsonwebtoken::decode_header(token).map_err(|_| invalid_token())?;
+        let kid = header.kid.ok_or_else(invalid_token)?;
+        let key = self.key(&kid).await?.ok_or_else(invalid_token)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation())
+            .map_err(|cause| match cause.kind() {
+                jsonwebtoken::errors::ErrorKind::ExpiredSignature => expired_token(),
+                _ => invalid_token(),
+            })?
+            .claims;
+
+        let caller = Caller { user_id: claims.sub, session_id: claims.sid, role: claims.role };
+        self.0.valid.insert(token.to_owned(), (caller.clone(), claims.exp));
+        Ok(caller)
+    }
+
+    /// Whether the keys are there, fetching them if need be.
+    ///
+    /// # Errors
+    /// Identity's, when it cannot be reached.
+    pub async fn ready(&self) -> Result<(), Status> {
+        if self.0.keys.read().is_ok_and(|keys| keys.is_empty()) {
+            self.fetch().await?;
+        }
+        Ok(())
+    }
+
+    async fn key(&self, kid: &str) -> Result<Option<DecodingKey>, Status> {
+        if let Some(key) = self.known(kid) {
+            return Ok(Some(key));
+        }
+        self.fetch().await?;
+        Ok(self.known(kid))
+    }
+
+    fn known(&self, kid: &str) -> Option<DecodingKey> {
+        self.0.keys.read().ok()?.get(kid).cloned()
+    }
+
+    /// Gets the keys, one call at a time and not too often, whatever tokens people come with.
+    async fn fetch(&self) -> Result<(), Status> {
+        let mut last_fetch = self.0.last_fetch.lock().await;
+        if last_fetch.is_some_and(|at| at.elapsed() < REFETCH_PAUSE) {
+            return Ok(());
+        }
+        let keys = self.0.identity.clone().get_keys(GetKeysRequest {}).await?.into_inner().keys;
+        let mut decoded = HashMap::new();
+        for key in keys {
+            let decoding_key = DecodingKey::from_ed_components(&key.x).map_err(status::internal)?;
+            decoded.insert(key.kid, decoding_key);
+        }
+        if let Ok(mut known) = self.0.keys.write() {
+            *known = decoded;
+        }
+        *last_fetch = Some(Instant::now());
+        Ok(())
+    }
+}
+
+fn validation() -> Validation {
+    let mut validation = Validation::new(Algorithm::EdDSA);
+    validation.set_issuer(&[ISSUER]);
+    validation.set_audience(&[AUDIENCE]);
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    validation.leeway = LEEWAY_SECONDS;
+    validation
+}
+
+fn now() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn invalid_token() -> Status {
+    status::refusal(Code::Unauthenticated, "invalid_token", "the access token is not valid")
+}
+
+fn expired_token() -> Status {
+    status::refusal(Code::Unauthenticated, "expired_token", "the access token has expired")
+}

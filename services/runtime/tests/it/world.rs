@@ -1,0 +1,203 @@
+//! A small world: an identity that signs tokens, and a service behind the guard.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use bodega_proto::{
+    cart::v1::{
+        ClearOrderedRequest, ClearOrderedResponse, GetSnapshotRequest, GetSnapshotResponse,
+        checkout_service_client::CheckoutServiceClient,
+        checkout_service_server::{CheckoutService, CheckoutServiceServer},
+    },
+    identity::v1::{
+        GetKeysRequest, GetKeysResponse, Key, WatchRevocationsRequest, WatchRevocationsResponse,
+        token_service_server::{TokenService, TokenServiceServer},
+    },
+};
+use bodega_runtime::{
+    auth::{AUDIENCE, Caller, Claims, ISSUER, Role, ServiceToken, Verifier},
+    context::CallContext,
+    server::{Guard, Service},
+    transport::Transport,
+};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use tokio::net::TcpListener;
+use tokio_stream::Pending;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, service::Routes};
+use uuid::Uuid;
+
+/// Signs access tokens, and publishes the key that verifies them.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    signing: EncodingKey,
+    public: Key,
+}
+
+impl Identity {
+    pub(crate) fn new() -> Self {
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
+        let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
+        let x = BASE64_URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+        Self {
+            signing: EncodingKey::from_ed_der(pkcs8.as_ref()),
+            public: Key { kid: Uuid::now_v7().to_string(), x },
+        }
+    }
+
+    pub(crate) fn kid(&self) -> &str {
+        &self.public.kid
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        Transport::unguarded(Routes::new(TokenServiceServer::new(self.clone())))
+    }
+
+    /// A token as it should be, after `change` has been at it.
+    pub(crate) fn token(&self, change: impl FnOnce(&mut Claims)) -> String {
+        self.token_under(self.kid(), change)
+    }
+
+    /// The same, naming another key.
+    pub(crate) fn token_under(&self, kid: &str, change: impl FnOnce(&mut Claims)) -> String {
+        let mut claims = claims();
+        change(&mut claims);
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some(kid.to_owned());
+        jsonwebtoken::encode(&header, &claims, &self.signing).unwrap()
+    }
+}
+
+/// What a user's token says.
+pub(crate) fn claims() -> Claims {
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    Claims {
+        iss: ISSUER.to_owned(),
+        aud: AUDIENCE.to_owned(),
+        sub: Uuid::now_v7(),
+        sid: Uuid::now_v7(),
+        role: Role::User,
+        iat: now,
+        exp: now + 900,
+        jti: Uuid::now_v7(),
+    }
+}
+
+#[tonic::async_trait]
+impl TokenService for Identity {
+    type WatchRevocationsStream = Pending<Result<WatchRevocationsResponse, Status>>;
+
+    async fn get_keys(&self, _: Request<GetKeysRequest>) -> Result<Response<GetKeysResponse>, Status> {
+        Ok(Response::new(GetKeysResponse { keys: vec![self.public.clone()] }))
+    }
+
+    async fn watch_revocations(
+        &self,
+        _: Request<WatchRevocationsRequest>,
+    ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
+        Ok(Response::new(tokio_stream::pending()))
+    }
+}
+
+/// What the service saw of a call.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) caller: Option<Caller>,
+    pub(crate) context: CallContext,
+}
+
+/// A service that notes each call. What it is asked for decides what it does: `slow`, `panic`, or nothing special.
+#[derive(Clone, Default)]
+pub(crate) struct Subject {
+    seen: Arc<std::sync::Mutex<Vec<Seen>>>,
+    next: Option<Transport>,
+}
+
+impl Subject {
+    pub(crate) fn last(&self) -> Seen {
+        self.seen.lock().unwrap().last().cloned().unwrap()
+    }
+}
+
+#[tonic::async_trait]
+impl CheckoutService for Subject {
+    async fn get_snapshot(
+        &self,
+        request: Request<GetSnapshotRequest>,
+    ) -> Result<Response<GetSnapshotResponse>, Status> {
+        let caller = Caller::maybe_of(&request);
+        self.seen.lock().unwrap().push(Seen { caller, context: CallContext::current() });
+        match request.get_ref().user_id.as_str() {
+            "slow" => tokio::time::sleep(Duration::from_secs(60)).await,
+            "panic" => panic!("asked to"),
+            _ => {}
+        }
+        if let Some(next) = self.next.clone() {
+            CheckoutServiceClient::new(next).get_snapshot(request.into_inner()).await?;
+        }
+        Ok(Response::new(GetSnapshotResponse::default()))
+    }
+
+    async fn clear_ordered(
+        &self,
+        _: Request<ClearOrderedRequest>,
+    ) -> Result<Response<ClearOrderedResponse>, Status> {
+        Ok(Response::new(ClearOrderedResponse {}))
+    }
+}
+
+/// A pool that never connects: nothing here asks a database.
+pub(crate) fn no_database() -> PgPool {
+    let options = PgPoolOptions::new().acquire_timeout(Duration::from_millis(10));
+    options.connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap()
+}
+
+/// A front service that calls a back service, both guarded; the front one over a socket.
+pub(crate) struct World {
+    pub(crate) identity: Identity,
+    pub(crate) guard: Guard,
+    pub(crate) front: Subject,
+    pub(crate) back: Subject,
+    address: std::net::SocketAddr,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        let identity = Identity::new();
+        let guard =
+            Guard { service_token: ServiceToken::random(), verifier: Verifier::new(identity.transport()) };
+        let shutdown = CancellationToken::new();
+
+        let back = Subject::default();
+        let routes = Routes::new(CheckoutServiceServer::new(back.clone()));
+        let back_service = Service::new("back", routes, no_database(), shutdown.clone()).await;
+        let front = Subject { next: Some(back_service.transport(&guard)), ..Subject::default() };
+        let routes = Routes::new(CheckoutServiceServer::new(front.clone()));
+        let service = Service::new("front", routes, no_database(), shutdown).await;
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let served = guard.clone();
+        tokio::spawn(async move { service.serve(&served, listener).await });
+        Self { identity, guard, front, back, address }
+    }
+
+    /// The way to the front service over its socket, with a service token.
+    pub(crate) fn transport(&self, token: &ServiceToken) -> Transport {
+        Transport::remote(format!("http://{}", self.address).parse().unwrap(), token)
+    }
+
+    /// Calls the front service in a context.
+    pub(crate) async fn call(&self, context: CallContext, what: &str) -> Result<(), Status> {
+        let mut client = CheckoutServiceClient::new(self.transport(&self.guard.service_token));
+        let request = GetSnapshotRequest { user_id: what.to_owned() };
+        context.scope(client.get_snapshot(request)).await.map(|_| ())
+    }
+
+    /// Calls the front service with an access token.
+    pub(crate) async fn call_as(&self, access_token: &str) -> Result<(), Status> {
+        self.call(CallContext::default().with_bearer(access_token), "").await
+    }
+}
