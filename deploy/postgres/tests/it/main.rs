@@ -1,0 +1,8 @@
+//! The launcher against a real Postgres.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod lifecycle;
+mod owner;
+mod place;
+mod template;
