@@ -49,8 +49,8 @@ impl CallContext {
         self
     }
 
-    /// Time left, at most `bound`.
-    pub(crate) fn remaining(&self, bound: Duration) -> Duration {
-        self.deadline.map_or(bound, |deadline| deadline.saturating_duration_since(Instant::now()).min(bound))
+    /// Time left; `default` where nobody set a deadline.
+    pub(crate) fn remaining(&self, default: Duration) -> Duration {
+        self.deadline.map_or(default, |deadline| deadline.saturating_duration_since(Instant::now()))
     }
 }

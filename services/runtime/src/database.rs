@@ -11,7 +11,7 @@ use sqlx::{
 use tracing::info;
 
 /// How long a call waits for a connection before it gives up.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Where the database is: as one URL, or piece by piece.
 #[derive(Clone, Debug, Default, clap::Args)]

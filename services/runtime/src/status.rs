@@ -59,13 +59,21 @@ pub fn internal(cause: impl Display) -> Status {
 /// A database error that no constraint explains.
 pub fn database(cause: &sqlx::Error) -> Status {
     use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Tls, WorkerCrashed};
-    match cause {
-        Io(_) | PoolClosed | PoolTimedOut | Tls(_) | WorkerCrashed => {
-            error!("database unavailable: {cause}");
-            unavailable("the database is unavailable", Duration::from_secs(1))
-        }
-        _ => internal(cause),
+    let unreachable = matches!(cause, Io(_) | PoolClosed | PoolTimedOut | Tls(_) | WorkerCrashed);
+    if !unreachable && !is_overwhelmed(cause) {
+        return internal(cause);
     }
+    error!("database unavailable: {cause}");
+    unavailable("the database is unavailable", Duration::from_secs(1))
+}
+
+/// Whether the server ended the connection or the statement, or takes no more: it shuts down, starts up, is full or too
+/// slow.
+fn is_overwhelmed(cause: &sqlx::Error) -> bool {
+    let code = cause.as_database_error().and_then(|cause| cause.code());
+    code.is_some_and(|code| {
+        matches!(&*code, "57014" | "57P01" | "57P02" | "57P03" | "53300") || code.starts_with("08")
+    })
 }
 
 /// The constraint that a database error is about.

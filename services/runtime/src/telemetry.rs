@@ -3,6 +3,8 @@
 //! Every request has a span; its trace id comes from the W3C `traceparent` it arrived with, or is new, and goes with
 //! every call to a neighbour. Spans are exported over OTLP where a collector is configured.
 
+use std::io::IsTerminal as _;
+
 use anyhow::Context as _;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
@@ -41,7 +43,8 @@ pub fn init(name: &'static str, args: &TelemetryArgs) -> anyhow::Result<Telemetr
     }
     let provider = provider.build();
 
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let for_eyes = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(for_eyes);
     let lines = match args.log_format {
         LogFormat::Text => lines.with_target(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),

@@ -33,8 +33,14 @@ pub struct Verifier(Arc<Inner>);
 struct Inner {
     identity: TokenServiceClient<Transport>,
     keys: RwLock<HashMap<String, DecodingKey>>,
-    last_fetch: Mutex<Option<Instant>>,
+    last_fetch: Mutex<Option<Fetch>>,
     valid: Cache<String, (Caller, i64)>,
+}
+
+/// When the keys were last asked for, and what came of it.
+struct Fetch {
+    at: Instant,
+    outcome: Result<(), Status>,
 }
 
 impl Verifier {
@@ -105,9 +111,15 @@ impl Verifier {
     /// Gets the keys, one call at a time and not too often, whatever tokens people come with.
     async fn fetch(&self) -> Result<(), Status> {
         let mut last_fetch = self.0.last_fetch.lock().await;
-        if last_fetch.is_some_and(|at| at.elapsed() < REFETCH_PAUSE) {
-            return Ok(());
+        if last_fetch.as_ref().is_some_and(|fetch| fetch.at.elapsed() < REFETCH_PAUSE) {
+            return last_fetch.as_ref().map_or(Ok(()), |fetch| fetch.outcome.clone());
         }
+        let outcome = self.fetch_now().await;
+        *last_fetch = Some(Fetch { at: Instant::now(), outcome: outcome.clone() });
+        outcome
+    }
+
+    async fn fetch_now(&self) -> Result<(), Status> {
         let keys = self.0.identity.clone().get_keys(GetKeysRequest {}).await?.into_inner().keys;
         let mut decoded = HashMap::new();
         for key in keys {
@@ -117,7 +129,6 @@ impl Verifier {
         if let Ok(mut known) = self.0.keys.write() {
             *known = decoded;
         }
-        *last_fetch = Some(Instant::now());
         Ok(())
     }
 }
