@@ -4,6 +4,7 @@
 //! The cluster has no passwords: [`TestDatabase::url_as`] takes any role that exists. Nothing is
 //! left when the process ends, or is killed.
 
+pub mod statements;
 mod temp_dir;
 
 use std::collections::BTreeSet;

@@ -5,4 +5,5 @@
 mod lifecycle;
 mod owner;
 mod place;
+mod statements;
 mod template;
