@@ -1,0 +1,84 @@
+//! What identity refuses, and as which status.
+
+use std::time::Duration;
+
+use bodega_runtime::status::{self, Violations};
+use tonic::{Code, Status};
+
+/// When somebody who was sent away for lack of capacity may try again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Invalid(#[from] Violations),
+    #[error("this email belongs to an account already")]
+    EmailTaken,
+    #[error("this username belongs to an account already")]
+    UsernameTaken,
+    #[error("no account has this login and this password")]
+    InvalidCredentials,
+    #[error("the refresh token is not valid")]
+    InvalidRefreshToken,
+    #[error("the session has ended")]
+    SessionEnded,
+    #[error("no such session")]
+    SessionNotFound,
+    #[error("only admins may do this")]
+    AdminOnly,
+    #[error("no such user")]
+    UserNotFound,
+    #[error("the shop needs an admin: this is the last one")]
+    LastAdmin,
+    #[error("too many passwords are being checked at the moment")]
+    TooBusy,
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    #[error("{0:#}")]
+    Internal(#[from] anyhow::Error),
+}
+
+impl Error {
+    /// A refusal of one field.
+    pub(crate) fn invalid(field: &str, message: &str) -> Self {
+        let mut violations = Violations::new();
+        violations.add(field, message);
+        Self::Invalid(violations)
+    }
+
+    /// The refusal that a violated constraint stands for.
+    pub(crate) fn of_account(cause: sqlx::Error) -> Self {
+        match status::violated_constraint(&cause) {
+            Some("one_account_per_email") => Self::EmailTaken,
+            Some("one_account_per_username") => Self::UsernameTaken,
+            _ => Self::Database(cause),
+        }
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        use Code::{AlreadyExists, FailedPrecondition, NotFound, PermissionDenied, Unauthenticated};
+        use status::{refusal, refusal_naming};
+        let named = |reason, field: &str| {
+            let message = "is taken".to_owned();
+            refusal_naming(AlreadyExists, reason, &error, [(field.to_owned(), message)])
+        };
+        match error {
+            Error::EmailTaken => named("email_taken", "email"),
+            Error::UsernameTaken => named("username_taken", "username"),
+            Error::Invalid(violations) => violations.into(),
+            Error::InvalidCredentials => refusal(Unauthenticated, "invalid_credentials", &error),
+            Error::InvalidRefreshToken => refusal(Unauthenticated, "invalid_refresh_token", &error),
+            Error::SessionEnded => refusal(Unauthenticated, "session_ended", &error),
+            Error::SessionNotFound => refusal(NotFound, "session_not_found", &error),
+            Error::AdminOnly => refusal(PermissionDenied, "admin_only", &error),
+            Error::UserNotFound => refusal(NotFound, "user_not_found", &error),
+            Error::LastAdmin => refusal(FailedPrecondition, "last_admin", &error),
+            Error::TooBusy => status::busy(Code::ResourceExhausted, "too_busy", &error, RETRY_AFTER),
+            Error::Database(cause) => status::database(&cause),
+            Error::Internal(cause) => status::internal(format_args!("{cause:#}")),
+        }
+    }
+}

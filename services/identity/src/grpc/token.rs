@@ -1,0 +1,48 @@
+//! The service for the other processes.
+
+use std::{pin::Pin, sync::Arc};
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use bodega_proto::identity::v1::{
+    GetKeysRequest, GetKeysResponse, Key, WatchRevocationsRequest, WatchRevocationsResponse,
+    token_service_server::TokenService,
+};
+use futures_util::{Stream, StreamExt as _};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use super::strings;
+use crate::{app::App, error::Error};
+
+/// [`TokenService`] over the [`App`].
+pub(crate) struct TokenGrpc {
+    pub(crate) app: Arc<App>,
+    /// Ends what would go on for ever.
+    pub(crate) shutdown: CancellationToken,
+}
+
+#[tonic::async_trait]
+impl TokenService for TokenGrpc {
+    async fn get_keys(&self, _: Request<GetKeysRequest>) -> Result<Response<GetKeysResponse>, Status> {
+        let keys = self.app.signer.public_keys().await.map_err(Error::from)?;
+        let keys = keys
+            .into_iter()
+            .map(|key| Key { kid: key.kid, x: BASE64_URL_SAFE_NO_PAD.encode(key.public_key) })
+            .collect();
+        Ok(Response::new(GetKeysResponse { keys }))
+    }
+
+    type WatchRevocationsStream =
+        Pin<Box<dyn Stream<Item = Result<WatchRevocationsResponse, Status>> + Send>>;
+
+    async fn watch_revocations(
+        &self,
+        _: Request<WatchRevocationsRequest>,
+    ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
+        let ended = self.app.revocations.clone().watch().await?;
+        let answers = ended
+            .map(|ended| Ok(WatchRevocationsResponse { session_ids: strings(ended?) }))
+            .take_until(self.shutdown.clone().cancelled_owned());
+        Ok(Response::new(Box::pin(answers)))
+    }
+}

@@ -1,0 +1,94 @@
+//! Identity: who somebody is, and what they may do.
+//!
+//! `register` and `login` begin a session and give its owner two tokens: an access token, a JWT that `signing`
+//! makes and anybody can verify for a quarter of an hour, and a refresh token, good for one use, for the next pair
+//! (`refresh`). A session ends once, by its owner (`profile`), by an admin (`manage`) or by a refresh token
+//! that somebody else must have used; `revocations` tells every gateway within a second. `store` is the only
+//! module that speaks SQL.
+
+mod account;
+mod address;
+mod app;
+mod config;
+mod create_admin;
+mod error;
+mod grpc;
+mod housekeeping;
+mod login;
+mod manage;
+mod normal;
+mod password;
+mod profile;
+mod refresh;
+mod refresh_token;
+mod register;
+mod revocations;
+mod signing;
+mod store;
+
+use std::sync::Arc;
+
+use bodega_proto::identity::v1::{
+    identity_service_server::IdentityServiceServer, token_service_server::TokenServiceServer,
+};
+use bodega_runtime::{
+    auth::Verifier,
+    database,
+    process::Process,
+    server::{Guard, Service},
+    transport::Transport,
+};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use self::{
+    app::App,
+    grpc::{IdentityGrpc, TokenGrpc},
+    password::Hasher,
+    revocations::Revocations,
+    signing::Signer,
+};
+pub use self::{
+    config::{Config, SecretKey, Settings},
+    create_admin::{Admin, create_admin, has_admin},
+};
+
+/// Brings [`SCHEMA`] to the state this version needs.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
+
+/// The schema that is identity's own.
+pub const SCHEMA: &str = "identity";
+
+/// Serves as a process of its own, until the shutdown.
+///
+/// # Errors
+/// When it cannot start: the database cannot be migrated, or `JWT_SECRET_KEY` is not the former one.
+pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
+    let options = config.database.required()?;
+    database::migrate(&options, SCHEMA, &MIGRATOR).await?;
+    let db = database::pool(options, config.database.db_connections, SCHEMA);
+    let service = start(db, Settings::new(config.jwt_secret_key), process.shutdown).await?;
+    let verifier = Verifier::new(Transport::unguarded(service.routes()));
+    service.serve(&Guard { service_token: process.service_token, verifier }, process.listener).await
+}
+
+/// Starts the service on a database that has been migrated; it serves nobody yet.
+///
+/// # Errors
+/// When the database does not answer, or the secret is not the one its signing keys were sealed with.
+pub async fn start(db: PgPool, settings: Settings, shutdown: CancellationToken) -> anyhow::Result<Service> {
+    let app = Arc::new(App {
+        hasher: Hasher::new(&settings)?,
+        signer: Signer::start(db.clone(), &settings.jwt_secret, settings.access_ttl).await?,
+        revocations: Arc::new(Revocations::new(db.clone(), settings.access_ttl)),
+        db: db.clone(),
+        settings,
+    });
+    let routes = Routes::new(IdentityServiceServer::new(IdentityGrpc { app: app.clone() }))
+        .add_service(TokenServiceServer::new(TokenGrpc { app: app.clone(), shutdown: shutdown.clone() }));
+    let service = Service::new("identity", routes, db, shutdown).await;
+    service.spawn(app.revocations.clone().listen());
+    service.spawn(housekeeping::run(app));
+    Ok(service)
+}

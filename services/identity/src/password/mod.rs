@@ -1,0 +1,9 @@
+//! Passwords: which are good enough, and how they are kept.
+
+mod hasher;
+mod policy;
+
+pub(crate) use self::{
+    hasher::{Hasher, Verdict},
+    policy::{Personal, check},
+};
