@@ -1,0 +1,65 @@
+//! Stock, for the order service. Who may call is settled by the service token, in the runtime's guard.
+
+use bodega_proto::catalog::v1::{
+    self as pb, ReleaseRequest, ReleaseResponse, ReserveRequest, ReserveResponse, Reserved, Short,
+    stock_service_server::StockService,
+};
+use bodega_runtime::{money::Currency, status};
+use sqlx::PgPool;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    error::Error,
+    reserve::{self, Outcome, ReservedLine, ShortLine},
+};
+
+/// For the order service.
+pub(crate) struct StockApi {
+    pub(crate) db: PgPool,
+    pub(crate) currency: Currency,
+}
+
+#[tonic::async_trait]
+impl StockService for StockApi {
+    async fn reserve(&self, request: Request<ReserveRequest>) -> Result<Response<ReserveResponse>, Status> {
+        let ReserveRequest { order_id, lines } = request.into_inner();
+        let order_id = status::parse_uuid("order_id", &order_id)?;
+        let quantities = reserve::sum_up(&lines).map_err(Error::from)?;
+        let outcome = reserve::reserve(&self.db, self.currency, order_id, &quantities).await?;
+        Ok(Response::new(ReserveResponse { outcome: Some(outcome.into()) }))
+    }
+
+    async fn release(&self, request: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
+        let order_id = status::parse_uuid("order_id", &request.get_ref().order_id)?;
+        reserve::release(&self.db, order_id).await?;
+        Ok(Response::new(ReleaseResponse {}))
+    }
+}
+
+impl From<Outcome> for pb::reserve_response::Outcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Reserved(lines) => Self::Reserved(Reserved {
+                currency: lines.first().map(|line| line.currency.clone()).unwrap_or_default(),
+                lines: lines.into_iter().map(Into::into).collect(),
+            }),
+            Outcome::Short(lines) => {
+                Self::Short(Short { lines: lines.into_iter().map(Into::into).collect() })
+            }
+        }
+    }
+}
+
+impl From<ReservedLine> for pb::ReservedLine {
+    fn from(line: ReservedLine) -> Self {
+        let ReservedLine { product_id, name, price_minor, currency: _, quantity } = line;
+        Self { product_id, name, price_minor, quantity }
+    }
+}
+
+impl From<ShortLine> for pb::ShortLine {
+    fn from(line: ShortLine) -> Self {
+        let ShortLine { product_id, name, wanted, left } = line;
+        Self { product_id, name, wanted, left }
+    }
+}

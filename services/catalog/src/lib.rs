@@ -1,0 +1,75 @@
+//! Catalog: what the shop has, and how much of it is left.
+//!
+//! [`browse`] finds products, by the rules in [`listing`]; [`manage`] makes, changes and archives them, by those in
+//! [`draft`]; [`reserve`] takes their stock for orders and gives it back. Categories and tags are both [`label`]s.
+//! `store` is the only room that speaks SQL.
+//!
+//! Three rules hold everywhere:
+//!
+//! - A product's stock is the sum of its movements in the ledger: both change in one transaction.
+//! - A product's version grows with whatever a reader sees of it, the name of its category included.
+//! - Rows are locked in the order that [`store`] tells, so that nobody waits in a circle.
+//!
+//! A page of products, one product or a batch of them is one SQL statement.
+
+mod browse;
+pub mod bulk;
+mod config;
+mod draft;
+mod error;
+mod grpc;
+mod label;
+mod listing;
+mod manage;
+mod product;
+mod reserve;
+mod retry;
+mod store;
+mod text;
+
+use bodega_proto::catalog::v1::{
+    catalog_service_server::CatalogServiceServer, stock_service_server::StockServiceServer,
+};
+use bodega_runtime::{
+    auth::Verifier,
+    database,
+    money::Currency,
+    process::Process,
+    server::{Guard, Service},
+    transport::Transport,
+};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+pub use self::config::Config;
+use self::grpc::{CatalogApi, StockApi};
+
+/// What brings the schema into being.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
+
+/// The schema this service owns.
+pub const SCHEMA: &str = "catalog";
+
+/// Runs the service as a process of its own, until the shutdown.
+///
+/// # Errors
+/// When the database is not configured, cannot be reached or migrated, or the listener fails.
+pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
+    let options = config.database.required()?;
+    database::migrate(&options, SCHEMA, &MIGRATOR).await?;
+    let db = database::pool(options, config.database.db_connections, "catalog");
+    let identity = Transport::remote(config.identity_url, &process.service_token);
+    let guard = Guard { service_token: process.service_token, verifier: Verifier::new(identity) };
+    start(db, config.currency, process.shutdown).await?.serve(&guard, process.listener).await
+}
+
+/// Starts the service over a migrated database. All prices are in `currency`.
+///
+/// # Errors
+/// Never: a database that is down makes calls fail, not the start.
+pub async fn start(db: PgPool, currency: Currency, shutdown: CancellationToken) -> anyhow::Result<Service> {
+    let routes = Routes::new(CatalogServiceServer::new(CatalogApi::new(db.clone(), currency)))
+        .add_service(StockServiceServer::new(StockApi { db: db.clone(), currency }));
+    Ok(Service::new("catalog", routes, db, shutdown).await)
+}

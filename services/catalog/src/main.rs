@@ -1,0 +1,7 @@
+//! The catalog service as a process of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bodega_runtime::process::main("bodega-catalog", 7002, bodega_catalog::serve)
+}

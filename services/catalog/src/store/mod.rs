@@ -1,0 +1,15 @@
+//! All SQL, by what it is about.
+//!
+//! Whoever locks more than one row does it in this order: categories, tags, reservations, products; each by id. So
+//! nobody waits in a circle. What readers see of a product changes together with its version.
+
+pub(crate) mod categories;
+mod labels;
+pub(crate) mod listing;
+pub(crate) mod products;
+pub(crate) mod reservations;
+mod search;
+pub(crate) mod shown;
+pub(crate) mod stock;
+pub(crate) mod tags;
+pub(crate) mod trigrams;
