@@ -1,0 +1,123 @@
+//! The cart's two services on the wire. Decides nothing.
+
+use bodega_proto::cart::v1::{
+    AddItemRequest, AddItemResponse, ClearCartRequest, ClearCartResponse, ClearOrderedRequest,
+    ClearOrderedResponse, GetCartRequest, GetCartResponse, GetSnapshotRequest, GetSnapshotResponse,
+    MergeGuestCartRequest, MergeGuestCartResponse, RemoveItemRequest, RemoveItemResponse, SetItemRequest,
+    SetItemResponse, cart_service_server::CartService, checkout_service_server::CheckoutService,
+};
+use bodega_runtime::{auth::Caller, status};
+use sqlx::PgPool;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    catalog::Catalog,
+    checkout::{self, Ordered},
+    error::Error,
+    merge,
+    owner::{GuestToken, Owner, TokenHash},
+    shopping::Shopping,
+};
+
+/// For shoppers.
+pub(crate) struct CartApi {
+    db: PgPool,
+    shopping: Shopping,
+}
+
+impl CartApi {
+    /// Carts in `db`, priced by `catalog`.
+    pub(crate) fn new(db: PgPool, catalog: Catalog) -> Self {
+        Self { shopping: Shopping::new(db.clone(), catalog), db }
+    }
+}
+
+#[tonic::async_trait]
+impl CartService for CartApi {
+    async fn get_cart(&self, request: Request<GetCartRequest>) -> Result<Response<GetCartResponse>, Status> {
+        let owner = owner(&request, &request.get_ref().guest_token)?;
+        let cart = self.shopping.get(owner.as_ref()).await?;
+        Ok(Response::new(GetCartResponse { cart: Some(cart) }))
+    }
+
+    async fn add_item(&self, request: Request<AddItemRequest>) -> Result<Response<AddItemResponse>, Status> {
+        let owner = owner(&request, &request.get_ref().guest_token)?;
+        let AddItemRequest { product_id, quantity, .. } = request.into_inner();
+        let (cart, token) = self.shopping.add(owner.as_ref(), product_id, quantity).await?;
+        let guest_token = token.map(GuestToken::into_string).unwrap_or_default();
+        Ok(Response::new(AddItemResponse { cart: Some(cart), guest_token }))
+    }
+
+    async fn set_item(&self, request: Request<SetItemRequest>) -> Result<Response<SetItemResponse>, Status> {
+        let owner = owner(&request, &request.get_ref().guest_token)?;
+        let SetItemRequest { product_id, quantity, .. } = request.into_inner();
+        let cart = self.shopping.set(owner.as_ref(), product_id, quantity).await?;
+        Ok(Response::new(SetItemResponse { cart: Some(cart) }))
+    }
+
+    async fn remove_item(
+        &self,
+        request: Request<RemoveItemRequest>,
+    ) -> Result<Response<RemoveItemResponse>, Status> {
+        let owner = owner(&request, &request.get_ref().guest_token)?;
+        let cart = self.shopping.remove(owner.as_ref(), request.get_ref().product_id).await?;
+        Ok(Response::new(RemoveItemResponse { cart: Some(cart) }))
+    }
+
+    async fn clear_cart(
+        &self,
+        request: Request<ClearCartRequest>,
+    ) -> Result<Response<ClearCartResponse>, Status> {
+        let owner = owner(&request, &request.get_ref().guest_token)?;
+        let cart = self.shopping.clear(owner.as_ref()).await?;
+        Ok(Response::new(ClearCartResponse { cart: Some(cart) }))
+    }
+
+    async fn merge_guest_cart(
+        &self,
+        request: Request<MergeGuestCartRequest>,
+    ) -> Result<Response<MergeGuestCartResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        // A text that was never a token is as good as one that has ended.
+        if let Some(guest) = TokenHash::of(&request.get_ref().guest_token) {
+            merge::merge_guest_cart(&self.db, guest, caller.user_id).await?;
+        }
+        Ok(Response::new(MergeGuestCartResponse {}))
+    }
+}
+
+fn owner<T>(request: &Request<T>, guest_token: &str) -> Result<Option<Owner>, Error> {
+    Owner::of(Caller::maybe_of(request), guest_token)
+}
+
+/// For the order service.
+pub(crate) struct CheckoutApi {
+    db: PgPool,
+}
+
+impl CheckoutApi {
+    /// Carts in `db`.
+    pub(crate) fn new(db: PgPool) -> Self {
+        Self { db }
+    }
+}
+
+#[tonic::async_trait]
+impl CheckoutService for CheckoutApi {
+    async fn get_snapshot(
+        &self,
+        request: Request<GetSnapshotRequest>,
+    ) -> Result<Response<GetSnapshotResponse>, Status> {
+        let user_id = status::parse_uuid("user_id", &request.get_ref().user_id)?;
+        Ok(Response::new(checkout::snapshot(&self.db, user_id).await?))
+    }
+
+    async fn clear_ordered(
+        &self,
+        request: Request<ClearOrderedRequest>,
+    ) -> Result<Response<ClearOrderedResponse>, Status> {
+        let ordered = Ordered::parse(request.get_ref()).map_err(Error::from)?;
+        checkout::clear_ordered(&self.db, &ordered).await?;
+        Ok(Response::new(ClearOrderedResponse {}))
+    }
+}

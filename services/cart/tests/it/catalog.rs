@@ -1,0 +1,145 @@
+//! A catalog of the tests' own, in the place of the real one.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+};
+
+use bodega_proto::catalog::v1::{catalog_service_server::CatalogService, *};
+use tokio::sync::oneshot;
+use tonic::{Request, Response, Status};
+
+/// Products 1 to 250, each for a hundred times its id; a million of each in stock. Counts its calls.
+#[derive(Clone)]
+pub(crate) struct FakeCatalog(Arc<Inner>);
+
+struct Inner {
+    products: Mutex<BTreeMap<i32, Product>>,
+    calls: AtomicUsize,
+    down: AtomicBool,
+    hold: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
+}
+
+/// A call that the catalog does not answer yet.
+pub(crate) struct HeldCall {
+    arrived: oneshot::Receiver<()>,
+    release: oneshot::Sender<()>,
+}
+
+impl FakeCatalog {
+    pub(crate) fn new() -> Self {
+        let products = (1..=250).map(|id| {
+            let product = Product {
+                id,
+                name: format!("Product {id}"),
+                price_minor: i64::from(id) * 100,
+                currency: "USD".to_owned(),
+                stock: 1_000_000,
+                images: vec![Image { id: id.into(), url: format!("/images/{id}.png") }],
+                ..Product::default()
+            };
+            (id, product)
+        });
+        Self(Arc::new(Inner {
+            products: Mutex::new(products.collect()),
+            calls: AtomicUsize::new(0),
+            down: AtomicBool::new(false),
+            hold: Mutex::new(None),
+        }))
+    }
+
+    /// Calls since the last time this was asked.
+    pub(crate) fn take_calls(&self) -> usize {
+        self.0.calls.swap(0, SeqCst)
+    }
+
+    pub(crate) fn edit(&self, id: i32, edit: impl FnOnce(&mut Product)) {
+        edit(self.0.products.lock().unwrap().get_mut(&id).unwrap());
+    }
+
+    /// As if there had never been such a product.
+    pub(crate) fn forget(&self, id: i32) {
+        self.0.products.lock().unwrap().remove(&id).unwrap();
+    }
+
+    /// From the next call on.
+    pub(crate) fn set_down(&self, down: bool) {
+        self.0.down.store(down, SeqCst);
+    }
+
+    /// Keeps the next call waiting, and that one alone.
+    pub(crate) fn hold_next_call(&self) -> HeldCall {
+        let (arrive, arrived) = oneshot::channel();
+        let (release, released) = oneshot::channel();
+        *self.0.hold.lock().unwrap() = Some((arrive, released));
+        HeldCall { arrived, release }
+    }
+
+    async fn products(&self, request: BatchGetProductsRequest) -> Result<BatchGetProductsResponse, Status> {
+        self.0.calls.fetch_add(1, SeqCst);
+        if self.0.down.load(SeqCst) {
+            return Err(Status::unavailable("the catalog is down"));
+        }
+        // As the real one does.
+        if request.ids.len() > 200 || request.ids.iter().any(|id| *id < 1) {
+            return Err(Status::invalid_argument("ids"));
+        }
+        let hold = self.0.hold.lock().unwrap().take();
+        if let Some((arrive, released)) = hold {
+            arrive.send(()).unwrap();
+            released.await.unwrap();
+        }
+        let products = self.0.products.lock().unwrap();
+        let found = products.values().filter(|product| request.ids.contains(&product.id));
+        Ok(BatchGetProductsResponse { products: found.cloned().collect() })
+    }
+}
+
+impl HeldCall {
+    pub(crate) async fn arrived(&mut self) {
+        (&mut self.arrived).await.unwrap();
+    }
+
+    pub(crate) fn release(self) {
+        self.release.send(()).unwrap();
+    }
+}
+
+/// A cart has no business with the rest of the catalog.
+macro_rules! serve_products_and_nothing_else {
+    ($($rpc:ident($request:ident) -> $response:ident;)*) => {
+        #[tonic::async_trait]
+        impl CatalogService for FakeCatalog {
+            async fn batch_get_products(
+                &self,
+                request: Request<BatchGetProductsRequest>,
+            ) -> Result<Response<BatchGetProductsResponse>, Status> {
+                self.products(request.into_inner()).await.map(Response::new)
+            }
+            $(async fn $rpc(&self, _: Request<$request>) -> Result<Response<$response>, Status> {
+                Err(Status::unimplemented(stringify!($rpc)))
+            })*
+        }
+    };
+}
+
+serve_products_and_nothing_else! {
+    list_categories(ListCategoriesRequest) -> ListCategoriesResponse;
+    get_category(GetCategoryRequest) -> GetCategoryResponse;
+    create_category(CreateCategoryRequest) -> CreateCategoryResponse;
+    update_category(UpdateCategoryRequest) -> UpdateCategoryResponse;
+    delete_category(DeleteCategoryRequest) -> DeleteCategoryResponse;
+    list_tags(ListTagsRequest) -> ListTagsResponse;
+    get_tag(GetTagRequest) -> GetTagResponse;
+    create_tag(CreateTagRequest) -> CreateTagResponse;
+    update_tag(UpdateTagRequest) -> UpdateTagResponse;
+    delete_tag(DeleteTagRequest) -> DeleteTagResponse;
+    list_products(ListProductsRequest) -> ListProductsResponse;
+    get_product(GetProductRequest) -> GetProductResponse;
+    create_product(CreateProductRequest) -> CreateProductResponse;
+    update_product(UpdateProductRequest) -> UpdateProductResponse;
+    delete_product(DeleteProductRequest) -> DeleteProductResponse;
+}

@@ -1,0 +1,133 @@
+//! The catalog comes and goes.
+
+use bodega_proto::cart::v1::{AddItemRequest, GetCartRequest, cart_service_client::CartServiceClient};
+use bodega_runtime::{auth::ServiceToken, transport::Transport};
+use tokio_util::sync::CancellationToken;
+use tonic::Code;
+
+use crate::shop::{Shop, database, lines, refusal};
+
+#[tokio::test]
+async fn without_the_catalog_nothing_that_shows_prices_changes_anything() {
+    let shop = Shop::open().await;
+    let user = shop.user();
+    user.add(1, 1).await.unwrap();
+    user.add(2, 1).await.unwrap();
+    let before = user.get().await.unwrap();
+
+    shop.catalog.set_down(true);
+    for outcome in [
+        user.get().await,
+        user.add(1, 1).await,
+        user.set(1, 5).await,
+        user.remove(1).await,
+        shop.guest("").add(1, 1).await,
+    ] {
+        assert_eq!(outcome.unwrap_err().code(), Code::Unavailable);
+    }
+    shop.catalog.set_down(false);
+    assert_eq!(user.get().await.unwrap(), before);
+    assert_eq!(shop.carts().await, 1);
+}
+
+#[tokio::test]
+async fn what_shows_no_prices_works_without_the_catalog() {
+    let shop = Shop::open().await;
+    let user = shop.user();
+    user.add(1, 1).await.unwrap();
+    let guest = shop.guest_with(2, 1).await;
+
+    shop.catalog.set_down(true);
+    assert_eq!(shop.user().lines().await, []);
+    user.merge(&guest.guest_token).await.unwrap();
+    assert_eq!(shop.snapshot(&user).await.lines.len(), 2);
+    shop.clear_ordered(uuid::Uuid::now_v7(), &user, &[(1, 1)]).await;
+    assert_eq!(lines(&user.remove(2).await.unwrap()), [], "nothing remains to be priced");
+    user.clear().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_line_that_came_meanwhile_is_priced_too() {
+    let shop = Shop::open().await;
+    let user = shop.user();
+    let mut held = shop.catalog.hold_next_call();
+    let slow = tokio::spawn({
+        let user = user.clone();
+        async move { user.add(1, 1).await }
+    });
+    held.arrived().await;
+    user.add(2, 1).await.unwrap();
+    shop.catalog.take_calls();
+    held.release();
+    let cart = slow.await.unwrap().unwrap();
+    assert_eq!(lines(&cart), [(2, 1), (1, 1)]);
+    assert_eq!((cart.items[0].name.as_str(), cart.total_minor), ("Product 2", 300));
+    assert_eq!(shop.catalog.take_calls(), 1, "once more, for the line that came meanwhile");
+}
+
+#[tokio::test]
+async fn a_change_that_is_done_is_answered_even_if_the_catalog_goes_away_meanwhile() {
+    let shop = Shop::open().await;
+    let user = shop.user();
+    let mut held = shop.catalog.hold_next_call();
+    let slow = tokio::spawn({
+        let user = user.clone();
+        async move { user.add(1, 1).await }
+    });
+    held.arrived().await;
+    user.add(2, 1).await.unwrap();
+    shop.catalog.set_down(true);
+    held.release();
+    let cart = slow.await.unwrap().unwrap();
+    assert_eq!(lines(&cart), [(2, 1), (1, 1)]);
+    assert_eq!((cart.items[0].name.as_str(), cart.total_minor), ("", 300));
+    shop.catalog.set_down(false);
+    assert_eq!(user.lines().await, [(2, 1), (1, 1)]);
+}
+
+#[tokio::test]
+async fn a_cart_waits_for_no_one_while_the_catalog_is_slow() {
+    let shop = Shop::open().await;
+    let user = shop.user();
+    user.add(1, 1).await.unwrap();
+    let mut held = shop.catalog.hold_next_call();
+    let slow = tokio::spawn({
+        let user = user.clone();
+        async move { user.set(1, 9).await }
+    });
+    held.arrived().await;
+    // The cart is not locked while the catalog is asked.
+    user.remove(1).await.unwrap();
+    held.release();
+    assert_eq!(slow.await.unwrap().unwrap_err().code(), Code::NotFound);
+    assert_eq!(user.lines().await, []);
+}
+
+#[tokio::test]
+async fn a_guests_cart_that_ends_meanwhile_does_not_come_back() {
+    let shop = Shop::open().await;
+    let guest = shop.guest_with(1, 1).await;
+    let user = shop.user();
+    let mut held = shop.catalog.hold_next_call();
+    let slow = tokio::spawn({
+        let guest = guest.clone();
+        async move { guest.add(1, 1).await }
+    });
+    held.arrived().await;
+    user.merge(&guest.guest_token).await.unwrap();
+    held.release();
+    assert_eq!(refusal(slow.await.unwrap()), (Code::NotFound, "cart_not_found".into()));
+    assert_eq!(user.lines().await, [(1, 1)]);
+    assert_eq!(shop.carts().await, 1);
+}
+
+#[tokio::test]
+async fn a_catalog_that_does_not_listen_is_unavailable() {
+    let (_database, db) = database().await;
+    let nobody = Transport::remote("http://127.0.0.1:1".parse().unwrap(), &ServiceToken::random());
+    let service = bodega_cart::start(db, nobody, CancellationToken::new()).await.unwrap();
+    let mut client = CartServiceClient::new(Transport::unguarded(service.routes()));
+    client.get_cart(GetCartRequest::default()).await.unwrap();
+    let request = AddItemRequest { product_id: 1, quantity: 1, ..AddItemRequest::default() };
+    assert_eq!(client.add_item(request).await.unwrap_err().code(), Code::Unavailable);
+}

@@ -1,0 +1,200 @@
+//! A shop of one cart service, and those who shop in it.
+
+use bodega_postgres::testing::{self, TestDatabase};
+use bodega_proto::{
+    cart::v1::{
+        AddItemRequest, AddItemResponse, Cart, ClearCartRequest, ClearOrderedRequest, GetCartRequest,
+        GetSnapshotRequest, GetSnapshotResponse, MergeGuestCartRequest, OrderedLine, RemoveItemRequest,
+        SetItemRequest, cart_service_client::CartServiceClient,
+        checkout_service_client::CheckoutServiceClient,
+    },
+    catalog::v1::catalog_service_server::CatalogServiceServer,
+};
+use bodega_runtime::{
+    auth::{Caller, Role},
+    database,
+    server::Service,
+    status,
+    transport::Transport,
+};
+use sqlx::PgPool;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::{
+    Code, Request, Status,
+    service::{Interceptor, Routes, interceptor::InterceptedService},
+};
+use uuid::Uuid;
+
+use crate::catalog::FakeCatalog;
+
+/// A cart service over a database of its own.
+pub(crate) struct Shop {
+    pub(crate) catalog: FakeCatalog,
+    pub(crate) db: PgPool,
+    routes: Routes,
+    _service: Service,
+    _shutdown: DropGuard,
+    _database: TestDatabase,
+}
+
+impl Shop {
+    pub(crate) async fn open() -> Self {
+        let (database, db) = database().await;
+        Self::open_with(database, db, FakeCatalog::new()).await
+    }
+
+    /// Opens over a database that things may have happened to.
+    pub(crate) async fn open_with(database: TestDatabase, db: PgPool, catalog: FakeCatalog) -> Self {
+        let shutdown = CancellationToken::new();
+        let service = bodega_cart::start(db.clone(), catalog_at(&catalog), shutdown.clone()).await.unwrap();
+        Self {
+            catalog,
+            db,
+            routes: service.routes(),
+            _service: service,
+            _shutdown: shutdown.drop_guard(),
+            _database: database,
+        }
+    }
+
+    /// Somebody new, with an account.
+    pub(crate) fn user(&self) -> Shopper {
+        let user_id = Uuid::now_v7();
+        let caller = Caller { user_id, session_id: Uuid::now_v7(), role: Role::User };
+        self.shopper(Some(caller), "")
+    }
+
+    /// Somebody without one, who shows `guest_token`.
+    pub(crate) fn guest(&self, guest_token: &str) -> Shopper {
+        self.shopper(None, guest_token)
+    }
+
+    /// A guest who has put `quantity` of a product into a cart.
+    pub(crate) async fn guest_with(&self, product_id: i32, quantity: i32) -> Shopper {
+        let response = self.guest("").try_add(product_id, quantity).await.unwrap();
+        self.guest(&response.guest_token)
+    }
+
+    fn shopper(&self, caller: Option<Caller>, guest_token: &str) -> Shopper {
+        let transport = Transport::unguarded(self.routes.clone());
+        Shopper {
+            user_id: caller.as_ref().map(|caller| caller.user_id),
+            guest_token: guest_token.to_owned(),
+            client: CartServiceClient::with_interceptor(transport, ActAs(caller)),
+        }
+    }
+
+    pub(crate) fn checkout(&self) -> CheckoutServiceClient<Transport> {
+        CheckoutServiceClient::new(Transport::unguarded(self.routes.clone()))
+    }
+
+    pub(crate) async fn snapshot(&self, user: &Shopper) -> GetSnapshotResponse {
+        let request = GetSnapshotRequest { user_id: user.user_id.unwrap().to_string() };
+        self.checkout().get_snapshot(request).await.unwrap().into_inner()
+    }
+
+    /// Takes `lines` out of the user's cart for the order.
+    pub(crate) async fn clear_ordered(&self, order_id: Uuid, user: &Shopper, lines: &[(i32, i32)]) {
+        let lines =
+            lines.iter().map(|&(product_id, quantity)| OrderedLine { product_id, quantity }).collect();
+        let user_id = user.user_id.unwrap().to_string();
+        let request = ClearOrderedRequest { order_id: order_id.to_string(), user_id, lines };
+        self.checkout().clear_ordered(request).await.unwrap();
+    }
+
+    /// Rows of `cart.carts`.
+    pub(crate) async fn carts(&self) -> i64 {
+        sqlx::query_scalar("select count(*) from cart.carts").fetch_one(&self.db).await.unwrap()
+    }
+}
+
+/// A migrated database.
+pub(crate) async fn database() -> (TestDatabase, PgPool) {
+    let database = testing::database("cart", |url| async move {
+        database::migrate(&url.parse()?, bodega_cart::SCHEMA, &bodega_cart::MIGRATOR).await
+    })
+    .await;
+    let db = database::pool(database.url().parse().unwrap(), 10, "cart");
+    (database, db)
+}
+
+pub(crate) fn catalog_at(catalog: &FakeCatalog) -> Transport {
+    Transport::unguarded(Routes::new(CatalogServiceServer::new(catalog.clone())))
+}
+
+/// Somebody who shops.
+#[derive(Clone)]
+pub(crate) struct Shopper {
+    pub(crate) user_id: Option<Uuid>,
+    pub(crate) guest_token: String,
+    client: CartServiceClient<InterceptedService<Transport, ActAs>>,
+}
+
+impl Shopper {
+    /// The same one, showing a guest's token as well.
+    pub(crate) fn showing(&self, guest_token: &str) -> Self {
+        Self { guest_token: guest_token.to_owned(), ..self.clone() }
+    }
+
+    pub(crate) async fn get(&self) -> Result<Cart, Status> {
+        let request = GetCartRequest { guest_token: self.guest_token.clone() };
+        Ok(self.client.clone().get_cart(request).await?.into_inner().cart.unwrap())
+    }
+
+    pub(crate) async fn try_add(&self, product_id: i32, quantity: i32) -> Result<AddItemResponse, Status> {
+        let request = AddItemRequest { guest_token: self.guest_token.clone(), product_id, quantity };
+        Ok(self.client.clone().add_item(request).await?.into_inner())
+    }
+
+    pub(crate) async fn add(&self, product_id: i32, quantity: i32) -> Result<Cart, Status> {
+        Ok(self.try_add(product_id, quantity).await?.cart.unwrap())
+    }
+
+    pub(crate) async fn set(&self, product_id: i32, quantity: i32) -> Result<Cart, Status> {
+        let request = SetItemRequest { guest_token: self.guest_token.clone(), product_id, quantity };
+        Ok(self.client.clone().set_item(request).await?.into_inner().cart.unwrap())
+    }
+
+    pub(crate) async fn remove(&self, product_id: i32) -> Result<Cart, Status> {
+        let request = RemoveItemRequest { guest_token: self.guest_token.clone(), product_id };
+        Ok(self.client.clone().remove_item(request).await?.into_inner().cart.unwrap())
+    }
+
+    pub(crate) async fn clear(&self) -> Result<Cart, Status> {
+        let request = ClearCartRequest { guest_token: self.guest_token.clone() };
+        Ok(self.client.clone().clear_cart(request).await?.into_inner().cart.unwrap())
+    }
+
+    pub(crate) async fn merge(&self, guest_token: &str) -> Result<(), Status> {
+        let request = MergeGuestCartRequest { guest_token: guest_token.to_owned() };
+        self.client.clone().merge_guest_cart(request).await.map(drop)
+    }
+
+    /// Product and quantity of every line.
+    pub(crate) async fn lines(&self) -> Vec<(i32, i32)> {
+        lines(&self.get().await.unwrap())
+    }
+}
+
+#[derive(Clone)]
+struct ActAs(Option<Caller>);
+
+impl Interceptor for ActAs {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(caller) = &self.0 {
+            request.extensions_mut().insert(caller.clone());
+        }
+        Ok(request)
+    }
+}
+
+/// Product and quantity of every line.
+pub(crate) fn lines(cart: &Cart) -> Vec<(i32, i32)> {
+    cart.items.iter().map(|item| (item.product_id, item.quantity)).collect()
+}
+
+/// Why a call was refused.
+pub(crate) fn refusal<T: std::fmt::Debug>(outcome: Result<T, Status>) -> (Code, String) {
+    let refused = outcome.unwrap_err();
+    (refused.code(), status::reason(&refused))
+}
