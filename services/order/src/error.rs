@@ -1,0 +1,54 @@
+//! What can be refused, and its gRPC status.
+
+use std::time::Duration;
+
+use bodega_runtime::status::{self, Violations};
+use tonic::{Code, Status};
+
+use crate::{refusal::Refusal, status::OrderStatus};
+
+/// Why a call got no answer it hoped for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("the cart is empty")]
+    EmptyCart,
+    #[error("this idempotency key came with another request before")]
+    KeyReused,
+    #[error("{0}")]
+    Refused(Refusal),
+    /// Somebody else is at this order, and takes long.
+    #[error("the order is still being placed; ask again")]
+    StillPlacing,
+    #[error("there is no such order")]
+    NotFound,
+    #[error("a {from} order cannot become {to}")]
+    InvalidTransition { from: OrderStatus, to: OrderStatus },
+    #[error("{0}")]
+    Invalid(#[from] Violations),
+    #[error("a neighbour answered {0}")]
+    Upstream(#[from] Status),
+    #[error("the database answered {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        use status::{refusal, refusal_naming, refusal_of_field};
+        match error {
+            Error::EmptyCart => refusal(Code::FailedPrecondition, "empty_cart", error),
+            Error::KeyReused => {
+                let message = "came with another request before".to_owned();
+                refusal_of_field(Code::InvalidArgument, "idempotency_key_reused", "idempotency_key", message)
+            }
+            Error::Refused(why) => {
+                refusal_naming(Code::FailedPrecondition, why.reason(), &why, why.violations())
+            }
+            Error::StillPlacing => status::unavailable(error, Duration::from_secs(1)),
+            Error::NotFound => refusal(Code::NotFound, "order_not_found", error),
+            Error::InvalidTransition { .. } => refusal(Code::FailedPrecondition, "invalid_transition", error),
+            Error::Invalid(violations) => violations.into(),
+            Error::Upstream(cause) => status::upstream(cause),
+            Error::Database(cause) => status::database(&cause),
+        }
+    }
+}

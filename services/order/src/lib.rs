@@ -1,0 +1,93 @@
+//! Orders: turning a cart into a promise.
+//!
+//! `place_order` tells the story, `drive` its decisive part: an attempt is written down as `placing` before any
+//! stock is asked for, and ends as an order or `rejected`, whoever drives it there: the call that began it, its retry,
+//! or the loop in `recover`. What neighbours must be told afterwards is written with the end itself, and told until
+//! they have heard (`outbox`). Then an order moves along its `status` (`move_order`).
+//!
+//! Two rules make this exact. Whatever ends or moves an order is one statement that compares and sets, so of any number
+//! of drivers one wins, and the others read what came of it. And no neighbour is called inside a transaction, only
+//! between statements, with calls that may be repeated by the order's id: stopping anywhere needs no more than someone
+//! to go on. `store` is the only module that speaks SQL.
+//!
+//! A fresh order costs six statements here with an idempotency key, and five without; and one call each of GetSnapshot,
+//! Reserve and ClearOrdered.
+
+mod backoff;
+mod config;
+mod drive;
+mod error;
+mod grpc;
+mod move_order;
+mod neighbours;
+mod order;
+mod outbox;
+mod place_order;
+mod recover;
+mod refusal;
+mod status;
+mod store;
+
+use anyhow::Context as _;
+use bodega_proto::order::v1::order_service_server::OrderServiceServer;
+use bodega_runtime::{
+    auth::Verifier,
+    database,
+    process::Process,
+    server::{Guard, Service},
+    transport::Transport,
+};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use self::grpc::Orders;
+pub use self::{config::Config, neighbours::Neighbours};
+
+/// The schema's migrations.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
+
+/// The schema that this service owns.
+pub const SCHEMA: &str = "orders";
+
+/// What the use cases work with.
+#[derive(Clone)]
+struct App {
+    db: PgPool,
+    neighbours: Neighbours,
+}
+
+/// Runs the service as a process of its own, until the shutdown.
+///
+/// # Errors
+/// When the configuration lacks a database, the schema cannot be migrated, or the listener fails.
+pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
+    let options = config.database.required()?;
+    database::migrate(&options, SCHEMA, &MIGRATOR).await?;
+    let db = database::pool(options, config.database.db_connections, "order");
+    let to = |uri| Transport::remote(uri, &process.service_token);
+    let guard = Guard {
+        service_token: process.service_token.clone(),
+        verifier: Verifier::new(to(config.identity_url)),
+    };
+    let neighbours = Neighbours { cart: to(config.cart_url), catalog: to(config.catalog_url) };
+    let service = start(db, neighbours, process.shutdown).await.context("cannot start the order service")?;
+    service.serve(&guard, process.listener).await
+}
+
+/// Starts the service, and its loops, over a database that has been migrated.
+///
+/// # Errors
+/// None so far: a database or a neighbour that is down makes calls fail, not the start.
+pub async fn start(
+    db: PgPool,
+    neighbours: Neighbours,
+    shutdown: CancellationToken,
+) -> anyhow::Result<Service> {
+    let app = App { db: db.clone(), neighbours };
+    let routes = Routes::new(OrderServiceServer::new(Orders::new(app.clone())));
+    let service = Service::new("order", routes, db, shutdown).await;
+    service.spawn(recover::run(app.clone()));
+    service.spawn(outbox::run(app));
+    Ok(service)
+}

@@ -1,0 +1,85 @@
+//! The calls to cart and catalog. All may be repeated: what they change is told apart by the order's id.
+
+use std::time::Duration;
+
+use bodega_proto::{
+    cart::v1::{
+        ClearOrderedRequest, GetSnapshotRequest, GetSnapshotResponse, OrderedLine,
+        checkout_service_client::CheckoutServiceClient,
+    },
+    catalog::v1::{
+        ReleaseRequest, ReserveRequest, StockLine, reserve_response::Outcome,
+        stock_service_client::StockServiceClient,
+    },
+};
+use bodega_runtime::{context::CallContext, transport::Transport};
+use tokio::time::Instant;
+use tonic::Status;
+use uuid::Uuid;
+
+use crate::order::Line;
+
+/// The longest a neighbour is waited for: less than the lease of the attempt it is asked for.
+pub(crate) const CALL_BOUND: Duration = Duration::from_secs(5);
+
+/// The ways to the services that orders need.
+#[derive(Clone)]
+pub struct Neighbours {
+    /// To the cart, for its snapshots.
+    pub cart: Transport,
+    /// To the catalog, for its stock.
+    pub catalog: Transport,
+}
+
+impl Neighbours {
+    /// What the user's cart holds.
+    pub(crate) async fn cart_of(&self, user_id: Uuid) -> Result<GetSnapshotResponse, Status> {
+        let request = GetSnapshotRequest { user_id: user_id.to_string() };
+        let mut cart = CheckoutServiceClient::new(self.cart.clone());
+        Ok(as_ourselves(cart.get_snapshot(request)).await?.into_inner())
+    }
+
+    /// Takes what was ordered out of the user's cart.
+    pub(crate) async fn clear_cart(
+        &self,
+        order_id: Uuid,
+        user_id: Uuid,
+        lines: &[Line],
+    ) -> Result<(), Status> {
+        let lines =
+            lines.iter().map(|line| OrderedLine { product_id: line.product_id, quantity: line.quantity });
+        let request = ClearOrderedRequest {
+            order_id: order_id.to_string(),
+            user_id: user_id.to_string(),
+            lines: lines.collect(),
+        };
+        let mut cart = CheckoutServiceClient::new(self.cart.clone());
+        as_ourselves(cart.clear_ordered(request)).await.map(drop)
+    }
+
+    /// Takes stock for an order: all lines or none.
+    pub(crate) async fn reserve(&self, order_id: Uuid, lines: &[Line]) -> Result<Outcome, Status> {
+        let lines =
+            lines.iter().map(|line| StockLine { product_id: line.product_id, quantity: line.quantity });
+        let request = ReserveRequest { order_id: order_id.to_string(), lines: lines.collect() };
+        let mut catalog = StockServiceClient::new(self.catalog.clone());
+        let answer = as_ourselves(catalog.reserve(request)).await?.into_inner();
+        answer.outcome.ok_or_else(|| Status::internal("a reservation without an outcome"))
+    }
+
+    /// Gives an order's stock back, and refuses it any from now on.
+    pub(crate) async fn release(&self, order_id: Uuid) -> Result<(), Status> {
+        let request = ReleaseRequest { order_id: order_id.to_string() };
+        let mut catalog = StockServiceClient::new(self.catalog.clone());
+        as_ourselves(catalog.release(request)).await.map(drop)
+    }
+}
+
+/// Calls without the shopper's token, which such calls do not need and which may expire before they are made; and for
+/// up to [`CALL_BOUND`], whatever time the client has left: what was begun is best ended.
+async fn as_ourselves<F: Future>(call: F) -> F::Output {
+    let mut context = CallContext::current();
+    context.authorization = None;
+    context.deadline = Some(Instant::now() + CALL_BOUND);
+    context.scope(call).await
+}

@@ -1,0 +1,122 @@
+//! What neighbours must be told once an order has ended or moved: written with that, and told until they have heard.
+//!
+//! Whoever writes it tells it at once, as a rule; the loop takes what was left behind. Telling twice does no harm.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use sqlx::types::Json;
+use tokio::time::{sleep, timeout};
+use tracing::warn;
+use uuid::Uuid;
+
+use crate::{App, backoff, error::Error, order::Line, recover::tick, store};
+
+/// How long the loop leaves what was just written to whoever wrote it.
+pub(crate) const INLINE_GRACE: Duration = Duration::from_secs(2);
+/// How long a caller is kept waiting for it.
+const INLINE_BOUND: Duration = Duration::from_secs(1);
+/// How many are told in one round, and how many of these at once.
+const BATCH: i64 = 64;
+const AT_ONCE: usize = 8;
+
+/// What is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// The cart: that its lines were ordered.
+    ClearCart,
+    /// The catalog: that the order's stock is free.
+    ReleaseStock,
+}
+
+impl Kind {
+    /// Its name in the database.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::ClearCart => "clear_cart",
+            Self::ReleaseStock => "release_stock",
+        }
+    }
+}
+
+/// Something that a neighbour is to be told of an order.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    pub order_id: Uuid,
+    pub kind: Kind,
+    /// How often the loop has tried.
+    pub attempts: i32,
+    /// Whose order it is.
+    pub user_id: Uuid,
+    /// The lines of the order.
+    pub lines: Json<Vec<Line>>,
+}
+
+/// Tells the neighbour now, if it answers soon; else the loop will.
+pub(crate) async fn deliver_now(app: &App, delivery: &Delivery) {
+    match timeout(INLINE_BOUND, deliver(app, delivery)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(cause)) => log(delivery, &cause),
+        Err(_) => log(delivery, &"it took too long"),
+    }
+}
+
+/// Tells what is to be told of an order now, if its neighbours answer soon; else the loop will.
+pub(crate) async fn tell_now(app: &App, order_id: Uuid) {
+    match timeout(INLINE_BOUND, deliver_all_of(app, order_id)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(cause)) => warn!(order.id = %order_id, "Not yet delivered of order {order_id}: {cause}"),
+        Err(_) => warn!(order.id = %order_id, "Not yet delivered of order {order_id}: it took too long"),
+    }
+}
+
+/// Tells all that is still to be told of an order.
+///
+/// # Errors
+/// The neighbour's, when it cannot be told now.
+pub(crate) async fn deliver_all_of(app: &App, order_id: Uuid) -> Result<(), Error> {
+    for delivery in store::outbox::of_order(&app.db, order_id).await? {
+        deliver(app, &delivery).await?;
+    }
+    Ok(())
+}
+
+async fn deliver(app: &App, delivery: &Delivery) -> Result<(), Error> {
+    let Delivery { order_id, kind, user_id, lines, .. } = delivery;
+    match kind {
+        Kind::ClearCart => app.neighbours.clear_cart(*order_id, *user_id, lines).await?,
+        Kind::ReleaseStock => app.neighbours.release(*order_id).await?,
+    }
+    Ok(store::outbox::delivered(&app.db, *order_id, *kind).await?)
+}
+
+/// Tells what was left behind, for as long as the service runs.
+pub(crate) async fn run(app: App) {
+    loop {
+        match store::outbox::claim(&app.db, BATCH).await {
+            Ok(claimed) if claimed.is_empty() => {}
+            Ok(claimed) => {
+                let told = futures_util::stream::iter(claimed);
+                told.for_each_concurrent(AT_ONCE, |delivery| deliver_or_postpone(&app, delivery)).await;
+                continue;
+            }
+            Err(cause) => warn!("Cannot look for what neighbours are to be told: {cause}"),
+        }
+        sleep(tick()).await;
+    }
+}
+
+async fn deliver_or_postpone(app: &App, delivery: Delivery) {
+    let Err(cause) = deliver(app, &delivery).await else { return };
+    log(&delivery, &cause);
+    let pause = backoff::pause(delivery.attempts);
+    if let Err(cause) = store::outbox::postpone(&app.db, delivery.order_id, delivery.kind, pause).await {
+        log(&delivery, &cause);
+    }
+}
+
+fn log(delivery: &Delivery, cause: &dyn std::fmt::Display) {
+    let Delivery { order_id, kind, .. } = delivery;
+    warn!(order.id = %order_id, "Not yet delivered: {} of order {order_id}: {cause}", kind.as_str());
+}

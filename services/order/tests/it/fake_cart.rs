@@ -1,0 +1,121 @@
+//! A cart that keeps its promises: versions that only grow, and orders that are taken out once.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex},
+};
+
+use bodega_proto::cart::v1::{
+    ClearOrderedRequest, ClearOrderedResponse, GetSnapshotRequest, GetSnapshotResponse, SnapshotLine,
+    checkout_service_server::CheckoutService,
+};
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use crate::faults::Faults;
+
+#[derive(Clone, Default)]
+pub(crate) struct FakeCart(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    faults: Faults,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    carts: HashMap<Uuid, Cart>,
+    cleared: HashSet<Uuid>,
+    snapshots: usize,
+    clears: usize,
+}
+
+#[derive(Clone, Default)]
+struct Cart {
+    version: i64,
+    lines: BTreeMap<i32, (i32, i64)>,
+    /// All that was ever put in.
+    put_in: BTreeMap<i32, i32>,
+}
+
+impl FakeCart {
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.0.faults
+    }
+
+    /// Puts `quantity` of a product in, seen at a price.
+    pub(crate) fn put(&self, user: Uuid, product: i32, quantity: i32, seen_price: i64) {
+        let mut state = self.0.state.lock().unwrap();
+        let cart = state.carts.entry(user).or_default();
+        cart.version += 1;
+        let line = cart.lines.entry(product).or_insert((0, seen_price));
+        *line = (line.0 + quantity, seen_price);
+        *cart.put_in.entry(product).or_default() += quantity;
+    }
+
+    /// What the cart holds, by product.
+    pub(crate) fn holds(&self, user: Uuid) -> BTreeMap<i32, i32> {
+        let state = self.0.state.lock().unwrap();
+        let lines = state.carts.get(&user).map(|cart| cart.lines.clone()).unwrap_or_default();
+        lines.into_iter().map(|(product, (quantity, _))| (product, quantity)).collect()
+    }
+
+    /// All that was ever put into the cart, by product.
+    pub(crate) fn put_in(&self, user: Uuid) -> BTreeMap<i32, i32> {
+        let state = self.0.state.lock().unwrap();
+        state.carts.get(&user).map(|cart| cart.put_in.clone()).unwrap_or_default()
+    }
+
+    /// Calls of GetSnapshot and ClearOrdered so far.
+    pub(crate) fn calls(&self) -> (usize, usize) {
+        let state = self.0.state.lock().unwrap();
+        (state.snapshots, state.clears)
+    }
+}
+
+#[tonic::async_trait]
+impl CheckoutService for FakeCart {
+    async fn get_snapshot(
+        &self,
+        request: Request<GetSnapshotRequest>,
+    ) -> Result<Response<GetSnapshotResponse>, Status> {
+        let user: Uuid = request.into_inner().user_id.parse().unwrap();
+        let state = self.0.state.clone();
+        let answer = self.0.faults.around("GetSnapshot", move || {
+            let mut state = state.lock().unwrap();
+            state.snapshots += 1;
+            let cart = state.carts.get(&user).cloned().unwrap_or_default();
+            let lines = cart.lines.into_iter().map(|(product_id, (quantity, seen_price_minor))| {
+                SnapshotLine { product_id, quantity, seen_price_minor }
+            });
+            Ok(GetSnapshotResponse { version: cart.version, lines: lines.collect() })
+        });
+        answer.await.map(Response::new)
+    }
+
+    async fn clear_ordered(
+        &self,
+        request: Request<ClearOrderedRequest>,
+    ) -> Result<Response<ClearOrderedResponse>, Status> {
+        let request = request.into_inner();
+        let state = self.0.state.clone();
+        let answer = self.0.faults.around("ClearOrdered", move || {
+            let mut state = state.lock().unwrap();
+            state.clears += 1;
+            if !state.cleared.insert(request.order_id.parse().unwrap()) {
+                return Ok(ClearOrderedResponse {});
+            }
+            let cart = state.carts.entry(request.user_id.parse().unwrap()).or_default();
+            cart.version += 1;
+            for line in request.lines {
+                if let Some((quantity, _)) = cart.lines.get_mut(&line.product_id) {
+                    *quantity -= line.quantity;
+                }
+            }
+            cart.lines.retain(|_, (quantity, _)| *quantity > 0);
+            Ok(ClearOrderedResponse {})
+        });
+        answer.await.map(Response::new)
+    }
+}

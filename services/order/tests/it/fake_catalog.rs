@@ -1,0 +1,179 @@
+//! A catalog that keeps its promises: all lines or none, once an order, and nothing after a release.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex},
+};
+
+use bodega_proto::catalog::v1::{
+    ReleaseRequest, ReleaseResponse, ReserveRequest, ReserveResponse, Reserved, ReservedLine, Short,
+    ShortLine, reserve_response::Outcome, stock_service_server::StockService,
+};
+use bodega_runtime::status;
+use tonic::{Code, Request, Response, Status};
+use uuid::Uuid;
+
+use crate::faults::Faults;
+
+#[derive(Clone, Default)]
+pub(crate) struct FakeCatalog(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    faults: Faults,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    products: BTreeMap<i32, Product>,
+    reservations: HashMap<Uuid, Reservation>,
+    reserves: usize,
+    releases: usize,
+    gave_back: HashMap<Uuid, usize>,
+}
+
+struct Product {
+    name: String,
+    price_minor: i64,
+    stock: i32,
+    /// All units that were ever put in.
+    put_in: i32,
+}
+
+enum Reservation {
+    Held(Reserved),
+    Released,
+}
+
+impl FakeCatalog {
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.0.faults
+    }
+
+    /// Puts a product into the shop, or more of it, at this price.
+    pub(crate) fn stock(&self, id: i32, name: &str, price_minor: i64, units: i32) {
+        let mut state = self.0.state.lock().unwrap();
+        let new = Product { name: name.to_owned(), price_minor, stock: 0, put_in: 0 };
+        let product = state.products.entry(id).or_insert(new);
+        product.price_minor = price_minor;
+        product.stock += units;
+        product.put_in += units;
+    }
+
+    /// Units that can be bought.
+    pub(crate) fn left(&self, id: i32) -> i32 {
+        self.0.state.lock().unwrap().products[&id].stock
+    }
+
+    /// Orders that hold stock.
+    pub(crate) fn holders(&self) -> Vec<Uuid> {
+        let state = self.0.state.lock().unwrap();
+        let held = state.reservations.iter().filter(|(_, held)| matches!(held, Reservation::Held(_)));
+        let mut holders: Vec<_> = held.map(|(id, _)| *id).collect();
+        holders.sort();
+        holders
+    }
+
+    /// How often an order's stock came back.
+    pub(crate) fn gave_back(&self, order: Uuid) -> usize {
+        self.0.state.lock().unwrap().gave_back.get(&order).copied().unwrap_or_default()
+    }
+
+    /// Calls of Reserve and Release so far.
+    pub(crate) fn calls(&self) -> (usize, usize) {
+        let state = self.0.state.lock().unwrap();
+        (state.reserves, state.releases)
+    }
+
+    /// Units in stock and units held make up all that was ever put in, and nothing is below zero.
+    pub(crate) fn assert_balanced(&self) {
+        let state = self.0.state.lock().unwrap();
+        for (id, product) in &state.products {
+            let held = state.reservations.values().map(|reservation| match reservation {
+                Reservation::Held(reserved) => {
+                    let lines = reserved.lines.iter().filter(|line| line.product_id == *id);
+                    lines.map(|line| line.quantity).sum()
+                }
+                Reservation::Released => 0,
+            });
+            assert_eq!(product.stock + held.sum::<i32>(), product.put_in, "units of product {id}");
+            assert!(product.stock >= 0, "stock of product {id}");
+        }
+    }
+}
+
+impl State {
+    fn reserve(&mut self, request: &ReserveRequest) -> Result<ReserveResponse, Status> {
+        self.reserves += 1;
+        let order: Uuid = request.order_id.parse().unwrap();
+        match self.reservations.get(&order) {
+            Some(Reservation::Held(reserved)) => {
+                return Ok(ReserveResponse { outcome: Some(Outcome::Reserved(reserved.clone())) });
+            }
+            Some(Reservation::Released) => {
+                return Err(status::refusal(Code::FailedPrecondition, "reservation_released", "released"));
+            }
+            None => {}
+        }
+        let short: Vec<_> = request
+            .lines
+            .iter()
+            .filter_map(|line| {
+                let product = self.products.get(&line.product_id);
+                let left = product.map_or(0, |product| product.stock);
+                (left < line.quantity).then(|| ShortLine {
+                    product_id: line.product_id,
+                    name: product.map(|product| product.name.clone()).unwrap_or_default(),
+                    wanted: line.quantity,
+                    left,
+                })
+            })
+            .collect();
+        if !short.is_empty() {
+            return Ok(ReserveResponse { outcome: Some(Outcome::Short(Short { lines: short })) });
+        }
+        let lines = request.lines.iter().map(|line| {
+            let product = self.products.get_mut(&line.product_id).unwrap();
+            product.stock -= line.quantity;
+            ReservedLine {
+                product_id: line.product_id,
+                name: product.name.clone(),
+                price_minor: product.price_minor,
+                quantity: line.quantity,
+            }
+        });
+        let reserved = Reserved { lines: lines.collect(), currency: "USD".to_owned() };
+        self.reservations.insert(order, Reservation::Held(reserved.clone()));
+        Ok(ReserveResponse { outcome: Some(Outcome::Reserved(reserved)) })
+    }
+
+    fn release(&mut self, request: &ReleaseRequest) {
+        self.releases += 1;
+        let order: Uuid = request.order_id.parse().unwrap();
+        if let Some(Reservation::Held(reserved)) = self.reservations.insert(order, Reservation::Released) {
+            *self.gave_back.entry(order).or_default() += 1;
+            for line in reserved.lines {
+                self.products.get_mut(&line.product_id).unwrap().stock += line.quantity;
+            }
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl StockService for FakeCatalog {
+    async fn reserve(&self, request: Request<ReserveRequest>) -> Result<Response<ReserveResponse>, Status> {
+        let (request, state) = (request.into_inner(), self.0.state.clone());
+        let answer = self.0.faults.around("Reserve", move || state.lock().unwrap().reserve(&request));
+        answer.await.map(Response::new)
+    }
+
+    async fn release(&self, request: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
+        let (request, state) = (request.into_inner(), self.0.state.clone());
+        let answer = self.0.faults.around("Release", move || {
+            state.lock().unwrap().release(&request);
+            Ok(ReleaseResponse {})
+        });
+        answer.await.map(Response::new)
+    }
+}

@@ -1,0 +1,18 @@
+//! The order service over a real Postgres, between neighbours that fail in every way neighbours can.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod budget;
+mod crashes;
+mod fake_cart;
+mod fake_catalog;
+mod faults;
+mod guard;
+mod moving;
+mod outages;
+mod placing;
+mod reading;
+mod refusals;
+mod shop;
+mod soundness;
+mod together;
+mod walks;

@@ -1,0 +1,247 @@
+//! A shop to test in: the service under test, its neighbours, and the words of the trade.
+
+use std::time::Duration;
+
+use bodega_order::{MIGRATOR, Neighbours, SCHEMA};
+use bodega_postgres::testing::{TestDatabase, database};
+use bodega_proto::{
+    cart::v1::checkout_service_server::CheckoutServiceServer,
+    catalog::v1::stock_service_server::StockServiceServer,
+    order::v1::{
+        CancelOrderRequest, GetOrderRequest, ListOrdersRequest, MoveOrderRequest, Order, OrderStatus,
+        PlaceOrderRequest, order_service_client::OrderServiceClient,
+    },
+};
+use bodega_runtime::{
+    auth::{Caller, Role},
+    database::{migrate, pool},
+    server::Service,
+    status,
+    transport::Transport,
+};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Request, Status,
+    service::{Interceptor, Routes, interceptor::InterceptedService},
+};
+use tonic_types::StatusExt as _;
+use uuid::Uuid;
+
+use crate::{fake_cart::FakeCart, fake_catalog::FakeCatalog};
+
+pub(crate) const MUG: i32 = 1;
+pub(crate) const PEN: i32 = 2;
+pub(crate) const HAT: i32 = 3;
+pub(crate) const MUG_PRICE: i64 = 1000;
+pub(crate) const PEN_PRICE: i64 = 250;
+
+pub(crate) type Client = OrderServiceClient<InterceptedService<Transport, ActAs>>;
+
+/// Makes a client's calls those of a caller.
+#[derive(Clone)]
+pub(crate) struct ActAs(Caller);
+
+impl Interceptor for ActAs {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.extensions_mut().insert(self.0.clone());
+        Ok(request)
+    }
+}
+
+pub(crate) struct Shop {
+    pub(crate) cart: FakeCart,
+    pub(crate) catalog: FakeCatalog,
+    pub(crate) db: PgPool,
+    database: TestDatabase,
+    replica: Replica,
+}
+
+/// One running instance of the service.
+pub(crate) struct Replica {
+    pub(crate) service: Service,
+    shutdown: CancellationToken,
+}
+
+impl Replica {
+    /// Ends it, loops included.
+    pub(crate) async fn kill(self) {
+        self.shutdown.cancel();
+        self.service.stop().await;
+    }
+
+    pub(crate) fn client(&self, user: Uuid, role: Role) -> Client {
+        client(&self.service, user, role)
+    }
+}
+
+fn client(service: &Service, user: Uuid, role: Role) -> Client {
+    let caller = Caller { user_id: user, session_id: Uuid::now_v7(), role };
+    OrderServiceClient::with_interceptor(Transport::unguarded(service.routes()), ActAs(caller))
+}
+
+impl Shop {
+    /// With 1000 mugs, 1000 pens and no hat.
+    pub(crate) async fn open() -> Self {
+        let database =
+            database("order", |url| async move { migrate(&url.parse()?, SCHEMA, &MIGRATOR).await });
+        let database = database.await;
+        let (cart, catalog) = (FakeCart::default(), FakeCatalog::default());
+        catalog.stock(MUG, "Mug", MUG_PRICE, 1000);
+        catalog.stock(PEN, "Pen", PEN_PRICE, 1000);
+        catalog.stock(HAT, "Hat", 3000, 0);
+        let db = pool(database.url().parse().unwrap(), 4, "test");
+        let replica = replica(&database.url(), &cart, &catalog).await;
+        Self { cart, catalog, db, database, replica }
+    }
+
+    /// One more instance of the service.
+    pub(crate) async fn replica(&self) -> Replica {
+        replica(&self.database.url(), &self.cart, &self.catalog).await
+    }
+
+    /// Ends the first instance and starts another in its place.
+    pub(crate) async fn restart(&mut self) {
+        let replica = self.replica().await;
+        std::mem::replace(&mut self.replica, replica).kill().await;
+    }
+
+    /// What a process of its own answers to `call`, if it does before it is killed after this time.
+    pub(crate) async fn killed_after<T, F>(
+        &self,
+        time: Duration,
+        user: Uuid,
+        call: impl FnOnce(Client) -> F + Send + 'static,
+    ) -> Option<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = T>,
+    {
+        let (url, cart, catalog) = (self.database.url(), self.cart.clone(), self.catalog.clone());
+        let process = tokio::task::spawn_blocking(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let answer = runtime.block_on(async {
+                let replica = replica(&url, &cart, &catalog).await;
+                let mut client = replica.client(user, Role::User);
+                client.list_orders(ListOrdersRequest::default()).await.unwrap(); // connects to the database
+                tokio::time::timeout(time, call(client)).await.ok()
+            });
+            // All that runs in it stops where it stands.
+            runtime.shutdown_background();
+            answer
+        });
+        process.await.unwrap()
+    }
+
+    /// A new shopper with these in the cart, seen at today's prices.
+    pub(crate) fn shopper(&self, lines: &[(i32, i32)]) -> Uuid {
+        let user = Uuid::now_v7();
+        self.put(user, lines);
+        user
+    }
+
+    /// Puts more into a cart.
+    pub(crate) fn put(&self, user: Uuid, lines: &[(i32, i32)]) {
+        for (product, quantity) in lines {
+            let price = if *product == MUG { MUG_PRICE } else { PEN_PRICE };
+            self.cart.put(user, *product, *quantity, price);
+        }
+    }
+
+    pub(crate) fn client(&self, user: Uuid) -> Client {
+        self.replica.client(user, Role::User)
+    }
+
+    pub(crate) fn admin(&self) -> Client {
+        self.replica.client(Uuid::now_v7(), Role::Admin)
+    }
+
+    /// Places an order; an empty key for none.
+    pub(crate) async fn place(&self, user: Uuid, key: &str) -> Result<Order, Status> {
+        place(self.client(user), key, None).await
+    }
+
+    /// Places an order of just this total.
+    pub(crate) async fn place_at(&self, user: Uuid, key: &str, total_minor: i64) -> Result<Order, Status> {
+        place(self.client(user), key, Some(total_minor)).await
+    }
+
+    /// Has an order placed for a new shopper.
+    pub(crate) async fn order(&self, lines: &[(i32, i32)]) -> Order {
+        let user = self.shopper(lines);
+        self.place(user, "").await.unwrap()
+    }
+
+    pub(crate) async fn cancel(&self, user: Uuid, id: &str) -> Result<Order, Status> {
+        let answer = self.client(user).cancel_order(CancelOrderRequest { id: id.to_owned() }).await?;
+        Ok(answer.into_inner().order.unwrap())
+    }
+
+    /// An admin moves an order.
+    pub(crate) async fn change(&self, id: &str, to: OrderStatus) -> Result<Order, Status> {
+        let request = MoveOrderRequest { id: id.to_owned(), status: to.into() };
+        Ok(self.admin().move_order(request).await?.into_inner().order.unwrap())
+    }
+
+    pub(crate) async fn get(&self, id: &str) -> Order {
+        let answer = self.admin().get_order(GetOrderRequest { id: id.to_owned() }).await.unwrap();
+        answer.into_inner().order.unwrap()
+    }
+
+    /// How many orders the shopper has, attempts not counted.
+    pub(crate) async fn orders_of(&self, user: Uuid) -> i64 {
+        sqlx::query_scalar("select count(*) from orders.orders where user_id = $1 and placed_at is not null")
+            .bind(user)
+            .fetch_one(&self.db)
+            .await
+            .unwrap()
+    }
+}
+
+async fn replica(url: &str, cart: &FakeCart, catalog: &FakeCatalog) -> Replica {
+    let neighbours = Neighbours {
+        cart: Transport::unguarded(Routes::new(CheckoutServiceServer::new(cart.clone()))),
+        catalog: Transport::unguarded(Routes::new(StockServiceServer::new(catalog.clone()))),
+    };
+    let db = pool(url.parse().unwrap(), 10, "order");
+    let shutdown = CancellationToken::new();
+    let service = bodega_order::start(db, neighbours, shutdown.clone()).await.unwrap();
+    Replica { service, shutdown }
+}
+
+pub(crate) async fn place(
+    mut client: Client,
+    key: &str,
+    expected_total_minor: Option<i64>,
+) -> Result<Order, Status> {
+    let request = PlaceOrderRequest { idempotency_key: key.to_owned(), expected_total_minor };
+    Ok(client.place_order(request).await?.into_inner().order.unwrap())
+}
+
+/// The reason of a refusal.
+#[track_caller]
+pub(crate) fn refused<T: std::fmt::Debug>(answer: Result<T, Status>) -> String {
+    status::reason(&answer.unwrap_err())
+}
+
+/// What a refusal names, and what it says of it.
+pub(crate) fn named(status: &Status) -> Vec<(String, String)> {
+    let violations = status.get_details_bad_request().map(|details| details.field_violations);
+    let violations = violations.unwrap_or_default().into_iter();
+    violations.map(|violation| (violation.field, violation.description)).collect()
+}
+
+/// The order's lines as product and quantity.
+pub(crate) fn lines(order: &Order) -> Vec<(i32, i32)> {
+    order.items.iter().map(|item| (item.product_id, item.quantity)).collect()
+}
+
+/// The order's id as the database has it.
+pub(crate) fn id(order: &Order) -> Uuid {
+    order.id.parse().unwrap()
+}
+
+/// The states that an order went through.
+pub(crate) fn history(order: &Order) -> Vec<OrderStatus> {
+    order.history.iter().map(|event| event.status()).collect()
+}

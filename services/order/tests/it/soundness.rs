@@ -1,0 +1,84 @@
+//! What always holds in a shop.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use uuid::Uuid;
+
+use crate::shop::Shop;
+
+/// Work that was left behind is to be done within this time.
+const RECOVERED_WITHIN: Duration = Duration::from_secs(10);
+
+impl Shop {
+    /// Waits until nothing is left half done, for as long as that may last.
+    pub(crate) async fn recovered(&self) {
+        let started = Instant::now();
+        loop {
+            let (placing, outbox): (i64, i64) = sqlx::query_as(
+                "select (select count(*) from orders.orders where status = 'placing'),
+                        (select count(*) from orders.outbox)",
+            )
+            .fetch_one(&self.db)
+            .await
+            .unwrap();
+            if (placing, outbox) == (0, 0) {
+                return;
+            }
+            let late = started.elapsed() > RECOVERED_WITHIN;
+            assert!(!late, "{placing} orders are half placed, {outbox} deliveries are left");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until nothing is left half done, and then holds the shop to what always holds.
+    pub(crate) async fn assert_sound(&self) {
+        self.recovered().await;
+        self.catalog.assert_balanced();
+
+        let live: Vec<Uuid> = sqlx::query_scalar(
+            "select id from orders.orders where placed_at is not null and status <> 'cancelled' order by id",
+        )
+        .fetch_all(&self.db)
+        .await
+        .unwrap();
+        assert_eq!(self.catalog.holders(), live, "live orders hold stock, and nothing else does");
+
+        let wrong: Vec<Uuid> = sqlx::query_scalar(
+            "select o.id from orders.orders o
+             where o.placed_at is not null and (
+                 o.total_minor <> (select sum(price_minor * quantity) from orders.order_items where order_id = o.id)
+                 or o.status <> (select status from orders.order_events where order_id = o.id order by id desc limit 1)
+                 or 'pending' <> (select status from orders.order_events where order_id = o.id order by id limit 1)
+                 or exists (select from orders.order_items where order_id = o.id and price_minor is null))",
+        )
+        .fetch_all(&self.db)
+        .await
+        .unwrap();
+        assert_eq!(wrong, Vec::<Uuid>::new(), "totals are those of the lines, states those of the events");
+
+        let mut ordered = BTreeMap::<Uuid, BTreeMap<i32, i32>>::new();
+        let lines: Vec<(Uuid, i32, i32)> = sqlx::query_as(
+            "select o.user_id, i.product_id, case when o.placed_at is null then 0 else i.quantity end
+             from orders.orders o join orders.order_items i on i.order_id = o.id",
+        )
+        .fetch_all(&self.db)
+        .await
+        .unwrap();
+        for (user, product, quantity) in lines {
+            *ordered.entry(user).or_default().entry(product).or_default() += quantity;
+        }
+        for (user, mut accounted) in ordered {
+            for (product, quantity) in self.cart.holds(user) {
+                *accounted.entry(product).or_default() += quantity;
+            }
+            assert_eq!(
+                accounted,
+                self.cart.put_in(user),
+                "what was put into a cart is in it or was ordered once"
+            );
+        }
+    }
+}
