@@ -1,0 +1,91 @@
+//! What handlers share.
+
+use std::sync::Arc;
+
+use bodega_proto::{
+    cart::v1::cart_service_client::CartServiceClient,
+    catalog::v1::catalog_service_client::CatalogServiceClient,
+    identity::v1::{
+        identity_service_client::IdentityServiceClient, token_service_client::TokenServiceClient,
+    },
+    order::v1::order_service_client::OrderServiceClient,
+};
+use bodega_runtime::{auth::Verifier, money::Currency, transport::Transport};
+
+use crate::{config::Settings, revocations::Revocations};
+
+/// The ways to the services.
+#[derive(Clone)]
+pub struct Neighbours {
+    /// To identity.
+    pub identity: Transport,
+    /// To catalog.
+    pub catalog: Transport,
+    /// To cart.
+    pub cart: Transport,
+    /// To order.
+    pub order: Transport,
+}
+
+/// What handlers share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    neighbours: Neighbours,
+    verifier: Verifier,
+    revocations: Revocations,
+}
+
+impl App {
+    pub(crate) fn new(
+        settings: Settings,
+        neighbours: Neighbours,
+        verifier: Verifier,
+        revocations: Revocations,
+    ) -> Self {
+        Self(Arc::new(Inner { settings, neighbours, verifier, revocations }))
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// The currency of amounts that come in.
+    pub(crate) fn currency(&self) -> Currency {
+        self.0.settings.currency
+    }
+
+    pub(crate) fn neighbours(&self) -> &Neighbours {
+        &self.0.neighbours
+    }
+
+    pub(crate) fn verifier(&self) -> &Verifier {
+        &self.0.verifier
+    }
+
+    pub(crate) fn revocations(&self) -> &Revocations {
+        &self.0.revocations
+    }
+
+    pub(crate) fn identity(&self) -> IdentityServiceClient<Transport> {
+        IdentityServiceClient::new(self.0.neighbours.identity.clone())
+    }
+
+    pub(crate) fn tokens(&self) -> TokenServiceClient<Transport> {
+        TokenServiceClient::new(self.0.neighbours.identity.clone())
+    }
+
+    pub(crate) fn catalog(&self) -> CatalogServiceClient<Transport> {
+        CatalogServiceClient::new(self.0.neighbours.catalog.clone())
+    }
+
+    pub(crate) fn cart(&self) -> CartServiceClient<Transport> {
+        CartServiceClient::new(self.0.neighbours.cart.clone())
+    }
+
+    pub(crate) fn orders(&self) -> OrderServiceClient<Transport> {
+        OrderServiceClient::new(self.0.neighbours.order.clone())
+    }
+}

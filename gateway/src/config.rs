@@ -1,0 +1,94 @@
+//! What the gateway is told.
+
+use std::time::Duration;
+
+use bodega_runtime::money::Currency;
+use http::{HeaderValue, Uri};
+
+/// What a gateway process is told.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Config {
+    /// Where identity is
+    #[arg(long, env = "BODEGA_IDENTITY_URL", default_value = "http://127.0.0.1:7001")]
+    pub identity_url: Uri,
+    /// Where catalog is
+    #[arg(long, env = "BODEGA_CATALOG_URL", default_value = "http://127.0.0.1:7002")]
+    pub catalog_url: Uri,
+    /// Where cart is
+    #[arg(long, env = "BODEGA_CART_URL", default_value = "http://127.0.0.1:7003")]
+    pub cart_url: Uri,
+    /// Where order is
+    #[arg(long, env = "BODEGA_ORDER_URL", default_value = "http://127.0.0.1:7004")]
+    pub order_url: Uri,
+    /// The gateway's own
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// What a gateway is told wherever it runs.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Settings {
+    /// Currency of the shop, a code of ISO 4217; the same for gateway and catalog
+    #[arg(long, env = "BODEGA_CURRENCY", default_value = "USD")]
+    pub currency: Currency,
+    /// Seconds after which nobody waits for an answer any more
+    #[arg(long, env = "BODEGA_REQUEST_TIMEOUT", default_value = "10", value_parser = seconds)]
+    pub request_timeout: Duration,
+    /// Bytes that a JSON body may have
+    #[arg(long, env = "BODEGA_BODY_LIMIT", default_value_t = 256 * 1024)]
+    pub body_limit: usize,
+    /// Origins whose pages may call the API, separated by commas; `*` for all
+    #[arg(long, env = "BODEGA_CORS_ORIGINS", value_delimiter = ',', value_parser = origin)]
+    pub cors_origins: Vec<HeaderValue>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 1..=600) => Ok(Duration::from_secs(seconds)),
+        _ => Err("use a number of seconds from 1 to 600".to_owned()),
+    }
+}
+
+/// As browsers write it. Nothing at all is an origin that no page has: the variable may be there and empty.
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let text = text.trim().to_ascii_lowercase();
+    let is_origin = text.parse::<Uri>().is_ok_and(|uri| {
+        let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme));
+        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'));
+        matches!((scheme, authority), (Some(scheme), Some(host)) if text == format!("{scheme}://{host}"))
+    });
+    if is_origin || text == "*" || text.is_empty() {
+        HeaderValue::try_from(text).map_err(|cause| cause.to_string())
+    } else {
+        Err("use origins such as https://shop.example, or *".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_what_browsers_send() {
+        for (text, origin_as_sent) in [
+            ("https://shop.example", "https://shop.example"),
+            (" HTTPS://Shop.Example", "https://shop.example"),
+            ("http://localhost:3000", "http://localhost:3000"),
+            ("http://[::1]:3000", "http://[::1]:3000"),
+            ("*", "*"),
+            ("", ""),
+        ] {
+            assert_eq!(origin(text).unwrap(), origin_as_sent);
+        }
+        for text in [
+            "shop.example",
+            "https://shop.example/",
+            "https://shop.example/a",
+            "ftp://a",
+            "https://",
+            "\u{e9}",
+        ] {
+            assert!(origin(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Who asks.
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use bodega_runtime::auth::Caller;
+use http::{HeaderMap, header::AUTHORIZATION};
+use tonic::Status;
+
+use crate::{app::App, problem::Problem};
+
+/// What became of a request's access token.
+#[derive(Clone)]
+pub(crate) enum Authentication {
+    /// It came without one.
+    Guest,
+    /// Its token is good.
+    Caller(Caller),
+    /// Its token is not, and why.
+    Refused(Status),
+}
+
+impl Authentication {
+    /// Looks at the `authorization` of a request. Routes that need no token do not mind a bad one.
+    pub(crate) async fn of(app: &App, headers: &HeaderMap) -> Self {
+        let Some(token) = access_token(headers) else { return Self::Guest };
+        match app.verifier().verify(token).await {
+            Ok(caller) if app.revocations().contains(caller.session_id) => {
+                Self::Refused(bodega_runtime::status::refusal(
+                    tonic::Code::Unauthenticated,
+                    "session_ended",
+                    "this session has ended",
+                ))
+            }
+            Ok(caller) => Self::Caller(caller),
+            Err(status) => Self::Refused(status),
+        }
+    }
+
+    pub(crate) fn is_caller(&self) -> bool {
+        matches!(self, Self::Caller(_))
+    }
+}
+
+/// The access token of a request; empty where its `authorization` is another, `None` where there is none.
+pub(crate) fn access_token(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(AUTHORIZATION)?.to_str().unwrap_or_default();
+    Some(match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        _ => "",
+    })
+}
+
+fn caller(parts: &Parts) -> Result<Option<Caller>, Problem> {
+    match parts.extensions.get::<Authentication>() {
+        Some(Authentication::Caller(caller)) => Ok(Some(caller.clone())),
+        Some(Authentication::Refused(status)) => Err(status.clone().into()),
+        Some(Authentication::Guest) | None => Ok(None),
+    }
+}
+
+/// Somebody who is signed in.
+pub(crate) struct SignedIn;
+
+impl<S: Sync> FromRequestParts<S> for SignedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        caller(parts)?.map(|_| Self).ok_or_else(Problem::unauthenticated)
+    }
+}
+
+/// Somebody who runs the shop.
+pub(crate) struct Admin;
+
+impl<S: Sync> FromRequestParts<S> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let caller = caller(parts)?.ok_or_else(Problem::unauthenticated)?;
+        if caller.is_admin() { Ok(Self) } else { Err(Problem::forbidden()) }
+    }
+}
+
+/// Whose cart it is: the caller's, or else the guest's who shows its token.
+pub(crate) struct CartOwner {
+    /// Somebody who is signed in.
+    pub(crate) caller: Option<Caller>,
+    /// What came as `X-Cart-Token`; empty when nothing did.
+    pub(crate) guest_token: String,
+}
+
+/// The header a guest shows the token of its cart in.
+pub(crate) const CART_TOKEN: &str = "x-cart-token";
+
+impl<S: Sync> FromRequestParts<S> for CartOwner {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // A bad access token is no reason to show somebody an empty guest's cart instead of theirs.
+        let caller = caller(parts)?;
+        let token = parts.headers.get(CART_TOKEN).map(|value| value.to_str());
+        match token.transpose() {
+            Ok(token) => Ok(Self { caller, guest_token: token.unwrap_or_default().to_owned() }),
+            Err(_) => Err(Problem::malformed("X-Cart-Token", "must be visible ASCII")),
+        }
+    }
+}

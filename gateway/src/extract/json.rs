@@ -1,0 +1,206 @@
+//! JSON bodies, read strictly: an unknown field is refused by name, and so is one of another type.
+
+use std::fmt::Display;
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, OptionalFromRequest, Request, rejection::BytesRejection},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
+
+use crate::problem::Problem;
+
+/// A JSON body, coming in or going out.
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+impl<S, T> FromRequest<S> for Json<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        require_json(request.headers())?;
+        let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
+        parse(&body).map(Self)
+    }
+}
+
+/// Where a request may come without a body, an empty one is none, whatever it is said to be.
+impl<S, T> OptionalFromRequest<S> for Json<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
+        let media_type = require_json(request.headers());
+        let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
+        if body.is_empty() {
+            return Ok(None);
+        }
+        media_type?;
+        parse(&body).map(|value| Some(Self(value)))
+    }
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    if is_json(headers) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "send JSON, as content-type: application/json",
+    ))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+fn unreadable(cause: BytesRejection) -> Problem {
+    match cause.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large")
+        }
+        _ => Problem::malformed("body", "could not be read"),
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let body = std::str::from_utf8(body).map_err(not_json)?;
+    // serde takes an array for a struct whose fields come without their names.
+    if body.trim_ascii_start().starts_with('[') {
+        serde_json::from_str::<IgnoredAny>(body).map_err(not_json)?;
+        return Err(Problem::invalid("body", "must be an object"));
+    }
+    let mut json = serde_json::Deserializer::from_str(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        // A field may be refused before the text turns out to be no JSON. serde's own category does not tell: a number
+        // for a word is a syntax error to it.
+        match serde_json::from_str::<IgnoredAny>(body) {
+            Ok(_) => refused(&error.path().to_string(), error.inner()),
+            Err(cause) => not_json(cause),
+        }
+    })?;
+    json.end().map_err(not_json)?;
+    Ok(value)
+}
+
+fn not_json(cause: impl Display) -> Problem {
+    Problem::malformed("body", format!("is not JSON: {cause}"))
+}
+
+/// Well-formed JSON of another shape. serde names unknown and missing fields in its text only.
+fn refused(path: &str, cause: &serde_json::Error) -> Problem {
+    let text = cause.to_string();
+    let text = text.split(" at line ").next().unwrap_or_default();
+    let named = text.split('`').nth(1).unwrap_or_default();
+    let inside = |field: &str| match path {
+        "." => field.to_owned(),
+        _ if path.ends_with(field) => path.to_owned(),
+        _ => format!("{path}.{field}"),
+    };
+    if text.starts_with("unknown field") {
+        Problem::invalid(&inside(named), "is not a field of this request")
+    } else if text.starts_with("missing field") {
+        Problem::invalid(&inside(named), "is required")
+    } else if text.starts_with("duplicate field") {
+        Problem::invalid(&inside(named), "is given twice")
+    } else {
+        Problem::invalid(if path == "." { "body" } else { path }, format!("is not right: {text}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "camelCase")]
+    struct Body {
+        #[serde(alias = "product_name")]
+        name: String,
+        #[serde(default)]
+        lines: Vec<Line>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Line {
+        quantity: i32,
+    }
+
+    fn problem(body: &str) -> serde_json::Value {
+        serde_json::to_value(parse::<Body>(body.as_bytes()).unwrap_err()).unwrap()
+    }
+
+    #[test]
+    fn another_spelling_is_accepted() {
+        let body = parse::<Body>(br#"{"product_name": "Mug", "lines": [{"quantity": 2}]}"#).unwrap();
+        assert_eq!((body.name.as_str(), body.lines[0].quantity), ("Mug", 2));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_need_not_be_there_may_be_empty() {
+        for (content_type, body, expected) in [
+            (None, "", Ok(None)),
+            (Some("application/json"), "", Ok(None)),
+            (Some("application/json"), r#"{"name": "Mug"}"#, Ok(Some("Mug"))),
+            (Some("application/json"), "{}", Err(422)),
+            (Some("application/json"), "{", Err(400)),
+            (None, "{}", Err(415)),
+        ] {
+            let mut request = http::Request::new(body.into());
+            request.headers_mut().extend(content_type.map(|value| (CONTENT_TYPE, value.parse().unwrap())));
+            let read = <Json<Body> as OptionalFromRequest<()>>::from_request(request, &()).await;
+            let name = read.map(|body| body.map(|Json(body)| body.name));
+            let name = name.map_err(|problem| serde_json::to_value(problem).unwrap()["status"].clone());
+            assert_eq!(name, expected.map(|name| name.map(str::to_owned)).map_err(Into::into), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (body, status, field) in [
+            ("{", 400, "body"),
+            (r#"{"name": "Mug"} x"#, 400, "body"),
+            (r#"{"colour": "red",}"#, 400, "body"),
+            (r#"{} {}"#, 400, "body"),
+            ("", 400, "body"),
+            ("[]", 422, "body"),
+            (r#" ["Mug", []]"#, 422, "body"),
+            (r#"["Mug""#, 400, "body"),
+            ("{}", 422, "name"),
+            (r#"{"name": 7}"#, 422, "name"),
+            (r#"{"name": "Mug", "colour": "red"}"#, 422, "colour"),
+            (r#"{"name": "Mug", "product_name": "Cup"}"#, 422, "name"),
+            (r#"{"name": "Mug", "lines": [{"quantity": 1}, {"quantity": "x"}]}"#, 422, "lines[1].quantity"),
+            (r#"{"name": "Mug", "lines": [{"quantity": 1, "note": ""}]}"#, 422, "lines[0].note"),
+            (r#"{"name": "Mug", "lines": [{}]}"#, 422, "lines[0].quantity"),
+        ] {
+            let problem = problem(body);
+            assert_eq!(problem["status"], status, "{body}");
+            assert_eq!(problem["errors"][0]["field"], field, "{body}: {problem}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! What handlers ask of a request, and the problems that bad ones get.
+
+mod caller;
+mod client;
+mod condition;
+mod idempotency_key;
+mod json;
+mod limit;
+mod query;
+
+pub(crate) use self::{
+    caller::{Admin, Authentication, CART_TOKEN, CartOwner, SignedIn, access_token},
+    client::Client,
+    condition::{IfMatch, IfNoneMatch},
+    idempotency_key::IdempotencyKey,
+    json::Json,
+    limit::Limit,
+    query::{Path, Query},
+};

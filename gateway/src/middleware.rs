@@ -1,0 +1,120 @@
+//! What every request passes: an id and a span, then a deadline and who asks.
+
+use std::time::Duration;
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use bodega_runtime::{
+    context::{CallContext, REQUEST_ID},
+    status, telemetry,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use tokio::time::Instant;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    extract::{Authentication, access_token},
+    problem::Problem,
+};
+
+/// A client's own request id may have this many visible characters.
+const MAX_REQUEST_ID: usize = 128;
+/// What a handler gets beyond its deadline to say that it was missed.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// Gives a request its id and its span, and measures it.
+pub(crate) async fn trace(mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let route = route.unwrap_or_else(|| "unknown".to_owned());
+
+    let id = request_id(request.headers());
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    let method = method_label(request.method()).to_owned();
+    let span = telemetry::request_span("http", &format!("{method} {route}"), request.headers());
+
+    let mut response = next.run(request).instrument(span).await;
+    response.headers_mut().insert(REQUEST_ID, id);
+    let status = response.status().as_u16().to_string();
+    let labels = [("method", method), ("route", route), ("status", status)];
+    metrics::histogram!("http_server_duration_seconds", &labels).record(started.elapsed());
+    response
+}
+
+/// Serves a request in a context of its own: with a deadline and, where its access token is good, in the name of its
+/// caller.
+pub(crate) async fn context(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let timeout = app.settings().request_timeout;
+    let mut context = CallContext {
+        deadline: Some(Instant::now() + timeout),
+        authorization: None,
+        request_id: request.headers().get(REQUEST_ID).cloned(),
+    };
+    let anonymous = context.clone();
+
+    let work = async {
+        let authentication = anonymous.clone().scope(Authentication::of(&app, request.headers()));
+        // Where anyone may ask, an identity that hangs must not use up the time.
+        let authentication = tokio::time::timeout(timeout / 4, authentication).await.unwrap_or_else(|_| {
+            Authentication::Refused(status::unavailable("a service is unavailable", Duration::from_secs(1)))
+        });
+        if authentication.is_caller() {
+            // As the services want it, however it was spelled.
+            context = context.with_bearer(access_token(request.headers()).unwrap_or_default());
+        }
+        request.extensions_mut().insert(authentication);
+        context.scope(next.run(request)).await
+    };
+    match tokio::time::timeout(timeout + GRACE, work).await {
+        Ok(response) => response,
+        Err(_) => {
+            anonymous.scope(async { Problem::unavailable("the answer took too long").into_response() }).await
+        }
+    }
+}
+
+/// Clients may make methods up: one that HTTP does not know must not make a new series.
+fn method_label(method: &Method) -> &str {
+    match *method {
+        Method::GET
+        | Method::HEAD
+        | Method::POST
+        | Method::PUT
+        | Method::PATCH
+        | Method::DELETE
+        | Method::OPTIONS => method.as_str(),
+        _ => "other",
+    }
+}
+
+/// The client's id where it has a sound one, else a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let sound = |id: &&HeaderValue| {
+        (1..=MAX_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+    };
+    let given = headers.get(REQUEST_ID).filter(sound).cloned();
+    given
+        .or_else(|| Uuid::now_v7().to_string().try_into().ok())
+        .unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+/// Headers that keep a browser from doing more with an answer than we meant; a handler's own ones stay.
+pub(crate) async fn security_headers(request: Request, next: Next) -> Response {
+    const HEADERS: [(HeaderName, &str); 5] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    let mut response = next.run(request).await;
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,148 @@
+//! Every route, and what all of them pass.
+
+use std::{any::Any, time::Duration};
+
+use axum::{Router, extract::DefaultBodyLimit, response::IntoResponse as _};
+use http::{HeaderValue, Method, StatusCode, header};
+use tower::ServiceBuilder;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    compression::CompressionLayer,
+    cors::{AllowOrigin, Any as AnyOrigin, CorsLayer},
+};
+use utoipa::OpenApi as _;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    app::App,
+    classic,
+    config::Settings,
+    middleware, openapi,
+    problem::Problem,
+    routes::{
+        admin_orders, auth, cart, categories, docs, operations, orders, products, profile, tags, users,
+    },
+};
+
+/// How long a browser may remember what a preflight told it.
+const PREFLIGHT_AGE: Duration = Duration::from_secs(3600);
+
+/// The routes and their documents.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::Base::openapi())
+        // /api/auth
+        .routes(routes!(auth::register))
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::logout))
+        .routes(routes!(auth::logout_all))
+        .routes(routes!(auth::sessions))
+        .routes(routes!(auth::end_session))
+        // /api/users
+        .routes(routes!(profile::show, profile::change, profile::replace))
+        .routes(routes!(profile::change_password))
+        .routes(routes!(users::list))
+        .routes(routes!(users::show, users::change, users::delete))
+        // /api/categories
+        .routes(routes!(categories::list, categories::create))
+        .routes(routes!(categories::show, categories::rename, categories::delete))
+        // /api/tags
+        .routes(routes!(tags::list, tags::create))
+        .routes(routes!(tags::show, tags::rename, tags::delete))
+        // /api/products
+        .routes(routes!(products::list, products::create))
+        .routes(routes!(products::show, products::replace, products::change, products::delete))
+        // /api/cart
+        .routes(routes!(cart::show, cart::clear))
+        .routes(routes!(cart::add))
+        .routes(routes!(cart::remove))
+        .routes(routes!(cart::set_item, cart::remove_item))
+        // /api/orders
+        .routes(routes!(orders::list, orders::place))
+        .routes(routes!(orders::show, orders::advance))
+        .routes(routes!(orders::cancel))
+        .routes(routes!(admin_orders::list))
+        // The surface at the root
+        .routes(routes!(classic::short_forms::signup))
+        .routes(routes!(classic::short_forms::register))
+        .routes(routes!(classic::short_forms::login))
+        .routes(routes!(classic::short_forms::logout))
+        .routes(routes!(classic::products::list, classic::products::create))
+        .routes(routes!(classic::products::show, classic::products::change, classic::products::delete))
+        .routes(routes!(classic::cart::show, classic::cart::add))
+        .routes(routes!(classic::cart::set_item, classic::cart::remove_item))
+        .routes(routes!(classic::short_forms::add_to_cart))
+        .routes(routes!(classic::short_forms::remove_from_cart))
+        .routes(routes!(classic::orders::place))
+        .routes(routes!(classic::orders::show))
+        .routes(routes!(classic::orders::list, classic::short_forms::place_order))
+        .routes(routes!(classic::short_forms::advance_order))
+        // Operators
+        .routes(routes!(operations::live))
+        .routes(routes!(operations::ready))
+        .routes(routes!(operations::keys))
+}
+
+/// The whole gateway.
+pub(crate) fn router(app: App) -> Router {
+    let settings = app.settings().clone();
+    let (router, mut document) = routes().split_for_parts();
+    openapi::complete(&mut document);
+    router
+        .merge(docs::routes(&document))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(app.clone())
+        .layer(
+            ServiceBuilder::new()
+                .layer(axum::middleware::from_fn(middleware::security_headers))
+                .layer(axum::middleware::from_fn(middleware::trace))
+                .layer(CompressionLayer::new().gzip(true))
+                .layer(cors(&settings))
+                .layer(axum::middleware::from_fn_with_state(app, middleware::context))
+                .layer(CatchPanicLayer::custom(panicked))
+                .layer(DefaultBodyLimit::max(settings.body_limit)),
+        )
+}
+
+async fn not_found() -> Problem {
+    Problem::no_such_route()
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not know this method")
+}
+
+fn panicked(_: Box<dyn Any + Send>) -> axum::response::Response {
+    tracing::error!("a handler panicked");
+    Problem::internal().into_response()
+}
+
+/// Which pages of other origins may call.
+fn cors(settings: &Settings) -> CorsLayer {
+    let layer = CorsLayer::new()
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            header::HeaderName::from_static("idempotency-key"),
+            header::HeaderName::from_static("x-cart-token"),
+            header::HeaderName::from_static("x-request-id"),
+        ])
+        .expose_headers([
+            header::ETAG,
+            header::LINK,
+            header::LOCATION,
+            header::RETRY_AFTER,
+            header::HeaderName::from_static("x-cart-token"),
+            header::HeaderName::from_static("x-request-id"),
+        ])
+        .max_age(PREFLIGHT_AGE);
+    if settings.cors_origins.iter().any(|origin| origin == HeaderValue::from_static("*")) {
+        layer.allow_origin(AnyOrigin)
+    } else {
+        layer.allow_origin(AllowOrigin::list(settings.cors_origins.clone()))
+    }
+}

@@ -1,0 +1,188 @@
+//! Profiles, and accounts as admins see them.
+
+use bodega_proto::identity::v1::{
+    Address, ChangePasswordRequest, ChangePasswordResponse, DeleteUserRequest, DeleteUserResponse,
+    GetUserRequest, GetUserResponse, ListUsersRequest, ListUsersResponse, Role, UpdateProfileRequest,
+    UpdateProfileResponse, UpdateUserRequest, UpdateUserResponse, User,
+};
+use bodega_runtime::status;
+use http::Method;
+use serde_json::json;
+use tonic::Code;
+use uuid::Uuid;
+
+use crate::{
+    fakes::Heard,
+    shop::{Answer, Answered as _, Shop},
+};
+
+fn ada() -> User {
+    User {
+        id: Uuid::nil().to_string(),
+        name: "Ada".to_owned(),
+        username: "ada".to_owned(),
+        email: "ada@example.com".to_owned(),
+        role: Role::Admin.into(),
+        avatar_url: "https://pictures.example/ada".to_owned(),
+        disabled: true,
+        addresses: vec![Address { city: "London".to_owned(), is_default: true, ..Address::default() }],
+        ..User::default()
+    }
+}
+
+fn updates(shop: &Shop) -> Heard<UpdateProfileRequest> {
+    shop.identity
+        .accounts
+        .on("UpdateProfile", |_: UpdateProfileRequest| Ok(UpdateProfileResponse { user: Some(ada()) }))
+}
+
+async fn send(shop: &Shop, method: Method, path: &str, token: String, body: serde_json::Value) -> Answer {
+    shop.request(method, path).json(&body).bearer_auth(token).answer().await
+}
+
+#[tokio::test]
+async fn a_patch_changes_what_it_names() {
+    let shop = Shop::open().await;
+    let heard = updates(&shop);
+    let patch = async |body| send(&shop, Method::PATCH, "/api/users/me", shop.identity.user(), body).await;
+
+    assert_eq!(patch(json!({})).await.status, 200);
+    assert_eq!(heard.last(), UpdateProfileRequest::default());
+
+    let answer = patch(json!({"name": "Ada", "username": null, "addresses": []})).await;
+    let request = heard.last();
+    assert_eq!((request.name.as_deref(), request.username.as_deref()), (Some("Ada"), Some("")));
+    assert_eq!((request.email, request.addresses.unwrap().addresses), (None, vec![]));
+    let profile = answer.json();
+    assert_eq!(profile["role"], "admin");
+    assert_eq!(profile["avatarUrl"], "https://pictures.example/ada");
+    assert_eq!(profile["addresses"][0]["city"], "London");
+    assert_eq!(profile["addresses"][0]["isDefault"], true);
+    assert!(profile.get("disabled").is_none(), "that is for admins");
+
+    for (body, field) in [
+        (json!({"name": null}), "name"),
+        (json!({"role": "admin"}), "role"),
+        (json!({"addresses": [{"name": "Ada"}]}), "addresses[0].line1"),
+    ] {
+        assert_eq!(patch(body).await.refused_field(422, "invalid_field"), field);
+    }
+}
+
+#[tokio::test]
+async fn a_put_replaces_the_whole_profile() {
+    let shop = Shop::open().await;
+    let heard = updates(&shop);
+    let put = async |body| send(&shop, Method::PUT, "/api/users/me", shop.identity.user(), body).await;
+
+    assert_eq!(put(json!({"name": "Ada", "email": "ada@example.com"})).await.status, 200);
+    let request = heard.last();
+    assert_eq!((request.name.as_deref(), request.email.as_deref()), (Some("Ada"), Some("ada@example.com")));
+    assert_eq!((request.username.as_deref(), request.addresses.unwrap().addresses), (Some(""), vec![]));
+
+    let address =
+        json!({"name": "Ada", "line1": "1 Road", "city": "Rome", "postalCode": "00100", "country": "IT"});
+    put(json!({"name": "Ada", "email": "ada@example.com", "username": "ada", "addresses": [address]})).await;
+    let address = heard.last().addresses.unwrap().addresses.remove(0);
+    assert_eq!((address.postal_code.as_str(), address.country.as_str()), ("00100", "IT"));
+
+    assert_eq!(put(json!({"name": "Ada"})).await.refused_field(422, "invalid_field"), "email");
+}
+
+#[tokio::test]
+async fn a_refused_field_deep_inside_is_named_as_the_client_wrote_it() {
+    let shop = Shop::open().await;
+    shop.identity.accounts.on(
+        "UpdateProfile",
+        |_: UpdateProfileRequest| -> Result<UpdateProfileResponse, _> {
+            let message = "must have at most 20 characters".to_owned();
+            let field = "addresses[0].postal_code";
+            Err(status::refusal_of_field(Code::InvalidArgument, "invalid_field", field, message))
+        },
+    );
+    let answer = send(&shop, Method::PATCH, "/api/users/me", shop.identity.user(), json!({})).await;
+    assert_eq!(answer.refused_field(422, "invalid_field"), "addresses[0].postalCode");
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_other_sessions() {
+    let shop = Shop::open().await;
+    let other = Uuid::now_v7();
+    let heard = shop.identity.accounts.on("ChangePassword", move |_: ChangePasswordRequest| {
+        Ok(ChangePasswordResponse { ended_session_ids: vec![other.to_string()] })
+    });
+    let body = json!({"currentPassword": "old", "newPassword": "new"});
+    let answer = send(&shop, Method::POST, "/api/users/me/password", shop.identity.user(), body).await;
+    assert_eq!(answer.status, 204);
+    assert_eq!((heard.last().current_password.as_str(), heard.last().new_password.as_str()), ("old", "new"));
+    let token = shop.identity.token(|claims| claims.sid = other);
+    shop.get("/api/users/me").bearer_auth(token).answer().await.problem(401, "session_ended");
+}
+
+#[tokio::test]
+async fn admins_search_accounts() {
+    let shop = Shop::open().await;
+    let heard = shop.identity.accounts.on("ListUsers", |_: ListUsersRequest| {
+        Ok(ListUsersResponse { users: vec![ada()], next_cursor: "more".to_owned() })
+    });
+    let list = async |query: &str| {
+        shop.get(&format!("/api/users{query}")).bearer_auth(shop.identity.admin()).answer().await
+    };
+    let page = list("?q=ada&role=admin&limit=5&cursor=here").await.json();
+    assert_eq!((&page["nextCursor"], &page["items"][0]["disabled"]), (&json!("more"), &json!(true)));
+    assert!(page["items"][0].get("addresses").is_none(), "that is for their owner");
+    let request = heard.last();
+    assert_eq!((request.q.as_str(), request.role(), request.limit), ("ada", Role::Admin, 5));
+    assert_eq!(request.cursor, "here");
+
+    list("").await;
+    assert_eq!(heard.last(), ListUsersRequest::default());
+    assert_eq!(list("?role=owner").await.refused_field(400, "malformed_request"), "role");
+}
+
+#[tokio::test]
+async fn admins_see_change_and_delete_accounts() {
+    let shop = Shop::open().await;
+    let accounts = &shop.identity.accounts;
+    let id = Uuid::now_v7();
+    let (disabled, deleted) = (Uuid::now_v7(), Uuid::now_v7());
+    let path = format!("/api/users/{id}");
+    let admin = || shop.identity.admin();
+
+    accounts.on("GetUser", |_: GetUserRequest| Ok(GetUserResponse { user: Some(ada()) }));
+    let account = shop.get(&path).bearer_auth(admin()).answer().await.json();
+    assert_eq!((&account["name"], &account["disabled"]), (&json!("Ada"), &json!(true)));
+
+    let heard = accounts.on("UpdateUser", move |_: UpdateUserRequest| {
+        Ok(UpdateUserResponse { user: Some(ada()), ended_session_ids: vec![disabled.to_string()] })
+    });
+    let answer = send(&shop, Method::PATCH, &path, admin(), json!({"role": "user", "disabled": true})).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!((heard.last().role(), heard.last().disabled), (Role::User, Some(true)));
+    send(&shop, Method::PATCH, &path, admin(), json!({"disabled": false})).await;
+    assert_eq!((heard.last().role(), heard.last().disabled), (Role::Unspecified, Some(false)));
+    let answer = send(&shop, Method::PATCH, &path, admin(), json!({"role": "owner"})).await;
+    assert_eq!(answer.refused_field(422, "invalid_field"), "role");
+
+    let heard = accounts.on("DeleteUser", move |_: DeleteUserRequest| {
+        Ok(DeleteUserResponse { ended_session_ids: vec![deleted.to_string()] })
+    });
+    let answer = shop.request(Method::DELETE, &path).bearer_auth(admin()).answer().await;
+    assert_eq!((answer.status, heard.last().id), (204, id.to_string()));
+
+    for session in [disabled, deleted] {
+        let token = shop.identity.token(|claims| claims.sid = session);
+        shop.get("/api/users/me").bearer_auth(token).answer().await.problem(401, "session_ended");
+    }
+}
+
+#[tokio::test]
+async fn the_last_admin_stays() {
+    let shop = Shop::open().await;
+    shop.identity.accounts.on("DeleteUser", |_: DeleteUserRequest| -> Result<DeleteUserResponse, _> {
+        Err(status::refusal(Code::FailedPrecondition, "last_admin", "the last admin cannot be removed"))
+    });
+    let path = format!("/api/users/{}", Uuid::now_v7());
+    let request = shop.request(Method::DELETE, &path).bearer_auth(shop.identity.admin());
+    request.answer().await.problem(409, "last_admin");
+}

@@ -1,0 +1,82 @@
+//! Categories and tags, with their products.
+
+use bodega_proto::catalog::v1::{
+    Category, GetCategoryRequest, GetCategoryResponse, GetTagRequest, GetTagResponse, ListProductsRequest,
+    ListProductsResponse, Ref, Tag, UpdateTagRequest, UpdateTagResponse, r#ref,
+};
+use bodega_runtime::status;
+use http::Method;
+use serde_json::json;
+use tonic::Code;
+
+use crate::{
+    fakes::Heard,
+    products::mug,
+    shop::{Answered as _, Shop},
+};
+
+async fn shop() -> (Shop, Heard<ListProductsRequest>) {
+    let shop = Shop::open().await;
+    shop.catalog.on("GetCategory", |request: GetCategoryRequest| match request.id {
+        5 => Ok(GetCategoryResponse {
+            category: Some(Category { id: 5, name: "Kitchen".to_owned(), product_count: 101 }),
+        }),
+        _ => Err(status::refusal(Code::NotFound, "category_not_found", "no such category")),
+    });
+    shop.catalog.on("GetTag", |_: GetTagRequest| {
+        Ok(GetTagResponse { tag: Some(Tag { id: 5, name: "new".to_owned(), product_count: 101 }) })
+    });
+    let lists = shop.catalog.on("ListProducts", |_: ListProductsRequest| {
+        Ok(ListProductsResponse { products: vec![mug()], next_cursor: "more".to_owned() })
+    });
+    (shop, lists)
+}
+
+#[tokio::test]
+async fn products_are_shown_to_those_who_ask() {
+    let (shop, lists) = shop().await;
+    for (path, name) in [("/api/categories/5", "Kitchen"), ("/api/tags/5", "new")] {
+        let plain = shop.get(path).answer().await.json();
+        assert_eq!(plain, json!({"id": 5, "name": name, "productCount": 101}));
+    }
+    assert_eq!(lists.count(), 0);
+
+    for (path, filter) in [("/api/categories/5", "category"), ("/api/tags/5", "tag")] {
+        let full = shop.get(&format!("{path}?include=products")).answer().await.json();
+        assert_eq!(full["productCount"], 101);
+        assert_eq!(full["products"][0]["name"], "Mug");
+        assert_eq!(full["productsNextCursor"], "more");
+        let asked = lists.last();
+
+        // The next page is one of that list of products.
+        shop.get(&format!("/api/products?{filter}=5&limit=100&cursor=more")).answer().await.json();
+        assert_eq!(lists.last(), ListProductsRequest { cursor: "more".to_owned(), ..asked });
+    }
+    let five = Ref { r#ref: Some(r#ref::Ref::Id(5)) };
+    assert_eq!(lists.last().tags, [five]);
+}
+
+#[tokio::test]
+async fn a_category_that_is_not_there_has_no_products() {
+    let (shop, _) = shop().await;
+    for query in ["", "?include=products"] {
+        let answer = shop.get(&format!("/api/categories/6{query}")).answer().await;
+        answer.problem(404, "category_not_found");
+    }
+    let answer = shop.get("/api/categories/5?include=tags").answer().await;
+    assert_eq!(answer.refused_field(400, "malformed_request"), "include");
+}
+
+#[tokio::test]
+async fn put_and_patch_rename() {
+    let (shop, _) = shop().await;
+    let renames = shop.catalog.on("UpdateTag", |request: UpdateTagRequest| {
+        Ok(UpdateTagResponse { tag: Some(Tag { id: request.id, name: request.name, product_count: 0 }) })
+    });
+    for (method, body) in [(Method::PUT, json!({"name": "old"})), (Method::PATCH, json!({"tag_name": "old"}))]
+    {
+        let request = shop.request(method, "/api/tags/5").bearer_auth(shop.identity.admin());
+        assert_eq!(request.json(&body).answer().await.json()["name"], "old");
+        assert_eq!(renames.last(), UpdateTagRequest { id: 5, name: "old".to_owned() });
+    }
+}

@@ -1,0 +1,131 @@
+//! The identity of the tests: it signs real tokens, and says which sessions have ended.
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use bodega_proto::identity::v1::{
+    GetKeysRequest, GetKeysResponse, Key, WatchRevocationsRequest, WatchRevocationsResponse,
+    token_service_server::{TokenService, TokenServiceServer},
+};
+use bodega_runtime::{
+    auth::{AUDIENCE, Claims, ISSUER, Role},
+    transport::Transport,
+};
+use futures_util::{StreamExt as _, stream::BoxStream};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use tokio::sync::watch;
+use tokio_stream::wrappers::WatchStream;
+use tonic::{Request, Response, Status, service::Routes};
+use tower::{ServiceExt as _, util::BoxCloneSyncService};
+use uuid::Uuid;
+
+use crate::fakes::{Fake, in_process};
+
+/// Signs tokens, publishes the key that verifies them, and streams ended sessions; all else is scripted.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    /// `IdentityService`.
+    pub(crate) accounts: Fake,
+    signing: EncodingKey,
+    public: Key,
+    ended: watch::Sender<Vec<String>>,
+}
+
+impl Identity {
+    pub(crate) fn new() -> Self {
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
+        let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
+        let x = BASE64_URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+        Self {
+            accounts: Fake::default(),
+            signing: EncodingKey::from_ed_der(pkcs8.as_ref()),
+            public: Key { kid: Uuid::now_v7().to_string(), x },
+            ended: watch::Sender::default(),
+        }
+    }
+
+    pub(crate) fn kid(&self) -> &str {
+        &self.public.kid
+    }
+
+    /// The public key, as its bytes in base64url.
+    pub(crate) fn public_key(&self) -> &str {
+        &self.public.x
+    }
+
+    /// A shopper's token.
+    pub(crate) fn user(&self) -> String {
+        self.token(|_| {})
+    }
+
+    /// A token of somebody who runs the shop.
+    pub(crate) fn admin(&self) -> String {
+        self.token(|claims| claims.role = Role::Admin)
+    }
+
+    /// A shopper's token, after `change` has been at it.
+    pub(crate) fn token(&self, change: impl FnOnce(&mut Claims)) -> String {
+        self.token_under(self.kid(), change)
+    }
+
+    /// The same, naming another key.
+    pub(crate) fn token_under(&self, kid: &str, change: impl FnOnce(&mut Claims)) -> String {
+        let mut claims = claims();
+        change(&mut claims);
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some(kid.to_owned());
+        jsonwebtoken::encode(&header, &claims, &self.signing).unwrap()
+    }
+
+    /// Tells every gateway that a session has ended.
+    pub(crate) fn end_session(&self, session: Uuid) {
+        self.ended.send_modify(|ended| ended.push(session.to_string()));
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        let tokens = Routes::new(TokenServiceServer::new(self.clone())).prepare();
+        let accounts = self.accounts.clone();
+        in_process(BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<_>| {
+            let (tokens, accounts) = (tokens.clone(), accounts.clone());
+            async move {
+                if request.uri().path().contains("TokenService") {
+                    tokens.oneshot(request).await
+                } else {
+                    Ok(accounts.answer(request).await)
+                }
+            }
+        })))
+    }
+}
+
+/// What a shopper's token says.
+pub(crate) fn claims() -> Claims {
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    Claims {
+        iss: ISSUER.to_owned(),
+        aud: AUDIENCE.to_owned(),
+        sub: Uuid::now_v7(),
+        sid: Uuid::now_v7(),
+        role: Role::User,
+        iat: now,
+        exp: now + 900,
+        jti: Uuid::now_v7(),
+    }
+}
+
+#[tonic::async_trait]
+impl TokenService for Identity {
+    type WatchRevocationsStream = BoxStream<'static, Result<WatchRevocationsResponse, Status>>;
+
+    async fn get_keys(&self, _: Request<GetKeysRequest>) -> Result<Response<GetKeysResponse>, Status> {
+        Ok(Response::new(GetKeysResponse { keys: vec![self.public.clone()] }))
+    }
+
+    async fn watch_revocations(
+        &self,
+        _: Request<WatchRevocationsRequest>,
+    ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
+        let ended = WatchStream::new(self.ended.subscribe());
+        let messages = ended.map(|session_ids| Ok(WatchRevocationsResponse { session_ids }));
+        Ok(Response::new(messages.boxed()))
+    }
+}

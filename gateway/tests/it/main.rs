@@ -1,0 +1,18 @@
+//! The gateway over real HTTP, with services behind it that answer what each test says.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod accounts;
+mod carts;
+mod context;
+mod document;
+mod fakes;
+mod faults;
+mod groups;
+mod http_manners;
+mod identity;
+mod orders;
+mod products;
+mod refusals;
+mod sessions;
+mod shop;
+mod tokens;

@@ -1,0 +1,193 @@
+//! Registering, signing in, staying signed in, signing out.
+
+use bodega_proto::{
+    cart::v1::{MergeGuestCartRequest, MergeGuestCartResponse},
+    identity::v1::{
+        EndSessionRequest, EndSessionResponse, ListSessionsRequest, ListSessionsResponse, LoginRequest,
+        LoginResponse, LogoutAllRequest, LogoutAllResponse, RefreshRequest, RefreshResponse, RegisterRequest,
+        RegisterResponse, Role, Session, SessionInfo, User,
+    },
+};
+use bodega_runtime::status;
+use http::Method;
+use serde_json::json;
+use tonic::Code;
+use uuid::Uuid;
+
+use crate::shop::{Answered as _, Shop, nowhere};
+
+fn session() -> Session {
+    let user = User {
+        id: "0197f0c5-7d0e-7cc3-a3b5-6f1d2f1f7a10".to_owned(),
+        name: "Ada".to_owned(),
+        email: "ada@example.com".to_owned(),
+        role: Role::User.into(),
+        created_at: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 }),
+        updated_at: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 500_000_000 }),
+        ..User::default()
+    };
+    Session {
+        user: Some(user),
+        access_token: "access".to_owned(),
+        expires_in: 900,
+        refresh_token: "refresh".to_owned(),
+    }
+}
+
+fn session_json() -> serde_json::Value {
+    json!({
+        "user": {
+            "id": "0197f0c5-7d0e-7cc3-a3b5-6f1d2f1f7a10", "name": "Ada", "username": null,
+            "email": "ada@example.com", "role": "user", "avatarUrl": null,
+            "createdAt": "2023-11-14T22:13:20Z", "updatedAt": "2023-11-14T22:13:20.5Z"
+        },
+        "token": "access", "tokenType": "Bearer", "expiresIn": 900, "refreshToken": "refresh"
+    })
+}
+
+fn let_in(shop: &Shop) -> crate::fakes::Heard<LoginRequest> {
+    shop.identity.accounts.on("Login", |_: LoginRequest| Ok(LoginResponse { session: Some(session()) }))
+}
+
+#[tokio::test]
+async fn registering_signs_in() {
+    let shop = Shop::open().await;
+    let heard = shop
+        .identity
+        .accounts
+        .on("Register", |_: RegisterRequest| Ok(RegisterResponse { session: Some(session()) }));
+    let body = json!({"name": "Ada", "email": "ada@example.com", "password": "correct horse"});
+    let agent = "browser ".repeat(50);
+    let answer = shop.post("/api/auth/register", body).header("user-agent", &agent).answer().await;
+    assert_eq!((answer.status, answer.json()), (201, session_json()));
+    let request = heard.last();
+    assert_eq!((request.name.as_str(), request.username.as_str()), ("Ada", ""));
+    assert_eq!(request.user_agent, agent[..200], "no more than anybody reads");
+}
+
+#[tokio::test]
+async fn a_taken_email_is_a_conflict_about_the_email() {
+    let shop = Shop::open().await;
+    shop.identity.accounts.on("Register", |_: RegisterRequest| -> Result<RegisterResponse, _> {
+        let message = "is taken".to_owned();
+        Err(status::refusal_of_field(Code::AlreadyExists, "email_taken", "email", message))
+    });
+    let body = json!({"name": "Ada", "email": "ada@example.com", "password": "correct horse"});
+    let answer = shop.post("/api/auth/register", body).answer().await;
+    assert_eq!(answer.refused_field(409, "email_taken"), "email");
+}
+
+#[tokio::test]
+async fn any_of_three_names_signs_in() {
+    let shop = Shop::open().await;
+    let heard = let_in(&shop);
+    for field in ["email", "username", "login"] {
+        let answer = shop.post("/api/auth/login", json!({field: "ada", "password": "secret"})).answer().await;
+        assert_eq!((answer.status, answer.json()), (200, session_json()));
+        assert_eq!((heard.last().login.as_str(), heard.last().password.as_str()), ("ada", "secret"));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_login_is_unauthenticated() {
+    let shop = Shop::open().await;
+    shop.identity.accounts.on("Login", |_: LoginRequest| -> Result<LoginResponse, _> {
+        Err(status::refusal(Code::Unauthenticated, "invalid_credentials", "no such account or password"))
+    });
+    let answer = shop.post("/api/auth/login", json!({"email": "a", "password": "b"})).answer().await;
+    answer.problem(401, "invalid_credentials");
+    assert_eq!(answer.header("www-authenticate"), "Bearer");
+}
+
+#[tokio::test]
+async fn signing_in_takes_the_guests_cart_along() {
+    let shop = Shop::open().await;
+    let_in(&shop);
+    let merged = shop.cart.on("MergeGuestCart", |_: MergeGuestCartRequest| Ok(MergeGuestCartResponse {}));
+    let login = || shop.post("/api/auth/login", json!({"email": "a", "password": "b"}));
+    login().answer().await;
+    assert_eq!(merged.count(), 0, "there was no guest's cart");
+
+    // Signed in as somebody else before: the cart goes to whoever signs in now.
+    let login = login().header("x-cart-token", "guest").bearer_auth(shop.identity.user());
+    assert_eq!(login.answer().await.status, 200);
+    assert_eq!(merged.last().guest_token, "guest");
+    assert_eq!(shop.cart.metadata("MergeGuestCart")["authorization"], "Bearer access");
+}
+
+#[tokio::test]
+async fn a_cart_that_is_down_keeps_nobody_out() {
+    let shop = Shop::open_with(|_, neighbours| neighbours.cart = nowhere()).await;
+    let_in(&shop);
+    let login = shop.post("/api/auth/login", json!({"email": "a", "password": "b"}));
+    assert_eq!(login.header("x-cart-token", "guest").answer().await.status, 200);
+}
+
+#[tokio::test]
+async fn refreshing_needs_no_access_token_and_minds_no_stale_one() {
+    let shop = Shop::open().await;
+    let heard = shop
+        .identity
+        .accounts
+        .on("Refresh", |_: RefreshRequest| Ok(RefreshResponse { session: Some(session()) }));
+    let stale = shop.identity.token(|claims| claims.exp = claims.iat - 60);
+    for (field, token) in [("refreshToken", None), ("refresh_token", Some(stale))] {
+        let mut request = shop.post("/api/auth/refresh", json!({field: "old"}));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let answer = request.answer().await;
+        assert_eq!((answer.status, answer.json()), (200, session_json()));
+        assert_eq!(heard.last().refresh_token, "old");
+        assert!(!shop.identity.accounts.metadata("Refresh").contains_key("authorization"));
+    }
+}
+
+#[tokio::test]
+async fn logging_out_everywhere_ends_every_session() {
+    let shop = Shop::open().await;
+    let (this, other) = (Uuid::now_v7(), Uuid::now_v7());
+    shop.identity.accounts.on("LogoutAll", move |_: LogoutAllRequest| {
+        Ok(LogoutAllResponse { ended_session_ids: vec![this.to_string(), other.to_string()] })
+    });
+    let token = |session| shop.identity.token(|claims| claims.sid = session);
+    let request = shop.request(Method::POST, "/api/auth/logout-all").bearer_auth(token(this));
+    assert_eq!(request.answer().await.status, 204);
+    for session in [this, other] {
+        let request = shop.get("/api/auth/sessions").bearer_auth(token(session));
+        request.answer().await.problem(401, "session_ended");
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_listed_and_ended() {
+    let shop = Shop::open().await;
+    let session = Uuid::now_v7();
+    let at = Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 });
+    shop.identity.accounts.on("ListSessions", move |_: ListSessionsRequest| {
+        let info = SessionInfo {
+            id: session.to_string(),
+            user_agent: "curl".to_owned(),
+            created_at: at,
+            last_used_at: at,
+            current: true,
+        };
+        Ok(ListSessionsResponse { sessions: vec![info] })
+    });
+    let answer = shop.get("/api/auth/sessions").bearer_auth(shop.identity.user()).answer().await;
+    let expected = json!({"items": [{
+        "id": session.to_string(), "userAgent": "curl", "current": true,
+        "createdAt": "2023-11-14T22:13:20Z", "lastUsedAt": "2023-11-14T22:13:20Z"
+    }]});
+    assert_eq!((answer.status, answer.json()), (200, expected));
+
+    let heard = shop.identity.accounts.on("EndSession", move |_: EndSessionRequest| {
+        Ok(EndSessionResponse { ended_session_ids: vec![session.to_string()] })
+    });
+    let path = format!("/api/auth/sessions/{session}");
+    let request = shop.request(Method::DELETE, &path).bearer_auth(shop.identity.user());
+    assert_eq!(request.answer().await.status, 204);
+    assert_eq!(heard.last().session_id, session.to_string());
+    let token = shop.identity.token(|claims| claims.sid = session);
+    shop.get("/api/auth/sessions").bearer_auth(token).answer().await.problem(401, "session_ended");
+}

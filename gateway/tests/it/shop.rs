@@ -1,0 +1,179 @@
+//! A gateway on a port of its own, the services behind it, and a client in front.
+
+use std::{net::SocketAddr, sync::OnceLock, time::Duration};
+
+use bodega_gateway::{Neighbours, Settings};
+use bodega_runtime::{
+    auth::ServiceToken,
+    config::{LogFormat, TelemetryArgs},
+    telemetry::{self, Telemetry},
+    transport::Transport,
+};
+use http::{HeaderMap, HeaderValue, Method};
+use reqwest::RequestBuilder;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{fakes::Fake, identity::Identity};
+
+/// The origin whose pages may call.
+pub(crate) const FRIEND: &str = "https://shop.example";
+/// Bytes that a body may have.
+pub(crate) const BODY_LIMIT: usize = 16 * 1024;
+/// How long a request may take.
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// A shop with its doors open; they close when it is dropped.
+pub(crate) struct Shop {
+    pub(crate) identity: Identity,
+    pub(crate) catalog: Fake,
+    pub(crate) cart: Fake,
+    pub(crate) orders: Fake,
+    address: SocketAddr,
+    client: reqwest::Client,
+    _open: DropGuard,
+}
+
+impl Shop {
+    pub(crate) async fn open() -> Self {
+        Self::open_with(|_, _| {}).await
+    }
+
+    /// A shop after `change` has been at its settings and the ways to its services.
+    pub(crate) async fn open_with(change: impl FnOnce(&mut Settings, &mut Neighbours)) -> Self {
+        trace();
+        let identity = Identity::new();
+        let (catalog, cart, orders) = (Fake::default(), Fake::default(), Fake::default());
+        let mut settings = Settings {
+            currency: "USD".parse().unwrap(),
+            request_timeout: TIMEOUT,
+            body_limit: BODY_LIMIT,
+            cors_origins: vec![HeaderValue::from_static(FRIEND)],
+        };
+        let mut neighbours = Neighbours {
+            identity: identity.transport(),
+            catalog: catalog.transport(),
+            cart: cart.transport(),
+            order: orders.transport(),
+        };
+        change(&mut settings, &mut neighbours);
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let _open = shutdown.clone().drop_guard();
+        tokio::spawn(bodega_gateway::start(settings, neighbours, listener, shutdown));
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { identity, catalog, cart, orders, address, client, _open }
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("http://{}{path}", self.address))
+    }
+
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    pub(crate) fn post(&self, path: &str, body: Value) -> RequestBuilder {
+        self.request(Method::POST, path).json(&body)
+    }
+
+    /// Sends bytes as they are, for what no client library would send, and reads until the gateway hangs up.
+    pub(crate) async fn send_raw(&self, request: impl AsRef<[u8]>) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_ref()).await.unwrap();
+        let mut bytes = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut bytes)).await.unwrap();
+        Answer::parse(&String::from_utf8_lossy(&bytes))
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    fn parse(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").expect("an answer");
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines
+            .map(|line| line.split_once(": ").unwrap())
+            .map(|(name, value)| (name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap()))
+            .collect();
+        Self { status, headers, text: body.to_owned() }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    /// What the answer depends on, in all of its `Vary` headers.
+    pub(crate) fn varies_by(&self, name: &str) -> bool {
+        let lists = self.headers.get_all("vary").iter().filter_map(|list| list.to_str().ok());
+        lists.flat_map(|list| list.split(',')).any(|one| one.trim() == name)
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|cause| panic!("{cause}: {self:?}"))
+    }
+
+    /// The body of a problem of this status and code, with all that every problem has.
+    #[track_caller]
+    pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["code"], code, "{self:?}");
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["type"], format!("/problems/{code}"));
+        assert!(!self.header("x-request-id").is_empty());
+        assert_eq!(problem["requestId"], self.header("x-request-id"));
+        assert!(problem["title"].is_string() && problem["detail"].is_string());
+        problem
+    }
+
+    /// The first field of such a problem.
+    #[track_caller]
+    pub(crate) fn refused_field(&self, status: u16, code: &str) -> String {
+        self.problem(status, code)["errors"][0]["field"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// Sends a request and reads its answer.
+pub(crate) trait Answered {
+    async fn answer(self) -> Answer;
+}
+
+impl Answered for RequestBuilder {
+    async fn answer(self) -> Answer {
+        let response = self.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = response.bytes().await.unwrap();
+        Answer { status, headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+    }
+}
+
+/// The way to a service that nobody has started.
+pub(crate) fn nowhere() -> Transport {
+    Transport::remote("http://127.0.0.1:1".parse().unwrap(), &ServiceToken::random())
+}
+
+/// Makes requests have a trace, as in every process of the store.
+fn trace() {
+    static TELEMETRY: OnceLock<Telemetry> = OnceLock::new();
+    TELEMETRY.get_or_init(|| {
+        let log = "bodega_runtime::telemetry=info".to_owned();
+        let args = TelemetryArgs { log, log_format: LogFormat::Text, otlp_endpoint: None };
+        telemetry::init("bodega-gateway", &args).unwrap()
+    });
+}
