@@ -1,0 +1,165 @@
+//! Products that are made up: the same ones at every run, for a shop of any size.
+
+use bodega_catalog::bulk::NewProduct;
+
+const QUALITIES: [&str; 24] = [
+    "Amber", "Autumn", "Bright", "Calm", "Classic", "Coastal", "Compact", "Copper", "Crimson", "Everyday",
+    "Folding", "Forest", "Golden", "Harbour", "Ivory", "Little", "Midnight", "Modern", "Nordic", "Quiet",
+    "Rustic", "Silver", "Sturdy", "Winter",
+];
+const MATERIALS: [&str; 16] = [
+    "Ash", "Bamboo", "Brass", "Canvas", "Ceramic", "Cork", "Cotton", "Felt", "Glass", "Leather", "Linen",
+    "Maple", "Oak", "Steel", "Stone", "Wool",
+];
+const THINGS: [&str; 40] = [
+    "Apron",
+    "Basket",
+    "Bench",
+    "Blanket",
+    "Board",
+    "Bookend",
+    "Bottle",
+    "Bowl",
+    "Box",
+    "Brush",
+    "Candlestick",
+    "Carafe",
+    "Case",
+    "Chair",
+    "Clock",
+    "Coaster",
+    "Cup",
+    "Cushion",
+    "Frame",
+    "Hanger",
+    "Hook",
+    "Jar",
+    "Kettle",
+    "Lamp",
+    "Mat",
+    "Mirror",
+    "Mug",
+    "Pan",
+    "Planter",
+    "Plate",
+    "Pouch",
+    "Rack",
+    "Shelf",
+    "Spoon",
+    "Stand",
+    "Stool",
+    "Tray",
+    "Trunk",
+    "Vase",
+    "Wallet",
+];
+const CATEGORIES: [&str; 6] = ["Bath", "Bedroom", "Garden", "Kitchen", "Living Room", "Study"];
+
+const COMBINATIONS: usize = QUALITIES.len() * MATERIALS.len() * THINGS.len();
+
+/// Coprime to the number of combinations: steps of it visit all of them before the first comes again.
+const STRIDE: usize = 7919;
+
+/// The names of the categories that products are made up for.
+pub(super) fn categories() -> Vec<String> {
+    CATEGORIES.map(str::to_owned).into()
+}
+
+/// The product number `index`, in one of these categories.
+pub(super) fn product(index: usize, categories: &[i32]) -> NewProduct {
+    NewProduct {
+        name: name(index),
+        description: description(index),
+        price_minor: price_minor(index),
+        stock: stock(index),
+        category_id: categories.get(choice(index, categories.len())).copied(),
+        tag_ids: Vec::new(),
+        image_url: None,
+    }
+}
+
+/// The name of the product number `index`; no two have the same.
+fn name(index: usize) -> String {
+    let combination = (index % COMBINATIONS * STRIDE) % COMBINATIONS;
+    let quality = QUALITIES[combination % QUALITIES.len()];
+    let material = MATERIALS[combination / QUALITIES.len() % MATERIALS.len()];
+    let thing = THINGS[combination / QUALITIES.len() / MATERIALS.len()];
+    match index / COMBINATIONS {
+        0 => format!("{quality} {material} {thing}"),
+        round => format!("{quality} {material} {thing} No. {}", round + 1),
+    }
+}
+
+/// What is said about it.
+fn description(index: usize) -> String {
+    const MADE: [&str; 5] = [
+        "Made in small series by a family workshop.",
+        "Finished by hand, so that no two are quite alike.",
+        "Designed to be repaired rather than replaced.",
+        "Plain in the best sense: nothing on it is there for show.",
+        "A favourite of our own, at home and in the shop.",
+    ];
+    const USE: [&str; 4] = [
+        "Ships flat, and is ready in a minute.",
+        "Ages well, and is best used every day.",
+        "A good present for somebody who has everything.",
+        "Wipe it with a dry cloth, and it will last.",
+    ];
+    format!("{} {}", MADE[index % MADE.len()], USE[index / MADE.len() % USE.len()])
+}
+
+/// What one of it costs, in minor units: from 4.99 to 203.99.
+fn price_minor(index: usize) -> i64 {
+    let step = i64::try_from(scattered(index) % 200).unwrap_or_default();
+    499 + step * 100
+}
+
+/// How many there are: 0 for one product in twenty.
+fn stock(index: usize) -> i32 {
+    match scattered(index) / 200 {
+        hash if hash % 20 == 0 => 0,
+        hash => i32::try_from(hash % 500).unwrap_or_default() + 1,
+    }
+}
+
+/// One of `count`, spread evenly.
+fn choice(index: usize, count: usize) -> usize {
+    usize::try_from(scattered(index) >> 33).unwrap_or_default() % count.max(1)
+}
+
+/// Neighbouring numbers far apart, the same ones each time (SplitMix64).
+fn scattered(index: usize) -> u64 {
+    let mut z = (index as u64).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_products_have_the_same_name() {
+        let count = COMBINATIONS * 2 + 100;
+        let names: HashSet<_> = (0..count).map(name).collect();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn a_product_is_the_same_at_every_run() {
+        assert_eq!((name(1).as_str(), price_minor(1), stock(1)), ("Winter Leather Hook", 10499, 279));
+    }
+
+    #[test]
+    fn products_are_within_the_bounds_of_the_catalogue() {
+        for index in 0..20_000 {
+            assert!((499..=20_499).contains(&price_minor(index)));
+            assert!((0..=500).contains(&stock(index)));
+            assert!(choice(index, 7) < 7);
+        }
+        assert!((0..1000).any(|index| stock(index) == 0));
+    }
+}

@@ -1,0 +1,6 @@
+-- What was taken out of a cart was ordered, by the cart's owner.
+select format('order %s: taken out of the cart of user %s, but %s', c.order_id, c.user_id,
+    case when o.id is null then 'there is no such order' else format('is %s of user %s', o.status, o.user_id) end)
+from cart.checkouts c
+left join orders.orders o on o.id = c.order_id
+where o.id is null or o.user_id <> c.user_id or o.placed_at is null

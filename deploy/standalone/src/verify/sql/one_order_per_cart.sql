@@ -1,0 +1,6 @@
+-- A cart as it stood gives one order, however often it is submitted.
+select format('user %s, cart version %s: orders %s', user_id, cart_version, string_agg(id::text, ', ' order by id))
+from orders.orders
+where status <> 'rejected'
+group by user_id, cart_version
+having count(*) > 1

@@ -1,0 +1,83 @@
+//! Who may import whom.
+
+use std::{collections::BTreeMap, process::Command};
+
+use serde_json::Value;
+
+const SERVICES: [&str; 4] = ["bodega-identity", "bodega-catalog", "bodega-cart", "bodega-order"];
+
+/// For each crate of ours, which others it may import.
+fn allowed(crate_name: &str) -> Vec<&str> {
+    match crate_name {
+        "bodega-proto" | "bodega-postgres" => vec![],
+        "bodega-runtime" => vec!["bodega-proto"],
+        "bodega" => {
+            let mut all = vec!["bodega-proto", "bodega-runtime", "bodega-gateway", "bodega-postgres"];
+            all.extend(SERVICES);
+            all
+        }
+        service if service == "bodega-gateway" || SERVICES.contains(&service) => {
+            vec!["bodega-proto", "bodega-runtime"]
+        }
+        unknown => panic!("{unknown} has no place in the house: give it a line here"),
+    }
+}
+
+/// Tests of anything may have a Postgres of their own, besides what the crate itself may import.
+fn allowed_in_tests(crate_name: &str) -> Vec<&str> {
+    let mut crates = allowed(crate_name);
+    if crate_name != "bodega-proto" {
+        crates.push("bodega-postgres");
+    }
+    crates
+}
+
+/// Our crates and what they import of each other: `(import, whether it is for tests or builds only)`.
+fn imports() -> BTreeMap<String, Vec<(String, bool)>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let imports_of = |package: &Value| {
+        let dependencies = package["dependencies"].as_array().unwrap().iter();
+        let ours = dependencies.filter(|dependency| dependency["path"].is_string());
+        ours.map(|import| (import["name"].as_str().unwrap().to_owned(), !import["kind"].is_null())).collect()
+    };
+    packages
+        .iter()
+        .map(|package| (package["name"].as_str().unwrap().to_owned(), imports_of(package)))
+        .collect()
+}
+
+#[test]
+fn crates_import_only_what_the_house_allows() {
+    let imports = imports();
+    assert!(imports.len() >= 9, "{imports:?}");
+    for (name, imports) in &imports {
+        for (import, only_in_tests) in imports {
+            let allowed = if *only_in_tests { allowed_in_tests(name) } else { allowed(name) };
+            assert!(allowed.contains(&import.as_str()), "{name} must not import {import}");
+        }
+    }
+}
+
+#[test]
+fn services_never_import_each_other() {
+    for (name, imports) in imports() {
+        for (import, _) in imports {
+            let both = SERVICES.contains(&name.as_str()) && SERVICES.contains(&import.as_str());
+            assert!(!both, "{name} must not import {import}");
+        }
+    }
+}
+
+#[test]
+fn nobody_imports_the_whole_store() {
+    for (name, imports) in imports() {
+        assert!(imports.iter().all(|(import, _)| import != "bodega"), "{name} imports the whole store");
+    }
+}

@@ -1,0 +1,20 @@
+//! The whole store, over real HTTP and against a real Postgres.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod answers;
+mod budget;
+mod cli;
+mod concurrency;
+mod contract;
+mod house;
+mod person;
+mod process;
+mod processes;
+mod program;
+mod roles;
+mod seed_000;
+mod seed_001;
+mod seed_002;
+mod seed_003;
+mod shop;
+mod verify;

@@ -1,0 +1,106 @@
+//! Processes of the store, started as a person would start them.
+
+use std::{
+    path::Path,
+    process::{ExitStatus, Output, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+    task::JoinHandle,
+};
+
+/// Nothing that is tested here takes so long, on any machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A program with nothing of our environment but what it takes to run: no variable of ours must reach it.
+pub(crate) fn command(program: impl AsRef<Path>) -> Command {
+    let mut command = Command::new(program.as_ref());
+    command.env_clear().current_dir("/").kill_on_drop(true);
+    let inherited = ["PATH", "HOME", "TMPDIR", "PG_BIN_DIR", "LLVM_PROFILE_FILE"];
+    command.envs(inherited.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command
+}
+
+/// Runs a program to its end.
+pub(crate) async fn run(command: &mut Command) -> Output {
+    command.stdin(Stdio::null());
+    tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends in time").unwrap()
+}
+
+/// A program that goes on until it is told to end; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    stdout: Lines<BufReader<ChildStdout>>,
+    /// All that it writes to standard error, once it has ended. Read all along: it must not wait for us.
+    stderr: JoinHandle<String>,
+}
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut stderr = child.stderr.take().unwrap();
+        let stderr = tokio::spawn(async move {
+            let mut said = Vec::new();
+            stderr.read_to_end(&mut said).await.unwrap();
+            String::from_utf8_lossy(&said).into_owned()
+        });
+        Self { child, stdout, stderr }
+    }
+
+    /// The next line of standard output; panics with standard error where it ends instead.
+    pub(crate) async fn line(&mut self) -> String {
+        let line = tokio::time::timeout(PATIENCE, self.stdout.next_line()).await;
+        match line.expect("it says something in time").unwrap() {
+            Some(line) => line,
+            None => panic!("it has ended: {}", (&mut self.stderr).await.unwrap()),
+        }
+    }
+
+    /// Asks it to end.
+    pub(crate) async fn terminate(self) -> ExitStatus {
+        self.signal(Signal::TERM).await
+    }
+
+    /// As Ctrl-C does.
+    pub(crate) async fn interrupt(self) -> ExitStatus {
+        self.signal(Signal::INT).await
+    }
+
+    /// As `kill -9` does.
+    pub(crate) async fn kill(self) -> ExitStatus {
+        self.signal(Signal::KILL).await
+    }
+
+    async fn signal(mut self, signal: Signal) -> ExitStatus {
+        let pid = Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends in time").unwrap()
+    }
+}
+
+/// The command lines of the processes that were given this path.
+#[cfg(target_os = "linux")]
+pub(crate) fn processes_on(path: &Path) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let command_lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    let texts = command_lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+    texts.filter(|text| text.contains(path.to_str().unwrap())).collect()
+}
+
+/// Waits until nothing runs on this path any more.
+#[cfg(target_os = "linux")]
+pub(crate) async fn deserted(path: &Path) {
+    let empty = async {
+        while !processes_on(path).is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let left = tokio::time::timeout(Duration::from_secs(20), empty).await;
+    assert!(left.is_ok(), "still running: {:?}", processes_on(path));
+}
