@@ -29,7 +29,7 @@ pub struct Settings {
     pub refresh_ttl: Duration,
     /// How many passwords are hashed at once; each takes a core and 19 MiB. One a core.
     pub max_concurrent_hashes: usize,
-    /// How long a password waits for its turn to be hashed before its bearer is sent away. 2 seconds.
+    /// How long a password waits for its turn to be hashed before its bearer is sent away. 5 seconds.
     pub hash_wait: Duration,
 }
 
@@ -41,7 +41,7 @@ impl Settings {
             access_ttl: Duration::from_secs(15 * 60),
             refresh_ttl: Duration::from_secs(30 * 24 * 60 * 60),
             max_concurrent_hashes: thread::available_parallelism().map_or(1, NonZero::get),
-            hash_wait: Duration::from_secs(2),
+            hash_wait: Duration::from_secs(5),
         }
     }
 }

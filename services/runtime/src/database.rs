@@ -46,10 +46,10 @@ impl DatabaseArgs {
     /// When the URL is none, naming the variable.
     pub fn options(&self) -> anyhow::Result<Option<PgConnectOptions>> {
         if let Some(url) = &self.database_url {
-            let options = url
-                .parse::<PgConnectOptions>()
-                .context("DATABASE_URL is not of the form postgres://user:password@host:port/name")?;
-            return Ok(Some(options));
+            // The driver itself would take any scheme.
+            let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+            let options = url.parse().ok().filter(|_| is_postgres);
+            return options.map(Some).context("DATABASE_URL is not postgres://user:password@host:port/name");
         }
         if self.db_host.is_none() && self.db_name.is_none() {
             return Ok(None);
@@ -122,4 +122,32 @@ async fn applied(db: &PgPool, schema: &str) -> sqlx::Result<Vec<i64>> {
     // The schema is one of four constants of ours.
     let query = format!("select version from {schema}._sqlx_migrations where success order by version");
     sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(db).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> anyhow::Result<Option<PgConnectOptions>> {
+        DatabaseArgs { database_url: Some(text.to_owned()), ..DatabaseArgs::default() }.options()
+    }
+
+    #[test]
+    fn a_url_of_another_kind_is_refused_without_being_shown() {
+        assert!(url("postgres://ada:hunter2@localhost/shop").unwrap().is_some());
+        for bad in ["mysql://ada:hunter2@localhost/shop", "hunter2", "postgres://ada:hunter2@host:port/shop"]
+        {
+            let refusal = format!("{:#}", url(bad).unwrap_err());
+            assert!(refusal.starts_with("DATABASE_URL") && !refusal.contains("hunter2"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_database_may_be_said_piece_by_piece_or_not_at_all() {
+        let pieces = DatabaseArgs { db_name: Some("shop".to_owned()), ..DatabaseArgs::default() };
+        let options = pieces.options().unwrap().unwrap();
+        assert_eq!((options.get_host(), options.get_database()), ("localhost", Some("shop")));
+        assert!(DatabaseArgs::default().options().unwrap().is_none());
+        assert!(DatabaseArgs::default().required().is_err());
+    }
 }
