@@ -13,6 +13,10 @@ use bodega_runtime::{
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, service::Routes};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
 use uuid::Uuid;
 
 use crate::world::{World, no_database};
@@ -35,6 +39,23 @@ async fn a_probe_needs_no_token() {
     let mut probe = HealthClient::new(world.transport(&ServiceToken::random()));
     let answer = probe.check(HealthCheckRequest::default()).await.unwrap().into_inner();
     assert_ne!(answer.status, 1, "there is no database, so it does not serve");
+}
+
+#[tokio::test]
+async fn a_tool_learns_the_contract_by_reflection() {
+    let world = World::start().await;
+    let mut tool = ServerReflectionClient::new(world.transport(&ServiceToken::random()));
+    let question = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut answers = tool.server_reflection_info(tokio_stream::once(question)).await.unwrap().into_inner();
+    let answer = answers.message().await.unwrap().unwrap().message_response;
+    let Some(MessageResponse::ListServicesResponse(services)) = answer else { panic!("{answer:?}") };
+    let names: Vec<_> = services.service.into_iter().map(|service| service.name).collect();
+    for name in ["bodega.cart.v1.CheckoutService", "grpc.health.v1.Health"] {
+        assert!(names.iter().any(|known| known == name), "{name} is not among {names:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,93 @@
+//! The contract explains itself: nothing in it is without a comment.
+
+use std::collections::BTreeSet;
+
+use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto};
+
+/// Numbers of the fields that a path in `SourceCodeInfo` walks through (`google/protobuf/descriptor.proto`).
+mod tag {
+    pub(crate) const MESSAGE: i32 = 4;
+    pub(crate) const ENUM: i32 = 5;
+    pub(crate) const SERVICE: i32 = 6;
+    pub(crate) const FIELD: i32 = 2;
+    pub(crate) const NESTED_MESSAGE: i32 = 3;
+    pub(crate) const NESTED_ENUM: i32 = 4;
+    pub(crate) const ENUM_VALUE: i32 = 2;
+    pub(crate) const METHOD: i32 = 2;
+}
+
+/// What of a file should have a comment: where it is, and its name.
+#[derive(Default)]
+struct Things(Vec<(Vec<i32>, String)>);
+
+impl Things {
+    fn of(file: &FileDescriptorProto) -> Self {
+        let mut things = Self::default();
+        for (index, message) in (0..).zip(&file.message_type) {
+            things.message(&[tag::MESSAGE, index], message);
+        }
+        for (index, values) in (0..).zip(&file.enum_type) {
+            things.values(&[tag::ENUM, index], values);
+        }
+        for (index, service) in (0..).zip(&file.service) {
+            things.add(&[tag::SERVICE, index], service.name());
+            for (method_index, method) in (0..).zip(&service.method) {
+                things.add(&[tag::SERVICE, index, tag::METHOD, method_index], method.name());
+            }
+        }
+        things
+    }
+
+    fn message(&mut self, path: &[i32], message: &DescriptorProto) {
+        self.add(path, message.name());
+        for (index, field) in (0..).zip(&message.field) {
+            self.add(&[path, &[tag::FIELD, index]].concat(), field.name());
+        }
+        for (index, nested) in (0..).zip(&message.nested_type) {
+            self.message(&[path, &[tag::NESTED_MESSAGE, index]].concat(), nested);
+        }
+        for (index, values) in (0..).zip(&message.enum_type) {
+            self.values(&[path, &[tag::NESTED_ENUM, index]].concat(), values);
+        }
+    }
+
+    fn values(&mut self, path: &[i32], values: &EnumDescriptorProto) {
+        self.add(path, values.name());
+        for (index, value) in (0..).zip(&values.value) {
+            self.add(&[path, &[tag::ENUM_VALUE, index]].concat(), value.name());
+        }
+    }
+
+    fn add(&mut self, path: &[i32], name: &str) {
+        self.0.push((path.to_vec(), name.to_owned()));
+    }
+}
+
+#[test]
+fn every_service_call_message_field_and_value_has_a_comment() {
+    let services = ["cart", "catalog", "identity", "order"];
+    let mut compiler = protox::Compiler::new(["."]).unwrap();
+    compiler
+        .include_source_info(true)
+        .open_files(services.map(|name| format!("bodega/{name}/v1/{name}.proto")))
+        .unwrap();
+    let set = compiler.file_descriptor_set();
+    assert_eq!(set.file.len(), services.len());
+    for file in &set.file {
+        let commented: BTreeSet<&[i32]> = file
+            .source_code_info
+            .iter()
+            .flat_map(|info| &info.location)
+            .filter(|location| !location.leading_comments().trim().is_empty())
+            .map(|location| location.path.as_slice())
+            .collect();
+        let things = Things::of(file).0;
+        assert!(things.len() > 20, "{} was read", file.name());
+        let bare: Vec<_> = things
+            .iter()
+            .filter(|(path, _)| !commented.contains(path.as_slice()))
+            .map(|(_, name)| name)
+            .collect();
+        assert!(bare.is_empty(), "{}: no comment on {bare:?}", file.name());
+    }
+}
