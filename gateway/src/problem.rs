@@ -131,6 +131,17 @@ impl Problem {
         self.listing_fields()
     }
 
+    /// The same of a query: a parameter that is refused makes a malformed request, whoever refuses it.
+    #[must_use]
+    pub(crate) fn of_query(mut self) -> Self {
+        if self.0.status == StatusCode::UNPROCESSABLE_ENTITY {
+            let Content { detail, errors, .. } = *self.0;
+            self = Self::new(StatusCode::BAD_REQUEST, "malformed_request", detail);
+            self.0.errors = errors;
+        }
+        self
+    }
+
     /// Tells refused fields in the words of the request, where the service told them in its own.
     fn listing_fields(mut self) -> Self {
         if self.0.status == StatusCode::UNPROCESSABLE_ENTITY && !self.0.errors.is_empty() {

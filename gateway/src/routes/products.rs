@@ -157,7 +157,7 @@ pub(crate) async fn find_all(app: &App, query: ProductQuery) -> Result<pb::ListP
     let answer = app.catalog().list_products(request).await.map_err(Problem::from);
     // A query names each by itself.
     Ok(answer
-        .map_err(|problem| problem.renaming("categories", "category").renaming("tags", "tag"))?
+        .map_err(|problem| problem.renaming("categories", "category").renaming("tags", "tag").of_query())?
         .into_inner())
 }
 
