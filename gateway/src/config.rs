@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use bodega_runtime::money::Currency;
+use bodega_runtime::{config, money::Currency};
 use http::{HeaderValue, Uri};
 
 /// What a gateway process is told.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Config {
     /// Where identity is
-    #[arg(long, env = "BODEGA_IDENTITY_URL", default_value = "http://127.0.0.1:7001")]
+    #[arg(long, env = "BODEGA_IDENTITY_URL", default_value = "http://127.0.0.1:7001", value_parser = config::url)]
     pub identity_url: Uri,
     /// Where catalog is
-    #[arg(long, env = "BODEGA_CATALOG_URL", default_value = "http://127.0.0.1:7002")]
+    #[arg(long, env = "BODEGA_CATALOG_URL", default_value = "http://127.0.0.1:7002", value_parser = config::url)]
     pub catalog_url: Uri,
     /// Where cart is
-    #[arg(long, env = "BODEGA_CART_URL", default_value = "http://127.0.0.1:7003")]
+    #[arg(long, env = "BODEGA_CART_URL", default_value = "http://127.0.0.1:7003", value_parser = config::url)]
     pub cart_url: Uri,
     /// Where order is
-    #[arg(long, env = "BODEGA_ORDER_URL", default_value = "http://127.0.0.1:7004")]
+    #[arg(long, env = "BODEGA_ORDER_URL", default_value = "http://127.0.0.1:7004", value_parser = config::url)]
     pub order_url: Uri,
     /// The gateway's own
     #[command(flatten)]
