@@ -1,0 +1,88 @@
+//! What a picture is kept under.
+
+use std::{fmt, str::FromStr};
+
+use uuid::Uuid;
+
+use crate::picture::{Format, THUMBNAIL_SIDE};
+
+/// What a picture is kept under; as text, `products/<uuid>.jpg`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Whose room it is: `products`, `avatars`. 1 to 32 lower-case letters.
+    pub room: String,
+    /// Its own.
+    pub id: Uuid,
+    /// What it is encoded as.
+    pub format: Format,
+}
+
+impl Key {
+    /// What the thumbnail is kept under: `products/<uuid>-400.jpg`.
+    pub(crate) fn thumbnail(&self) -> String {
+        format!("{}/{}-{THUMBNAIL_SIDE}.{}", self.room, self.id, self.format.extension())
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}.{}", self.room, self.id, self.format.extension())
+    }
+}
+
+/// That a text is no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the key of a picture")]
+pub struct NoKey;
+
+impl FromStr for Key {
+    type Err = NoKey;
+
+    fn from_str(text: &str) -> Result<Self, NoKey> {
+        let (room, file) = text.split_once('/').ok_or(NoKey)?;
+        let (id, extension) = file.split_once('.').ok_or(NoKey)?;
+        let format = Format::of_extension(extension).ok_or(NoKey)?;
+        let key = Self { room: room.to_owned(), id: id.parse().map_err(|_| NoKey)?, format };
+        let is_room = (1..=32).contains(&room.len()) && room.bytes().all(|byte| byte.is_ascii_lowercase());
+        // UUIDs can be spelled in more ways than one; keys cannot.
+        if is_room && key.to_string() == text { Ok(key) } else { Err(NoKey) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "019988aa-1111-7222-8333-0123456789ab";
+
+    #[test]
+    fn a_key_is_read_as_it_is_written() {
+        for (format, extension) in [(Format::Jpeg, "jpg"), (Format::Png, "png")] {
+            let key = Key { room: "products".to_owned(), id: ID.parse().unwrap(), format };
+            assert_eq!(key.to_string(), format!("products/{ID}.{extension}"));
+            assert_eq!(key.thumbnail(), format!("products/{ID}-400.{extension}"));
+            assert_eq!(key.to_string().parse(), Ok(key));
+        }
+    }
+
+    #[test]
+    fn what_is_not_written_as_a_key_is_none() {
+        for text in [
+            String::new(),
+            format!("{ID}.jpg"),
+            format!("/{ID}.jpg"),
+            format!("../{ID}.jpg"),
+            format!("a/../{ID}.jpg"),
+            format!("Products/{ID}.jpg"),
+            format!("{}/{ID}.jpg", "a".repeat(33)),
+            format!("products/{ID}"),
+            format!("products/{ID}.svg"),
+            format!("products/{ID}.jpg.html"),
+            format!("products/{ID}-400.jpg"),
+            format!("products/{}.jpg", ID.to_uppercase()),
+            format!("products/{}.jpg", ID.replace('-', "")),
+        ] {
+            assert_eq!(text.parse::<Key>(), Err(NoKey), "{text}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Pictures: looked at, made harmless, and kept somewhere.
+//!
+//! What a client uploads is bytes that claim to be a picture. They are collected up to a bound ([`Upload`]), told by
+//! their content, decoded, and encoded anew ([`Picture`]): what is kept has been written here, pixel by pixel, and
+//! nothing else of the file is left: no position where a photograph was taken, no script behind it. An animation
+//! becomes its first picture. A thumbnail goes with it.
+//!
+//! A storage keeps them under a [`Key`]: a directory that the gateway shows, a bucket of an S3-compatible store, or
+//! Cloudinary. [`MediaArgs`] say which.
+//!
+//! How much memory pictures take is bounded, however many come at once: uploads by their number and size, pictures by
+//! the room that is reserved for them before they are decoded. What finds no room soon is [`Refused::Busy`].
+
+mod args;
+mod error;
+mod key;
+mod media;
+mod outline;
+mod picture;
+mod secret;
+mod storage;
+mod upload;
+mod worker;
+
+pub use args::MediaArgs;
+pub use error::{Refused, StorageError};
+pub use key::{Key, NoKey};
+pub use media::Media;
+pub use picture::{Format, Picture};
+pub use storage::Links;
+pub use upload::Upload;

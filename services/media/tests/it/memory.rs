@@ -1,0 +1,39 @@
+//! What pictures cost while they are worked on.
+
+use std::fs;
+
+use image::{DynamicImage, ImageFormat, RgbaImage};
+use tokio::task::JoinSet;
+
+use crate::pictures::{file, media, take_in};
+
+/// Measures the whole process, so nothing else may run in it:
+/// `cargo test -p bodega-media -- --ignored --exact memory::many_bombs_at_once_cost_as_much_as_one`.
+#[tokio::test]
+#[ignore = "slow, and measures the process it runs in"]
+async fn many_bombs_at_once_cost_as_much_as_one() {
+    // 256 MiB of pixels in little more than 1 MiB.
+    let bomb = file(&DynamicImage::from(RgbaImage::new(8192, 8192)), ImageFormat::Png);
+    let media = media();
+    take_in(&media, &bomb).await.unwrap();
+    let one = peak();
+
+    let mut tasks = JoinSet::new();
+    for _ in 0..16 {
+        let (media, bomb) = (media.clone(), bomb.clone());
+        tasks.spawn(async move { take_in(&media, &bomb).await.is_ok() });
+    }
+    let taken = tasks.join_all().await.into_iter().filter(|taken| *taken).count();
+    let many = peak();
+    println!("{} bytes; peak after one {one} MiB, after {taken} of 16 at once {many} MiB", bomb.len());
+    assert!(taken > 0);
+    assert!(many < one + 128, "one takes {one} MiB, many {many} MiB");
+    assert!(many < 1024, "{many} MiB");
+}
+
+/// The most memory that this process ever had, in MiB.
+fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
