@@ -1,0 +1,165 @@
+//! The parameters of a call, from its URL and its form.
+
+use std::ops::RangeInclusive;
+
+use bytes::Bytes;
+use http::{Method, Request, header::CONTENT_TYPE};
+
+use super::error::Error;
+use crate::ledger::{Metadata, Page};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+/// Properties that hold the id of an object, and the list of objects that is `data`.
+const EXPANDABLE: [&str; 4] = ["charge", "data", "latest_charge", "payment_intent"];
+
+/// The parameters of a call, in its order. Those within another are named like `metadata[order_id]`.
+pub(crate) struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// # Errors
+    /// When there is a body that is not a form.
+    pub(crate) fn read(request: &Request<Bytes>) -> Result<Self, Error> {
+        let body = request.body();
+        let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let is_form = content_type.is_some_and(|content_type| content_type.starts_with(FORM));
+        if request.method() == Method::POST && !body.is_empty() && !is_form {
+            return Err(Error::invalid(format!(
+                "Invalid request (check that your POST content type is {FORM}). If you have any questions, we can \
+                 help at https://support.stripe.com/."
+            )));
+        }
+        let query = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
+        Ok(Self(query.into_owned().chain(form_urlencoded::parse(body).into_owned()).collect()))
+    }
+
+    /// What tells this call from another with the same key.
+    pub(crate) fn fingerprint(&self) -> String {
+        let mut pairs = self.0.clone();
+        pairs.sort();
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+    }
+
+    /// # Errors
+    /// When there is another parameter than these and those for every call.
+    pub(crate) fn only(&self, known: &[&str]) -> Result<(), Error> {
+        for (name, _) in &self.0 {
+            let stem = name.split('[').next().unwrap_or_default();
+            if !known.contains(&stem) && !["expand", "key"].contains(&stem) {
+                let message = format!("Received unknown parameter: {name}");
+                return Err(Error::invalid(message).code("parameter_unknown").with("param", name.as_str()));
+            }
+        }
+        Ok(())
+    }
+
+    /// A text, if it is there.
+    ///
+    /// # Errors
+    /// When it is empty.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Error> {
+        match self.0.iter().rev().find(|(known, _)| known == name) {
+            Some((_, value)) if value.is_empty() => {
+                let message = format!(
+                    "You passed an empty string for '{name}'. We assume empty values are an attempt to unset a \
+                     parameter; however '{name}' cannot be unset. You should remove '{name}' from your request or \
+                     supply a non-empty value."
+                );
+                Err(Error::invalid(message).code("parameter_invalid_empty").with("param", name))
+            }
+            found => Ok(found.map(|(_, value)| value.clone())),
+        }
+    }
+
+    /// A text that is one of some words, if it is there.
+    ///
+    /// # Errors
+    /// When it is another word.
+    pub(crate) fn word(&self, name: &str, words: &[&str]) -> Result<Option<String>, Error> {
+        let word = self.text(name)?;
+        match word {
+            Some(word) if !words.contains(&&*word) => {
+                let message = format!("Invalid {name}: must be one of {}", words.join(", "));
+                Err(Error::invalid(message).with("param", name))
+            }
+            word => Ok(word),
+        }
+    }
+
+    /// A whole number, if it is there.
+    ///
+    /// # Errors
+    /// When it is none, or out of bounds.
+    pub(crate) fn integer(&self, name: &str, bounds: RangeInclusive<i64>) -> Result<Option<i64>, Error> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let refusal = |message: String, code| Err(Error::invalid(message).code(code).with("param", name));
+        match text.parse::<i64>() {
+            Ok(number) if bounds.contains(&number) => Ok(Some(number)),
+            Ok(number) if number < *bounds.start() => {
+                let message = format!("This value must be greater than or equal to {}.", bounds.start());
+                refusal(message, "parameter_invalid_integer")
+            }
+            Ok(_) if name == "amount" => {
+                refusal("Amount must be no more than $999,999.99".to_owned(), "amount_too_large")
+            }
+            Ok(_) => {
+                let message = format!("This value must be less than or equal to {}.", bounds.end());
+                refusal(message, "parameter_invalid_integer")
+            }
+            Err(_) => refusal(format!("Invalid integer: {text}"), "parameter_invalid_integer"),
+        }
+    }
+
+    /// What the client keeps with an object.
+    ///
+    /// # Errors
+    /// When it is more than 50 keys of 40 characters with values of 500.
+    pub(crate) fn metadata(&self) -> Result<Metadata, Error> {
+        let mut metadata = Metadata::new();
+        for (name, value) in &self.0 {
+            let key = name.strip_prefix("metadata[").and_then(|key| key.strip_suffix(']'));
+            let Some(key) = key else { continue };
+            for (what, text, most) in [("keys", key, 40), ("values", value, 500)] {
+                if text.chars().count() > most {
+                    let message = format!("Metadata {what} can have up to {most} characters.");
+                    return Err(Error::invalid(message).with("param", "metadata"));
+                }
+            }
+            if !value.is_empty() {
+                metadata.insert(key.to_owned(), value.clone());
+            }
+        }
+        if metadata.len() > 50 {
+            return Err(Error::invalid("Metadata can have up to 50 keys.").with("param", "metadata"));
+        }
+        Ok(metadata)
+    }
+
+    /// Which properties are wanted as objects, not as ids.
+    ///
+    /// # Errors
+    /// When one of them is no object.
+    pub(crate) fn expand(&self) -> Result<Vec<String>, Error> {
+        let wanted = self.0.iter().filter(|(name, _)| name.starts_with("expand["));
+        let wanted =
+            wanted.map(|(_, path)| match path.split('.').all(|name| EXPANDABLE.contains(&name)) {
+                true => Ok(path.clone()),
+                false => Err(Error::invalid(format!("This property cannot be expanded ({path})."))
+                    .with("param", "expand")),
+            });
+        wanted.collect()
+    }
+
+    /// Which part of a list is wanted.
+    ///
+    /// # Errors
+    /// When it is not 1 to 100 long.
+    pub(crate) fn page(&self) -> Result<Page, Error> {
+        let limit = self.integer("limit", 1..=100)?.and_then(|limit| usize::try_from(limit).ok());
+        Ok(Page { limit: limit.unwrap_or(10), starting_after: self.text("starting_after")? })
+    }
+}
+
+/// The refusal of a call that lacks a parameter.
+pub(crate) fn missing(name: &str) -> Error {
+    Error::invalid(format!("Missing required param: {name}.")).code("parameter_missing").with("param", name)
+}

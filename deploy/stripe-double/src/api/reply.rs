@@ -1,0 +1,51 @@
+//! Answers.
+
+use http::{HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
+use serde_json::Value;
+
+use super::error::Error;
+
+/// An answer to a call.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    status: u16,
+    body: String,
+    /// Which call it was first given to.
+    request_id: String,
+    is_replay: bool,
+}
+
+impl Reply {
+    pub(crate) fn new(result: Result<Value, Error>, request_id: &str) -> Self {
+        let (status, body) = match result {
+            Ok(object) => (200, object),
+            Err(error) => (error.status, error.body()),
+        };
+        Self { status, body: format!("{body:#}"), request_id: request_id.to_owned(), is_replay: false }
+    }
+
+    /// The same, given again.
+    pub(crate) fn replayed(&self) -> Self {
+        Self { is_replay: true, ..self.clone() }
+    }
+
+    /// On the wire; `echoed` are headers of the call that are said again.
+    pub(crate) fn into_response(
+        self,
+        request_id: &str,
+        echoed: Vec<(HeaderName, HeaderValue)>,
+    ) -> Response<String> {
+        let mut response = Response::new(self.body);
+        *response.status_mut() = self.status.try_into().unwrap_or_default();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.extend(echoed);
+        let text = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
+        headers.insert("request-id", text(request_id));
+        if self.is_replay {
+            headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
+            headers.insert("original-request", text(&self.request_id));
+        }
+        response
+    }
+}

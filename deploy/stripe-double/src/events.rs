@@ -1,0 +1,55 @@
+//! Events: what is told of every change. See <https://docs.stripe.com/api/events/object>.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::{
+    double::{Shared, State},
+    id,
+};
+
+/// The version of the API that events are written in, whatever version calls are made in.
+const API_VERSION: &str = "2026-10-28.endive";
+
+/// What an event comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum Origin<'a> {
+    /// A call.
+    Call { request_id: &'a str, key: Option<&'a str> },
+    /// Something that happened by itself.
+    Itself,
+}
+
+/// An event of a kind, such as `payment_intent.succeeded`, about an object.
+pub(crate) fn event(kind: &str, object: &Value, origin: Origin<'_>) -> Value {
+    let request = match origin {
+        Origin::Call { request_id, key } => json!({"id": request_id, "idempotency_key": key}),
+        Origin::Itself => json!({"id": null, "idempotency_key": null}),
+    };
+    json!({
+        "id": id::new("evt"),
+        "object": "event",
+        "api_version": API_VERSION,
+        "created": id::now(),
+        "data": {"object": object},
+        "livemode": false,
+        "pending_webhooks": 1,
+        "request": request,
+        "type": kind,
+    })
+}
+
+impl Shared {
+    /// Logs what has changed, and sends it to the webhook endpoint.
+    pub(crate) fn tell(self: &Arc<Self>, state: &mut State, origin: Origin<'_>) {
+        for change in state.ledger.take_changes() {
+            let mut event = event(change.kind, &change.object, origin);
+            if let Some(previous) = change.previous {
+                event["data"]["previous_attributes"] = previous;
+            }
+            state.events.push(event.clone());
+            self.send(&mut state.endpoint, event);
+        }
+    }
+}

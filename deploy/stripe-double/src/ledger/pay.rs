@@ -1,0 +1,144 @@
+//! Paying an intent.
+
+use serde_json::{Value, json};
+
+use super::{Card, Charge, ChargeStatus, IntentStatus, Ledger, Outcome};
+use crate::api::Error;
+
+const DECLINED: &str = "Your card was declined.";
+
+impl Ledger {
+    /// Tries to pay an intent.
+    ///
+    /// # Errors
+    /// When there is no such intent or payment method, the intent cannot be paid now, or the card is declined: that is
+    /// an error, too.
+    pub(crate) fn confirm_intent(
+        &mut self,
+        id: &str,
+        payment_method: Option<String>,
+    ) -> Result<Value, Error> {
+        let at = self.intent(id)?;
+        let intent = &self.intents[at];
+        match intent.status {
+            IntentStatus::RequiresPaymentMethod | IntentStatus::RequiresAction => {}
+            IntentStatus::Succeeded => {
+                return Err(intent.unexpected(
+                    "You cannot confirm this PaymentIntent because it has already succeeded after being previously \
+                     confirmed.",
+                ));
+            }
+            IntentStatus::Processing | IntentStatus::Canceled => {
+                return Err(intent.unexpected(&format!(
+                    "You cannot confirm this PaymentIntent because it has a status of {}. Only a PaymentIntent with \
+                     one of the following statuses may be confirmed: requires_confirmation, requires_action.",
+                    intent.status.as_str()
+                )));
+            }
+        }
+        let Some(method) = payment_method.or_else(|| intent.payment_method.clone()) else {
+            return Err(intent.unexpected(
+                "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update \
+                 the PaymentIntent with a payment method and then confirm it again, or confirm it again directly with \
+                 a payment method or ConfirmationToken.",
+            ));
+        };
+        let Some(card) = Card::of(&method) else {
+            return Err(Error::no_such("PaymentMethod", &method, "payment_method"));
+        };
+        let intent = &mut self.intents[at];
+        intent.last_payment_error = None;
+        intent.payment_method = Some(method);
+        match card {
+            Card::Visa => self.charge(at),
+            Card::Declined => return Err(self.decline(at, "generic_decline", DECLINED)),
+            Card::InsufficientFunds => {
+                let message = "Your card has insufficient funds.";
+                return Err(self.decline(at, "insufficient_funds", message));
+            }
+            Card::AuthenticationRequired => {
+                self.intents[at].status = IntentStatus::RequiresAction;
+                self.intent_changed(at, "payment_intent.requires_action");
+            }
+            Card::Slow => {
+                let charge = self.add_charge(at);
+                self.intents[at].status = IntentStatus::Processing;
+                self.charge_changed(charge, "charge.pending");
+                self.intent_changed(at, "payment_intent.processing");
+            }
+        }
+        Ok(self.intents[at].json())
+    }
+
+    /// Ends what an intent waits for: the shopper's yes, or the bank. Answers whether it was waiting.
+    pub(crate) fn settle_intent(&mut self, id: &str, outcome: Outcome) -> bool {
+        let Some(at) = self.intents.place(id) else { return false };
+        let pending = self.intents[at].latest_charge.as_deref().and_then(|id| self.charges.place(id));
+        match (self.intents[at].status, outcome, pending) {
+            (IntentStatus::RequiresAction, Outcome::Succeeds, _) => self.charge(at),
+            (IntentStatus::RequiresAction, Outcome::Fails, _) => {
+                let error = Error::invalid(
+                    "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a \
+                     new PaymentMethod to attempt to fulfill this PaymentIntent again.",
+                );
+                self.fail(at, &error.code("payment_intent_authentication_failure"));
+            }
+            (IntentStatus::Processing, Outcome::Succeeds, Some(charge)) => self.succeed(at, charge),
+            (IntentStatus::Processing, Outcome::Fails, Some(charge)) => {
+                self.fail_charge(at, charge, "generic_decline", DECLINED);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn charge(&mut self, at: usize) {
+        let charge = self.add_charge(at);
+        self.succeed(at, charge);
+    }
+
+    fn decline(&mut self, at: usize, decline_code: &str, message: &str) -> Error {
+        let charge = self.add_charge(at);
+        self.fail_charge(at, charge, decline_code, message).with("payment_intent", self.intents[at].json())
+    }
+
+    fn add_charge(&mut self, at: usize) -> usize {
+        let intent = &mut self.intents[at];
+        let charge = Charge::new(intent, intent.payment_method.as_deref().unwrap_or_default());
+        intent.latest_charge = Some(charge.id.clone());
+        let id = charge.id.clone();
+        self.charges.add(&id, charge)
+    }
+
+    fn succeed(&mut self, at: usize, charge: usize) {
+        self.charges[charge].status = ChargeStatus::Succeeded;
+        self.charge_changed(charge, "charge.succeeded");
+        let intent = &mut self.intents[at];
+        intent.status = IntentStatus::Succeeded;
+        intent.amount_received = intent.amount;
+        self.intent_changed(at, "payment_intent.succeeded");
+    }
+
+    fn fail_charge(&mut self, at: usize, charge: usize, decline_code: &str, message: &str) -> Error {
+        let failed = &mut self.charges[charge];
+        failed.status = ChargeStatus::Failed;
+        failed.failure = Some(("card_declined".to_owned(), message.to_owned()));
+        let error = Error::card(message)
+            .code("card_declined")
+            .with("decline_code", decline_code)
+            .with("charge", failed.id.clone());
+        self.charge_changed(charge, "charge.failed");
+        self.fail(at, &error);
+        error
+    }
+
+    /// The attempt is over, and another may begin.
+    fn fail(&mut self, at: usize, error: &Error) {
+        let intent = &mut self.intents[at];
+        let method = intent.payment_method.take();
+        let method = json!({"id": method, "object": "payment_method", "livemode": false, "type": "card"});
+        intent.status = IntentStatus::RequiresPaymentMethod;
+        intent.last_payment_error = Some(error.clone().with("payment_method", method).details());
+        self.intent_changed(at, "payment_intent.payment_failed");
+    }
+}

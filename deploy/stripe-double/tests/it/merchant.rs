@@ -1,0 +1,120 @@
+//! A merchant's program, which calls the double.
+
+use bodega_stripe_double::{Card, Options, StripeDouble};
+use reqwest::{RequestBuilder, header::HeaderMap};
+use serde_json::Value;
+
+/// The amount of every intent here.
+pub(crate) const AMOUNT: i64 = 1999;
+/// The order of every intent here.
+pub(crate) const ORDER: &str = "order-1";
+
+/// A double of its own, and a client for it.
+pub(crate) struct Merchant {
+    pub(crate) stripe: StripeDouble,
+    http: reqwest::Client,
+}
+
+/// An answer of the API.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Merchant {
+    pub(crate) async fn new() -> Self {
+        let stripe = StripeDouble::start(Options::default()).await.unwrap();
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]);
+        Self { stripe, http: http.build().unwrap() }
+    }
+
+    /// A call without a key.
+    pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}/v1/{path}", self.stripe.url()))
+    }
+
+    /// Sends a call; `None` when the connection is closed without an answer.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Option<Answer> {
+        match request.send().await {
+            Ok(response) => {
+                let (status, headers) = (response.status().as_u16(), response.headers().clone());
+                Some(Answer { status, headers, body: response.json().await.unwrap() })
+            }
+            Err(error) => {
+                assert!(!error.is_connect() && !error.is_timeout(), "{error:?}");
+                None
+            }
+        }
+    }
+
+    pub(crate) async fn try_post(&self, path: &str, form: &[(&str, &str)], key: &str) -> Option<Answer> {
+        let request = self.request(reqwest::Method::POST, path).form(form);
+        let request = request.bearer_auth(&self.stripe.options().secret_key);
+        self.send(if key.is_empty() { request } else { request.header("Idempotency-Key", key) }).await
+    }
+
+    /// Posts with an idempotency key, unless it is empty.
+    pub(crate) async fn post_with(&self, path: &str, form: &[(&str, &str)], key: &str) -> Answer {
+        self.try_post(path, form, key).await.unwrap()
+    }
+
+    pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+        self.post_with(path, form, "").await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let request = self.request(reqwest::Method::GET, path);
+        self.send(request.bearer_auth(&self.stripe.options().secret_key)).await.unwrap()
+    }
+
+    /// Makes an intent; answers its id.
+    pub(crate) async fn intent(&self) -> String {
+        let answer = self.post("payment_intents", &intent_form()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.text("id")
+    }
+
+    /// Makes an intent and pays it; answers its id.
+    pub(crate) async fn paid(&self) -> String {
+        let intent = self.intent().await;
+        let paid = self.stripe.confirm(&intent, Card::Visa).await.unwrap();
+        assert_eq!(paid["status"], "succeeded");
+        intent
+    }
+
+    /// The types of all events so far.
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.stripe.events().iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+impl Drop for Merchant {
+    /// Whatever a test does, the ledger adds up.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.stripe.check(), Vec::<String>::new());
+        }
+    }
+}
+
+impl Answer {
+    pub(crate) fn text(&self, property: &str) -> String {
+        self.body[property].as_str().unwrap().to_owned()
+    }
+
+    /// The code of an error.
+    pub(crate) fn code(&self) -> &str {
+        self.body["error"]["code"].as_str().unwrap_or_default()
+    }
+
+    pub(crate) fn is_replay(&self) -> bool {
+        self.headers.get("idempotent-replayed").is_some_and(|value| value == "true")
+    }
+}
+
+/// What an intent is made with.
+pub(crate) fn intent_form() -> Vec<(&'static str, &'static str)> {
+    vec![("amount", "1999"), ("currency", "usd"), ("metadata[order_id]", ORDER)]
+}
