@@ -1,7 +1,7 @@
 //! A user's cart on its way to becoming an order.
 
 use bodega_proto::cart::v1::{ClearOrderedRequest, GetSnapshotResponse, SnapshotLine};
-use bodega_runtime::status::Violations;
+use bodega_runtime::{database, status::Violations};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -66,7 +66,7 @@ impl Ordered {
 /// # Errors
 /// The database's; nothing has changed.
 pub(crate) async fn clear_ordered(db: &PgPool, ordered: &Ordered) -> Result<(), Error> {
-    let mut transaction = db.begin().await?;
+    let mut transaction = database::begin(db).await?;
     if !checkouts::insert(&mut *transaction, ordered.order_id, ordered.user_id).await? {
         return Ok(());
     }

@@ -1,5 +1,6 @@
 //! A guest signs in: the guest's cart becomes part of the user's, and ends.
 
+use bodega_runtime::database;
 use sqlx::PgPool;
 use tracing::info;
 use uuid::Uuid;
@@ -22,7 +23,7 @@ use crate::{
 /// # Errors
 /// The database's; nothing has changed.
 pub(crate) async fn merge_guest_cart(db: &PgPool, guest: TokenHash, user_id: Uuid) -> Result<(), Error> {
-    let mut transaction = db.begin().await?;
+    let mut transaction = database::begin(db).await?;
     let Some(guest_cart) = carts::lock(&mut *transaction, &Owner::Guest(guest)).await? else {
         return Ok(());
     };

@@ -70,8 +70,8 @@ mod tests {
 
     fn product(id: i32, price_minor: i64, stock: i32) -> Product {
         let images = vec![
-            Image { id: 1, url: "/shown.png".to_owned() },
-            Image { id: 2, url: "/other.png".to_owned() },
+            Image { id: 1, url: "/shown.png".to_owned(), ..Image::default() },
+            Image { id: 2, url: "/other.png".to_owned(), ..Image::default() },
         ];
         Product {
             id,

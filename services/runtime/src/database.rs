@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use sqlx::{
-    AssertSqlSafe, PgPool,
+    AssertSqlSafe, PgPool, Postgres, Transaction,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -89,6 +89,21 @@ pub fn pool(options: PgConnectOptions, connections: u32, name: &str) -> PgPool {
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(options)
+}
+
+/// Begins a transaction.
+///
+/// Handlers are dropped wherever they stand when their caller goes away. A beginning that is dropped half-way would give
+/// its connection back to the pool with a transaction open that nobody knows of, and whatever was written on it
+/// afterwards would be answered, and lost; so beginnings are always carried out.
+///
+/// # Errors
+/// The database's.
+pub async fn begin(db: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
+    let db = db.clone();
+    #[expect(clippy::disallowed_methods, reason = "this is the way it is allowed")]
+    let begun = tokio::spawn(async move { db.begin().await });
+    begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
 /// Brings `schema` to the state that `migrator` holds, if it is not there yet.

@@ -10,7 +10,7 @@ use std::{
 
 use bodega_proto::catalog::v1::{catalog_service_server::CatalogService, *};
 use tokio::sync::oneshot;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 /// Products 1 to 250, each for a hundred times its id; a million of each in stock. Counts its calls.
 #[derive(Clone)]
@@ -38,7 +38,7 @@ impl FakeCatalog {
                 price_minor: i64::from(id) * 100,
                 currency: "USD".to_owned(),
                 stock: 1_000_000,
-                images: vec![Image { id: id.into(), url: format!("/images/{id}.png") }],
+                images: vec![Image { id: id.into(), url: format!("/images/{id}.png"), ..Image::default() }],
                 ..Product::default()
             };
             (id, product)
@@ -110,7 +110,7 @@ impl HeldCall {
 
 /// A cart has no business with the rest of the catalog.
 macro_rules! serve_products_and_nothing_else {
-    ($($rpc:ident($request:ident) -> $response:ident;)*) => {
+    ($($rpc:ident($request:ty) -> $response:ident;)*) => {
         #[tonic::async_trait]
         impl CatalogService for FakeCatalog {
             async fn batch_get_products(
@@ -142,4 +142,6 @@ serve_products_and_nothing_else! {
     create_product(CreateProductRequest) -> CreateProductResponse;
     update_product(UpdateProductRequest) -> UpdateProductResponse;
     delete_product(DeleteProductRequest) -> DeleteProductResponse;
+    add_product_images(Streaming<AddProductImagesRequest>) -> AddProductImagesResponse;
+    remove_product_image(RemoveProductImageRequest) -> RemoveProductImageResponse;
 }
