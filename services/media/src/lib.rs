@@ -8,6 +8,8 @@
 //! A storage keeps them under a [`Key`]: a directory that the gateway shows, a bucket of an S3-compatible store, or
 //! Cloudinary. [`MediaArgs`] say which.
 //!
+//! What nobody shows any more is deleted ([`sweep`]): each service keeps a row for each of its objects.
+//!
 //! How much memory pictures take is bounded, however many come at once: uploads by their number and size, pictures by
 //! the room that is reserved for them before they are decoded. What finds no room soon is [`Refused::Busy`].
 
@@ -19,6 +21,7 @@ mod outline;
 mod picture;
 mod secret;
 mod storage;
+pub mod sweep;
 mod upload;
 mod worker;
 

@@ -6,6 +6,7 @@
 //! what is refused leaves through [`status`].
 
 pub mod auth;
+pub mod backoff;
 pub mod config;
 pub mod context;
 pub mod database;

@@ -1,0 +1,84 @@
+//! Pictures that nobody shows: deleted from the storage, then forgotten.
+//!
+//! Any replica does it, one replica a picture at a time. Deleting twice does no harm. Pictures in a storage that is not
+//! configured now wait until it is again.
+
+use std::{fmt::Display, time::Duration};
+
+use bodega_runtime::backoff::Backoff;
+use futures_util::StreamExt as _;
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use crate::Media;
+
+/// How often to look, give or take a fifth, so that replicas look at different times.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// How many are swept in one round, within one lease, and how many of these at once.
+const BATCH: i64 = 16;
+const AT_ONCE: usize = 4;
+/// How long the storage has for each.
+const DELETE_BOUND: Duration = Duration::from_secs(10);
+/// While the storage does not delete.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(10 * 60));
+
+/// How long whoever sweeps pictures has for a round of them: the least that a [`Ledger`] leases them for.
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// A picture that is to be swept.
+#[derive(Clone, Debug)]
+pub struct Due {
+    /// As text: see [`Key`](crate::Key).
+    pub key: String,
+    /// How often that was tried, this time included.
+    pub attempts: i32,
+}
+
+/// Where a service remembers what its storage holds: a row for each object, written before the object.
+pub trait Ledger: Send + Sync {
+    /// What goes wrong with it.
+    type Error: Display + Send;
+
+    /// Leases what is due in `storage`, the longest first, at most `limit`.
+    fn claim(&self, storage: &str, limit: i64) -> impl Future<Output = Result<Vec<Due>, Self::Error>> + Send;
+
+    /// Forgets a picture whose object is gone.
+    fn forget(&self, key: &str) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// The object could not be deleted; whoever comes after `pause` may try again.
+    fn postpone(&self, key: &str, pause: Duration) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Sweeps for as long as the service runs.
+pub async fn run(ledger: impl Ledger, media: Media) {
+    loop {
+        match ledger.claim(media.storage(), BATCH).await {
+            Ok(due) if due.is_empty() => {}
+            Ok(due) => {
+                let swept = futures_util::stream::iter(due);
+                swept.for_each_concurrent(AT_ONCE, |due| sweep_or_postpone(&ledger, &media, due)).await;
+                continue;
+            }
+            Err(cause) => warn!("Cannot look for pictures to sweep: {cause}"),
+        }
+        sleep(INTERVAL.mul_f64(rand::random_range(0.8..=1.2))).await;
+    }
+}
+
+async fn sweep_or_postpone(ledger: &impl Ledger, media: &Media, Due { key, attempts }: Due) {
+    if let Err(cause) = delete(media, &key).await {
+        warn!(picture.key = key, "Picture {key} is not yet swept: {cause:#}");
+        if let Err(cause) = ledger.postpone(&key, BACKOFF.pause(attempts)).await {
+            warn!(picture.key = key, "Picture {key} is swept again when its lease ends: {cause}");
+        }
+        return;
+    }
+    match ledger.forget(&key).await {
+        Ok(()) => info!(picture.key = key, "Swept picture {key}"),
+        Err(cause) => warn!(picture.key = key, "Picture {key} is swept again when its lease ends: {cause}"),
+    }
+}
+
+async fn delete(media: &Media, key: &str) -> anyhow::Result<()> {
+    Ok(timeout(DELETE_BOUND, media.delete(&key.parse()?)).await??)
+}
