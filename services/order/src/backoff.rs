@@ -1,18 +1,29 @@
-//! How long to leave something alone that has failed.
+//! How long to leave something alone: what has failed, and what may have changed.
 
 use std::time::Duration;
 
-/// The shortest pause, before its jitter.
-const BASE: Duration = Duration::from_millis(250);
-/// The longest. What is stuck must be resolved within 10 s of its services being up, the rest of the way included.
-const CAP: Duration = Duration::from_secs(4);
+use bodega_runtime::backoff::Backoff;
 
-/// The pause after `failures` in a row: it doubles up to 4 s, less up to half of it, so that what failed together does
-/// not come back together.
+/// What is stuck must be resolved within 10 s of its services being up, the rest of the way included.
+const FAILURES: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(4));
+/// With every event of its provider lost, an order is to be paid within a minute of the money.
+const LOOKS: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30));
+/// From so many looks on, what has to be done will hardly be done by asking again: a person has to look.
+const HOPELESS: i32 = 60;
+
+/// The pause after `failures` in a row.
 pub(crate) fn pause(failures: i32) -> Duration {
-    let doublings = u32::try_from(failures.clamp(0, 16)).unwrap_or_default();
-    let longest = BASE.saturating_mul(1 << doublings).min(CAP);
-    longest.mul_f64(rand::random_range(0.5..=1.0))
+    FAILURES.pause(failures)
+}
+
+/// The pause before a provider is asked again for what has to be done, after `looks` that did not do it.
+pub(crate) fn duty_pause(looks: i32) -> Duration {
+    if looks < HOPELESS { pause(looks) } else { look_pause(looks) }
+}
+
+/// The pause after `looks` that showed nothing new.
+pub(crate) fn look_pause(looks: i32) -> Duration {
+    LOOKS.pause(looks)
 }
 
 #[cfg(test)]
@@ -20,12 +31,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_and_stay_below_the_cap() {
-        for failures in -1..=i32::from(u8::MAX) {
-            assert!(pause(failures) <= CAP, "{failures}");
-            assert!(pause(failures) >= BASE / 2, "{failures}");
-        }
-        assert!(pause(20) >= CAP / 2);
-        assert!(pause(i32::MAX) <= CAP);
+    fn what_has_to_be_done_is_tried_often_and_at_last_less_often() {
+        assert!(duty_pause(HOPELESS - 1) <= Duration::from_secs(4));
+        assert!(duty_pause(HOPELESS) >= Duration::from_secs(15));
     }
 }

@@ -3,6 +3,8 @@
 use bodega_runtime::{config, database::DatabaseArgs};
 use tonic::transport::Uri;
 
+use crate::payments::PaymentArgs;
+
 /// Flags and variables of `bodega-order`.
 #[derive(Debug, clap::Args)]
 pub struct Config {
@@ -18,4 +20,7 @@ pub struct Config {
     /// Where the cart answers
     #[arg(long, env = "BODEGA_CART_URL", default_value = "http://127.0.0.1:7003", value_parser = config::url)]
     pub cart_url: Uri,
+    /// How the shop is paid
+    #[command(flatten)]
+    pub payments: PaymentArgs,
 }

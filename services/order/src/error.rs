@@ -5,7 +5,7 @@ use std::time::Duration;
 use bodega_runtime::status::{self, Violations};
 use tonic::{Code, Status};
 
-use crate::{refusal::Refusal, status::OrderStatus};
+use crate::{provider::BadEvent, refusal::Refusal, status::OrderStatus};
 
 /// Why a call got no answer it hoped for.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,24 @@ pub(crate) enum Error {
     NotFound,
     #[error("a {from} order cannot become {to}")]
     InvalidTransition { from: OrderStatus, to: OrderStatus },
+    #[error("the order is paid already")]
+    AlreadyPaid,
+    #[error("a {0} order cannot be paid")]
+    NotPayable(OrderStatus),
+    #[error("the order comes to nothing: there is nothing to pay")]
+    NothingToPay,
+    /// In the provider's words.
+    #[error("the payment is refused: {0}")]
+    PaymentRefused(String),
+    /// Somebody else is at this payment, and takes long.
+    #[error("the payment is still being prepared; ask again")]
+    StillPaying,
+    #[error("the payment provider is unavailable")]
+    ProviderDown(String),
+    #[error("this payment provider is not configured")]
+    UnknownProvider,
+    #[error("{0}")]
+    BadEvent(#[from] BadEvent),
     #[error("{0}")]
     Invalid(#[from] Violations),
     #[error("a neighbour answered {0}")]
@@ -46,6 +64,20 @@ impl From<Error> for Status {
             Error::StillPlacing => status::unavailable(error, Duration::from_secs(1)),
             Error::NotFound => refusal(Code::NotFound, "order_not_found", error),
             Error::InvalidTransition { .. } => refusal(Code::FailedPrecondition, "invalid_transition", error),
+            Error::AlreadyPaid => refusal(Code::FailedPrecondition, "already_paid", error),
+            Error::NotPayable(_) => refusal(Code::FailedPrecondition, "order_not_payable", error),
+            Error::NothingToPay => refusal(Code::FailedPrecondition, "nothing_to_pay", error),
+            Error::PaymentRefused(_) => refusal(Code::FailedPrecondition, "payment_refused", error),
+            Error::StillPaying => status::unavailable(error, Duration::from_secs(1)),
+            Error::ProviderDown(ref cause) => {
+                tracing::warn!("The payment provider is unavailable: {cause}");
+                status::unavailable(error, Duration::from_secs(2))
+            }
+            Error::UnknownProvider => refusal(Code::NotFound, "provider_not_configured", error),
+            Error::BadEvent(BadEvent::Signature) => {
+                refusal(Code::InvalidArgument, "invalid_signature", error)
+            }
+            Error::BadEvent(BadEvent::Unreadable) => refusal(Code::InvalidArgument, "invalid_event", error),
             Error::Invalid(violations) => violations.into(),
             Error::Upstream(cause) => status::upstream(cause),
             Error::Database(cause) => status::database(&cause),

@@ -3,33 +3,45 @@
 //! `place_order` tells the story, `drive` its decisive part: an attempt is written down as `placing` before any
 //! stock is asked for, and ends as an order or `rejected`, whoever drives it there: the call that began it, its retry,
 //! or the loop in `recover`. What neighbours must be told afterwards is written with the end itself, and told until
-//! they have heard (`outbox`). Then an order moves along its `status` (`move_order`).
+//! they have heard (`outbox`). Then an order moves along its `status` (`move_order`), is paid for (`pay`), and its money
+//! is looked after: by what providers tell (`events`) and by asking them (`reconcile`). An order and its payments are
+//! one in the `books`.
 //!
-//! Two rules make this exact. Whatever ends or moves an order is one statement that compares and sets, so of any number
-//! of drivers one wins, and the others read what came of it. And no neighbour is called inside a transaction, only
-//! between statements, with calls that may be repeated by the order's id: stopping anywhere needs no more than someone
-//! to go on. `store` is the only module that speaks SQL.
+//! Two rules make this exact. Whatever ends an attempt is one statement that compares and sets, and whatever moves an
+//! order or its money happens in its locked books: of any number of drivers one wins, and the others find what came of
+//! it. And no neighbour and no provider is called inside a transaction, only between them, with calls that may be
+//! repeated by the order's id: stopping anywhere needs no more than someone to go on. `store` is the only module that
+//! speaks SQL.
 //!
 //! A fresh order costs six statements here with an idempotency key, and five without; and one call each of GetSnapshot,
 //! Reserve and ClearOrdered.
 
 mod backoff;
+mod books;
 mod config;
 mod drive;
 mod error;
+mod events;
 mod grpc;
 mod move_order;
 mod neighbours;
 mod order;
 mod outbox;
+mod pay;
+mod payment;
+mod payments;
 mod place_order;
+mod provider;
+mod reconcile;
 mod recover;
 mod refusal;
 mod status;
 mod store;
 
 use anyhow::Context as _;
-use bodega_proto::order::v1::order_service_server::OrderServiceServer;
+use bodega_proto::order::v1::{
+    order_service_server::OrderServiceServer, payment_event_service_server::PaymentEventServiceServer,
+};
 use bodega_runtime::{
     auth::Verifier,
     database,
@@ -41,8 +53,12 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-use self::grpc::Orders;
-pub use self::{config::Config, neighbours::Neighbours};
+use self::grpc::{Orders, PaymentEvents};
+pub use self::{
+    config::Config,
+    neighbours::Neighbours,
+    payments::{PaymentArgs, Payments},
+};
 
 /// The schema's migrations.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
@@ -55,13 +71,16 @@ pub const SCHEMA: &str = "orders";
 struct App {
     db: PgPool,
     neighbours: Neighbours,
+    payments: Payments,
 }
 
 /// Runs the service as a process of its own, until the shutdown.
 ///
 /// # Errors
-/// When the configuration lacks a database, the schema cannot be migrated, or the listener fails.
+/// When the configuration lacks a database or a part of a payment provider's, the schema cannot be migrated, or the
+/// listener fails.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
+    let payments = config.payments.payments()?;
     let options = config.database.required()?;
     database::migrate(&options, SCHEMA, &MIGRATOR).await?;
     let db = database::pool(options, config.database.db_connections, "order");
@@ -71,7 +90,8 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
         verifier: Verifier::new(to(config.identity_url)),
     };
     let neighbours = Neighbours { cart: to(config.cart_url), catalog: to(config.catalog_url) };
-    let service = start(db, neighbours, process.shutdown).await.context("cannot start the order service")?;
+    let service =
+        start(db, neighbours, payments, process.shutdown).await.context("cannot start the order service")?;
     service.serve(&guard, process.listener).await
 }
 
@@ -82,12 +102,16 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
 pub async fn start(
     db: PgPool,
     neighbours: Neighbours,
+    payments: Payments,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Service> {
-    let app = App { db: db.clone(), neighbours };
-    let routes = Routes::new(OrderServiceServer::new(Orders::new(app.clone())));
+    let app = App { db: db.clone(), neighbours, payments };
+    let routes = Routes::new(OrderServiceServer::new(Orders::new(app.clone())))
+        .add_service(PaymentEventServiceServer::new(PaymentEvents::new(app.clone())));
     let service = Service::new("order", routes, db, shutdown).await;
     service.spawn(recover::run(app.clone()));
-    service.spawn(outbox::run(app));
+    service.spawn(outbox::run(app.clone()));
+    service.spawn(events::run(app.clone()));
+    service.spawn(reconcile::run(app));
     Ok(service)
 }

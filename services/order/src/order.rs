@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     outbox::{Delivery, Kind},
+    payment::PaymentStatus,
     refusal::Refusal,
     status::OrderStatus,
 };
@@ -79,7 +80,7 @@ pub(crate) struct Order {
     pub currency: String,
     pub status: OrderStatus,
     #[sqlx(json(nullable))]
-    pub payment: Option<Payment>,
+    pub payment: Option<PaymentView>,
     #[sqlx(json)]
     pub history: Vec<Event>,
     pub placed_at: OffsetDateTime,
@@ -95,25 +96,20 @@ pub(crate) struct Item {
     pub quantity: i32,
 }
 
-/// How an order was paid.
+/// How an order is paid.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Payment {
+pub(crate) struct PaymentView {
     pub provider: String,
     pub status: PaymentStatus,
 }
 
-/// Where a payment stands.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum PaymentStatus {
-    Completed,
-    Refunded,
-}
-
-/// A move of an order.
+/// A step of an order or of its payment.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Event {
+    /// Where the order stood after it.
     pub status: OrderStatus,
+    /// What the payment came to with it.
+    pub payment: Option<PaymentStatus>,
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
 }

@@ -1,7 +1,10 @@
-//! All SQL, by what it is about. Whatever ends or moves an order is one statement, which compares and sets.
+//! All SQL, by what it is about. Whatever ends an attempt is one statement, which compares and sets; whatever moves an
+//! order or its money happens in its books, under a lock. Who locks more than one row does it in this order: events,
+//! orders, payments.
 
 pub(crate) mod attempts;
-pub(crate) mod moves;
+pub(crate) mod books;
+pub(crate) mod events;
 pub(crate) mod orders;
 pub(crate) mod outbox;
 pub(crate) mod settle;

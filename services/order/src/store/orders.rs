@@ -59,7 +59,13 @@ const ROWS: &str = "with picked as (select * from orders.orders where ";
 const SHOWN: &str = ")
     select o.id, o.user_id, o.total_minor, o.currency, o.status, o.placed_at, o.updated_at,
            (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id) as items,
-           (select to_json(p) from orders.payments p where p.order_id = o.id) as payment,
+           (
+               select json_build_object('provider', p.provider, 'status', p.status)
+               from orders.payments p where p.order_id = o.id
+               order by p.status in ('completed', 'refund_pending', 'refunded') desc, p.status = 'completed' desc,
+                        p.attempt desc
+               limit 1
+           ) as payment,
            (select json_agg(e order by e.id) from orders.order_events e where e.order_id = o.id) as history
     from picked o
     where o.placed_at is not null

@@ -48,6 +48,26 @@ async fn a_call_whose_client_goes_away_is_carried_out() {
     shop.assert_sound().await;
 }
 
+#[tokio::test]
+async fn a_transaction_given_up_while_it_begins_leaves_its_connection_as_it_was() {
+    let shop = Shop::open().await;
+    for polls in 1..MANY {
+        let begun = give_up_after(polls, bodega_runtime::database::begin(&shop.db)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await; // whoever still had it has given it back
+        let open: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity
+             where datname = current_database() and state like 'idle in transaction%'",
+        )
+        .fetch_one(&shop.db)
+        .await
+        .unwrap();
+        assert_eq!(open, 0, "given up after {polls} polls");
+        if begun {
+            break;
+        }
+    }
+}
+
 /// From no time at all to longer than a call takes.
 fn moments() -> impl Iterator<Item = Duration> {
     (0..120).map(|n| Duration::from_micros(n * 250))

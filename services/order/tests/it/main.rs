@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod budget;
+mod card;
 mod crashes;
 mod fake_cart;
 mod fake_catalog;

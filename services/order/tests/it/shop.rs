@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bodega_order::{MIGRATOR, Neighbours, SCHEMA};
+use bodega_order::{MIGRATOR, Neighbours, Payments, SCHEMA};
 use bodega_postgres::testing::{TestDatabase, database};
 use bodega_proto::{
     cart::v1::checkout_service_server::CheckoutServiceServer,
@@ -10,6 +10,7 @@ use bodega_proto::{
     order::v1::{
         CancelOrderRequest, GetOrderRequest, ListOrdersRequest, MoveOrderRequest, Order, OrderStatus,
         PlaceOrderRequest, order_service_client::OrderServiceClient,
+        payment_event_service_client::PaymentEventServiceClient,
     },
 };
 use bodega_runtime::{
@@ -54,6 +55,7 @@ pub(crate) struct Shop {
     pub(crate) catalog: FakeCatalog,
     pub(crate) db: PgPool,
     database: TestDatabase,
+    payments: Payments,
     replica: Replica,
 }
 
@@ -73,6 +75,11 @@ impl Replica {
     pub(crate) fn client(&self, user: Uuid, role: Role) -> Client {
         client(&self.service, user, role)
     }
+
+    /// The way for what payment providers tell.
+    pub(crate) fn events(&self) -> PaymentEventServiceClient<Transport> {
+        PaymentEventServiceClient::new(Transport::unguarded(self.service.routes()))
+    }
 }
 
 fn client(service: &Service, user: Uuid, role: Role) -> Client {
@@ -83,6 +90,11 @@ fn client(service: &Service, user: Uuid, role: Role) -> Client {
 impl Shop {
     /// With 1000 mugs, 1000 pens and no hat.
     pub(crate) async fn open() -> Self {
+        Self::paid_by(Payments::offline()).await
+    }
+
+    /// The same, paid for in this way.
+    pub(crate) async fn paid_by(payments: Payments) -> Self {
         let database =
             database("order", |url| async move { migrate(&url.parse()?, SCHEMA, &MIGRATOR).await });
         let database = database.await;
@@ -91,19 +103,26 @@ impl Shop {
         catalog.stock(PEN, "Pen", PEN_PRICE, 1000);
         catalog.stock(HAT, "Hat", 3000, 0);
         let db = pool(database.url().parse().unwrap(), 4, "test");
-        let replica = replica(&database.url(), &cart, &catalog).await;
-        Self { cart, catalog, db, database, replica }
+        let replica = replica(&database.url(), &cart, &catalog, &payments).await;
+        Self { cart, catalog, db, database, payments, replica }
     }
 
     /// One more instance of the service.
     pub(crate) async fn replica(&self) -> Replica {
-        replica(&self.database.url(), &self.cart, &self.catalog).await
+        replica(&self.database.url(), &self.cart, &self.catalog, &self.payments).await
     }
 
     /// Ends the first instance and starts another in its place.
     pub(crate) async fn restart(&mut self) {
         let replica = self.replica().await;
         std::mem::replace(&mut self.replica, replica).kill().await;
+    }
+
+    /// Restarts paid for in another way; how it was before.
+    pub(crate) async fn now_paid_by(&mut self, payments: Payments) -> Payments {
+        let before = std::mem::replace(&mut self.payments, payments);
+        self.restart().await;
+        before
     }
 
     /// What a process of its own answers to `call`, if it does before it is killed after this time.
@@ -118,10 +137,11 @@ impl Shop {
         F: Future<Output = T>,
     {
         let (url, cart, catalog) = (self.database.url(), self.cart.clone(), self.catalog.clone());
+        let payments = self.payments.clone();
         let process = tokio::task::spawn_blocking(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let answer = runtime.block_on(async {
-                let replica = replica(&url, &cart, &catalog).await;
+                let replica = replica(&url, &cart, &catalog, &payments).await;
                 let mut client = replica.client(user, Role::User);
                 client.list_orders(ListOrdersRequest::default()).await.unwrap(); // connects to the database
                 tokio::time::timeout(time, call(client)).await.ok()
@@ -146,6 +166,10 @@ impl Shop {
             let price = if *product == MUG { MUG_PRICE } else { PEN_PRICE };
             self.cart.put(user, *product, *quantity, price);
         }
+    }
+
+    pub(crate) fn events(&self) -> PaymentEventServiceClient<Transport> {
+        self.replica.events()
     }
 
     pub(crate) fn client(&self, user: Uuid) -> Client {
@@ -198,14 +222,14 @@ impl Shop {
     }
 }
 
-async fn replica(url: &str, cart: &FakeCart, catalog: &FakeCatalog) -> Replica {
+async fn replica(url: &str, cart: &FakeCart, catalog: &FakeCatalog, payments: &Payments) -> Replica {
     let neighbours = Neighbours {
         cart: Transport::unguarded(Routes::new(CheckoutServiceServer::new(cart.clone()))),
         catalog: Transport::unguarded(Routes::new(StockServiceServer::new(catalog.clone()))),
     };
     let db = pool(url.parse().unwrap(), 10, "order");
     let shutdown = CancellationToken::new();
-    let service = bodega_order::start(db, neighbours, shutdown.clone()).await.unwrap();
+    let service = bodega_order::start(db, neighbours, payments.clone(), shutdown.clone()).await.unwrap();
     Replica { service, shutdown }
 }
 
@@ -243,5 +267,7 @@ pub(crate) fn id(order: &Order) -> Uuid {
 
 /// The states that an order went through.
 pub(crate) fn history(order: &Order) -> Vec<OrderStatus> {
-    order.history.iter().map(|event| event.status()).collect()
+    let mut states: Vec<_> = order.history.iter().map(|event| event.status()).collect();
+    states.dedup(); // steps of the payment alone
+    states
 }

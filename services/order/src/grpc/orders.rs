@@ -1,9 +1,10 @@
-//! Proto in, call, proto out.
+//! The service of those who place orders and those who run the shop.
 
 use bodega_proto::order::v1::{
     self as pb, CancelOrderRequest, CancelOrderResponse, GetOrderRequest, GetOrderResponse,
     ListAllOrdersRequest, ListAllOrdersResponse, ListOrdersRequest, ListOrdersResponse, MoveOrderRequest,
-    MoveOrderResponse, PlaceOrderRequest, PlaceOrderResponse, order_service_server::OrderService,
+    MoveOrderResponse, PayOrderRequest, PayOrderResponse, PlaceOrderRequest, PlaceOrderResponse,
+    order_service_server::OrderService,
 };
 use bodega_runtime::{
     auth::Caller,
@@ -21,7 +22,7 @@ use crate::{
     App,
     error::Error,
     move_order::move_order,
-    order::{Event, Item, Order, Payment, PaymentStatus},
+    pay::pay_order,
     place_order::{self, place_order},
     status::OrderStatus,
     store::{self, orders::Filter},
@@ -128,6 +129,16 @@ impl OrderService for Orders {
         let order = move_order(&self.0, id, None, to, caller.user_id).await?;
         Ok(Response::new(MoveOrderResponse { order: Some(order.into()) }))
     }
+
+    async fn pay_order(
+        &self,
+        request: Request<PayOrderRequest>,
+    ) -> Result<Response<PayOrderResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let id = parse_uuid("id", &request.get_ref().id)?;
+        let payable = pay_order(&self.0, id, caller.user_id).await?;
+        Ok(Response::new(PayOrderResponse { intent: Some(payable.into()) }))
+    }
 }
 
 impl Orders {
@@ -188,64 +199,5 @@ fn status_filter(status: i32) -> Result<Option<OrderStatus>, Status> {
         pb::OrderStatus::Shipped => Ok(Some(OrderStatus::Shipped)),
         pb::OrderStatus::Completed => Ok(Some(OrderStatus::Completed)),
         pb::OrderStatus::Cancelled => Ok(Some(OrderStatus::Cancelled)),
-    }
-}
-
-impl From<OrderStatus> for pb::OrderStatus {
-    fn from(status: OrderStatus) -> Self {
-        match status {
-            OrderStatus::Pending => Self::Pending,
-            OrderStatus::Confirmed => Self::Confirmed,
-            OrderStatus::Paid => Self::Paid,
-            OrderStatus::Shipped => Self::Shipped,
-            OrderStatus::Completed => Self::Completed,
-            OrderStatus::Cancelled => Self::Cancelled,
-        }
-    }
-}
-
-impl From<Order> for pb::Order {
-    fn from(order: Order) -> Self {
-        Self {
-            id: order.id.to_string(),
-            user_id: order.user_id.to_string(),
-            items: order.items.into_iter().map(Into::into).collect(),
-            total_minor: order.total_minor,
-            currency: order.currency,
-            status: pb::OrderStatus::from(order.status).into(),
-            payment: order.payment.map(Into::into),
-            history: order.history.into_iter().map(Into::into).collect(),
-            created_at: Some(timestamp::to_proto(order.placed_at)),
-            updated_at: Some(timestamp::to_proto(order.updated_at)),
-        }
-    }
-}
-
-impl From<Item> for pb::OrderItem {
-    fn from(item: Item) -> Self {
-        Self {
-            product_id: item.product_id,
-            name: item.name,
-            price_minor: item.price_minor,
-            quantity: item.quantity,
-            // Part of a total that was found to fit.
-            line_total_minor: item.price_minor.saturating_mul(i64::from(item.quantity)),
-        }
-    }
-}
-
-impl From<Payment> for pb::Payment {
-    fn from(payment: Payment) -> Self {
-        let status = match payment.status {
-            PaymentStatus::Completed => pb::PaymentStatus::Completed,
-            PaymentStatus::Refunded => pb::PaymentStatus::Refunded,
-        };
-        Self { provider: payment.provider, status: status.into() }
-    }
-}
-
-impl From<Event> for pb::OrderEvent {
-    fn from(event: Event) -> Self {
-        Self { status: pb::OrderStatus::from(event.status).into(), at: Some(timestamp::to_proto(event.at)) }
     }
 }

@@ -1,0 +1,110 @@
+//! What payment providers tell.
+//!
+//! An event is written down by its id before it is answered, and applied once: at once, as a rule; the loop takes what
+//! was left behind. It may come twice, late, or before what it follows: see [`books`](crate::books).
+
+use std::time::Duration;
+
+use bodega_runtime::database;
+use futures_util::StreamExt as _;
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use crate::{
+    App, backoff,
+    books::{Outcome, Source},
+    error::Error,
+    outbox, reconcile,
+    recover::tick,
+    store::{
+        self,
+        events::{EventId, Unapplied},
+    },
+};
+
+/// How long a provider is kept waiting for it.
+const INLINE_BOUND: Duration = Duration::from_secs(2);
+/// How many events are applied in one round, and how many of these at once.
+const BATCH: i64 = 64;
+const AT_ONCE: usize = 8;
+
+/// Takes an event in, as it came.
+///
+/// # Errors
+/// [`Error::BadEvent`] and [`Error::UnknownProvider`]: nothing was stored.
+pub(crate) async fn take(app: &App, provider: &str, payload: &[u8], signature: &str) -> Result<(), Error> {
+    let event = app.payments.event(provider, payload, signature).ok_or(Error::UnknownProvider)??;
+    let Some(sighting) = &event.sighting else { return Ok(()) };
+    let id = EventId { provider: provider.to_owned(), id: event.id.clone() };
+    if !store::events::insert(&app.db, &id, &event, sighting).await? {
+        return Ok(());
+    }
+    match timeout(INLINE_BOUND, apply(app, &id)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(cause)) => warn!("Event {} is left for later: {cause}", id.id),
+        Err(_) => warn!("Event {} is left for later: it took too long", id.id),
+    }
+    Ok(())
+}
+
+/// Applies what was left behind, for as long as the service runs.
+pub(crate) async fn run(app: App) {
+    loop {
+        match store::events::claim(&app.db, BATCH).await {
+            Ok(claimed) if claimed.is_empty() => {}
+            Ok(claimed) => {
+                let applied = futures_util::stream::iter(claimed);
+                applied.for_each_concurrent(AT_ONCE, |event| apply_or_postpone(&app, event)).await;
+                continue;
+            }
+            Err(cause) => warn!("Cannot look for events of payment providers: {cause}"),
+        }
+        sleep(tick()).await;
+    }
+}
+
+async fn apply_or_postpone(app: &App, event: Unapplied) {
+    let Err(cause) = apply(app, &event.id).await else { return };
+    warn!("Event {} is left for later: {cause}", event.id.id);
+    let pause = backoff::pause(event.attempts);
+    if let Err(cause) = store::events::postpone(&app.db, &event.id, pause).await {
+        warn!("Event {} is left for later: {cause}", event.id.id);
+    }
+}
+
+/// Applies an event, if nobody else has.
+async fn apply(app: &App, id: &EventId) -> Result<(), Error> {
+    let mut transaction = database::begin(&app.db).await?;
+    let Some(event) = store::events::lock(&mut transaction, id).await? else { return Ok(()) };
+    let sighting = &event.sighting.0;
+    let payment_id = sighting.payment_id;
+    let found =
+        store::books::of_intent(&mut transaction, &id.provider, &sighting.intent_id, payment_id).await?;
+    let mut books = match &found {
+        Some(due) if event.ours => store::books::open(&mut transaction, due.order_id, None).await?,
+        _ => None,
+    };
+    let outcome = match (&mut books, found) {
+        _ if !event.ours => Outcome::WrongAccount,
+        (Some(books), Some(due)) => books.take_in(due.payment_id, sighting, Source::Told),
+        _ => Outcome::UnknownPayment,
+    };
+    if let Some(books) = &books {
+        store::books::close(&mut transaction, books, app.payments.window()).await?;
+    }
+    store::events::applied(&mut transaction, id, outcome).await?;
+    transaction.commit().await?;
+
+    match outcome {
+        Outcome::Applied | Outcome::Unchanged => {
+            info!("Event {} ({}) is {}", id.id, event.kind, outcome.as_str())
+        }
+        wrong => warn!("Event {} ({}) is let go: {}", id.id, event.kind, wrong.as_str()),
+    }
+    let Some(books) = books else { return Ok(()) };
+    reconcile::log(&books);
+    if books.was_cancelled() {
+        outbox::tell_now(app, books.id).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! Events: what Stripe tells by itself. See <https://docs.stripe.com/api/events/object>.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::objects::{self, Charge, PaymentIntent};
+use crate::provider::{BadEvent, Event, Seen, Sighting};
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    id: String,
+    r#type: String,
+    livemode: bool,
+    /// The account it is from, where that is not the endpoint's own.
+    account: Option<String>,
+    #[serde(borrow)]
+    data: Option<Data<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Data<'a> {
+    /// As it was when this happened.
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+/// Reads an event whose signature is good. `livemode` is that of our keys.
+///
+/// # Errors
+/// [`BadEvent::Unreadable`].
+pub(super) fn read(payload: &[u8], livemode: bool) -> Result<Event, BadEvent> {
+    let envelope: Envelope<'_> = serde_json::from_slice(payload).map_err(|_| BadEvent::Unreadable)?;
+    let object = envelope.data.map(|data| data.object);
+    Ok(Event {
+        sighting: sighting(&envelope.r#type, object)?,
+        ours: envelope.account.is_none() && envelope.livemode == livemode,
+        id: envelope.id,
+        kind: envelope.r#type,
+    })
+}
+
+/// What an event of this kind lets us see of a payment intent; `None` for kinds of no interest.
+fn sighting(kind: &str, object: Option<&RawValue>) -> Result<Option<Sighting>, BadEvent> {
+    let seen = match kind {
+        "payment_intent.created" | "payment_intent.requires_action" => Seen::Open,
+        "payment_intent.processing" => Seen::Processing,
+        "payment_intent.payment_failed" => Seen::Declined,
+        "payment_intent.canceled" => Seen::Cancelled,
+        "payment_intent.succeeded" => Seen::Succeeded,
+        "charge.refunded" => Seen::Refunded,
+        _ => return Ok(None),
+    };
+    let object = object.ok_or(BadEvent::Unreadable)?.get().as_bytes();
+    let unreadable = |_| BadEvent::Unreadable;
+    let sighting = if seen == Seen::Refunded {
+        let charge: Charge = objects::read(object).map_err(unreadable)?;
+        if !charge.is_refunded_intent() {
+            return Ok(None);
+        }
+        charge.sighting()
+    } else {
+        let intent: PaymentIntent = objects::read(object).map_err(unreadable)?;
+        intent.sighting(seen)
+    };
+    sighting.map(Some).ok_or(BadEvent::Unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn event(kind: &str, object: Value) -> Value {
+        json!({
+            "id": "evt_1", "object": "event", "api_version": "2026-10-28.endive", "created": 1_790_000_000,
+            "data": {"object": object, "previous_attributes": {}}, "livemode": false, "pending_webhooks": 1,
+            "request": {"id": null, "idempotency_key": null}, "type": kind,
+        })
+    }
+
+    fn read_value(event: &Value) -> Result<Event, BadEvent> {
+        read(event.to_string().as_bytes(), false)
+    }
+
+    fn intent(status: &str, metadata: Value) -> Value {
+        json!({
+            "id": "pi_1", "object": "payment_intent", "amount": 1999, "amount_received": 0, "currency": "usd",
+            "client_secret": "pi_1_secret_2", "status": status, "metadata": metadata, "latest_charge": null,
+        })
+    }
+
+    fn charge(over: Value) -> Value {
+        let mut charge = json!({
+            "id": "ch_1", "object": "charge", "amount": 500, "amount_refunded": 500, "currency": "isk",
+            "payment_intent": "pi_1", "refunded": true, "metadata": {},
+        });
+        charge.as_object_mut().unwrap().extend(over.as_object().unwrap().clone());
+        charge
+    }
+
+    #[test]
+    fn every_kind_of_an_intent_is_seen_for_what_it_is() {
+        let (order_id, payment_id) = (Uuid::now_v7(), Uuid::now_v7());
+        let metadata = json!({"order_id": order_id, "payment_id": payment_id, "attempt": "1"});
+        for (kind, status, seen) in [
+            ("payment_intent.created", "requires_payment_method", Seen::Open),
+            ("payment_intent.requires_action", "requires_action", Seen::Open),
+            ("payment_intent.processing", "processing", Seen::Processing),
+            ("payment_intent.payment_failed", "requires_payment_method", Seen::Declined),
+            ("payment_intent.canceled", "canceled", Seen::Cancelled),
+        ] {
+            let event = read_value(&event(kind, intent(status, metadata.clone()))).unwrap();
+            let sighting = Sighting {
+                intent_id: "pi_1".to_owned(),
+                order_id: Some(order_id),
+                payment_id: Some(payment_id),
+                amount_minor: 1999,
+                currency: "USD".to_owned(),
+                seen,
+            };
+            let expected =
+                Event { id: "evt_1".to_owned(), kind: kind.to_owned(), ours: true, sighting: Some(sighting) };
+            assert_eq!(event, expected);
+        }
+    }
+
+    #[test]
+    fn a_success_tells_what_was_received() {
+        for received in [1999, 1000] {
+            let mut intent = intent("succeeded", json!({}));
+            intent["amount_received"] = json!(received);
+            let event = read_value(&event("payment_intent.succeeded", intent)).unwrap();
+            let sighting = event.sighting.unwrap();
+            assert_eq!((sighting.seen, sighting.amount_minor), (Seen::Succeeded, received));
+        }
+    }
+
+    #[test]
+    fn a_charge_that_went_back_in_full_is_its_intent_refunded() {
+        let sighting = |object| read_value(&event("charge.refunded", object)).map(|event| event.sighting);
+        let refunded = sighting(charge(json!({}))).unwrap().unwrap();
+        assert_eq!((refunded.intent_id.as_str(), refunded.seen), ("pi_1", Seen::Refunded));
+        assert_eq!((refunded.amount_minor, refunded.currency.as_str()), (5, "ISK"));
+        assert_eq!((refunded.order_id, refunded.payment_id), (None, None));
+
+        let expanded = sighting(charge(json!({"payment_intent": {"id": "pi_1", "amount": 500}})));
+        assert_eq!(expanded, Ok(Some(refunded)));
+        for nothing in [json!({"refunded": false, "amount_refunded": 100}), json!({"payment_intent": null})] {
+            assert_eq!(sighting(charge(nothing.clone())), Ok(None), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn kinds_of_no_interest_are_let_be() {
+        let thin = json!({
+            "id": "evt_2", "object": "v2.core.event", "type": "v1.billing.meter.no_meter_found", "livemode": false,
+        });
+        assert_eq!(read_value(&thin).unwrap().sighting, None);
+        for object in [json!({"id": "cus_1"}), json!(null), json!([1])] {
+            assert_eq!(read_value(&event("customer.created", object)).unwrap().sighting, None);
+        }
+    }
+
+    #[test]
+    fn events_of_another_account_or_mode_are_not_ours() {
+        let created = event("payment_intent.created", intent("requires_payment_method", json!({})));
+        let with = |field: &str, value: Value| {
+            let mut event = created.clone();
+            event[field] = value;
+            event.to_string()
+        };
+        for (payload, livemode, ours) in [
+            (with("livemode", json!(false)), false, true),
+            (with("livemode", json!(true)), true, true),
+            (with("livemode", json!(true)), false, false),
+            (with("livemode", json!(false)), true, false),
+            (with("account", json!(null)), false, true),
+            (with("account", json!("acct_1")), false, false),
+        ] {
+            assert_eq!(read(payload.as_bytes(), livemode).unwrap().ours, ours, "{payload}");
+        }
+    }
+
+    #[test]
+    fn what_lacks_something_is_unreadable() {
+        let created = event("payment_intent.created", intent("requires_payment_method", json!({})));
+        let without = |pointer: &str, field: &str| {
+            let mut event = created.clone();
+            event.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(field).unwrap();
+            event.to_string()
+        };
+        let mut bad: Vec<_> = ["id", "type", "livemode", "data"].map(|field| without("", field)).into();
+        bad.push(without("/data", "object"));
+        bad.extend(["id", "amount", "currency", "status"].map(|field| without("/data/object", field)));
+        bad.extend(["", "null", "[]", "{}", r#""evt_1""#].map(str::to_owned));
+        bad.push(event("charge.refunded", json!({"id": "ch_1"})).to_string());
+        // Half a króna.
+        bad.push(event("charge.refunded", charge(json!({"amount": 50}))).to_string());
+        for payload in &bad {
+            assert_eq!(read(payload.as_bytes(), false), Err(BadEvent::Unreadable), "{payload}");
+        }
+        assert_eq!(read(b"{\"id\":\"\xff\"}", false), Err(BadEvent::Unreadable));
+    }
+}
