@@ -1,6 +1,6 @@
 //! Many products at once: for demo data, imports and benchmarks.
 
-use bodega_runtime::money::Currency;
+use bodega_runtime::{database, money::Currency};
 use sqlx::PgPool;
 
 use crate::store::{categories, products, tags};
@@ -57,7 +57,7 @@ pub async fn insert_products(
 ) -> sqlx::Result<Vec<i32>> {
     let mut ids = Vec::with_capacity(products.len());
     for batch in products.chunks(BATCH) {
-        let mut transaction = db.begin().await?;
+        let mut transaction = database::begin(db).await?;
         ids.extend(products::insert(&mut transaction, currency, batch).await?);
         transaction.commit().await?;
         progress(ids.len());

@@ -1,5 +1,8 @@
 //! What the process is told.
 
+use std::path::PathBuf;
+
+use bodega_media::MediaArgs;
 use bodega_runtime::{database::DatabaseArgs, money::Currency};
 use tonic::transport::Uri;
 
@@ -16,4 +19,10 @@ pub struct Config {
     /// Currency of the shop, a code of ISO 4217; the same for gateway and catalog
     #[arg(long, env = "BODEGA_CURRENCY", default_value = "USD")]
     pub currency: Currency,
+    /// Where the pictures are, and what they may be
+    #[command(flatten)]
+    pub media: MediaArgs,
+    /// Directory of the pictures, where they are in no other storage: the gateway's [default: .bodega/media]
+    #[arg(long, env = "BODEGA_MEDIA_DIR")]
+    pub media_dir: Option<PathBuf>,
 }

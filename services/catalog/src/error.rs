@@ -1,7 +1,14 @@
 //! What can be refused, and its status.
 
+use std::{fmt::Display, time::Duration};
+
+use bodega_media::{Refused, StorageError};
 use bodega_runtime::status::{self, Violations};
 use tonic::{Code, Status};
+use tracing::error;
+
+/// When to come back to a storage of pictures that is down, or to pictures that find no room.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a call fails: refusals a client can act on, then causes that are nobody's business.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +40,39 @@ pub(crate) enum Error {
         /// The version it has.
         actual: i64,
     },
+    /// The product has no image of this id.
+    #[error("the product has no such image")]
+    ImageNotFound,
+    /// One of the pictures of an upload cannot be kept.
+    #[error("images[{index}] {refused}")]
+    Picture {
+        /// Which.
+        index: usize,
+        /// Why.
+        refused: Refused,
+    },
+    /// There are more pictures than may be.
+    #[error("images[{index}] {bound}")]
+    TooManyImages {
+        /// The first that may not be.
+        index: usize,
+        /// How many may be.
+        bound: String,
+    },
+    /// An upload breaks off, or its parts are out of order.
+    #[error("images[{index}] {how}")]
+    UploadIncomplete {
+        /// The picture that was about to come.
+        index: usize,
+        /// What is wrong.
+        how: &'static str,
+    },
+    /// The pictures of an upload took so long that the first are being swept.
+    #[error("the pictures took too long to be kept")]
+    PictureSwept,
+    /// The storage of pictures does not do what it is asked to.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     /// The order's stock was given back: it is to get none any more.
     #[error("the stock of this order was given back")]
     ReservationReleased,
@@ -63,7 +103,7 @@ impl From<sqlx::Error> for Error {
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        use status::{database, refusal};
+        use status::{database, refusal, unavailable};
         match error {
             Error::Invalid(violations) => violations.into(),
             Error::Page(refused) => refused,
@@ -73,8 +113,31 @@ impl From<Error> for Status {
             Error::TagExists => refusal(Code::AlreadyExists, "tag_exists", &error),
             Error::ProductNotFound => refusal(Code::NotFound, "product_not_found", &error),
             Error::VersionMismatch { .. } => refusal(Code::Aborted, "version_mismatch", &error),
+            Error::ImageNotFound => refusal(Code::NotFound, "image_not_found", &error),
+            Error::Picture { index, refused } => of_picture(index, &refused),
+            Error::TooManyImages { index, bound } => of_image(index, "too_many_images", bound),
+            Error::UploadIncomplete { index, how } => of_image(index, "upload_incomplete", how),
+            Error::PictureSwept => unavailable(&error, RETRY_AFTER),
+            Error::Storage(cause) => {
+                error!("{cause}");
+                unavailable("pictures cannot be kept at the moment", RETRY_AFTER)
+            }
             Error::ReservationReleased => refusal(Code::FailedPrecondition, "reservation_released", &error),
             Error::Database(cause) => database(&cause),
         }
     }
+}
+
+fn of_picture(index: usize, refused: &Refused) -> Status {
+    match refused {
+        Refused::TooLarge { .. } => of_image(index, "image_too_large", refused),
+        Refused::Unsupported => of_image(index, "unsupported_image", refused),
+        Refused::Invalid(_) => of_image(index, "invalid_image", refused),
+        Refused::Busy => status::unavailable(refused, RETRY_AFTER),
+    }
+}
+
+/// The refusal of one of the pictures that were sent.
+fn of_image(index: usize, reason: &str, message: impl Display) -> Status {
+    status::refusal_of_field(Code::InvalidArgument, reason, &format!("images[{index}]"), message.to_string())
 }

@@ -2,6 +2,7 @@
 //!
 //! [`browse`] finds products, by the rules in [`listing`]; [`manage`] makes, changes and archives them, by those in
 //! [`draft`]; [`reserve`] takes their stock for orders and gives it back. Categories and tags are both [`label`]s.
+//! [`pictures`] takes in what products show, from the stream in [`upload`]; [`bodega_media::sweep`] deletes what none shows any more.
 //! `store` is the only room that speaks SQL.
 //!
 //! Three rules hold everywhere:
@@ -21,12 +22,17 @@ mod grpc;
 mod label;
 mod listing;
 mod manage;
+mod pictures;
 mod product;
 mod reserve;
 mod retry;
 mod store;
 mod text;
+mod upload;
 
+use std::path::Path;
+
+use bodega_media::Media;
 use bodega_proto::catalog::v1::{
     catalog_service_server::CatalogServiceServer, stock_service_server::StockServiceServer,
 };
@@ -51,25 +57,38 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 /// The schema this service owns.
 pub const SCHEMA: &str = "catalog";
 
+/// Where a process of its own keeps pictures, unless it is told otherwise.
+const MEDIA_DIR: &str = ".bodega/media";
+
 /// Runs the service as a process of its own, until the shutdown.
 ///
 /// # Errors
-/// When the database is not configured, cannot be reached or migrated, or the listener fails.
+/// When the database is not configured, cannot be reached or migrated, the storage of pictures is half configured, or
+/// the listener fails.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let options = config.database.required()?;
     database::migrate(&options, SCHEMA, &MIGRATOR).await?;
     let db = database::pool(options, config.database.db_connections, "catalog");
     let identity = Transport::remote(config.identity_url, &process.service_token);
     let guard = Guard { service_token: process.service_token, verifier: Verifier::new(identity) };
-    start(db, config.currency, process.shutdown).await?.serve(&guard, process.listener).await
+    let media = config.media.open(config.media_dir.as_deref().unwrap_or(Path::new(MEDIA_DIR)))?;
+    start(db, config.currency, media, process.shutdown).await?.serve(&guard, process.listener).await
 }
 
 /// Starts the service over a migrated database. All prices are in `currency`.
 ///
 /// # Errors
-/// Never: a database that is down makes calls fail, not the start.
-pub async fn start(db: PgPool, currency: Currency, shutdown: CancellationToken) -> anyhow::Result<Service> {
-    let routes = Routes::new(CatalogServiceServer::new(CatalogApi::new(db.clone(), currency)))
+/// Never: a database or a storage of pictures that is down makes calls fail, not the start.
+pub async fn start(
+    db: PgPool,
+    currency: Currency,
+    media: Media,
+    shutdown: CancellationToken,
+) -> anyhow::Result<Service> {
+    let catalog = CatalogApi::new(db.clone(), currency, media.clone());
+    let routes = Routes::new(CatalogServiceServer::new(catalog))
         .add_service(StockServiceServer::new(StockApi { db: db.clone(), currency }));
-    Ok(Service::new("catalog", routes, db, shutdown).await)
+    let service = Service::new("catalog", routes, db.clone(), shutdown).await;
+    service.spawn(bodega_media::sweep::run(store::pictures::Pictures(db), media));
+    Ok(service)
 }

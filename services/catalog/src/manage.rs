@@ -1,6 +1,6 @@
 //! Making, changing and archiving products.
 
-use bodega_runtime::{money::Currency, status::Violations};
+use bodega_runtime::{database, money::Currency, status::Violations};
 use sqlx::{PgConnection, PgPool};
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     label::Ref,
     product::Product,
     retry,
-    store::{categories, products, shown, stock, tags},
+    store::{categories, images, products, shown, stock, tags},
 };
 
 /// Makes a product, and its category if that is named and not there yet.
@@ -22,7 +22,7 @@ pub(crate) async fn create(db: &PgPool, currency: Currency, draft: &Draft) -> Re
 }
 
 async fn try_create(db: &PgPool, currency: Currency, draft: &Draft) -> Result<Product, Error> {
-    let mut transaction = db.begin().await?;
+    let mut transaction = database::begin(db).await?;
     let (category_id, unknown) =
         lock_labels(&mut transaction, draft.category.as_ref(), &draft.tag_ids).await?;
     unknown.finish()?;
@@ -62,7 +62,7 @@ async fn try_update(
     expected_version: Option<i64>,
     changes: &Changes,
 ) -> Result<Product, Error> {
-    let mut transaction = db.begin().await?;
+    let mut transaction = database::begin(db).await?;
     let category = changes.category.as_ref().and_then(Option::as_ref);
     let tag_ids = changes.tag_ids.as_deref().unwrap_or_default();
     let (category_id, unknown) = lock_labels(&mut transaction, category, tag_ids).await?;
@@ -80,22 +80,23 @@ async fn try_update(
         products::set_tags(&mut transaction, id, tag_ids).await?;
     }
     if let Some(url) = &changes.image_url {
-        products::set_first_image(&mut transaction, id, url.as_deref()).await?;
+        images::set_first(&mut transaction, id, url.as_deref()).await?;
     }
     let product = shown::by_id(&mut *transaction, id).await?.ok_or(Error::ProductNotFound)?;
     transaction.commit().await?;
     Ok(product)
 }
 
-/// Archives a product, if it is at the expected version.
+/// Archives a product, if it is at the expected version. Its pictures go: nobody looks at it any more.
 ///
 /// # Errors
 /// [`Error::ProductNotFound`], [`Error::VersionMismatch`].
 pub(crate) async fn archive(db: &PgPool, id: i32, expected_version: Option<i64>) -> Result<(), Error> {
     retry::on_conflict(async || {
-        let mut transaction = db.begin().await?;
+        let mut transaction = database::begin(db).await?;
         lock_at(&mut transaction, id, expected_version).await?;
         products::archive(&mut transaction, id).await?;
+        images::remove_pictures(&mut transaction, id).await?;
         transaction.commit().await?;
         Ok(())
     })

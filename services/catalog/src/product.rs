@@ -33,16 +33,23 @@ pub(crate) struct Tag {
 
 /// A picture of a product.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Image {
     id: i64,
     url: String,
+    thumbnail_url: String,
+}
+
+impl From<Image> for pb::Image {
+    fn from(Image { id, url, thumbnail_url }: Image) -> Self {
+        Self { id, url, thumbnail_url }
+    }
 }
 
 impl From<Product> for pb::Product {
     fn from(product: Product) -> Self {
         let category = product.category_id.zip(product.category_name);
         let tags = product.tags.0.into_iter();
-        let images = product.images.0.into_iter();
         Self {
             id: product.id,
             name: product.name,
@@ -52,7 +59,7 @@ impl From<Product> for pb::Product {
             stock: product.stock,
             category: category.map(|(id, name)| pb::Category { id, name, product_count: 0 }),
             tags: tags.map(|Tag { id, name }| pb::Tag { id, name, product_count: 0 }).collect(),
-            images: images.map(|Image { id, url }| pb::Image { id, url }).collect(),
+            images: product.images.0.into_iter().map(Into::into).collect(),
             version: product.version,
             archived: product.archived,
             created_at: Some(timestamp::to_proto(product.created_at)),

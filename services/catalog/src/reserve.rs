@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bodega_proto::catalog::v1 as pb;
-use bodega_runtime::{money::Currency, status::Violations};
+use bodega_runtime::{database, money::Currency, status::Violations};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -127,7 +127,7 @@ async fn try_reserve(
     order_id: Uuid,
     quantities: &Quantities,
 ) -> Result<Outcome, Error> {
-    let mut transaction = db.begin().await?;
+    let mut transaction = database::begin(db).await?;
     if !reservations::insert(&mut *transaction, order_id, ReservationStatus::Reserved).await? {
         return match reservations::status(&mut *transaction, order_id).await? {
             ReservationStatus::Reserved => {
@@ -177,7 +177,7 @@ pub(crate) async fn release(db: &PgPool, order_id: Uuid) -> Result<(), Error> {
 }
 
 async fn try_release(db: &PgPool, order_id: Uuid) -> Result<(), Error> {
-    let mut transaction = db.begin().await?;
+    let mut transaction = database::begin(db).await?;
     let is_unknown = reservations::insert(&mut *transaction, order_id, ReservationStatus::Released).await?;
     if !is_unknown && reservations::release(&mut *transaction, order_id).await? {
         stock::give_back(&mut transaction, order_id).await?;

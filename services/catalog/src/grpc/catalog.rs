@@ -1,37 +1,42 @@
 //! Categories, tags and products. Reads are for anyone, writes for admins.
 
+use bodega_media::Media;
 use bodega_proto::catalog::v1::{
-    BatchGetProductsRequest, BatchGetProductsResponse, CreateCategoryRequest, CreateCategoryResponse,
-    CreateProductRequest, CreateProductResponse, CreateTagRequest, CreateTagResponse, DeleteCategoryRequest,
-    DeleteCategoryResponse, DeleteProductRequest, DeleteProductResponse, DeleteTagRequest, DeleteTagResponse,
-    GetCategoryRequest, GetCategoryResponse, GetProductRequest, GetProductResponse, GetTagRequest,
-    GetTagResponse, ListCategoriesRequest, ListCategoriesResponse, ListProductsRequest, ListProductsResponse,
-    ListTagsRequest, ListTagsResponse, UpdateCategoryRequest, UpdateCategoryResponse, UpdateProductRequest,
-    UpdateProductResponse, UpdateTagRequest, UpdateTagResponse, catalog_service_server::CatalogService,
+    AddProductImagesRequest, AddProductImagesResponse, BatchGetProductsRequest, BatchGetProductsResponse,
+    CreateCategoryRequest, CreateCategoryResponse, CreateProductRequest, CreateProductResponse,
+    CreateTagRequest, CreateTagResponse, DeleteCategoryRequest, DeleteCategoryResponse, DeleteProductRequest,
+    DeleteProductResponse, DeleteTagRequest, DeleteTagResponse, GetCategoryRequest, GetCategoryResponse,
+    GetProductRequest, GetProductResponse, GetTagRequest, GetTagResponse, ListCategoriesRequest,
+    ListCategoriesResponse, ListProductsRequest, ListProductsResponse, ListTagsRequest, ListTagsResponse,
+    RemoveProductImageRequest, RemoveProductImageResponse, UpdateCategoryRequest, UpdateCategoryResponse,
+    UpdateProductRequest, UpdateProductResponse, UpdateTagRequest, UpdateTagResponse,
+    catalog_service_server::CatalogService,
 };
 use bodega_runtime::{auth::Caller, money::Currency, page};
 use sqlx::PgPool;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     browse::Finder,
     draft::{Changes, Draft},
     error::Error,
-    label, manage, retry,
+    label, manage, pictures, retry,
     store::{categories, tags},
+    upload::Parts,
 };
 
 /// For shoppers and admins.
 pub(crate) struct CatalogApi {
     db: PgPool,
     currency: Currency,
+    media: Media,
     finder: Finder,
 }
 
 impl CatalogApi {
-    /// The catalog in `db`, priced in `currency`.
-    pub(crate) fn new(db: PgPool, currency: Currency) -> Self {
-        Self { finder: Finder::new(db.clone()), db, currency }
+    /// The catalog in `db`, priced in `currency`, with its pictures in `media`.
+    pub(crate) fn new(db: PgPool, currency: Currency, media: Media) -> Self {
+        Self { finder: Finder::new(db.clone()), db, currency, media }
     }
 }
 
@@ -200,5 +205,25 @@ impl CatalogService for CatalogApi {
         let DeleteProductRequest { id, expected_version } = request.into_inner();
         manage::archive(&self.db, id, expected_version).await?;
         Ok(Response::new(DeleteProductResponse {}))
+    }
+
+    async fn add_product_images(
+        &self,
+        request: Request<Streaming<AddProductImagesRequest>>,
+    ) -> Result<Response<AddProductImagesResponse>, Status> {
+        Caller::admin_of(&request)?;
+        let parts = Parts::new(request.into_inner());
+        let product = pictures::add(&self.db, &self.media, parts).await?;
+        Ok(Response::new(AddProductImagesResponse { product: Some(product.into()) }))
+    }
+
+    async fn remove_product_image(
+        &self,
+        request: Request<RemoveProductImageRequest>,
+    ) -> Result<Response<RemoveProductImageResponse>, Status> {
+        Caller::admin_of(&request)?;
+        let RemoveProductImageRequest { product_id, image_id } = request.into_inner();
+        pictures::remove(&self.db, product_id, image_id).await?;
+        Ok(Response::new(RemoveProductImageResponse {}))
     }
 }

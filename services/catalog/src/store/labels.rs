@@ -7,6 +7,7 @@
 /// - `product_ids`: the products with the label `$1`, archived ones included
 macro_rules! label_store {
     (table: $table:tt, product_count: $product_count:tt, product_ids: $product_ids:tt) => {
+        use bodega_runtime::database;
         use sqlx::{PgConnection, PgExecutor, PgPool};
 
         use crate::label::Label;
@@ -58,7 +59,7 @@ macro_rules! label_store {
 
         /// Gives one another name; `None` when it is not there.
         pub(crate) async fn rename(db: &PgPool, id: i32, name: &str) -> sqlx::Result<Option<Label>> {
-            let mut transaction = db.begin().await?;
+            let mut transaction = database::begin(db).await?;
             let renamed = sqlx::query!("update " + $table + " set name = $2 where id = $1", id, name)
                 .execute(&mut *transaction)
                 .await?;
@@ -73,7 +74,7 @@ macro_rules! label_store {
 
         /// Takes one off its products and deletes it; `false` when it is not there.
         pub(crate) async fn delete(db: &PgPool, id: i32) -> sqlx::Result<bool> {
-            let mut transaction = db.begin().await?;
+            let mut transaction = database::begin(db).await?;
             // No product gets it any more from here on.
             let locked = sqlx::query!("select id from " + $table + " where id = $1 for update", id)
                 .fetch_optional(&mut *transaction)

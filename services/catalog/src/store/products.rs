@@ -80,7 +80,7 @@ pub(crate) async fn lock(db: &mut PgConnection, id: i32) -> sqlx::Result<Option<
     .await
 }
 
-/// Changes a locked product, and raises its version. Not its tags and images: see [`set_tags`], [`set_first_image`].
+/// Changes a locked product, and raises its version. Not its tags and images: see [`set_tags`] and [`super::images`].
 ///
 /// A new price is in the shop's currency; `category_id` is `Some(None)` for none any more.
 pub(crate) async fn update(
@@ -132,26 +132,15 @@ pub(crate) async fn set_tags(db: &mut PgConnection, id: i32, tag_ids: &[i32]) ->
     Ok(())
 }
 
-/// Puts an image in the place of the first, or takes the first away.
-pub(crate) async fn set_first_image(db: &mut PgConnection, id: i32, url: Option<&str>) -> sqlx::Result<()> {
-    sqlx::query!(
-        "with removed as (
-             delete from catalog.images
-             where id = (select id from catalog.images where product_id = $1 order by position, id limit 1)
-             returning position
-         )
-         insert into catalog.images (product_id, url, position)
-         select $1, $2, coalesce((select position from removed), 0)
-         where $2::text is not null",
-        id,
-        url,
-    )
-    .execute(db)
-    .await?;
+/// Raises the version of a locked product that was edited.
+pub(crate) async fn touch(db: &mut PgConnection, id: i32) -> sqlx::Result<()> {
+    sqlx::query!("update catalog.products set version = version + 1, updated_at = now() where id = $1", id)
+        .execute(db)
+        .await?;
     Ok(())
 }
 
-/// Archives a locked product.
+/// Archives a locked product. Not its pictures: see [`super::images::remove_pictures`].
 pub(crate) async fn archive(db: &mut PgConnection, id: i32) -> sqlx::Result<()> {
     sqlx::query!(
         "update catalog.products

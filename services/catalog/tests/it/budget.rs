@@ -4,7 +4,10 @@ use bodega_postgres::testing::statements::count;
 use bodega_proto::catalog::v1::{CreateProductRequest, ListCategoriesRequest, ListProductsRequest};
 use uuid::Uuid;
 
-use crate::shop::{Shop, by_id, by_name, product};
+use crate::{
+    pictures::pngs,
+    shop::{Shop, by_id, by_name, product},
+};
 
 #[tokio::test]
 async fn no_read_costs_more_than_one_statement() {
@@ -59,4 +62,16 @@ async fn a_reservation_costs_three_statements_however_many_lines_it_has() {
     assert_eq!(count(shop.reserve(Uuid::now_v7(), &lines)).await.1, 2, "short");
     assert_eq!(count(shop.release(order_id)).await.1, 3);
     assert_eq!(count(shop.release(order_id)).await.1, 2, "repeated");
+}
+
+#[tokio::test]
+async fn an_upload_costs_seven_statements_and_one_more_a_picture() {
+    let shop = Shop::open().await;
+    let id = shop.stocked(1).await;
+    for pictures in [1, 5] {
+        let (added, statements) = count(shop.add_images(id, &pngs(pictures))).await;
+        assert_eq!(statements, 7 + usize::from(pictures));
+        let first = added.unwrap().images[0].id;
+        assert_eq!(count(shop.remove_image(id, first)).await.1, 3);
+    }
 }

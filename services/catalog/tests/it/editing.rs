@@ -5,11 +5,10 @@ use bodega_proto::catalog::v1::{
 };
 use tonic::Code;
 
-use crate::shop::{Shop, assert_invalid, by_id, by_name, changes, product, refusal};
-
-fn urls(product: &Product) -> Vec<&str> {
-    product.images.iter().map(|image| image.url.as_str()).collect()
-}
+use crate::{
+    pictures::urls,
+    shop::{Shop, assert_invalid, by_id, by_name, changes, product, refusal},
+};
 
 #[tokio::test]
 async fn a_change_changes_what_it_names_and_nothing_else() {

@@ -1,15 +1,20 @@
 //! Who may call: shoppers read, admins write, and only the store's own processes come in at all.
 
+use std::path::Path;
+
+use bodega_media::Media;
 use bodega_proto::catalog::v1::{
-    CreateCategoryRequest, CreateTagRequest, DeleteCategoryRequest, DeleteProductRequest, DeleteTagRequest,
-    ListCategoriesRequest, ReleaseRequest, UpdateCategoryRequest, UpdateTagRequest,
-    catalog_service_client::CatalogServiceClient, stock_service_client::StockServiceClient,
+    AddProductImagesRequest, CreateCategoryRequest, CreateTagRequest, DeleteCategoryRequest,
+    DeleteProductRequest, DeleteTagRequest, ListCategoriesRequest, ReleaseRequest, RemoveProductImageRequest,
+    UpdateCategoryRequest, UpdateTagRequest, catalog_service_client::CatalogServiceClient,
+    stock_service_client::StockServiceClient,
 };
 use bodega_runtime::{
     auth::{Role, ServiceToken, Verifier},
     server::Guard,
     transport::Transport,
 };
+use futures_util::stream;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, service::Routes};
@@ -28,6 +33,9 @@ async fn writes(mut client: Client) -> Vec<(Code, String)> {
         refusal(client.create_product(product("Mug")).await),
         refusal(client.update_product(changes(1)).await),
         refusal(client.delete_product(DeleteProductRequest::default()).await),
+        // Nobody waits for the first message of whoever may not send it.
+        refusal(client.add_product_images(stream::pending::<AddProductImagesRequest>()).await),
+        refusal(client.remove_product_image(RemoveProductImageRequest::default()).await),
     ]
 }
 
@@ -47,7 +55,8 @@ async fn only_admins_write() {
 async fn only_the_stores_own_processes_are_served() {
     let (_database, db) = database().await;
     let shutdown = CancellationToken::new();
-    let service = bodega_catalog::start(db, "USD".parse().unwrap(), shutdown.clone()).await.unwrap();
+    let media = Media::local(Path::new("/unused"));
+    let service = bodega_catalog::start(db, "USD".parse().unwrap(), media, shutdown.clone()).await.unwrap();
     let ours = ServiceToken::random();
     // Nobody signs in here, so nobody is asked for keys.
     let verifier = Verifier::new(Transport::unguarded(Routes::default()));

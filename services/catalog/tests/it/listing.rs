@@ -4,21 +4,25 @@ use std::time::{Duration, Instant};
 
 use bodega_catalog::bulk;
 use bodega_proto::catalog::v1::{CreateProductRequest, ListProductsRequest, Ref};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use proptest::{collection::vec, prelude::*, test_runner::Config};
 use tonic::Code;
 
 use crate::{
-    model::{self, Item, LABELS},
+    model::{self, Item, LABELS, Model},
     shop::{Shop, assert_invalid, by_id, by_name, product, refusal},
 };
 
+/// Lists that are asked for at once.
+const AT_ONCE: usize = 8;
+
 proptest! {
-    #![proptest_config(Config { cases: 12, max_shrink_iters: 60, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 16, max_shrink_iters: 60, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn every_list_is_what_filtering_and_sorting_by_hand_gives(
         items in model::items(),
-        requests in vec(model::request(), 25),
+        requests in vec(model::request(), 40),
     ) {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(compare_with_model(items, requests))?;
@@ -26,25 +30,37 @@ proptest! {
 }
 
 async fn compare_with_model(
-    mut items: Vec<Item>,
+    items: Vec<Item>,
     requests: Vec<ListProductsRequest>,
 ) -> Result<(), TestCaseError> {
     let shop = Shop::open().await;
     let names = LABELS.map(str::to_owned);
     let categories = bulk::categories(&shop.db, &names).await.unwrap();
     let tags = bulk::tags(&shop.db, &names).await.unwrap();
-    let new: Vec<_> = items.iter().map(|item| item.to_new(&categories, &tags)).collect();
+    let new = Model::to_new(&items, &categories, &tags);
     let ids = bulk::insert_products(&shop.db, "USD".parse().unwrap(), &new, |_| {}).await.unwrap();
-    for (item, id) in items.iter_mut().zip(ids) {
-        item.id = id;
-        if item.archived {
-            shop.archive(id).await;
-        }
+    let model = Model::new(items, ids, categories, tags);
+    for id in model.archived() {
+        shop.archive(id).await;
     }
-    for request in requests {
-        let expected = model::list(&items, &request, &categories, &tags);
-        prop_assert_eq!(shop.list(request.clone()).await, expected, "{:?}", request);
-    }
+    let checked = stream::iter(requests).map(|request| check(&shop, &model, request));
+    checked.buffer_unordered(AT_ONCE).try_collect().await
+}
+
+/// Checks a list as a whole and page by page.
+async fn check(shop: &Shop, model: &Model, request: ListProductsRequest) -> Result<(), TestCaseError> {
+    let on_one_page = ListProductsRequest { limit: 100, ..request.clone() };
+    let (listed, next) = shop.page(on_one_page).await.unwrap();
+    prop_assert_eq!(next, "");
+    let checked = model.check(&request, &listed);
+    checked.map_err(|cause| TestCaseError::fail(format!("{cause}\n{request:?}\n{listed:?}")))?;
+
+    let pages = shop.pages(request.clone()).await;
+    prop_assert_eq!(pages.concat(), listed, "{:?}", request);
+    let limit = if request.limit == 0 { 20 } else { usize::try_from(request.limit).unwrap() };
+    let (last, full) = pages.split_last().unwrap();
+    prop_assert!(full.iter().all(|page| page.len() == limit) && last.len() <= limit, "{:?}", pages);
+    prop_assert!(full.is_empty() || !last.is_empty(), "{:?}", pages);
     Ok(())
 }
 

@@ -1,9 +1,10 @@
 //! Cursors: true while products come, and of one list only.
 
-use bodega_proto::catalog::v1::{CreateProductRequest, ListProductsRequest, ProductSort};
+use bodega_catalog::bulk::{self, NewProduct};
+use bodega_proto::catalog::v1::{ListProductsRequest, ProductSort};
 use tonic::Code;
 
-use crate::shop::{Shop, product, refusal};
+use crate::shop::{Shop, refusal};
 
 const SORTS: [ProductSort; 7] = [
     ProductSort::Newest,
@@ -20,16 +21,18 @@ fn sorted_by(sort: ProductSort, q: &str) -> ListProductsRequest {
 }
 
 /// Products whose prices, names and relevance meet often.
-async fn fill(shop: &Shop, products: usize) -> Vec<i32> {
-    let mut ids = Vec::new();
-    for number in 0..products {
-        let name = ["Mug", "Mug mug", "Mugs and mugwort", "Mgu muug"][number % 4];
-        let price_minor = i64::try_from(number % 3).unwrap();
-        let description = if number % 2 == 0 { "mug" } else { "" }.to_owned();
-        let wanted = CreateProductRequest { price_minor, description, ..product(name) };
-        ids.push(shop.create(wanted).await.id);
-    }
-    ids
+async fn fill(shop: &Shop, products: usize) {
+    let products = (0..products).map(|number| NewProduct {
+        name: ["Mug", "Mug mug", "Mugs and mugwort", "Mgu muug"][number % 4].to_owned(),
+        description: if number % 2 == 0 { "mug" } else { "" }.to_owned(),
+        price_minor: i64::try_from(number % 3).unwrap(),
+        stock: 1,
+        category_id: None,
+        tag_ids: Vec::new(),
+        image_url: None,
+    });
+    let products: Vec<_> = products.collect();
+    bulk::insert_products(&shop.db, "USD".parse().unwrap(), &products, |_| {}).await.unwrap();
 }
 
 #[tokio::test]

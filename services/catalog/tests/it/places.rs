@@ -1,9 +1,12 @@
 //! Databases the catalog may find itself in.
 
+use std::path::Path;
+
 use bodega_catalog::{MIGRATOR, SCHEMA};
+use bodega_media::Media;
 use bodega_postgres::testing;
 use bodega_proto::catalog::v1::{
-    CreateProductRequest, ListProductsRequest, UpdateProductRequest,
+    CreateProductRequest, ListProductsRequest, Product, UpdateProductRequest,
     catalog_service_client::CatalogServiceClient,
 };
 use bodega_runtime::{database, transport::Transport};
@@ -12,7 +15,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::shop::{self, Shop, by_name, changes, product, refusal};
+use crate::{
+    pictures::{pngs, until},
+    shop::{self, Shop, by_name, changes, product, refusal},
+};
 
 /// A database prepared by `before` and `after` the migrations.
 async fn migrated(template: &str, before: &'static str, after: &'static str) -> Shop {
@@ -80,15 +86,48 @@ async fn a_role_that_may_only_read_and_write_rows_is_enough() {
     let order_id = Uuid::now_v7();
     shop.reserve(order_id, &[(made.id, 1)]).await;
     shop.release(order_id).await;
+    let shown = shop.add_images(made.id, &pngs(2)).await.unwrap();
+    shop.remove_image(made.id, shown.images[1].id).await.unwrap();
     shop.archive(made.id).await;
+    let pictures = "select count(*) from catalog.pictures";
+    until("the clerk has swept", async || shop.number(pictures).await == 0).await;
     shop.assert_ledger_adds_up().await;
+}
+
+#[tokio::test]
+async fn images_of_the_time_before_pictures_were_kept_are_still_shown() {
+    let database = testing::database("empty", |_| async { Ok(()) }).await;
+    let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+    sqlx::raw_sql("create schema catalog").execute(&mut connection).await.unwrap();
+    sqlx::raw_sql(include_str!("../../migrations/0001_init.sql")).execute(&mut connection).await.unwrap();
+    sqlx::raw_sql(
+        "insert into catalog.products (name, description, price_minor, currency, stock)
+         values ('Mug', '', 1, 'USD', 0);
+         insert into catalog.images (product_id, url, position) values (1, '/b.png', 7), (1, '/a.png', 0)",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    sqlx::raw_sql(include_str!("../../migrations/0002_pictures.sql")).execute(&mut connection).await.unwrap();
+
+    let db = database::pool(database.url().parse().unwrap(), 5, "catalog");
+    let shop = Shop::open_with(database, db).await;
+    let links = |product: Product| -> Vec<_> {
+        product.images.into_iter().flat_map(|image| [image.url, image.thumbnail_url]).collect()
+    };
+    assert_eq!(links(shop.get(1).await.unwrap()), ["/a.png", "/a.png", "/b.png", "/b.png"]);
+    let more = links(shop.add_images(1, &pngs(1)).await.unwrap());
+    assert_eq!(more.len(), 6);
+    assert_eq!(more[..4], ["/a.png", "/a.png", "/b.png", "/b.png"]);
 }
 
 #[tokio::test]
 async fn a_database_that_is_down_fails_the_calls_and_not_the_start() {
     let nowhere = "postgres://nobody@127.0.0.1:1/nothing".parse().unwrap();
     let db = database::pool(nowhere, 1, "catalog");
-    let service = bodega_catalog::start(db, "USD".parse().unwrap(), CancellationToken::new()).await.unwrap();
+    let media = Media::local(Path::new("/unused"));
+    let shutdown = CancellationToken::new();
+    let service = bodega_catalog::start(db, "USD".parse().unwrap(), media, shutdown).await.unwrap();
     let mut client = CatalogServiceClient::new(Transport::unguarded(service.routes()));
     let outcome = client.list_products(ListProductsRequest::default()).await;
     assert_eq!(refusal(outcome), (Code::Unavailable, "unavailable".to_owned()));

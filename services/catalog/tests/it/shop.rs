@@ -1,6 +1,9 @@
 //! A shop of one catalog service, and those who run it.
 
-use bodega_postgres::testing::{self, TestDatabase};
+use std::{path::PathBuf, sync::Arc};
+
+use bodega_media::Media;
+use bodega_postgres::testing::{self, TempDir, TestDatabase};
 use bodega_proto::catalog::v1::{
     BatchGetProductsRequest, CreateCategoryRequest, CreateProductRequest, CreateTagRequest,
     DeleteProductRequest, GetProductRequest, ListProductsRequest, Product, Ref, ReleaseRequest,
@@ -26,13 +29,17 @@ use uuid::Uuid;
 /// A client that acts as somebody, or as nobody.
 pub(crate) type Client = CatalogServiceClient<InterceptedService<Transport, ActAs>>;
 
-/// A catalog service over a database of its own.
+/// The directory of the storage, in that of the pictures.
+const MEDIA: &str = "media";
+
+/// A catalog service over a database and a directory of its own.
 pub(crate) struct Shop {
     pub(crate) db: PgPool,
+    pub(crate) pictures: Arc<TempDir>,
     routes: Routes,
     _service: Service,
     _shutdown: DropGuard,
-    _database: TestDatabase,
+    database: Arc<TestDatabase>,
 }
 
 impl Shop {
@@ -43,11 +50,33 @@ impl Shop {
 
     /// Opens over a database that things may have happened to.
     pub(crate) async fn open_with(database: TestDatabase, db: PgPool) -> Self {
+        let pictures: Arc<_> = TempDir::new("pictures").unwrap().into();
+        let media = Media::local(&pictures.path().join(MEDIA));
+        Self::over(database.into(), db, pictures, media).await
+    }
+
+    async fn over(database: Arc<TestDatabase>, db: PgPool, pictures: Arc<TempDir>, media: Media) -> Self {
         let shutdown = CancellationToken::new();
         let currency = "USD".parse().unwrap();
-        let service = bodega_catalog::start(db.clone(), currency, shutdown.clone()).await.unwrap();
+        let service = bodega_catalog::start(db.clone(), currency, media, shutdown.clone()).await.unwrap();
         let routes = service.routes();
-        Self { db, routes, _service: service, _shutdown: shutdown.drop_guard(), _database: database }
+        Self { db, pictures, routes, _service: service, _shutdown: shutdown.drop_guard(), database }
+    }
+
+    /// Another replica of the service.
+    pub(crate) async fn replica(&self) -> Self {
+        self.replica_with(Media::local(&self.storage())).await
+    }
+
+    /// Another replica, which keeps pictures elsewhere.
+    pub(crate) async fn replica_with(&self, media: Media) -> Self {
+        let db = database::pool(self.database.url().parse().unwrap(), 10, "catalog");
+        Self::over(self.database.clone(), db, self.pictures.clone(), media).await
+    }
+
+    /// Where the files of pictures are.
+    pub(crate) fn storage(&self) -> PathBuf {
+        self.pictures.path().join(MEDIA)
     }
 
     pub(crate) fn admin(&self) -> Client {
@@ -56,11 +85,13 @@ impl Shop {
 
     pub(crate) fn acting_as(&self, role: Option<Role>) -> Client {
         let caller = role.map(|role| Caller { user_id: Uuid::now_v7(), session_id: Uuid::now_v7(), role });
-        CatalogServiceClient::with_interceptor(Transport::unguarded(self.routes.clone()), ActAs(caller))
+        // The tests share two cores: a deadline is not what they are about.
+        let transport = Transport::unguarded(self.routes.clone()).endless();
+        CatalogServiceClient::with_interceptor(transport, ActAs(caller))
     }
 
     fn stock_service(&self) -> StockServiceClient<Transport> {
-        StockServiceClient::new(Transport::unguarded(self.routes.clone()))
+        StockServiceClient::new(Transport::unguarded(self.routes.clone()).endless())
     }
 
     pub(crate) async fn create(&self, product: CreateProductRequest) -> Product {
@@ -110,17 +141,22 @@ impl Shop {
         Ok((ids(&response.products), response.next_cursor))
     }
 
-    /// The ids of all pages.
-    pub(crate) async fn list(&self, mut request: ListProductsRequest) -> Vec<i32> {
-        let mut all = Vec::new();
+    /// The ids of every page.
+    pub(crate) async fn pages(&self, mut request: ListProductsRequest) -> Vec<Vec<i32>> {
+        let mut pages = Vec::new();
         loop {
             let (ids, next) = self.page(request.clone()).await.unwrap();
-            all.extend(ids);
+            pages.push(ids);
             if next.is_empty() {
-                return all;
+                return pages;
             }
             request.cursor = next;
         }
+    }
+
+    /// The ids of all pages.
+    pub(crate) async fn list(&self, request: ListProductsRequest) -> Vec<i32> {
+        self.pages(request).await.concat()
     }
 
     /// The names of what a query finds, best first.
@@ -231,4 +267,15 @@ pub(crate) fn assert_invalid<T: std::fmt::Debug>(outcome: Result<T, Status>, fie
     let mut found: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
     found.dedup();
     assert_eq!(found, fields);
+}
+
+/// Checks that a call was refused for this reason and field.
+#[track_caller]
+pub(crate) fn assert_refused_field<T: std::fmt::Debug>(
+    outcome: Result<T, Status>,
+    reason: &str,
+    field: &str,
+) {
+    assert_eq!(status::reason(outcome.as_ref().unwrap_err()), reason, "{outcome:?}");
+    assert_invalid(outcome, &[field]);
 }

@@ -6,7 +6,10 @@ use bodega_proto::catalog::v1::{
 };
 use uuid::Uuid;
 
-use crate::shop::{Shop, by_id, changes, product};
+use crate::{
+    pictures::pngs,
+    shop::{Shop, by_id, changes, product},
+};
 
 /// Follows the version of one product.
 struct Watch<'a> {
@@ -47,6 +50,10 @@ async fn every_change_that_readers_see_raises_the_version() {
     watch.grew_to(watch.version().await, "an edit");
     shop.update(UpdateProductRequest { image_url: Some("/a".to_owned()), ..changes(made.id) }).await.unwrap();
     watch.grew_to(watch.version().await, "an image");
+    let pictures = shop.add_images(made.id, &pngs(1)).await.unwrap().images;
+    watch.grew_to(watch.version().await, "a picture");
+    shop.remove_image(made.id, pictures[1].id).await.unwrap();
+    watch.grew_to(watch.version().await, "a removed picture");
     let order_id = Uuid::now_v7();
     shop.reserve(order_id, &[(made.id, 1)]).await;
     watch.grew_to(watch.version().await, "a reservation");
