@@ -51,6 +51,7 @@ pub(crate) struct Account {
     pub(crate) username: Option<String>,
     pub(crate) role: Role,
     pub(crate) avatar_url: String,
+    pub(crate) avatar_thumbnail_url: String,
     pub(crate) disabled: bool,
     pub(crate) created_at: OffsetDateTime,
     pub(crate) updated_at: OffsetDateTime,

@@ -1,7 +1,8 @@
 //! What the service is told.
 
-use std::{fmt, num::NonZero, str::FromStr, sync::Arc, thread, time::Duration};
+use std::{fmt, num::NonZero, path::PathBuf, str::FromStr, sync::Arc, thread, time::Duration};
 
+use bodega_media::MediaArgs;
 use bodega_runtime::database::DatabaseArgs;
 
 /// Fewer bytes than this can be guessed.
@@ -16,6 +17,12 @@ pub struct Config {
     /// Seals the keys that sign access tokens: at least 32 bytes, the same for every start
     #[arg(long, env = "JWT_SECRET_KEY", hide_env_values = true)]
     pub jwt_secret_key: SecretKey,
+    /// Where the pictures are, and what they may be
+    #[command(flatten)]
+    pub media: MediaArgs,
+    /// Directory of the pictures, where they are in no other storage: the gateway's [default: .bodega/media]
+    #[arg(long, env = "BODEGA_MEDIA_DIR")]
+    pub media_dir: Option<PathBuf>,
 }
 
 /// What the service is told, wherever it runs.

@@ -1,9 +1,11 @@
 //! What identity refuses, and as which status.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
+use bodega_media::{Refused, StorageError};
 use bodega_runtime::status::{self, Violations};
 use tonic::{Code, Status};
+use tracing::error;
 
 /// When somebody who was sent away for lack of capacity may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -33,6 +35,14 @@ pub(crate) enum Error {
     LastAdmin,
     #[error("too many passwords are being checked at the moment")]
     TooBusy,
+    #[error(transparent)]
+    Picture(#[from] Refused),
+    #[error("the upload {0}")]
+    UploadIncomplete(&'static str),
+    #[error("the picture took too long to be kept")]
+    PictureSwept,
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     #[error(transparent)]
     Database(#[from] sqlx::Error),
     #[error("{0:#}")]
@@ -77,8 +87,29 @@ impl From<Error> for Status {
             Error::UserNotFound => refusal(NotFound, "user_not_found", &error),
             Error::LastAdmin => refusal(FailedPrecondition, "last_admin", &error),
             Error::TooBusy => status::busy(Code::ResourceExhausted, "too_busy", &error, RETRY_AFTER),
+            Error::Picture(refused) => of_picture(&refused),
+            Error::UploadIncomplete(how) => of_image("upload_incomplete", how),
+            Error::PictureSwept => status::unavailable(&error, RETRY_AFTER),
+            Error::Storage(cause) => {
+                error!("{cause}");
+                status::unavailable("pictures cannot be kept at the moment", RETRY_AFTER)
+            }
             Error::Database(cause) => status::database(&cause),
             Error::Internal(cause) => status::internal(format_args!("{cause:#}")),
         }
     }
+}
+
+fn of_picture(refused: &Refused) -> Status {
+    match refused {
+        Refused::TooLarge { .. } => of_image("image_too_large", refused),
+        Refused::Unsupported => of_image("unsupported_image", refused),
+        Refused::Invalid(_) => of_image("invalid_image", refused),
+        Refused::Busy => status::busy(Code::ResourceExhausted, "too_busy", refused, RETRY_AFTER),
+    }
+}
+
+/// The refusal of what was sent as a picture.
+fn of_image(reason: &str, message: impl Display) -> Status {
+    status::refusal_of_field(Code::InvalidArgument, reason, "image", message.to_string())
 }

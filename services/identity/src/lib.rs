@@ -3,12 +3,13 @@
 //! `register` and `login` begin a session and give its owner two tokens: an access token, a JWT that `signing`
 //! makes and anybody can verify for a quarter of an hour, and a refresh token, good for one use, for the next pair
 //! (`refresh`). A session ends once, by its owner (`profile`), by an admin (`manage`) or by a refresh token
-//! that somebody else must have used; `revocations` tells every gateway within a second. `store` is the only
-//! module that speaks SQL.
+//! that somebody else must have used; `revocations` tells every gateway within a second. An account may show a picture
+//! (`avatar`); what none shows any more is deleted (`bodega_media::sweep`). `store` is the only module that speaks SQL.
 
 mod account;
 mod address;
 mod app;
+mod avatar;
 mod config;
 mod create_admin;
 mod error;
@@ -26,8 +27,9 @@ mod revocations;
 mod signing;
 mod store;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
+use bodega_media::Media;
 use bodega_proto::identity::v1::{
     identity_service_server::IdentityServiceServer, token_service_server::TokenServiceServer,
 };
@@ -60,15 +62,21 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 /// The schema that is identity's own.
 pub const SCHEMA: &str = "identity";
 
+/// Where a process of its own keeps pictures, unless it is told otherwise.
+const MEDIA_DIR: &str = ".bodega/media";
+
 /// Serves as a process of its own, until the shutdown.
 ///
 /// # Errors
-/// When it cannot start: the database cannot be migrated, or `JWT_SECRET_KEY` is not the former one.
+/// When it cannot start: the database cannot be migrated, the storage of pictures is half configured, or
+/// `JWT_SECRET_KEY` is not the former one.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let options = config.database.required()?;
+    let media_dir = config.media_dir.as_deref().unwrap_or(Path::new(MEDIA_DIR));
+    let media = config.media.open(media_dir)?;
     database::migrate(&options, SCHEMA, &MIGRATOR).await?;
     let db = database::pool(options, config.database.db_connections, SCHEMA);
-    let service = start(db, Settings::new(config.jwt_secret_key), process.shutdown).await?;
+    let service = start(db, Settings::new(config.jwt_secret_key), media, process.shutdown).await?;
     let verifier = Verifier::new(Transport::unguarded(service.routes()));
     service.serve(&Guard { service_token: process.service_token, verifier }, process.listener).await
 }
@@ -77,18 +85,25 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When the database does not answer, or the secret is not the one its signing keys were sealed with.
-pub async fn start(db: PgPool, settings: Settings, shutdown: CancellationToken) -> anyhow::Result<Service> {
+pub async fn start(
+    db: PgPool,
+    settings: Settings,
+    media: Media,
+    shutdown: CancellationToken,
+) -> anyhow::Result<Service> {
     let app = Arc::new(App {
         hasher: Hasher::new(&settings)?,
         signer: Signer::start(db.clone(), &settings.jwt_secret, settings.access_ttl).await?,
         revocations: Arc::new(Revocations::new(db.clone(), settings.access_ttl)),
         db: db.clone(),
         settings,
+        media,
     });
     let routes = Routes::new(IdentityServiceServer::new(IdentityGrpc { app: app.clone() }))
         .add_service(TokenServiceServer::new(TokenGrpc { app: app.clone(), shutdown: shutdown.clone() }));
     let service = Service::new("identity", routes, db, shutdown).await;
     service.spawn(app.revocations.clone().listen());
+    service.spawn(bodega_media::sweep::run(store::pictures::Pictures(app.db.clone()), app.media.clone()));
     service.spawn(housekeeping::run(app));
     Ok(service)
 }

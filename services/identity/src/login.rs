@@ -4,7 +4,7 @@
 //! give the same answer.
 
 use bodega_proto::identity::v1 as pb;
-use bodega_runtime::status::Violations;
+use bodega_runtime::{database, status::Violations};
 use tracing::info;
 
 use crate::{
@@ -56,7 +56,7 @@ async fn begin(
     upgrade: Option<String>,
     user_agent: &str,
 ) -> Result<Option<SignedIn>, Error> {
-    let mut tx = app.db.begin().await?;
+    let mut tx = database::begin(&app.db).await?;
     let Some(locked) = store::credentials::lock(&mut tx, verified.id).await? else {
         return Err(Error::InvalidCredentials);
     };

@@ -1,5 +1,6 @@
 //! What admins do to accounts. One who can run the shop is always left.
 
+use bodega_runtime::database;
 use uuid::Uuid;
 
 use crate::{
@@ -16,7 +17,7 @@ pub(crate) async fn set_standing(
     role: Option<Role>,
     disabled: Option<bool>,
 ) -> Result<(Account, Vec<Uuid>), Error> {
-    let mut tx = app.db.begin().await?;
+    let mut tx = database::begin(&app.db).await?;
     let locked = store::users::lock_with_admins(&mut tx, id).await?;
     let account = target(&locked, id)?;
     let role = role.unwrap_or(account.role);
@@ -38,11 +39,12 @@ pub(crate) async fn set_standing(
 
 /// Erases an account. Returns the sessions that ended by it.
 pub(crate) async fn delete(app: &App, id: Uuid) -> Result<Vec<Uuid>, Error> {
-    let mut tx = app.db.begin().await?;
+    let mut tx = database::begin(&app.db).await?;
     let locked = store::users::lock_with_admins(&mut tx, id).await?;
     target(&locked, id)?;
     leave_an_admin(&locked, id)?;
 
+    store::pictures::detach_avatar(&mut tx, id).await?;
     store::users::erase(&mut tx, id).await?;
     store::addresses::clear(&mut tx, id).await?;
     let ended = store::sessions::end_all(&mut *tx, id, None).await?;
@@ -80,6 +82,7 @@ mod tests {
             username: None,
             role,
             avatar_url: String::new(),
+            avatar_thumbnail_url: String::new(),
             disabled,
             created_at: OffsetDateTime::UNIX_EPOCH,
             updated_at: OffsetDateTime::UNIX_EPOCH,

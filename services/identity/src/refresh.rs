@@ -5,6 +5,7 @@
 //! overtook the first one, holds a good token whichever answer it got. The first use of any of them leaves the others
 //! behind. A token that was left behind can only be presented by a second bearer, and ends the session for both.
 
+use bodega_runtime::database;
 use tracing::warn;
 
 use crate::{
@@ -23,7 +24,7 @@ pub(crate) async fn refresh(app: &App, token: &str) -> Result<SignedIn, Error> {
         return Err(Error::InvalidRefreshToken);
     }
     let hash = refresh_token::hash(token);
-    let mut tx = app.db.begin().await?;
+    let mut tx = database::begin(&app.db).await?;
     let presented = store::refresh_tokens::lock(&mut tx, &hash, app.settings.refresh_ttl)
         .await?
         .ok_or(Error::InvalidRefreshToken)?;

@@ -9,13 +9,14 @@ use bodega_runtime::{
     status::{Violations, parse_uuid},
     timestamp,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::strings;
 use crate::{
     account::Role,
     app::App,
+    avatar,
     error::Error,
     login, manage,
     normal::fold,
@@ -142,6 +143,26 @@ impl IdentityService for IdentityGrpc {
         let caller = Caller::of(&request)?;
         let ended = profile::change_password(&self.app, &caller, request.get_ref()).await?;
         Ok(Response::new(pb::ChangePasswordResponse { ended_session_ids: strings(ended) }))
+    }
+
+    async fn set_avatar(
+        &self,
+        request: Request<Streaming<pb::SetAvatarRequest>>,
+    ) -> Result<Response<pb::SetAvatarResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let account = avatar::set(&self.app, &caller, request.into_inner()).await?;
+        let user = Some(self.app.user(account).await?);
+        Ok(Response::new(pb::SetAvatarResponse { user }))
+    }
+
+    async fn remove_avatar(
+        &self,
+        request: Request<pb::RemoveAvatarRequest>,
+    ) -> Result<Response<pb::RemoveAvatarResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let account = avatar::remove(&self.app, &caller).await?;
+        let user = Some(self.app.user(account).await?);
+        Ok(Response::new(pb::RemoveAvatarResponse { user }))
     }
 
     async fn list_users(

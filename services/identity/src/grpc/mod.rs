@@ -19,6 +19,7 @@ impl From<Account> for pb::User {
             email: account.email,
             role: pb::Role::from(account.role).into(),
             avatar_url: account.avatar_url,
+            avatar_thumbnail_url: account.avatar_thumbnail_url,
             disabled: account.disabled,
             addresses: Vec::new(),
             created_at: Some(timestamp::to_proto(account.created_at)),

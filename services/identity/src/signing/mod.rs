@@ -9,7 +9,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use bodega_runtime::auth::{AUDIENCE, Claims, ISSUER};
+use bodega_runtime::{
+    auth::{AUDIENCE, Claims, ISSUER},
+    database,
+};
 use sqlx::PgPool;
 use time::OffsetDateTime;
 use tracing::info;
@@ -84,7 +87,7 @@ impl Signer {
     }
 
     async fn rotate(&self, old: &SigningKey) -> anyhow::Result<SigningKey> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = database::begin(&self.db).await?;
         if store::signing_keys::retire(&mut tx, old.kid()).await? {
             key::make(&mut *tx, &self.seal).await?;
         }

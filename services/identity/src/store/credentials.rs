@@ -46,8 +46,8 @@ pub(crate) struct Locked {
 /// Locks an account, so that it is neither disabled nor given another password while a session begins.
 pub(crate) async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Locked>> {
     let row = sqlx::query!(
-        r#"select id, name, email as "email!", username, role as "role: Role", avatar_url, disabled, created_at,
-                  updated_at, password_hash as "password_hash!"
+        r#"select id, name, email as "email!", username, role as "role: Role", avatar_url,
+                  avatar_thumbnail_url, disabled, created_at, updated_at, password_hash as "password_hash!"
            from identity.users
            where id = $1 and deleted_at is null
            for no key update"#,
@@ -63,6 +63,7 @@ pub(crate) async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option
             username: row.username,
             role: row.role,
             avatar_url: row.avatar_url,
+            avatar_thumbnail_url: row.avatar_thumbnail_url,
             disabled: row.disabled,
             created_at: row.created_at,
             updated_at: row.updated_at,

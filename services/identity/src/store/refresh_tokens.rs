@@ -46,8 +46,8 @@ pub(crate) async fn lock(
 ) -> sqlx::Result<Option<Presented>> {
     let row = sqlx::query!(
         r#"select t.generation as token_generation, s.id as session_id, s.generation, s.used_token,
-                  u.id, u.name, u.email as "email!", u.username, u.role as "role: Role", u.avatar_url, u.disabled,
-                  u.created_at, u.updated_at
+                  u.id, u.name, u.email as "email!", u.username, u.role as "role: Role", u.avatar_url,
+                  u.avatar_thumbnail_url, u.disabled, u.created_at, u.updated_at
            from identity.refresh_tokens t
            join identity.sessions s on s.id = t.session_id
            join identity.users u on u.id = s.user_id
@@ -72,6 +72,7 @@ pub(crate) async fn lock(
             username: row.username,
             role: row.role,
             avatar_url: row.avatar_url,
+            avatar_thumbnail_url: row.avatar_thumbnail_url,
             disabled: row.disabled,
             created_at: row.created_at,
             updated_at: row.updated_at,

@@ -22,8 +22,8 @@ pub(crate) async fn insert(db: impl PgExecutor<'_>, new: &NewAccount<'_>) -> sql
         r#"insert into identity.users
                (id, name, name_key, email, email_key, username, username_key, password_hash, role)
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-           returning id, name, email as "email!", username, role as "role: Role", avatar_url, disabled,
-                     created_at, updated_at"#,
+           returning id, name, email as "email!", username, role as "role: Role", avatar_url,
+                     avatar_thumbnail_url, disabled, created_at, updated_at"#,
         new.id,
         new.name.shown,
         new.name.key,
@@ -42,8 +42,8 @@ pub(crate) async fn insert(db: impl PgExecutor<'_>, new: &NewAccount<'_>) -> sql
 pub(crate) async fn find(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Account>> {
     sqlx::query_as!(
         Account,
-        r#"select id, name, email as "email!", username, role as "role: Role", avatar_url, disabled,
-                  created_at, updated_at
+        r#"select id, name, email as "email!", username, role as "role: Role", avatar_url,
+                  avatar_thumbnail_url, disabled, created_at, updated_at
            from identity.users
            where id = $1 and deleted_at is null"#,
         id,
@@ -61,7 +61,7 @@ pub(crate) async fn find_signed_in(
     sqlx::query_as!(
         Account,
         r#"select u.id, u.name, u.email as "email!", u.username, u.role as "role: Role", u.avatar_url,
-                  u.disabled, u.created_at, u.updated_at
+                  u.avatar_thumbnail_url, u.disabled, u.created_at, u.updated_at
            from identity.sessions s
            join identity.users u on u.id = s.user_id
            where s.id = $1 and s.ended_at is null
@@ -92,8 +92,8 @@ pub(crate) async fn list(
     // `strpos` knows no wildcards: nothing to escape.
     sqlx::query_as!(
         Account,
-        r#"select id, name, email as "email!", username, role as "role: Role", avatar_url, disabled,
-                  created_at, updated_at
+        r#"select id, name, email as "email!", username, role as "role: Role", avatar_url,
+                  avatar_thumbnail_url, disabled, created_at, updated_at
            from identity.users
            where deleted_at is null
              and ($1::uuid is null or id < $1)
@@ -137,8 +137,8 @@ pub(crate) async fn update(
                username_key = case when $6 then $8 else username_key end,
                updated_at = now()
            where id = $1 and deleted_at is null
-           returning id, name, email as "email!", username, role as "role: Role", avatar_url, disabled,
-                     created_at, updated_at"#,
+           returning id, name, email as "email!", username, role as "role: Role", avatar_url,
+                     avatar_thumbnail_url, disabled, created_at, updated_at"#,
         id,
         changes.name.map(|name| name.shown.as_str()),
         changes.name.map(|name| name.key.as_str()),
@@ -152,12 +152,58 @@ pub(crate) async fn update(
     .await
 }
 
+/// Locks the account with this id, if it may be used.
+pub(crate) async fn lock_enabled(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Account>> {
+    sqlx::query_as!(
+        Account,
+        r#"select id, name, email as "email!", username, role as "role: Role", avatar_url,
+                  avatar_thumbnail_url, disabled, created_at, updated_at
+           from identity.users
+           where id = $1 and deleted_at is null and not disabled
+           for no key update"#,
+        id,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// What an account shows of its owner; by default nothing.
+#[derive(Default)]
+pub(crate) struct Avatar<'a> {
+    /// Its key in `identity.pictures`.
+    pub(crate) picture: Option<&'a str>,
+    pub(crate) url: &'a str,
+    pub(crate) thumbnail_url: &'a str,
+}
+
+/// Sets what an account, which is locked, shows of its owner.
+pub(crate) async fn set_avatar(
+    db: &mut PgConnection,
+    id: Uuid,
+    avatar: &Avatar<'_>,
+) -> sqlx::Result<Account> {
+    sqlx::query_as!(
+        Account,
+        r#"update identity.users
+           set avatar_picture = $2, avatar_url = $3, avatar_thumbnail_url = $4, updated_at = now()
+           where id = $1 and deleted_at is null
+           returning id, name, email as "email!", username, role as "role: Role", avatar_url,
+                     avatar_thumbnail_url, disabled, created_at, updated_at"#,
+        id,
+        avatar.picture,
+        avatar.url,
+        avatar.thumbnail_url,
+    )
+    .fetch_one(db)
+    .await
+}
+
 /// Locks the account with this id, and every admin who can act, so that no two changes leave the shop without one.
 pub(crate) async fn lock_with_admins(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Vec<Account>> {
     sqlx::query_as!(
         Account,
-        r#"select id, name, email as "email!", username, role as "role: Role", avatar_url, disabled,
-                  created_at, updated_at
+        r#"select id, name, email as "email!", username, role as "role: Role", avatar_url,
+                  avatar_thumbnail_url, disabled, created_at, updated_at
            from identity.users
            where deleted_at is null and (id = $1 or (role = 'admin' and not disabled))
            order by id
@@ -180,8 +226,8 @@ pub(crate) async fn set_standing(
         r#"update identity.users
            set role = $2, disabled = $3, updated_at = now()
            where id = $1 and deleted_at is null
-           returning id, name, email as "email!", username, role as "role: Role", avatar_url, disabled,
-                     created_at, updated_at"#,
+           returning id, name, email as "email!", username, role as "role: Role", avatar_url,
+                     avatar_thumbnail_url, disabled, created_at, updated_at"#,
         id,
         role.as_str(),
         disabled,
@@ -195,7 +241,8 @@ pub(crate) async fn erase(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!(
         "update identity.users
          set name = '', name_key = '', email = null, email_key = null, username = null, username_key = null,
-             password_hash = null, avatar_url = '', updated_at = now(), deleted_at = now()
+             password_hash = null, avatar_url = '', avatar_thumbnail_url = '', avatar_picture = null,
+             updated_at = now(), deleted_at = now()
          where id = $1",
         id,
     )

@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bodega_identity::start;
+use bodega_media::Media;
+use bodega_postgres::testing::TempDir;
 use bodega_proto::identity::v1::{GetKeysRequest, Key};
 use bodega_runtime::{auth::Verifier, database, status, transport::Transport};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::shop::{SECRET, Shop, id_of, migrated, settings, user};
+use crate::{
+    pictures::png,
+    shop::{SECRET, Shop, id_of, migrated, settings, user},
+};
 
 async fn keys(shop: &Shop) -> Vec<Key> {
     shop.tokens().get_keys(GetKeysRequest {}).await.unwrap().into_inner().keys
@@ -102,7 +107,8 @@ async fn a_token_expires() {
 #[tokio::test]
 async fn replicas_that_start_at_once_share_one_key() {
     let database = std::sync::Arc::new(migrated().await);
-    let starts = (0..4).map(|_| Shop::on(database.clone(), settings()));
+    let pictures = std::sync::Arc::new(TempDir::new("pictures").unwrap());
+    let starts = (0..4).map(|_| Shop::on(database.clone(), pictures.clone(), settings()));
     let replicas = futures_util::future::join_all(starts).await;
     let first = keys(&replicas[0]).await;
     assert_eq!(first.len(), 1);
@@ -119,7 +125,8 @@ async fn another_secret_stops_the_start_and_says_so() {
     let shop = Shop::open().await;
     let mut settings = settings();
     settings.jwt_secret = "some other secret of well over 32 bytes".parse().unwrap();
-    let other = start(shop.db.clone(), settings, CancellationToken::new()).await;
+    let media = Media::local(shop.pictures.path());
+    let other = start(shop.db.clone(), settings, media, CancellationToken::new()).await;
     let line = format!("{:#}", other.err().expect("it does not start"));
     assert!(line.contains("JWT_SECRET_KEY") && !line.contains('\n') && !line.contains(SECRET), "{line}");
     assert_eq!(keys(&shop).await.len(), 1);
@@ -184,12 +191,14 @@ async fn reading_and_writing_rows_is_all_the_service_needs_to_be_allowed() {
     }
     let url = shop.database.url_as("clerk");
     let db = database::pool(url.parse().unwrap(), 5, "identity");
-    let shop = Shop::over(shop.database.clone(), db, settings()).await;
+    let shop = Shop::over(shop.database.clone(), shop.pictures.clone(), db, settings()).await;
     let session = shop.register("ada").await;
     let session = shop.refresh(&session.refresh_token).await.unwrap();
     shop.change_password(&session, "another horse battery").await.unwrap();
+    shop.set_avatar(&session, &png(8, 1)).await.unwrap();
     let admin = shop.admin("root").await;
     let mut client = shop.bearer(&admin.access_token).await;
     let request = bodega_proto::identity::v1::DeleteUserRequest { id: user(&session).id.clone() };
     client.delete_user(request).await.unwrap();
+    shop.swept().await;
 }

@@ -84,7 +84,7 @@ async fn more_passwords_than_cores_are_refused_rather_than_queued_for_ever() {
     let patient = Shop::open_with(settings.clone()).await;
     patient.register("ada").await;
     settings.hash_wait = Duration::from_millis(1);
-    let shop = Shop::start_beside(&patient, settings).await;
+    let shop = patient.replica_with(settings).await;
 
     // An unknown account takes its turn like any other: else it would be told apart by never being sent away.
     for login in ["ada", "nobody"] {

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use bodega_identity::{MIGRATOR, SCHEMA, Settings, create_admin, start};
-use bodega_postgres::testing::{TestDatabase, database};
+use bodega_media::Media;
+use bodega_postgres::testing::{TempDir, TestDatabase, database};
 use bodega_proto::identity::v1::{
     ChangePasswordRequest, GetProfileRequest, LoginRequest, RefreshRequest, RegisterRequest, Session,
     UpdateUserRequest, User, identity_service_client::IdentityServiceClient,
@@ -26,6 +27,8 @@ use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
+/// The directory of the storage, in that of the pictures.
+pub(crate) const MEDIA: &str = "media";
 pub(crate) const SECRET: &str = "a secret of well over 32 bytes, for the tests";
 
 /// Acts as somebody, or as nobody.
@@ -46,6 +49,8 @@ pub(crate) type Client = IdentityServiceClient<InterceptedService<Transport, As>
 /// One replica, on a database of the test's own.
 pub(crate) struct Shop {
     pub(crate) database: Arc<TestDatabase>,
+    /// Where the pictures are.
+    pub(crate) pictures: Arc<TempDir>,
     pub(crate) db: PgPool,
     pub(crate) service: Service,
     pub(crate) verifier: Verifier,
@@ -69,29 +74,36 @@ impl Shop {
     }
 
     pub(crate) async fn open_with(settings: Settings) -> Self {
-        Self::on(migrated().await.into(), settings).await
+        let pictures = TempDir::new("pictures").unwrap().into();
+        Self::on(migrated().await.into(), pictures, settings).await
     }
 
     /// Another replica on the same database.
     pub(crate) async fn replica(&self) -> Self {
-        Self::on(self.database.clone(), settings()).await
+        self.replica_with(settings()).await
     }
 
     /// Another replica on the same database, told otherwise.
-    pub(crate) async fn start_beside(other: &Self, settings: Settings) -> Self {
-        Self::on(other.database.clone(), settings).await
+    pub(crate) async fn replica_with(&self, settings: Settings) -> Self {
+        Self::on(self.database.clone(), self.pictures.clone(), settings).await
     }
 
-    pub(crate) async fn on(database: Arc<TestDatabase>, settings: Settings) -> Self {
+    pub(crate) async fn on(database: Arc<TestDatabase>, pictures: Arc<TempDir>, settings: Settings) -> Self {
         let pool = db::pool(database.url().parse().unwrap(), 5, "identity");
-        Self::over(database, pool, settings).await
+        Self::over(database, pictures, pool, settings).await
     }
 
-    pub(crate) async fn over(database: Arc<TestDatabase>, db: PgPool, settings: Settings) -> Self {
+    pub(crate) async fn over(
+        database: Arc<TestDatabase>,
+        pictures: Arc<TempDir>,
+        db: PgPool,
+        settings: Settings,
+    ) -> Self {
         let shutdown = CancellationToken::new();
-        let service = start(db.clone(), settings, shutdown.clone()).await.unwrap();
+        let media = Media::local(&pictures.path().join(MEDIA));
+        let service = start(db.clone(), settings, media, shutdown.clone()).await.unwrap();
         let verifier = Verifier::new(Transport::unguarded(service.routes()));
-        Self { database, db, service, verifier, shutdown }
+        Self { database, pictures, db, service, verifier, shutdown }
     }
 
     fn client(&self, caller: Option<Caller>) -> Client {

@@ -1,0 +1,133 @@
+//! Pictures to show, and what the storage has of them.
+
+use std::{collections::BTreeSet, io::Cursor, path::Path, time::Duration};
+
+use bodega_proto::identity::v1::{
+    AvatarEnd, RemoveAvatarRequest, Session, SetAvatarRequest, User, set_avatar_request::Part,
+};
+use futures_util::stream;
+use image::{ImageFormat, Rgb, RgbImage};
+use tonic::Status;
+
+use crate::shop::{MEDIA, Shop};
+
+/// A square PNG, so many pixels wide, of one colour.
+pub(crate) fn png(width: u32, shade: u8) -> Vec<u8> {
+    encoded(width, shade, ImageFormat::Png)
+}
+
+/// The same as a JPEG.
+pub(crate) fn jpeg(width: u32, shade: u8) -> Vec<u8> {
+    encoded(width, shade, ImageFormat::Jpeg)
+}
+
+fn encoded(width: u32, shade: u8, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    RgbImage::from_pixel(width, width, Rgb([shade, 0, 0])).write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+pub(crate) fn chunk(bytes: &[u8]) -> SetAvatarRequest {
+    SetAvatarRequest { part: Some(Part::Chunk(bytes.to_vec())) }
+}
+
+pub(crate) fn end() -> SetAvatarRequest {
+    SetAvatarRequest { part: Some(Part::End(AvatarEnd {})) }
+}
+
+/// A whole upload.
+pub(crate) fn upload(picture: &[u8]) -> Vec<SetAvatarRequest> {
+    picture.chunks(64 * 1024).map(chunk).chain([end()]).collect()
+}
+
+/// What the storage keeps under a link.
+pub(crate) fn file(link: &str) -> String {
+    link.strip_prefix("/media/").unwrap().to_owned()
+}
+
+/// The files that a profile shows.
+pub(crate) fn files_of(user: &User) -> BTreeSet<String> {
+    [&user.avatar_url, &user.avatar_thumbnail_url].map(|link| file(link)).into()
+}
+
+impl Shop {
+    pub(crate) async fn send_avatar(
+        &self,
+        session: &Session,
+        parts: Vec<SetAvatarRequest>,
+    ) -> Result<User, Status> {
+        let mut client = self.bearer(&session.access_token).await;
+        Ok(client.set_avatar(stream::iter(parts)).await?.into_inner().user.unwrap())
+    }
+
+    pub(crate) async fn set_avatar(&self, session: &Session, picture: &[u8]) -> Result<User, Status> {
+        self.send_avatar(session, upload(picture)).await
+    }
+
+    pub(crate) async fn remove_avatar(&self, session: &Session) -> Result<User, Status> {
+        let mut client = self.bearer(&session.access_token).await;
+        Ok(client.remove_avatar(RemoveAvatarRequest {}).await?.into_inner().user.unwrap())
+    }
+
+    /// What the storage has under a link.
+    pub(crate) fn read(&self, link: &str) -> Vec<u8> {
+        std::fs::read(self.pictures.path().join(MEDIA).join(file(link))).unwrap()
+    }
+
+    /// All files of the storage.
+    pub(crate) fn files(&self) -> BTreeSet<String> {
+        let root = self.pictures.path().join(MEDIA);
+        let mut files = BTreeSet::new();
+        list(&root, &root, &mut files);
+        files
+    }
+
+    /// The files that accounts show.
+    pub(crate) async fn shown(&self) -> BTreeSet<String> {
+        let links: Vec<String> = sqlx::query_scalar(
+            "select avatar_url from identity.users where avatar_picture is not null
+             union all select avatar_thumbnail_url from identity.users where avatar_picture is not null",
+        )
+        .fetch_all(&self.db)
+        .await
+        .unwrap();
+        links.iter().map(|link| file(link)).collect()
+    }
+
+    /// Makes an hour pass for whatever nobody shows.
+    pub(crate) async fn an_hour_later(&self) {
+        sqlx::query("update identity.pictures set sweep_at = sweep_at - interval '1 hour'")
+            .execute(&self.db)
+            .await
+            .unwrap();
+    }
+
+    /// Waits until all that is due has been swept.
+    pub(crate) async fn swept(&self) {
+        for _ in 0..200 {
+            let due: i64 = sqlx::query_scalar(
+                "select count(*) from identity.pictures where sweep_at <= now() or attempts > 0",
+            )
+            .fetch_one(&self.db)
+            .await
+            .unwrap();
+            if due == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("nothing sweeps");
+    }
+}
+
+fn list(root: &Path, directory: &Path, files: &mut BTreeSet<String>) {
+    // Made with the first picture.
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            list(root, &path, files);
+        } else {
+            files.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
+        }
+    }
+}
