@@ -8,7 +8,9 @@ use bodega_proto::{
     identity::v1::{
         identity_service_client::IdentityServiceClient, token_service_client::TokenServiceClient,
     },
-    order::v1::order_service_client::OrderServiceClient,
+    order::v1::{
+        order_service_client::OrderServiceClient, payment_event_service_client::PaymentEventServiceClient,
+    },
 };
 use bodega_runtime::{auth::Verifier, money::Currency, transport::Transport};
 
@@ -87,5 +89,9 @@ impl App {
 
     pub(crate) fn orders(&self) -> OrderServiceClient<Transport> {
         OrderServiceClient::new(self.0.neighbours.order.clone())
+    }
+
+    pub(crate) fn payment_events(&self) -> PaymentEventServiceClient<Transport> {
+        PaymentEventServiceClient::new(self.0.neighbours.order.clone())
     }
 }

@@ -1,6 +1,9 @@
 //! What the gateway is told.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use bodega_runtime::{config, money::Currency};
 use http::{HeaderValue, Uri};
@@ -37,9 +40,25 @@ pub struct Settings {
     /// Bytes that a JSON body may have
     #[arg(long, env = "BODEGA_BODY_LIMIT", default_value_t = 256 * 1024)]
     pub body_limit: usize,
+    /// Seconds after which nobody waits for an upload any more
+    #[arg(long, env = "BODEGA_UPLOAD_TIMEOUT", default_value = "60", value_parser = seconds)]
+    pub upload_timeout: Duration,
+    /// Bytes that an upload may have, all of its files together
+    #[arg(long, env = "BODEGA_UPLOAD_LIMIT", default_value_t = 32 * 1024 * 1024)]
+    pub upload_limit: usize,
+    /// Directory of the pictures, where they are in no other storage: the services' [default: .bodega/media]
+    #[arg(long, env = "BODEGA_MEDIA_DIR")]
+    pub media_dir: Option<PathBuf>,
     /// Origins whose pages may call the API, separated by commas; `*` for all
     #[arg(long, env = "BODEGA_CORS_ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<HeaderValue>,
+}
+
+impl Settings {
+    /// The directory of the pictures.
+    pub(crate) fn media_dir(&self) -> &Path {
+        self.media_dir.as_deref().unwrap_or(Path::new(".bodega/media"))
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

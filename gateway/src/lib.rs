@@ -2,7 +2,7 @@
 //!
 //! A request passes the middleware of [`router`], which gives it an id, a trace and a deadline; a handler in
 //! [`routes`] extracts what it needs ([`extract`]), makes one call to a service, and answers in one of the
-//! [`shapes`]. [`classic`] is the same store in other words. Whatever is refused leaves as a [`problem`].
+//! [`shapes`]. Files go on to their service while they come in ([`upload`]). [`classic`] is the same store in other words. Whatever is refused leaves as a [`problem`].
 
 mod answer;
 mod app;
@@ -10,6 +10,7 @@ mod classic;
 mod config;
 mod etag;
 mod extract;
+mod linger;
 mod link;
 mod middleware;
 mod openapi;
@@ -18,6 +19,7 @@ mod revocations;
 mod router;
 mod routes;
 mod shapes;
+mod upload;
 
 use anyhow::Context as _;
 use axum::serve::ListenerExt as _;
@@ -48,7 +50,8 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     start(config.settings, neighbours, process.listener, process.shutdown).await
 }
 
-/// Serves until the shutdown, then lets open requests finish, for as long as a request may take.
+/// Serves until the shutdown, then lets open requests finish, for as long as a request may take. An upload that takes
+/// longer is broken off: nothing of it is kept then.
 ///
 /// # Errors
 /// When the listener fails.

@@ -1,4 +1,4 @@
-//! What every request passes: an id and a span, then a deadline and who asks.
+//! What requests pass: an id and a span, a deadline, and who asks.
 
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::{
     app::App,
     extract::{Authentication, access_token},
+    linger::Lingering,
     problem::Problem,
 };
 
@@ -46,36 +47,42 @@ pub(crate) async fn trace(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// Serves a request in a context of its own: with a deadline and, where its access token is good, in the name of its
-/// caller.
-pub(crate) async fn context(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let timeout = app.settings().request_timeout;
-    let mut context = CallContext {
-        deadline: Some(Instant::now() + timeout),
+/// Serves a request in a context of its own, in which it has `time` to be answered.
+pub(crate) async fn context(State(time): State<Duration>, request: Request, next: Next) -> Response {
+    let context = CallContext {
+        deadline: Some(Instant::now() + time),
         authorization: None,
         request_id: request.headers().get(REQUEST_ID).cloned(),
     };
-    let anonymous = context.clone();
-
     let work = async {
-        let authentication = anonymous.clone().scope(Authentication::of(&app, request.headers()));
-        // Where anyone may ask, an identity that hangs must not use up the time.
-        let authentication = tokio::time::timeout(timeout / 4, authentication).await.unwrap_or_else(|_| {
-            Authentication::Refused(status::unavailable("a service is unavailable", Duration::from_secs(1)))
-        });
-        if authentication.is_caller() {
-            // As the services want it, however it was spelled.
-            context = context.with_bearer(access_token(request.headers()).unwrap_or_default());
+        match tokio::time::timeout(time + GRACE, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => Problem::unavailable("the answer took too long").into_response(),
         }
-        request.extensions_mut().insert(authentication);
-        context.scope(next.run(request)).await
     };
-    match tokio::time::timeout(timeout + GRACE, work).await {
-        Ok(response) => response,
-        Err(_) => {
-            anonymous.scope(async { Problem::unavailable("the answer took too long").into_response() }).await
-        }
+    context.scope(work).await
+}
+
+/// Finds out who asks: where its access token is good, a request is served in the name of its caller.
+pub(crate) async fn authenticate(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let authentication = Authentication::of(&app, request.headers());
+    // Where anyone may ask, an identity that hangs must not use up the time.
+    let patience = app.settings().request_timeout / 4;
+    let authentication = tokio::time::timeout(patience, authentication).await.unwrap_or_else(|_| {
+        Authentication::Refused(status::unavailable("a service is unavailable", Duration::from_secs(1)))
+    });
+    let mut context = CallContext::current();
+    if authentication.is_caller() {
+        // As the services want it, however it was spelled.
+        context = context.with_bearer(access_token(request.headers()).unwrap_or_default());
     }
+    request.extensions_mut().insert(authentication);
+    context.scope(next.run(request)).await
+}
+
+/// Has the body of a request that is answered early read to its end, so that whoever still sends it gets the answer.
+pub(crate) async fn linger(request: Request, next: Next) -> Response {
+    next.run(Lingering::wrap(request)).await
 }
 
 /// Clients may make methods up: one that HTTP does not know must not make a new series.

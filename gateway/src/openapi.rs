@@ -5,6 +5,7 @@ use utoipa::{
     openapi::{
         ContentBuilder, Ref, RefOr, ResponseBuilder,
         path::Operation,
+        request_body::RequestBody,
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -14,7 +15,7 @@ use crate::{
     shapes::OrderInput,
 };
 
-/// What is not said by any route.
+/// See [`base`].
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -38,7 +39,12 @@ use crate::{
         (name = "Classic", description = "The surface at the root."),
     )
 )]
-pub(crate) struct Base;
+struct Base;
+
+/// What is not said by any route.
+pub(crate) fn base() -> utoipa::openapi::OpenApi {
+    Base::openapi()
+}
 
 /// The access token.
 struct Bearer;
@@ -57,13 +63,13 @@ impl Modify for Bearer {
 
 /// The whole document.
 pub fn document() -> utoipa::openapi::OpenApi {
-    let mut document = crate::router::routes().into_openapi();
+    let mut document = crate::router::document();
     complete(&mut document);
     document
 }
 
 /// Gives every operation an id of its own, the problems that any like it may answer, and the media type of problems.
-pub(crate) fn complete(document: &mut utoipa::openapi::OpenApi) {
+fn complete(document: &mut utoipa::openapi::OpenApi) {
     for (path, item) in &mut document.paths.paths {
         let operations = [
             ("get", &mut item.get),
@@ -104,10 +110,8 @@ fn complete_operation(operation: &mut Operation) {
     if operation.parameters.is_some() || operation.request_body.is_some() {
         problems.push(("400", "Malformed: the syntax, a path or a query parameter."));
     }
-    if operation.request_body.is_some() {
-        problems.push(("413", "The body is too large."));
-        problems.push(("415", "The body is not JSON."));
-        problems.push(("422", "A field is refused; `errors` names it."));
+    if let Some(RefOr::T(body)) = &operation.request_body {
+        problems.extend(problems_of(body));
     }
     if operation.security.is_some() {
         problems.push(("401", "No access token, or none that is good."));
@@ -131,6 +135,26 @@ fn complete_operation(operation: &mut Operation) {
                 .content
                 .insert(PROBLEM_JSON.to_owned(), ContentBuilder::new().schema(Some(schema)).build().into());
         }
+    }
+}
+
+/// The problems that any body of its kind may have.
+fn problems_of(body: &RequestBody) -> &'static [(&'static str, &'static str)] {
+    if body.content.contains_key("application/json") {
+        &[
+            ("413", "The body is too large."),
+            ("415", "The body is not JSON."),
+            ("422", "A field is refused; `errors` names it."),
+        ]
+    } else if body.content.contains_key("multipart/form-data") {
+        &[
+            ("408", "The body does not come on, or takes too long."),
+            ("413", "The body, or a picture, is too large."),
+            ("415", "The body is no `multipart/form-data`, or a file is no JPEG, PNG, WebP or GIF."),
+            ("422", "A field is refused, or a picture is damaged or has too many pixels; `errors` names it."),
+        ]
+    } else {
+        &[("413", "The body is too large.")]
     }
 }
 

@@ -1,8 +1,14 @@
-//! Every route, and what all of them pass.
+//! Every route, and what they pass.
 
 use std::{any::Any, time::Duration};
 
-use axum::{Router, extract::DefaultBodyLimit, response::IntoResponse as _};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::{from_fn, from_fn_with_state},
+    response::IntoResponse as _,
+    routing::get,
+};
 use http::{HeaderValue, Method, StatusCode, header};
 use tower::ServiceBuilder;
 use tower_http::{
@@ -10,7 +16,7 @@ use tower_http::{
     compression::CompressionLayer,
     cors::{AllowOrigin, Any as AnyOrigin, CorsLayer},
 };
-use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -20,16 +26,22 @@ use crate::{
     middleware, openapi,
     problem::Problem,
     routes::{
-        admin_orders, auth, cart, categories, docs, operations, orders, products, profile, tags, users,
+        admin_orders, auth, avatar, cart, categories, docs, images, media, operations, orders, products,
+        profile, tags, users, webhooks,
     },
 };
 
 /// How long a browser may remember what a preflight told it.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(3600);
 
-/// The routes and their documents.
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(openapi::Base::openapi())
+/// What the routes say of themselves.
+pub(crate) fn document() -> OpenApi {
+    everyday().merge(uploads()).merge(webhooks()).into_openapi()
+}
+
+/// The routes that take JSON, if anything.
+fn everyday() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::base())
         // /api/auth
         .routes(routes!(auth::register))
         .routes(routes!(auth::login))
@@ -52,6 +64,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         // /api/products
         .routes(routes!(products::list, products::create))
         .routes(routes!(products::show, products::replace, products::change, products::delete))
+        .routes(routes!(images::remove))
         // /api/cart
         .routes(routes!(cart::show, cart::clear))
         .routes(routes!(cart::add))
@@ -61,6 +74,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(orders::list, orders::place))
         .routes(routes!(orders::show, orders::advance))
         .routes(routes!(orders::cancel))
+        .routes(routes!(orders::pay))
         .routes(routes!(admin_orders::list))
         // The surface at the root
         .routes(routes!(classic::short_forms::signup))
@@ -83,26 +97,51 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(operations::keys))
 }
 
+/// Those that take files: they may take longer, and are larger.
+fn uploads() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(images::add)).routes(routes!(avatar::set, avatar::remove))
+}
+
+/// Those for callers who have no account: an access token is not looked at.
+fn webhooks() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(webhooks::stripe))
+}
+
 /// The whole gateway.
 pub(crate) fn router(app: App) -> Router {
-    let settings = app.settings().clone();
-    let (router, mut document) = routes().split_for_parts();
-    openapi::complete(&mut document);
-    router
-        .merge(docs::routes(&document))
+    let settings = app.settings();
+    let authenticate = from_fn_with_state(app.clone(), middleware::authenticate);
+    let everyday = Router::from(everyday())
+        .merge(docs::routes(&openapi::document()))
         .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .with_state(app.clone())
+        .layer(authenticate.clone());
+    let uploads = Router::from(uploads()).layer(authenticate);
+    let webhooks = Router::from(webhooks());
+    let media = Router::new().route("/media/{*key}", get(media::show));
+
+    bounded(everyday, settings.request_timeout, settings.body_limit)
+        .merge(bounded(uploads, settings.upload_timeout, settings.upload_limit))
+        .merge(bounded(webhooks, settings.request_timeout, webhooks::EVENT_LIMIT))
+        .merge(bounded(media, settings.request_timeout, settings.body_limit))
         .layer(
             ServiceBuilder::new()
-                .layer(axum::middleware::from_fn(middleware::security_headers))
-                .layer(axum::middleware::from_fn(middleware::trace))
+                .layer(from_fn(middleware::security_headers))
+                .layer(from_fn(middleware::trace))
                 .layer(CompressionLayer::new().gzip(true))
-                .layer(cors(&settings))
-                .layer(axum::middleware::from_fn_with_state(app, middleware::context))
-                .layer(CatchPanicLayer::custom(panicked))
-                .layer(DefaultBodyLimit::max(settings.body_limit)),
+                .layer(cors(settings)),
         )
+        .with_state(app)
+}
+
+/// Routes that have so much time to answer, and take so many bytes.
+fn bounded(routes: Router<App>, time: Duration, body_limit: usize) -> Router<App> {
+    routes.method_not_allowed_fallback(method_not_allowed).layer(
+        ServiceBuilder::new()
+            .layer(from_fn_with_state(time, middleware::context))
+            .layer(from_fn(middleware::linger))
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(DefaultBodyLimit::max(body_limit)),
+    )
 }
 
 async fn not_found() -> Problem {

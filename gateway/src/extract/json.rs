@@ -3,16 +3,16 @@
 use std::fmt::Display;
 
 use axum::{
-    body::Bytes,
-    extract::{FromRequest, OptionalFromRequest, Request, rejection::BytesRejection},
+    extract::{FromRequest, OptionalFromRequest, Request},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use http::HeaderMap;
 use serde::{
     Serialize,
     de::{DeserializeOwned, IgnoredAny},
 };
 
+use super::raw::{Raw, media_type};
 use crate::problem::Problem;
 
 /// A JSON body, coming in or going out.
@@ -33,7 +33,7 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         require_json(request.headers())?;
-        let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
+        let Raw(body) = Raw::from_request(request, state).await?;
         parse(&body).map(Self)
     }
 }
@@ -48,7 +48,7 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
         let media_type = require_json(request.headers());
-        let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
+        let Raw(body) = Raw::from_request(request, state).await?;
         if body.is_empty() {
             return Ok(None);
         }
@@ -58,29 +58,13 @@ where
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    if is_json(headers) {
-        return Ok(());
-    }
-    Err(Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_media_type",
-        "send JSON, as content-type: application/json",
-    ))
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
-    let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    media_type == "application/json"
-        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
-}
-
-fn unreadable(cause: BytesRejection) -> Problem {
-    match cause.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large")
-        }
-        _ => Problem::malformed("body", "could not be read"),
+    let media_type = media_type(headers);
+    let is_json = media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"));
+    if is_json {
+        Ok(())
+    } else {
+        Err(Problem::unsupported_media_type("JSON, as content-type: application/json"))
     }
 }
 
@@ -131,6 +115,7 @@ fn refused(path: &str, cause: &serde_json::Error) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use http::header::CONTENT_TYPE;
     use serde::Deserialize;
 
     use super::*;

@@ -1,7 +1,7 @@
 //! Path and query parameters, read strictly.
 
 use axum::{
-    extract::{FromRequestParts, MatchedPath, Path as AxumPath},
+    extract::{FromRequestParts, MatchedPath, Path as AxumPath, path::ErrorKind, rejection::PathRejection},
     http::request::Parts,
 };
 use serde::de::DeserializeOwned;
@@ -21,19 +21,28 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match AxumPath::<T>::from_request_parts(parts, state).await {
             Ok(AxumPath(value)) => Ok(Self(value)),
-            Err(_) => {
+            Err(cause) => {
                 let route =
                     parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
-                Err(Problem::malformed(parameter_of(route), "in the path is not of the right form"))
+                let parameter = refused_parameter(route, cause);
+                Err(Problem::malformed(&parameter, "in the path is not of the right form"))
             }
         }
     }
 }
 
-/// The first parameter of a route such as `/users/{id}`.
-fn parameter_of(route: &str) -> &str {
-    let after = route.split_once('{').map_or("", |(_, after)| after);
-    after.split_once('}').map_or("path", |(name, _)| name)
+/// The parameter that is refused, of a route such as `/products/{id}/images/{imageId}`.
+fn refused_parameter(route: &str, cause: PathRejection) -> String {
+    let index = match cause {
+        PathRejection::FailedToDeserializePathParams(cause) => match cause.into_kind() {
+            ErrorKind::InvalidUtf8InPathParam { key } => return key,
+            ErrorKind::ParseErrorAtIndex { index, .. } => index,
+            _ => 0,
+        },
+        _ => 0,
+    };
+    let parameter = route.split('{').nth(index + 1).and_then(|rest| rest.split('}').next());
+    parameter.unwrap_or("path").to_owned()
 }
 
 /// The parameters of a query. An unknown one is refused by name: a filter with a typo must not show everything.

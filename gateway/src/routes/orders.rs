@@ -2,7 +2,8 @@
 
 use axum::extract::State;
 use bodega_proto::order::v1::{
-    self as pb, CancelOrderRequest, GetOrderRequest, ListOrdersRequest, MoveOrderRequest, PlaceOrderRequest,
+    self as pb, CancelOrderRequest, GetOrderRequest, ListOrdersRequest, MoveOrderRequest, PayOrderRequest,
+    PlaceOrderRequest,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -13,7 +14,7 @@ use crate::{
     app::App,
     extract::{Admin, IdempotencyKey, Json, Limit, Path, Query, SignedIn},
     problem::Problem,
-    shapes::{MoveInput, Order, OrderInput, OrderStatus, Page},
+    shapes::{MoveInput, Order, OrderInput, OrderStatus, Page, PaymentIntent},
 };
 
 /// Pages of the caller's orders.
@@ -103,6 +104,24 @@ pub(crate) async fn cancel(
 ) -> Result<Json<Order>, Problem> {
     let answer = app.orders().cancel_order(CancelOrderRequest { id: id.to_string() }).await?.into_inner();
     Ok(Json(present(answer.order)?.try_into()?))
+}
+
+/// Begins the payment of an order of the caller's, or gives back the one that is under way.
+#[utoipa::path(
+    post, path = "/api/orders/{id}/payment", tag = "Orders", params(("id" = Uuid, Path)),
+    security(("bearer" = [])),
+    responses(
+        (status = OK, body = PaymentIntent), (status = NOT_FOUND, body = Problem),
+        (status = CONFLICT, body = Problem, description = "It is paid already, or there is nothing to pay."),
+    )
+)]
+pub(crate) async fn pay(
+    State(app): State<App>,
+    _: SignedIn,
+    Path(id): Path<Uuid>,
+) -> Result<Json<PaymentIntent>, Problem> {
+    let answer = app.orders().pay_order(PayOrderRequest { id: id.to_string() }).await?.into_inner();
+    Ok(Json(present(answer.intent)?.try_into()?))
 }
 
 /// Moves an order along its states.

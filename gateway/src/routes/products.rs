@@ -186,7 +186,8 @@ pub(crate) async fn apply(
     tagged(app.catalog().update_product(request).await?.into_inner().product)
 }
 
-fn tagged(product: Option<pb::Product>) -> Result<(EntityTag, pb::Product), Problem> {
+/// A product, and the tag of its state.
+pub(super) fn tagged(product: Option<pb::Product>) -> Result<(EntityTag, pb::Product), Problem> {
     let product = present(product)?;
     Ok((EntityTag::of_version(product.version), product))
 }

@@ -7,12 +7,14 @@ mod moment;
 mod object;
 mod order;
 mod patch;
+mod payment;
 mod product;
 mod product_input;
 mod product_query;
 mod reference;
 mod session;
 mod tag;
+mod upload;
 mod user;
 
 pub(crate) use self::{
@@ -23,12 +25,14 @@ pub(crate) use self::{
     object::Object,
     order::{MoveInput, Order, OrderInput, OrderStatus, status_of},
     patch::given,
+    payment::PaymentIntent,
     product::{Named, Product},
     product_input::{ProductInput, ProductPatch},
     product_query::ProductQuery,
     reference::Reference,
     session::{LoginInput, RefreshInput, RegisterInput, Session, SessionInfo, Sessions},
     tag::Tag,
+    upload::{AvatarForm, ImagesForm},
     user::{Account, Address, Profile, Role, User},
 };
 
@@ -44,4 +48,9 @@ pub(crate) struct Page<T> {
     /// Leads to the next page as `cursor`; absent on the last.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) next_cursor: String,
+}
+
+/// What messages leave empty where there is nothing.
+fn non_empty(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
 }

@@ -7,7 +7,10 @@ use utoipa::ToSchema;
 use crate::{
     answer::present,
     problem::Problem,
-    shapes::{Amount, AmountInput, Moment},
+    shapes::{
+        Amount, AmountInput, Moment,
+        payment::{Payment, PaymentStatus},
+    },
 };
 
 /// Where an order stands.
@@ -64,26 +67,6 @@ impl From<OrderStatus> for pb::OrderStatus {
     }
 }
 
-/// Where a payment stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum PaymentStatus {
-    /// The money is there.
-    Completed,
-    /// The money went back.
-    Refunded,
-}
-
-impl PaymentStatus {
-    fn of(status: pb::PaymentStatus) -> Option<Self> {
-        match status {
-            pb::PaymentStatus::Unspecified => None,
-            pb::PaymentStatus::Completed => Some(Self::Completed),
-            pb::PaymentStatus::Refunded => Some(Self::Refunded),
-        }
-    }
-}
-
 /// A cart that was ordered. Names and prices are those of the moment of the order.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -91,10 +74,11 @@ impl PaymentStatus {
     "id": "0197f0c5-b3d8-71e2-9d43-52b8f6a0c911", "userId": "0197f0c5-7d0e-7cc3-a3b5-6f1d2f1f7a10",
     "products": [{"productId": 7, "name": "Coffee Mug", "price": 12.50, "quantity": 2, "lineTotal": 25.00}],
     "totalAmount": 25.00, "currency": "USD", "status": "paid",
-    "payment": {"provider": "offline", "status": "completed"},
+    "payment": {"provider": "stripe", "status": "completed"},
     "history": [
         {"status": "pending", "at": "2026-11-21T09:30:00.123456Z"},
-        {"status": "paid", "at": "2026-11-21T10:15:00.123456Z"}
+        {"status": "pending", "at": "2026-11-21T09:31:00.123456Z", "payment": "requires_payment"},
+        {"status": "paid", "at": "2026-11-21T10:15:00.123456Z", "payment": "completed"}
     ],
     "createdAt": "2026-11-21T09:30:00.123456Z", "updatedAt": "2026-11-21T10:15:00.123456Z"
 }))]
@@ -111,11 +95,11 @@ pub(crate) struct Order {
     currency: String,
     /// Where it stands.
     status: OrderStatus,
-    /// Null until money is involved.
+    /// Null until money is involved. Of several attempts the one that brought the money, else the latest.
     #[schema(required)]
     payment: Option<Payment>,
-    /// Every move, oldest first.
-    history: Vec<Move>,
+    /// Every step of the order and of its payments, oldest first.
+    history: Vec<Step>,
     /// When it was placed.
     created_at: Moment,
     /// When it last moved.
@@ -138,22 +122,17 @@ struct OrderLine {
     line_total: Amount,
 }
 
-/// How an order was paid.
+/// A step of an order or of its payment.
 #[derive(Debug, Serialize, ToSchema)]
-struct Payment {
-    /// `offline`: money that an admin has seen.
-    provider: String,
-    /// Where it stands.
-    status: PaymentStatus,
-}
-
-/// A move of an order.
-#[derive(Debug, Serialize, ToSchema)]
-struct Move {
-    /// Where to.
+struct Step {
+    /// Where the order stood after it.
     status: OrderStatus,
     /// When.
     at: Moment,
+    /// Where the payment came to with it; absent where it was the order alone that moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    payment: Option<PaymentStatus>,
 }
 
 impl TryFrom<pb::Order> for Order {
@@ -177,26 +156,22 @@ impl TryFrom<pb::Order> for Order {
             currency: order.currency,
             status,
             payment,
-            history: order.history.into_iter().map(Move::try_from).collect::<Result<_, _>>()?,
+            history: order.history.into_iter().map(Step::try_from).collect::<Result<_, _>>()?,
             created_at: order.created_at.into(),
             updated_at: order.updated_at.into(),
         })
     }
 }
 
-impl TryFrom<pb::Payment> for Payment {
-    type Error = Problem;
-
-    fn try_from(payment: pb::Payment) -> Result<Self, Problem> {
-        Ok(Self { status: present(PaymentStatus::of(payment.status()))?, provider: payment.provider })
-    }
-}
-
-impl TryFrom<pb::OrderEvent> for Move {
+impl TryFrom<pb::OrderEvent> for Step {
     type Error = Problem;
 
     fn try_from(event: pb::OrderEvent) -> Result<Self, Problem> {
-        Ok(Self { status: present(OrderStatus::of(event.status()))?, at: event.at.into() })
+        Ok(Self {
+            status: present(OrderStatus::of(event.status()))?,
+            at: event.at.into(),
+            payment: PaymentStatus::reached(event.payment)?,
+        })
     }
 }
 
@@ -237,7 +212,7 @@ mod tests {
             total_minor: 2500,
             currency: "USD".to_owned(),
             status: pb::OrderStatus::Pending.into(),
-            history: vec![pb::OrderEvent { status: pb::OrderStatus::Pending.into(), at: None }],
+            history: vec![pb::OrderEvent { status: pb::OrderStatus::Pending.into(), ..Default::default() }],
             ..Default::default()
         }
     }
@@ -255,17 +230,35 @@ mod tests {
     }
 
     #[test]
-    fn a_payment_says_where_it_stands() {
-        let payment =
-            pb::Payment { provider: "offline".to_owned(), status: pb::PaymentStatus::Refunded.into() };
-        let order = Order::try_from(pb::Order { payment: Some(payment), ..order() }).unwrap();
-        let json = serde_json::to_value(order).unwrap();
-        assert_eq!(json["payment"], serde_json::json!({"provider": "offline", "status": "refunded"}));
+    fn a_step_says_where_the_payment_came_to_with_it() {
+        let step = |status: pb::OrderStatus, payment: pb::PaymentStatus| pb::OrderEvent {
+            status: status.into(),
+            at: None,
+            payment: payment.into(),
+        };
+        let history = vec![
+            step(pb::OrderStatus::Pending, pb::PaymentStatus::Unspecified),
+            step(pb::OrderStatus::Paid, pb::PaymentStatus::Completed),
+        ];
+        let json = serde_json::to_value(Order::try_from(pb::Order { history, ..order() }).unwrap()).unwrap();
+        let epoch = "1970-01-01T00:00:00Z";
+        assert_eq!(
+            json["history"],
+            serde_json::json!([
+                {"status": "pending", "at": epoch}, {"status": "paid", "at": epoch, "payment": "completed"}
+            ])
+        );
     }
 
     #[test]
     fn a_status_that_is_not_known_is_not_guessed() {
         assert!(Order::try_from(pb::Order { status: 99, ..order() }).is_err());
+        for payment in [0, 99] {
+            let payment = pb::Payment { provider: "stripe".to_owned(), status: payment };
+            assert!(Order::try_from(pb::Order { payment: Some(payment), ..order() }).is_err());
+        }
+        let step = pb::OrderEvent { status: pb::OrderStatus::Paid.into(), payment: 99, ..Default::default() };
+        assert!(Order::try_from(pb::Order { history: vec![step], ..order() }).is_err());
     }
 
     #[test]

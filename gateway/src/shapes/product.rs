@@ -12,7 +12,11 @@ use crate::shapes::{Amount, Moment};
 #[schema(example = json!({
     "id": 7, "name": "Coffee Mug", "description": "Holds 300 ml.", "price": 12.50, "currency": "USD", "stock": 40,
     "category": {"id": 3, "name": "Kitchen"}, "tags": [{"id": 2, "name": "ceramic"}],
-    "imageUrl": "https://example.com/mug.jpg", "images": [{"id": 11, "url": "https://example.com/mug.jpg"}],
+    "imageUrl": "/media/products/0197f0c5-a1b2-7c3d-8e4f-5a6b7c8d9e0f.jpg",
+    "images": [{
+        "id": 11, "url": "/media/products/0197f0c5-a1b2-7c3d-8e4f-5a6b7c8d9e0f.jpg",
+        "thumbnailUrl": "/media/products/0197f0c5-a1b2-7c3d-8e4f-5a6b7c8d9e0f-400.jpg"
+    }],
     "createdAt": "2026-11-21T09:30:00.123456Z", "updatedAt": "2026-11-21T09:30:00.123456Z"
 }))]
 pub(crate) struct Product {
@@ -87,17 +91,23 @@ impl From<pb::Tag> for Named {
 
 /// A picture of a product.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({"id": 11, "url": "https://example.com/mug.jpg"}))]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "id": 11, "url": "/media/products/0197f0c5-a1b2-7c3d-8e4f-5a6b7c8d9e0f.jpg",
+    "thumbnailUrl": "/media/products/0197f0c5-a1b2-7c3d-8e4f-5a6b7c8d9e0f-400.jpg"
+}))]
 pub(crate) struct Image {
     /// Its number.
     id: i64,
     /// Absolute, or a path on this host.
     url: String,
+    /// The same picture, at most 400 pixels wide and high; `url` again for a picture that is kept elsewhere.
+    thumbnail_url: String,
 }
 
 impl From<pb::Image> for Image {
     fn from(image: pb::Image) -> Self {
-        Self { id: image.id, url: image.url }
+        Self { id: image.id, url: image.url, thumbnail_url: image.thumbnail_url }
     }
 }
 
@@ -127,7 +137,11 @@ mod tests {
 
     #[test]
     fn the_first_image_is_the_one_to_show() {
-        let image = |id| pb::Image { id, url: format!("/images/{id}.jpg") };
+        let image = |id| pb::Image {
+            id,
+            url: format!("/images/{id}.jpg"),
+            thumbnail_url: format!("/images/{id}-400.jpg"),
+        };
         let product = pb::Product {
             category: Some(pb::Category { id: 3, name: "Kitchen".to_owned(), product_count: 0 }),
             tags: vec![pb::Tag { id: 2, name: "ceramic".to_owned(), product_count: 0 }],
@@ -136,7 +150,10 @@ mod tests {
         };
         let json = serde_json::to_value(Product::from(product)).unwrap();
         assert_eq!(json["imageUrl"], "/images/11.jpg");
-        assert_eq!(json["images"][1], serde_json::json!({"id": 5, "url": "/images/5.jpg"}));
+        assert_eq!(
+            json["images"][1],
+            serde_json::json!({"id": 5, "url": "/images/5.jpg", "thumbnailUrl": "/images/5-400.jpg"})
+        );
         assert_eq!(json["category"], serde_json::json!({"id": 3, "name": "Kitchen"}));
         assert_eq!(json["tags"], serde_json::json!([{"id": 2, "name": "ceramic"}]));
     }

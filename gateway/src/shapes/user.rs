@@ -4,7 +4,7 @@ use bodega_proto::identity::v1 as pb;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::shapes::Moment;
+use crate::shapes::{Moment, non_empty};
 
 /// What an account may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -40,7 +40,7 @@ impl From<Role> for pb::Role {
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
     "id": "0197f0c5-7d0e-7cc3-a3b5-6f1d2f1f7a10", "name": "Ada Lovelace", "username": "ada",
-    "email": "ada@example.com", "role": "user", "avatarUrl": null,
+    "email": "ada@example.com", "role": "user", "avatarUrl": null, "avatarThumbnailUrl": null,
     "createdAt": "2026-11-21T09:30:00.123456Z", "updatedAt": "2026-11-21T09:30:00.123456Z"
 }))]
 pub(crate) struct User {
@@ -58,6 +58,9 @@ pub(crate) struct User {
     /// Null when there is no picture.
     #[schema(required)]
     avatar_url: Option<String>,
+    /// The same picture, at most 400 pixels wide and high; null when there is none.
+    #[schema(required)]
+    avatar_thumbnail_url: Option<String>,
     /// When the account was made.
     created_at: Moment,
     /// When it last changed.
@@ -73,21 +76,18 @@ impl From<pb::User> for User {
             username: non_empty(user.username),
             email: user.email,
             avatar_url: non_empty(user.avatar_url),
+            avatar_thumbnail_url: non_empty(user.avatar_thumbnail_url),
             created_at: user.created_at.into(),
             updated_at: user.updated_at.into(),
         }
     }
 }
 
-fn non_empty(text: String) -> Option<String> {
-    Some(text).filter(|text| !text.is_empty())
-}
-
 /// The caller's own account.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "id": "0197f0c5-7d0e-7cc3-a3b5-6f1d2f1f7a10", "name": "Ada Lovelace", "username": "ada",
-    "email": "ada@example.com", "role": "user", "avatarUrl": null,
+    "email": "ada@example.com", "role": "user", "avatarUrl": null, "avatarThumbnailUrl": null,
     "createdAt": "2026-11-21T09:30:00.123456Z", "updatedAt": "2026-11-21T09:30:00.123456Z",
     "addresses": [{
         "name": "Ada Lovelace", "line1": "12 St James's Square", "line2": "", "city": "London", "region": "",
@@ -112,7 +112,7 @@ impl From<pb::User> for Profile {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "id": "0197f0c5-7d0e-7cc3-a3b5-6f1d2f1f7a10", "name": "Ada Lovelace", "username": "ada",
-    "email": "ada@example.com", "role": "user", "avatarUrl": null,
+    "email": "ada@example.com", "role": "user", "avatarUrl": null, "avatarThumbnailUrl": null,
     "createdAt": "2026-11-21T09:30:00.123456Z", "updatedAt": "2026-11-21T09:30:00.123456Z", "disabled": false
 }))]
 pub(crate) struct Account {

@@ -95,7 +95,8 @@ fn every_operation_is_described() {
         assert!(!id.is_empty() && ids.insert(id), "{at}: {id:?} is not its own");
         assert!(tags.contains(&operation["tags"][0]), "{at}");
         if let Some(body) = operation.get("requestBody") {
-            assert!(body["content"]["application/json"].get("schema").is_some(), "{at}");
+            let (_, content) = content_of(body);
+            assert!(content.get("schema").is_some(), "{at}");
         }
         let responses = operation["responses"].as_object().unwrap();
         assert!(responses.keys().any(|status| status.starts_with('2')), "{at}");
@@ -111,19 +112,74 @@ fn every_operation_is_described() {
     }
 }
 
+/// The one media type that a body may have, and what is said of it.
+fn content_of(body: &Value) -> (&str, &Value) {
+    let content = body["content"].as_object().unwrap();
+    assert_eq!(content.len(), 1, "{body}");
+    let (media_type, content) = content.iter().next().unwrap();
+    assert!(["application/json", "multipart/form-data", "*/*"].contains(&media_type.as_str()), "{body}");
+    (media_type, content)
+}
+
 #[test]
 fn every_shape_that_comes_in_has_an_example() {
     let document = document();
     let schemas = document["components"]["schemas"].as_object().unwrap();
     for (path, method, operation) in operations(&document) {
         let Some(body) = operation.get("requestBody") else { continue };
-        let schema = &body["content"]["application/json"]["schema"];
+        let (media_type, content) = content_of(body);
+        // Nobody types a file in.
+        if media_type == "multipart/form-data" || content.get("example").is_some() {
+            continue;
+        }
+        let schema = &content["schema"];
         // A body that may be left out is one of its shape and null.
         let schema = schema.get("oneOf").map_or(schema, |either| &either[0]);
         let name = schema["$ref"].as_str().and_then(|it| it.rsplit('/').next());
         let schema = name.map_or(schema, |name| &schemas[name]);
         assert!(schema.get("example").is_some(), "{method} {path}: {schema}");
     }
+}
+
+#[test]
+fn an_upload_says_which_files_it_takes_and_how_it_is_refused() {
+    let document = document();
+    let file = json!({"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"});
+    for (path, method, field) in
+        [("/api/products/{id}/images", "post", "images"), ("/api/users/me/avatar", "put", "image")]
+    {
+        let operation = &document["paths"][path][method];
+        let schema = &operation["requestBody"]["content"]["multipart/form-data"]["schema"];
+        let name = schema["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+        let schema = &document["components"]["schemas"][name];
+        assert_eq!(schema["required"], json!([field]));
+        let mut property = schema["properties"][field].clone();
+        if property["type"] == "array" {
+            assert_eq!(property["minItems"], 1);
+            property = property["items"].clone();
+        }
+        for (keyword, value) in file.as_object().unwrap() {
+            assert_eq!(property[keyword], *value, "{path}");
+        }
+        for status in ["400", "401", "408", "413", "415", "422", "503"] {
+            assert!(operation["responses"].get(status).is_some(), "{path} {status}");
+        }
+    }
+}
+
+#[test]
+fn a_webhook_says_what_it_is_signed_with_and_that_anything_is_read() {
+    let document = document();
+    let operation = &document["paths"]["/api/webhooks/stripe"]["post"];
+    let header = &operation["parameters"][0];
+    assert_eq!((&header["name"], &header["in"]), (&json!("stripe-signature"), &json!("header")));
+    assert_eq!(header["required"], true);
+    assert!(operation["requestBody"]["content"].get("*/*").is_some());
+    assert!(operation.get("security").is_none());
+    let responses = operation["responses"].as_object().unwrap();
+    let mut statuses: Vec<_> = responses.keys().map(String::as_str).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, ["200", "400", "404", "413", "503"]);
 }
 
 #[test]

@@ -12,7 +12,9 @@ use bodega_runtime::{
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
 use prost::Message;
-use tonic::{Status, body::Body};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Status, Streaming, body::Body, transport::Server};
 use tonic_prost::ProstCodec;
 use tower::util::BoxCloneSyncService;
 
@@ -86,6 +88,31 @@ impl Fake {
         Heard(heard)
     }
 
+    /// From now on, `rpc` takes a stream of messages and answers so.
+    pub(crate) fn on_stream<Req, Res, F>(
+        &self,
+        rpc: &'static str,
+        answer: impl Fn(Streaming<Req>) -> F + Send + Sync + 'static,
+    ) where
+        Req: Message + Default + 'static,
+        Res: Message + 'static,
+        F: Future<Output = Result<Res, Status>> + Send + 'static,
+    {
+        let answer = Arc::new(answer);
+        let method: Answer = Arc::new(move |request| {
+            let answer = answer.clone();
+            let method = tower::service_fn(move |request: tonic::Request<Streaming<Req>>| {
+                let answer = answer(request.into_inner());
+                async move { answer.await.map(tonic::Response::new) }
+            });
+            Box::pin(async move {
+                let codec = ProstCodec::<Res, Req>::default();
+                tonic::server::Grpc::new(codec).client_streaming(method, request).await
+            })
+        });
+        self.0.answers.lock().unwrap().insert(rpc, method);
+    }
+
     /// The metadata that the latest call of `rpc` came with.
     pub(crate) fn metadata(&self, rpc: &str) -> HeaderMap {
         self.0.metadata.lock().unwrap().get(rpc).cloned().expect("the gateway has not called")
@@ -103,11 +130,24 @@ impl Fake {
 
     /// The way to it.
     pub(crate) fn transport(&self) -> Transport {
+        in_process(self.service())
+    }
+
+    /// The way to it over a socket, as if it were a process of its own.
+    pub(crate) async fn remote(&self) -> Transport {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let incoming = TcpListenerStream::new(listener);
+        tokio::spawn(Server::builder().serve_with_incoming(self.service(), incoming));
+        Transport::remote(uri, &ServiceToken::random())
+    }
+
+    fn service(&self) -> Grpc {
         let fake = self.clone();
-        in_process(BoxCloneSyncService::new(tower::service_fn(move |request| {
+        BoxCloneSyncService::new(tower::service_fn(move |request| {
             let fake = fake.clone();
             async move { Ok(fake.answer(request).await) }
-        })))
+        }))
     }
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod accounts;
+mod avatars;
 mod carts;
 mod context;
 mod document;
@@ -10,9 +11,14 @@ mod faults;
 mod groups;
 mod http_manners;
 mod identity;
+mod images;
+mod media;
 mod orders;
+mod payments;
 mod products;
 mod refusals;
 mod sessions;
 mod shop;
 mod tokens;
+mod uploads;
+mod webhooks;

@@ -23,7 +23,7 @@ pub(crate) fn mug() -> Product {
         price_minor: 1250,
         currency: "USD".to_owned(),
         stock: 40,
-        images: vec![Image { id: 11, url: "/mug.jpg".to_owned() }],
+        images: vec![Image { id: 11, url: "/mug.jpg".to_owned(), thumbnail_url: "/mug-400.jpg".to_owned() }],
         version: 7,
         ..Default::default()
     }

@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use reqwest::RequestBuilder;
 use serde_json::Value;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -26,6 +26,10 @@ pub(crate) const FRIEND: &str = "https://shop.example";
 pub(crate) const BODY_LIMIT: usize = 16 * 1024;
 /// How long a request may take.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(1500);
+/// Bytes that an upload may have.
+pub(crate) const UPLOAD_LIMIT: usize = 8 * 1024 * 1024;
+/// How long an upload may take.
+pub(crate) const UPLOAD_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// A shop with its doors open; they close when it is dropped.
 pub(crate) struct Shop {
@@ -52,6 +56,9 @@ impl Shop {
             currency: "USD".parse().unwrap(),
             request_timeout: TIMEOUT,
             body_limit: BODY_LIMIT,
+            upload_timeout: UPLOAD_TIMEOUT,
+            upload_limit: UPLOAD_LIMIT,
+            media_dir: None,
             cors_origins: vec![HeaderValue::from_static(FRIEND)],
         };
         let mut neighbours = Neighbours {
@@ -83,14 +90,37 @@ impl Shop {
         self.request(Method::POST, path).json(&body)
     }
 
+    /// A connection to it, for what no client library would do.
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
     /// Sends bytes as they are, for what no client library would send, and reads until the gateway hangs up.
     pub(crate) async fn send_raw(&self, request: impl AsRef<[u8]>) -> Answer {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let mut stream = self.connect().await;
         stream.write_all(request.as_ref()).await.unwrap();
         let mut bytes = Vec::new();
         let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut bytes)).await.unwrap();
         Answer::parse(&String::from_utf8_lossy(&bytes))
     }
+}
+
+/// The next answer of a connection, whose other end may stay open.
+pub(crate) async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> Answer {
+    let mut bytes = Vec::new();
+    let reading = async {
+        loop {
+            let text = String::from_utf8_lossy(&bytes);
+            if text.contains("\r\n\r\n") {
+                let answer = Answer::parse(&text);
+                if answer.text.len() >= answer.header("content-length").parse().unwrap_or(0) {
+                    return answer;
+                }
+            }
+            assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0, "{bytes:?}");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), reading).await.unwrap()
 }
 
 /// An answer, read to its end.

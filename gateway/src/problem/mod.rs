@@ -1,19 +1,19 @@
 //! Errors as REST clients see them: RFC 9457, and the one table from gRPC to HTTP.
 
+mod table;
+
 use std::{fmt::Display, time::Duration};
 
 use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use bodega_runtime::{context::CallContext, status};
+use bodega_runtime::context::CallContext;
 use http::{
     HeaderValue, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde::Serialize;
-use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
 use utoipa::ToSchema;
 
 /// The media type of every error.
@@ -99,6 +99,21 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "admin_only", "only admins may do this")
     }
 
+    /// A body, or a part of it, that has more bytes than may be.
+    pub(crate) fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large")
+    }
+
+    /// A body that is not of the one media type that is read here.
+    pub(crate) fn unsupported_media_type(wanted: &str) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", format!("send {wanted}"))
+    }
+
+    /// A body that does not come on.
+    pub(crate) fn too_slow(detail: &str) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
+    }
+
     pub(crate) fn no_such_route() -> Self {
         Self::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this path")
     }
@@ -152,53 +167,6 @@ impl Problem {
     }
 }
 
-/// The one table. What is not listed is an internal error with a fixed text.
-fn http_status(code: Code) -> StatusCode {
-    match code {
-        Code::InvalidArgument => StatusCode::UNPROCESSABLE_ENTITY,
-        Code::OutOfRange => StatusCode::BAD_REQUEST,
-        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Code::PermissionDenied => StatusCode::FORBIDDEN,
-        Code::NotFound => StatusCode::NOT_FOUND,
-        Code::AlreadyExists | Code::FailedPrecondition => StatusCode::CONFLICT,
-        Code::Aborted => StatusCode::PRECONDITION_FAILED,
-        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
-        Code::Unavailable | Code::DeadlineExceeded => StatusCode::SERVICE_UNAVAILABLE,
-        Code::Ok
-        | Code::Cancelled
-        | Code::Unknown
-        | Code::Unimplemented
-        | Code::Internal
-        | Code::DataLoss => StatusCode::INTERNAL_SERVER_ERROR,
-    }
-}
-
-impl From<Status> for Problem {
-    fn from(status: Status) -> Self {
-        let http_status = http_status(status.code());
-        let reason = status::reason(&status);
-        // Nobody gave a reason: then it is none of ours, and its text is not for clients. That a service does not know
-        // this gateway is for operators.
-        let is_ours = !reason.is_empty() && reason != "service_token_required";
-        if http_status == StatusCode::INTERNAL_SERVER_ERROR || !is_ours {
-            return match http_status {
-                StatusCode::SERVICE_UNAVAILABLE => Self::unavailable("a service is unavailable"),
-                _ => {
-                    tracing::error!("unexpected answer of a service: {:?} {reason}", status.code());
-                    Self::internal()
-                }
-            };
-        }
-        let mut problem = Self::new(http_status, &reason, status.message());
-        let refused = status.get_details_bad_request().map(|details| details.field_violations);
-        for violation in refused.unwrap_or_default() {
-            problem = problem.about(&camel_case(&violation.field), violation.description);
-        }
-        problem.0.retry_after = status.get_details_retry_info().and_then(|info| info.retry_delay);
-        problem.listing_fields()
-    }
-}
-
 impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -235,59 +203,4 @@ fn title(code: &str) -> String {
         first.make_ascii_uppercase();
     }
     words
-}
-
-/// The JSON name of a proto field. Minor units are a matter between the services.
-fn camel_case(field: &str) -> String {
-    let field = field.replace("_minor", "");
-    let mut words = field.split('_');
-    let mut name = words.next().unwrap_or_default().to_owned();
-    for word in words {
-        let (first, rest) = word.split_at(word.len().min(1));
-        name.push_str(&first.to_ascii_uppercase());
-        name.push_str(rest);
-    }
-    name
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_keeps_its_reason_and_its_fields() {
-        let mut violations = status::Violations::new();
-        violations.add("price_minor", "must not be negative");
-        violations.add("tag_ids", "unknown");
-        let problem = Problem::from(Status::from(violations));
-        assert_eq!((problem.0.status, problem.0.code.as_str()), (422, INVALID_FIELD));
-        assert_eq!(problem.0.detail, "price must not be negative; tagIds unknown");
-        let fields: Vec<_> = problem.0.errors.iter().map(|error| error.field.as_str()).collect();
-        assert_eq!(fields, ["price", "tagIds"]);
-    }
-
-    #[test]
-    fn a_field_is_called_as_the_request_calls_it() {
-        let mut violations = status::Violations::new();
-        violations.add("stock", "must not be negative");
-        violations.add("name", "must have 1 to 200 characters");
-        let problem = Problem::from(Status::from(violations)).renaming("stock", "quantity");
-        assert_eq!(problem.0.errors[0].field, "quantity");
-        assert_eq!(problem.0.errors[1].field, "name");
-        assert!(problem.0.detail.starts_with("quantity must not be negative; name "));
-    }
-
-    #[test]
-    fn what_gives_no_reason_shows_nothing() {
-        for code in [Code::Internal, Code::Unknown, Code::NotFound, Code::InvalidArgument] {
-            let problem = Problem::from(Status::new(code, "secret"));
-            assert!(!problem.0.detail.contains("secret"), "{code:?}");
-        }
-    }
-
-    #[test]
-    fn a_gateway_that_no_service_knows_is_not_the_clients_fault() {
-        let refusal = status::refusal(Code::Unauthenticated, "service_token_required", "not one of us");
-        assert_eq!(Problem::from(refusal).0.status, 500);
-    }
 }

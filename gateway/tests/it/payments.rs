@@ -1,0 +1,146 @@
+//! Payments: what a shopper pays by, and what an order tells of it.
+
+use bodega_proto::order::v1::{
+    GetOrderRequest, GetOrderResponse, Order, OrderEvent, OrderStatus, PayOrderRequest, PayOrderResponse,
+    Payment, PaymentIntent, PaymentStatus,
+};
+use bodega_runtime::status;
+use http::Method;
+use serde_json::json;
+use tonic::Code;
+
+use crate::shop::{Answer, Answered as _, Shop};
+
+const ID: &str = "0197f0c5-b3d8-71e2-9d43-52b8f6a0c911";
+
+fn intent() -> PaymentIntent {
+    PaymentIntent {
+        provider: "stripe".to_owned(),
+        id: "pi_1".to_owned(),
+        client_secret: "pi_1_secret".to_owned(),
+        publishable_key: "pk_test".to_owned(),
+        status: PaymentStatus::RequiresPayment.into(),
+        amount_minor: 2500,
+        currency: "USD".to_owned(),
+    }
+}
+
+async fn pay(shop: &Shop) -> Answer {
+    let path = format!("/api/orders/{ID}/payment");
+    shop.request(Method::POST, &path).bearer_auth(shop.identity.user()).answer().await
+}
+
+#[tokio::test]
+async fn the_owner_of_an_order_is_told_what_to_pay_it_by() {
+    let shop = Shop::open().await;
+    let paid =
+        shop.orders.on("PayOrder", |_: PayOrderRequest| Ok(PayOrderResponse { intent: Some(intent()) }));
+    let answer = pay(&shop).await;
+    assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"));
+    assert_eq!(
+        answer.text,
+        r#"{"provider":"stripe","paymentIntentId":"pi_1","clientSecret":"pi_1_secret","publishableKey":"pk_test","status":"requires_payment","amount":25.00,"currency":"USD"}"#
+    );
+    assert_eq!(paid.last(), PayOrderRequest { id: ID.to_owned() });
+}
+
+#[tokio::test]
+async fn what_there_is_not_to_do_online_is_null() {
+    let shop = Shop::open().await;
+    shop.orders.on("PayOrder", |_: PayOrderRequest| {
+        let empty =
+            PaymentIntent { amount_minor: 500, currency: "JPY".to_owned(), ..PaymentIntent::default() };
+        let status = PaymentStatus::RequiresPayment.into();
+        Ok(PayOrderResponse {
+            intent: Some(PaymentIntent { provider: "offline".to_owned(), status, ..empty }),
+        })
+    });
+    let expected = json!({
+        "provider": "offline", "paymentIntentId": null, "clientSecret": null, "publishableKey": null,
+        "status": "requires_payment", "amount": 500, "currency": "JPY"
+    });
+    assert_eq!(pay(&shop).await.json(), expected);
+}
+
+#[tokio::test]
+async fn an_order_that_cannot_be_paid_says_why() {
+    let shop = Shop::open().await;
+    for (code, reason, status) in [
+        (Code::NotFound, "order_not_found", 404),
+        (Code::FailedPrecondition, "already_paid", 409),
+        (Code::FailedPrecondition, "order_not_payable", 409),
+        (Code::FailedPrecondition, "nothing_to_pay", 409),
+        (Code::FailedPrecondition, "payment_refused", 409),
+        (Code::Unavailable, "unavailable", 503),
+    ] {
+        shop.orders.on("PayOrder", move |_: PayOrderRequest| {
+            Err::<PayOrderResponse, _>(status::refusal(code, reason, "no"))
+        });
+        pay(&shop).await.problem(status, reason);
+    }
+}
+
+#[tokio::test]
+async fn nobody_pays_without_an_account_or_for_what_is_no_order() {
+    let shop = Shop::open().await;
+    let paid =
+        shop.orders.on("PayOrder", |_: PayOrderRequest| Ok(PayOrderResponse { intent: Some(intent()) }));
+    let path = format!("/api/orders/{ID}/payment");
+    shop.request(Method::POST, &path).answer().await.problem(401, "unauthenticated");
+    let request = shop.request(Method::POST, "/api/orders/7/payment").bearer_auth(shop.identity.user());
+    assert_eq!(request.answer().await.refused_field(400, "malformed_request"), "id");
+    assert_eq!(paid.count(), 0);
+}
+
+/// An order that was paid and cancelled, and whose money is on its way back.
+fn refunded() -> Order {
+    let step = |status: OrderStatus, payment: PaymentStatus| OrderEvent {
+        status: status.into(),
+        at: None,
+        payment: payment.into(),
+    };
+    Order {
+        id: ID.to_owned(),
+        currency: "USD".to_owned(),
+        status: OrderStatus::Cancelled.into(),
+        payment: Some(Payment { provider: "stripe".to_owned(), status: PaymentStatus::RefundPending.into() }),
+        history: vec![
+            step(OrderStatus::Pending, PaymentStatus::Unspecified),
+            step(OrderStatus::Pending, PaymentStatus::RequiresPayment),
+            step(OrderStatus::Paid, PaymentStatus::Completed),
+            step(OrderStatus::Cancelled, PaymentStatus::RefundPending),
+        ],
+        ..Order::default()
+    }
+}
+
+#[tokio::test]
+async fn an_order_tells_every_step_of_its_payment() {
+    let shop = Shop::open().await;
+    shop.orders.on("GetOrder", |_: GetOrderRequest| Ok(GetOrderResponse { order: Some(refunded()) }));
+    let path = format!("/api/orders/{ID}");
+    let order = shop.get(&path).bearer_auth(shop.identity.user()).answer().await.json();
+    assert_eq!(order["payment"], json!({"provider": "stripe", "status": "refund_pending"}));
+    let at = "1970-01-01T00:00:00Z";
+    let expected = json!([
+        {"status": "pending", "at": at},
+        {"status": "pending", "at": at, "payment": "requires_payment"},
+        {"status": "paid", "at": at, "payment": "completed"},
+        {"status": "cancelled", "at": at, "payment": "refund_pending"}
+    ]);
+    assert_eq!(order["history"], expected);
+}
+
+#[tokio::test]
+async fn the_classic_order_knows_nothing_of_payments() {
+    let shop = Shop::open().await;
+    shop.orders.on("GetOrder", |_: GetOrderRequest| Ok(GetOrderResponse { order: Some(refunded()) }));
+    let path = format!("/order/{ID}");
+    let answer = shop.get(&path).bearer_auth(shop.identity.user()).answer().await;
+    let at = "1970-01-01T00:00:00Z";
+    let expected = json!({
+        "orderId": ID, "userId": "", "products": [], "totalPrice": 0.00, "status": "cancelled", "createdAt": at,
+        "updatedAt": at
+    });
+    assert_eq!(answer.json(), expected);
+}
