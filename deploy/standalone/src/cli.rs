@@ -8,6 +8,8 @@ use std::{
 
 use anyhow::Context as _;
 use bodega_gateway::Settings;
+use bodega_media::{Media, MediaArgs};
+use bodega_order::PaymentArgs;
 use bodega_runtime::{
     config::{self, TelemetryArgs},
     database::DatabaseArgs,
@@ -38,7 +40,11 @@ Examples:
     // A line an option: the long form is four screens.
     disable_help_flag = true,
     // `bodega --data-dir x verify` and `bodega verify --data-dir x` are the same.
-    mut_args = |arg| arg.global(true)
+    mut_args = |arg| arg.global(true),
+    mut_arg(
+        "media_dir",
+        |arg| arg.help_heading("Pictures").help("Directory for pictures [default: media in the data directory]")
+    )
 )]
 struct Cli {
     /// Print help
@@ -57,7 +63,7 @@ struct Cli {
 /// What every command is told.
 #[derive(clap::Args)]
 pub(crate) struct StoreArgs {
-    /// Directory for the store's own database and its secrets
+    /// Directory for the store's own database, its secrets and its pictures
     #[arg(long, env = "BODEGA_DATA_DIR", default_value = ".bodega", help_heading = "Data")]
     pub(crate) data_dir: PathBuf,
     #[command(flatten, next_help_heading = "Database; none named: one of its own in the data directory")]
@@ -65,6 +71,10 @@ pub(crate) struct StoreArgs {
     /// Seals the keys that sign access tokens, at least 32 bytes; made and kept in the data directory when not given
     #[arg(long, env = "JWT_SECRET_KEY", hide_env_values = true, help_heading = "Data")]
     jwt_secret_key: Option<bodega_identity::SecretKey>,
+    #[command(flatten, next_help_heading = "Payments")]
+    pub(crate) payments: PaymentArgs,
+    #[command(flatten, next_help_heading = "Pictures")]
+    media: MediaArgs,
     #[command(flatten, next_help_heading = "API")]
     pub(crate) gateway: Settings,
 }
@@ -84,6 +94,16 @@ impl StoreArgs {
                 .context("the secret in the data directory cannot be used")?,
         };
         Ok(bodega_identity::Settings::new(secret))
+    }
+
+    /// Where the pictures are kept, and the gateway's settings, which say where to find them.
+    ///
+    /// # Errors
+    /// When a storage is configured by half, and when there can be no directory.
+    pub(crate) fn media(&self) -> anyhow::Result<(Media, Settings)> {
+        let directory = self.gateway.media_dir.clone().unwrap_or_else(|| self.data_dir.join("media"));
+        let media = self.media.open(&directory)?;
+        Ok((media, Settings { media_dir: Some(directory), ..self.gateway.clone() }))
     }
 
     /// The store's database, joined when a running `bodega` has it open, and migrated.

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use bodega_gateway::Neighbours;
+use bodega_media::Media;
+use bodega_order::Payments;
 use bodega_runtime::{
     auth::{ServiceToken, Verifier},
     database,
@@ -24,8 +26,12 @@ pub struct Options {
     pub connections: u32,
     /// Identity's own.
     pub identity: bodega_identity::Settings,
-    /// The gateway's own; its currency is the catalog's too.
+    /// The gateway's own; its currency is the catalog's too, and its directory of pictures the one of `media`.
     pub gateway: bodega_gateway::Settings,
+    /// How the shop is paid.
+    pub payments: Payments,
+    /// Where the pictures of products and accounts are kept.
+    pub media: Media,
 }
 
 /// A store that is open. Dropped, it closes without waiting for anybody.
@@ -45,7 +51,7 @@ impl Store {
     /// # Errors
     /// When a service does not start.
     pub async fn start(options: Options, listener: TcpListener) -> anyhow::Result<Self> {
-        let Options { logins, connections, identity, gateway } = options;
+        let Options { logins, connections, identity, gateway, payments, media } = options;
         let address = listener.local_addr().context("the listener has no address")?;
         let closing = CancellationToken::new();
         let close_services = closing.clone().drop_guard();
@@ -57,14 +63,14 @@ impl Store {
         ];
         let [identity_db, catalog_db, cart_db, order_db] = pools.clone();
 
-        let identity = bodega_identity::start(identity_db, identity, closing.clone())
+        let identity = bodega_identity::start(identity_db, identity, media.clone(), closing.clone())
             .await
             .context("identity does not start")?;
         let guard = Guard {
             service_token: ServiceToken::random(),
             verifier: Verifier::new(Transport::unguarded(identity.routes())),
         };
-        let catalog = bodega_catalog::start(catalog_db, gateway.currency, closing.clone())
+        let catalog = bodega_catalog::start(catalog_db, gateway.currency, media, closing.clone())
             .await
             .context("catalog does not start")?;
         let cart = bodega_cart::start(cart_db, catalog.transport(&guard), closing.clone())
@@ -72,8 +78,9 @@ impl Store {
             .context("cart does not start")?;
         let neighbours =
             bodega_order::Neighbours { cart: cart.transport(&guard), catalog: catalog.transport(&guard) };
-        let order =
-            bodega_order::start(order_db, neighbours, closing).await.context("order does not start")?;
+        let order = bodega_order::start(order_db, neighbours, payments, closing)
+            .await
+            .context("order does not start")?;
 
         let neighbours = Neighbours {
             identity: identity.transport(&guard),

@@ -3,6 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context as _;
+use bodega_gateway::Settings;
+use bodega_media::Media;
+use bodega_order::Payments;
 use bodega_runtime::{config, metrics, process};
 use clap::builder::BoolishValueParser;
 use tokio::net::TcpListener;
@@ -61,45 +64,71 @@ pub(crate) async fn run(args: Args, store: &StoreArgs) -> anyhow::Result<()> {
         format!("BODEGA_HTTP (or --http): cannot listen on {}, choose another", args.http)
     })?;
     serve_metrics(args.admin_http, &shutdown).await?;
+    let outside = Outside::configured(store)?;
 
     let opened = shutdown.run_until_cancelled(Database::open(&store.database, &store.data_dir)).await;
     let Some(database) = opened.transpose()? else { return Ok(()) };
-    let served = serve(&args, store, &database, listener, &shutdown).await;
+    let served = serve(&args, store, outside, &database, listener, &shutdown).await;
     let closed = database.close().await;
     served.and(closed)
+}
+
+/// What is not in the database; looked at before one is started, so that half a configuration starts nothing.
+struct Outside {
+    payments: Payments,
+    media: Media,
+    gateway: Settings,
+}
+
+impl Outside {
+    fn configured(store: &StoreArgs) -> anyhow::Result<Self> {
+        let payments = store.payments.payments()?;
+        let (media, gateway) = store.media()?;
+        Ok(Self { payments, media, gateway })
+    }
 }
 
 async fn serve(
     args: &Args,
     store: &StoreArgs,
+    outside: Outside,
     database: &Database,
     listener: TcpListener,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let prepared = shutdown.run_until_cancelled(prepare(args, store, database)).await;
+    let prepared = shutdown.run_until_cancelled(prepare(args, store, outside, database)).await;
     let Some(options) = prepared.transpose()? else { return Ok(()) };
+    let livemode = options.payments.livemode();
     // Not to be interrupted: a password that was made must be printed, whatever comes next.
     let admin = make_admin(args, database, &options.identity).await?;
     let opened = shutdown.run_until_cancelled(Store::start(options, listener)).await.transpose();
     let address = opened.as_ref().ok().and_then(|opened| opened.as_ref().map(Store::address));
-    print(&welcome(address, admin.as_ref()))?;
+    print(&welcome(address, livemode, admin.as_ref()))?;
     match opened? {
         Some(open) => open.run_until(shutdown.cancelled()).await,
         None => Ok(()),
     }
 }
 
-async fn prepare(args: &Args, store: &StoreArgs, database: &Database) -> anyhow::Result<Options> {
+async fn prepare(
+    args: &Args,
+    store: &StoreArgs,
+    outside: Outside,
+    database: &Database,
+) -> anyhow::Result<Options> {
     provision::migrate(database.owner()).await?;
     let logins = database.logins(&store.data_dir).await?;
     if args.demo {
         seed::demo_if_empty(database.owner(), store.gateway.currency).await.context("no demo data")?;
     }
+    let Outside { payments, media, gateway } = outside;
     Ok(Options {
         logins,
         connections: store.database.db_connections,
         identity: store.identity()?,
-        gateway: store.gateway.clone(),
+        gateway,
+        payments,
+        media,
     })
 }
 
@@ -126,8 +155,9 @@ async fn serve_metrics(address: Option<SocketAddr>, shutdown: &CancellationToken
     }
 }
 
-/// What a person needs, and no more. Without an address, only what will not be said again.
-fn welcome(address: Option<SocketAddr>, admin: Option<&NewAdmin>) -> String {
+/// What a person needs, and no more. Without an address, only what will not be said again. `livemode` is whether real
+/// money moves, where cards are taken.
+fn welcome(address: Option<SocketAddr>, livemode: Option<bool>, admin: Option<&NewAdmin>) -> String {
     let admin = match admin {
         Some(NewAdmin { email, password: Some(password) }) => {
             format!("  admin  {email}, password {password} (shown only this once)\n")
@@ -140,7 +170,12 @@ fn welcome(address: Option<SocketAddr>, admin: Option<&NewAdmin>) -> String {
     if address.ip().is_unspecified() {
         address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
-    format!("The store is open at http://{address}\n  docs   http://{address}/docs\n{admin}")
+    let cards = match livemode {
+        Some(true) => "  cards  are taken, for real money\n",
+        Some(false) => "  cards  are taken in test mode: no money moves\n",
+        None => "",
+    };
+    format!("The store is open at http://{address}\n  docs   http://{address}/docs\n{admin}{cards}")
 }
 
 #[cfg(test)]
@@ -153,13 +188,22 @@ mod tests {
 
     #[test]
     fn a_store_that_is_open_to_everybody_is_named_by_an_address_that_works_here() {
-        let said = welcome("0.0.0.0:80".parse().ok(), None);
+        let said = welcome("0.0.0.0:80".parse().ok(), None, None);
         assert!(said.starts_with("The store is open at http://127.0.0.1:80\n"), "{said}");
     }
 
     #[test]
     fn a_new_password_is_told_even_if_the_store_does_not_open() {
-        assert!(welcome(None, Some(&new_admin())).contains("secret"));
-        assert_eq!(welcome(None, None), "");
+        assert!(welcome(None, None, Some(&new_admin())).contains("secret"));
+        assert_eq!(welcome(None, Some(true), None), "");
+    }
+
+    #[test]
+    fn whether_cards_are_taken_for_real_money_is_told_in_a_line() {
+        let said = |livemode| welcome("127.0.0.1:80".parse().ok(), livemode, None);
+        let lines = |livemode| said(livemode).lines().count();
+        assert!(said(Some(false)).ends_with("\n  cards  are taken in test mode: no money moves\n"));
+        assert!(said(Some(true)).ends_with("\n  cards  are taken, for real money\n"));
+        assert_eq!((lines(None), lines(Some(true))), (3, 4));
     }
 }

@@ -6,12 +6,14 @@ use serde_json::Value;
 use crate::shop::{Person, Response};
 
 /// The fields of a user.
-pub(crate) const USER: &str = "id name username email role avatarUrl createdAt updatedAt";
+pub(crate) const USER: &str = "id name username email role avatarUrl avatarThumbnailUrl createdAt updatedAt";
 /// The fields of a category or tag.
 pub(crate) const GROUP: &str = "id name productCount";
 /// The fields of a product.
 pub(crate) const PRODUCT: &str =
     "id name description price currency stock category tags imageUrl images createdAt updatedAt";
+/// The fields of a picture of a product.
+pub(crate) const IMAGE: &str = "id url thumbnailUrl";
 /// The fields of a cart.
 pub(crate) const CART: &str = "products totalPrice currency count updatedAt";
 /// The fields of a cart's line.
@@ -21,6 +23,9 @@ pub(crate) const ORDER: &str =
     "id userId products totalAmount currency status payment history createdAt updatedAt";
 /// The fields of an order's line.
 pub(crate) const ORDER_LINE: &str = "productId name price quantity lineTotal";
+
+/// The fields of what a shopper pays by.
+pub(crate) const INTENT: &str = "provider paymentIntentId clientSecret publishableKey status amount currency";
 
 /// Fails unless `object` has these fields, separated by spaces, and no others.
 #[track_caller]

@@ -11,6 +11,7 @@ use bodega_postgres::testing::{self, TempDir};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::{
+    pictures::{files, png},
     process::{self, Running},
     program::{bodega, open, refusal, says},
 };
@@ -203,6 +204,9 @@ async fn help_lists_every_command() {
     for command in ["up", "migrate", "seed", "admin", "verify", "openapi"] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{help}");
     }
+    for heading in ["Serving:", "Data:", "Payments:", "Pictures:", "API:", "Logs and traces:"] {
+        assert_eq!(help.lines().filter(|line| *line == heading).count(), 1, "{heading} {help}");
+    }
 }
 
 #[tokio::test]
@@ -231,27 +235,18 @@ async fn the_usual_port_for_metrics_may_be_in_use() {
     assert!(store.process.terminate().await.success());
 }
 
+/// Where they are kept by default: in the data directory, and there again after a restart.
 #[tokio::test]
-async fn a_bad_value_is_one_line_that_names_its_variable() {
-    let dir = TempDir::new("bad").unwrap();
-    for (variable, value, code) in [
-        ("BODEGA_HTTP", "here", 2),
-        ("BODEGA_DEMO", "perhaps", 2),
-        ("BODEGA_CURRENCY", "GOLD", 2),
-        ("JWT_SECRET_KEY", "short", 2),
-        ("BODEGA_LOG_FORMAT", "xml", 2),
-        ("BODEGA_DB_CONNECTIONS", "0", 2),
-        ("DATABASE_URL", "postgres//nowhere", 1),
-        ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nowhere", 1),
-        ("BODEGA_ADMIN_HTTP", "192.0.2.1:80", 1),
-        ("BODEGA_ADMIN_EMAIL", "nobody", 1),
-        ("BODEGA_ADMIN_PASSWORD", "short", 1),
-    ] {
-        let (exit_code, said) =
-            refusal(bodega(dir.path(), &[]).env("BODEGA_DEMO", "false").env(variable, value)).await;
-        assert_eq!(exit_code, code, "{said}");
-        assert!(said.starts_with("error: ") && said.contains(variable), "{variable}: {said}");
-        assert!(variable != "JWT_SECRET_KEY" || !said.contains(value), "a secret is not repeated: {said}");
-    }
-    process::deserted(dir.path()).await;
+async fn pictures_are_in_the_data_directory() {
+    let dir = TempDir::new("media").unwrap();
+    let store = open(&mut bodega(dir.path(), &["--demo=false"])).await;
+    let admin = store.admin().await;
+    let shown = admin.set_avatar(&png()).await.expect(200).json;
+    let url = shown["avatarUrl"].as_str().unwrap();
+    let found = store.guest.look_at(url).await.bytes;
+    assert_eq!(files(&dir.path().join("media")).len(), 2);
+    assert!(store.process.terminate().await.success());
+    let again = open(&mut bodega(dir.path(), &["--demo=false"])).await;
+    assert_eq!(again.guest.look_at(url).await.bytes, found);
+    again.process.terminate().await;
 }

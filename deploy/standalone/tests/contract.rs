@@ -33,6 +33,8 @@ pub(crate) const CANONICAL: &[Route] = &[
     ("PATCH", "/api/users/me", User),
     ("PUT", "/api/users/me", User),
     ("POST", "/api/users/me/password", User),
+    ("PUT", "/api/users/me/avatar", User),
+    ("DELETE", "/api/users/me/avatar", User),
     ("GET", "/api/users", Admin),
     ("GET", "/api/users/{id}", Admin),
     ("PATCH", "/api/users/{id}", Admin),
@@ -55,6 +57,8 @@ pub(crate) const CANONICAL: &[Route] = &[
     ("PUT", "/api/products/{id}", Admin),
     ("PATCH", "/api/products/{id}", Admin),
     ("DELETE", "/api/products/{id}", Admin),
+    ("POST", "/api/products/{id}/images", Admin),
+    ("DELETE", "/api/products/{id}/images/{imageId}", Admin),
     ("GET", "/api/cart", Shopper),
     ("POST", "/api/cart/add", Shopper),
     ("POST", "/api/cart/remove", Shopper),
@@ -68,6 +72,8 @@ pub(crate) const CANONICAL: &[Route] = &[
     ("POST", "/api/orders/{id}/cancel", Buyer),
     ("PATCH", "/api/orders/{id}", Admin),
     ("GET", "/api/admin/orders", Admin),
+    ("POST", "/api/orders/{id}/payment", User),
+    ("POST", "/api/webhooks/stripe", Anyone),
     ("GET", "/healthz", Anyone),
     ("GET", "/readyz", Anyone),
     ("GET", "/.well-known/jwks.json", Anyone),
@@ -97,7 +103,10 @@ pub(crate) const CLASSIC: &[Route] = &[
     ("GET", "/orders", Admin),
 ];
 
-/// All of them.
+/// Files, which are no operations of the API: its document has none of them.
+pub(crate) const FILES: &[Route] = &[("GET", "/media/{key}", Anyone)];
+
+/// All operations of the API.
 pub(crate) fn routes() -> impl Iterator<Item = Route> {
     CANONICAL.iter().chain(CLASSIC).copied()
 }

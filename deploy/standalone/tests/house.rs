@@ -9,13 +9,16 @@ const SERVICES: [&str; 4] = ["bodega-identity", "bodega-catalog", "bodega-cart",
 /// For each crate of ours, which others it may import.
 fn allowed(crate_name: &str) -> Vec<&str> {
     match crate_name {
-        "bodega-proto" | "bodega-postgres" => vec![],
+        "bodega-proto" | "bodega-postgres" | "bodega-stripe-double" => vec![],
         "bodega-runtime" => vec!["bodega-proto"],
+        "bodega-media" => vec!["bodega-runtime"],
         "bodega" => {
-            let mut all = vec!["bodega-proto", "bodega-runtime", "bodega-gateway", "bodega-postgres"];
+            let mut all =
+                vec!["bodega-proto", "bodega-runtime", "bodega-gateway", "bodega-media", "bodega-postgres"];
             all.extend(SERVICES);
             all
         }
+        "bodega-identity" | "bodega-catalog" => vec!["bodega-proto", "bodega-runtime", "bodega-media"],
         service if service == "bodega-gateway" || SERVICES.contains(&service) => {
             vec!["bodega-proto", "bodega-runtime"]
         }
@@ -23,11 +26,15 @@ fn allowed(crate_name: &str) -> Vec<&str> {
     }
 }
 
-/// Tests of anything may have a Postgres of their own, besides what the crate itself may import.
+/// Tests of anything may have a Postgres of their own, and whoever takes payments a Stripe, besides what the crate itself
+/// may import.
 fn allowed_in_tests(crate_name: &str) -> Vec<&str> {
     let mut crates = allowed(crate_name);
     if crate_name != "bodega-proto" {
         crates.push("bodega-postgres");
+    }
+    if ["bodega", "bodega-order"].contains(&crate_name) {
+        crates.push("bodega-stripe-double");
     }
     crates
 }

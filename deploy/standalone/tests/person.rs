@@ -83,7 +83,12 @@ impl Person {
 
     /// A request of this person's, to be made odd and then [sent](Person::send).
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.url)).headers(self.headers.clone())
+        self.http.request(method, self.url(path)).headers(self.headers.clone())
+    }
+
+    /// Where a path of the store is.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
     }
 
     /// Sends a request and reads the whole answer.

@@ -8,12 +8,15 @@ use std::{
     time::Duration,
 };
 
-use bodega_postgres::testing::TestDatabase;
+use bodega_postgres::testing::{TempDir, TestDatabase};
+use bodega_stripe_double::{Card, StripeDouble};
 use serde_json::json;
 
 use crate::{
+    pictures::{photograph, png},
     process::{self, Running},
     shop::{self, Person},
+    till,
 };
 
 /// The directory that `cargo` puts our programs into.
@@ -33,11 +36,14 @@ fn programs() -> PathBuf {
 struct Processes {
     running: Vec<Running>,
     guest: Person,
+    /// What identity and catalog keep, and the gateway shows.
+    _pictures: TempDir,
 }
 
 impl Processes {
-    /// Starts all five, each service as its own role.
-    async fn start(database: &TestDatabase) -> Self {
+    /// Starts all five, each service as its own role; the order service takes cards.
+    async fn start(database: &TestDatabase, stripe: &StripeDouble) -> Self {
+        let pictures = TempDir::new("processes").unwrap();
         // Held until all five are known, so that they differ.
         let held: Vec<_> = (0..5).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let addresses: Vec<_> = held.iter().map(|port| port.local_addr().unwrap().to_string()).collect();
@@ -51,6 +57,7 @@ impl Processes {
             command.env("BODEGA_SERVICE_TOKEN", "a token of the tests, shared by all five".replace(' ', "_"));
             command.env("JWT_SECRET_KEY", shop::JWT_SECRET_KEY);
             command.env("DATABASE_URL", database.url_as(&format!("bodega_{name}")));
+            command.env("BODEGA_MEDIA_DIR", pictures.path()).envs(till::variables(stripe));
             for (service, address) in services.iter().zip(&addresses) {
                 command.env(format!("BODEGA_{}_URL", service.to_uppercase()), format!("http://{address}"));
             }
@@ -58,14 +65,16 @@ impl Processes {
         };
         let mut running: Vec<_> = services.iter().zip(&addresses).map(|(name, at)| start(name, at)).collect();
         running.push(start("gateway", &addresses[4]));
-        let guest = Person::at(&format!("http://{}", addresses[4]));
+        let url = format!("http://{}", addresses[4]);
+        stripe.deliver_to(&format!("{url}{}", till::WEBHOOK));
+        let guest = Person::at(&url);
         let ready = async {
             while !guest.reaches("/readyz").await {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(60), ready).await.expect("all five are ready in time");
-        Self { running, guest }
+        Self { running, guest, _pictures: pictures }
     }
 
     /// Asks all five to end; each does, in good order.
@@ -80,7 +89,8 @@ impl Processes {
 #[tokio::test]
 async fn a_purchase_goes_through_five_processes() {
     let database = shop::database().await;
-    let store = Processes::start(&database).await;
+    let stripe = till::stripe().await;
+    let store = Processes::start(&database, &stripe).await;
 
     let admin = store.guest.sign_in(shop::ADMIN_EMAIL).await;
     let mug = admin.create_product("Mug", "19.99", 5).await;
@@ -89,12 +99,21 @@ async fn a_purchase_goes_through_five_processes() {
     let ada = store.guest.clone().signed_in(session);
     let order = ada.buy(mug, 2).await;
     assert_eq!(order["totalAmount"].to_string(), "39.98");
-    assert_eq!(admin.move_order(&order, "paid").await.expect(200).json["status"], "paid");
+    let intent = ada.begin_payment(&order).await.expect(200).json;
+    till::pay(&stripe, &intent, Card::Visa).await;
+    ada.see_order(&order, "paid").await;
     assert_eq!(ada.stock_of(mug).await, 3);
+
+    let product = admin.add_images(mug, &[&photograph()]).await.expect(201).json;
+    let profile = ada.set_avatar(&png()).await.expect(200).json;
+    for url in [&product["images"][0]["thumbnailUrl"], &profile["avatarUrl"]] {
+        store.guest.look_at(url.as_str().unwrap()).await.image();
+    }
 
     ada.send(ada.request(reqwest::Method::POST, "/api/auth/logout")).await.expect(204);
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(ada.get("/api/cart").await.status, 401, "the gateway hears of ended sessions");
     store.stop().await;
     shop::verify(&database.url().parse().unwrap()).await;
+    assert_eq!(stripe.check(), Vec::<String>::new());
 }

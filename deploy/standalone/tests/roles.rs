@@ -31,6 +31,33 @@ async fn a_service_reads_its_own_rows_and_nobody_elses() {
     }
 }
 
+/// Those of the first migration, and of every other.
+#[tokio::test]
+async fn a_service_reaches_every_table_and_view_of_its_schema() {
+    let shop = Shop::start().await;
+    let db = shop.sql().await;
+    for (role, schema, _) in SERVICES {
+        let out_of_reach: Vec<String> = sqlx::query_scalar(
+            "select c.relname::text
+             from pg_class c
+             where c.relnamespace = $2::regnamespace
+               and c.relkind in ('r', 'v', 'S')
+               and c.relname <> '_sqlx_migrations'
+               and not case c.relkind
+                   when 'S' then has_sequence_privilege($1, c.oid, 'usage')
+                   else has_table_privilege($1, c.oid, 'select') and has_table_privilege($1, c.oid, 'insert')
+                       and has_table_privilege($1, c.oid, 'update') and has_table_privilege($1, c.oid, 'delete')
+               end",
+        )
+        .bind(role)
+        .bind(schema)
+        .fetch_all(&db)
+        .await
+        .unwrap();
+        assert_eq!(out_of_reach, Vec::<String>::new(), "{role}");
+    }
+}
+
 #[tokio::test]
 async fn a_service_changes_rows_and_no_schema() {
     let shop = Shop::start().await;

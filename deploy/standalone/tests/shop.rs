@@ -1,13 +1,18 @@
 //! A store to test: open on a port of its own, with a database of its own.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use bodega::{
     provision::{self, Logins, Passwords},
     store::{Options, Store},
     verify,
 };
-use bodega_postgres::testing::{self, TestDatabase};
+use bodega_media::Media;
+use bodega_order::Payments;
+use bodega_postgres::testing::{self, TempDir, TestDatabase};
 use clap::Parser;
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
@@ -23,9 +28,31 @@ pub(crate) const ADMIN_EMAIL: &str = "admin@shop.example";
 /// Seals every shop's signing keys.
 pub(crate) const JWT_SECRET_KEY: &str = "a secret of the tests, long enough";
 
+/// Where its pictures are, in a directory of its own.
+const MEDIA_DIR: &str = "media";
+
+/// How long a shop has for what it does by itself.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a shop is opened.
+pub(crate) struct Plan {
+    /// Connections that each service keeps at most.
+    pub(crate) connections: u32,
+    pub(crate) identity: bodega_identity::Settings,
+    pub(crate) payments: Payments,
+}
+
+impl Default for Plan {
+    /// With small pools, and without a payment provider.
+    fn default() -> Self {
+        Self { connections: 3, identity: identity_settings(), payments: Payments::offline() }
+    }
+}
+
 /// An open store, closed when dropped.
 pub(crate) struct Shop {
     owner: PgConnectOptions,
+    pictures: TempDir,
     guest: Person,
     admin: Person,
     close: CancellationToken,
@@ -33,38 +60,40 @@ pub(crate) struct Shop {
 }
 
 impl Shop {
-    /// Opens a store with empty shelves, an admin signed in, and small pools.
+    /// Opens a store with empty shelves, and an admin signed in.
     pub(crate) async fn start() -> Self {
-        Self::start_with(3).await
+        Self::start_as(Plan::default()).await
     }
 
     /// Opens a store whose services keep at most this many connections each.
     pub(crate) async fn start_with(connections: u32) -> Self {
-        Self::open(database().await.url().parse().unwrap(), connections).await
+        Self::start_as(Plan { connections, ..Plan::default() }).await
     }
 
     /// Opens a store that hashes one password at a time, for which nobody waits longer than this.
     pub(crate) async fn start_hashing_for(hash_wait: Duration) -> Self {
         let identity =
             bodega_identity::Settings { max_concurrent_hashes: 1, hash_wait, ..identity_settings() };
-        Self::open_with(database().await.url().parse().unwrap(), 3, identity).await
+        Self::start_as(Plan { identity, ..Plan::default() }).await
     }
 
-    /// Opens a store on a database that was [prepared](prepare).
-    pub(crate) async fn open(owner: PgConnectOptions, connections: u32) -> Self {
-        Self::open_with(owner, connections, identity_settings()).await
+    /// Opens a store with empty shelves as planned.
+    pub(crate) async fn start_as(plan: Plan) -> Self {
+        Self::open(database().await.url().parse().unwrap(), plan).await
     }
 
-    async fn open_with(
-        owner: PgConnectOptions,
-        connections: u32,
-        identity: bodega_identity::Settings,
-    ) -> Self {
+    /// Opens a store on a database that was [prepared](prepare), and takes a place for its pictures.
+    pub(crate) async fn open(owner: PgConnectOptions, plan: Plan) -> Self {
+        let Plan { connections, identity, payments } = plan;
+        let pictures = TempDir::new("pictures").unwrap();
+        let media_dir = pictures.path().join(MEDIA_DIR);
         let options = Options {
             logins: Logins::separate(&owner, &passwords()),
             connections,
             identity,
-            gateway: gateway_settings(),
+            gateway: gateway_settings(&media_dir),
+            payments,
+            media: Media::local(&media_dir),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let store = Store::start(options, listener).await.unwrap();
@@ -72,7 +101,17 @@ impl Shop {
         let close = CancellationToken::new();
         let served = tokio::spawn(store.run_until(close.clone().cancelled_owned()));
         let admin = guest.sign_in(ADMIN_EMAIL).await;
-        Self { owner, guest, admin, close, served }
+        Self { owner, pictures, guest, admin, close, served }
+    }
+
+    /// The directory that its pictures are in.
+    pub(crate) fn pictures(&self) -> PathBuf {
+        self.pictures.path().join(MEDIA_DIR)
+    }
+
+    /// Where a path of it is.
+    pub(crate) fn url(&self, path: &str) -> String {
+        self.guest.url(path)
     }
 
     /// Somebody who has not signed in.
@@ -114,6 +153,15 @@ impl Shop {
     }
 }
 
+/// Waits until something is so, for as long as anything here may take.
+pub(crate) async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
+    let begun = Instant::now();
+    while !is_so().await {
+        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// The email that [`Shop::register`] gives to a name.
 pub(crate) fn email_of(name: &str) -> String {
     format!("{name}@shop.example")
@@ -151,13 +199,14 @@ fn identity_settings() -> bodega_identity::Settings {
     bodega_identity::Settings::new(JWT_SECRET_KEY.parse().unwrap())
 }
 
-/// The defaults, but for patience.
-fn gateway_settings() -> bodega_gateway::Settings {
+/// The defaults, but for patience and the place of the pictures.
+fn gateway_settings(media_dir: &Path) -> bodega_gateway::Settings {
     #[derive(Parser)]
     struct Defaults {
         #[command(flatten)]
         settings: bodega_gateway::Settings,
     }
     // Two hundred buyers at once take their time where everything else is tested beside them.
-    Defaults::parse_from(["test", "--request-timeout", "60"]).settings
+    let settings = Defaults::parse_from(["test", "--request-timeout", "60"]).settings;
+    bodega_gateway::Settings { media_dir: Some(media_dir.to_owned()), ..settings }
 }

@@ -34,15 +34,26 @@ pub const CHECKS: &[Check] = checks! {
     Rule "what went out of stock and came back was reserved and released" "reservation_movements";
     Rule "an order that lives has its lines reserved" "reserved_orders";
     Rule "what is reserved belongs to an order that lives, line by line" "reservations";
+    Rule "a picture is kept as long as a product shows it" "product_pictures";
 
     Rule "an order costs what its lines cost" "order_totals";
     Rule "an order moved along its states" "order_history";
-    Rule "an order is paid once, in full, and refunded when it is cancelled" "payments";
     Rule "a cart as it stood gave one order" "one_order_per_cart";
     Rule "an idempotency key leads its user to their own order" "idempotency_keys";
     Rule "whoever ordered has an account" "order_owners";
     Rule "no attempt to order is stuck" "stuck_orders";
     Rule "no message to a neighbour is stuck" "stuck_outbox";
+
+    Rule "an order is paid as long as one of its payments is completed" "paid_orders";
+    Rule "a cancelled order keeps no money" "kept_money";
+    Rule "a payment is of its order's total" "payment_amounts";
+    Rule "money comes once and goes back once" "payment_history";
+    Rule "an order has at most one open payment" "open_payments";
+    Rule "a payment that can move by itself is watched" "unwatched_payments";
+    Rule "no payment waits for its provider to be asked" "overdue_looks";
+    Rule "what a provider told is applied, or will be" "provider_events";
+    Rule "what a provider told came to pass" "told_payments";
+    Rule "no event of a provider is stuck" "stuck_events";
 
     Rule "a cart's lines are within bounds, of products there are" "carts";
     Rule "a cart belongs to an account or a guest" "cart_owners";
@@ -50,10 +61,13 @@ pub const CHECKS: &[Check] = checks! {
     Rule "what was ordered was taken out of its cart" "cleared_carts";
 
     Rule "a login belongs to one account" "logins";
+    Rule "a picture is kept as long as an account shows it" "avatars";
     Rule "whoever is disabled or deleted is signed out" "sessions";
     Rule "somebody can run the shop" "an_admin";
     Rule "one key signs access tokens" "signing_keys";
 
     Pending "orders being placed" "placing_orders";
     Pending "messages to neighbours on their way" "outbox";
+    Pending "events of providers to be applied" "unapplied_events";
+    Pending "money on its way back" "refunds";
 };

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    answers::{PRODUCT, assert_fields},
+    answers::{IMAGE, PRODUCT, assert_fields},
     shop::{Person, Response, Shop},
 };
 
@@ -61,7 +61,7 @@ async fn a_product_is_created_in_any_spelling_and_shown_in_one() {
             assert_eq!(product[field], value, "{field}");
         }
         let [image] = &product["images"].as_array().unwrap()[..] else { panic!("{product}") };
-        assert_fields(image, "id url");
+        assert_fields(image, IMAGE);
         assert_eq!((&image["url"], &product["createdAt"]), (&product["imageUrl"], &product["updatedAt"]));
         let shown = shop.guest().get(made.header("location")).await.expect(200);
         assert_eq!((&shown.json, shown.header("etag")), (product, made.header("etag")));

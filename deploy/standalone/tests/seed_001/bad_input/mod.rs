@@ -1,5 +1,6 @@
 //! Bad input of every kind, to every route that takes any: it is refused by name, breaks nothing, changes nothing.
 
+mod ids;
 mod inputs;
 
 use std::collections::BTreeSet;
@@ -112,7 +113,7 @@ fn with(body: &Value, field: &str, value: Value) -> Value {
     body
 }
 
-/// Every route that takes a body is here.
+/// Every route that takes a body of JSON is here.
 #[test]
 fn no_route_that_takes_a_body_is_missing() {
     let without_one = [
@@ -120,6 +121,13 @@ fn no_route_that_takes_a_body_is_missing() {
         ("POST", "/auth/logout"),
         ("POST", "/api/auth/logout-all"),
         ("POST", "/api/orders/{}/cancel"),
+        ("POST", "/api/orders/{}/payment"),
+    ];
+    // Of another kind than JSON: files, and what Stripe has signed. Seed 004's tests send them what is bad.
+    let another_kind = [
+        ("POST", "/api/products/{}/images"),
+        ("PUT", "/api/users/me/avatar"),
+        ("POST", "/api/webhooks/stripe"),
     ];
     let plain = |path: &str| {
         let segments = path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
@@ -129,7 +137,9 @@ fn no_route_that_takes_a_body_is_missing() {
     let wanted: BTreeSet<_> = routes()
         .map(|(method, path, _)| (method, plain(path)))
         .filter(|(method, path)| {
-            !["GET", "DELETE"].contains(method) && !without_one.contains(&(*method, path.as_str()))
+            let has_none =
+                ["GET", "DELETE"].contains(method) || without_one.contains(&(*method, path.as_str()));
+            !has_none && !another_kind.contains(&(*method, path.as_str()))
         })
         .collect();
     assert_eq!(inputs, wanted);
@@ -214,73 +224,6 @@ async fn a_value_that_cannot_be_is_refused_by_the_name_of_its_field() {
         }
     }
     assert!(cases.len() > 800, "{}", cases.len());
-    stage.refuses(cases).await;
-}
-
-#[tokio::test]
-async fn an_id_that_is_none_is_refused_and_one_that_nothing_has_is_not_found() {
-    let stage = Stage::set().await;
-    let bodies = inputs();
-    let long = "9".repeat(3000);
-    let mut cases = Vec::new();
-    for (method, route, _) in routes().filter(|(_, path, _)| path.contains('{')) {
-        let (before, rest) = route.split_once('{').unwrap();
-        let (parameter, after) = rest.split_once('}').unwrap();
-        let has_uuid = ["users", "sessions", "order"].iter().any(|noun| before.contains(noun));
-        let nothing = if has_uuid {
-            [
-                "00000000-0000-0000-0000-000000000000",
-                "0197F0C5-7D0E-7CC3-A3B5-6F1D2F1F7A10",
-                "ffffffff-ffff-ffff-ffff-ffffffffffff",
-            ]
-        } else {
-            ["0", "-1", "2147483647"]
-        };
-        let none = [
-            "x",
-            "1.5",
-            "2147483648",
-            "-2147483649",
-            "1%00",
-            "%00",
-            "%ff",
-            "%201",
-            "1%2f2",
-            "%E2%80%AE",
-            &long,
-        ];
-        let none = none.into_iter().map(|id| (id, 400, parameter));
-        for (id, status, field) in none.chain(nothing.map(|id| (id, 404, ""))) {
-            let path = format!("{before}{id}{after}");
-            let mut request = stage.shop.admin().request(method.parse().unwrap(), &path);
-            let prefix = format!("{before}{{");
-            if let Some(input) = bodies.iter().find(|it| it.method == method && it.path.starts_with(&prefix))
-            {
-                request = request.json(&input.body);
-            }
-            cases.push(Case {
-                request,
-                what: format!("{method} {path}"),
-                expected: (status, field.to_owned()),
-            });
-        }
-    }
-    stage.refuses(cases).await;
-}
-
-#[tokio::test]
-async fn a_line_of_a_cart_names_a_product() {
-    let stage = Stage::set().await;
-    let mut cases = Vec::new();
-    for path in ["/api/cart/add", "/cart/add", "/cart", "/api/cart/remove", "/cart/remove"] {
-        let nothing = [json!(0), json!(-1), json!(999), json!(i32::MAX)].map(|id| (id, 404, ""));
-        let none =
-            [json!(null), json!("1"), json!(1.5), json!([]), json!({}), json!(true), json!(1_i64 << 31)];
-        for (id, status, field) in none.map(|id| (id, 422, "productId")).into_iter().chain(nothing) {
-            let request = stage.ada.request(Method::POST, path).json(&json!({"productId": id}));
-            cases.push(Case { request, what: format!("{path} {id}"), expected: (status, field.to_owned()) });
-        }
-    }
     stage.refuses(cases).await;
 }
 

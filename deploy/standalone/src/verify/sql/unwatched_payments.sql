@@ -1,0 +1,9 @@
+-- Where money may come or go without our doing, somebody looks again: at what is on its way, at what a shopper can pay
+-- at a provider, and at what an order that is over does not want any more.
+select format('payment %s of order %s: is %s, and nobody will look at it again', p.id, p.order_id, p.status)
+from orders.payments p
+join orders.orders o on o.id = p.order_id
+where p.next_look_at is null
+  and (p.status in ('processing', 'refund_pending')
+    or p.status in ('requires_payment', 'failed') and not p.closed
+        and (p.provider <> 'offline' and p.intent_id is not null or o.status in ('completed', 'cancelled')))

@@ -1,0 +1,107 @@
+//! `bodega verify` finds what is wrong, and nothing where nothing is.
+
+mod breaks;
+mod used;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use bodega::verify::{self, CHECKS, Kind, Report};
+use bodega_postgres::testing::TestDatabase;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
+
+use self::{breaks::BREAKS, used::used};
+
+/// The rules about time.
+const OVERDUE: [&str; 4] = [
+    "no attempt to order is stuck",
+    "no message to a neighbour is stuck",
+    "no event of a provider is stuck",
+    "no payment waits for its provider to be asked",
+];
+
+async fn report(database: &TestDatabase) -> Report {
+    verify::run(&database.url().parse().unwrap()).await.unwrap()
+}
+
+fn broken(report: &Report) -> BTreeSet<&'static str> {
+    let broken = report.findings().iter().filter(|found| found.check.kind == Kind::Rule && found.count > 0);
+    broken.map(|found| found.check.name).collect()
+}
+
+#[tokio::test]
+async fn a_shop_that_has_been_used_adds_up() {
+    let report = report(&used().await).await;
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(report.findings().len(), CHECKS.len());
+}
+
+#[tokio::test]
+async fn every_break_of_a_rule_is_found() {
+    for (rule, sql) in BREAKS {
+        let database = used().await;
+        let db = PgPool::connect(&database.url()).await.unwrap();
+        let changed =
+            sqlx::raw_sql(AssertSqlSafe(*sql)).execute(&db).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+        assert!(changed.rows_affected() > 0, "breaks nothing: {sql}");
+        let report = report(&database).await;
+        assert!(broken(&report).contains(rule), "{rule}: {sql}\n{report}");
+        assert!(!report.is_clean());
+    }
+}
+
+/// What is overdue counts from when the order service came up; while it is down, nothing is.
+#[tokio::test]
+async fn what_waits_is_pending_and_stuck_once_the_order_service_was_up_for_long_enough() {
+    let database = used().await;
+    let db = PgPool::connect(&database.url()).await.unwrap();
+    let waiting = "
+        update orders.orders
+        set status = 'placing', refusal = null, lease_until = now(), recover_at = now(),
+            created_at = now() - interval '1 h'
+        where status = 'rejected';
+        insert into orders.outbox (order_id, kind, next_attempt_at, created_at)
+        select id, 'clear_cart', now(), now() - interval '1 h' from orders.orders where status = 'completed';
+        update orders.provider_events
+        set applied_at = null, outcome = null, next_attempt_at = now(), received_at = now() - interval '1 h'
+        where id = (select min(id) from orders.provider_events);
+        update orders.payments set next_look_at = now() - interval '1 h' where status = 'requires_payment'";
+    sqlx::raw_sql(waiting).execute(&db).await.unwrap();
+
+    let before = report(&database).await;
+    assert!(before.is_clean(), "{before}");
+    for pending in
+        ["orders being placed", "messages to neighbours on their way", "events of providers to be applied"]
+    {
+        assert!(before.to_string().contains(&format!("pending  {pending}: 1")), "{pending}: {before}");
+    }
+
+    let order = database.url().parse::<PgConnectOptions>().unwrap().application_name("bodega-order");
+    let _up = PgConnection::connect_with(&order).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(30_100)).await;
+    let after = report(&database).await;
+    assert_eq!(broken(&after), BTreeSet::from(OVERDUE), "{after}");
+}
+
+/// Money on its way back is nothing that is broken.
+#[tokio::test]
+async fn a_refund_that_is_under_way_is_pending() {
+    let database = used().await;
+    let db = PgPool::connect(&database.url()).await.unwrap();
+    let under_way = "
+        delete from orders.order_events e using orders.payments p
+        where p.id = e.payment_id and p.provider = 'stripe' and e.payment = 'refunded';
+        update orders.payments set status = 'refund_pending', closed = false, next_look_at = now()
+        where provider = 'stripe' and status = 'refunded'";
+    sqlx::raw_sql(under_way).execute(&db).await.unwrap();
+    let report = report(&database).await;
+    assert!(report.is_clean(), "{report}");
+    assert!(report.to_string().contains("pending  money on its way back: 1"), "{report}");
+}
+
+#[test]
+fn every_rule_is_broken_once_here() {
+    let rules: BTreeSet<_> =
+        CHECKS.iter().filter(|check| check.kind == Kind::Rule).map(|check| check.name).collect();
+    let broken: BTreeSet<_> = BREAKS.iter().map(|(rule, _)| *rule).chain(OVERDUE).collect();
+    assert_eq!(rules, broken);
+}
