@@ -12,7 +12,7 @@ use bodega_proto::order::v1::{
 use bodega_stripe_double::{Card, DeliveryPolicy, Fault, IntentStatus, Operation};
 
 use super::{CardShop, payment_of};
-use crate::shop::{MUG, id};
+use crate::shop::{MUG, id, refused};
 
 /// The contract's minute, and what it is in fact for an intent that was paid at once.
 const SOON: Duration = Duration::from_secs(20);
@@ -154,6 +154,23 @@ async fn a_payment_whose_maker_died_is_given_up_soon_after_its_order_was_cancell
 }
 
 #[tokio::test]
+async fn an_intent_that_is_made_while_its_order_is_cancelled_is_called_off() {
+    let shop = CardShop::open().await;
+    let order = shop.shop.order(&[(MUG, 1)]).await;
+    shop.stripe.set_delivery_policy(lost());
+    shop.stripe.fail_next(Operation::Create, Fault::DelayAfter(Duration::from_secs(2)), 1);
+    let cancel = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        shop.shop.cancel(order.user_id.parse().unwrap(), &order.id).await.unwrap();
+    };
+    let (refusal, ()) = tokio::join!(shop.pay(&order), cancel);
+    assert_eq!(refused(refusal), "order_not_payable", "nobody is given what is to be called off");
+    shop.until(&order, Cancelled, Failed, SOON).await;
+    assert_eq!(shop.stripe.intents_of(&order.id)[0].status, IntentStatus::Canceled);
+    shop.assert_sound().await;
+}
+
+#[tokio::test]
 async fn a_provider_that_is_configured_away_and_back_leaves_one_charge() {
     let mut shop = CardShop::open().await;
     let order = shop.shop.order(&[(MUG, 1)]).await;
@@ -168,6 +185,13 @@ async fn a_provider_that_is_configured_away_and_back_leaves_one_charge() {
     shop.shop.cancel(owner, &order.id).await.unwrap();
     let cancelled = shop.shop.get(&order.id).await;
     assert_eq!(payment_of(&cancelled), Refunded, "what changed hands elsewhere went back elsewhere");
+
+    let due = "update orders.payments set next_look_at = now() where provider = 'stripe'";
+    sqlx::query(due).execute(&shop.shop.db).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let left_alone = "select bool_and(next_look_at <= now()) from orders.payments where provider = 'stripe'";
+    let left_alone: bool = sqlx::query_scalar(left_alone).fetch_one(&shop.shop.db).await.unwrap();
+    assert!(left_alone, "nobody claims what nobody can look at");
 
     shop.stripe.set_delivery_policy(lost());
     shop.stripe.confirm(&intent.client_secret, Card::Visa).await.unwrap();
