@@ -2,8 +2,8 @@
 //!
 //! [`browse`] finds products, by the rules in [`listing`]; [`manage`] makes, changes and archives them, by those in
 //! [`draft`]; [`reserve`] takes their stock for orders and gives it back. Categories and tags are both [`label`]s.
-//! [`pictures`] takes in what products show, from the stream in [`upload`]; [`bodega_media::sweep`] deletes what none shows any more.
-//! `store` is the only room that speaks SQL.
+//! [`pictures`] takes in what products show, from the stream in [`upload`]; [`bodega_media::sweep`] deletes what none
+//! shows any more. `store` is the only room that speaks SQL.
 //!
 //! Three rules hold everywhere:
 //!

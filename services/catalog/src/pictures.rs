@@ -2,8 +2,8 @@
 //!
 //! Each picture of a call is made anew and put into the storage before the next is looked at; then one transaction
 //! gives them all to the product. The row of a picture is written before its object, to be swept in an hour; that
-//! transaction takes this back. So wherever a call stops, what no product shows does not stay ([`bodega_media::sweep`]), and
-//! the storage is never called inside a transaction.
+//! transaction takes this back. So wherever a call stops, what no product shows does not stay
+//! ([`bodega_media::sweep`]), and the storage is never called inside a transaction.
 
 use bodega_media::{Key, Links, Media, Picture};
 use bodega_runtime::database;

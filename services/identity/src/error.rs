@@ -105,7 +105,7 @@ fn of_picture(refused: &Refused) -> Status {
         Refused::TooLarge { .. } => of_image("image_too_large", refused),
         Refused::Unsupported => of_image("unsupported_image", refused),
         Refused::Invalid(_) => of_image("invalid_image", refused),
-        Refused::Busy => status::busy(Code::ResourceExhausted, "too_busy", refused, RETRY_AFTER),
+        Refused::Busy => status::unavailable(refused, RETRY_AFTER),
     }
 }
 

@@ -7,6 +7,7 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 
 /// How long a picture may take from here to the product that shows it.
 const UNSHOWN: Duration = Duration::from_secs(60 * 60);
+
 /// Writes down what is about to be put into `storage`. It is swept in an hour, unless it is attached.
 pub(crate) async fn insert(db: impl PgExecutor<'_>, key: &str, storage: &str) -> sqlx::Result<()> {
     sqlx::query!(
