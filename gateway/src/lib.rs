@@ -2,7 +2,8 @@
 //!
 //! A request passes the middleware of [`router`], which gives it an id, a trace and a deadline; a handler in
 //! [`routes`] extracts what it needs ([`extract`]), makes one call to a service, and answers in one of the
-//! [`shapes`]. Files go on to their service while they come in ([`upload`]). [`classic`] is the same store in other words. Whatever is refused leaves as a [`problem`].
+//! [`shapes`]. Files go on to their service while they come in ([`upload`]). [`classic`] is the same store in other
+//! words. Whatever is refused leaves as a [`problem`].
 
 mod answer;
 mod app;

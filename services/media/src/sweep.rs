@@ -5,14 +5,13 @@
 
 use std::{fmt::Display, time::Duration};
 
-use bodega_runtime::backoff::Backoff;
-use futures_util::StreamExt as _;
-use tokio::time::{sleep, timeout};
+use bodega_runtime::{backoff::Backoff, rounds};
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::Media;
 
-/// How often to look, give or take a fifth, so that replicas look at different times.
+/// How often to look.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How many are swept in one round, within one lease, and how many of these at once.
 const BATCH: i64 = 16;
@@ -51,18 +50,9 @@ pub trait Ledger: Send + Sync {
 
 /// Sweeps for as long as the service runs.
 pub async fn run(ledger: impl Ledger, media: Media) {
-    loop {
-        match ledger.claim(media.storage(), BATCH).await {
-            Ok(due) if due.is_empty() => {}
-            Ok(due) => {
-                let swept = futures_util::stream::iter(due);
-                swept.for_each_concurrent(AT_ONCE, |due| sweep_or_postpone(&ledger, &media, due)).await;
-                continue;
-            }
-            Err(cause) => warn!("Cannot look for pictures to sweep: {cause}"),
-        }
-        sleep(INTERVAL.mul_f64(rand::random_range(0.8..=1.2))).await;
-    }
+    let claim = || ledger.claim(media.storage(), BATCH);
+    let sweep = |due| sweep_or_postpone(&ledger, &media, due);
+    rounds::run("pictures to sweep", INTERVAL, AT_ONCE, claim, sweep).await;
 }
 
 async fn sweep_or_postpone(ledger: &impl Ledger, media: &Media, Due { key, attempts }: Due) {

@@ -5,9 +5,8 @@
 
 use std::time::Duration;
 
-use bodega_runtime::database;
-use futures_util::StreamExt as _;
-use tokio::time::{sleep, timeout};
+use bodega_runtime::{database, rounds};
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::{
@@ -15,7 +14,7 @@ use crate::{
     books::{Outcome, Source},
     error::Error,
     outbox, reconcile,
-    recover::tick,
+    recover::INTERVAL,
     store::{
         self,
         events::{EventId, Unapplied},
@@ -49,18 +48,9 @@ pub(crate) async fn take(app: &App, provider: &str, payload: &[u8], signature: &
 
 /// Applies what was left behind, for as long as the service runs.
 pub(crate) async fn run(app: App) {
-    loop {
-        match store::events::claim(&app.db, BATCH).await {
-            Ok(claimed) if claimed.is_empty() => {}
-            Ok(claimed) => {
-                let applied = futures_util::stream::iter(claimed);
-                applied.for_each_concurrent(AT_ONCE, |event| apply_or_postpone(&app, event)).await;
-                continue;
-            }
-            Err(cause) => warn!("Cannot look for events of payment providers: {cause}"),
-        }
-        sleep(tick()).await;
-    }
+    let claim = || store::events::claim(&app.db, BATCH);
+    let apply = |event| apply_or_postpone(&app, event);
+    rounds::run("events of payment providers", INTERVAL, AT_ONCE, claim, apply).await;
 }
 
 async fn apply_or_postpone(app: &App, event: Unapplied) {

@@ -4,13 +4,13 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use bodega_runtime::rounds;
 use sqlx::types::Json;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tracing::warn;
 use uuid::Uuid;
 
-use crate::{App, backoff, error::Error, order::Line, recover::tick, store};
+use crate::{App, backoff, error::Error, order::Line, recover::INTERVAL, store};
 
 /// How long the loop leaves what was just written to whoever wrote it.
 pub(crate) const INLINE_GRACE: Duration = Duration::from_secs(2);
@@ -93,18 +93,9 @@ async fn deliver(app: &App, delivery: &Delivery) -> Result<(), Error> {
 
 /// Tells what was left behind, for as long as the service runs.
 pub(crate) async fn run(app: App) {
-    loop {
-        match store::outbox::claim(&app.db, BATCH).await {
-            Ok(claimed) if claimed.is_empty() => {}
-            Ok(claimed) => {
-                let told = futures_util::stream::iter(claimed);
-                told.for_each_concurrent(AT_ONCE, |delivery| deliver_or_postpone(&app, delivery)).await;
-                continue;
-            }
-            Err(cause) => warn!("Cannot look for what neighbours are to be told: {cause}"),
-        }
-        sleep(tick()).await;
-    }
+    let claim = || store::outbox::claim(&app.db, BATCH);
+    let deliver = |delivery| deliver_or_postpone(&app, delivery);
+    rounds::run("what neighbours are to be told", INTERVAL, AT_ONCE, claim, deliver).await;
 }
 
 async fn deliver_or_postpone(app: &App, delivery: Delivery) {

@@ -7,9 +7,8 @@
 
 use std::time::Duration;
 
-use bodega_runtime::database;
-use futures_util::StreamExt as _;
-use tokio::time::{sleep, timeout};
+use bodega_runtime::{database, rounds};
+use tokio::time::timeout;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
@@ -20,7 +19,7 @@ use crate::{
     outbox,
     payment::Payment,
     provider::{Failure, Provider, Refund, Sighting},
-    recover::tick,
+    recover::INTERVAL,
     status::OrderStatus,
     store::{self, books::Due},
 };
@@ -34,18 +33,8 @@ const AT_ONCE: usize = 8;
 /// Looks at what is due, for as long as the service runs.
 pub(crate) async fn run(app: App) {
     let providers = app.payments.names();
-    loop {
-        match store::books::claim(&app.db, &providers, BATCH).await {
-            Ok(due) if due.is_empty() => {}
-            Ok(due) => {
-                let looked_at = futures_util::stream::iter(due);
-                looked_at.for_each_concurrent(AT_ONCE, |due| look_or_leave(&app, due)).await;
-                continue;
-            }
-            Err(cause) => warn!("Cannot look for payments to look at: {cause}"),
-        }
-        sleep(tick()).await;
-    }
+    let claim = || store::books::claim(&app.db, &providers, BATCH);
+    rounds::run("payments to look at", INTERVAL, AT_ONCE, claim, |due| look_or_leave(&app, due)).await;
 }
 
 async fn look_or_leave(app: &App, due: Due) {
@@ -128,7 +117,8 @@ async fn ask(provider: &dyn Provider, task: Task, order_id: Uuid, payment: &Paym
     sighting.map_or_else(Answer::Failure, Answer::Sighting)
 }
 
-/// Writes down what came of a look at a payment as it was `asked` about, and ends what has waited for too long. Whether the order was cancelled with it.
+/// Writes down what came of a look at a payment as it was `asked` about, and ends what has waited for too long. Whether
+/// the order was cancelled with it.
 async fn write_down(
     app: &App,
     due: Due,

@@ -5,36 +5,21 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use tokio::time::sleep;
+use bodega_runtime::rounds;
 use tracing::{info, warn};
 
 use crate::{App, drive, order::Attempt, store};
 
-/// How often to look, give or take a fifth, so that replicas look at different times.
-const INTERVAL: Duration = Duration::from_millis(500);
+/// How often to look for what was left behind.
+pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
 /// How many attempts are taken over in one round: all of them are driven at once, within one lease.
 const BATCH: i64 = 8;
-
-/// The pause before a loop looks again.
-pub(crate) fn tick() -> Duration {
-    INTERVAL.mul_f64(rand::random_range(0.8..=1.2))
-}
+const AT_ONCE: usize = 8;
 
 /// Drives on what was left behind, for as long as the service runs.
 pub(crate) async fn run(app: App) {
-    loop {
-        match store::attempts::take_over_left_behind(&app.db, BATCH).await {
-            Ok(attempts) if attempts.is_empty() => {}
-            Ok(attempts) => {
-                let driven = futures_util::stream::iter(attempts);
-                driven.for_each_concurrent(None, |attempt| recover(&app, attempt)).await;
-                continue;
-            }
-            Err(cause) => warn!("Cannot look for orders left behind: {cause}"),
-        }
-        sleep(tick()).await;
-    }
+    let claim = || store::attempts::take_over_left_behind(&app.db, BATCH);
+    rounds::run("orders left behind", INTERVAL, AT_ONCE, claim, |attempt| recover(&app, attempt)).await;
 }
 
 async fn recover(app: &App, attempt: Attempt) {

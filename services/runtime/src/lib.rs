@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod money;
 pub mod page;
 pub mod process;
+pub mod rounds;
 pub mod server;
 pub mod status;
 pub mod telemetry;

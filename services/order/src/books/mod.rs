@@ -64,8 +64,7 @@ pub(crate) enum Source {
 }
 
 /// What came of a sighting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The books have changed.
     Applied,
@@ -139,7 +138,7 @@ impl Books {
 
     /// Whether the order has its money.
     pub(crate) fn is_paid(&self) -> bool {
-        self.payments.iter().any(|payment| payment.status == Completed)
+        self.completed().is_some()
     }
 
     /// Whether the order may still be paid for.
@@ -197,6 +196,11 @@ impl Books {
     /// What is left of the `window` until the order expires with a payment; `None`: it does not.
     fn time_left(&self, payment: &Payment, window: Option<Duration>) -> Option<Duration> {
         payment.left_of(window).filter(|_| self.status.can_become(OrderStatus::Cancelled))
+    }
+
+    /// Where the payment is that brought the money.
+    fn completed(&self) -> Option<usize> {
+        self.payments.iter().position(|payment| payment.status == Completed)
     }
 
     fn index(&self, payment_id: Uuid) -> Option<usize> {

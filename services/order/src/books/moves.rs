@@ -37,12 +37,8 @@ impl Books {
 
     /// Begins another attempt to pay.
     pub(crate) fn begin(&mut self, provider: &str) -> &mut Payment {
-        let attempt = self.latest().map_or(1, |latest| latest.attempt.saturating_add(1));
-        let payment = Payment::new(attempt, provider, self.total_minor, &self.currency);
-        self.note(payment.id, RequiresPayment);
-        self.payments.push(payment);
-        // Just pushed.
-        let index = self.payments.len() - 1;
+        let index = self.add(provider);
+        self.note(self.payments[index].id, RequiresPayment);
         &mut self.payments[index]
     }
 
@@ -170,12 +166,15 @@ impl Books {
     /// An admin has seen the money: the payment that it completes.
     fn paid_offline(&mut self) -> Uuid {
         let open = self.payments.iter().position(|payment| payment.provider == OFFLINE && payment.is_live());
-        let index = open.unwrap_or_else(|| {
-            let attempt = self.latest().map_or(1, |latest| latest.attempt.saturating_add(1));
-            self.payments.push(Payment::new(attempt, OFFLINE, self.total_minor, &self.currency));
-            self.payments.len() - 1
-        });
+        let index = open.unwrap_or_else(|| self.add(OFFLINE));
         self.set(index, Completed).0
+    }
+
+    /// The next attempt, where it now is.
+    fn add(&mut self, provider: &str) -> usize {
+        let attempt = self.latest().map_or(1, |latest| latest.attempt.saturating_add(1));
+        self.payments.push(Payment::new(attempt, provider, self.total_minor, &self.currency));
+        self.payments.len() - 1
     }
 
     fn fail(&mut self, index: usize) {
@@ -200,9 +199,5 @@ impl Books {
         payment.status = status;
         payment.looks = 0;
         (payment.id, status)
-    }
-
-    fn completed(&self) -> Option<usize> {
-        self.payments.iter().position(|payment| payment.status == Completed)
     }
 }
