@@ -3,7 +3,10 @@
 use std::{fmt::Display, time::Duration};
 
 use bodega_media::{Refused, StorageError};
-use bodega_runtime::status::{self, Violations};
+use bodega_runtime::{
+    database::Undone,
+    status::{self, Violations},
+};
 use tonic::{Code, Status};
 use tracing::error;
 
@@ -81,13 +84,9 @@ pub(crate) enum Error {
     Database(sqlx::Error),
 }
 
-impl Error {
-    /// Whether the database undid the work for the sake of somebody else's, so that it is worth doing again.
-    pub(crate) fn is_conflict(&self) -> bool {
-        let Self::Database(cause) = self else { return false };
-        let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        // serialization_failure, deadlock_detected
-        matches!(code.as_deref(), Some("40001" | "40P01"))
+impl Undone for Error {
+    fn is_undone(&self) -> bool {
+        matches!(self, Self::Database(cause) if cause.is_undone())
     }
 }
 

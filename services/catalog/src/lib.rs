@@ -25,7 +25,6 @@ mod manage;
 mod pictures;
 mod product;
 mod reserve;
-mod retry;
 mod store;
 mod text;
 mod upload;

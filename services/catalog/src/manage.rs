@@ -1,6 +1,10 @@
 //! Making, changing and archiving products.
 
-use bodega_runtime::{database, money::Currency, status::Violations};
+use bodega_runtime::{
+    database::{self, again_if_undone},
+    money::Currency,
+    status::Violations,
+};
 use sqlx::{PgConnection, PgPool};
 
 use crate::{
@@ -9,7 +13,6 @@ use crate::{
     error::Error,
     label::Ref,
     product::Product,
-    retry,
     store::{categories, images, products, shown, stock, tags},
 };
 
@@ -18,7 +21,7 @@ use crate::{
 /// # Errors
 /// [`Error::Invalid`] for an unknown category or tag.
 pub(crate) async fn create(db: &PgPool, currency: Currency, draft: &Draft) -> Result<Product, Error> {
-    retry::on_conflict(|| try_create(db, currency, draft)).await
+    again_if_undone(|| try_create(db, currency, draft)).await
 }
 
 async fn try_create(db: &PgPool, currency: Currency, draft: &Draft) -> Result<Product, Error> {
@@ -52,7 +55,7 @@ pub(crate) async fn update(
     expected_version: Option<i64>,
     changes: &Changes,
 ) -> Result<Product, Error> {
-    retry::on_conflict(|| try_update(db, currency, id, expected_version, changes)).await
+    again_if_undone(|| try_update(db, currency, id, expected_version, changes)).await
 }
 
 async fn try_update(
@@ -92,7 +95,7 @@ async fn try_update(
 /// # Errors
 /// [`Error::ProductNotFound`], [`Error::VersionMismatch`].
 pub(crate) async fn archive(db: &PgPool, id: i32, expected_version: Option<i64>) -> Result<(), Error> {
-    retry::on_conflict(async || {
+    again_if_undone(async || {
         let mut transaction = database::begin(db).await?;
         lock_at(&mut transaction, id, expected_version).await?;
         products::archive(&mut transaction, id).await?;

@@ -5,17 +5,20 @@
 
 use std::{fmt::Display, time::Duration};
 
-use bodega_runtime::{backoff::Backoff, rounds};
+use bodega_runtime::{backoff::Backoff, rounds::Rounds};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::Media;
 
-/// How often to look.
-const INTERVAL: Duration = Duration::from_secs(1);
-/// How many are swept in one round, within one lease, and how many of these at once.
+const ROUNDS: Rounds = Rounds {
+    what: "pictures to sweep",
+    interval: Duration::from_secs(1),
+    at_once: 4,
+    bound: Duration::from_secs(15),
+};
+/// How many are swept in one round, within one lease.
 const BATCH: i64 = 16;
-const AT_ONCE: usize = 4;
 /// How long the storage has for each.
 const DELETE_BOUND: Duration = Duration::from_secs(10);
 /// While the storage does not delete.
@@ -52,7 +55,7 @@ pub trait Ledger: Send + Sync {
 pub async fn run(ledger: impl Ledger, media: Media) {
     let claim = || ledger.claim(media.storage(), BATCH);
     let sweep = |due| sweep_or_postpone(&ledger, &media, due);
-    rounds::run("pictures to sweep", INTERVAL, AT_ONCE, claim, sweep).await;
+    ROUNDS.run(claim, sweep).await;
 }
 
 async fn sweep_or_postpone(ledger: &impl Ledger, media: &Media, Due { key, attempts }: Due) {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use bodega_runtime::{database, rounds};
+use bodega_runtime::{database, rounds::Rounds};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
@@ -14,7 +14,7 @@ use crate::{
     books::{Outcome, Source},
     error::Error,
     outbox, reconcile,
-    recover::INTERVAL,
+    recover::{BOUND, INTERVAL},
     store::{
         self,
         events::{EventId, Unapplied},
@@ -23,9 +23,10 @@ use crate::{
 
 /// How long a provider is kept waiting for it.
 const INLINE_BOUND: Duration = Duration::from_secs(2);
-/// How many events are applied in one round, and how many of these at once.
+/// How many events are applied in one round.
 const BATCH: i64 = 64;
-const AT_ONCE: usize = 8;
+const ROUNDS: Rounds =
+    Rounds { what: "events of payment providers", interval: INTERVAL, at_once: 8, bound: BOUND };
 
 /// Takes an event in, as it came.
 ///
@@ -50,7 +51,7 @@ pub(crate) async fn take(app: &App, provider: &str, payload: &[u8], signature: &
 pub(crate) async fn run(app: App) {
     let claim = || store::events::claim(&app.db, BATCH);
     let apply = |event| apply_or_postpone(&app, event);
-    rounds::run("events of payment providers", INTERVAL, AT_ONCE, claim, apply).await;
+    ROUNDS.run(claim, apply).await;
 }
 
 async fn apply_or_postpone(app: &App, event: Unapplied) {

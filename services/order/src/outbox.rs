@@ -4,21 +4,28 @@
 
 use std::time::Duration;
 
-use bodega_runtime::rounds;
+use bodega_runtime::rounds::Rounds;
 use sqlx::types::Json;
 use tokio::time::timeout;
 use tracing::warn;
 use uuid::Uuid;
 
-use crate::{App, backoff, error::Error, order::Line, recover::INTERVAL, store};
+use crate::{
+    App, backoff,
+    error::Error,
+    order::Line,
+    recover::{BOUND, INTERVAL},
+    store,
+};
 
 /// How long the loop leaves what was just written to whoever wrote it.
 pub(crate) const INLINE_GRACE: Duration = Duration::from_secs(2);
 /// How long a caller is kept waiting for it.
 const INLINE_BOUND: Duration = Duration::from_secs(1);
-/// How many are told in one round, and how many of these at once.
+/// How many are told in one round.
 const BATCH: i64 = 64;
-const AT_ONCE: usize = 8;
+const ROUNDS: Rounds =
+    Rounds { what: "what neighbours are to be told", interval: INTERVAL, at_once: 8, bound: BOUND };
 
 /// What is to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
@@ -95,7 +102,7 @@ async fn deliver(app: &App, delivery: &Delivery) -> Result<(), Error> {
 pub(crate) async fn run(app: App) {
     let claim = || store::outbox::claim(&app.db, BATCH);
     let deliver = |delivery| deliver_or_postpone(&app, delivery);
-    rounds::run("what neighbours are to be told", INTERVAL, AT_ONCE, claim, deliver).await;
+    ROUNDS.run(claim, deliver).await;
 }
 
 async fn deliver_or_postpone(app: &App, delivery: Delivery) {

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use bodega_runtime::{database, rounds};
+use bodega_runtime::{database, rounds::Rounds};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 use uuid::Uuid;
@@ -19,22 +19,22 @@ use crate::{
     outbox,
     payment::Payment,
     provider::{Failure, Provider, Refund, Sighting},
-    recover::INTERVAL,
+    recover::{BOUND, INTERVAL},
     status::OrderStatus,
     store::{self, books::Due},
 };
 
 /// How long a caller is kept waiting for it.
 const INLINE_BOUND: Duration = Duration::from_secs(2);
-/// How many payments are looked at in one round, and how many of these at once.
+/// How many payments are looked at in one round.
 const BATCH: i64 = 64;
-const AT_ONCE: usize = 8;
+const ROUNDS: Rounds = Rounds { what: "payments to look at", interval: INTERVAL, at_once: 8, bound: BOUND };
 
 /// Looks at what is due, for as long as the service runs.
 pub(crate) async fn run(app: App) {
     let providers = app.payments.names();
     let claim = || store::books::claim(&app.db, &providers, BATCH);
-    rounds::run("payments to look at", INTERVAL, AT_ONCE, claim, |due| look_or_leave(&app, due)).await;
+    ROUNDS.run(claim, |due| look_or_leave(&app, due)).await;
 }
 
 async fn look_or_leave(app: &App, due: Due) {

@@ -5,21 +5,23 @@
 
 use std::time::Duration;
 
-use bodega_runtime::rounds;
+use bodega_runtime::rounds::Rounds;
 use tracing::{info, warn};
 
 use crate::{App, drive, order::Attempt, store};
 
 /// How often to look for what was left behind.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
+/// How long claiming and driving may take: less than a lease.
+pub(crate) const BOUND: Duration = Duration::from_secs(6);
+const ROUNDS: Rounds = Rounds { what: "orders left behind", interval: INTERVAL, at_once: 8, bound: BOUND };
 /// How many attempts are taken over in one round: all of them are driven at once, within one lease.
 const BATCH: i64 = 8;
-const AT_ONCE: usize = 8;
 
 /// Drives on what was left behind, for as long as the service runs.
 pub(crate) async fn run(app: App) {
     let claim = || store::attempts::take_over_left_behind(&app.db, BATCH);
-    rounds::run("orders left behind", INTERVAL, AT_ONCE, claim, |attempt| recover(&app, attempt)).await;
+    ROUNDS.run(claim, |attempt| recover(&app, attempt)).await;
 }
 
 async fn recover(app: &App, attempt: Attempt) {

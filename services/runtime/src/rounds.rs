@@ -3,43 +3,66 @@
 use std::{fmt::Display, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::warn;
 
-/// Claims what is due and works on it, `at_once` pieces at a time, for as long as it is polled. Looks again at once
-/// after a round that found something, and otherwise after the `interval`, give or take a fifth, so that replicas look
-/// at different times. Where nothing can be claimed, that is told as `what` cannot be looked for.
-pub async fn run<T, E, C, W>(
-    what: &str,
-    interval: Duration,
-    at_once: usize,
-    claim: impl Fn() -> C,
-    work: impl Fn(T) -> W,
-) where
-    E: Display,
-    C: Future<Output = Result<Vec<T>, E>>,
-    W: Future<Output = ()>,
-{
-    loop {
-        match claim().await {
-            Ok(due) if due.is_empty() => {}
-            Ok(due) => {
-                stream::iter(due).for_each_concurrent(at_once, &work).await;
-                continue;
+/// Rounds of claiming what is due, and working on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Rounds {
+    /// What is looked for, as the log calls it: `orders left behind`.
+    pub what: &'static str,
+    /// How long to rest after a round that found nothing, give or take a fifth: replicas look at different times.
+    pub interval: Duration,
+    /// How many pieces are worked on at once.
+    pub at_once: usize,
+    /// How long claiming may take, and each piece of work: a connection may hang for ever. Work that takes longer is
+    /// dropped; it must end before its lease does.
+    pub bound: Duration,
+}
+
+impl Rounds {
+    /// Claims and works for as long as it is polled; again at once after a round that found something.
+    pub async fn run<T, E, C, W>(self, claim: impl Fn() -> C, work: impl Fn(T) -> W)
+    where
+        E: Display,
+        C: Future<Output = Result<Vec<T>, E>>,
+        W: Future<Output = ()>,
+    {
+        let Self { what, interval, at_once, bound } = self;
+        let work = async |piece| {
+            if timeout(bound, work(piece)).await.is_err() {
+                warn!("Left some {what} for later: it took too long");
             }
-            Err(cause) => warn!("Cannot look for {what}: {cause}"),
+        };
+        loop {
+            match timeout(bound, claim()).await {
+                Ok(Ok(due)) if due.is_empty() => {}
+                Ok(Ok(due)) => {
+                    stream::iter(due).for_each_concurrent(at_once, &work).await;
+                    continue;
+                }
+                Ok(Err(cause)) => warn!("Cannot look for {what}: {cause}"),
+                Err(_) => warn!("Cannot look for {what}: it took too long"),
+            }
+            sleep(interval.mul_f64(rand::random_range(0.8..=1.2))).await;
         }
-        sleep(interval.mul_f64(rand::random_range(0.8..=1.2))).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::{future, sync::Mutex};
 
-    use tokio::time::{Instant, timeout};
+    use tokio::time::Instant;
 
     use super::*;
+
+    const ROUNDS: Rounds = Rounds {
+        what: "work",
+        interval: Duration::from_millis(300),
+        at_once: 8,
+        bound: Duration::from_millis(200),
+    };
 
     #[tokio::test]
     async fn what_is_due_is_done_at_once_and_looked_for_again_after_the_interval() {
@@ -56,13 +79,37 @@ mod tests {
             done.lock().unwrap().push(piece);
             async {}
         };
-        let interval = Duration::from_millis(300);
-        timeout(interval * 3, run("work", interval, 8, claim, work)).await.unwrap_err();
+        timeout(ROUNDS.interval * 3, ROUNDS.run(claim, work)).await.unwrap_err();
 
         assert_eq!(*done.lock().unwrap(), [1, 2, 3]);
         let looked = looked.lock().unwrap();
         let pauses: Vec<_> = looked.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        let rested: Vec<_> = pauses.iter().map(|pause| *pause >= interval.mul_f64(0.8)).collect();
+        let rested: Vec<_> = pauses.iter().map(|pause| *pause >= ROUNDS.interval.mul_f64(0.8)).collect();
         assert_eq!(rested[..4], [false, true, false, true], "{pauses:?}");
+    }
+
+    #[tokio::test]
+    async fn what_hangs_is_given_up() {
+        let rounds = Mutex::new(vec![Some(vec![2]), None, Some(vec![1])]);
+        let done = Mutex::new(Vec::new());
+        let claim = || {
+            let round = rounds.lock().unwrap().pop();
+            async move {
+                match round {
+                    Some(Some(due)) => Ok::<_, &str>(due),
+                    Some(None) => future::pending().await,
+                    None => Ok(Vec::new()),
+                }
+            }
+        };
+        let work = async |piece: i32| {
+            if piece == 1 {
+                future::pending::<()>().await;
+            }
+            done.lock().unwrap().push(piece);
+        };
+        let patience = ROUNDS.bound * 3 + ROUNDS.interval * 2;
+        timeout(patience, ROUNDS.run(claim, work)).await.unwrap_err();
+        assert_eq!(*done.lock().unwrap(), [2], "the work that hangs was dropped, and the rounds went on");
     }
 }

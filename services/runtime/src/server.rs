@@ -23,8 +23,8 @@ use crate::{
 /// How long open calls and background loops get to finish after the shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often a service looks whether its database answers.
-const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(1);
+const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+const HEALTH_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// What a service asks of whoever calls it.
 #[derive(Clone)]

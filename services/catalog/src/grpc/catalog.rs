@@ -12,7 +12,7 @@ use bodega_proto::catalog::v1::{
     UpdateProductRequest, UpdateProductResponse, UpdateTagRequest, UpdateTagResponse,
     catalog_service_server::CatalogService,
 };
-use bodega_runtime::{auth::Caller, money::Currency, page};
+use bodega_runtime::{auth::Caller, database::again_if_undone, money::Currency, page};
 use sqlx::PgPool;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -20,7 +20,7 @@ use crate::{
     browse::Finder,
     draft::{Changes, Draft},
     error::Error,
-    label, manage, pictures, retry,
+    label, manage, pictures,
     store::{categories, tags},
     upload::Parts,
 };
@@ -81,8 +81,8 @@ impl CatalogService for CatalogApi {
         Caller::admin_of(&request)?;
         let UpdateCategoryRequest { id, name } = request.into_inner();
         let name = label::parse_name(&name).map_err(Error::from)?;
-        let rename = async || Ok(categories::rename(&self.db, id, &name).await?);
-        let category = retry::on_conflict(rename).await?.ok_or(Error::CategoryNotFound)?;
+        let rename = || categories::rename(&self.db, id, &name);
+        let category = again_if_undone(rename).await.map_err(Error::from)?.ok_or(Error::CategoryNotFound)?;
         Ok(Response::new(UpdateCategoryResponse { category: Some(category.into()) }))
     }
 
@@ -91,8 +91,8 @@ impl CatalogService for CatalogApi {
         request: Request<DeleteCategoryRequest>,
     ) -> Result<Response<DeleteCategoryResponse>, Status> {
         Caller::admin_of(&request)?;
-        let delete = async || Ok(categories::delete(&self.db, request.get_ref().id).await?);
-        if !retry::on_conflict(delete).await? {
+        let delete = || categories::delete(&self.db, request.get_ref().id);
+        if !again_if_undone(delete).await.map_err(Error::from)? {
             return Err(Error::CategoryNotFound.into());
         }
         Ok(Response::new(DeleteCategoryResponse {}))
@@ -134,8 +134,8 @@ impl CatalogService for CatalogApi {
         Caller::admin_of(&request)?;
         let UpdateTagRequest { id, name } = request.into_inner();
         let name = label::parse_name(&name).map_err(Error::from)?;
-        let rename = async || Ok(tags::rename(&self.db, id, &name).await?);
-        let tag = retry::on_conflict(rename).await?.ok_or(Error::TagNotFound)?;
+        let rename = || tags::rename(&self.db, id, &name);
+        let tag = again_if_undone(rename).await.map_err(Error::from)?.ok_or(Error::TagNotFound)?;
         Ok(Response::new(UpdateTagResponse { tag: Some(tag.into()) }))
     }
 
@@ -144,8 +144,8 @@ impl CatalogService for CatalogApi {
         request: Request<DeleteTagRequest>,
     ) -> Result<Response<DeleteTagResponse>, Status> {
         Caller::admin_of(&request)?;
-        let delete = async || Ok(tags::delete(&self.db, request.get_ref().id).await?);
-        if !retry::on_conflict(delete).await? {
+        let delete = || tags::delete(&self.db, request.get_ref().id);
+        if !again_if_undone(delete).await.map_err(Error::from)? {
             return Err(Error::TagNotFound.into());
         }
         Ok(Response::new(DeleteTagResponse {}))

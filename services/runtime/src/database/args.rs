@@ -1,17 +1,7 @@
-//! The database: where it is, its pool, its migrations.
+//! Where the database is.
 
-use std::time::Duration;
-
-use anyhow::{Context as _, bail};
-use sqlx::{
-    AssertSqlSafe, PgPool, Postgres, Transaction,
-    migrate::Migrator,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
-use tracing::info;
-
-/// How long a call waits for a connection before it gives up.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
+use anyhow::Context as _;
+use sqlx::postgres::PgConnectOptions;
 
 /// Where the database is: as one URL, or piece by piece.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -76,67 +66,6 @@ impl DatabaseArgs {
     pub fn required(&self) -> anyhow::Result<PgConnectOptions> {
         self.options()?.context("DATABASE_URL is missing: set it to postgres://user:password@host:port/name")
     }
-}
-
-/// A pool of at most `connections`, whose statements end after 5 s.
-///
-/// Connects when it is first used: a database that is down makes calls fail, not the start.
-pub fn pool(options: PgConnectOptions, connections: u32, name: &str) -> PgPool {
-    let options = options
-        .application_name(&format!("bodega-{name}"))
-        .options([("statement_timeout", "5s"), ("idle_in_transaction_session_timeout", "10s")]);
-    PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_lazy_with(options)
-}
-
-/// Begins a transaction.
-///
-/// Handlers are dropped wherever they stand when their caller goes away. A beginning that is dropped half-way would give
-/// its connection back to the pool with a transaction open that nobody knows of, and whatever was written on it
-/// afterwards would be answered, and lost; so beginnings are always carried out.
-///
-/// # Errors
-/// The database's.
-pub async fn begin(db: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
-    let db = db.clone();
-    #[expect(clippy::disallowed_methods, reason = "this is the way it is allowed")]
-    let begun = tokio::spawn(async move { db.begin().await });
-    begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
-}
-
-/// Brings `schema` to the state that `migrator` holds, if it is not there yet.
-///
-/// A service's own role may not change its schema: then the owner runs the migrations, and this only finds that
-/// nothing is left to do.
-///
-/// # Errors
-/// When a migration fails, or is pending and may not be run.
-pub async fn migrate(options: &PgConnectOptions, schema: &str, migrator: &Migrator) -> anyhow::Result<()> {
-    let db = PgPoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-    let applied = applied(&db, schema).await.unwrap_or_default();
-    let wanted: Vec<i64> = migrator.iter().map(|migration| migration.version).collect();
-    if wanted != applied {
-        if let Some(unknown) = applied.iter().find(|version| !wanted.contains(version)) {
-            bail!(
-                "schema {schema} has migration {unknown}, which this version does not know: run a newer one"
-            );
-        }
-        migrator
-            .run(&db)
-            .await
-            .with_context(|| format!("cannot migrate schema {schema}: run `bodega migrate` as its owner"))?;
-        info!("Migrated schema {schema}");
-    }
-    db.close().await;
-    Ok(())
-}
-
-async fn applied(db: &PgPool, schema: &str) -> sqlx::Result<Vec<i64>> {
-    // The schema is one of four constants of ours.
-    let query = format!("select version from {schema}._sqlx_migrations where success order by version");
-    sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(db).await
 }
 
 #[cfg(test)]
