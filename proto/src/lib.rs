@@ -3,6 +3,10 @@
 //! Every message and field is described where it is declared, in the `.proto` files.
 #![expect(clippy::allow_attributes, reason = "generated code has its own manners")]
 
+mod methods;
+
+pub use methods::{Idempotency, Method, method};
+
 /// Accounts, sessions and the keys that sign access tokens.
 pub mod identity {
     /// Version 1.
@@ -35,5 +39,5 @@ pub mod order {
     }
 }
 
-/// The encoded `FileDescriptorSet` of all packages, for gRPC reflection.
+/// The encoded `FileDescriptorSet` of all packages, for gRPC reflection and for [`method`].
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bodega.bin"));

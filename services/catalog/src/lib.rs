@@ -37,7 +37,6 @@ use bodega_proto::catalog::v1::{
 };
 use bodega_runtime::{
     auth::Verifier,
-    database,
     money::Currency,
     process::Process,
     server::{Guard, Service},
@@ -65,12 +64,10 @@ const MEDIA_DIR: &str = ".bodega/media";
 /// When the database is not configured, cannot be reached or migrated, the storage of pictures is half configured, or
 /// the listener fails.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
-    let options = config.database.required()?;
-    database::migrate(&options, SCHEMA, &MIGRATOR).await?;
-    let db = database::pool(options, config.database.db_connections, "catalog");
+    let media = config.media.open(config.media_dir.as_deref().unwrap_or(Path::new(MEDIA_DIR)))?;
+    let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let identity = Transport::remote(config.identity_url, &process.service_token);
     let guard = Guard { service_token: process.service_token, verifier: Verifier::new(identity) };
-    let media = config.media.open(config.media_dir.as_deref().unwrap_or(Path::new(MEDIA_DIR)))?;
     start(db, config.currency, media, process.shutdown).await?.serve(&guard, process.listener).await
 }
 

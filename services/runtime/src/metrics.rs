@@ -30,6 +30,11 @@ pub(crate) fn rpc(service: &'static str, path: &str, code: Code, took: Duration)
     ::metrics::histogram!("rpc_server_duration_seconds", &labels).record(took);
 }
 
+/// Counts what was decided about a call that failed: `repeated`, or why it was left at that.
+pub(crate) fn retry(service: &'static str, outcome: &'static str) {
+    ::metrics::counter!("rpc_retries_total", "service" => service, "outcome" => outcome).increment(1);
+}
+
 /// Collects, and shows `/metrics` on `address` until the shutdown.
 ///
 /// # Errors

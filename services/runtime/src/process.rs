@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use sqlx::{PgPool, migrate::Migrator};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -16,17 +17,40 @@ use tracing::info;
 use crate::{
     auth::ServiceToken,
     config::{self, Args},
+    database::{self, DatabaseArgs},
     metrics, telemetry,
 };
 
 /// What a process is given by [`main`], beside its service's own arguments.
 pub struct Process {
+    /// What it is called: `bodega-catalog`.
+    pub name: &'static str,
     /// Where to serve.
     pub listener: TcpListener,
     /// The secret of the store's processes.
     pub service_token: ServiceToken,
     /// Fires at SIGTERM and Ctrl-C.
     pub shutdown: CancellationToken,
+}
+
+impl Process {
+    /// The process's database, with `schema` as `migrator` wants it. Waits for one that is away.
+    ///
+    /// # Errors
+    /// When no database is configured, it does not let us in, or its schema cannot be brought to that state; and at the
+    /// shutdown.
+    pub async fn database(
+        &self,
+        args: &DatabaseArgs,
+        schema: &str,
+        migrator: &Migrator,
+    ) -> anyhow::Result<PgPool> {
+        let options = args.required()?;
+        let answer = self.shutdown.run_until_cancelled(database::until_it_answers(&options));
+        answer.await.context("told to leave before the database was there")??;
+        database::migrate(&options, schema, migrator).await?;
+        Ok(database::pool(options, args.db_connections, self.name))
+    }
 }
 
 /// Runs `serve` as the process `name`, which listens on 127.0.0.1:`port` unless it is told otherwise.
@@ -49,7 +73,8 @@ where
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("BODEGA_LISTEN: cannot listen on {address}"))?;
-        serve(args.service, Process { listener, service_token: args.service_token, shutdown }).await
+        let process = Process { name, listener, service_token: args.service_token, shutdown };
+        serve(args.service, process).await
     })
 }
 

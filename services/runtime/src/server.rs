@@ -1,6 +1,6 @@
 //! Serving: what every call passes before it reaches a service, and how a service starts and stops.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, future, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use http::{Request, Response, header::AUTHORIZATION};
@@ -162,12 +162,18 @@ async fn handle(name: &'static str, guard: &Guard, routes: Routes, request: Requ
     let response = match admit(guard, request).await {
         Ok((request, context, timeout)) => {
             let answer = context.scope(routes.oneshot(request));
-            match timeout {
-                Some(timeout) => match tokio::time::timeout(timeout, answer).await {
-                    Ok(answer) => answer.unwrap_or_else(|never| match never {}),
-                    Err(_) => deadline_exceeded().into_http(),
-                },
-                None => answer.await.unwrap_or_else(|never| match never {}),
+            let late = async {
+                match timeout {
+                    Some(timeout) => tokio::time::sleep(timeout).await,
+                    None => future::pending().await,
+                }
+            };
+            tokio::select! {
+                // In this order: a process that was frozen beyond the deadline must not go on with what its caller has
+                // given up, and may have asked for again.
+                biased;
+                () = late => deadline_exceeded().into_http(),
+                answer = answer => answer.unwrap_or_else(|never| match never {}),
             }
         }
         Err(status) => status.into_http(),

@@ -58,21 +58,26 @@ pub fn internal(cause: impl Display) -> Status {
 
 /// A database error that no constraint explains.
 pub fn database(cause: &sqlx::Error) -> Status {
-    use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Tls, WorkerCrashed};
-    let unreachable = matches!(cause, Io(_) | PoolClosed | PoolTimedOut | Tls(_) | WorkerCrashed);
-    if !unreachable && !is_overwhelmed(cause) {
+    if !is_away(cause) {
         return internal(cause);
     }
     error!("database unavailable: {cause}");
     unavailable("the database is unavailable", Duration::from_secs(1))
 }
 
-/// Whether the server ended the connection or the statement, or takes no more: it shuts down, starts up, is full or too
-/// slow.
+/// Whether the database cannot be reached, or takes no more: the same may go through later.
+pub(crate) fn is_away(cause: &sqlx::Error) -> bool {
+    use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Tls, WorkerCrashed};
+    matches!(cause, Io(_) | PoolClosed | PoolTimedOut | Tls(_) | WorkerCrashed) || is_overwhelmed(cause)
+}
+
+/// Whether the same may go through later: the server ended the connection or the statement, undid the transaction for the
+/// sake of others, may not write now, or takes no more: it shuts down, starts up, is full or too slow.
 fn is_overwhelmed(cause: &sqlx::Error) -> bool {
     let code = cause.as_database_error().and_then(|cause| cause.code());
     code.is_some_and(|code| {
-        matches!(&*code, "57014" | "57P01" | "57P02" | "57P03" | "53300") || code.starts_with("08")
+        let of_a_class = ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class));
+        of_a_class || matches!(&*code, "25006" | "25P03" | "55P03")
     })
 }
 
@@ -81,12 +86,20 @@ pub fn violated_constraint(cause: &sqlx::Error) -> Option<&str> {
     cause.as_database_error()?.constraint()
 }
 
-/// A neighbour's answer that we cannot mend: "unavailable" stays, the rest is an internal error of ours.
+/// A neighbour's answer that we cannot mend: "unavailable" stays, and so does that the caller's token expired on its way;
+/// the rest is an internal error of ours.
 pub fn upstream(cause: Status) -> Status {
     match cause.code() {
         Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted => cause,
+        Code::Unauthenticated if reason(&cause) == "expired_token" => cause,
+        _ if broke_off(&cause) => unavailable("a service is unavailable", Duration::from_secs(1)),
         _ => internal(cause),
     }
+}
+
+/// Whether a call came to no answer because its connection broke: nobody sent this status, it was made of an error here.
+pub fn broke_off(status: &Status) -> bool {
+    std::error::Error::source(status).is_some()
 }
 
 /// The stable reason of a refusal, empty where there is none.
@@ -198,6 +211,19 @@ mod tests {
         let cause = Status::failed_precondition("secret");
         assert_eq!(upstream(cause).message(), "internal error");
         assert_eq!(upstream(Status::unavailable("down")).code(), Code::Unavailable);
+        assert_eq!(upstream(Status::unauthenticated("not one of us")).code(), Code::Internal);
+    }
+
+    #[test]
+    fn a_connection_that_breaks_is_not_our_error() {
+        let broken = Status::from_error(Box::new(std::io::Error::other("reset")));
+        assert_eq!(upstream(broken).code(), Code::Unavailable);
+    }
+
+    #[test]
+    fn a_token_that_expires_on_its_way_is_the_callers_to_renew() {
+        let expired = refusal(Code::Unauthenticated, "expired_token", "the access token has expired");
+        assert_eq!(reason(&upstream(expired)), "expired_token");
     }
 
     #[test]

@@ -120,7 +120,8 @@ impl Verifier {
     }
 
     async fn fetch_now(&self) -> Result<(), Status> {
-        let keys = self.0.identity.clone().get_keys(GetKeysRequest {}).await?.into_inner().keys;
+        let answer = self.0.identity.clone().get_keys(GetKeysRequest {}).await;
+        let keys = answer.map_err(status::upstream)?.into_inner().keys;
         let mut decoded = HashMap::new();
         for key in keys {
             let decoding_key = DecodingKey::from_ed_components(&key.x).map_err(status::internal)?;

@@ -1,12 +1,39 @@
 //! Bringing a schema to the state that this version wants.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, bail};
 use sqlx::{
-    AssertSqlSafe, PgPool,
+    AssertSqlSafe, Connection as _, PgConnection, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use tracing::info;
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use crate::status;
+
+/// How long a database may take to answer that it is there, and how soon to ask again.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+const ASK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Waits for a database that is away: it may be starting, as its services are.
+///
+/// # Errors
+/// When it answers, and does not let us in.
+pub(crate) async fn until_it_answers(options: &PgConnectOptions) -> anyhow::Result<()> {
+    let mut waited = false;
+    loop {
+        match timeout(ANSWER_TIMEOUT, PgConnection::connect_with(options)).await {
+            Ok(Ok(connection)) => return Ok(connection.close().await?),
+            Ok(Err(cause)) if !status::is_away(&cause) => return Err(cause.into()),
+            _ if std::mem::replace(&mut waited, true) => {}
+            Ok(Err(cause)) => warn!("Waiting for the database: {cause}"),
+            Err(_) => warn!("Waiting for the database: it does not answer"),
+        }
+        sleep(ASK_INTERVAL).await;
+    }
+}
 
 /// Brings `schema` to the state that `migrator` holds, if it is not there yet.
 ///

@@ -9,6 +9,7 @@ mod conflict;
 mod migrations;
 mod pool;
 
+pub(crate) use self::migrations::until_it_answers;
 pub use self::{
     args::DatabaseArgs,
     conflict::{Undone, again_if_undone},

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a call waits for a connection: short of its caller's patience, so that it can still say why.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// How long a connection has to show that it is sound when it comes back: what it was left with in the middle may run
 /// until its timeout.
 const RETURN_TIMEOUT: Duration = Duration::from_millis(2_500);
@@ -33,7 +33,7 @@ const SESSION: [(&str, &str); 7] = [
     ("tcp_user_timeout", "10s"),
 ];
 
-/// A pool of at most `connections`.
+/// A pool of at most `connections`, which the server knows by a name.
 ///
 /// Connects when it is first used: a database that is down makes calls fail, not the start.
 ///
@@ -55,7 +55,7 @@ pub fn pool(options: PgConnectOptions, connections: u32, name: &str) -> PgPool {
             })
         })
         .after_release(|connection, _| Box::pin(in_time(RETURN_TIMEOUT, is_between_transactions(connection))))
-        .connect_lazy_with(options.application_name(&format!("bodega-{name}")).options(SESSION))
+        .connect_lazy_with(options.application_name(name).options(SESSION))
 }
 
 /// A statement outside of a transaction is one of its own: both begin at once. Prepared, it would be three.

@@ -6,5 +6,8 @@
 mod database;
 mod deadlines;
 mod guard;
+mod neighbour;
+mod restarts;
+mod retries;
 mod tokens;
 mod world;

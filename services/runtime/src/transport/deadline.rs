@@ -1,0 +1,60 @@
+//! How much time a call has, as it is said on the wire.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use tonic::{Code, Status};
+
+use crate::status;
+
+/// The metadata that says how much time is left.
+pub(super) const GRPC_TIMEOUT: &str = "grpc-timeout";
+
+/// The answer when the time is up.
+pub(crate) fn deadline_exceeded() -> Status {
+    status::busy(Code::DeadlineExceeded, "deadline_exceeded", "took too long", Duration::from_secs(1))
+}
+
+/// As gRPC over HTTP/2 wants it: at most eight digits and a unit.
+pub(super) fn grpc_timeout(remaining: Duration) -> HeaderValue {
+    let milliseconds = remaining.as_millis().clamp(1, 99_999_999);
+    HeaderValue::try_from(format!("{milliseconds}m")).unwrap_or(HeaderValue::from_static("1m"))
+}
+
+/// The time an inbound `grpc-timeout` leaves. `None` where there is none, or none that can be read.
+pub(crate) fn parse_grpc_timeout(value: &HeaderValue) -> Option<Duration> {
+    let text = value.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let amount: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(amount * 3600),
+        "M" => Duration::from_secs(amount * 60),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_survives_the_wire() {
+        for timeout in [Duration::from_millis(1), Duration::from_millis(2_500), Duration::from_secs(86_400)] {
+            assert_eq!(parse_grpc_timeout(&grpc_timeout(timeout)), Some(timeout));
+        }
+    }
+
+    #[test]
+    fn what_is_no_timeout_is_none() {
+        for text in ["", "5", "m", "-5m", "999999999m", "5x", "+5m"] {
+            assert_eq!(parse_grpc_timeout(&HeaderValue::from_static(text)), None, "{text}");
+        }
+    }
+}
