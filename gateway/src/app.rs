@@ -13,6 +13,7 @@ use bodega_proto::{
     },
 };
 use bodega_runtime::{auth::Verifier, money::Currency, transport::Transport};
+use tokio_util::sync::CancellationToken;
 
 use crate::{config::Settings, revocations::Revocations};
 
@@ -38,6 +39,7 @@ struct Inner {
     neighbours: Neighbours,
     verifier: Verifier,
     revocations: Revocations,
+    shutdown: CancellationToken,
 }
 
 impl App {
@@ -46,8 +48,9 @@ impl App {
         neighbours: Neighbours,
         verifier: Verifier,
         revocations: Revocations,
+        shutdown: CancellationToken,
     ) -> Self {
-        Self(Arc::new(Inner { settings, neighbours, verifier, revocations }))
+        Self(Arc::new(Inner { settings, neighbours, verifier, revocations, shutdown }))
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -69,6 +72,11 @@ impl App {
 
     pub(crate) fn revocations(&self) -> &Revocations {
         &self.0.revocations
+    }
+
+    /// Whether the gateway has been told to leave.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.0.shutdown.is_cancelled()
     }
 
     pub(crate) fn identity(&self) -> IdentityServiceClient<Transport> {

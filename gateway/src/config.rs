@@ -6,6 +6,7 @@ use std::{
 };
 
 use bodega_runtime::{config, money::Currency};
+use clap::builder::RangedI64ValueParser;
 use http::{HeaderValue, Uri};
 
 /// What a gateway process is told.
@@ -34,15 +35,24 @@ pub struct Settings {
     /// Currency of the shop, a code of ISO 4217; the same for gateway and catalog
     #[arg(long, env = "BODEGA_CURRENCY", default_value = "USD")]
     pub currency: Currency,
-    /// Seconds after which nobody waits for an answer any more
-    #[arg(long, env = "BODEGA_REQUEST_TIMEOUT", default_value = "10", value_parser = seconds)]
+    /// Seconds after which a client has its answer, or is told to come back
+    #[arg(long, env = "BODEGA_REQUEST_TIMEOUT", default_value = "2", value_parser = seconds)]
     pub request_timeout: Duration,
+    /// Requests to each service that are worked on at once; those beyond are told to come back
+    #[arg(long, env = "BODEGA_MAX_REQUESTS", default_value_t = 64, value_parser = count())]
+    pub max_requests: u32,
+    /// Connections that are open at once, if the process may have so many
+    #[arg(long, env = "BODEGA_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = count())]
+    pub max_connections: u32,
     /// Bytes that a JSON body may have
     #[arg(long, env = "BODEGA_BODY_LIMIT", default_value_t = 256 * 1024)]
     pub body_limit: usize,
     /// Seconds after which nobody waits for an upload any more
     #[arg(long, env = "BODEGA_UPLOAD_TIMEOUT", default_value = "60", value_parser = seconds)]
     pub upload_timeout: Duration,
+    /// Seconds from SIGTERM, when `/readyz` says so, to the end of accepting connections
+    #[arg(long, env = "BODEGA_DRAIN_DELAY", default_value = "0", value_parser = seconds_or_none)]
+    pub drain_delay: Duration,
     /// Bytes that an upload may have, all of its files together
     #[arg(long, env = "BODEGA_UPLOAD_LIMIT", default_value_t = 32 * 1024 * 1024)]
     pub upload_limit: usize,
@@ -58,6 +68,28 @@ impl Settings {
     /// The directory of the pictures.
     pub(crate) fn media_dir(&self) -> &Path {
         self.media_dir.as_deref().unwrap_or(Path::new(".bodega/media"))
+    }
+
+    /// How long a request waits for what it can do without: a part of its time, so that the rest is left for the answer.
+    pub(crate) fn patience(&self) -> Duration {
+        self.request_timeout / 2
+    }
+
+    /// How long an upload may stand still.
+    pub(crate) fn upload_patience(&self) -> Duration {
+        self.upload_timeout / 6
+    }
+}
+
+/// How many there may be of something.
+fn count() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=1_000_000)
+}
+
+fn seconds_or_none(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 0..=600) => Ok(Duration::from_secs(seconds)),
+        _ => Err("use a number of seconds from 0 to 600".to_owned()),
     }
 }
 

@@ -1,9 +1,10 @@
 //! The gateway: REST outside, gRPC inside.
 //!
-//! A request passes the middleware of [`router`], which gives it an id, a trace and a deadline; a handler in
-//! [`routes`] extracts what it needs ([`extract`]), makes one call to a service, and answers in one of the
-//! [`shapes`]. Files go on to their service while they come in ([`upload`]). [`classic`] is the same store in other
-//! words. Whatever is refused leaves as a [`problem`].
+//! A request comes in over a connection of [`server`] and passes the middleware of [`router`], which gives it an id, a
+//! deadline and a trace, or sends it away where too many are here already ([`overload`]); a handler in [`routes`] extracts
+//! what it needs ([`extract`]), makes one call to a service, and answers in one of the [`shapes`]. Files go on to their
+//! service while they come in ([`upload`]). [`classic`] is the same store in other words. Whatever is refused leaves as a
+//! [`problem`].
 
 mod answer;
 mod app;
@@ -15,21 +16,25 @@ mod linger;
 mod link;
 mod middleware;
 mod openapi;
+mod overload;
 mod problem;
 mod revocations;
 mod router;
 mod routes;
+mod server;
 mod shapes;
 mod upload;
 
 use anyhow::Context as _;
-use axum::serve::ListenerExt as _;
 use bodega_runtime::{auth::Verifier, process::Process, transport::Transport};
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
-use self::{app::App, revocations::Revocations};
+use self::{app::App, middleware::GRACE, overload::Places, revocations::Revocations};
 pub use self::{
     app::Neighbours,
     config::{Config, Settings},
@@ -51,39 +56,41 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     start(config.settings, neighbours, process.listener, process.shutdown).await
 }
 
-/// Serves until the shutdown, then lets open requests finish, for as long as a request may take. An upload that takes
-/// longer is broken off: nothing of it is kept then.
+/// Serves until the shutdown, and for [`Settings::drain_delay`] beyond it, in which it says that it is not ready; then lets
+/// open requests finish, for as long as a request may take, or an upload where there are any. What takes longer is broken
+/// off: nothing of an upload is kept then.
 ///
 /// # Errors
-/// When the listener fails.
+/// When the listener has no address.
 pub async fn start(
     settings: Settings,
     neighbours: Neighbours,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let drain = settings.request_timeout;
+    info!("bodega-gateway listens on {}", listener.local_addr().context("the listener has no address")?);
+    let Settings { request_timeout, upload_timeout, drain_delay, max_connections, max_requests, .. } =
+        settings;
+    let closing = CancellationToken::new();
     let verifier = Verifier::new(neighbours.identity.clone());
     let revocations = Revocations::default();
-    let watch = tokio::spawn(revocations.clone().watch(neighbours.identity.clone(), shutdown.clone()));
-    let app = App::new(settings, neighbours, verifier, revocations);
-
-    info!("bodega-gateway listens on {}", listener.local_addr()?);
-    // Compressed answers go out in pieces: none of them should wait for the acknowledgement of the one before.
-    let listener = listener.tap_io(|connection| {
-        if let Err(cause) = connection.set_nodelay(true) {
-            tracing::debug!("a connection will be slow: {cause}");
-        }
-    });
+    let watch = tokio::spawn(revocations.clone().watch(neighbours.identity.clone(), closing.clone()));
+    let uploads = Places::new("uploads", max_requests);
+    let app = App::new(settings, neighbours, verifier, revocations, shutdown.clone());
     let server =
-        axum::serve(listener, router::router(app)).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+        server::serve(listener, router::router(app, uploads.clone()), max_connections, closing.clone());
     let overdue = async {
         shutdown.cancelled().await;
-        tokio::time::sleep(drain).await;
+        sleep(drain_delay).await;
+        closing.cancel();
+        sleep(server::LAST_CALL + request_timeout).await;
+        // Fails where the uploads take too long, too.
+        let _ = timeout(upload_timeout.saturating_sub(request_timeout), uploads.left()).await;
+        sleep(GRACE).await;
     };
     tokio::select! {
-        served = server => served.context("cannot serve")?,
-        () = overdue => tracing::warn!("bodega-gateway left with requests still open"),
+        () = server => {}
+        () = overdue => warn!("bodega-gateway left with requests still open"),
     }
     watch.await.context("the watch of revocations panicked")
 }

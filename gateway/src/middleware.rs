@@ -1,4 +1,4 @@
-//! What requests pass: an id and a span, a deadline, and who asks.
+//! What requests pass: an id, a deadline, a span, and who asks.
 
 use std::time::Duration;
 
@@ -25,21 +25,18 @@ use crate::{
 
 /// A client's own request id may have this many visible characters.
 const MAX_REQUEST_ID: usize = 128;
-/// What a handler gets beyond its deadline to say that it was missed.
-const GRACE: Duration = Duration::from_millis(100);
+/// What a handler has left of a request's time when that of the services is over, to say so.
+pub(crate) const GRACE: Duration = Duration::from_millis(100);
 
-/// Gives a request its id and its span, and measures it.
-pub(crate) async fn trace(mut request: Request, next: Next) -> Response {
+/// Gives a request its id, and measures it.
+pub(crate) async fn measure(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let route = route.unwrap_or_else(|| "unknown".to_owned());
-
+    let method = method_label(request.method()).to_owned();
+    let route = route(&request);
     let id = request_id(request.headers());
     request.headers_mut().insert(REQUEST_ID, id.clone());
-    let method = method_label(request.method()).to_owned();
-    let span = telemetry::request_span("http", &format!("{method} {route}"), request.headers());
 
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = next.run(request).await;
     response.headers_mut().insert(REQUEST_ID, id);
     let status = response.status().as_u16().to_string();
     let labels = [("method", method), ("route", route), ("status", status)];
@@ -47,15 +44,22 @@ pub(crate) async fn trace(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// Serves a request in a context of its own, in which it has `time` to be answered.
+/// Gives a request its span.
+pub(crate) async fn trace(request: Request, next: Next) -> Response {
+    let name = format!("{} {}", method_label(request.method()), route(&request));
+    let span = telemetry::request_span("http", &name, request.headers());
+    next.run(request).instrument(span).await
+}
+
+/// Serves a request in a context of its own, in which it has `time` to be answered; services have a little less.
 pub(crate) async fn context(State(time): State<Duration>, request: Request, next: Next) -> Response {
     let context = CallContext {
-        deadline: Some(Instant::now() + time),
+        deadline: Some(Instant::now() + time.saturating_sub(GRACE)),
         authorization: None,
         request_id: request.headers().get(REQUEST_ID).cloned(),
     };
     let work = async {
-        match tokio::time::timeout(time + GRACE, next.run(request)).await {
+        match tokio::time::timeout(time, next.run(request)).await {
             Ok(response) => response,
             Err(_) => Problem::unavailable("the answer took too long").into_response(),
         }
@@ -67,7 +71,7 @@ pub(crate) async fn context(State(time): State<Duration>, request: Request, next
 pub(crate) async fn authenticate(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let authentication = Authentication::of(&app, request.headers());
     // Where anyone may ask, an identity that hangs must not use up the time.
-    let patience = app.settings().request_timeout / 4;
+    let patience = app.settings().patience();
     let authentication = tokio::time::timeout(patience, authentication).await.unwrap_or_else(|_| {
         Authentication::Refused(status::unavailable("a service is unavailable", Duration::from_secs(1)))
     });
@@ -83,6 +87,11 @@ pub(crate) async fn authenticate(State(app): State<App>, mut request: Request, n
 /// Has the body of a request that is answered early read to its end, so that whoever still sends it gets the answer.
 pub(crate) async fn linger(request: Request, next: Next) -> Response {
     next.run(Lingering::wrap(request)).await
+}
+
+/// The route that a request takes, by its pattern: paths that clients make up must not make new series.
+fn route(request: &Request) -> String {
+    request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned()
 }
 
 /// Clients may make methods up: one that HTTP does not know must not make a new series.

@@ -24,6 +24,7 @@ use crate::{
     classic,
     config::Settings,
     middleware, openapi,
+    overload::{self, Places},
     problem::Problem,
     routes::{
         admin_orders, auth, avatar, cart, categories, docs, images, media, operations, orders, products,
@@ -36,12 +37,20 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(3600);
 
 /// What the routes say of themselves.
 pub(crate) fn document() -> OpenApi {
-    everyday().merge(uploads()).merge(webhooks()).into_openapi()
+    OpenApiRouter::<App>::with_openapi(openapi::base())
+        .merge(accounts())
+        .merge(goods())
+        .merge(carts())
+        .merge(orders())
+        .merge(uploads())
+        .merge(webhooks())
+        .merge(operations())
+        .into_openapi()
 }
 
-/// The routes that take JSON, if anything.
-fn everyday() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(openapi::base())
+/// Those that identity answers.
+fn accounts() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         // /api/auth
         .routes(routes!(auth::register))
         .routes(routes!(auth::login))
@@ -55,6 +64,16 @@ fn everyday() -> OpenApiRouter<App> {
         .routes(routes!(profile::change_password))
         .routes(routes!(users::list))
         .routes(routes!(users::show, users::change, users::delete))
+        // At the root
+        .routes(routes!(classic::short_forms::signup))
+        .routes(routes!(classic::short_forms::register))
+        .routes(routes!(classic::short_forms::login))
+        .routes(routes!(classic::short_forms::logout))
+}
+
+/// Those that catalog answers.
+fn goods() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         // /api/categories
         .routes(routes!(categories::list, categories::create))
         .routes(routes!(categories::show, categories::rename, categories::delete))
@@ -65,36 +84,40 @@ fn everyday() -> OpenApiRouter<App> {
         .routes(routes!(products::list, products::create))
         .routes(routes!(products::show, products::replace, products::change, products::delete))
         .routes(routes!(images::remove))
+        // At the root
+        .routes(routes!(classic::products::list, classic::products::create))
+        .routes(routes!(classic::products::show, classic::products::change, classic::products::delete))
+}
+
+/// Those that cart answers.
+fn carts() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         // /api/cart
         .routes(routes!(cart::show, cart::clear))
         .routes(routes!(cart::add))
         .routes(routes!(cart::remove))
         .routes(routes!(cart::set_item, cart::remove_item))
+        // At the root
+        .routes(routes!(classic::cart::show, classic::cart::add))
+        .routes(routes!(classic::cart::set_item, classic::cart::remove_item))
+        .routes(routes!(classic::short_forms::add_to_cart))
+        .routes(routes!(classic::short_forms::remove_from_cart))
+}
+
+/// Those that order answers.
+fn orders() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         // /api/orders
         .routes(routes!(orders::list, orders::place))
         .routes(routes!(orders::show, orders::advance))
         .routes(routes!(orders::cancel))
         .routes(routes!(orders::pay))
         .routes(routes!(admin_orders::list))
-        // The surface at the root
-        .routes(routes!(classic::short_forms::signup))
-        .routes(routes!(classic::short_forms::register))
-        .routes(routes!(classic::short_forms::login))
-        .routes(routes!(classic::short_forms::logout))
-        .routes(routes!(classic::products::list, classic::products::create))
-        .routes(routes!(classic::products::show, classic::products::change, classic::products::delete))
-        .routes(routes!(classic::cart::show, classic::cart::add))
-        .routes(routes!(classic::cart::set_item, classic::cart::remove_item))
-        .routes(routes!(classic::short_forms::add_to_cart))
-        .routes(routes!(classic::short_forms::remove_from_cart))
+        // At the root
         .routes(routes!(classic::orders::place))
         .routes(routes!(classic::orders::show))
         .routes(routes!(classic::orders::list, classic::short_forms::place_order))
         .routes(routes!(classic::short_forms::advance_order))
-        // Operators
-        .routes(routes!(operations::live))
-        .routes(routes!(operations::ready))
-        .routes(routes!(operations::keys))
 }
 
 /// Those that take files: they may take longer, and are larger.
@@ -107,40 +130,62 @@ fn webhooks() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(webhooks::stripe))
 }
 
-/// The whole gateway.
-pub(crate) fn router(app: App) -> Router {
+/// Those for operators, who must be answered however much there is to do: an access token is not looked at.
+fn operations() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(operations::live))
+        .routes(routes!(operations::ready))
+        .routes(routes!(operations::keys))
+}
+
+/// The whole gateway, where uploads take these places.
+pub(crate) fn router(app: App, upload_places: Places) -> Router {
     let settings = app.settings();
     let authenticate = from_fn_with_state(app.clone(), middleware::authenticate);
-    let everyday = Router::from(everyday())
-        .merge(docs::routes(&openapi::document()))
-        .fallback(not_found)
-        .layer(authenticate.clone());
-    let uploads = Router::from(uploads()).layer(authenticate);
-    let webhooks = Router::from(webhooks());
+    let everyday = |routes: Router<App>, name, body_limit| {
+        let places = Places::new(name, settings.max_requests);
+        bounded(routes, settings.request_timeout, body_limit, Some(places))
+    };
+    let shopping = |routes: OpenApiRouter<App>, name| {
+        everyday(Router::from(routes).layer(authenticate.clone()), name, settings.body_limit)
+    };
+    let uploads = Router::from(uploads()).layer(authenticate.clone());
     let media = Router::new().route("/media/{*key}", get(media::show));
+    let others = Router::from(operations()).merge(docs::routes(&openapi::document())).fallback(not_found);
 
-    bounded(everyday, settings.request_timeout, settings.body_limit)
-        .merge(bounded(uploads, settings.upload_timeout, settings.upload_limit))
-        .merge(bounded(webhooks, settings.request_timeout, webhooks::EVENT_LIMIT))
-        .merge(bounded(media, settings.request_timeout, settings.body_limit))
+    shopping(accounts(), "accounts")
+        .merge(shopping(goods(), "goods"))
+        .merge(shopping(carts(), "carts"))
+        .merge(shopping(orders(), "orders"))
+        .merge(everyday(Router::from(webhooks()), "webhooks", webhooks::EVENT_LIMIT))
+        .merge(everyday(media, "media", settings.body_limit))
+        .merge(bounded(uploads, settings.upload_timeout, settings.upload_limit, Some(upload_places)))
+        .merge(bounded(others, settings.request_timeout, settings.body_limit, None))
         .layer(
             ServiceBuilder::new()
                 .layer(from_fn(middleware::security_headers))
-                .layer(from_fn(middleware::trace))
+                .layer(from_fn(middleware::measure))
                 .layer(CompressionLayer::new().gzip(true))
                 .layer(cors(settings)),
         )
         .with_state(app)
 }
 
-/// Routes that have so much time to answer, and take so many bytes.
-fn bounded(routes: Router<App>, time: Duration, body_limit: usize) -> Router<App> {
-    routes.method_not_allowed_fallback(method_not_allowed).layer(
+/// Routes that have so much time to answer, take so many bytes, and work on no more requests than there are places.
+fn bounded(routes: Router<App>, time: Duration, body_limit: usize, places: Option<Places>) -> Router<App> {
+    let mut routes = routes.method_not_allowed_fallback(method_not_allowed).layer(
         ServiceBuilder::new()
-            .layer(from_fn_with_state(time, middleware::context))
-            .layer(from_fn(middleware::linger))
+            .layer(from_fn(middleware::trace))
             .layer(CatchPanicLayer::custom(panicked))
             .layer(DefaultBodyLimit::max(body_limit)),
+    );
+    if let Some(places) = places {
+        routes = routes.layer(from_fn_with_state(places, overload::shed));
+    }
+    routes.layer(
+        ServiceBuilder::new()
+            .layer(from_fn_with_state(time, middleware::context))
+            .layer(from_fn(middleware::linger)),
     )
 }
 

@@ -56,10 +56,10 @@ impl Store {
         let closing = CancellationToken::new();
         let close_services = closing.clone().drop_guard();
         let pools = [
-            database::pool(logins.identity, connections, "identity"),
-            database::pool(logins.catalog, connections, "catalog"),
-            database::pool(logins.cart, connections, "cart"),
-            database::pool(logins.order, connections, "order"),
+            database::pool(logins.identity, connections, "bodega-identity"),
+            database::pool(logins.catalog, connections, "bodega-catalog"),
+            database::pool(logins.cart, connections, "bodega-cart"),
+            database::pool(logins.order, connections, "bodega-order"),
         ];
         let [identity_db, catalog_db, cart_db, order_db] = pools.clone();
 

@@ -1,11 +1,14 @@
 //! Many at once: nothing is oversold, nothing ordered twice, nothing lost.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures_util::{StreamExt as _, future::join_all, stream};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::shop::{Person, Response, Shop};
+use crate::shop::{PASSWORD, Person, Response, Shop, in_the_end};
 
 /// Connections a service has in these tests: some, as in earnest.
 const CONNECTIONS: u32 = 10;
@@ -51,19 +54,54 @@ async fn two_hundred_buyers_get_fifty_units_and_not_one_more() {
     );
     let buyers = buyers(&shop, 200).await;
     // Half of them put the two into the cart the other way round.
-    join_all(buyers.iter().enumerate().map(async |(index, buyer)| {
-        let (first, second) = if index % 2 == 0 { (mug, spoon) } else { (spoon, mug) };
-        buyer.add_to_cart(first, 1).await.expect(200);
-        buyer.add_to_cart(second, 1).await.expect(200);
-    }))
-    .await;
+    let filled =
+        stream::iter(buyers.iter().enumerate()).for_each_concurrent(SIGN_UPS, async |(index, buyer)| {
+            let (first, second) = if index % 2 == 0 { (mug, spoon) } else { (spoon, mug) };
+            buyer.add_to_cart(first, 1).await.expect(200);
+            buyer.add_to_cart(second, 1).await.expect(200);
+        });
+    filled.await;
 
-    let answers = join_all(buyers.iter().map(Person::place_order)).await;
+    // They are more than the database has connections for, so some have to come back.
+    let orders = buyers
+        .iter()
+        .map(async |buyer| in_the_end(async || buyer.place_order_with_key("checkout").await).await);
+    let answers = join_all(orders).await;
 
     assert_eq!(tally(&answers), BTreeMap::from([((201, ""), 50), ((409, "out_of_stock"), 150)]));
     assert_eq!(order_ids(&answers).len(), 50);
     assert_eq!((shop.admin().stock_of(mug).await, shop.admin().stock_of(spoon).await), (0, 0));
     shop.verify().await;
+}
+
+/// Hashing two hundred passwords takes longer than a request may: whoever would wait too long is told when to come back,
+/// and everybody gets in who does.
+#[tokio::test]
+async fn two_hundred_who_sign_up_at_once_all_get_in_if_they_come_back_when_told() {
+    let shop = Shop::start_in_earnest().await;
+    let sent_away = join_all((0..200).map(async |index| {
+        let name = format!("buyer{index}");
+        let body = json!({"name": name, "email": format!("{name}@shop.example"), "password": PASSWORD});
+        let (mut sent_away, mut open) = (0, false);
+        loop {
+            let answer = shop.guest().post("/api/auth/register", body.clone()).await;
+            match (answer.status, answer.code()) {
+                (201, _) => return sent_away,
+                // Made by the attempt before, whose answer did not come in time.
+                (409, "email_taken") if open => return sent_away,
+                (429, "too_busy") | (503, _) => {}
+                _ => panic!("{answer:?}"),
+            }
+            sent_away += 1;
+            open |= answer.status == 503 && answer.code() != "overloaded";
+            let pause = answer.header("retry-after").parse().expect("told when to come back");
+            assert!((1..=3).contains(&pause), "{answer:?}");
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+        }
+    }));
+    let sent_away = tokio::time::timeout(Duration::from_secs(120), sent_away).await.expect("all get in");
+    assert!(sent_away.iter().any(|times| *times > 0), "more than can be hashed in time");
+    shop.guest().sign_in("buyer199@shop.example").await;
 }
 
 #[tokio::test]

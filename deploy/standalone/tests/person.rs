@@ -1,6 +1,6 @@
 //! People who use a store, over HTTP, and the answers they get.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use reqwest::{
     Method,
@@ -142,6 +142,19 @@ impl Person {
     /// Moves an order.
     pub(crate) async fn move_order(&self, order: &Value, status: &str) -> Response {
         self.patch(&format!("/api/orders/{}", order["id"].as_str().unwrap()), json!({"status": status})).await
+    }
+}
+
+/// What is answered in the end to somebody who comes back for as long as that is what the answer says. To be asked for is
+/// only what may be repeated.
+pub(crate) async fn in_the_end(ask: impl AsyncFn() -> Response) -> Response {
+    loop {
+        let answer = ask().await;
+        if answer.status != 503 {
+            return answer;
+        }
+        let pause = answer.header("retry-after").parse().expect("told when to come back");
+        tokio::time::sleep(Duration::from_secs(pause)).await;
     }
 }
 

@@ -19,7 +19,7 @@ use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use crate::person::{Person, Response};
+pub(crate) use crate::person::{Person, Response, in_the_end};
 
 /// Everybody's password.
 pub(crate) const PASSWORD: &str = "a mug of tea at four";
@@ -39,13 +39,19 @@ pub(crate) struct Plan {
     /// Connections that each service keeps at most.
     pub(crate) connections: u32,
     pub(crate) identity: bodega_identity::Settings,
+    /// Arguments of the gateway, as on the command line.
+    pub(crate) gateway: &'static [&'static str],
     pub(crate) payments: Payments,
 }
 
+/// Two hundred buyers at once take their time where everything else is tested beside them.
+const PATIENT: &[&str] = &["--request-timeout", "60", "--max-requests", "1000"];
+
 impl Default for Plan {
-    /// With small pools, and without a payment provider.
+    /// With small pools, with patience, and without a payment provider.
     fn default() -> Self {
-        Self { connections: 3, identity: identity_settings(), payments: Payments::offline() }
+        let (identity, payments) = (identity_settings(), Payments::offline());
+        Self { connections: 3, identity, gateway: PATIENT, payments }
     }
 }
 
@@ -77,6 +83,12 @@ impl Shop {
         Self::start_as(Plan { identity, ..Plan::default() }).await
     }
 
+    /// Opens a store that has only as much patience as one has by default.
+    pub(crate) async fn start_in_earnest() -> Self {
+        let identity = bodega_identity::Settings::new(JWT_SECRET_KEY.parse().unwrap());
+        Self::start_as(Plan { connections: 10, identity, gateway: &[], ..Plan::default() }).await
+    }
+
     /// Opens a store with empty shelves as planned.
     pub(crate) async fn start_as(plan: Plan) -> Self {
         Self::open(database().await.url().parse().unwrap(), plan).await
@@ -84,14 +96,14 @@ impl Shop {
 
     /// Opens a store on a database that was [prepared](prepare), and takes a place for its pictures.
     pub(crate) async fn open(owner: PgConnectOptions, plan: Plan) -> Self {
-        let Plan { connections, identity, payments } = plan;
+        let Plan { connections, identity, gateway, payments } = plan;
         let pictures = TempDir::new("pictures").unwrap();
         let media_dir = pictures.path().join(MEDIA_DIR);
         let options = Options {
             logins: Logins::separate(&owner, &passwords()),
             connections,
             identity,
-            gateway: gateway_settings(&media_dir),
+            gateway: gateway_settings(gateway, &media_dir),
             payments,
             media: Media::local(&media_dir),
         };
@@ -195,18 +207,19 @@ fn passwords() -> Passwords {
     Passwords { identity: password(), catalog: password(), cart: password(), order: password() }
 }
 
+/// The defaults, but for patience: nobody is sent away but where a test is about that.
 fn identity_settings() -> bodega_identity::Settings {
-    bodega_identity::Settings::new(JWT_SECRET_KEY.parse().unwrap())
+    let settings = bodega_identity::Settings::new(JWT_SECRET_KEY.parse().unwrap());
+    bodega_identity::Settings { hash_wait: PATIENCE, ..settings }
 }
 
-/// The defaults, but for patience and the place of the pictures.
-fn gateway_settings(media_dir: &Path) -> bodega_gateway::Settings {
+/// The defaults, but for these arguments and the place of the pictures.
+fn gateway_settings(arguments: &[&'static str], media_dir: &Path) -> bodega_gateway::Settings {
     #[derive(Parser)]
     struct Defaults {
         #[command(flatten)]
         settings: bodega_gateway::Settings,
     }
-    // Two hundred buyers at once take their time where everything else is tested beside them.
-    let settings = Defaults::parse_from(["test", "--request-timeout", "60"]).settings;
+    let settings = Defaults::parse_from(["test"].iter().chain(arguments)).settings;
     bodega_gateway::Settings { media_dir: Some(media_dir.to_owned()), ..settings }
 }

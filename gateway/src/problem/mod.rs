@@ -128,6 +128,14 @@ impl Problem {
         problem
     }
 
+    /// More requests than can be worked on. Not all are to come back at the same time.
+    pub(crate) fn overloaded() -> Self {
+        let detail = "there are too many requests at the moment";
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail);
+        problem.0.retry_after = Some(Duration::from_secs(rand::random_range(1..=3)));
+        problem
+    }
+
     /// Names what it is about.
     #[must_use]
     pub(crate) fn about(mut self, field: &str, message: impl Display) -> Self {

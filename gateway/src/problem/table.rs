@@ -38,6 +38,10 @@ fn http_status(code: Code, reason: &str) -> StatusCode {
 
 impl From<Status> for Problem {
     fn from(status: Status) -> Self {
+        if status::broke_off(&status) {
+            tracing::debug!("a call to a service broke off: {status}");
+            return Self::unavailable("a service is unavailable");
+        }
         let reason = status::reason(&status);
         let http_status = http_status(status.code(), &reason);
         // Nobody gave a reason: then it is none of ours, and its text is not for clients. That a service does not know
@@ -127,6 +131,12 @@ mod tests {
             let problem = Problem::from(Status::new(code, "secret"));
             assert!(!problem.0.detail.contains("secret"), "{code:?}");
         }
+    }
+
+    #[test]
+    fn a_call_that_breaks_off_is_worth_another() {
+        let broken = Status::from_error(Box::new(std::io::Error::other("reset")));
+        assert_eq!(Problem::from(broken).0.status, 503);
     }
 
     #[test]

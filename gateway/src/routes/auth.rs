@@ -1,7 +1,5 @@
 //! Signing in, staying signed in, signing out.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use bodega_proto::{
     cart::v1::MergeGuestCartRequest,
@@ -22,9 +20,6 @@ use crate::{
     problem::Problem,
     shapes::{LoginInput, RefreshInput, RegisterInput, Session, SessionInfo, Sessions},
 };
-
-/// The most a sign-in waits for the guest's cart to be merged.
-const MERGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Makes an account and signs it in; with `X-Cart-Token`, the guest's cart becomes the account's.
 #[utoipa::path(
@@ -81,7 +76,7 @@ async fn merge_guest_cart(app: &App, guest_token: String, session: &Session) {
         return;
     }
     let mut context = CallContext::current().with_bearer(session.token());
-    let latest = Instant::now() + MERGE_TIMEOUT;
+    let latest = Instant::now() + app.settings().patience();
     context.deadline = Some(context.deadline.map_or(latest, |deadline| deadline.min(latest)));
     let mut cart = app.cart();
     if let Err(cause) = context.scope(cart.merge_guest_cart(MergeGuestCartRequest { guest_token })).await {

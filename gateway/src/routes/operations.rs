@@ -1,17 +1,23 @@
 //! What operators and other verifiers of our tokens ask.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use bodega_proto::identity::v1::GetKeysRequest;
 use bodega_runtime::transport::Transport;
 use futures_util::future;
 use http::{HeaderName, HeaderValue, header::CACHE_CONTROL};
 use serde::Serialize;
+use tonic::Status;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 use utoipa::ToSchema;
 
 use crate::{app::App, extract::Json, problem::Problem};
+
+/// How long a service has to say that it is well: whoever probes us waits a second, as Kubernetes does.
+const HEALTH_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// That it is so.
 #[derive(Serialize, ToSchema)]
@@ -33,6 +39,9 @@ pub(crate) async fn live() -> Json<Healthy> {
     responses((status = OK, body = Healthy))
 )]
 pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Healthy>, Problem> {
+    if app.is_leaving() {
+        return Err(Problem::unavailable("not ready: the gateway is leaving"));
+    }
     let neighbours = app.neighbours();
     let checks = [
         ("identity", &neighbours.identity),
@@ -41,8 +50,11 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Healthy>, Probl
         ("order", &neighbours.order),
     ]
     .map(async |(name, transport)| (name, serves(transport.clone()).await));
-    let down: Vec<_> =
-        future::join_all(checks).await.into_iter().filter(|(_, up)| !up).map(|(name, _)| name).collect();
+    // Without its keys nobody is signed in; once here, they stay.
+    let keys = async { ("keys of identity", in_time(app.verifier().ready()).await.is_some()) };
+    let (services, keys) = future::join(future::join_all(checks), keys).await;
+    let checks = services.into_iter().chain([keys]);
+    let down: Vec<_> = checks.filter(|(_, up)| !up).map(|(name, _)| name).collect();
     if down.is_empty() {
         Ok(Json(Healthy { status: "ok" }))
     } else {
@@ -51,8 +63,13 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Healthy>, Probl
 }
 
 async fn serves(transport: Transport) -> bool {
-    let answer = HealthClient::new(transport).check(HealthCheckRequest::default()).await;
-    answer.is_ok_and(|answer| answer.into_inner().status() == ServingStatus::Serving)
+    let answer = in_time(HealthClient::new(transport).check(HealthCheckRequest::default())).await;
+    answer.is_some_and(|answer| answer.get_ref().status() == ServingStatus::Serving)
+}
+
+/// What is answered well and soon.
+async fn in_time<T>(asked: impl Future<Output = Result<T, Status>>) -> Option<T> {
+    tokio::time::timeout(HEALTH_TIMEOUT, asked).await.ok()?.ok()
 }
 
 /// A JSON Web Key Set, as RFC 7517 has it.

@@ -30,6 +30,19 @@ async fn a_service_that_is_down_takes_only_its_own_routes_with_it() {
 }
 
 #[tokio::test]
+async fn readiness_is_known_within_a_second_though_a_service_hangs() {
+    let shop = Shop::open_with(|_, neighbours| {
+        neighbours.identity = hanging();
+        neighbours.order = hanging();
+    })
+    .await;
+    let asked = shop.get("/readyz").answer();
+    let readiness = tokio::time::timeout(TIMEOUT, asked).await.expect("sooner than anything else");
+    let detail = readiness.problem(503, "unavailable")["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("identity") && detail.contains("order"), "{detail}");
+}
+
+#[tokio::test]
 async fn tokens_stay_good_while_identity_is_down() {
     let shop = Shop::open_with(|_, neighbours| neighbours.identity = nowhere()).await;
     shop.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));

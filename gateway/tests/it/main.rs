@@ -4,6 +4,7 @@
 mod accounts;
 mod avatars;
 mod carts;
+mod connections;
 mod context;
 mod document;
 mod fakes;
@@ -14,6 +15,7 @@ mod identity;
 mod images;
 mod media;
 mod orders;
+mod overload;
 mod payments;
 mod products;
 mod refusals;

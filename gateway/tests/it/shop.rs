@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    task::JoinHandle,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -39,6 +40,8 @@ pub(crate) struct Shop {
     pub(crate) orders: Fake,
     address: SocketAddr,
     client: reqwest::Client,
+    pub(crate) shutdown: CancellationToken,
+    served: JoinHandle<anyhow::Result<()>>,
     _open: DropGuard,
 }
 
@@ -55,6 +58,9 @@ impl Shop {
         let mut settings = Settings {
             currency: "USD".parse().unwrap(),
             request_timeout: TIMEOUT,
+            max_requests: 64,
+            max_connections: 1000,
+            drain_delay: Duration::ZERO,
             body_limit: BODY_LIMIT,
             upload_timeout: UPLOAD_TIMEOUT,
             upload_limit: UPLOAD_LIMIT,
@@ -73,9 +79,14 @@ impl Shop {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let _open = shutdown.clone().drop_guard();
-        tokio::spawn(bodega_gateway::start(settings, neighbours, listener, shutdown));
+        let served = tokio::spawn(bodega_gateway::start(settings, neighbours, listener, shutdown.clone()));
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { identity, catalog, cart, orders, address, client, _open }
+        Self { identity, catalog, cart, orders, address, client, shutdown, served, _open }
+    }
+
+    /// Waits until it has closed.
+    pub(crate) async fn closed(self) -> anyhow::Result<()> {
+        self.served.await.unwrap()
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -1,6 +1,6 @@
 //! What the service is told.
 
-use std::{fmt, num::NonZero, path::PathBuf, str::FromStr, sync::Arc, thread, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, thread, time::Duration};
 
 use bodega_media::MediaArgs;
 use bodega_runtime::database::DatabaseArgs;
@@ -17,12 +17,31 @@ pub struct Config {
     /// Seals the keys that sign access tokens: at least 32 bytes, the same for every start
     #[arg(long, env = "JWT_SECRET_KEY", hide_env_values = true)]
     pub jwt_secret_key: SecretKey,
+    /// How long tokens are good for
+    #[command(flatten)]
+    pub tokens: TokenArgs,
     /// Where the pictures are, and what they may be
     #[command(flatten)]
     pub media: MediaArgs,
     /// Directory of the pictures, where they are in no other storage: the gateway's [default: .bodega/media]
     #[arg(long, env = "BODEGA_MEDIA_DIR")]
     pub media_dir: Option<PathBuf>,
+}
+
+/// How long tokens are good for.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct TokenArgs {
+    /// Seconds that an access token is good for
+    #[arg(long, env = "BODEGA_ACCESS_TTL", default_value = "900", value_parser = access_ttl)]
+    pub access_ttl: Duration,
+}
+
+/// At most as long as an ended session is remembered, by far.
+fn access_ttl(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 1..=43_200) => Ok(Duration::from_secs(seconds)),
+        _ => Err("use a number of seconds from 1 to 43200".to_owned()),
+    }
 }
 
 /// What the service is told, wherever it runs.
@@ -35,8 +54,9 @@ pub struct Settings {
     /// How long a session lasts without being used. 30 days.
     pub refresh_ttl: Duration,
     /// How many passwords are hashed at once; each takes a core and 19 MiB. One a core.
-    pub max_concurrent_hashes: usize,
-    /// How long a password waits for its turn to be hashed before its bearer is sent away. 5 seconds.
+    pub max_concurrent_hashes: u32,
+    /// How long a password waits for its turn to be hashed. Whoever would have to wait longer is sent away at once. 1
+    /// second: the rest of a request's two is for the hash itself, and for the database.
     pub hash_wait: Duration,
 }
 
@@ -47,8 +67,11 @@ impl Settings {
             jwt_secret,
             access_ttl: Duration::from_secs(15 * 60),
             refresh_ttl: Duration::from_secs(30 * 24 * 60 * 60),
-            max_concurrent_hashes: thread::available_parallelism().map_or(1, NonZero::get),
-            hash_wait: Duration::from_secs(5),
+            max_concurrent_hashes: thread::available_parallelism()
+                .ok()
+                .and_then(|cores| u32::try_from(cores.get()).ok())
+                .unwrap_or(1),
+            hash_wait: Duration::from_secs(1),
         }
     }
 }
@@ -91,6 +114,15 @@ mod tests {
     fn a_secret_that_can_be_guessed_is_refused() {
         assert!("x".repeat(31).parse::<SecretKey>().is_err());
         assert!("x".repeat(32).parse::<SecretKey>().is_ok());
+    }
+
+    #[test]
+    fn an_access_token_is_good_for_a_second_at_least_and_half_a_day_at_most() {
+        assert_eq!(access_ttl("1"), Ok(Duration::from_secs(1)));
+        assert_eq!(access_ttl("43200"), Ok(Duration::from_secs(12 * 60 * 60)));
+        for text in ["0", "43201", "-1", "15m", ""] {
+            assert!(access_ttl(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -86,7 +86,11 @@ impl From<Error> for Status {
             Error::AdminOnly => refusal(PermissionDenied, "admin_only", &error),
             Error::UserNotFound => refusal(NotFound, "user_not_found", &error),
             Error::LastAdmin => refusal(FailedPrecondition, "last_admin", &error),
-            Error::TooBusy => status::busy(Code::ResourceExhausted, "too_busy", &error, RETRY_AFTER),
+            Error::TooBusy => {
+                // Not all are to come back at the same time.
+                let pause = Duration::from_secs(rand::random_range(1..=3));
+                status::busy(Code::ResourceExhausted, "too_busy", &error, pause)
+            }
             Error::Picture(refused) => of_picture(&refused),
             Error::UploadIncomplete(how) => of_image("upload_incomplete", how),
             Error::PictureSwept => status::unavailable(&error, RETRY_AFTER),

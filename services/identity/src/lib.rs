@@ -35,7 +35,6 @@ use bodega_proto::identity::v1::{
 };
 use bodega_runtime::{
     auth::Verifier,
-    database,
     process::Process,
     server::{Guard, Service},
     transport::Transport,
@@ -52,7 +51,7 @@ use self::{
     signing::Signer,
 };
 pub use self::{
-    config::{Config, SecretKey, Settings},
+    config::{Config, SecretKey, Settings, TokenArgs},
     create_admin::{Admin, create_admin, has_admin},
 };
 
@@ -71,12 +70,11 @@ const MEDIA_DIR: &str = ".bodega/media";
 /// When it cannot start: the database cannot be migrated, the storage of pictures is half configured, or
 /// `JWT_SECRET_KEY` is not the former one.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
-    let options = config.database.required()?;
     let media_dir = config.media_dir.as_deref().unwrap_or(Path::new(MEDIA_DIR));
     let media = config.media.open(media_dir)?;
-    database::migrate(&options, SCHEMA, &MIGRATOR).await?;
-    let db = database::pool(options, config.database.db_connections, SCHEMA);
-    let service = start(db, Settings::new(config.jwt_secret_key), media, process.shutdown).await?;
+    let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
+    let settings = Settings { access_ttl: config.tokens.access_ttl, ..Settings::new(config.jwt_secret_key) };
+    let service = start(db, settings, media, process.shutdown).await?;
     let verifier = Verifier::new(Transport::unguarded(service.routes()));
     service.serve(&Guard { service_token: process.service_token, verifier }, process.listener).await
 }

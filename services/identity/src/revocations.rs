@@ -4,14 +4,17 @@
 //! Whenever news may have been missed, watchers are told again of all that matter: those that ended so lately that an
 //! access token may outlive them.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt as _, stream};
 use sqlx::{
     PgPool,
     postgres::{PgListener, PgPoolOptions},
 };
-use tokio::sync::broadcast;
+use tokio::{
+    sync::broadcast,
+    time::{sleep, timeout},
+};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -25,6 +28,9 @@ const BACKLOG: usize = 1024;
 const SLACK: Duration = Duration::from_secs(60);
 /// How long the database may be silent before it is asked whether it is still there.
 const SILENCE: Duration = Duration::from_secs(10);
+/// How long the database has for an answer. A stream has no deadline of a caller's, and a listener no caller: one that
+/// waited for ever would tell nobody anything any more, and nobody that.
+const BOUND: Duration = Duration::from_secs(2);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Debug)]
@@ -73,7 +79,7 @@ impl Revocations {
     }
 
     async fn recent(&self) -> Result<Vec<Uuid>, Error> {
-        Ok(store::sessions::ended_within(&self.db, self.access_ttl + SLACK).await?)
+        Ok(in_time(store::sessions::ended_within(&self.db, self.access_ttl + SLACK)).await?)
     }
 
     /// Listens for as long as it is polled, on one connection after the other.
@@ -82,7 +88,7 @@ impl Revocations {
             if let Err(cause) = self.listen_on_one_connection().await {
                 warn!("not hearing which sessions end: {cause}");
             }
-            tokio::time::sleep(RECONNECT_PAUSE).await;
+            sleep(RECONNECT_PAUSE).await;
         }
     }
 
@@ -91,15 +97,16 @@ impl Revocations {
         // One of its own: it is kept for good, and must not be missing from those that serve calls.
         let connection = PgPoolOptions::new()
             .max_connections(1)
+            .acquire_timeout(BOUND)
             .max_lifetime(None)
             .idle_timeout(None)
             .connect_lazy_with((*self.db.connect_options()).clone());
-        let mut listener = PgListener::connect_with(&connection).await?;
+        let mut listener = in_time(PgListener::connect_with(&connection)).await?;
         listener.eager_reconnect(false);
-        listener.listen(CHANNEL).await?;
+        in_time(listener.listen(CHANNEL)).await?;
         self.tell(News::Missed);
         loop {
-            match tokio::time::timeout(SILENCE, listener.try_recv()).await {
+            match timeout(SILENCE, listener.try_recv()).await {
                 Ok(Ok(Some(notification))) => self.tell(match notification.payload().parse() {
                     Ok(id) => News::Ended(id),
                     Err(_) => News::Missed,
@@ -107,10 +114,7 @@ impl Revocations {
                 Ok(Ok(None)) => return Ok(()),
                 Ok(Err(cause)) => return Err(cause),
                 // A network that has gone away does not say so.
-                Err(_) => tokio::time::timeout(SILENCE, sqlx::query("select 1").execute(&mut listener))
-                    .await
-                    .map_err(|_| sqlx::Error::PoolTimedOut)?
-                    .map(drop)?,
+                Err(_) => in_time(sqlx::query("select 1").execute(&mut listener)).await.map(drop)?,
             }
         }
     }
@@ -119,4 +123,9 @@ impl Revocations {
         // Fails where nobody watches: then nobody misses anything.
         let _ = self.news.send(news);
     }
+}
+
+/// What the database answers, or that it does not.
+async fn in_time<T>(asked: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    timeout(BOUND, asked).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }

@@ -1,6 +1,6 @@
 //! Carts of users: lines 11 to 14, 82 to 91, 134 to 149; rows `/api/cart…` of the contract.
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, future::join_all, stream};
 use serde_json::{Value, json};
 
 use crate::{
@@ -143,7 +143,7 @@ async fn a_line_and_a_cart_have_bounds() {
         let admin = shop.admin();
         async move { admin.create_product(&format!("product {index}"), "1", 9).await }
     };
-    let ids = join_all((0..100).map(create)).await;
+    let ids: Vec<_> = stream::iter((0..100).map(create)).buffered(8).collect().await;
     for id in &ids[..99] {
         ada.add_to_cart(*id, 1).await.expect(200);
     }

@@ -23,7 +23,7 @@ async fn a_body_that_stands_still_is_given_up() {
             let mut stream = begin(&shop, &body, sent).await;
             read_answer(&mut stream).await.problem(408, "request_timeout");
             let waited = started.elapsed();
-            assert!((TIMEOUT..UPLOAD_TIMEOUT).contains(&waited), "{sent}: {waited:?}");
+            assert!((UPLOAD_TIMEOUT / 6..UPLOAD_TIMEOUT).contains(&waited), "{sent}: {waited:?}");
         };
         join_all([0, 10, 100_000, body.len() - 6].map(given_up)).await;
         assert_eq!(uploads.whole().await, 0);
@@ -62,6 +62,23 @@ async fn an_upload_that_comes_on_may_take_longer_than_anything_else() {
     let timeout = shop.catalog.metadata("AddProductImages")["grpc-timeout"].to_str().unwrap().to_owned();
     let milliseconds: u128 = timeout.strip_suffix('m').unwrap().parse().unwrap();
     assert!(milliseconds > TIMEOUT.as_millis(), "{timeout}");
+}
+
+#[tokio::test]
+async fn an_upload_is_taken_to_its_end_though_the_gateway_is_told_to_leave() {
+    let shop = Shop::open().await;
+    let uploads = Uploads::taken_by(&shop.catalog);
+    let body = form(&[("images", Some("a"), &[7; 200_000])]);
+    let leave = async {
+        tokio::time::sleep(TIMEOUT / 6).await;
+        shop.shutdown.cancel();
+        Instant::now()
+    };
+    let (answer, left) = tokio::join!(send_slowly(&shop, &body, 8, TIMEOUT / 3), leave);
+    assert_eq!((answer.status, answer.header("connection")), (201, "close"), "{answer:?}");
+    assert!(left.elapsed() > 2 * TIMEOUT, "longer than anything else is waited for: {:?}", left.elapsed());
+    assert!(uploads.last().await.whole);
+    tokio::time::timeout(TIMEOUT, shop.closed()).await.expect("nothing else is waited for").unwrap();
 }
 
 #[tokio::test]

@@ -1,14 +1,14 @@
 //! How passwords are kept: argon2id, a bounded number of hashes at once.
 
-use std::{sync::Arc, time::Duration};
+use std::{sync::Arc, time::Instant};
 
 use anyhow::anyhow;
 use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{self, PasswordHasher as _, PasswordVerifier as _},
 };
-use tokio::sync::Semaphore;
 
+use super::turns::Turns;
 use crate::{config::Settings, error::Error};
 
 /// OWASP's recommendation: 19 MiB, two passes, one lane.
@@ -25,8 +25,7 @@ const MAX_BYTES: usize = 1024;
 /// Hashes and verifies passwords. At most so many at once, each on a thread where it holds nobody up.
 #[derive(Clone)]
 pub(crate) struct Hasher {
-    turns: Arc<Semaphore>,
-    wait: Duration,
+    turns: Turns,
     /// What passwords of unknown accounts are verified against, so that they take as long as any other.
     dummy: Arc<str>,
 }
@@ -50,17 +49,16 @@ impl Hasher {
     /// When argon2 refuses our parameters.
     pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
         let unguessable: [u8; 32] = rand::random();
-        Ok(Self {
-            turns: Arc::new(Semaphore::new(settings.max_concurrent_hashes)),
-            wait: settings.hash_wait,
-            dummy: hash(&unguessable)?.into(),
-        })
+        let began = Instant::now();
+        let dummy = hash(&unguessable)?.into();
+        let turns = Turns::new(settings.max_concurrent_hashes, settings.hash_wait, began.elapsed());
+        Ok(Self { turns, dummy })
     }
 
     /// The hash to keep of `password`.
     ///
     /// # Errors
-    /// [`Error::TooBusy`] when its turn does not come in time.
+    /// [`Error::TooBusy`] when its turn does not come in time: mostly at once, see [`Turns::take`].
     pub(crate) async fn hash(&self, password: &str) -> Result<String, Error> {
         let password = password.to_owned();
         self.in_turn(move || hash(password.as_bytes())).await
@@ -69,7 +67,7 @@ impl Hasher {
     /// Whether `password` is the one that `kept` is the hash of. Without a hash it takes as long, and is wrong.
     ///
     /// # Errors
-    /// [`Error::TooBusy`] when its turn does not come in time.
+    /// [`Error::TooBusy`] when its turn does not come in time: mostly at once, see [`Turns::take`].
     pub(crate) async fn verify(&self, kept: Option<&str>, password: &str) -> Result<Verdict, Error> {
         if password.len() > MAX_BYTES {
             return Ok(Verdict::Wrong);
@@ -93,10 +91,7 @@ impl Hasher {
         &self,
         work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
-        let turn = tokio::time::timeout(self.wait, self.turns.clone().acquire_owned())
-            .await
-            .map_err(|_| Error::TooBusy)?
-            .map_err(|closed| Error::Internal(closed.into()))?;
+        let turn = self.turns.take().await.ok_or(Error::TooBusy)?;
         let done = tokio::task::spawn_blocking(move || {
             let done = work();
             // Only now: nobody may be waiting for the answer any more, but the core was busy until here.
@@ -130,9 +125,11 @@ fn matches(kept: &str, password: &str) -> anyhow::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    fn hasher(at_once: usize) -> Hasher {
+    fn hasher(at_once: u32) -> Hasher {
         let mut settings = Settings::new("x".repeat(32).parse().unwrap());
         settings.max_concurrent_hashes = at_once;
         settings.hash_wait = Duration::from_millis(50);
@@ -174,7 +171,7 @@ mod tests {
         assert!(hasher.dummy.starts_with(CURRENT), "the same parameters: the same time");
 
         let kept = hasher.hash("correct horse").await.unwrap();
-        let turn = hasher.turns.clone().acquire_owned().await.unwrap();
+        let turn = hasher.turns.take().await.unwrap();
         assert!(matches!(hasher.verify(Some(&kept), "correct horse").await, Err(Error::TooBusy)));
         assert!(
             matches!(hasher.verify(None, "correct horse").await, Err(Error::TooBusy)),
@@ -193,7 +190,7 @@ mod tests {
     #[tokio::test]
     async fn megabytes_are_not_hashed() {
         let hasher = hasher(1);
-        let _turn = hasher.turns.clone().acquire_owned().await.unwrap();
+        let _turn = hasher.turns.take().await.unwrap();
         let verdict = hasher.verify(None, &"x".repeat(1025)).await.unwrap();
         assert_eq!(verdict, Verdict::Wrong, "without waiting for a turn");
     }

@@ -2,6 +2,7 @@
 
 mod hasher;
 mod policy;
+mod turns;
 
 pub(crate) use self::{
     hasher::{Hasher, Verdict},

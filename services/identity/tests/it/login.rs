@@ -2,12 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use bodega_identity::Settings;
 use bodega_proto::identity::v1::{ListSessionsRequest, LoginRequest, UpdateUserRequest};
+use bodega_runtime::context::CallContext;
 use futures_util::future::join_all;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::shop::{PASSWORD, Shop, fields, invalid_credentials, refusal, registration, settings, user};
+use crate::shop::{
+    PASSWORD, SECRET, Shop, fields, invalid_credentials, refusal, registration, settings, user,
+};
 
 #[tokio::test]
 async fn email_and_username_sign_in_in_every_spelling() {
@@ -103,6 +107,43 @@ async fn more_passwords_than_cores_are_refused_rather_than_queued_for_ever() {
         assert!(sent_away > 0 && sent_away < 20, "{login}: {sent_away} of 20");
         assert!(begun.elapsed() < Duration::from_secs(10));
     }
+}
+
+#[tokio::test]
+async fn two_hundred_logins_at_once_are_all_answered_before_their_deadline() {
+    const TIME: Duration = Duration::from_millis(1900);
+    let defaults = Settings { max_concurrent_hashes: 1, ..Settings::new(SECRET.parse().unwrap()) };
+    let shop = Shop::open_with(defaults).await;
+    let ada = shop.register("ada").await;
+    let in_time = || CallContext { deadline: Some(tokio::time::Instant::now() + TIME), ..Default::default() };
+
+    let began = Instant::now();
+    let logins = (0..200).map(async |_| (in_time().scope(shop.login("ada")).await, began.elapsed()));
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let asked = Instant::now();
+        shop.profile(&ada).await.unwrap();
+        asked.elapsed()
+    };
+    let (answers, others_waited) = tokio::join!(join_all(logins), meanwhile);
+
+    let (mut signed_in, mut sent_away) = (0, Vec::new());
+    for (answer, took) in answers {
+        let Err(status) = answer else {
+            signed_in += 1;
+            continue;
+        };
+        assert_eq!(bodega_runtime::status::reason(&status), "too_busy", "{status}");
+        let pause = status.get_details_retry_info().unwrap().retry_delay.unwrap();
+        assert!((1..=3).contains(&pause.as_secs()), "{pause:?}");
+        sent_away.push(took);
+    }
+    assert!(signed_in > 0, "those who wait for less than a second are let in");
+    sent_away.sort();
+    let at_once = sent_away[sent_away.len() / 2];
+    assert!(sent_away.len() > 100 && at_once < Duration::from_millis(900), "most at once: {at_once:?}");
+    assert!(others_waited < Duration::from_secs(1), "nobody else waits for a turn: {others_waited:?}");
+    shop.login("ada").await.expect("it is quiet again");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod revocations;
 mod roles;
 mod sessions;
 mod shop;
+mod silence;
 mod sweep;
 mod upgrade;
 mod users;
