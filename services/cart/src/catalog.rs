@@ -1,16 +1,20 @@
 //! What the catalog says of the products in a cart, in one call for all of them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use bodega_proto::catalog::v1::{
     BatchGetProductsRequest, Product, catalog_service_client::CatalogServiceClient,
 };
-use bodega_runtime::transport::Transport;
+use bodega_runtime::{context::CallContext, transport::Transport};
+use tokio::time::Instant;
 
 use crate::error::Error;
 
 /// The answer carries whole products: a hundred and one of them at their longest must fit.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// How long the catalog is waited for, at most: its caller's caller is to be answered while it is there to hear it.
+const BOUND: Duration = Duration::from_millis(1_500);
 
 /// The way to the catalog.
 pub(crate) struct Catalog(CatalogServiceClient<Transport>);
@@ -24,7 +28,7 @@ impl Catalog {
     /// Asks for those of `ids` that `products` was not asked for yet; makes no call when there are none.
     ///
     /// # Errors
-    /// The catalog's own, when it cannot be reached.
+    /// The catalog's own, when it cannot be reached or takes too long.
     pub(crate) async fn complete(
         &self,
         products: &mut Products,
@@ -35,11 +39,20 @@ impl Catalog {
             return Ok(());
         }
         let request = BatchGetProductsRequest { ids: ids.clone() };
-        let found = self.0.clone().batch_get_products(request).await?.into_inner().products;
+        let mut catalog = self.0.clone();
+        let found = in_time(catalog.batch_get_products(request)).await?.into_inner().products;
         products.0.extend(ids.into_iter().map(|id| (id, None)));
         products.0.extend(found.into_iter().map(|product| (product.id, Some(product))));
         Ok(())
     }
+}
+
+/// Makes a call in the time that its caller's has left, and within [`BOUND`].
+async fn in_time<F: Future>(call: F) -> F::Output {
+    let mut context = CallContext::current();
+    let bound = Instant::now() + BOUND;
+    context.deadline = Some(context.deadline.map_or(bound, |deadline| bound.min(deadline)));
+    context.scope(call).await
 }
 
 /// Products that the catalog was asked for; `None` for those it does not know.

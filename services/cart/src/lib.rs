@@ -42,7 +42,6 @@ use bodega_proto::cart::v1::{
 };
 use bodega_runtime::{
     auth::Verifier,
-    database,
     process::Process,
     server::{Guard, Service},
     transport::Transport,
@@ -68,9 +67,7 @@ pub const SCHEMA: &str = "cart";
 /// # Errors
 /// When the database is not configured, cannot be reached or migrated, or the listener fails.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
-    let options = config.database.required()?;
-    database::migrate(&options, SCHEMA, &MIGRATOR).await?;
-    let db = database::pool(options, config.database.db_connections, "cart");
+    let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let catalog = Transport::remote(config.catalog_url, &process.service_token);
     let identity = Transport::remote(config.identity_url, &process.service_token);
     let guard = Guard { service_token: process.service_token, verifier: Verifier::new(identity) };

@@ -5,25 +5,26 @@ use std::time::Duration;
 use bodega_runtime::backoff::Backoff;
 
 /// What is stuck must be resolved within 10 s of its services being up, the rest of the way included.
-const FAILURES: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(4));
-/// With every event of its provider lost, an order is to be paid within a minute of the money.
-const LOOKS: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30));
-/// From so many looks on, what has to be done will hardly be done by asking again: a person has to look.
-const HOPELESS: i32 = 60;
+const FAILURES: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(3));
+/// With every event of its provider lost, an order is to be paid within 8 s of the money, while somebody may be waiting.
+const SOON: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(6));
+/// Later it is to be within a minute.
+const SELDOM: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30));
 
 /// The pause after `failures` in a row.
 pub(crate) fn pause(failures: i32) -> Duration {
     FAILURES.pause(failures)
 }
 
-/// The pause before a provider is asked again for what has to be done, after `looks` that did not do it.
-pub(crate) fn duty_pause(looks: i32) -> Duration {
-    if looks < HOPELESS { pause(looks) } else { look_pause(looks) }
+/// The pause before a provider is asked again that did not answer or did not do what has to be done, after `looks` at a
+/// payment that is still `fresh`. What is not will hardly be done by asking again: a person has to look.
+pub(crate) fn duty_pause(looks: i32, fresh: bool) -> Duration {
+    if fresh { pause(looks) } else { look_pause(looks, fresh) }
 }
 
-/// The pause after `looks` that showed nothing new.
-pub(crate) fn look_pause(looks: i32) -> Duration {
-    LOOKS.pause(looks)
+/// The pause after `looks` that showed nothing new, at a payment that is still `fresh` or not.
+pub(crate) fn look_pause(looks: i32, fresh: bool) -> Duration {
+    if fresh { SOON.pause(looks) } else { SELDOM.pause(looks) }
 }
 
 #[cfg(test)]
@@ -31,8 +32,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_to_be_done_is_tried_often_and_at_last_less_often() {
-        assert!(duty_pause(HOPELESS - 1) <= Duration::from_secs(4));
-        assert!(duty_pause(HOPELESS) >= Duration::from_secs(15));
+    fn what_is_fresh_is_seen_to_soon_however_long_nobody_answered() {
+        for looks in [0, 10, i32::MAX] {
+            assert!(pause(looks) <= Duration::from_secs(3));
+            assert!(duty_pause(looks, true) <= Duration::from_secs(3));
+            assert!(look_pause(looks, true) <= Duration::from_secs(6));
+        }
+        assert!(duty_pause(60, false) >= Duration::from_secs(15));
+        assert!(look_pause(60, false) >= Duration::from_secs(15));
     }
 }

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use bodega_proto::catalog::v1::{Reserved, reserve_response};
 use bodega_runtime::status::reason;
-use tokio::time::{Instant, sleep};
-use tonic::{Code, Status};
+use tokio::time::{Instant, error::Elapsed, sleep, timeout};
+use tonic::Status;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::{
-    App, backoff,
+    App, backoff, bounds,
     error::Error,
+    neighbours::Failure,
     order::{Attempt, Outcome, price},
     outbox::{self, Kind},
     refusal::Refusal,
@@ -24,14 +25,12 @@ use crate::{
 /// How soon those who wait for another driver first look how far it is, and how long they leave it at most.
 const FIRST_LOOK: Duration = Duration::from_millis(10);
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
-/// How long they wait: for the rest of a lease, and then for whoever was faster to take over.
-const PATIENCE: Duration = Duration::from_secs(8);
 /// An attempt that fails in a way that waiting should not mend is withdrawn after so many tries.
 const MAX_ODD_FAILURES: i32 = 5;
 
-/// How an attempt ended. Waits for whoever drives it; drives it where nobody does.
+/// How an attempt ended. Waits for whoever drives it, for as long as the caller does; drives it where nobody does.
 pub(crate) async fn to_the_end(app: &App, id: Uuid) -> Result<Outcome, Error> {
-    let patience = Instant::now() + PATIENCE;
+    let patience = bounds::patience();
     let mut pause = FIRST_LOOK;
     loop {
         if let Some(outcome) = store::attempts::outcome(&app.db, id).await? {
@@ -48,11 +47,32 @@ pub(crate) async fn to_the_end(app: &App, id: Uuid) -> Result<Outcome, Error> {
     }
 }
 
-/// Drives an attempt to its end, in the time that its lease gives.
+/// Drives an attempt to its end, in the time that its lease gives, and tells the neighbours of it.
 ///
 /// # Errors
 /// The catalog's, when it cannot tell now; the attempt is left to whoever comes next.
 pub(crate) async fn drive(app: &App, attempt: &Attempt) -> Result<Outcome, Error> {
+    tell(app, attempt, timeout(bounds::WORK, end(app, attempt)).await).await
+}
+
+/// Ends an attempt that will not become an order.
+pub(crate) async fn withdraw(app: &App, attempt: &Attempt) -> Result<Outcome, Error> {
+    let rejected = reject(app, attempt, Refusal::Withdrawn, Stock::MaybeTaken);
+    tell(app, attempt, timeout(bounds::WORK, rejected).await).await
+}
+
+/// An attempt's end, and what a neighbour is to be told of it.
+type End = Result<(Outcome, Option<Kind>), Error>;
+
+async fn tell(app: &App, attempt: &Attempt, ended: Result<End, Elapsed>) -> Result<Outcome, Error> {
+    let (outcome, news) = ended.unwrap_or(Err(Error::StillPlacing))?;
+    if let Some(kind) = news {
+        outbox::deliver_now(app, &attempt.delivery(kind)).await;
+    }
+    Ok(outcome)
+}
+
+async fn end(app: &App, attempt: &Attempt) -> End {
     match app.neighbours.reserve(attempt.id, &attempt.lines).await {
         Ok(reserve_response::Outcome::Reserved(reserved)) => settle(app, attempt, reserved).await,
         Ok(reserve_response::Outcome::Short(short)) => {
@@ -62,7 +82,7 @@ pub(crate) async fn drive(app: &App, attempt: &Attempt) -> Result<Outcome, Error
             Verdict::Released => reject(app, attempt, Refusal::Withdrawn, Stock::NotTaken).await,
             Verdict::Hopeless => {
                 warn!(order.id = %attempt.id, "Withdrawing order {}: the catalog answered {cause}", attempt.id);
-                withdraw(app, attempt).await
+                reject(app, attempt, Refusal::Withdrawn, Stock::MaybeTaken).await
             }
             Verdict::Later => {
                 store::attempts::leave(&app.db, attempt, backoff::pause(attempt.attempts)).await?;
@@ -70,11 +90,6 @@ pub(crate) async fn drive(app: &App, attempt: &Attempt) -> Result<Outcome, Error
             }
         },
     }
-}
-
-/// Ends an attempt that will not become an order.
-pub(crate) async fn withdraw(app: &App, attempt: &Attempt) -> Result<Outcome, Error> {
-    reject(app, attempt, Refusal::Withdrawn, Stock::MaybeTaken).await
 }
 
 /// What is known of an attempt's stock.
@@ -87,35 +102,35 @@ enum Stock {
 }
 
 /// The stock is there: makes the attempt an order at the prices it was reserved at.
-async fn settle(app: &App, attempt: &Attempt, reserved: Reserved) -> Result<Outcome, Error> {
+async fn settle(app: &App, attempt: &Attempt, reserved: Reserved) -> End {
     let Some(priced) = price(&attempt.lines, reserved) else {
         warn!(order.id = %attempt.id, "Withdrawing order {}: its stock is not what was asked for", attempt.id);
-        return withdraw(app, attempt).await;
+        return reject(app, attempt, Refusal::Withdrawn, Stock::MaybeTaken).await;
     };
     if let Some(refusal) = Refusal::of_price(attempt, &priced) {
         return reject(app, attempt, refusal, Stock::MaybeTaken).await;
     }
     if !store::settle::place(&app.db, attempt, &priced).await? {
-        return ended(app, attempt.id).await;
+        return as_others_ended(app, attempt.id).await;
     }
     info!(order.id = %attempt.id, "Placed order {}", attempt.id);
-    outbox::deliver_now(app, &attempt.delivery(Kind::ClearCart)).await;
-    Ok(Outcome::Placed)
+    Ok((Outcome::Placed, Some(Kind::ClearCart)))
 }
 
-async fn reject(app: &App, attempt: &Attempt, refusal: Refusal, stock: Stock) -> Result<Outcome, Error> {
+async fn reject(app: &App, attempt: &Attempt, refusal: Refusal, stock: Stock) -> End {
     let nothing_reserved = stock == Stock::NotTaken;
-    match store::settle::reject(&app.db, attempt.id, &refusal, nothing_reserved).await? {
-        Rejection::Lost => return ended(app, attempt.id).await,
-        Rejection::ToRelease => outbox::deliver_now(app, &attempt.delivery(Kind::ReleaseStock)).await,
-        Rejection::Done => {}
-    }
-    Ok(Outcome::Rejected(refusal))
+    let news = match store::settle::reject(&app.db, attempt.id, &refusal, nothing_reserved).await? {
+        Rejection::Lost => return as_others_ended(app, attempt.id).await,
+        Rejection::ToRelease => Some(Kind::ReleaseStock),
+        Rejection::Done => None,
+    };
+    Ok((Outcome::Rejected(refusal), news))
 }
 
 /// What somebody else has made of an attempt.
-async fn ended(app: &App, id: Uuid) -> Result<Outcome, Error> {
-    store::attempts::outcome(&app.db, id).await?.ok_or(Error::StillPlacing)
+async fn as_others_ended(app: &App, id: Uuid) -> End {
+    let outcome = store::attempts::outcome(&app.db, id).await?.ok_or(Error::StillPlacing)?;
+    Ok((outcome, None))
 }
 
 /// What to make of a call for stock that failed.
@@ -133,31 +148,10 @@ fn judge(cause: &Status, attempts: i32) -> Verdict {
     if reason(cause) == "reservation_released" {
         return Verdict::Released;
     }
-    match cause.code() {
-        Code::Unavailable
-        | Code::DeadlineExceeded
-        | Code::ResourceExhausted
-        | Code::Cancelled
-        | Code::Aborted => Verdict::Later,
-        Code::InvalidArgument
-        | Code::OutOfRange
-        | Code::NotFound
-        | Code::AlreadyExists
-        | Code::FailedPrecondition => Verdict::Hopeless,
-        // Faults of the catalog, or between it and us: they may pass.
-        Code::Ok
-        | Code::Unknown
-        | Code::Internal
-        | Code::DataLoss
-        | Code::Unimplemented
-        | Code::PermissionDenied
-        | Code::Unauthenticated => {
-            if attempts < MAX_ODD_FAILURES {
-                Verdict::Later
-            } else {
-                Verdict::Hopeless
-            }
-        }
+    match Failure::of(cause) {
+        Failure::Refusal => Verdict::Hopeless,
+        Failure::Fault if attempts >= MAX_ODD_FAILURES => Verdict::Hopeless,
+        Failure::Fault | Failure::Outage => Verdict::Later,
     }
 }
 
@@ -181,7 +175,8 @@ mod tests {
 
     #[test]
     fn stock_that_was_given_back_is_known_by_its_reason() {
-        let cause = bodega_runtime::status::refusal(Code::FailedPrecondition, "reservation_released", "");
+        let cause =
+            bodega_runtime::status::refusal(tonic::Code::FailedPrecondition, "reservation_released", "");
         assert_eq!(judge(&cause, 0), Verdict::Released);
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use bodega_runtime::status::{self, Violations};
+use bodega_runtime::{
+    database::Undone,
+    status::{self, Violations},
+};
 use tonic::{Code, Status};
 
 use crate::{provider::BadEvent, refusal::Refusal, status::OrderStatus};
@@ -47,6 +50,12 @@ pub(crate) enum Error {
     Upstream(#[from] Status),
     #[error("the database answered {0}")]
     Database(#[from] sqlx::Error),
+}
+
+impl Undone for Error {
+    fn is_undone(&self) -> bool {
+        matches!(self, Self::Database(cause) if cause.is_undone())
+    }
 }
 
 impl From<Error> for Status {

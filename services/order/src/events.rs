@@ -3,30 +3,27 @@
 //! An event is written down by its id before it is answered, and applied once: at once, as a rule; the loop takes what
 //! was left behind. It may come twice, late, or before what it follows: see [`books`](crate::books).
 
-use std::time::Duration;
-
-use bodega_runtime::{database, rounds::Rounds};
+use bodega_runtime::{
+    database::{self, again_if_undone},
+    rounds::Rounds,
+};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::{
     App, backoff,
-    books::{Outcome, Source},
+    books::{Books, Outcome, Source},
+    bounds::{AT_ONCE, INLINE, INTERVAL, WORK},
     error::Error,
     outbox, reconcile,
-    recover::{BOUND, INTERVAL},
     store::{
         self,
         events::{EventId, Unapplied},
     },
 };
 
-/// How long a provider is kept waiting for it.
-const INLINE_BOUND: Duration = Duration::from_secs(2);
-/// How many events are applied in one round.
-const BATCH: i64 = 64;
 const ROUNDS: Rounds =
-    Rounds { what: "events of payment providers", interval: INTERVAL, at_once: 8, bound: BOUND };
+    Rounds { what: "events of payment providers", interval: INTERVAL, at_once: AT_ONCE, bound: WORK };
 
 /// Takes an event in, as it came.
 ///
@@ -39,7 +36,7 @@ pub(crate) async fn take(app: &App, provider: &str, payload: &[u8], signature: &
     if !store::events::insert(&app.db, &id, &event, sighting).await? {
         return Ok(());
     }
-    match timeout(INLINE_BOUND, apply(app, &id)).await {
+    match timeout(INLINE, apply(app, &id)).await {
         Ok(Ok(())) => {}
         Ok(Err(cause)) => warn!("Event {} is left for later: {cause}", id.id),
         Err(_) => warn!("Event {} is left for later: it took too long", id.id),
@@ -49,7 +46,7 @@ pub(crate) async fn take(app: &App, provider: &str, payload: &[u8], signature: &
 
 /// Applies what was left behind, for as long as the service runs.
 pub(crate) async fn run(app: App) {
-    let claim = || store::events::claim(&app.db, BATCH);
+    let claim = || store::events::claim(&app.db, AT_ONCE);
     let apply = |event| apply_or_postpone(&app, event);
     ROUNDS.run(claim, apply).await;
 }
@@ -65,8 +62,34 @@ async fn apply_or_postpone(app: &App, event: Unapplied) {
 
 /// Applies an event, if nobody else has.
 async fn apply(app: &App, id: &EventId) -> Result<(), Error> {
+    let Some(Applied { kind, outcome, books }) = again_if_undone(|| apply_once(app, id)).await? else {
+        return Ok(());
+    };
+    match outcome {
+        Outcome::Applied | Outcome::Unchanged => {
+            info!("Event {} ({kind}) is {}", id.id, outcome.as_str())
+        }
+        wrong => warn!("Event {} ({kind}) is let go: {}", id.id, wrong.as_str()),
+    }
+    let Some(books) = books else { return Ok(()) };
+    reconcile::log(&books);
+    if books.was_cancelled() {
+        outbox::tell_now(app, books.id).await;
+    }
+    Ok(())
+}
+
+/// What came of an event.
+struct Applied {
+    kind: String,
+    outcome: Outcome,
+    books: Option<Books>,
+}
+
+/// The transaction in which an event is applied; `None` when it was before.
+async fn apply_once(app: &App, id: &EventId) -> sqlx::Result<Option<Applied>> {
     let mut transaction = database::begin(&app.db).await?;
-    let Some(event) = store::events::lock(&mut transaction, id).await? else { return Ok(()) };
+    let Some(event) = store::events::lock(&mut transaction, id).await? else { return Ok(None) };
     let sighting = &event.sighting.0;
     let payment_id = sighting.payment_id;
     let found =
@@ -85,17 +108,5 @@ async fn apply(app: &App, id: &EventId) -> Result<(), Error> {
     }
     store::events::applied(&mut transaction, id, outcome).await?;
     transaction.commit().await?;
-
-    match outcome {
-        Outcome::Applied | Outcome::Unchanged => {
-            info!("Event {} ({}) is {}", id.id, event.kind, outcome.as_str())
-        }
-        wrong => warn!("Event {} ({}) is let go: {}", id.id, event.kind, wrong.as_str()),
-    }
-    let Some(books) = books else { return Ok(()) };
-    reconcile::log(&books);
-    if books.was_cancelled() {
-        outbox::tell_now(app, books.id).await;
-    }
-    Ok(())
+    Ok(Some(Applied { kind: event.kind, outcome, books }))
 }

@@ -11,13 +11,15 @@
 //! order or its money happens in its locked books: of any number of drivers one wins, and the others find what came of
 //! it. And no neighbour and no provider is called inside a transaction, only between them, with calls that may be
 //! repeated by the order's id: stopping anywhere needs no more than someone to go on. `store` is the only module that
-//! speaks SQL.
+//! speaks SQL. How long each step may take is one table (`bounds`).
 //!
 //! A fresh order costs six statements here with an idempotency key, and five without; and one call each of GetSnapshot,
 //! Reserve and ClearOrdered.
 
 mod backoff;
+mod bookkeeping;
 mod books;
+mod bounds;
 mod config;
 mod drive;
 mod error;
@@ -44,7 +46,6 @@ use bodega_proto::order::v1::{
 };
 use bodega_runtime::{
     auth::Verifier,
-    database,
     process::Process,
     server::{Guard, Service},
     transport::Transport,
@@ -81,9 +82,7 @@ struct App {
 /// listener fails.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let payments = config.payments.payments()?;
-    let options = config.database.required()?;
-    database::migrate(&options, SCHEMA, &MIGRATOR).await?;
-    let db = database::pool(options, config.database.db_connections, "order");
+    let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let to = |uri| Transport::remote(uri, &process.service_token);
     let guard = Guard {
         service_token: process.service_token.clone(),

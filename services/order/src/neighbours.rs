@@ -1,7 +1,5 @@
 //! The calls to cart and catalog. All may be repeated: what they change is told apart by the order's id.
 
-use std::time::Duration;
-
 use bodega_proto::{
     cart::v1::{
         ClearOrderedRequest, GetSnapshotRequest, GetSnapshotResponse, OrderedLine,
@@ -14,13 +12,10 @@ use bodega_proto::{
 };
 use bodega_runtime::{context::CallContext, transport::Transport};
 use tokio::time::Instant;
-use tonic::Status;
+use tonic::{Code, Status};
 use uuid::Uuid;
 
-use crate::order::Line;
-
-/// The longest a neighbour is waited for: less than the lease of the attempt it is asked for.
-pub(crate) const CALL_BOUND: Duration = Duration::from_secs(5);
+use crate::{bounds, order::Line};
 
 /// The ways to the services that orders need.
 #[derive(Clone)]
@@ -75,11 +70,47 @@ impl Neighbours {
     }
 }
 
+/// What it means that a neighbour did not do what it was asked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// It may do it another time.
+    Outage,
+    /// It will answer the same for ever.
+    Refusal,
+    /// Something is wrong with it, or between it and us: that may pass, or not.
+    Fault,
+}
+
+impl Failure {
+    /// What a neighbour's answer means.
+    pub(crate) fn of(answer: &Status) -> Self {
+        match answer.code() {
+            Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::ResourceExhausted
+            | Code::Cancelled
+            | Code::Aborted => Self::Outage,
+            Code::InvalidArgument
+            | Code::OutOfRange
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::FailedPrecondition => Self::Refusal,
+            Code::Ok
+            | Code::Unknown
+            | Code::Internal
+            | Code::DataLoss
+            | Code::Unimplemented
+            | Code::PermissionDenied
+            | Code::Unauthenticated => Self::Fault,
+        }
+    }
+}
+
 /// Calls without the shopper's token, which such calls do not need and which may expire before they are made; and for
-/// up to [`CALL_BOUND`], whatever time the client has left: what was begun is best ended.
+/// up to [`bounds::CALL`], whatever time the client has left: what was begun is best ended.
 async fn as_ourselves<F: Future>(call: F) -> F::Output {
     let mut context = CallContext::current();
     context.authorization = None;
-    context.deadline = Some(Instant::now() + CALL_BOUND);
+    context.deadline = Some(Instant::now() + bounds::CALL);
     context.scope(call).await
 }

@@ -1,31 +1,26 @@
 //! What neighbours must be told once an order has ended or moved: written with that, and told until they have heard.
 //!
-//! Whoever writes it tells it at once, as a rule; the loop takes what was left behind. Telling twice does no harm.
-
-use std::time::Duration;
+//! Whoever writes it tells it at once, as a rule; the loop takes what was left behind. Telling twice does no harm. What
+//! a neighbour refuses to be told for good is set aside for a person to look at: waiting for it, its shopper could
+//! never order again.
 
 use bodega_runtime::rounds::Rounds;
 use sqlx::types::Json;
 use tokio::time::timeout;
-use tracing::warn;
+use tracing::{error, warn};
 use uuid::Uuid;
 
 use crate::{
     App, backoff,
+    bounds::{AT_ONCE, INLINE, INTERVAL, WORK},
     error::Error,
+    neighbours::Failure,
     order::Line,
-    recover::{BOUND, INTERVAL},
     store,
 };
 
-/// How long the loop leaves what was just written to whoever wrote it.
-pub(crate) const INLINE_GRACE: Duration = Duration::from_secs(2);
-/// How long a caller is kept waiting for it.
-const INLINE_BOUND: Duration = Duration::from_secs(1);
-/// How many are told in one round.
-const BATCH: i64 = 64;
 const ROUNDS: Rounds =
-    Rounds { what: "what neighbours are to be told", interval: INTERVAL, at_once: 8, bound: BOUND };
+    Rounds { what: "what neighbours are to be told", interval: INTERVAL, at_once: AT_ONCE, bound: WORK };
 
 /// What is to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
@@ -62,7 +57,7 @@ pub(crate) struct Delivery {
 
 /// Tells the neighbour now, if it answers soon; else the loop will.
 pub(crate) async fn deliver_now(app: &App, delivery: &Delivery) {
-    match timeout(INLINE_BOUND, deliver(app, delivery)).await {
+    match timeout(INLINE, deliver(app, delivery)).await {
         Ok(Ok(())) => {}
         Ok(Err(cause)) => log(delivery, &cause),
         Err(_) => log(delivery, &"it took too long"),
@@ -71,7 +66,7 @@ pub(crate) async fn deliver_now(app: &App, delivery: &Delivery) {
 
 /// Tells what is to be told of an order now, if its neighbours answer soon; else the loop will.
 pub(crate) async fn tell_now(app: &App, order_id: Uuid) {
-    match timeout(INLINE_BOUND, deliver_all_of(app, order_id)).await {
+    match timeout(INLINE, deliver_all_of(app, order_id)).await {
         Ok(Ok(())) => {}
         Ok(Err(cause)) => warn!(order.id = %order_id, "Not yet delivered of order {order_id}: {cause}"),
         Err(_) => warn!(order.id = %order_id, "Not yet delivered of order {order_id}: it took too long"),
@@ -91,16 +86,25 @@ pub(crate) async fn deliver_all_of(app: &App, order_id: Uuid) -> Result<(), Erro
 
 async fn deliver(app: &App, delivery: &Delivery) -> Result<(), Error> {
     let Delivery { order_id, kind, user_id, lines, .. } = delivery;
-    match kind {
-        Kind::ClearCart => app.neighbours.clear_cart(*order_id, *user_id, lines).await?,
-        Kind::ReleaseStock => app.neighbours.release(*order_id).await?,
+    let told = match kind {
+        Kind::ClearCart => app.neighbours.clear_cart(*order_id, *user_id, lines).await,
+        Kind::ReleaseStock => app.neighbours.release(*order_id).await,
+    };
+    match told {
+        Ok(()) => store::outbox::delivered(&app.db, *order_id, *kind).await?,
+        Err(refusal) if Failure::of(&refusal) == Failure::Refusal => {
+            let kind_of = kind.as_str();
+            error!(order.id = %order_id, "Refused for good: {kind_of} of order {order_id}: {refusal}");
+            store::outbox::refused(&app.db, *order_id, *kind, &refusal.to_string()).await?;
+        }
+        Err(cause) => return Err(cause.into()),
     }
-    Ok(store::outbox::delivered(&app.db, *order_id, *kind).await?)
+    Ok(())
 }
 
 /// Tells what was left behind, for as long as the service runs.
 pub(crate) async fn run(app: App) {
-    let claim = || store::outbox::claim(&app.db, BATCH);
+    let claim = || store::outbox::claim(&app.db, AT_ONCE);
     let deliver = |delivery| deliver_or_postpone(&app, delivery);
     ROUNDS.run(claim, deliver).await;
 }

@@ -10,24 +10,23 @@
 
 use std::time::Duration;
 
-use bodega_runtime::database;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use crate::{
-    App,
+    App, bookkeeping,
     books::Books,
+    bounds,
     error::Error,
     payment::{Payment, PaymentStatus},
     provider::{Failure, Intent, NewIntent},
     reconcile,
-    store::{self, books::Due},
+    store::books::Due,
 };
 
-/// How long a call goes on while others are at the same payment, or the provider keeps failing.
-const PATIENCE: Duration = Duration::from_secs(6);
-/// How soon to look what the others have found.
-const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// How soon those who wait for others first look what they have found, and how long they leave it at most.
+const FIRST_LOOK: Duration = Duration::from_millis(25);
+const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// What a shopper needs in order to pay.
 #[derive(Debug)]
@@ -57,14 +56,19 @@ enum Next {
     CallOff(Uuid),
 }
 
-/// Begins the payment of an order of `owner`, or gives back the one that is under way.
+/// Begins the payment of an order of `owner`, or gives back the one that is under way. Begins nothing any more when the
+/// caller has gone.
 pub(crate) async fn pay_order(app: &App, id: Uuid, owner: Uuid) -> Result<Payable, Error> {
-    let patience = Instant::now() + PATIENCE;
+    let patience = bounds::patience();
+    let mut pause = FIRST_LOOK;
     loop {
         match next(app, id, owner).await? {
             Next::Ready(payable) => return Ok(payable),
-            Next::Create(wanted) => create(app, wanted).await?,
-            Next::Wait => sleep(LOOK_INTERVAL).await,
+            Next::Create(wanted) => create(app, &wanted).await?,
+            Next::Wait => {
+                sleep(pause).await;
+                pause = LOOK_INTERVAL.min(pause * 2);
+            }
             Next::CallOff(payment_id) => {
                 reconcile::call_off(app, Due { order_id: id, payment_id }).await?;
             }
@@ -77,14 +81,11 @@ pub(crate) async fn pay_order(app: &App, id: Uuid, owner: Uuid) -> Result<Payabl
 
 /// What is next for an order of `owner`, written down.
 async fn next(app: &App, id: Uuid, owner: Uuid) -> Result<Next, Error> {
-    let mut transaction = database::begin(&app.db).await?;
-    let mut books = store::books::open(&mut transaction, id, Some(owner)).await?.ok_or(Error::NotFound)?;
-    books.check_payable()?;
-    let next = decide(app, &mut books);
-    if let Next::Create(_) = next {
-        store::books::close(&mut transaction, &books, app.payments.window()).await?;
-        transaction.commit().await?;
-    }
+    let decide = |books: &mut Books| {
+        books.check_payable()?;
+        Ok(decide(app, books))
+    };
+    let (_, next) = bookkeeping::keep(app, id, Some(owner), decide).await?;
     Ok(next)
 }
 
@@ -119,48 +120,41 @@ fn payable(payment: &Payment, publishable_key: &str) -> Option<Payable> {
     })
 }
 
-/// Asks the provider for the intent, and writes down what it says.
-async fn create(app: &App, wanted: NewIntent) -> Result<(), Error> {
-    let created = app.payments.chosen().create(&wanted).await;
-    let mut transaction = database::begin(&app.db).await?;
-    let books = store::books::open(&mut transaction, wanted.order_id, None).await?;
-    let mut books = books.ok_or(Error::NotFound)?;
-    let answer = match created {
+/// Asks the provider for the intent, and writes down what it says, in the time that is given for it.
+async fn create(app: &App, wanted: &NewIntent) -> Result<(), Error> {
+    let asked = async {
+        let answer = app.payments.chosen().create(wanted).await;
+        let keep = |books: &mut Books| Ok(write_down(books, wanted.payment_id, &answer));
+        let (books, outcome) = bookkeeping::keep(app, wanted.order_id, None, keep).await?;
+        reconcile::log(&books);
+        outcome
+    };
+    timeout(bounds::LOOK, asked).await.unwrap_or(Err(Error::StillPaying))
+}
+
+/// What an answer about the intent of a payment means for the payment and for the caller. Others may have asked for the
+/// same, and may have found it since: what they have stays.
+fn write_down(books: &mut Books, payment_id: Uuid, answer: &Result<Intent, Failure>) -> Result<(), Error> {
+    // One that was given up stays so: nobody learns of its intent.
+    let open =
+        books.payment_mut(payment_id).filter(|payment| !payment.closed && payment.client_secret.is_none());
+    let Some(payment) = open else { return Ok(()) };
+    payment.being_created = false;
+    match answer {
         Ok(intent) => {
-            fill_in(&mut books, wanted.payment_id, intent);
+            payment.intent_id = Some(intent.id.clone());
+            payment.client_secret = Some(intent.client_secret.clone());
             Ok(())
         }
-        Err(Failure::Unavailable(cause)) => {
-            let_go(&mut books, wanted.payment_id);
-            Err(Error::ProviderDown(cause))
-        }
+        Err(Failure::Unavailable(cause)) => Err(Error::ProviderDown(cause.clone())),
         Err(Failure::Refused(why)) => {
-            books.give_up(wanted.payment_id);
-            Err(Error::PaymentRefused(why))
+            books.give_up(payment_id);
+            Err(Error::PaymentRefused(why.clone()))
         }
         // Nobody was told of an intent that it may have made: the next attempt has a key of its own.
         Err(Failure::Spent(_)) => {
-            books.give_up(wanted.payment_id);
+            books.give_up(payment_id);
             Ok(())
         }
-    };
-    store::books::close(&mut transaction, &books, app.payments.window()).await?;
-    transaction.commit().await?;
-    reconcile::log(&books);
-    answer
-}
-
-fn fill_in(books: &mut Books, payment_id: Uuid, intent: Intent) {
-    let payment = books.payment_mut(payment_id);
-    // One that was given up meanwhile stays so: nobody learns of its intent.
-    let Some(payment) = payment.filter(|payment| !payment.closed) else { return };
-    payment.being_created = false;
-    payment.intent_id = Some(intent.id);
-    payment.client_secret = Some(intent.client_secret);
-}
-
-fn let_go(books: &mut Books, payment_id: Uuid) {
-    if let Some(payment) = books.payment_mut(payment_id) {
-        payment.being_created = false;
     }
 }

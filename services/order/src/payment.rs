@@ -49,8 +49,14 @@ impl PaymentStatus {
     }
 }
 
+/// As long as an order waits for its payment, where nothing else is configured, somebody may be waiting for what becomes
+/// of it.
+const FRESH: Duration = Duration::from_secs(30 * 60);
+/// And as long as these looks take, whenever something has changed.
+const FRESH_LOOKS: i32 = 60;
+
 /// One attempt to pay an order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Payment {
     /// UUIDv7.
     pub id: Uuid,
@@ -77,6 +83,8 @@ pub(crate) struct Payment {
     pub being_created: bool,
     /// How often it was looked at since anything changed.
     pub looks: i32,
+    /// Whether its provider did not answer when it was looked at just now.
+    pub is_unanswered: bool,
     /// Seconds since it was begun.
     pub age_seconds: f64,
 }
@@ -98,6 +106,7 @@ impl Payment {
             refunds: 0,
             being_created: false,
             looks: 0,
+            is_unanswered: false,
             age_seconds: 0.0,
         }
     }
@@ -121,6 +130,11 @@ impl Payment {
     /// Whether money can come of it without our doing: it is to be watched.
     pub(crate) fn is_live(&self) -> bool {
         self.status.is_unpaid() && !self.closed
+    }
+
+    /// Whether somebody may be waiting for what becomes of it.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.age_seconds < FRESH.as_secs_f64() || self.looks < FRESH_LOOKS
     }
 
     /// Whether no provider can have been asked for it any more with an answer that got to a shopper.

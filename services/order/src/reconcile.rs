@@ -5,35 +5,30 @@
 //! made it necessary, or the loop of any replica. The provider is asked between transactions; what it answers is
 //! taken in as if it had been told by an event. So stopping anywhere needs no more than the next look.
 
-use std::time::Duration;
-
-use bodega_runtime::{database, rounds::Rounds};
+use bodega_runtime::rounds::Rounds;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::{
-    App,
+    App, bookkeeping,
     books::{Books, Outcome, Source, Task},
+    bounds::{AT_ONCE, INLINE, INTERVAL, LOOK},
     error::Error,
     outbox,
     payment::Payment,
     provider::{Failure, Provider, Refund, Sighting},
-    recover::{BOUND, INTERVAL},
     status::OrderStatus,
     store::{self, books::Due},
 };
 
-/// How long a caller is kept waiting for it.
-const INLINE_BOUND: Duration = Duration::from_secs(2);
-/// How many payments are looked at in one round.
-const BATCH: i64 = 64;
-const ROUNDS: Rounds = Rounds { what: "payments to look at", interval: INTERVAL, at_once: 8, bound: BOUND };
+const ROUNDS: Rounds =
+    Rounds { what: "payments to look at", interval: INTERVAL, at_once: AT_ONCE, bound: LOOK };
 
 /// Looks at what is due, for as long as the service runs.
 pub(crate) async fn run(app: App) {
     let providers = app.payments.names();
-    let claim = || store::books::claim(&app.db, &providers, BATCH);
+    let claim = || store::books::claim(&app.db, &providers, AT_ONCE);
     ROUNDS.run(claim, |due| look_or_leave(&app, due)).await;
 }
 
@@ -47,7 +42,7 @@ async fn look_or_leave(app: &App, due: Due) {
 /// Does what an order's payments need now, if their providers answer soon; else the loop will.
 pub(crate) async fn settle_now(app: &App, books: &Books) {
     let id = books.id;
-    let settled = timeout(INLINE_BOUND, async {
+    let settled = timeout(INLINE, async {
         for payment in &books.payments {
             if matches!(books.task(payment, app.payments.window()), Task::CallOff | Task::Refund) {
                 look_or_leave(app, Due { order_id: id, payment_id: payment.id }).await;
@@ -127,38 +122,48 @@ async fn write_down(
     task: impl Fn(&Books, &Payment) -> Task,
 ) -> Result<bool, Error> {
     let Due { order_id, payment_id } = due;
-    let mut transaction = database::begin(&app.db).await?;
-    let Some(mut books) = store::books::open(&mut transaction, order_id, None).await? else {
-        return Ok(false);
+    let keep = |books: &mut Books| {
+        take_in(books, asked, answer);
+        let task = |books: &Books| books.payment(payment_id).map(|payment| task(books, payment));
+        let was_never_made = books.payment(payment_id).is_some_and(Payment::was_never_made);
+        if task(books) == Some(Task::CallOff) && was_never_made {
+            books.give_up(payment_id);
+        }
+        if task(books) == Some(Task::Expire) {
+            books.move_to(OrderStatus::Cancelled, None)?;
+        }
+        Ok(())
     };
-    books.looked_at(payment_id);
+    let (books, ()) = bookkeeping::keep(app, order_id, None, keep).await?;
+    log(&books);
+    Ok(books.was_cancelled())
+}
+
+/// Takes in what a provider said of a payment as it was `asked` about. That may be a while ago, and others may have
+/// asked since.
+fn take_in(books: &mut Books, asked: &Payment, answer: &Answer) {
+    let id = asked.id;
+    let Some(payment) = books.payment(id) else { return };
+    let is_as_asked = (payment.status, payment.looks) == (asked.status, asked.looks);
     // Of a refund that has failed, another may be under way by now.
-    let is_stale = books.payment(payment_id).is_some_and(|payment| payment.refunds != asked.refunds);
+    let is_same_refund = (payment.refunds, &payment.refund_id) == (asked.refunds, &asked.refund_id);
+    books.looked_at(id);
     match answer {
-        Answer::Refund(_) | Answer::Failure(_) if is_stale => {}
+        Answer::Refund(_) | Answer::Failure(Failure::Spent(_) | Failure::Refused(_)) if !is_same_refund => {}
         Answer::Sighting(sighting) => {
-            let outcome = books.take_in(payment_id, sighting, Source::Asked);
+            let source = if is_as_asked { Source::Asked } else { Source::Told };
+            let outcome = books.take_in(id, sighting, source);
             if !matches!(outcome, Outcome::Applied | Outcome::Unchanged) {
-                let what = outcome.as_str();
+                let (order_id, what) = (books.id, outcome.as_str());
                 error!(order.id = %order_id, "The provider's intent is not that of order {order_id}: {what}");
             }
         }
-        Answer::Refund(refund) => books.take_in_refund(payment_id, refund),
+        Answer::Refund(refund) => books.take_in_refund(id, refund),
         // Either is what this key will go on to be answered with.
-        Answer::Failure(Failure::Spent(_) | Failure::Refused(_)) => books.refund_failed(payment_id),
-        Answer::None | Answer::Failure(Failure::Unavailable(_)) => {}
+        Answer::Failure(Failure::Spent(_) | Failure::Refused(_)) => books.refund_failed(id),
+        Answer::Failure(Failure::Unavailable(_)) => books.unanswered(id),
+        Answer::None => {}
     }
-    let task = |books: &Books| books.payment(payment_id).map(|payment| task(books, payment));
-    if task(&books) == Some(Task::CallOff) && books.payment(payment_id).is_some_and(Payment::was_never_made) {
-        books.give_up(payment_id);
-    }
-    if task(&books) == Some(Task::Expire) {
-        books.move_to(OrderStatus::Cancelled, None)?;
-    }
-    store::books::close(&mut transaction, &books, app.payments.window()).await?;
-    transaction.commit().await?;
-    log(&books);
-    Ok(books.was_cancelled())
 }
 
 /// Tells what was decided.
@@ -171,5 +176,67 @@ pub(crate) fn log(books: &Books) {
         if let Some((_, status)) = step.payment {
             info!(order.id = %id, "The payment of order {id} is {}", status.as_str());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        payment::PaymentStatus,
+        provider::{RefundState, Seen},
+    };
+
+    /// The books of an order with one card payment that stands there.
+    fn books(status: PaymentStatus) -> Books {
+        let mut books = Books {
+            id: Uuid::now_v7(),
+            status: OrderStatus::Pending,
+            total_minor: 2500,
+            currency: "USD".to_owned(),
+            payments: vec![Payment::new(1, "stripe", 2500, "USD")],
+            steps: Vec::new(),
+        };
+        books.payments[0].intent_id = Some("pi_1".to_owned());
+        books.payments[0].status = status;
+        books
+    }
+
+    fn processing() -> Answer {
+        Answer::Sighting(Sighting {
+            intent_id: "pi_1".to_owned(),
+            order_id: None,
+            payment_id: None,
+            amount_minor: 2500,
+            currency: "USD".to_owned(),
+            seen: Seen::Processing,
+        })
+    }
+
+    #[test]
+    fn what_was_seen_before_others_looked_again_is_how_things_stood_once() {
+        let mut books = books(PaymentStatus::Failed);
+        let asked = books.payments[0].clone();
+        let mut overtaken = books.clone();
+        take_in(&mut books, &asked, &processing());
+        assert_eq!(books.payments[0].status, PaymentStatus::Processing, "the shopper tries again");
+        overtaken.looked_at(asked.id);
+        take_in(&mut overtaken, &asked, &processing());
+        assert_eq!(overtaken.payments[0].status, PaymentStatus::Failed, "that was declined, too");
+    }
+
+    #[test]
+    fn a_refusal_that_comes_after_others_have_made_the_refund_does_not_ask_for_another() {
+        let refused = Answer::Failure(Failure::Refused("no".to_owned()));
+        let mut books = books(PaymentStatus::RefundPending);
+        let asked = books.payments[0].clone();
+        let mut overtaken = books.clone();
+        take_in(&mut books, &asked, &refused);
+        assert_ne!(books.payments[0].refund_key(), asked.refund_key());
+        let made = Refund { id: "re_1".to_owned(), state: RefundState::Pending };
+        overtaken.take_in_refund(asked.id, &made);
+        take_in(&mut overtaken, &asked, &refused);
+        assert_eq!(overtaken.payments[0].refund_key(), asked.refund_key());
+        assert_eq!(overtaken.payments[0].refund_id.as_deref(), Some("re_1"));
     }
 }

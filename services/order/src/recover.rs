@@ -3,24 +3,24 @@
 //! Any replica takes them over, one replica each. What is too old to be still wanted is undone instead: a shopper who
 //! was told to come back, and did not, shall not find an order hours later.
 
-use std::time::Duration;
-
 use bodega_runtime::rounds::Rounds;
 use tracing::{info, warn};
 
-use crate::{App, drive, order::Attempt, store};
+use crate::{
+    App,
+    bounds::{AT_ONCE, INTERVAL, LEASE},
+    drive,
+    order::Attempt,
+    store,
+};
 
-/// How often to look for what was left behind.
-pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
-/// How long claiming and driving may take: less than a lease.
-pub(crate) const BOUND: Duration = Duration::from_secs(6);
-const ROUNDS: Rounds = Rounds { what: "orders left behind", interval: INTERVAL, at_once: 8, bound: BOUND };
-/// How many attempts are taken over in one round: all of them are driven at once, within one lease.
-const BATCH: i64 = 8;
+/// Driving has a bound of its own; what is told afterwards needs no lease.
+const ROUNDS: Rounds =
+    Rounds { what: "orders left behind", interval: INTERVAL, at_once: AT_ONCE, bound: LEASE };
 
 /// Drives on what was left behind, for as long as the service runs.
 pub(crate) async fn run(app: App) {
-    let claim = || store::attempts::take_over_left_behind(&app.db, BATCH);
+    let claim = || store::attempts::take_over_left_behind(&app.db, AT_ONCE);
     ROUNDS.run(claim, |attempt| recover(&app, attempt)).await;
 }
 

@@ -1,9 +1,13 @@
-//! The catalog comes and goes.
+//! The catalog comes and goes, and takes its time.
+
+use std::time::{Duration, Instant};
 
 use bodega_proto::cart::v1::{AddItemRequest, GetCartRequest, cart_service_client::CartServiceClient};
-use bodega_runtime::{auth::ServiceToken, transport::Transport};
+use bodega_runtime::{auth::ServiceToken, context::CallContext, transport::Transport};
+use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use crate::shop::{Shop, database, lines, refusal};
 
@@ -130,4 +134,49 @@ async fn a_catalog_that_does_not_listen_is_unavailable() {
     client.get_cart(GetCartRequest::default()).await.unwrap();
     let request = AddItemRequest { product_id: 1, quantity: 1, ..AddItemRequest::default() };
     assert_eq!(client.add_item(request).await.unwrap_err().code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn a_catalog_that_does_not_answer_keeps_nobody_waiting() {
+    let shop = Shop::open().await;
+    let user = shop.user();
+    user.add(1, 1).await.unwrap();
+    let context = || CallContext {
+        deadline: Some((Instant::now() + Duration::from_secs(30)).into()),
+        ..CallContext::default()
+    };
+    let calls: [(&str, BoxFuture<'_, _>); 4] = [
+        ("get", user.get().boxed()),
+        ("add", user.add(1, 1).boxed()),
+        ("set", user.set(1, 5).boxed()),
+        ("remove", user.remove(1).boxed()),
+    ];
+    user.add(2, 1).await.unwrap();
+    for (name, call) in calls {
+        let _held = shop.catalog.hold_next_call();
+        let started = Instant::now();
+        let status = context().scope(call).await.unwrap_err();
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{name}");
+        assert!(status.get_details_retry_info().is_some(), "{name}: {status:?}");
+        assert!(started.elapsed() < Duration::from_secs(5), "{name}: {:?}", started.elapsed());
+    }
+    assert_eq!(user.lines().await, [(1, 1), (2, 1)], "nothing has changed");
+}
+
+#[tokio::test]
+async fn a_change_that_is_done_is_answered_even_if_the_catalog_is_slow_to_be_asked_again() {
+    let shop = Shop::open().await;
+    let user = shop.user();
+    let mut held = shop.catalog.hold_next_call();
+    let slow = tokio::spawn({
+        let user = user.clone();
+        async move { user.add(1, 1).await }
+    });
+    held.arrived().await;
+    user.add(2, 1).await.unwrap();
+    let _held_too = shop.catalog.hold_next_call();
+    held.release();
+    let cart = slow.await.unwrap().unwrap();
+    assert_eq!(lines(&cart), [(2, 1), (1, 1)]);
+    assert_eq!(cart.items[0].name, "");
 }

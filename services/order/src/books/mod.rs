@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// An order and its payments.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Books {
     /// The order's id.
     pub id: Uuid,
@@ -179,17 +179,19 @@ impl Books {
     /// When to look at a payment again; `None`: never by itself.
     pub(crate) fn look_in(&self, payment: &Payment, window: Option<Duration>) -> Option<Duration> {
         let time_left = self.time_left(payment, window).filter(|left| !left.is_zero());
-        let look = |pause: Duration| time_left.map_or(pause, |left| pause.min(left));
+        let duty_pause = backoff::duty_pause(payment.looks, payment.is_fresh());
+        let look_pause = backoff::look_pause(payment.looks, payment.is_fresh());
+        let pause = if payment.is_unanswered { duty_pause } else { look_pause };
         match self.task(payment, window) {
             // Nobody is to be asked; but an order is not kept for a payment that does not come.
             Task::Rest if payment.status.is_unpaid() && self.wants(payment) => time_left,
             Task::Rest => None,
             // On its way: that takes its time.
-            Task::Refund if payment.refund_id.is_some() => Some(backoff::look_pause(payment.looks)),
-            Task::LookUp => Some(look(backoff::look_pause(payment.looks))),
+            Task::Refund if payment.refund_id.is_some() => Some(pause),
+            Task::LookUp => Some(time_left.map_or(pause, |left| pause.min(left))),
             // What can still bring money cannot be called off, and is looked at like the rest.
-            Task::CallOff if payment.status == Processing => Some(backoff::look_pause(payment.looks)),
-            Task::CallOff | Task::Refund | Task::Expire => Some(backoff::duty_pause(payment.looks)),
+            Task::CallOff if payment.status == Processing => Some(pause),
+            Task::CallOff | Task::Refund | Task::Expire => Some(duty_pause),
         }
     }
 

@@ -49,6 +49,13 @@ impl Books {
         }
     }
 
+    /// Nobody has answered the look at a payment.
+    pub(crate) fn unanswered(&mut self, payment_id: Uuid) {
+        if let Some(payment) = self.payment_mut(payment_id) {
+            payment.is_unanswered = true;
+        }
+    }
+
     /// Gives up a payment that the provider will not take or never heard of.
     pub(crate) fn give_up(&mut self, payment_id: Uuid) {
         let Some(index) = self.index(payment_id) else { return };

@@ -188,9 +188,15 @@ fn only_a_card_payment_of_an_order_that_can_be_cancelled_expires() {
 fn a_payment_is_looked_at_in_time() {
     let (mut books, id) = with_card(Pending);
     let look_in = |books: &Books| books.look_in(&books.payments[0], WINDOW).unwrap().as_secs_f64();
-    assert!(look_in(&books) <= 2.0);
+    assert!(look_in(&books) <= 1.0);
     books.payments[0].looks = 100;
-    assert!((15.0..=30.0).contains(&look_in(&books)), "a minute after the money at the latest");
+    assert!((3.0..=6.0).contains(&look_in(&books)), "somebody may be waiting for it");
+    books.unanswered(id);
+    assert!(look_in(&books) <= 3.0, "it may have come meanwhile");
+    books.payments[0].is_unanswered = false;
+    books.payments[0].age_seconds = 1801.0;
+    let look_in_for_ever = books.look_in(&books.payments[0], None).unwrap().as_secs_f64();
+    assert!((15.0..=30.0).contains(&look_in_for_ever), "{look_in_for_ever}");
     books.payments[0].age_seconds = 1799.0;
     assert!(look_in(&books) <= 1.0, "when the window closes");
     tell(&mut books, id, Seen::Declined);

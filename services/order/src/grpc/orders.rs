@@ -8,18 +8,16 @@ use bodega_proto::order::v1::{
 };
 use bodega_runtime::{
     auth::Caller,
-    context::CallContext,
     page,
-    status::{self, Violations, parse_uuid},
+    status::{Violations, parse_uuid},
     timestamp,
 };
 use time::OffsetDateTime;
 use tonic::{Request, Response, Status};
-use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
-    App,
+    App, bounds,
     error::Error,
     move_order::move_order,
     pay::pay_order,
@@ -49,11 +47,9 @@ impl OrderService for Orders {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let request = place_order::Request::new(request.idempotency_key, request.expected_total_minor)?;
-        let (app, context) = (self.0.clone(), CallContext::current());
+        let app = self.0.clone();
         let work = async move { place_order(&app, caller.user_id, &request).await };
-        // A client that goes away does not stop it: it would have to wait for the lease when it comes back.
-        let placing = tokio::spawn(context.scope(work).in_current_span());
-        let order = placing.await.map_err(status::internal)??;
+        let order = bounds::go_on(work, Error::StillPlacing).await?;
         Ok(Response::new(PlaceOrderResponse { order: Some(order.into()) }))
     }
 
@@ -136,7 +132,9 @@ impl OrderService for Orders {
     ) -> Result<Response<PayOrderResponse>, Status> {
         let caller = Caller::of(&request)?;
         let id = parse_uuid("id", &request.get_ref().id)?;
-        let payable = pay_order(&self.0, id, caller.user_id).await?;
+        let app = self.0.clone();
+        let work = async move { pay_order(&app, id, caller.user_id).await };
+        let payable = bounds::go_on(work, Error::StillPaying).await?;
         Ok(Response::new(PayOrderResponse { intent: Some(payable.into()) }))
     }
 }

@@ -5,14 +5,13 @@ use std::time::Duration;
 use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
 
+use super::limit;
 use crate::{
+    bounds::LEASE,
     order::{Attempt, Line, Outcome, Stage},
     place_order::Request,
     refusal::Refusal,
 };
-
-/// How long whoever drives an attempt has for it, before somebody else may. Longer than a neighbour is waited for.
-const LEASE: Duration = Duration::from_secs(7);
 
 /// An attempt older than this is overdue.
 const OVERDUE: Duration = Duration::from_secs(15 * 60);
@@ -74,7 +73,7 @@ pub(crate) async fn of_cart(db: &PgPool, user_id: Uuid, cart_version: i64) -> sq
         Known,
         r#"select id, cart_version, expected_total_minor,
                   case when status = 'placing' then status else 'placed' end as "stage!: Stage",
-                  exists (select from orders.outbox where order_id = id) as "undelivered!"
+                  exists (select from orders.outbox where order_id = id and refusal is null) as "undelivered!"
            from orders.orders
            where user_id = $1 and cart_version = $2 and status <> 'rejected'"#,
         user_id,
@@ -90,7 +89,9 @@ pub(crate) async fn latest(db: &PgPool, user_id: Uuid) -> sqlx::Result<Option<Kn
         Known,
         r#"select o.id, o.cart_version, o.expected_total_minor,
                   case when o.status in ('placing', 'rejected') then o.status else 'placed' end as "stage!: Stage",
-                  exists (select from orders.outbox d where d.order_id = o.id) as "undelivered!"
+                  exists (
+                      select from orders.outbox d where d.order_id = o.id and d.refusal is null
+                  ) as "undelivered!"
            from orders.checkouts c
            join orders.orders o on o.id = c.order_id
            where c.user_id = $1"#,
@@ -214,7 +215,7 @@ pub(crate) async fn take_over(db: &PgPool, id: Uuid) -> sqlx::Result<Option<Atte
 }
 
 /// Takes over attempts under way that were left behind, the longest ago first.
-pub(crate) async fn take_over_left_behind(db: &PgPool, limit: i64) -> sqlx::Result<Vec<Attempt>> {
+pub(crate) async fn take_over_left_behind(db: &PgPool, most: usize) -> sqlx::Result<Vec<Attempt>> {
     sqlx::query_as!(
         Attempt,
         r#"with due as (
@@ -231,7 +232,7 @@ pub(crate) async fn take_over_left_behind(db: &PgPool, limit: i64) -> sqlx::Resu
                      o.created_at < now() - make_interval(secs => $3) as "overdue!",
                      (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id)
                          as "lines!: Json<Vec<Line>>""#,
-        limit,
+        limit(most),
         LEASE.as_secs_f64(),
         OVERDUE.as_secs_f64(),
     )

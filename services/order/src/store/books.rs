@@ -5,18 +5,13 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
+use super::limit;
 use crate::{
     books::Books,
-    outbox::INLINE_GRACE,
+    bounds::{INLINE_GRACE, LOOK_LEASE},
     payment::{Payment, PaymentStatus},
     status::OrderStatus,
 };
-
-/// How long whoever asks a provider for an intent has for it, before somebody else may.
-const CREATING: Duration = Duration::from_secs(7);
-
-/// How long whoever looks at a payment has for it. Longer than a provider is waited for.
-const LEASE: Duration = Duration::from_secs(15);
 
 /// What an order's row has for its books.
 struct Head {
@@ -72,7 +67,7 @@ async fn payments(db: impl PgExecutor<'_>, order_id: Uuid) -> sqlx::Result<Vec<P
     sqlx::query_as!(
         Payment,
         r#"select id, attempt, provider, status as "status: PaymentStatus", intent_id, client_secret, amount_minor,
-                  currency, closed, refund_id, refunds, looks,
+                  currency, closed, refund_id, refunds, looks, false as "is_unanswered!",
                   coalesce(creating_until > now(), false) as "being_created!",
                   extract(epoch from now() - created_at)::float8 as "age_seconds!"
            from orders.payments where order_id = $1 order by attempt"#,
@@ -167,7 +162,7 @@ async fn save(
         payment.refunds,
         payment.looks,
         payment.being_created,
-        CREATING.as_secs_f64(),
+        LOOK_LEASE.as_secs_f64(),
         look_in.map(|pause| pause.as_secs_f64()),
     )
     .execute(db)
@@ -183,7 +178,7 @@ pub(crate) struct Due {
 }
 
 /// Leases payments that are due to be looked at, the longest first; of these providers only.
-pub(crate) async fn claim(db: &PgPool, providers: &[String], limit: i64) -> sqlx::Result<Vec<Due>> {
+pub(crate) async fn claim(db: &PgPool, providers: &[String], most: usize) -> sqlx::Result<Vec<Due>> {
     sqlx::query_as!(
         Due,
         r#"with due as (
@@ -196,8 +191,8 @@ pub(crate) async fn claim(db: &PgPool, providers: &[String], limit: i64) -> sqlx
            from due where p.id = due.id
            returning p.order_id, p.id as payment_id"#,
         providers,
-        limit,
-        LEASE.as_secs_f64(),
+        limit(most),
+        LOOK_LEASE.as_secs_f64(),
     )
     .fetch_all(db)
     .await

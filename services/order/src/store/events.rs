@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool, types::Json};
 
+use super::limit;
 use crate::{
     books::Outcome,
-    outbox::INLINE_GRACE,
+    bounds::{INLINE_GRACE, LEASE},
     provider::{Event, Sighting},
 };
-
-/// How long whoever applies an event has for it.
-const LEASE: Duration = Duration::from_secs(10);
 
 /// What an event is told apart by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +59,7 @@ pub(crate) async fn insert(
 }
 
 /// Leases events that are due, the longest first.
-pub(crate) async fn claim(db: &PgPool, limit: i64) -> sqlx::Result<Vec<Unapplied>> {
+pub(crate) async fn claim(db: &PgPool, most: usize) -> sqlx::Result<Vec<Unapplied>> {
     let rows = sqlx::query!(
         "with due as (
              select provider, id from orders.provider_events
@@ -73,7 +71,7 @@ pub(crate) async fn claim(db: &PgPool, limit: i64) -> sqlx::Result<Vec<Unapplied
          set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => $2)
          from due where e.provider = due.provider and e.id = due.id
          returning e.provider, e.id, e.attempts",
-        limit,
+        limit(most),
         LEASE.as_secs_f64(),
     )
     .fetch_all(db)

@@ -8,3 +8,8 @@ pub(crate) mod events;
 pub(crate) mod orders;
 pub(crate) mod outbox;
 pub(crate) mod settle;
+
+/// So many rows at most, as SQL counts them.
+fn limit(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}

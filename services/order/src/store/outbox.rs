@@ -5,13 +5,12 @@ use std::time::Duration;
 use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
 
+use super::limit;
 use crate::{
+    bounds::LEASE,
     order::Line,
     outbox::{Delivery, Kind},
 };
-
-/// How long whoever delivers has for it. Longer than a neighbour is waited for.
-const LEASE: Duration = Duration::from_secs(6);
 
 /// All that is to be told of an order, whoever else may be telling it.
 pub(crate) async fn of_order(db: &PgPool, order_id: Uuid) -> sqlx::Result<Vec<Delivery>> {
@@ -22,7 +21,7 @@ pub(crate) async fn of_order(db: &PgPool, order_id: Uuid) -> sqlx::Result<Vec<De
                       as "lines!: Json<Vec<Line>>"
            from orders.outbox d
            join orders.orders o on o.id = d.order_id
-           where d.order_id = $1"#,
+           where d.order_id = $1 and d.refusal is null"#,
         order_id,
     )
     .fetch_all(db)
@@ -30,12 +29,12 @@ pub(crate) async fn of_order(db: &PgPool, order_id: Uuid) -> sqlx::Result<Vec<De
 }
 
 /// Leases what is due, the longest first.
-pub(crate) async fn claim(db: &PgPool, limit: i64) -> sqlx::Result<Vec<Delivery>> {
+pub(crate) async fn claim(db: &PgPool, most: usize) -> sqlx::Result<Vec<Delivery>> {
     sqlx::query_as!(
         Delivery,
         r#"with due as (
                select order_id, kind from orders.outbox
-               where next_attempt_at <= now()
+               where next_attempt_at <= now() and refusal is null
                order by next_attempt_at limit $1
                for update skip locked
            )
@@ -46,7 +45,7 @@ pub(crate) async fn claim(db: &PgPool, limit: i64) -> sqlx::Result<Vec<Delivery>
            returning d.order_id, d.kind as "kind: Kind", d.attempts, o.user_id,
                      (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id)
                          as "lines!: Json<Vec<Line>>""#,
-        limit,
+        limit(most),
         LEASE.as_secs_f64(),
     )
     .fetch_all(db)
@@ -58,6 +57,19 @@ pub(crate) async fn delivered(db: &PgPool, order_id: Uuid, kind: Kind) -> sqlx::
     sqlx::query!("delete from orders.outbox where order_id = $1 and kind = $2", order_id, kind.as_str())
         .execute(db)
         .await?;
+    Ok(())
+}
+
+/// The neighbour will not be told, in these words.
+pub(crate) async fn refused(db: &PgPool, order_id: Uuid, kind: Kind, refusal: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update orders.outbox set refusal = $3 where order_id = $1 and kind = $2",
+        order_id,
+        kind.as_str(),
+        refusal,
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }
 

@@ -4,8 +4,8 @@ use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
 
 use crate::{
+    bounds::INLINE_GRACE,
     order::{Attempt, Priced},
-    outbox::INLINE_GRACE,
     refusal::Refusal,
 };
 

@@ -250,7 +250,7 @@ async fn take_the_leases(shop: &Shop, age: &str) {
 async fn a_driver_that_gets_the_stock_too_late_finds_the_attempt_withdrawn() {
     let shop = Shop::open().await;
     let user = shop.shopper(&[(MUG, 1)]);
-    shop.catalog.faults().once("Reserve", Fault::SlowReply(Duration::from_secs(2)));
+    shop.catalog.faults().once("Reserve", Fault::SlowReply(Duration::from_millis(1200)));
     let (answer, ()) = tokio::join!(shop.place(user, ""), take_the_leases(&shop, "16 minutes"));
     assert_eq!(refused(answer), "order_withdrawn");
     assert_eq!(shop.catalog.left(MUG), 1000);
@@ -261,7 +261,7 @@ async fn a_driver_that_gets_the_stock_too_late_finds_the_attempt_withdrawn() {
 async fn a_driver_that_is_told_of_too_little_too_late_finds_the_order_placed() {
     let shop = Shop::open().await;
     let user = shop.shopper(&[(HAT, 1)]);
-    shop.catalog.faults().once("Reserve", Fault::SlowReply(Duration::from_secs(2)));
+    shop.catalog.faults().once("Reserve", Fault::SlowReply(Duration::from_millis(1200)));
     let restock = async {
         shop.catalog.faults().all_met("Reserve").await;
         tokio::time::sleep(Duration::from_millis(50)).await; // it is short by now

@@ -227,3 +227,24 @@ async fn a_database_that_goes_away_under_a_call_is_an_outage_and_no_fault() {
     transaction.rollback().await.unwrap();
     shop.change(&order.id, OrderStatus::Confirmed).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_a_neighbour_refuses_to_be_told_is_set_aside_and_holds_up_no_other_order() {
+    let shop = Shop::open().await;
+    let user = shop.shopper(&[(MUG, 1)]);
+    shop.cart.faults().always("ClearOrdered", Fault::Refused(Code::InvalidArgument));
+    let first = shop.place(user, "one").await.unwrap();
+    let (_, told) = shop.cart.calls();
+    shop.put(user, &[(PEN, 1)]);
+    let second = shop.place(user, "two").await.unwrap();
+    assert_ne!(first.id, second.id);
+    assert_eq!(shop.place(user, "one").await.unwrap().id, first.id);
+
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(shop.cart.calls().1, told, "nobody tells it again");
+    let kept: Vec<(String, bool)> = sqlx::query_as("select kind, refusal is not null from orders.outbox")
+        .fetch_all(&shop.db)
+        .await
+        .unwrap();
+    assert_eq!(kept, vec![("clear_cart".to_owned(), true); 2], "a person is to look at it");
+}

@@ -8,19 +8,20 @@ use bodega_proto::{
     cart::v1::checkout_service_server::CheckoutServiceServer,
     catalog::v1::stock_service_server::StockServiceServer,
     order::v1::{
-        CancelOrderRequest, GetOrderRequest, ListOrdersRequest, MoveOrderRequest, Order, OrderStatus,
-        PlaceOrderRequest, order_service_client::OrderServiceClient,
-        payment_event_service_client::PaymentEventServiceClient,
+        CancelOrderRequest, GetOrderRequest, MoveOrderRequest, Order, OrderStatus, PlaceOrderRequest,
+        order_service_client::OrderServiceClient, payment_event_service_client::PaymentEventServiceClient,
     },
 };
 use bodega_runtime::{
     auth::{Caller, Role},
+    context::CallContext,
     database::{migrate, pool},
     server::Service,
     status,
     transport::Transport,
 };
 use sqlx::PgPool;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Request, Status,
@@ -125,32 +126,11 @@ impl Shop {
         before
     }
 
-    /// What a process of its own answers to `call`, if it does before it is killed after this time.
-    pub(crate) async fn killed_after<T, F>(
-        &self,
-        time: Duration,
-        user: Uuid,
-        call: impl FnOnce(Client) -> F + Send + 'static,
-    ) -> Option<T>
-    where
-        T: Send + 'static,
-        F: Future<Output = T>,
-    {
+    /// Starts one more instance, where it is called: in a process of its own, say.
+    pub(crate) fn starter(&self) -> impl AsyncFnOnce() -> Replica + Send + 'static {
         let (url, cart, catalog) = (self.database.url(), self.cart.clone(), self.catalog.clone());
         let payments = self.payments.clone();
-        let process = tokio::task::spawn_blocking(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let answer = runtime.block_on(async {
-                let replica = replica(&url, &cart, &catalog, &payments).await;
-                let mut client = replica.client(user, Role::User);
-                client.list_orders(ListOrdersRequest::default()).await.unwrap(); // connects to the database
-                tokio::time::timeout(time, call(client)).await.ok()
-            });
-            // All that runs in it stops where it stands.
-            runtime.shutdown_background();
-            answer
-        });
-        process.await.unwrap()
+        async move || replica(&url, &cart, &catalog, &payments).await
     }
 
     /// A new shopper with these in the cart, seen at today's prices.
@@ -197,14 +177,15 @@ impl Shop {
     }
 
     pub(crate) async fn cancel(&self, user: Uuid, id: &str) -> Result<Order, Status> {
-        let answer = self.client(user).cancel_order(CancelOrderRequest { id: id.to_owned() }).await?;
+        let request = CancelOrderRequest { id: id.to_owned() };
+        let answer = patiently(self.client(user).cancel_order(request)).await?;
         Ok(answer.into_inner().order.unwrap())
     }
 
     /// An admin moves an order.
     pub(crate) async fn change(&self, id: &str, to: OrderStatus) -> Result<Order, Status> {
         let request = MoveOrderRequest { id: id.to_owned(), status: to.into() };
-        Ok(self.admin().move_order(request).await?.into_inner().order.unwrap())
+        Ok(patiently(self.admin().move_order(request)).await?.into_inner().order.unwrap())
     }
 
     pub(crate) async fn get(&self, id: &str) -> Order {
@@ -227,7 +208,7 @@ async fn replica(url: &str, cart: &FakeCart, catalog: &FakeCatalog, payments: &P
         cart: Transport::unguarded(Routes::new(CheckoutServiceServer::new(cart.clone()))),
         catalog: Transport::unguarded(Routes::new(StockServiceServer::new(catalog.clone()))),
     };
-    let db = pool(url.parse().unwrap(), 10, "order");
+    let db = pool(url.parse().unwrap(), 10, "bodega-order");
     let shutdown = CancellationToken::new();
     let service = bodega_order::start(db, neighbours, payments.clone(), shutdown.clone()).await.unwrap();
     Replica { service, shutdown }
@@ -239,7 +220,25 @@ pub(crate) async fn place(
     expected_total_minor: Option<i64>,
 ) -> Result<Order, Status> {
     let request = PlaceOrderRequest { idempotency_key: key.to_owned(), expected_total_minor };
-    Ok(client.place_order(request).await?.into_inner().order.unwrap())
+    Ok(patiently(client.place_order(request)).await?.into_inner().order.unwrap())
+}
+
+/// Makes a call as one who waits for as long as the gateway.
+pub(crate) async fn as_gateway<F: Future>(call: F) -> F::Output {
+    waiting(Duration::from_millis(1900), call).await
+}
+
+/// Makes a call as one who waits for long, unless it is made in another way already.
+pub(crate) async fn patiently<F: Future>(call: F) -> F::Output {
+    match CallContext::current().deadline {
+        Some(_) => call.await,
+        None => waiting(Duration::from_secs(10), call).await,
+    }
+}
+
+async fn waiting<F: Future>(time: Duration, call: F) -> F::Output {
+    let deadline = Some(Instant::now() + time);
+    CallContext { deadline, ..CallContext::default() }.scope(call).await
 }
 
 /// The reason of a refusal.

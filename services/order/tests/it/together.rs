@@ -150,7 +150,7 @@ async fn a_cart_read_before_another_order_took_its_lines_is_read_again() {
         // Reads the cart with a mug and a pen, and comes to order it when the mug is ordered, over and done with.
         shop.cart.faults().all_met("GetSnapshot").await;
         shop.put(user, &[(PEN, 1)]);
-        shop.cart.faults().once("GetSnapshot", Fault::SlowReply(Duration::from_millis(1500)));
+        shop.cart.faults().once("GetSnapshot", Fault::SlowReply(Duration::from_millis(1200)));
         shop.place(user, "second").await
     };
     let (first, second) = tokio::join!(first, second);

@@ -16,15 +16,14 @@ use super::{
     failure::{ApiError, CallError},
     objects,
 };
+use crate::bounds;
 
 /// The version of the API that these calls are written for, whatever the account's own is.
 const API_VERSION: &str = "2026-10-28.endive";
 const STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Of a call as a whole, with all that is asked again.
-const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long to wait while somebody else is at the same object or key, each time; less up to half of it.
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
@@ -102,7 +101,8 @@ impl Client {
     }
 
     async fn call<T: DeserializeOwned>(&self, request: impl Fn() -> RequestBuilder) -> Result<T, CallError> {
-        let answer = timeout(CALL_TIMEOUT, insist(request)).await;
+        // As a whole, with all that is asked again.
+        let answer = timeout(bounds::PROVIDER, insist(request)).await;
         let answer = answer.map_err(|_| CallError::Lost("there is no answer yet".to_owned()))??;
         objects::read(&answer).map_err(|cause| CallError::Lost(format!("its answer {cause}")))
     }

@@ -22,7 +22,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::shop::{Client, MUG, Shop};
+use crate::shop::{Client, MUG, Shop, patiently};
 
 /// A shop that is paid by card.
 pub(crate) struct CardShop {
@@ -139,7 +139,7 @@ async fn take(
 }
 
 pub(crate) async fn pay(mut client: Client, id: &str) -> Result<PaymentIntent, Status> {
-    let answer = client.pay_order(PayOrderRequest { id: id.to_owned() }).await?;
+    let answer = patiently(client.pay_order(PayOrderRequest { id: id.to_owned() })).await?;
     Ok(answer.into_inner().intent.unwrap())
 }
 

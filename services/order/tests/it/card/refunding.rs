@@ -13,8 +13,8 @@ use serde_json::json;
 use super::{CardShop, altered, payment_of, payment_steps};
 use crate::shop::{MUG, MUG_PRICE};
 
-/// Long enough for whoever comes after a killed one.
-const SOON: Duration = Duration::from_secs(20);
+/// What is stuck is resolved within this time of its services being up.
+const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paid_order_that_is_cancelled_is_refunded_once_whoever_else_cancels_it() {
