@@ -1,14 +1,15 @@
 //! A running cluster, from an empty directory or from what an earlier run left.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anyhow::Context;
 use tokio::task::spawn_blocking;
 
 use crate::binaries::Binaries;
 use crate::home::Home;
-use crate::server::Server;
+use crate::keeper::Keeper;
 use crate::{initdb, recovery, url};
 
 /// The role that owns the cluster and may do everything in it.
@@ -40,9 +41,9 @@ impl Options {
 /// A running cluster. Shut down by [`Cluster::stop`], or when it is dropped, or when the process
 /// that started it dies, however it dies; open transactions are rolled back then.
 pub struct Cluster {
-    // Stops before `home` lets go of the directory: fields drop in this order.
-    server: Server,
-    home: Home,
+    keeper: Arc<Keeper>,
+    home: PathBuf,
+    socket_dir: PathBuf,
     superuser_password: Option<String>,
 }
 
@@ -57,30 +58,41 @@ impl Cluster {
         spawn_blocking(move || {
             let home = Home::open(&options.data_dir)?;
             let binaries = Binaries::obtain(&home)?;
-            Cluster::run(&binaries, home, options.durable)
+            Cluster::run(binaries, home, options.durable)
         })
         .await?
     }
 
-    pub(crate) fn run(binaries: &Binaries, home: Home, durable: bool) -> anyhow::Result<Cluster> {
+    pub(crate) fn run(binaries: Binaries, home: Home, durable: bool) -> anyhow::Result<Cluster> {
         recovery::clear(&home)?;
-        let superuser_password = initdb::prepare(binaries, &home, durable)?;
-        let server = Server::start(binaries, &home, durable)?;
-        Ok(Cluster { server, home, superuser_password })
+        let superuser_password = initdb::prepare(&binaries, &home, durable)?;
+        let (path, socket_dir) = (home.path().to_owned(), home.socket_dir().to_owned());
+        let keeper = Arc::new(Keeper::start(binaries, home, durable)?);
+        Ok(Cluster { keeper, home: path, socket_dir, superuser_password })
     }
 
-    /// The server's process.
-    pub(crate) fn pid(&self) -> u32 {
-        self.server.pid()
+    /// The server's process; none when it was stopped.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.keeper.pid()
     }
 
     pub(crate) fn socket_dir(&self) -> &Path {
-        self.home.socket_dir()
+        &self.socket_dir
+    }
+
+    /// Starts the server again whenever it ends by itself, within a second or so and at the same
+    /// socket, for as long as this is polled. What was committed is there then; open connections
+    /// are lost.
+    ///
+    /// Tries for ever: a server that cannot start today may find room on its disk tomorrow. Says so
+    /// in the log.
+    pub async fn keep_running(&self) -> Infallible {
+        self.keeper.keep_running().await
     }
 
     /// A URL for sqlx and for psql. It holds the password in clear: not for logs.
     pub fn url(&self, role: &str, password: Option<&str>, database: &str) -> String {
-        url::over_socket(self.home.socket_dir(), role, password, database)
+        url::over_socket(self.socket_dir(), role, password, database)
     }
 
     /// A URL for [`SUPERUSER`], with the password when there is one. `postgres` is the database
@@ -95,16 +107,20 @@ impl Cluster {
     /// When the server had to be killed because it did not shut down in time. Nothing committed
     /// is lost then, but the next start takes longer.
     pub async fn stop(self) -> anyhow::Result<()> {
-        spawn_blocking(move || {
-            let Cluster { mut server, home, .. } = self;
-            server.stop().with_context(|| format!("see {}", home.log().display()))
-        })
-        .await?
+        spawn_blocking(move || self.keeper.stop()).await?
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Err(error) = self.keeper.stop() {
+            tracing::warn!("{error:#}");
+        }
     }
 }
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cluster").field("home", &self.home.path()).finish_non_exhaustive()
+        f.debug_struct("Cluster").field("home", &self.home).finish_non_exhaustive()
     }
 }

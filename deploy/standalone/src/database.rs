@@ -2,7 +2,9 @@
 //! `bodega` runs right now.
 
 use std::{
+    convert::Infallible,
     fs::{self, OpenOptions},
+    future,
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
@@ -94,6 +96,15 @@ impl Database {
         let passwords = Secrets::open(data_dir)?.database_passwords;
         provision::roles(&self.owner, &passwords).await.context("cannot make the services' roles")?;
         Ok(Logins::separate(&self.owner, &passwords))
+    }
+
+    /// Starts a cluster of our own again whenever its server ends by itself, for as long as this is polled. Connections
+    /// are lost then; where they lead to stays the same.
+    pub async fn keep_running(&self) -> Infallible {
+        match &self.cluster {
+            Some((cluster, _)) => cluster.keep_running().await,
+            None => future::pending().await,
+        }
     }
 
     /// Lets go of it; a cluster that was started for us stops.

@@ -68,7 +68,10 @@ pub(crate) async fn run(args: Args, store: &StoreArgs) -> anyhow::Result<()> {
 
     let opened = shutdown.run_until_cancelled(Database::open(&store.database, &store.data_dir)).await;
     let Some(database) = opened.transpose()? else { return Ok(()) };
-    let served = serve(&args, store, outside, &database, listener, &shutdown).await;
+    let served = tokio::select! {
+        served = serve(&args, store, outside, &database, listener, &shutdown) => served,
+        never = database.keep_running() => match never {},
+    };
     let closed = database.close().await;
     served.and(closed)
 }

@@ -7,6 +7,7 @@ mod cli;
 mod concurrency;
 mod contract;
 mod house;
+mod outage;
 mod person;
 mod pictures;
 mod process;

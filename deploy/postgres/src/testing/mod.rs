@@ -145,8 +145,9 @@ fn hire_janitor(cluster: &Cluster, directory: &Path) -> io::Result<Child> {
             patience=$((patience - 1))
         done
         rm -rf "$2" "$3""#;
+    let server = cluster.pid().ok_or_else(|| io::Error::other("its server was stopped"))?;
     Command::new("sh")
-        .args(["-c", SCRIPT, "janitor", &cluster.pid().to_string()])
+        .args(["-c", SCRIPT, "janitor", &server.to_string()])
         .args([directory, cluster.socket_dir(), &directory.join("postgres/data/postmaster.pid")])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
