@@ -16,8 +16,16 @@ use bodega_runtime::{
     process, telemetry,
 };
 use clap::{ArgAction, Parser, Subcommand};
+use sqlx::postgres::PgConnectOptions;
 
-use crate::{admin, database::Database, provision, secrets::Secrets, seed, up, verify};
+use crate::{
+    admin,
+    database::Database,
+    provision,
+    secrets::Secrets,
+    seed, up,
+    verify::{self, Report, repair::Repaired},
+};
 
 const EXAMPLES: &str = "\
 Every option can also be set by the variable that is named behind it, in the environment or in a file `.env`.
@@ -29,7 +37,8 @@ Examples:
   bodega --http 0.0.0.0:80 --demo=false   open it to everybody, with empty shelves
   bodega admin create --email ada@example.com --name Ada
   bodega seed --products 100000           put many products on the shelves
-  bodega verify                           look whether everything adds up";
+  bodega verify                           look whether everything adds up
+  bodega verify --repair                  mend what is safe to mend, and look then";
 
 /// A store: accounts, a catalogue, carts and orders behind one REST API, in one process
 #[derive(Parser)]
@@ -76,6 +85,8 @@ pub(crate) struct StoreArgs {
     #[command(flatten, next_help_heading = "Pictures")]
     media: MediaArgs,
     #[command(flatten, next_help_heading = "API")]
+    tokens: bodega_identity::TokenArgs,
+    #[command(flatten, next_help_heading = "API")]
     pub(crate) gateway: Settings,
 }
 
@@ -93,7 +104,8 @@ impl StoreArgs {
                 .map_err(anyhow::Error::msg)
                 .context("the secret in the data directory cannot be used")?,
         };
-        Ok(bodega_identity::Settings::new(secret))
+        let access_ttl = self.tokens.access_ttl;
+        Ok(bodega_identity::Settings { access_ttl, ..bodega_identity::Settings::new(secret) })
     }
 
     /// Where the pictures are kept, and the gateway's settings, which say where to find them.
@@ -126,7 +138,11 @@ enum Command {
     #[command(subcommand)]
     Admin(admin::Command),
     /// Look whether everything adds up, and name every row that does not; exits with 1 then
-    Verify,
+    Verify {
+        /// First mend what is safe to mend, and say what was done; on a store that is open, too
+        #[arg(long)]
+        repair: bool,
+    },
     /// Print the OpenAPI document
     Openapi,
 }
@@ -166,13 +182,11 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             database.close().await?;
             print(&made?)?;
         }
-        Command::Verify => {
+        Command::Verify { repair } => {
             let database = Database::open_or_join(&store.database, &store.data_dir).await?;
-            let report = verify::run(database.owner()).await;
+            let verified = verify(database.owner(), repair).await;
             database.close().await?;
-            let report = report?;
-            print(&report.to_string())?;
-            if !report.is_clean() {
+            if !verified?.is_clean() {
                 return Ok(ExitCode::FAILURE);
             }
         }
@@ -182,6 +196,19 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what was mended, if that was asked for, and what does not add up.
+async fn verify(owner: &PgConnectOptions, repair: bool) -> anyhow::Result<Report> {
+    let report = if repair {
+        let Repaired { done, report } = verify::repair::run(owner).await?;
+        print(&done.iter().map(|line| format!("repaired  {line}\n")).collect::<String>())?;
+        report
+    } else {
+        verify::run(owner).await?
+    };
+    print(&report.to_string())?;
+    Ok(report)
 }
 
 /// Writes to standard output; that nobody reads to the end is no failure.

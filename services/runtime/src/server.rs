@@ -6,9 +6,8 @@ use futures_util::FutureExt as _;
 use http::{Request, Response, header::AUTHORIZATION};
 use sqlx::PgPool;
 use tokio::{net::TcpListener, time::Instant};
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{Code, Status, body::Body, service::Routes};
+use tonic::{Code, Status, body::Body, service::Routes, transport::server::TcpIncoming};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::{ServiceExt as _, util::BoxCloneSyncService};
 use tracing::{Instrument as _, info, warn};
@@ -86,12 +85,14 @@ impl Service {
     pub async fn serve(self, guard: &Guard, listener: TcpListener) -> anyhow::Result<()> {
         info!("{} listens on {}", self.name, listener.local_addr()?);
         let shutdown = self.shutdown.clone();
+        // An answer goes out in pieces: none waits for the acknowledgement of the one before. The server's own setting of
+        // that name is for listeners that it has made itself.
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let server = tonic::transport::Server::builder()
-            .tcp_nodelay(true)
             .http2_keepalive_interval(Some(DRAIN))
             .serve_with_incoming_shutdown(
                 guarded(self.name, self.routes.clone(), guard),
-                TcpListenerStream::new(listener),
+                incoming,
                 shutdown.clone().cancelled_owned(),
             );
         let overdue = async {

@@ -43,6 +43,7 @@ pub const CHECKS: &[Check] = checks! {
     Rule "whoever ordered has an account" "order_owners";
     Rule "no attempt to order is stuck" "stuck_orders";
     Rule "no message to a neighbour is stuck" "stuck_outbox";
+    Rule "no neighbour refuses what it is told" "refused_messages";
 
     Rule "an order is paid as long as one of its payments is completed" "paid_orders";
     Rule "a cancelled order keeps no money" "kept_money";

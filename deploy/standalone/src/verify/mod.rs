@@ -1,8 +1,9 @@
 //! Whether everything adds up: what must hold across the four schemas, asked of one snapshot of the database.
 //!
-//! [`checks`] lists what must hold; each check is a query for the rows that disagree.
+//! [`checks`] lists what must hold; each check is a query for the rows that disagree. [`repair`] mends what is safe.
 
 mod checks;
+pub mod repair;
 
 use std::fmt;
 

@@ -1,6 +1,8 @@
 //! `bodega verify` finds what is wrong, and nothing where nothing is.
 
 mod breaks;
+mod repairs;
+mod repairs_live;
 mod used;
 
 use std::{collections::BTreeSet, time::Duration};

@@ -1,0 +1,17 @@
+-- An event that nobody applies, or later than anything is left alone for, is due now: the order service applies it.
+with stuck as (
+    select provider, id
+    from orders.provider_events
+    where applied_at is null
+      and outcome is null
+      and received_at < now() - interval '1 min'
+      and (next_attempt_at is null or next_attempt_at > now() + interval '1 min')
+    order by provider, id
+    limit 100
+    for update skip locked
+)
+update orders.provider_events e
+set next_attempt_at = now(), attempts = 0
+from stuck
+where e.provider = stuck.provider and e.id = stuck.id
+returning format('handed event %s of %s (%s) to the order service again', e.id, e.provider, e.kind)

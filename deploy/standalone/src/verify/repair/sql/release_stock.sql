@@ -1,0 +1,72 @@
+-- What an order that is over or not there has reserved goes back into stock, with its movement: as the catalog releases
+-- it, the reservation first, then its products by id. Only what went out by the ledger, and has not come back by it.
+with orphaned as (
+    select v.order_id, coalesce(o.status, 'not there') as status
+    from catalog.reservations v
+    left join orders.orders o on o.id = v.order_id
+    where v.status = 'reserved'
+      and v.created_at < now() - interval '1 min'
+      and (o.id is null or o.status in ('rejected', 'cancelled') and o.updated_at < now() - interval '1 min')
+      and not exists (select from orders.outbox b where b.order_id = v.order_id and b.kind = 'release_stock')
+      and exists (select from catalog.reservation_lines l where l.order_id = v.order_id)
+      and not exists (
+          select from catalog.reservation_lines l
+          where l.order_id = v.order_id
+            and not exists (
+                select from catalog.stock_movements m
+                where m.order_id = l.order_id and m.product_id = l.product_id
+                  and m.reason = 'reserved' and m.delta = -l.quantity
+            )
+      )
+      and not exists (
+          select from catalog.stock_movements m
+          where m.order_id = v.order_id
+            and not exists (
+                select from catalog.reservation_lines l
+                where l.order_id = m.order_id and l.product_id = m.product_id and l.quantity = abs(m.delta)
+            )
+      )
+    order by v.order_id
+    limit 100
+    for update of v skip locked
+), released as (
+    update catalog.reservations v
+    set status = 'released', released_at = now()
+    from orphaned
+    where v.order_id = orphaned.order_id
+      and v.status = 'reserved'
+    returning v.order_id, orphaned.status
+), lines as (
+    select l.order_id, l.product_id, l.quantity, r.status, exists (
+        select from catalog.stock_movements m
+        where m.order_id = l.order_id and m.product_id = l.product_id and m.reason = 'released'
+    ) as is_back
+    from released r
+    join catalog.reservation_lines l on l.order_id = r.order_id
+), locked as (
+    select p.id
+    from catalog.products p
+    where p.id in (select product_id from lines where not is_back)
+    order by p.id
+    for no key update
+), given as (
+    update catalog.products p
+    set stock = p.stock + back.quantity, version = p.version + 1
+    from locked
+    join (select product_id, sum(quantity) as quantity from lines where not is_back group by product_id) back
+        on back.product_id = locked.id
+    where p.id = locked.id
+), moved as (
+    insert into catalog.stock_movements (product_id, delta, reason, order_id)
+    select product_id, quantity, 'released', order_id
+    from lines
+    where not is_back
+    order by product_id, order_id
+)
+select format(
+    case when is_back then 'closed the reservation of %s of product %s for order %s, which is %s: they had come back'
+    else 'released %s of product %s reserved for order %s, which is %s' end,
+    quantity, product_id, order_id, status
+)
+from lines
+order by order_id, product_id

@@ -1,0 +1,228 @@
+//! `bodega verify --repair` mends what is safe, says so, and touches nothing else.
+
+use std::collections::BTreeMap;
+
+use bodega::verify::repair::{self, Repaired};
+use bodega_postgres::testing::{TempDir, TestDatabase};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use super::{breaks::BREAKS, broken, report, used::used};
+use crate::{process, program::bodega};
+
+/// Lets an hour pass: nothing is in anybody's hands any more.
+const AN_HOUR_LATER: &str = "
+    update orders.orders set created_at = created_at - interval '1 h', placed_at = placed_at - interval '1 h',
+        updated_at = updated_at - interval '1 h';
+    update orders.outbox set created_at = created_at - interval '1 h';
+    update orders.provider_events set received_at = received_at - interval '1 h';
+    update orders.payments set updated_at = updated_at - interval '1 h', created_at = created_at - interval '1 h';
+    update catalog.reservations set created_at = created_at - interval '1 h';
+    update cart.cart_items set added_at = added_at - interval '1 h'";
+
+/// Undoes every release of stock.
+const KEEP_STOCK: &str = "
+    set session_replication_role = replica;
+    update catalog.products p set stock = p.stock - back.units
+    from (select product_id, sum(delta) as units from catalog.stock_movements where reason = 'released' group by 1) back
+    where back.product_id = p.id;
+    delete from catalog.stock_movements where reason = 'released';
+    update catalog.reservations v set status = 'reserved', released_at = null
+    where status = 'released' and exists (select from catalog.reservation_lines l where l.order_id = v.order_id)";
+
+/// Loses an order, all but its stock.
+const LOSE_ORDER: &str = "
+    set session_replication_role = replica;
+    create temporary table lost as
+    select id from orders.orders o
+    where status = 'pending' and not exists (select from orders.payments p where p.order_id = o.id) limit 1;
+    delete from orders.order_items where order_id in (select id from lost);
+    delete from orders.order_events where order_id in (select id from lost);
+    delete from orders.idempotency_keys where order_id in (select id from lost);
+    delete from cart.checkouts where order_id in (select id from lost);
+    delete from orders.orders where id in (select id from lost)";
+
+/// Puts what was ordered last back into its cart, and one more of it.
+const UNCLEAR_CART: &str = "
+    create temporary table latest as
+    select o.* from orders.orders o where placed_at is not null order by placed_at desc limit 1;
+    delete from cart.checkouts where order_id in (select id from latest);
+    insert into cart.cart_items (cart_id, product_id, quantity, seen_price_minor, currency, added_at)
+    select c.id, i.product_id, i.quantity + 1, i.price_minor, o.currency, o.created_at - interval '1 s'
+    from latest o join orders.order_items i on i.order_id = o.id join cart.carts c on c.user_id = o.user_id";
+
+async fn sql(database: &TestDatabase, sql: &'static str) {
+    let mut db = PgConnection::connect(&database.url()).await.unwrap();
+    sqlx::raw_sql(sql).execute(&mut db).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    db.close().await.unwrap();
+}
+
+async fn repaired(database: &TestDatabase) -> Repaired {
+    repair::run(&database.url().parse().unwrap()).await.unwrap()
+}
+
+/// A used shop that was broken in this way an hour ago.
+async fn broken_by(way: &'static str) -> TestDatabase {
+    let database = used().await;
+    sql(&database, way).await;
+    sql(&database, AN_HOUR_LATER).await;
+    database
+}
+
+/// What every table holds.
+async fn contents(database: &TestDatabase) -> BTreeMap<String, Option<String>> {
+    let mut db = PgConnection::connect(&database.url()).await.unwrap();
+    let tables = "select format('%I.%I', schemaname, tablename) from pg_tables
+                  where schemaname in ('identity', 'catalog', 'cart', 'orders')";
+    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut db).await.unwrap();
+    let mut contents = BTreeMap::new();
+    for table in tables {
+        let rows = format!("select string_agg(t::text, e'\\n' order by t::text) from {table} t");
+        let rows = sqlx::query_scalar(AssertSqlSafe(rows)).fetch_one(&mut db).await.unwrap();
+        contents.insert(table, rows);
+    }
+    contents
+}
+
+#[tokio::test]
+async fn a_shop_that_adds_up_is_left_as_it_is() {
+    let database = broken_by("select").await;
+    let before = contents(&database).await;
+    let Repaired { done, report } = repaired(&database).await;
+    assert_eq!(done, Vec::<String>::new());
+    assert!(report.is_clean(), "{report}");
+    assert!(contents(&database).await == before);
+}
+
+/// Each of these leaves nothing broken; doing it again does nothing.
+async fn is_mended(way: &'static str) -> (TestDatabase, Vec<String>) {
+    let database = broken_by(way).await;
+    let before = report(&database).await;
+    assert!(!before.is_clean(), "breaks nothing: {way}");
+    let Repaired { done, report } = repaired(&database).await;
+    assert!(report.is_clean(), "{way}: {done:?}\n{report}");
+    let after = contents(&database).await;
+    assert_eq!(repaired(&database).await.done, Vec::<String>::new(), "{way}");
+    assert!(contents(&database).await == after, "{way}");
+    (database, done)
+}
+
+#[tokio::test]
+async fn what_an_order_that_is_over_has_kept_goes_back_into_stock() {
+    let (_database, done) = is_mended(KEEP_STOCK).await;
+    assert_eq!(done.len(), 5, "three cancelled orders, two of them of two products: {done:?}");
+    let line = done.iter().find(|line| line.starts_with("released 2 of product ")).unwrap();
+    assert!(line.contains(" reserved for order ") && line.ends_with(", which is cancelled"), "{line}");
+}
+
+#[tokio::test]
+async fn what_an_order_that_is_gone_has_kept_goes_back_into_stock() {
+    let (_database, done) = is_mended(LOSE_ORDER).await;
+    assert!(done.iter().all(|line| line.starts_with("released ") && line.ends_with(", which is not there")));
+    assert!(!done.is_empty());
+}
+
+/// By the ledger the stock came back: it must not come back twice.
+#[tokio::test]
+async fn what_came_back_already_does_not_come_back_again() {
+    let way = "update catalog.reservations v set status = 'reserved', released_at = null
+               where exists (select from catalog.reservation_lines l where l.order_id = v.order_id)
+                 and status = 'released'";
+    let (_database, done) = is_mended(way).await;
+    assert!(done.iter().all(|line| line.starts_with("closed the reservation of ")), "{done:?}");
+    assert_eq!(done.len(), 5);
+}
+
+#[tokio::test]
+async fn what_was_ordered_leaves_its_cart_and_what_was_not_stays() {
+    let (database, done) = is_mended(UNCLEAR_CART).await;
+    let [line] = &done[..] else { panic!("{done:?}") };
+    assert!(line.starts_with("took 1 of product ") && line.contains(": ordered with order "), "{line}");
+    let mut db = PgConnection::connect(&database.url()).await.unwrap();
+    let left = "select i.quantity from cart.cart_items i join cart.carts c on c.id = i.cart_id
+                join orders.orders o on o.user_id = c.user_id join orders.order_items l on l.order_id = o.id
+                where l.product_id = i.product_id and o.placed_at = (select max(placed_at) from orders.orders)";
+    let left: Vec<i32> = sqlx::query_scalar(left).fetch_all(&mut db).await.unwrap();
+    assert_eq!(left, [1], "the one more");
+}
+
+/// Nobody ever told the cart. What it holds came into it after those orders: it was not ordered with them.
+#[tokio::test]
+async fn what_came_into_a_cart_after_its_orders_stays() {
+    let lines = "select array_agg(quantity order by quantity) from cart.cart_items";
+    let (database, done) = is_mended("delete from cart.checkouts").await;
+    assert!(done.iter().all(|line| line.starts_with("noted that order ")), "{done:?}");
+    let mut db = PgConnection::connect(&database.url()).await.unwrap();
+    let lines: Vec<i32> = sqlx::query_scalar(lines).fetch_one(&mut db).await.unwrap();
+    assert_eq!(lines, [1, 3, 9_000]);
+}
+
+/// Whether a break is mended depends on nothing but whether that is safe.
+#[tokio::test]
+async fn of_all_breaks_only_those_that_are_safe_to_mend_are_mended() {
+    let mut mended = BTreeMap::new();
+    for (rule, way) in BREAKS {
+        let database = broken_by(way).await;
+        let Repaired { done, report } = repaired(&database).await;
+        if !broken(&report).contains(rule) {
+            *mended.entry(*rule).or_insert(0) += 1;
+            assert!(!done.is_empty(), "{way}");
+        }
+        let after = contents(&database).await;
+        assert_eq!(repaired(&database).await.done, Vec::<String>::new(), "a second time: {way}");
+        assert!(contents(&database).await == after, "{way}");
+    }
+    let expected = [
+        ("a payment that can move by itself is watched", 3),
+        ("no neighbour refuses what it is told", 1),
+        ("what a provider told is applied, or will be", 1),
+        // The other one has to do with an order that lives.
+        ("what is reserved belongs to an order that lives, line by line", 1),
+        ("what was ordered was taken out of its cart", 1),
+    ];
+    assert_eq!(mended, BTreeMap::from(expected));
+}
+
+/// What is younger than a minute may be in somebody's hands.
+#[tokio::test]
+async fn what_has_just_happened_is_left_alone() {
+    for way in [KEEP_STOCK, UNCLEAR_CART] {
+        let database = used().await;
+        sql(
+            &database,
+            "update orders.orders set updated_at = now(), placed_at = now() where placed_at is not null",
+        )
+        .await;
+        sql(&database, way).await;
+        let before = contents(&database).await;
+        let Repaired { done, report } = repaired(&database).await;
+        assert_eq!(done, Vec::<String>::new());
+        assert!(!report.is_clean());
+        assert!(contents(&database).await == before);
+    }
+}
+
+#[tokio::test]
+async fn the_command_says_what_it_did_and_exits_as_things_are_then() {
+    let database = broken_by(KEEP_STOCK).await;
+    let dir = TempDir::new("repair").unwrap();
+    let verify = async |arguments: &[&str]| {
+        let mut command = bodega(dir.path(), arguments);
+        let output = process::run(command.env("DATABASE_URL", database.url())).await;
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(verify(&["verify"]).await.0, Some(1));
+    let (code, said) = verify(&["verify", "--repair"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    let repaired = said.lines().take_while(|line| line.starts_with("repaired  released ")).count();
+    assert_eq!(repaired, 5, "{said}");
+    assert!(said.lines().nth(repaired).unwrap().starts_with("ok       "), "{said}");
+    assert!(said.contains("Everything adds up"), "{said}");
+
+    let (code, said) = verify(&["verify", "--repair"]).await;
+    assert_eq!((code, said.contains("repaired")), (Some(0), false), "{said}");
+
+    sql(&database, "update catalog.products set stock = stock + 1").await;
+    let (code, said) = verify(&["verify", "--repair"]).await;
+    assert_eq!((code, said.contains("repaired")), (Some(1), false), "{said}");
+    assert!(said.contains("BROKEN   stock is the sum of its movements"), "{said}");
+}
