@@ -1,7 +1,9 @@
 //! What the gateway is told.
 
 use std::{
+    num::NonZero,
     path::{Path, PathBuf},
+    thread::available_parallelism,
     time::Duration,
 };
 
@@ -38,8 +40,9 @@ pub struct Settings {
     /// Seconds after which a client has its answer, or is told to come back
     #[arg(long, env = "BODEGA_REQUEST_TIMEOUT", default_value = "2", value_parser = seconds)]
     pub request_timeout: Duration,
-    /// Requests to each service that are worked on at once; those beyond are told to come back
-    #[arg(long, env = "BODEGA_MAX_REQUESTS", default_value_t = 64, value_parser = count())]
+    /// Reads of each service that are worked on at once, and as many writes; those beyond are told to come back
+    /// [default: 2 for each core, at least 4]
+    #[arg(long, env = "BODEGA_MAX_REQUESTS", default_value_t = max_requests(), hide_default_value = true, value_parser = count())]
     pub max_requests: u32,
     /// Connections that are open at once, if the process may have so many
     #[arg(long, env = "BODEGA_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = count())]
@@ -62,6 +65,13 @@ pub struct Settings {
     /// Origins whose pages may call the API, separated by commas; `*` for all
     #[arg(long, env = "BODEGA_CORS_ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<HeaderValue>,
+}
+
+/// What the services of one machine can work on at once, and little more: what waits behind that is late, and takes the
+/// cores from what could be in time. Services that have machines of their own can take more.
+fn max_requests() -> u32 {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    u32::try_from(cores).unwrap_or(u32::MAX).saturating_mul(2).max(4)
 }
 
 impl Settings {

@@ -24,7 +24,7 @@ use crate::{
     classic,
     config::Settings,
     middleware, openapi,
-    overload::{self, Places},
+    overload::{self, Bounds, Places},
     problem::Problem,
     routes::{
         admin_orders, auth, avatar, cart, categories, docs, images, media, operations, orders, products,
@@ -42,6 +42,7 @@ pub(crate) fn document() -> OpenApi {
         .merge(goods())
         .merge(carts())
         .merge(orders())
+        .merge(payments())
         .merge(uploads())
         .merge(webhooks())
         .merge(operations())
@@ -111,13 +112,17 @@ fn orders() -> OpenApiRouter<App> {
         .routes(routes!(orders::list, orders::place))
         .routes(routes!(orders::show, orders::advance))
         .routes(routes!(orders::cancel))
-        .routes(routes!(orders::pay))
         .routes(routes!(admin_orders::list))
         // At the root
         .routes(routes!(classic::orders::place))
         .routes(routes!(classic::orders::show))
         .routes(routes!(classic::orders::list, classic::short_forms::place_order))
         .routes(routes!(classic::short_forms::advance_order))
+}
+
+/// Those that order answers once a payment provider has: one that hangs must not keep orders from being placed.
+fn payments() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(orders::pay))
 }
 
 /// Those that take files: they may take longer, and are larger.
@@ -143,8 +148,8 @@ pub(crate) fn router(app: App, upload_places: Places) -> Router {
     let settings = app.settings();
     let authenticate = from_fn_with_state(app.clone(), middleware::authenticate);
     let everyday = |routes: Router<App>, name, body_limit| {
-        let places = Places::new(name, settings.max_requests);
-        bounded(routes, settings.request_timeout, body_limit, Some(places))
+        let bounds = Bounds::new(name, settings.max_requests);
+        bounded(routes, settings.request_timeout, body_limit, Some(bounds))
     };
     let shopping = |routes: OpenApiRouter<App>, name| {
         everyday(Router::from(routes).layer(authenticate.clone()), name, settings.body_limit)
@@ -157,9 +162,10 @@ pub(crate) fn router(app: App, upload_places: Places) -> Router {
         .merge(shopping(goods(), "goods"))
         .merge(shopping(carts(), "carts"))
         .merge(shopping(orders(), "orders"))
+        .merge(shopping(payments(), "payments"))
         .merge(everyday(Router::from(webhooks()), "webhooks", webhooks::EVENT_LIMIT))
         .merge(everyday(media, "media", settings.body_limit))
-        .merge(bounded(uploads, settings.upload_timeout, settings.upload_limit, Some(upload_places)))
+        .merge(bounded(uploads, settings.upload_timeout, settings.upload_limit, Some(upload_places.into())))
         .merge(bounded(others, settings.request_timeout, settings.body_limit, None))
         .layer(
             ServiceBuilder::new()
@@ -171,16 +177,16 @@ pub(crate) fn router(app: App, upload_places: Places) -> Router {
         .with_state(app)
 }
 
-/// Routes that have so much time to answer, take so many bytes, and work on no more requests than there are places.
-fn bounded(routes: Router<App>, time: Duration, body_limit: usize, places: Option<Places>) -> Router<App> {
+/// Routes that have so much time to answer, take so many bytes, and work on no more requests than the bounds say.
+fn bounded(routes: Router<App>, time: Duration, body_limit: usize, bounds: Option<Bounds>) -> Router<App> {
     let mut routes = routes.method_not_allowed_fallback(method_not_allowed).layer(
         ServiceBuilder::new()
             .layer(from_fn(middleware::trace))
             .layer(CatchPanicLayer::custom(panicked))
             .layer(DefaultBodyLimit::max(body_limit)),
     );
-    if let Some(places) = places {
-        routes = routes.layer(from_fn_with_state(places, overload::shed));
+    if let Some(bounds) = bounds {
+        routes = routes.layer(from_fn_with_state(bounds, overload::shed));
     }
     routes.layer(
         ServiceBuilder::new()
