@@ -95,7 +95,7 @@ async fn what_is_handed_to_the_order_service_is_done_when_it_is_verified() {
     let intent = ada.begin_payment(&order).await.expect(200).json;
     let mug = order["products"][0]["productId"].as_i64().unwrap();
     ada.add_to_cart(mug, 9_000).await.expect(200);
-    ada.place_order_with_key("too many").await.expect(409);
+    ada.place_order_with_key("too-many").await.expect(409);
     let (grace, paid) = till.paid_order("grace").await;
     let db = till.shop.sql().await;
     let count = async |sql: &'static str| sqlx::query_scalar::<_, i64>(sql).fetch_one(&db).await.unwrap();
