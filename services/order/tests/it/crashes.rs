@@ -68,9 +68,10 @@ async fn a_transaction_given_up_while_it_begins_leaves_its_connection_as_it_was(
     }
 }
 
-/// From no time at all to longer than a call takes.
+/// From no time at all to longer than a call takes, on a machine that has much else to do, too.
 fn moments() -> impl Iterator<Item = Duration> {
-    (0..120).map(|n| Duration::from_micros(n * 250))
+    let late = [100, 500, 2_500].map(Duration::from_millis);
+    (0..120).map(|n| Duration::from_micros(n * 250)).chain(late)
 }
 
 #[tokio::test]
