@@ -41,7 +41,7 @@ pub struct Settings {
     #[arg(long, env = "BODEGA_REQUEST_TIMEOUT", default_value = "2", value_parser = seconds)]
     pub request_timeout: Duration,
     /// Reads of each service that are worked on at once, and as many writes; those beyond are told to come back
-    /// [default: 2 for each core, at least 4]
+    /// [default: 8 for each core, at least 16]
     #[arg(long, env = "BODEGA_MAX_REQUESTS", default_value_t = max_requests(), hide_default_value = true, value_parser = count())]
     pub max_requests: u32,
     /// Connections that are open at once, if the process may have so many
@@ -67,11 +67,12 @@ pub struct Settings {
     pub cors_origins: Vec<HeaderValue>,
 }
 
-/// What the services of one machine can work on at once, and little more: what waits behind that is late, and takes the
-/// cores from what could be in time. Services that have machines of their own can take more.
+/// What the services of one machine can work on at once, with room for a process that stands still for half a second, as
+/// while it is replaced: fewer would send away what could wait. More would be late under overload, and take the cores from
+/// what could be in time. Services that have machines of their own can take more.
 fn max_requests() -> u32 {
     let cores = available_parallelism().map_or(1, NonZero::get);
-    u32::try_from(cores).unwrap_or(u32::MAX).saturating_mul(2).max(4)
+    u32::try_from(cores).unwrap_or(u32::MAX).saturating_mul(8).max(16)
 }
 
 impl Settings {
