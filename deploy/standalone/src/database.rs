@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use bodega_postgres::Cluster;
+use bodega_embedded_postgres::Cluster;
 use bodega_runtime::database::DatabaseArgs;
 use sqlx::{
     PgPool,
@@ -52,7 +52,7 @@ impl Database {
             connect(&owner).await.context("DATABASE_URL (or DB_HOST, DB_NAME …)")?.close().await;
             return Ok(Self { owner, cluster: None });
         }
-        let cluster = Cluster::start(bodega_postgres::Options::durable(data_dir)).await?;
+        let cluster = Cluster::start(bodega_embedded_postgres::Options::durable(data_dir)).await?;
         let announcement = data_dir.join(RUNNING);
         announce(&cluster, &announcement)
             .with_context(|| format!("cannot write {}", announcement.display()))?;

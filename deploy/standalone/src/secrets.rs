@@ -86,7 +86,7 @@ pub(crate) fn random_password() -> String {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use bodega_postgres::testing::TempDir;
+    use bodega_embedded_postgres::testing::TempDir;
 
     use super::*;
 

@@ -9,7 +9,7 @@
 //! | `POST /api/cart/add` | 4 | the lines; all their products; the cart and the line |
 //! | `POST /api/orders` | 12 | see [`ORDER`] |
 
-use bodega_postgres::testing::statements::of_request;
+use bodega_embedded_postgres::testing::statements::of_request;
 use reqwest::Method;
 use serde_json::json;
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use bodega_postgres::testing::{self, TempDir};
+use bodega_embedded_postgres::testing::{self, TempDir};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::{

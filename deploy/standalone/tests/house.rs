@@ -9,14 +9,19 @@ const SERVICES: [&str; 4] = ["bodega-identity", "bodega-catalog", "bodega-cart",
 /// For each crate of ours, which others it may import.
 fn allowed(crate_name: &str) -> Vec<&str> {
     match crate_name {
-        "bodega-proto" | "bodega-postgres" | "bodega-stripe-double" => vec![],
+        "bodega-proto" | "bodega-embedded-postgres" | "bodega-stripe-double" => vec![],
         "bodega-runtime" => vec!["bodega-proto"],
         "bodega-media" => vec!["bodega-runtime"],
         // It breaks the store from outside: what it knows of it is its processes and its wires.
-        "bodega-chaos" => vec!["bodega-postgres", "bodega-stripe-double"],
+        "bodega-chaos" => vec!["bodega-embedded-postgres", "bodega-stripe-double"],
         "bodega" => {
-            let mut all =
-                vec!["bodega-proto", "bodega-runtime", "bodega-gateway", "bodega-media", "bodega-postgres"];
+            let mut all = vec![
+                "bodega-proto",
+                "bodega-runtime",
+                "bodega-gateway",
+                "bodega-media",
+                "bodega-embedded-postgres",
+            ];
             all.extend(SERVICES);
             all
         }
@@ -33,7 +38,7 @@ fn allowed(crate_name: &str) -> Vec<&str> {
 fn allowed_in_tests(crate_name: &str) -> Vec<&str> {
     let mut crates = allowed(crate_name);
     if crate_name != "bodega-proto" {
-        crates.push("bodega-postgres");
+        crates.push("bodega-embedded-postgres");
     }
     if ["bodega", "bodega-order"].contains(&crate_name) {
         crates.push("bodega-stripe-double");

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bodega_postgres::testing::TempDir;
+use bodega_embedded_postgres::testing::TempDir;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 

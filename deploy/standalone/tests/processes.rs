@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bodega_postgres::testing::{TempDir, TestDatabase};
+use bodega_embedded_postgres::testing::{TempDir, TestDatabase};
 use bodega_stripe_double::{Card, StripeDouble};
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! What the program is told, by its environment.
 
-use bodega_postgres::testing::TempDir;
+use bodega_embedded_postgres::testing::TempDir;
 
 use crate::{
     process,

@@ -10,9 +10,9 @@ use bodega::{
     store::{Options, Store},
     verify,
 };
+use bodega_embedded_postgres::testing::{self, TempDir, TestDatabase};
 use bodega_media::Media;
 use bodega_order::Payments;
-use bodega_postgres::testing::{self, TempDir, TestDatabase};
 use clap::Parser;
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};

@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener, path::Path};
 
-use bodega_postgres::testing::{self, TempDir, TestDatabase};
+use bodega_embedded_postgres::testing::{self, TempDir, TestDatabase};
 use serde_json::json;
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::process::Command;

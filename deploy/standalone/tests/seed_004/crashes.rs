@@ -1,6 +1,6 @@
 //! The store dies while money moves.
 
-use bodega_postgres::testing::TempDir;
+use bodega_embedded_postgres::testing::TempDir;
 use bodega_stripe_double::{Card, StripeDouble};
 use serde_json::Value;
 use tokio::process::Command;

@@ -8,7 +8,7 @@ mod used;
 use std::{collections::BTreeSet, time::Duration};
 
 use bodega::verify::{self, CHECKS, Kind, Report};
-use bodega_postgres::testing::TestDatabase;
+use bodega_embedded_postgres::testing::TestDatabase;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 
 use self::{breaks::BREAKS, used::used};

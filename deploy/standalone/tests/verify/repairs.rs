@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bodega::verify::repair::{self, Repaired};
-use bodega_postgres::testing::{TempDir, TestDatabase};
+use bodega_embedded_postgres::testing::{TempDir, TestDatabase};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::{breaks::BREAKS, broken, report, used::used};

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bodega::verify::repair::{self, Repaired};
-use bodega_postgres::testing::TestDatabase;
+use bodega_embedded_postgres::testing::TestDatabase;
 use bodega_stripe_double::Card;
 use futures_util::{future::join_all, join};
 use sqlx::PgPool;

@@ -1,6 +1,6 @@
 //! A shop that has been used.
 
-use bodega_postgres::testing::{self, TestDatabase};
+use bodega_embedded_postgres::testing::{self, TestDatabase};
 use bodega_stripe_double::Card;
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bodega_postgres::testing::statements::count;
+use bodega_embedded_postgres::testing::statements::count;
 use uuid::Uuid;
 
 use crate::shop::{Shop, Shopper};

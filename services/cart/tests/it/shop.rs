@@ -1,6 +1,6 @@
 //! A shop of one cart service, and those who shop in it.
 
-use bodega_postgres::testing::{self, TestDatabase};
+use bodega_embedded_postgres::testing::{self, TestDatabase};
 use bodega_proto::{
     cart::v1::{
         AddItemRequest, AddItemResponse, Cart, ClearCartRequest, ClearOrderedRequest, GetCartRequest,

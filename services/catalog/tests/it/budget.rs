@@ -1,6 +1,6 @@
 //! What a call may cost in SQL statements, however much there is.
 
-use bodega_postgres::testing::statements::count;
+use bodega_embedded_postgres::testing::statements::count;
 use bodega_proto::catalog::v1::{CreateProductRequest, ListCategoriesRequest, ListProductsRequest};
 use uuid::Uuid;
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use bodega_catalog::{MIGRATOR, SCHEMA};
+use bodega_embedded_postgres::testing;
 use bodega_media::Media;
-use bodega_postgres::testing;
 use bodega_proto::catalog::v1::{
     CreateProductRequest, ListProductsRequest, Product, UpdateProductRequest,
     catalog_service_client::CatalogServiceClient,

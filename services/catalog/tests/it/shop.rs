@@ -2,8 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use bodega_embedded_postgres::testing::{self, TempDir, TestDatabase};
 use bodega_media::Media;
-use bodega_postgres::testing::{self, TempDir, TestDatabase};
 use bodega_proto::catalog::v1::{
     BatchGetProductsRequest, CreateCategoryRequest, CreateProductRequest, CreateTagRequest,
     DeleteProductRequest, GetProductRequest, ListProductsRequest, Product, Ref, ReleaseRequest,

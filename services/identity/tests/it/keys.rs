@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use bodega_embedded_postgres::testing::TempDir;
 use bodega_identity::start;
 use bodega_media::Media;
-use bodega_postgres::testing::TempDir;
 use bodega_proto::identity::v1::{GetKeysRequest, Key};
 use bodega_runtime::{auth::Verifier, database, status, transport::Transport};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};

@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bodega_embedded_postgres::testing::{TempDir, TestDatabase, database};
 use bodega_identity::{MIGRATOR, SCHEMA, Settings, create_admin, start};
 use bodega_media::Media;
-use bodega_postgres::testing::{TempDir, TestDatabase, database};
 use bodega_proto::identity::v1::{
     ChangePasswordRequest, GetProfileRequest, LoginRequest, RefreshRequest, RegisterRequest, Session,
     UpdateUserRequest, User, identity_service_client::IdentityServiceClient,

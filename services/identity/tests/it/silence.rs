@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bodega_postgres::testing::TempDir;
+use bodega_embedded_postgres::testing::TempDir;
 use bodega_proto::identity::v1::{LogoutRequest, WatchRevocationsRequest, WatchRevocationsResponse};
 use bodega_runtime::database as db;
 use sqlx::postgres::PgConnectOptions;

@@ -1,6 +1,6 @@
 //! Data of earlier versions.
 
-use bodega_postgres::testing::{TempDir, database};
+use bodega_embedded_postgres::testing::{TempDir, database};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::{

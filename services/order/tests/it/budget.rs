@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use bodega_postgres::testing::statements::count;
+use bodega_embedded_postgres::testing::statements::count;
 use bodega_proto::order::v1::{ListOrdersRequest, OrderStatus};
 use bodega_stripe_double::Card;
 

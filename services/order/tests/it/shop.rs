@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use bodega_embedded_postgres::testing::{TestDatabase, database};
 use bodega_order::{MIGRATOR, Neighbours, Payments, SCHEMA};
-use bodega_postgres::testing::{TestDatabase, database};
 use bodega_proto::{
     cart::v1::checkout_service_server::CheckoutServiceServer,
     catalog::v1::stock_service_server::StockServiceServer,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use bodega_embedded_postgres::testing::statements::count;
 use bodega_order::Payments;
-use bodega_postgres::testing::statements::count;
 use bodega_proto::order::v1::{
     OrderStatus::{Cancelled, Paid, Pending},
     PaymentStatus::{Completed, Failed, Refunded, RequiresPayment},

@@ -1,0 +1,200 @@
+//! Start, stop, and what survives.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use bodega_embedded_postgres::testing::TempDir;
+use bodega_embedded_postgres::{Cluster, Options, SUPERUSER};
+use rustix::process::{Pid, Signal, kill_process};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+pub(crate) async fn run(url: &str, sql: &str) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+}
+
+pub(crate) async fn count(url: &str, sql: &str) -> i64 {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap()
+}
+
+pub(crate) fn postmaster(data_dir: &Path) -> Pid {
+    let text = fs::read_to_string(data_dir.join("postgres/data/postmaster.pid")).unwrap();
+    Pid::from_raw(text.lines().next().unwrap().parse().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_committed_survives_a_restart() {
+    let dir = TempDir::new("restart").unwrap();
+    let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
+    run(&cluster.superuser_url("postgres"), "create table kept as select 7::bigint as n").await;
+    cluster.stop().await.unwrap();
+
+    let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
+    assert_eq!(count(&cluster.superuser_url("postgres"), "select n from kept").await, 7);
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_committed_survives_kill_9_of_the_server() {
+    let dir = TempDir::new("kill").unwrap();
+    let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
+    run(&cluster.superuser_url("postgres"), "create table kept as select 7::bigint as n").await;
+    kill_process(postmaster(dir.path()), Signal::KILL).unwrap();
+    // The server stays a zombie of ours, with its lock files, as in a container without an init.
+    std::mem::forget(cluster);
+    release_lock(dir.path());
+
+    let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
+    assert_eq!(count(&cluster.superuser_url("postgres"), "select n from kept").await, 7);
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_killed_servers_busy_child_is_waited_for() {
+    let dir = TempDir::new("busy").unwrap();
+    let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
+    let url = cluster.superuser_url("postgres");
+    // Looks at nothing but the clock, and so outlives the server.
+    let busy = "do $$ declare over timestamptz := clock_timestamp() + '2 s';
+                begin while clock_timestamp() < over loop end loop; end $$";
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let query = tokio::spawn(async move { sqlx::raw_sql(busy).execute(&mut connection).await });
+    while count(&url, "select count(*) from pg_stat_activity where query like 'do %'").await == 0 {}
+    kill_process(postmaster(dir.path()), Signal::KILL).unwrap();
+    std::mem::forget(cluster);
+    release_lock(dir.path());
+
+    let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
+    assert_eq!(count(&cluster.superuser_url("postgres"), "select 1::bigint").await, 1);
+    assert!(query.is_finished(), "two servers had the data at once");
+    cluster.stop().await.unwrap();
+}
+
+/// Puts a new file in the place of the lock that a forgotten cluster holds.
+fn release_lock(data_dir: &Path) {
+    fs::remove_file(data_dir.join("postgres/owner.lock")).unwrap();
+}
+
+#[tokio::test]
+async fn an_orphaned_server_is_ended_before_a_new_one_starts() {
+    let dir = TempDir::new("orphan").unwrap();
+    let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
+    let orphan = postmaster(dir.path());
+    std::mem::forget(cluster);
+    release_lock(dir.path());
+
+    let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
+    assert_ne!(postmaster(dir.path()), orphan);
+    assert_eq!(count(&cluster.superuser_url("postgres"), "select 1::bigint").await, 1);
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pid_file_that_names_a_stranger_is_no_obstacle() {
+    let dir = TempDir::new("stranger").unwrap();
+    let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
+    let pid_file = dir.path().join("postgres/data/postmaster.pid");
+    let text = fs::read_to_string(&pid_file).unwrap();
+    let (_, rest) = text.split_once('\n').unwrap();
+    cluster.stop().await.unwrap();
+
+    let mut stranger = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    fs::write(&pid_file, format!("{}\n{rest}", stranger.id())).unwrap();
+    let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
+    assert!(stranger.try_wait().unwrap().is_none(), "the stranger was killed");
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_run_killed_while_making_the_cluster_leaves_an_empty_store() {
+    let dir = TempDir::new("half").unwrap();
+    Cluster::start(Options::durable(dir.path())).await.unwrap().stop().await.unwrap();
+    let home = dir.path().join("postgres");
+    fs::rename(home.join("data"), home.join("data.new")).unwrap();
+    fs::remove_file(home.join("data.new/global/pg_control")).unwrap();
+
+    let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
+    assert_eq!(count(&cluster.superuser_url("postgres"), "select 1::bigint").await, 1);
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_owner_is_refused() {
+    let dir = TempDir::new("second").unwrap();
+    let cluster = Cluster::start(Options::throw_away(dir.path())).await.unwrap();
+    let refusal = Cluster::start(Options::throw_away(dir.path())).await.unwrap_err();
+    let refusal = refusal.to_string();
+    assert!(refusal.starts_with("another bodega is using "), "{refusal}");
+    assert!(!refusal.contains('\n'), "{refusal}");
+    // The first is none the worse for it.
+    assert_eq!(count(&cluster.superuser_url("postgres"), "select 1::bigint").await, 1);
+}
+
+#[tokio::test]
+async fn a_durable_cluster_asks_every_role_for_its_password() {
+    let dir = TempDir::new("roles").unwrap();
+    let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
+    let odd = "p@ss/w:rd?#%";
+    run(&cluster.superuser_url("postgres"), &format!("create role clerk login password '{odd}'")).await;
+
+    let right = cluster.url("clerk", Some(odd), "postgres");
+    assert_eq!(count(&right, "select 1::bigint").await, 1);
+    for wrong in [Some("guess"), None] {
+        let clerk = cluster.url("clerk", wrong, "postgres");
+        assert!(PgConnection::connect(&clerk).await.is_err(), "clerk came in with {wrong:?}");
+        let superuser = cluster.url(SUPERUSER, wrong, "postgres");
+        assert!(PgConnection::connect(&superuser).await.is_err(), "came in with {wrong:?}");
+    }
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn passwords_are_private_and_never_logged() {
+    let dir = TempDir::new("secret").unwrap();
+    let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
+    let mut connection = PgConnection::connect(&cluster.superuser_url("postgres")).await.unwrap();
+    let failing = "alter role nobody_of_that_name password 'hush-hush'";
+    sqlx::raw_sql(failing).execute(&mut connection).await.unwrap_err();
+
+    let home = dir.path().join("postgres");
+    let superuser = fs::read_to_string(home.join("superuser.password")).unwrap();
+    let log = fs::read_to_string(home.join("postgres.log")).unwrap();
+    assert!(log.contains("nobody_of_that_name"), "the failure is not in the log: {log}");
+    assert!(!log.contains("hush-hush") && !log.contains(superuser.trim()));
+    assert!(!format!("{cluster:?}").contains(superuser.trim()));
+    for (file, mode) in [("superuser.password", 0o600), ("postgres.log", 0o600), ("run", 0o700)] {
+        let found = fs::metadata(home.join(file)).unwrap().permissions().mode();
+        assert_eq!(found & 0o777, mode, "{file}");
+    }
+    assert_eq!(superuser.trim().len(), 64);
+    connection.close().await.unwrap();
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn text_is_unicode_and_time_is_utc() {
+    let dir = TempDir::new("locale").unwrap();
+    let cluster = Cluster::start(Options::throw_away(dir.path())).await.unwrap();
+    let mut connection = PgConnection::connect(&cluster.superuser_url("postgres")).await.unwrap();
+    let (encoding, timezone): (String, String) = sqlx::query_as(
+        "select current_setting('server_encoding'),
+                (select reset_val from pg_settings where name = 'TimeZone')",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!((encoding.as_str(), timezone.as_str()), ("UTF8", "UTC"));
+}
+
+#[tokio::test]
+async fn a_failed_start_shows_the_servers_own_words() {
+    let dir = TempDir::new("broken").unwrap();
+    Cluster::start(Options::throw_away(dir.path())).await.unwrap().stop().await.unwrap();
+    fs::write(dir.path().join("postgres/data/postgresql.auto.conf"), "no_such_thing = 1\n").unwrap();
+    let error = Cluster::start(Options::throw_away(dir.path())).await.unwrap_err().to_string();
+    assert!(error.contains("no_such_thing"), "{error}");
+}

@@ -1,0 +1,19 @@
+//! What a database may do to a service: fall silent, and undo.
+
+mod conflicts;
+mod relay;
+mod silence;
+
+use bodega_embedded_postgres::testing::{TestDatabase, database};
+
+async fn empty_database() -> TestDatabase {
+    database("runtime", async |url: String| {
+        let db = sqlx::PgPool::connect(&url).await?;
+        sqlx::raw_sql("create table public.counters (id int primary key, count int not null)")
+            .execute(&db)
+            .await?;
+        db.close().await;
+        Ok(())
+    })
+    .await
+}
