@@ -109,7 +109,7 @@ pub(crate) async fn database(owner: &PgConnectOptions, name: &str) -> sqlx::Resu
 /// When the server refuses.
 pub async fn roles(owner: &PgConnectOptions, passwords: &Passwords) -> sqlx::Result<()> {
     let db = PgPoolOptions::new().max_connections(1).connect_with(owner.clone()).await?;
-    let mut transaction = database::begin(&db).await?;
+    let mut transaction = db.begin().await?;
     let database =
         sqlx::query_scalar::<_, String>("select current_database()").fetch_one(&mut *transaction).await?;
     let close = format!(

@@ -66,7 +66,7 @@ impl Ordered {
 /// # Errors
 /// The database's; nothing has changed.
 pub(crate) async fn clear_ordered(db: &PgPool, ordered: &Ordered) -> Result<(), Error> {
-    let mut transaction = database::begin(db).await?;
+    let mut transaction = db.begin().await?;
     if !checkouts::insert(&mut *transaction, ordered.order_id, ordered.user_id).await? {
         return Ok(());
     }

@@ -23,7 +23,7 @@ use crate::{
 /// # Errors
 /// The database's; nothing has changed.
 pub(crate) async fn merge_guest_cart(db: &PgPool, guest: TokenHash, user_id: Uuid) -> Result<(), Error> {
-    let mut transaction = database::begin(db).await?;
+    let mut transaction = db.begin().await?;
     let Some(guest_cart) = carts::lock(&mut *transaction, &Owner::Guest(guest)).await? else {
         return Ok(());
     };

@@ -84,7 +84,7 @@ impl Shopping {
         };
         // A guest's cart that has ended meanwhile must not come back to life under its old token.
         let may_create = token.is_some() || owner.user_id().is_some();
-        let mut transaction = database::begin(&self.db).await?;
+        let mut transaction = self.db.begin().await?;
         items::add(&mut *transaction, &owner, may_create, &line).await?;
         let after = carts::load(&mut *transaction, &owner).await?.ok_or(Error::CartNotFound)?;
         if after.lines.len() > MAX_LINES {
@@ -114,7 +114,7 @@ impl Shopping {
         self.catalog.complete(&mut products, before.product_ids()).await?;
         let product = products.get(product_id);
 
-        let mut transaction = database::begin(&self.db).await?;
+        let mut transaction = self.db.begin().await?;
         if !items::set(&mut *transaction, owner, product_id, quantity, product).await? {
             return Err(Error::ItemNotFound);
         }
@@ -133,7 +133,7 @@ impl Shopping {
         let remaining = before.product_ids().filter(|id| *id != product_id);
         self.catalog.complete(&mut products, remaining).await?;
 
-        let mut transaction = database::begin(&self.db).await?;
+        let mut transaction = self.db.begin().await?;
         if !items::remove(&mut *transaction, owner, product_id).await? {
             return Err(Error::ItemNotFound);
         }
@@ -150,7 +150,7 @@ impl Shopping {
         let Some(owner) = owner else {
             return price(&Cart::default(), &Products::default());
         };
-        let mut transaction = database::begin(&self.db).await?;
+        let mut transaction = self.db.begin().await?;
         let cart = match carts::touch(&mut *transaction, owner).await? {
             Some(head) => {
                 items::remove_all(&mut *transaction, head.id).await?;

@@ -57,7 +57,7 @@ pub async fn insert_products(
 ) -> sqlx::Result<Vec<i32>> {
     let mut ids = Vec::with_capacity(products.len());
     for batch in products.chunks(BATCH) {
-        let mut transaction = database::begin(db).await?;
+        let mut transaction = db.begin().await?;
         ids.extend(products::insert(&mut transaction, currency, batch).await?);
         transaction.commit().await?;
         progress(ids.len());

@@ -25,7 +25,7 @@ pub(crate) async fn create(db: &PgPool, currency: Currency, draft: &Draft) -> Re
 }
 
 async fn try_create(db: &PgPool, currency: Currency, draft: &Draft) -> Result<Product, Error> {
-    let mut transaction = database::begin(db).await?;
+    let mut transaction = db.begin().await?;
     let (category_id, unknown) =
         lock_labels(&mut transaction, draft.category.as_ref(), &draft.tag_ids).await?;
     unknown.finish()?;
@@ -65,7 +65,7 @@ async fn try_update(
     expected_version: Option<i64>,
     changes: &Changes,
 ) -> Result<Product, Error> {
-    let mut transaction = database::begin(db).await?;
+    let mut transaction = db.begin().await?;
     let category = changes.category.as_ref().and_then(Option::as_ref);
     let tag_ids = changes.tag_ids.as_deref().unwrap_or_default();
     let (category_id, unknown) = lock_labels(&mut transaction, category, tag_ids).await?;
@@ -96,7 +96,7 @@ async fn try_update(
 /// [`Error::ProductNotFound`], [`Error::VersionMismatch`].
 pub(crate) async fn archive(db: &PgPool, id: i32, expected_version: Option<i64>) -> Result<(), Error> {
     again_if_undone(async || {
-        let mut transaction = database::begin(db).await?;
+        let mut transaction = db.begin().await?;
         lock_at(&mut transaction, id, expected_version).await?;
         products::archive(&mut transaction, id).await?;
         images::remove_pictures(&mut transaction, id).await?;

@@ -90,7 +90,7 @@ async fn keep(db: &PgPool, media: &Media, picture: Picture) -> Result<Kept, Erro
 }
 
 async fn attach(db: &PgPool, product_id: i32, kept: &[Kept]) -> Result<Product, Error> {
-    let mut transaction = database::begin(db).await?;
+    let mut transaction = db.begin().await?;
     products::lock(&mut transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
     // Others may have added some meanwhile.
     let count = images::count(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
@@ -125,7 +125,7 @@ fn keys(kept: &[Kept]) -> Vec<String> {
 /// [`Error::ProductNotFound`], [`Error::ImageNotFound`].
 pub(crate) async fn remove(db: &PgPool, product_id: i32, image_id: i64) -> Result<(), Error> {
     again_if_undone(async || {
-        let mut transaction = database::begin(db).await?;
+        let mut transaction = db.begin().await?;
         products::lock(&mut transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
         if !images::remove(&mut transaction, product_id, image_id).await? {
             return Err(Error::ImageNotFound);

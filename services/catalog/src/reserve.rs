@@ -130,7 +130,7 @@ async fn try_reserve(
     order_id: Uuid,
     quantities: &Quantities,
 ) -> Result<Outcome, Error> {
-    let mut transaction = database::begin(db).await?;
+    let mut transaction = db.begin().await?;
     if !reservations::insert(&mut *transaction, order_id, ReservationStatus::Reserved).await? {
         return match reservations::status(&mut *transaction, order_id).await? {
             ReservationStatus::Reserved => {
@@ -180,7 +180,7 @@ pub(crate) async fn release(db: &PgPool, order_id: Uuid) -> Result<(), Error> {
 }
 
 async fn try_release(db: &PgPool, order_id: Uuid) -> Result<(), Error> {
-    let mut transaction = database::begin(db).await?;
+    let mut transaction = db.begin().await?;
     let is_unknown = reservations::insert(&mut *transaction, order_id, ReservationStatus::Released).await?;
     if !is_unknown && reservations::release(&mut *transaction, order_id).await? {
         stock::give_back(&mut transaction, order_id).await?;

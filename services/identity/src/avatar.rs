@@ -37,7 +37,7 @@ pub(crate) async fn set(
     store::pictures::insert(&app.db, &name, app.media.storage()).await?;
     let links = app.media.put(&key, picture).await?;
 
-    let mut tx = database::begin(&app.db).await?;
+    let mut tx = app.db.begin().await?;
     store::users::lock_enabled(&mut tx, caller.user_id).await?.ok_or(Error::SessionEnded)?;
     store::pictures::detach_avatar(&mut tx, caller.user_id).await?;
     if !store::pictures::attach(&mut tx, &name).await? {
@@ -52,7 +52,7 @@ pub(crate) async fn set(
 /// Takes the picture of the caller's account away, if it has one.
 pub(crate) async fn remove(app: &App, caller: &Caller) -> Result<Account, Error> {
     app.signed_in(caller).await?;
-    let mut tx = database::begin(&app.db).await?;
+    let mut tx = app.db.begin().await?;
     let account = store::users::lock_enabled(&mut tx, caller.user_id).await?.ok_or(Error::SessionEnded)?;
     if account.avatar_url.is_empty() {
         return Ok(account);

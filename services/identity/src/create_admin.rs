@@ -61,7 +61,7 @@ async fn update(db: &PgPool, hasher: &Hasher, known: &Credentials, password: &st
     let same_password = hasher.verify(Some(&known.password_hash), password).await? != Verdict::Wrong;
     let hash = hasher.hash(password).await?;
 
-    let mut tx = database::begin(db).await?;
+    let mut tx = db.begin().await?;
     let locked = store::credentials::lock(&mut tx, known.id).await?.ok_or(Error::UserNotFound)?;
     if locked.account.role != Role::Admin || locked.account.disabled {
         store::users::set_standing(&mut tx, known.id, Role::Admin, false).await?;

@@ -56,7 +56,7 @@ async fn begin(
     upgrade: Option<String>,
     user_agent: &str,
 ) -> Result<Option<SignedIn>, Error> {
-    let mut tx = database::begin(&app.db).await?;
+    let mut tx = app.db.begin().await?;
     let Some(locked) = store::credentials::lock(&mut tx, verified.id).await? else {
         return Err(Error::InvalidCredentials);
     };

@@ -17,7 +17,7 @@ pub(crate) async fn set_standing(
     role: Option<Role>,
     disabled: Option<bool>,
 ) -> Result<(Account, Vec<Uuid>), Error> {
-    let mut tx = database::begin(&app.db).await?;
+    let mut tx = app.db.begin().await?;
     let locked = store::users::lock_with_admins(&mut tx, id).await?;
     let account = target(&locked, id)?;
     let role = role.unwrap_or(account.role);
@@ -39,7 +39,7 @@ pub(crate) async fn set_standing(
 
 /// Erases an account. Returns the sessions that ended by it.
 pub(crate) async fn delete(app: &App, id: Uuid) -> Result<Vec<Uuid>, Error> {
-    let mut tx = database::begin(&app.db).await?;
+    let mut tx = app.db.begin().await?;
     let locked = store::users::lock_with_admins(&mut tx, id).await?;
     target(&locked, id)?;
     leave_an_admin(&locked, id)?;

@@ -27,7 +27,7 @@ pub(crate) async fn update(
     let addresses = request.addresses.map(|list| address::parse(list.addresses, &mut violations));
     violations.finish()?;
 
-    let mut tx = database::begin(&app.db).await?;
+    let mut tx = app.db.begin().await?;
     let changes = Changes {
         name: name.as_ref(),
         email: email.as_ref(),
@@ -60,7 +60,7 @@ pub(crate) async fn change_password(
     }
     let new = app.hasher.hash(&request.new_password).await?;
 
-    let mut tx = database::begin(&app.db).await?;
+    let mut tx = app.db.begin().await?;
     let locked = store::credentials::lock(&mut tx, account.id).await?.ok_or(Error::SessionEnded)?;
     if locked.password_hash != kept {
         return Err(wrong_password());

@@ -24,7 +24,7 @@ pub(crate) async fn refresh(app: &App, token: &str) -> Result<SignedIn, Error> {
         return Err(Error::InvalidRefreshToken);
     }
     let hash = refresh_token::hash(token);
-    let mut tx = database::begin(&app.db).await?;
+    let mut tx = app.db.begin().await?;
     let presented = store::refresh_tokens::lock(&mut tx, &hash, app.settings.refresh_ttl)
         .await?
         .ok_or(Error::InvalidRefreshToken)?;

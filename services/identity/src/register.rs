@@ -25,7 +25,7 @@ pub(crate) async fn register(app: &App, request: pb::RegisterRequest) -> Result<
     // Before a connection is taken: hashing is slow, and connections are few.
     let password_hash = app.hasher.hash(&request.password).await?;
 
-    let mut tx = database::begin(&app.db).await?;
+    let mut tx = app.db.begin().await?;
     let new = NewAccount {
         id: Uuid::now_v7(),
         name: &name,

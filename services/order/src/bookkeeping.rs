@@ -18,7 +18,7 @@ pub(crate) async fn keep<T>(
     decide: impl Fn(&mut Books) -> Result<T, Error>,
 ) -> Result<(Books, T), Error> {
     again_if_undone(|| async {
-        let mut transaction = database::begin(&app.db).await?;
+        let mut transaction = app.db.begin().await?;
         let mut books = store::books::open(&mut transaction, id, owner).await?.ok_or(Error::NotFound)?;
         let before = books.clone();
         let decision = decide(&mut books)?;

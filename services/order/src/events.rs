@@ -88,7 +88,7 @@ struct Applied {
 
 /// The transaction in which an event is applied; `None` when it was before.
 async fn apply_once(app: &App, id: &EventId) -> sqlx::Result<Option<Applied>> {
-    let mut transaction = database::begin(&app.db).await?;
+    let mut transaction = app.db.begin().await?;
     let Some(event) = store::events::lock(&mut transaction, id).await? else { return Ok(None) };
     let sighting = &event.sighting.0;
     let payment_id = sighting.payment_id;

@@ -59,7 +59,7 @@ macro_rules! label_store {
 
         /// Gives one another name; `None` when it is not there.
         pub(crate) async fn rename(db: &PgPool, id: i32, name: &str) -> sqlx::Result<Option<Label>> {
-            let mut transaction = database::begin(db).await?;
+            let mut transaction = db.begin().await?;
             let renamed = sqlx::query!("update " + $table + " set name = $2 where id = $1", id, name)
                 .execute(&mut *transaction)
                 .await?;
@@ -74,7 +74,7 @@ macro_rules! label_store {
 
         /// Takes one off its products and deletes it; `false` when it is not there.
         pub(crate) async fn delete(db: &PgPool, id: i32) -> sqlx::Result<bool> {
-            let mut transaction = database::begin(db).await?;
+            let mut transaction = db.begin().await?;
             // No product gets it any more from here on.
             let locked = sqlx::query!("select id from " + $table + " where id = $1 for update", id)
                 .fetch_optional(&mut *transaction)

@@ -165,7 +165,7 @@ async fn a_reservation_that_a_deadlock_undid_is_made_again() {
     let lock = "select from catalog.products where id = $1 for update";
 
     // Somebody else locks the other way round, and is patient: the reservation is undone, not this.
-    let mut rude = database::begin(&shop.db).await.unwrap();
+    let mut rude = shop.db.begin().await.unwrap();
     sqlx::query("set local deadlock_timeout = '1min'").execute(&mut *rude).await.unwrap();
     sqlx::query(lock).bind(cup).execute(&mut *rude).await.unwrap();
     let intruder = async {

@@ -30,7 +30,7 @@ async fn dropped_after<T>(polls: usize, call: impl Future<Output = T>) -> Option
 
 /// Locks a product, as any change of it does.
 async fn lock(shop: &Shop, id: i32) -> Transaction<'static, Postgres> {
-    let mut transaction = database::begin(&shop.db).await.unwrap();
+    let mut transaction = shop.db.begin().await.unwrap();
     let db: &mut PgConnection = &mut transaction;
     sqlx::query("select from catalog.products where id = $1 for update").bind(id).execute(db).await.unwrap();
     transaction
@@ -207,7 +207,7 @@ async fn replicas_sweep_together_and_none_waits_for_another() {
     }
     let _replicas = [shop.replica().await, shop.replica().await];
     // As it is while somebody sweeps this one.
-    let mut transaction = database::begin(&shop.db).await.unwrap();
+    let mut transaction = shop.db.begin().await.unwrap();
     let held: String = sqlx::query_scalar("select key from catalog.pictures limit 1 for update")
         .fetch_one(&mut *transaction)
         .await

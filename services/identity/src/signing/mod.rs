@@ -87,7 +87,7 @@ impl Signer {
     }
 
     async fn rotate(&self, old: &SigningKey) -> anyhow::Result<SigningKey> {
-        let mut tx = database::begin(&self.db).await?;
+        let mut tx = self.db.begin().await?;
         if store::signing_keys::retire(&mut tx, old.kid()).await? {
             key::make(&mut *tx, &self.seal).await?;
         }

@@ -125,7 +125,7 @@ async fn of_pictures_set_at_once_one_is_shown_and_no_other_is_kept() {
 async fn of_two_pictures_set_at_once_the_last_is_shown() {
     let shop = Shop::open().await;
     let ada = shop.register("ada").await;
-    let mut tx = database::begin(&shop.db).await.unwrap();
+    let mut tx = shop.db.begin().await.unwrap();
     lock(&mut tx, &ada).await;
     let (first, second) = (png(8, 1), png(8, 2));
     let second = async {
@@ -166,7 +166,7 @@ async fn an_account_that_is_deleted_meanwhile_gets_no_picture() {
     let shop = Shop::open().await;
     let admin = shop.admin("root").await;
     let ada = shop.register("ada").await;
-    let mut tx = database::begin(&shop.db).await.unwrap();
+    let mut tx = shop.db.begin().await.unwrap();
     lock(&mut tx, &ada).await;
     let deleting = delete(&shop, &admin, &ada);
     let setting = async {
@@ -190,7 +190,7 @@ async fn a_picture_that_is_being_swept_is_not_shown() {
     let shop = Shop::open().await;
     let ada = shop.register("ada").await;
     let before = shop.set_avatar(&ada, &png(8, 1)).await.unwrap();
-    let mut tx = database::begin(&shop.db).await.unwrap();
+    let mut tx = shop.db.begin().await.unwrap();
     lock(&mut tx, &ada).await;
     let too_late = async {
         until(async || waiting(&shop).await == 1).await;

@@ -52,7 +52,7 @@ async fn a_call_whose_client_goes_away_is_carried_out() {
 async fn a_transaction_given_up_while_it_begins_leaves_its_connection_as_it_was() {
     let shop = Shop::open().await;
     for polls in 1..MANY {
-        let begun = give_up_after(polls, bodega_runtime::database::begin(&shop.db)).await;
+        let begun = give_up_after(polls, shop.db.begin()).await;
         tokio::time::sleep(Duration::from_millis(20)).await; // whoever still had it has given it back
         let open: i64 = sqlx::query_scalar(
             "select count(*) from pg_stat_activity

@@ -212,7 +212,7 @@ async fn a_call_during_an_outage_fails_fast_instead_of_waiting_for_the_loop() {
 async fn a_database_that_goes_away_under_a_call_is_an_outage_and_no_fault() {
     let shop = Shop::open().await;
     let order = shop.order(&[(MUG, 1)]).await;
-    let mut transaction = database::begin(&shop.db).await.unwrap();
+    let mut transaction = shop.db.begin().await.unwrap();
     sqlx::query("select from orders.orders for update").execute(&mut *transaction).await.unwrap();
     let end = async {
         let query = "select count(pg_terminate_backend(pid)) from pg_stat_activity

@@ -69,7 +69,7 @@ async fn events_that_every_replica_is_at_are_applied_once() {
         "update orders.orders set status = 'pending'",
     ];
     let replicas = [shop.shop.replica().await, shop.shop.replica().await];
-    let mut transaction = bodega_runtime::database::begin(&shop.shop.db).await.unwrap();
+    let mut transaction = shop.shop.db.begin().await.unwrap();
     for statement in undo {
         sqlx::query(statement).execute(&mut *transaction).await.unwrap();
     }
@@ -77,7 +77,7 @@ async fn events_that_every_replica_is_at_are_applied_once() {
 
     // Whoever applies one holds it until the orders are let go; the others that it has claimed wait for a connection,
     // and are there for everybody.
-    let mut held = bodega_runtime::database::begin(&shop.shop.db).await.unwrap();
+    let mut held = shop.shop.db.begin().await.unwrap();
     sqlx::query("select from orders.orders for update").execute(&mut *held).await.unwrap();
     let greed = greed(
         &shop.shop,

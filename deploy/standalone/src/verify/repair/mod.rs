@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bodega_runtime::database::{again_if_undone, begin};
+use bodega_runtime::database::again_if_undone;
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::time::{Instant, sleep};
 
@@ -93,7 +93,7 @@ async fn in_batches(repair: impl AsyncFn() -> sqlx::Result<Vec<String>>) -> sqlx
 /// Takes what was ordered out of carts that were never told. Two statements: the second sees the carts as they are once
 /// they are locked.
 async fn clear_carts(db: &PgPool) -> sqlx::Result<Vec<String>> {
-    let mut transaction = begin(db).await?;
+    let mut transaction = db.begin().await?;
     let order_ids: Vec<String> =
         sqlx::query_scalar(include_str!("sql/note_checkouts.sql")).fetch_all(&mut *transaction).await?;
     let done = sqlx::query_scalar(include_str!("sql/clear_carts.sql"))

@@ -14,5 +14,5 @@ pub use self::{
     args::DatabaseArgs,
     conflict::{Undone, again_if_undone},
     migrations::migrate,
-    pool::{STATEMENT_TIMEOUT, begin, pool},
+    pool::{STATEMENT_TIMEOUT, pool},
 };

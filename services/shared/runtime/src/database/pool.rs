@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use sqlx::{
-    Connection as _, PgConnection, PgPool, Postgres, Row as _, Transaction,
+    Connection as _, PgConnection, PgPool, Row as _,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::time::timeout;
@@ -66,13 +66,4 @@ async fn is_between_transactions(connection: &mut PgConnection) -> sqlx::Result<
 async fn in_time<T>(bound: Duration, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     let late = |_| sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the database does not answer"));
     timeout(bound, work).await.map_err(late)?
-}
-
-/// Begins a transaction.
-///
-/// # Errors
-/// The database's.
-pub async fn begin(db: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
-    #[expect(clippy::disallowed_methods, reason = "this is the way it is allowed")]
-    db.begin().await
 }

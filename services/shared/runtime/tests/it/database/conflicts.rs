@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bodega_runtime::database::{Undone as _, again_if_undone, begin, pool};
+use bodega_runtime::database::{Undone as _, again_if_undone, pool};
 use sqlx::PgPool;
 use tokio::time::sleep;
 
@@ -10,7 +10,7 @@ use super::empty_database;
 
 /// Adds one to two counters, in this order, slowly: two that do it in opposite order wait for each other.
 async fn count(db: &PgPool, order: [i32; 2]) -> sqlx::Result<()> {
-    let mut transaction = begin(db).await?;
+    let mut transaction = db.begin().await?;
     for id in order {
         sqlx::query("update public.counters set count = count + 1 where id = $1")
             .bind(id)

@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
-use bodega_runtime::database::{begin, pool};
+use bodega_runtime::database::pool;
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -63,7 +63,7 @@ async fn a_transaction_dropped_while_it_begins_leaves_nothing_open() {
     sqlx::query("select 1").execute(&db).await.unwrap();
     for polls in 1..100 {
         sleep(Duration::from_millis(20)).await; // the connection is back: what is waited for is the beginning
-        let begun = give_up_after(polls, begin(&db)).await;
+        let begun = give_up_after(polls, db.begin()).await;
         sqlx::query("insert into public.counters (id, count) values ($1, 0)")
             .bind(polls)
             .execute(&db)
