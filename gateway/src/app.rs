@@ -9,7 +9,7 @@ use bodega_proto::{
         identity_service_client::IdentityServiceClient, token_service_client::TokenServiceClient,
     },
     order::v1::{
-        order_service_client::OrderServiceClient, payment_event_service_client::PaymentEventServiceClient,
+        order_service_client::OrderServiceClient, payment_webhook_service_client::PaymentWebhookServiceClient,
     },
 };
 use bodega_runtime::{auth::Verifier, money::Currency, transport::Transport};
@@ -99,7 +99,7 @@ impl App {
         OrderServiceClient::new(self.0.neighbours.order.clone())
     }
 
-    pub(crate) fn payment_events(&self) -> PaymentEventServiceClient<Transport> {
-        PaymentEventServiceClient::new(self.0.neighbours.order.clone())
+    pub(crate) fn payment_events(&self) -> PaymentWebhookServiceClient<Transport> {
+        PaymentWebhookServiceClient::new(self.0.neighbours.order.clone())
     }
 }

@@ -46,7 +46,7 @@ impl Revocations {
 
     /// Follows identity's stream until the shutdown.
     pub(crate) async fn watch(self, identity: Transport, shutdown: CancellationToken) {
-        let client = TokenServiceClient::new(identity.endless());
+        let client = TokenServiceClient::new(identity.streaming());
         let follow = async {
             let mut late = false;
             loop {

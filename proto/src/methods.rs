@@ -33,7 +33,7 @@ pub enum Idempotency {
 
 impl Idempotency {
     /// Whether a call whose fate is not known may be made again.
-    pub fn may_repeat(self) -> bool {
+    pub fn may_retry(self) -> bool {
         self != Self::Unknown
     }
 }

@@ -45,7 +45,7 @@ fn what_only_looks_has_no_side_effects() {
 fn what_may_be_done_again_is_chosen_with_care() {
     assert_eq!(
         named(Idempotency::Idempotent),
-        ["ClearOrdered", "MergeGuestCart", "PayOrder", "Release", "Reserve", "TakeEvent"]
+        ["ClearOrdered", "MergeGuestCart", "CreatePaymentIntent", "Release", "Reserve", "HandleWebhookEvent"]
     );
 }
 
@@ -70,7 +70,7 @@ fn everything_else_is_done_once() {
         "Login",
         "Logout",
         "LogoutAll",
-        "MoveOrder",
+        "UpdateOrderStatus",
         "PlaceOrder",
         "Refresh",
         "Register",

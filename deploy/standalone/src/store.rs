@@ -9,7 +9,7 @@ use bodega_order::Payments;
 use bodega_runtime::{
     auth::{ServiceToken, Verifier},
     database,
-    server::{Guard, Service},
+    server::{AuthLayer, Service},
     transport::Transport,
 };
 use sqlx::PgPool;
@@ -66,9 +66,9 @@ impl Store {
         let identity = bodega_identity::start(identity_db, identity, media.clone(), closing.clone())
             .await
             .context("identity does not start")?;
-        let guard = Guard {
+        let guard = AuthLayer {
             service_token: ServiceToken::random(),
-            verifier: Verifier::new(Transport::unguarded(identity.routes())),
+            verifier: Verifier::new(Transport::unauthenticated(identity.routes())),
         };
         let catalog = bodega_catalog::start(catalog_db, gateway.currency, media, closing.clone())
             .await

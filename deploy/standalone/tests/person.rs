@@ -140,7 +140,7 @@ impl Person {
     }
 
     /// Moves an order.
-    pub(crate) async fn move_order(&self, order: &Value, status: &str) -> Response {
+    pub(crate) async fn update_order_status(&self, order: &Value, status: &str) -> Response {
         self.patch(&format!("/api/orders/{}", order["id"].as_str().unwrap()), json!({"status": status})).await
     }
 }

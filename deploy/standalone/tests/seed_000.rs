@@ -301,7 +301,7 @@ async fn only_admins_see_all_orders() {
     let orders = shop.admin().get("/orders").await.expect(200);
     assert_eq!(pluck(orders.items(), "userId"), [grace.id(), ada.id()], "newest first");
     orders.items().iter().for_each(|order| assert_fields(order, ORDER));
-    shop.admin().move_order(&order, "paid").await.expect(200);
+    shop.admin().update_order_status(&order, "paid").await.expect(200);
     let paid = shop.admin().get("/orders?status=paid").await.expect(200);
     assert_eq!(pluck(paid.items(), "userId"), [grace.id()]);
 }

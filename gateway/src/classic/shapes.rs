@@ -90,7 +90,7 @@ impl ClassicProductInput {
             description: self.description.unwrap_or_default(),
             price_minor: self.price.minor(currency, "price")?,
             stock: self.quantity,
-            category: self.category.map(catalog::Ref::from),
+            category: self.category.map(catalog::IdOrName::from),
             image_url: self.image_url.unwrap_or_default(),
             ..Default::default()
         })
@@ -138,7 +138,7 @@ impl ClassicProductPatch {
         id: i32,
         currency: Currency,
     ) -> Result<catalog::UpdateProductRequest, Problem> {
-        let category = |named: Option<Reference>| named.map(catalog::Ref::from).unwrap_or_default();
+        let category = |named: Option<Reference>| named.map(catalog::IdOrName::from).unwrap_or_default();
         Ok(catalog::UpdateProductRequest {
             id,
             name: self.name,

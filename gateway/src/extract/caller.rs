@@ -24,7 +24,7 @@ impl Authentication {
         let Some(token) = access_token(headers) else { return Self::Guest };
         match app.verifier().verify(token).await {
             Ok(caller) if app.revocations().contains(caller.session_id) => {
-                Self::Refused(bodega_runtime::status::refusal(
+                Self::Refused(bodega_runtime::status::rejected(
                     tonic::Code::Unauthenticated,
                     "session_ended",
                     "this session has ended",

@@ -38,7 +38,7 @@ fn http_status(code: Code, reason: &str) -> StatusCode {
 
 impl From<Status> for Problem {
     fn from(status: Status) -> Self {
-        if status::broke_off(&status) {
+        if status::is_connection_error(&status) {
             tracing::debug!("a call to a service broke off: {status}");
             return Self::unavailable("a service is unavailable");
         }
@@ -117,7 +117,7 @@ mod tests {
             ("invalid_image", 422),
         ] {
             let message = "is not right".to_owned();
-            let refusal = status::refusal_of_field(Code::InvalidArgument, reason, "images[1]", message);
+            let refusal = status::rejected_field(Code::InvalidArgument, reason, "images[1]", message);
             let problem = Problem::from(refusal);
             assert_eq!((problem.0.status, problem.0.code.as_str()), (http_status, reason));
             assert_eq!(problem.0.errors[0].field, "images[1]");
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_gateway_that_no_service_knows_is_not_the_clients_fault() {
-        let refusal = status::refusal(Code::Unauthenticated, "service_token_required", "not one of us");
+        let refusal = status::rejected(Code::Unauthenticated, "service_token_required", "not one of us");
         assert_eq!(Problem::from(refusal).0.status, 500);
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use bodega_proto::identity::v1::{
-    AvatarEnd, RemoveAvatarRequest, SetAvatarRequest, set_avatar_request::Part,
+    RemoveAvatarRequest, SetAvatarRequest, UploadEnd, set_avatar_request::Part,
 };
 
 use crate::{
@@ -46,7 +46,7 @@ async fn send(mut files: Files, identity: Outgoing<SetAvatarRequest>) -> Result<
     if count == 0 {
         return Err(Problem::invalid(FIELD, "is required"));
     }
-    identity.finish(message(Part::End(AvatarEnd {}))).await;
+    identity.finish(message(Part::End(UploadEnd {}))).await;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use bodega_proto::identity::v1::GetKeysRequest;
+use bodega_proto::identity::v1::GetJwksRequest;
 use bodega_runtime::transport::Transport;
 use futures_util::future;
 use http::{HeaderName, HeaderValue, header::CACHE_CONTROL};
@@ -98,7 +98,7 @@ pub(crate) struct Key {
 pub(crate) async fn keys(
     State(app): State<App>,
 ) -> Result<([(HeaderName, HeaderValue); 1], Json<KeySet>), Problem> {
-    let keys = app.tokens().get_keys(GetKeysRequest {}).await?.into_inner().keys;
+    let keys = app.tokens().get_jwks(GetJwksRequest {}).await?.into_inner().keys;
     let keys = keys
         .into_iter()
         .map(|key| Key { kty: "OKP", crv: "Ed25519", alg: "EdDSA", r#use: "sig", kid: key.kid, x: key.x })

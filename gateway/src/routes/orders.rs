@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use bodega_proto::order::v1::{
-    self as pb, CancelOrderRequest, GetOrderRequest, ListOrdersRequest, MoveOrderRequest, PayOrderRequest,
-    PlaceOrderRequest,
+    self as pb, CancelOrderRequest, CreatePaymentIntentRequest, GetOrderRequest, ListOrdersRequest,
+    PlaceOrderRequest, UpdateOrderStatusRequest,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -120,7 +120,11 @@ pub(crate) async fn pay(
     _: SignedIn,
     Path(id): Path<Uuid>,
 ) -> Result<Json<PaymentIntent>, Problem> {
-    let answer = app.orders().pay_order(PayOrderRequest { id: id.to_string() }).await?.into_inner();
+    let answer = app
+        .orders()
+        .create_payment_intent(CreatePaymentIntentRequest { id: id.to_string() })
+        .await?
+        .into_inner();
     Ok(Json(present(answer.intent)?.try_into()?))
 }
 
@@ -139,8 +143,9 @@ pub(crate) async fn advance(
     Path(id): Path<Uuid>,
     Json(input): Json<MoveInput>,
 ) -> Result<Json<Order>, Problem> {
-    let request = MoveOrderRequest { id: id.to_string(), status: pb::OrderStatus::from(input.status).into() };
-    let answer = app.orders().move_order(request).await?.into_inner();
+    let request =
+        UpdateOrderStatusRequest { id: id.to_string(), status: pb::OrderStatus::from(input.status).into() };
+    let answer = app.orders().update_order_status(request).await?.into_inner();
     Ok(Json(present(answer.order)?.try_into()?))
 }
 

@@ -4,7 +4,7 @@ use axum::{
     extract::{FromRequestParts, State},
     http::request::Parts,
 };
-use bodega_proto::order::v1::TakeEventRequest;
+use bodega_proto::order::v1::HandleWebhookEventRequest;
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -65,7 +65,8 @@ pub(crate) async fn stripe(
     StripeSignature(signature): StripeSignature,
     Raw(payload): Raw,
 ) -> Result<Json<Received>, Problem> {
-    let request = TakeEventRequest { provider: "stripe".to_owned(), payload: payload.into(), signature };
-    app.payment_events().take_event(request).await?;
+    let request =
+        HandleWebhookEventRequest { provider: "stripe".to_owned(), payload: payload.into(), signature };
+    app.payment_events().handle_webhook_event(request).await?;
     Ok(Json(Received { received: true }))
 }

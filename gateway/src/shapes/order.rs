@@ -27,7 +27,7 @@ pub(crate) enum OrderStatus {
     Shipped,
     /// Delivered. Final.
     Completed,
-    /// Undone. Final.
+    /// IsConflict. Final.
     Cancelled,
 }
 

@@ -199,7 +199,7 @@ mod tests {
             price_minor: Some(100),
             currency: None,
             stock: Some(2),
-            category: Some(pb::Ref::default()),
+            category: Some(pb::IdOrName::default()),
             tag_ids: Some(pb::TagIds::default()),
             image_url: Some(String::new()),
             expected_version: None,
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn a_null_takes_away_what_need_not_be_there() {
         let changes = patch(r#"{"categoryId": null, "imageUrl": null}"#);
-        assert_eq!(changes.category, Some(pb::Ref::default()));
+        assert_eq!(changes.category, Some(pb::IdOrName::default()));
         assert_eq!(changes.image_url.as_deref(), Some(""));
         for field in ["name", "description", "price", "currency", "stock", "tagIds"] {
             assert!(

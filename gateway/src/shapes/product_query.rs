@@ -97,8 +97,8 @@ impl ProductQuery {
         let sort = self.sort.map_or(pb::ProductSort::Unspecified, pb::ProductSort::from);
         Ok(pb::ListProductsRequest {
             q: self.q,
-            categories: self.category.into_iter().map(pb::Ref::from).collect(),
-            tags: self.tag.into_iter().map(pb::Ref::from).collect(),
+            categories: self.category.into_iter().map(pb::IdOrName::from).collect(),
+            tags: self.tag.into_iter().map(pb::IdOrName::from).collect(),
             min_price_minor: price(self.min_price, "minPrice")?,
             max_price_minor: price(self.max_price, "maxPrice")?,
             in_stock: self.in_stock,
@@ -112,7 +112,7 @@ impl ProductQuery {
 
 #[cfg(test)]
 mod tests {
-    use bodega_proto::catalog::v1::r#ref::Ref;
+    use bodega_proto::catalog::v1::id_or_name;
     use http::request::Parts;
 
     use super::*;
@@ -134,13 +134,16 @@ mod tests {
 
     #[tokio::test]
     async fn every_filter_is_read() {
-        let named = |reference| pb::Ref { r#ref: Some(reference) };
+        let named = |reference| pb::IdOrName { value: Some(reference) };
         let query = "q=mug&category=3&category=Home+%26+Garden&tag=blue&minPrice=5&maxPrice=19.99&inStock=true\
                      &ids=1,2&ids=3&sort=-price&limit=7&cursor=abc";
         let expected = pb::ListProductsRequest {
             q: "mug".to_owned(),
-            categories: vec![named(Ref::Id(3)), named(Ref::Name("Home & Garden".to_owned()))],
-            tags: vec![named(Ref::Name("blue".to_owned()))],
+            categories: vec![
+                named(id_or_name::Value::Id(3)),
+                named(id_or_name::Value::Name("Home & Garden".to_owned())),
+            ],
+            tags: vec![named(id_or_name::Value::Name("blue".to_owned()))],
             min_price_minor: Some(500),
             max_price_minor: Some(1999),
             in_stock: Some(true),

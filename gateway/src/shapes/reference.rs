@@ -1,6 +1,6 @@
 //! What names a category or tag in a request: its id, or its name.
 
-use bodega_proto::catalog::v1::{self as pb, r#ref};
+use bodega_proto::catalog::v1::{self as pb, id_or_name};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use utoipa::ToSchema;
 
@@ -14,13 +14,13 @@ pub(crate) enum Reference {
     Name(String),
 }
 
-impl From<Reference> for pb::Ref {
+impl From<Reference> for pb::IdOrName {
     fn from(reference: Reference) -> Self {
         let reference = match reference {
-            Reference::Id(id) => r#ref::Ref::Id(id),
-            Reference::Name(name) => r#ref::Ref::Name(name),
+            Reference::Id(id) => id_or_name::Value::Id(id),
+            Reference::Name(name) => id_or_name::Value::Name(name),
         };
-        Self { r#ref: Some(reference) }
+        Self { value: Some(reference) }
     }
 }
 

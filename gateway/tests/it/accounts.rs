@@ -97,7 +97,7 @@ async fn a_refused_field_deep_inside_is_named_as_the_client_wrote_it() {
         |_: UpdateProfileRequest| -> Result<UpdateProfileResponse, _> {
             let message = "must have at most 20 characters".to_owned();
             let field = "addresses[0].postal_code";
-            Err(status::refusal_of_field(Code::InvalidArgument, "invalid_field", field, message))
+            Err(status::rejected_field(Code::InvalidArgument, "invalid_field", field, message))
         },
     );
     let answer = send(&shop, Method::PATCH, "/api/users/me", shop.identity.user(), json!({})).await;
@@ -180,7 +180,7 @@ async fn admins_see_change_and_delete_accounts() {
 async fn the_last_admin_stays() {
     let shop = Shop::open().await;
     shop.identity.accounts.on("DeleteUser", |_: DeleteUserRequest| -> Result<DeleteUserResponse, _> {
-        Err(status::refusal(Code::FailedPrecondition, "last_admin", "the last admin cannot be removed"))
+        Err(status::rejected(Code::FailedPrecondition, "last_admin", "the last admin cannot be removed"))
     });
     let path = format!("/api/users/{}", Uuid::now_v7());
     let request = shop.request(Method::DELETE, &path).bearer_auth(shop.identity.admin());

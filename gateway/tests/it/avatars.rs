@@ -96,7 +96,7 @@ async fn a_picture_that_identity_refuses_is_refused_by_the_name_of_its_field() {
     for (reason, status) in [("unsupported_image", 415), ("image_too_large", 413), ("invalid_image", 422)] {
         shop.identity.accounts.on_stream("SetAvatar", move |_: Streaming<SetAvatarRequest>| async move {
             let message = "is not right".to_owned();
-            Err::<SetAvatarResponse, _>(status::refusal_of_field(
+            Err::<SetAvatarResponse, _>(status::rejected_field(
                 Code::InvalidArgument,
                 reason,
                 "image",

@@ -125,7 +125,7 @@ async fn every_change_answers_with_the_cart() {
 async fn a_token_that_no_cart_has_is_not_found() {
     let shop = Shop::open().await;
     shop.cart.on("GetCart", |_: GetCartRequest| {
-        Err::<GetCartResponse, _>(status::refusal(Code::NotFound, "cart_not_found", "no such cart"))
+        Err::<GetCartResponse, _>(status::rejected(Code::NotFound, "cart_not_found", "no such cart"))
     });
     let request = shop.get("/api/cart").header("x-cart-token", "unknown");
     request.answer().await.problem(404, "cart_not_found");

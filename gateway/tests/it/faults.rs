@@ -143,7 +143,7 @@ async fn an_answer_that_breaks_the_contract_is_an_internal_error() {
 async fn too_much_at_once_is_told_when_to_come_back() {
     let shop = Shop::open().await;
     shop.identity.accounts.on("Login", |_: LoginRequest| -> Result<LoginResponse, _> {
-        Err(status::busy(Code::ResourceExhausted, "busy", "too many sign in", Duration::from_secs(7)))
+        Err(status::retryable(Code::ResourceExhausted, "busy", "too many sign in", Duration::from_secs(7)))
     });
     let answer = shop.post("/api/auth/login", json!({"email": "a", "password": "b"})).answer().await;
     answer.problem(429, "busy");

@@ -1,8 +1,8 @@
 //! Categories and tags, with their products.
 
 use bodega_proto::catalog::v1::{
-    Category, GetCategoryRequest, GetCategoryResponse, GetTagRequest, GetTagResponse, ListProductsRequest,
-    ListProductsResponse, Ref, Tag, UpdateTagRequest, UpdateTagResponse, r#ref,
+    Category, GetCategoryRequest, GetCategoryResponse, GetTagRequest, GetTagResponse, IdOrName,
+    ListProductsRequest, ListProductsResponse, Tag, UpdateTagRequest, UpdateTagResponse, id_or_name,
 };
 use bodega_runtime::status;
 use http::Method;
@@ -21,7 +21,7 @@ async fn shop() -> (Shop, Heard<ListProductsRequest>) {
         5 => Ok(GetCategoryResponse {
             category: Some(Category { id: 5, name: "Kitchen".to_owned(), product_count: 101 }),
         }),
-        _ => Err(status::refusal(Code::NotFound, "category_not_found", "no such category")),
+        _ => Err(status::rejected(Code::NotFound, "category_not_found", "no such category")),
     });
     shop.catalog.on("GetTag", |_: GetTagRequest| {
         Ok(GetTagResponse { tag: Some(Tag { id: 5, name: "new".to_owned(), product_count: 101 }) })
@@ -52,7 +52,7 @@ async fn products_are_shown_to_those_who_ask() {
         shop.get(&format!("/api/products?{filter}=5&limit=100&cursor=more")).answer().await.json();
         assert_eq!(lists.last(), ListProductsRequest { cursor: "more".to_owned(), ..asked });
     }
-    let five = Ref { r#ref: Some(r#ref::Ref::Id(5)) };
+    let five = IdOrName { value: Some(id_or_name::Value::Id(5)) };
     assert_eq!(lists.last().tags, [five]);
 }
 

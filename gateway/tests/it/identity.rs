@@ -3,7 +3,7 @@
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bodega_proto::identity::v1::{
-    GetKeysRequest, GetKeysResponse, Key, WatchRevocationsRequest, WatchRevocationsResponse,
+    GetJwksRequest, GetJwksResponse, Jwk, WatchRevocationsRequest, WatchRevocationsResponse,
     token_service_server::{TokenService, TokenServiceServer},
 };
 use bodega_runtime::{
@@ -26,7 +26,7 @@ pub(crate) struct Identity {
     /// `IdentityService`.
     pub(crate) accounts: Fake,
     signing: EncodingKey,
-    public: Key,
+    public: Jwk,
     ended: watch::Sender<Vec<String>>,
 }
 
@@ -38,7 +38,7 @@ impl Identity {
         Self {
             accounts: Fake::default(),
             signing: EncodingKey::from_ed_der(pkcs8.as_ref()),
-            public: Key { kid: Uuid::now_v7().to_string(), x },
+            public: Jwk { kid: Uuid::now_v7().to_string(), x },
             ended: watch::Sender::default(),
         }
     }
@@ -116,8 +116,8 @@ pub(crate) fn claims() -> Claims {
 impl TokenService for Identity {
     type WatchRevocationsStream = BoxStream<'static, Result<WatchRevocationsResponse, Status>>;
 
-    async fn get_keys(&self, _: Request<GetKeysRequest>) -> Result<Response<GetKeysResponse>, Status> {
-        Ok(Response::new(GetKeysResponse { keys: vec![self.public.clone()] }))
+    async fn get_jwks(&self, _: Request<GetJwksRequest>) -> Result<Response<GetJwksResponse>, Status> {
+        Ok(Response::new(GetJwksResponse { keys: vec![self.public.clone()] }))
     }
 
     async fn watch_revocations(

@@ -150,7 +150,7 @@ async fn a_picture_that_catalog_refuses_is_refused_by_the_name_of_its_field() {
     ] {
         shop.catalog.on_stream("AddProductImages", move |_: Streaming<AddProductImagesRequest>| async move {
             let message = "is not right".to_owned();
-            Err::<AddProductImagesResponse, _>(status::refusal_of_field(code, reason, "images[1]", message))
+            Err::<AddProductImagesResponse, _>(status::rejected_field(code, reason, "images[1]", message))
         });
         let answer = add(&shop, Form::new().part("images", file(b"a")).part("images", file(b"b"))).await;
         assert_eq!(answer.refused_field(status, reason), "images[1]");
@@ -163,7 +163,7 @@ async fn a_picture_is_taken_away_by_its_number() {
     let removed =
         shop.catalog.on("RemoveProductImage", |request: RemoveProductImageRequest| match request.image_id {
             5 => Ok(RemoveProductImageResponse {}),
-            _ => Err(status::refusal(Code::NotFound, "image_not_found", "no such picture")),
+            _ => Err(status::rejected(Code::NotFound, "image_not_found", "no such picture")),
         });
     let remove =
         |path: String| shop.request(Method::DELETE, &path).bearer_auth(shop.identity.admin()).answer();

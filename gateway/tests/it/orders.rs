@@ -1,8 +1,8 @@
 //! Orders: placing them once, seeing and moving them.
 
 use bodega_proto::order::v1::{
-    ListAllOrdersRequest, ListAllOrdersResponse, ListOrdersRequest, ListOrdersResponse, MoveOrderRequest,
-    MoveOrderResponse, Order, OrderItem, OrderStatus, PlaceOrderRequest, PlaceOrderResponse,
+    ListAllOrdersRequest, ListAllOrdersResponse, ListOrdersRequest, ListOrdersResponse, Order, OrderItem,
+    OrderStatus, PlaceOrderRequest, PlaceOrderResponse, UpdateOrderStatusRequest, UpdateOrderStatusResponse,
 };
 use bodega_runtime::status;
 use http::Method;
@@ -87,7 +87,7 @@ async fn the_short_lines_are_named() {
     shop.orders.on("PlaceOrder", |_: PlaceOrderRequest| {
         let lines = [("products[3]".to_owned(), "only 1 left of Mug".to_owned())];
         let code = Code::FailedPrecondition;
-        Err::<PlaceOrderResponse, _>(status::refusal_naming(
+        Err::<PlaceOrderResponse, _>(status::rejected_fields(
             code,
             "out_of_stock",
             "not enough in stock",
@@ -104,7 +104,7 @@ async fn a_key_that_came_with_another_request_is_called_by_its_header() {
     let shop = Shop::open().await;
     shop.orders.on("PlaceOrder", |_: PlaceOrderRequest| {
         let message = "came with another request before".to_owned();
-        Err::<PlaceOrderResponse, _>(status::refusal_of_field(
+        Err::<PlaceOrderResponse, _>(status::rejected_field(
             Code::InvalidArgument,
             "idempotency_key_reused",
             "idempotency_key",
@@ -138,8 +138,8 @@ async fn a_user_lists_orders_by_status() {
 #[tokio::test]
 async fn admins_move_orders() {
     let shop = Shop::open().await;
-    let moves = shop.orders.on("MoveOrder", |request: MoveOrderRequest| {
-        Ok(MoveOrderResponse { order: Some(Order { status: request.status, ..order() }) })
+    let moves = shop.orders.on("UpdateOrderStatus", |request: UpdateOrderStatusRequest| {
+        Ok(UpdateOrderStatusResponse { order: Some(Order { status: request.status, ..order() }) })
     });
     for path in [format!("/api/orders/{ID}"), format!("/orders/{ID}")] {
         let request = || shop.request(Method::PATCH, &path).json(&json!({"status": "shipped"}));

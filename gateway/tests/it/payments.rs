@@ -1,8 +1,8 @@
 //! Payments: what a shopper pays by, and what an order tells of it.
 
 use bodega_proto::order::v1::{
-    GetOrderRequest, GetOrderResponse, Order, OrderEvent, OrderStatus, PayOrderRequest, PayOrderResponse,
-    Payment, PaymentIntent, PaymentStatus,
+    CreatePaymentIntentRequest, CreatePaymentIntentResponse, GetOrderRequest, GetOrderResponse, Order,
+    OrderEvent, OrderStatus, Payment, PaymentIntent, PaymentStatus,
 };
 use bodega_runtime::status;
 use http::Method;
@@ -33,25 +33,26 @@ async fn pay(shop: &Shop) -> Answer {
 #[tokio::test]
 async fn the_owner_of_an_order_is_told_what_to_pay_it_by() {
     let shop = Shop::open().await;
-    let paid =
-        shop.orders.on("PayOrder", |_: PayOrderRequest| Ok(PayOrderResponse { intent: Some(intent()) }));
+    let paid = shop.orders.on("CreatePaymentIntent", |_: CreatePaymentIntentRequest| {
+        Ok(CreatePaymentIntentResponse { intent: Some(intent()) })
+    });
     let answer = pay(&shop).await;
     assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"));
     assert_eq!(
         answer.text,
         r#"{"provider":"stripe","paymentIntentId":"pi_1","clientSecret":"pi_1_secret","publishableKey":"pk_test","status":"requires_payment","amount":25.00,"currency":"USD"}"#
     );
-    assert_eq!(paid.last(), PayOrderRequest { id: ID.to_owned() });
+    assert_eq!(paid.last(), CreatePaymentIntentRequest { id: ID.to_owned() });
 }
 
 #[tokio::test]
 async fn what_there_is_not_to_do_online_is_null() {
     let shop = Shop::open().await;
-    shop.orders.on("PayOrder", |_: PayOrderRequest| {
+    shop.orders.on("CreatePaymentIntent", |_: CreatePaymentIntentRequest| {
         let empty =
             PaymentIntent { amount_minor: 500, currency: "JPY".to_owned(), ..PaymentIntent::default() };
         let status = PaymentStatus::RequiresPayment.into();
-        Ok(PayOrderResponse {
+        Ok(CreatePaymentIntentResponse {
             intent: Some(PaymentIntent { provider: "offline".to_owned(), status, ..empty }),
         })
     });
@@ -73,8 +74,8 @@ async fn an_order_that_cannot_be_paid_says_why() {
         (Code::FailedPrecondition, "payment_refused", 409),
         (Code::Unavailable, "unavailable", 503),
     ] {
-        shop.orders.on("PayOrder", move |_: PayOrderRequest| {
-            Err::<PayOrderResponse, _>(status::refusal(code, reason, "no"))
+        shop.orders.on("CreatePaymentIntent", move |_: CreatePaymentIntentRequest| {
+            Err::<CreatePaymentIntentResponse, _>(status::rejected(code, reason, "no"))
         });
         pay(&shop).await.problem(status, reason);
     }
@@ -83,8 +84,9 @@ async fn an_order_that_cannot_be_paid_says_why() {
 #[tokio::test]
 async fn nobody_pays_without_an_account_or_for_what_is_no_order() {
     let shop = Shop::open().await;
-    let paid =
-        shop.orders.on("PayOrder", |_: PayOrderRequest| Ok(PayOrderResponse { intent: Some(intent()) }));
+    let paid = shop.orders.on("CreatePaymentIntent", |_: CreatePaymentIntentRequest| {
+        Ok(CreatePaymentIntentResponse { intent: Some(intent()) })
+    });
     let path = format!("/api/orders/{ID}/payment");
     shop.request(Method::POST, &path).answer().await.problem(401, "unauthenticated");
     let request = shop.request(Method::POST, "/api/orders/7/payment").bearer_auth(shop.identity.user());

@@ -2,8 +2,8 @@
 
 use bodega_proto::catalog::v1::{
     Category, CreateProductRequest, CreateProductResponse, DeleteProductRequest, DeleteProductResponse,
-    GetProductRequest, GetProductResponse, Image, ListProductsRequest, ListProductsResponse, Product, Ref,
-    UpdateProductRequest, UpdateProductResponse, r#ref,
+    GetProductRequest, GetProductResponse, IdOrName, Image, ListProductsRequest, ListProductsResponse,
+    Product, UpdateProductRequest, UpdateProductResponse, id_or_name,
 };
 use bodega_runtime::status::{self, Violations};
 use http::Method;
@@ -34,12 +34,14 @@ async fn shop() -> (Shop, Heard<UpdateProductRequest>) {
     let shop = Shop::open().await;
     shop.catalog.on("GetProduct", |request: GetProductRequest| match request.id {
         3 => Ok(GetProductResponse { product: Some(mug()) }),
-        _ => Err(status::refusal(Code::NotFound, "product_not_found", "no such product")),
+        _ => Err(status::rejected(Code::NotFound, "product_not_found", "no such product")),
     });
     let changes =
         shop.catalog.on("UpdateProduct", |request: UpdateProductRequest| match request.expected_version {
             None | Some(7) => Ok(UpdateProductResponse { product: Some(Product { version: 8, ..mug() }) }),
-            Some(_) => Err(status::refusal(Code::Aborted, "version_mismatch", "the product is at version 7")),
+            Some(_) => {
+                Err(status::rejected(Code::Aborted, "version_mismatch", "the product is at version 7"))
+            }
         });
     (shop, changes)
 }
@@ -203,13 +205,13 @@ async fn the_classic_product_is_in_words_of_its_own() {
         "category": {"id": 5, "name": "Kitchen"}, "imageUrl": "/mug.jpg"
     });
     assert_eq!(answer.json(), expected);
-    let kitchen = Ref { r#ref: Some(r#ref::Ref::Name("Kitchen".to_owned())) };
+    let kitchen = IdOrName { value: Some(id_or_name::Value::Name("Kitchen".to_owned())) };
     assert_eq!((made.last().category, made.last().stock), (Some(kitchen), 40));
 
-    let five = Ref { r#ref: Some(r#ref::Ref::Id(5)) };
+    let five = IdOrName { value: Some(id_or_name::Value::Id(5)) };
     for (patch, category) in [
         (json!({"quantity": 0, "category": 5}), Some(five)),
-        (json!({"quantity": 0, "category": null}), Some(Ref::default())),
+        (json!({"quantity": 0, "category": null}), Some(IdOrName::default())),
         (json!({"quantity": 0}), None),
     ] {
         let request = shop.request(Method::PUT, "/products/3").bearer_auth(shop.identity.admin());

@@ -70,7 +70,7 @@ async fn a_taken_email_is_a_conflict_about_the_email() {
     let shop = Shop::open().await;
     shop.identity.accounts.on("Register", |_: RegisterRequest| -> Result<RegisterResponse, _> {
         let message = "is taken".to_owned();
-        Err(status::refusal_of_field(Code::AlreadyExists, "email_taken", "email", message))
+        Err(status::rejected_field(Code::AlreadyExists, "email_taken", "email", message))
     });
     let body = json!({"name": "Ada", "email": "ada@example.com", "password": "correct horse"});
     let answer = shop.post("/api/auth/register", body).answer().await;
@@ -92,7 +92,7 @@ async fn any_of_three_names_signs_in() {
 async fn a_refused_login_is_unauthenticated() {
     let shop = Shop::open().await;
     shop.identity.accounts.on("Login", |_: LoginRequest| -> Result<LoginResponse, _> {
-        Err(status::refusal(Code::Unauthenticated, "invalid_credentials", "no such account or password"))
+        Err(status::rejected(Code::Unauthenticated, "invalid_credentials", "no such account or password"))
     });
     let answer = shop.post("/api/auth/login", json!({"email": "a", "password": "b"})).answer().await;
     answer.problem(401, "invalid_credentials");

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use bodega_proto::order::v1::{TakeEventRequest, TakeEventResponse};
+use bodega_proto::order::v1::{HandleWebhookEventRequest, HandleWebhookEventResponse};
 use bodega_runtime::status;
 use http::Method;
 use reqwest::RequestBuilder;
@@ -23,14 +23,14 @@ const SIGNATURE: &str = "t=1795253400,v1=aa,v1=bb,v0=cc";
 /// Bytes that an event may have.
 const EVENT_LIMIT: usize = 1024 * 1024;
 
-async fn shop() -> (Shop, Heard<TakeEventRequest>) {
+async fn shop() -> (Shop, Heard<HandleWebhookEventRequest>) {
     let shop = Shop::open().await;
     let taken = taken(&shop);
     (shop, taken)
 }
 
-fn taken(shop: &Shop) -> Heard<TakeEventRequest> {
-    shop.orders.on("TakeEvent", |_: TakeEventRequest| Ok(TakeEventResponse {}))
+fn taken(shop: &Shop) -> Heard<HandleWebhookEventRequest> {
+    shop.orders.on("HandleWebhookEvent", |_: HandleWebhookEventRequest| Ok(HandleWebhookEventResponse {}))
 }
 
 fn event(shop: &Shop, body: impl Into<reqwest::Body>) -> RequestBuilder {
@@ -82,7 +82,7 @@ async fn nobody_signs_in_to_send_an_event() {
     {
         let request = event(&shop, "{}").header("authorization", authorization);
         assert_eq!(request.answer().await.status, 200);
-        let metadata = shop.orders.metadata("TakeEvent");
+        let metadata = shop.orders.metadata("HandleWebhookEvent");
         assert!(!metadata.contains_key("authorization"), "{metadata:?}");
         assert!(metadata.contains_key("x-bodega-service-token") && metadata.contains_key("grpc-timeout"));
     }
@@ -130,8 +130,8 @@ async fn what_the_order_service_does_not_take_is_told_to_the_provider() {
         (Code::NotFound, "provider_not_configured", 404),
         (Code::Unavailable, "unavailable", 503),
     ] {
-        shop.orders.on("TakeEvent", move |_: TakeEventRequest| {
-            Err::<TakeEventResponse, _>(status::refusal(code, reason, "no"))
+        shop.orders.on("HandleWebhookEvent", move |_: HandleWebhookEventRequest| {
+            Err::<HandleWebhookEventResponse, _>(status::rejected(code, reason, "no"))
         });
         event(&shop, "{}").answer().await.problem(status, reason);
     }

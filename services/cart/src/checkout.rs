@@ -1,7 +1,7 @@
 //! A user's cart on its way to becoming an order.
 
 use bodega_proto::cart::v1::{ClearOrderedRequest, GetSnapshotResponse, SnapshotLine};
-use bodega_runtime::{database, status::Violations};
+use bodega_runtime::status::Violations;
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ pub(crate) async fn snapshot(db: &PgPool, user_id: Uuid) -> Result<GetSnapshotRe
         .map(|line| SnapshotLine {
             product_id: line.product_id,
             quantity: line.quantity,
-            seen_price_minor: line.seen_price_minor,
+            quoted_price_minor: line.seen_price_minor,
         })
         .collect();
     lines.sort_by_key(|line| line.product_id);

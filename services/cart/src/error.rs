@@ -48,19 +48,19 @@ impl From<sqlx::Error> for Error {
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        use status::{database, internal, refusal, refusal_of_field, upstream};
+        use status::{database, internal, rejected, rejected_field, upstream};
         match error {
             Error::Invalid(violations) => violations.into(),
-            Error::QuantityOutOfBounds => refusal_of_field(
+            Error::QuantityOutOfBounds => rejected_field(
                 Code::InvalidArgument,
                 "invalid_field",
                 "quantity",
                 format!("must be 1 to {MAX_QUANTITY}, what is in the cart already included"),
             ),
-            Error::CartFull => refusal(Code::FailedPrecondition, "cart_full", &error),
-            Error::CartNotFound => refusal(Code::NotFound, "cart_not_found", &error),
-            Error::ItemNotFound => refusal(Code::NotFound, "item_not_found", &error),
-            Error::ProductNotFound => refusal(Code::NotFound, "product_not_found", &error),
+            Error::CartFull => rejected(Code::FailedPrecondition, "cart_full", &error),
+            Error::CartNotFound => rejected(Code::NotFound, "cart_not_found", &error),
+            Error::ItemNotFound => rejected(Code::NotFound, "item_not_found", &error),
+            Error::ProductNotFound => rejected(Code::NotFound, "product_not_found", &error),
             Error::TotalOverflow => internal(&error),
             Error::Upstream(cause) => upstream(cause),
             Error::Database(cause) => database(&cause),

@@ -43,7 +43,7 @@ use bodega_proto::cart::v1::{
 use bodega_runtime::{
     auth::Verifier,
     process::Process,
-    server::{Guard, Service},
+    server::{AuthLayer, Service},
     transport::Transport,
 };
 use sqlx::PgPool;
@@ -70,7 +70,7 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let catalog = Transport::remote(config.catalog_url, &process.service_token);
     let identity = Transport::remote(config.identity_url, &process.service_token);
-    let guard = Guard { service_token: process.service_token, verifier: Verifier::new(identity) };
+    let guard = AuthLayer { service_token: process.service_token, verifier: Verifier::new(identity) };
     start(db, catalog, process.shutdown).await?.serve(&guard, process.listener).await
 }
 

@@ -1,6 +1,5 @@
 //! A guest signs in: the guest's cart becomes part of the user's, and ends.
 
-use bodega_runtime::database;
 use sqlx::PgPool;
 use tracing::info;
 use uuid::Uuid;

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use bodega_proto::cart::v1::Cart as PricedCart;
-use bodega_runtime::database;
 use sqlx::PgPool;
 use tokio::time::timeout;
 use tracing::warn;

@@ -1,6 +1,6 @@
 //! Many products at once: for demo data, imports and benchmarks.
 
-use bodega_runtime::{database, money::Currency};
+use bodega_runtime::money::Currency;
 use sqlx::PgPool;
 
 use crate::store::{categories, products, tags};

@@ -4,7 +4,7 @@ use std::{fmt::Display, time::Duration};
 
 use bodega_media::{Refused, StorageError};
 use bodega_runtime::{
-    database::Undone,
+    database::IsConflict,
     status::{self, Violations},
 };
 use tonic::{Code, Status};
@@ -84,9 +84,9 @@ pub(crate) enum Error {
     Database(sqlx::Error),
 }
 
-impl Undone for Error {
-    fn is_undone(&self) -> bool {
-        matches!(self, Self::Database(cause) if cause.is_undone())
+impl IsConflict for Error {
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Database(cause) if cause.is_conflict())
     }
 }
 
@@ -102,17 +102,17 @@ impl From<sqlx::Error> for Error {
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        use status::{database, refusal, unavailable};
+        use status::{database, rejected, unavailable};
         match error {
             Error::Invalid(violations) => violations.into(),
             Error::Page(refused) => refused,
-            Error::CategoryNotFound => refusal(Code::NotFound, "category_not_found", &error),
-            Error::CategoryExists => refusal(Code::AlreadyExists, "category_exists", &error),
-            Error::TagNotFound => refusal(Code::NotFound, "tag_not_found", &error),
-            Error::TagExists => refusal(Code::AlreadyExists, "tag_exists", &error),
-            Error::ProductNotFound => refusal(Code::NotFound, "product_not_found", &error),
-            Error::VersionMismatch { .. } => refusal(Code::Aborted, "version_mismatch", &error),
-            Error::ImageNotFound => refusal(Code::NotFound, "image_not_found", &error),
+            Error::CategoryNotFound => rejected(Code::NotFound, "category_not_found", &error),
+            Error::CategoryExists => rejected(Code::AlreadyExists, "category_exists", &error),
+            Error::TagNotFound => rejected(Code::NotFound, "tag_not_found", &error),
+            Error::TagExists => rejected(Code::AlreadyExists, "tag_exists", &error),
+            Error::ProductNotFound => rejected(Code::NotFound, "product_not_found", &error),
+            Error::VersionMismatch { .. } => rejected(Code::Aborted, "version_mismatch", &error),
+            Error::ImageNotFound => rejected(Code::NotFound, "image_not_found", &error),
             Error::Picture { index, refused } => of_picture(index, &refused),
             Error::TooManyImages { index, bound } => of_image(index, "too_many_images", bound),
             Error::UploadIncomplete { index, how } => of_image(index, "upload_incomplete", how),
@@ -121,7 +121,7 @@ impl From<Error> for Status {
                 error!("{cause}");
                 unavailable("pictures cannot be kept at the moment", RETRY_AFTER)
             }
-            Error::ReservationReleased => refusal(Code::FailedPrecondition, "reservation_released", &error),
+            Error::ReservationReleased => rejected(Code::FailedPrecondition, "reservation_released", &error),
             Error::Database(cause) => database(&cause),
         }
     }
@@ -138,5 +138,5 @@ fn of_picture(index: usize, refused: &Refused) -> Status {
 
 /// The refusal of one of the pictures that were sent.
 fn of_image(index: usize, reason: &str, message: impl Display) -> Status {
-    status::refusal_of_field(Code::InvalidArgument, reason, &format!("images[{index}]"), message.to_string())
+    status::rejected_field(Code::InvalidArgument, reason, &format!("images[{index}]"), message.to_string())
 }

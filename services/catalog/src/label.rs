@@ -51,10 +51,12 @@ pub(crate) enum Ref {
 impl Ref {
     /// What `wanted` names; `None` when it names nothing, and when its name cannot be, which is added to the
     /// violations of `field`.
-    pub(crate) fn parse(wanted: pb::Ref, field: &str, violations: &mut Violations) -> Option<Self> {
-        match wanted.r#ref? {
-            pb::r#ref::Ref::Id(id) => Some(Self::Id(id)),
-            pb::r#ref::Ref::Name(name) => Some(Self::Name(text::line(&name, MAX_NAME, field, violations))),
+    pub(crate) fn parse(wanted: pb::IdOrName, field: &str, violations: &mut Violations) -> Option<Self> {
+        match wanted.value? {
+            pb::id_or_name::Value::Id(id) => Some(Self::Id(id)),
+            pb::id_or_name::Value::Name(name) => {
+                Some(Self::Name(text::line(&name, MAX_NAME, field, violations)))
+            }
         }
     }
 }

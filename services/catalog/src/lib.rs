@@ -39,7 +39,7 @@ use bodega_runtime::{
     auth::Verifier,
     money::Currency,
     process::Process,
-    server::{Guard, Service},
+    server::{AuthLayer, Service},
     transport::Transport,
 };
 use sqlx::PgPool;
@@ -67,7 +67,7 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let media = config.media.open(config.media_dir.as_deref().unwrap_or(Path::new(MEDIA_DIR)))?;
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let identity = Transport::remote(config.identity_url, &process.service_token);
-    let guard = Guard { service_token: process.service_token, verifier: Verifier::new(identity) };
+    let guard = AuthLayer { service_token: process.service_token, verifier: Verifier::new(identity) };
     start(db, config.currency, media, process.shutdown).await?.serve(&guard, process.listener).await
 }
 

@@ -1,10 +1,6 @@
 //! Making, changing and archiving products.
 
-use bodega_runtime::{
-    database::{self, again_if_undone},
-    money::Currency,
-    status::Violations,
-};
+use bodega_runtime::{database::retry_on_conflict, money::Currency, status::Violations};
 use sqlx::{PgConnection, PgPool};
 
 use crate::{
@@ -21,7 +17,7 @@ use crate::{
 /// # Errors
 /// [`Error::Invalid`] for an unknown category or tag.
 pub(crate) async fn create(db: &PgPool, currency: Currency, draft: &Draft) -> Result<Product, Error> {
-    again_if_undone(|| try_create(db, currency, draft)).await
+    retry_on_conflict(|| try_create(db, currency, draft)).await
 }
 
 async fn try_create(db: &PgPool, currency: Currency, draft: &Draft) -> Result<Product, Error> {
@@ -55,7 +51,7 @@ pub(crate) async fn update(
     expected_version: Option<i64>,
     changes: &Changes,
 ) -> Result<Product, Error> {
-    again_if_undone(|| try_update(db, currency, id, expected_version, changes)).await
+    retry_on_conflict(|| try_update(db, currency, id, expected_version, changes)).await
 }
 
 async fn try_update(
@@ -95,7 +91,7 @@ async fn try_update(
 /// # Errors
 /// [`Error::ProductNotFound`], [`Error::VersionMismatch`].
 pub(crate) async fn archive(db: &PgPool, id: i32, expected_version: Option<i64>) -> Result<(), Error> {
-    again_if_undone(async || {
+    retry_on_conflict(async || {
         let mut transaction = db.begin().await?;
         lock_at(&mut transaction, id, expected_version).await?;
         products::archive(&mut transaction, id).await?;

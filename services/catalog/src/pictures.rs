@@ -6,7 +6,7 @@
 //! ([`bodega_media::sweep`]), and the storage is never called inside a transaction.
 
 use bodega_media::{Key, Links, Media, Picture};
-use bodega_runtime::database::{self, again_if_undone};
+use bodega_runtime::database::retry_on_conflict;
 use sqlx::PgPool;
 use tracing::warn;
 use uuid::Uuid;
@@ -65,7 +65,7 @@ async fn try_add(
         let picture = media.picture(upload).await.map_err(refuse)?;
         kept.push(keep(db, media, picture).await?);
     }
-    again_if_undone(|| attach(db, product_id, kept)).await
+    retry_on_conflict(|| attach(db, product_id, kept)).await
 }
 
 /// Refuses a picture of a call that finds no room at a product with so many images.
@@ -124,7 +124,7 @@ fn keys(kept: &[Kept]) -> Vec<String> {
 /// # Errors
 /// [`Error::ProductNotFound`], [`Error::ImageNotFound`].
 pub(crate) async fn remove(db: &PgPool, product_id: i32, image_id: i64) -> Result<(), Error> {
-    again_if_undone(async || {
+    retry_on_conflict(async || {
         let mut transaction = db.begin().await?;
         products::lock(&mut transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
         if !images::remove(&mut transaction, product_id, image_id).await? {

@@ -3,11 +3,7 @@
 use std::collections::BTreeMap;
 
 use bodega_proto::catalog::v1 as pb;
-use bodega_runtime::{
-    database::{self, again_if_undone},
-    money::Currency,
-    status::Violations,
-};
+use bodega_runtime::{database::retry_on_conflict, money::Currency, status::Violations};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -121,7 +117,7 @@ pub(crate) async fn reserve(
     order_id: Uuid,
     quantities: &Quantities,
 ) -> Result<Outcome, Error> {
-    again_if_undone(|| try_reserve(db, currency, order_id, quantities)).await
+    retry_on_conflict(|| try_reserve(db, currency, order_id, quantities)).await
 }
 
 async fn try_reserve(
@@ -176,7 +172,7 @@ fn find_short(quantities: &Quantities, goods: &[Goods], currency: Currency) -> V
 /// # Errors
 /// The database's.
 pub(crate) async fn release(db: &PgPool, order_id: Uuid) -> Result<(), Error> {
-    again_if_undone(|| try_release(db, order_id)).await
+    retry_on_conflict(|| try_release(db, order_id)).await
 }
 
 async fn try_release(db: &PgPool, order_id: Uuid) -> Result<(), Error> {

@@ -6,7 +6,7 @@
 
 use bodega_media::{Key, Upload};
 use bodega_proto::identity::v1::{self as pb, set_avatar_request::Part};
-use bodega_runtime::{auth::Caller, database};
+use bodega_runtime::auth::Caller;
 use tonic::Streaming;
 use tracing::debug;
 use uuid::Uuid;
@@ -69,10 +69,10 @@ async fn collect(app: &App, mut parts: Streaming<pb::SetAvatarRequest>) -> Resul
     while let Some(part) = next(&mut parts).await? {
         match part {
             Part::Chunk(chunk) => upload.push(&chunk)?,
-            Part::End(pb::AvatarEnd {}) if next(&mut parts).await?.is_some() => {
+            Part::End(pb::UploadEnd {}) if next(&mut parts).await?.is_some() => {
                 return Err(Error::UploadIncomplete("goes on after its end"));
             }
-            Part::End(pb::AvatarEnd {}) => return Ok(upload),
+            Part::End(pb::UploadEnd {}) => return Ok(upload),
         }
     }
     Err(Error::UploadIncomplete("breaks off before its end"))

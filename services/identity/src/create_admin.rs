@@ -1,6 +1,6 @@
 //! Making an admin from the command line.
 
-use bodega_runtime::{database, status::Violations};
+use bodega_runtime::status::Violations;
 use sqlx::PgPool;
 use uuid::Uuid;
 

@@ -70,26 +70,26 @@ impl Error {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         use Code::{AlreadyExists, FailedPrecondition, NotFound, PermissionDenied, Unauthenticated};
-        use status::{refusal, refusal_naming};
+        use status::{rejected, rejected_fields};
         let named = |reason, field: &str| {
             let message = "is taken".to_owned();
-            refusal_naming(AlreadyExists, reason, &error, [(field.to_owned(), message)])
+            rejected_fields(AlreadyExists, reason, &error, [(field.to_owned(), message)])
         };
         match error {
             Error::EmailTaken => named("email_taken", "email"),
             Error::UsernameTaken => named("username_taken", "username"),
             Error::Invalid(violations) => violations.into(),
-            Error::InvalidCredentials => refusal(Unauthenticated, "invalid_credentials", &error),
-            Error::InvalidRefreshToken => refusal(Unauthenticated, "invalid_refresh_token", &error),
-            Error::SessionEnded => refusal(Unauthenticated, "session_ended", &error),
-            Error::SessionNotFound => refusal(NotFound, "session_not_found", &error),
-            Error::AdminOnly => refusal(PermissionDenied, "admin_only", &error),
-            Error::UserNotFound => refusal(NotFound, "user_not_found", &error),
-            Error::LastAdmin => refusal(FailedPrecondition, "last_admin", &error),
+            Error::InvalidCredentials => rejected(Unauthenticated, "invalid_credentials", &error),
+            Error::InvalidRefreshToken => rejected(Unauthenticated, "invalid_refresh_token", &error),
+            Error::SessionEnded => rejected(Unauthenticated, "session_ended", &error),
+            Error::SessionNotFound => rejected(NotFound, "session_not_found", &error),
+            Error::AdminOnly => rejected(PermissionDenied, "admin_only", &error),
+            Error::UserNotFound => rejected(NotFound, "user_not_found", &error),
+            Error::LastAdmin => rejected(FailedPrecondition, "last_admin", &error),
             Error::TooBusy => {
                 // Not all are to come back at the same time.
                 let pause = Duration::from_secs(rand::random_range(1..=3));
-                status::busy(Code::ResourceExhausted, "too_busy", &error, pause)
+                status::retryable(Code::ResourceExhausted, "too_busy", &error, pause)
             }
             Error::Picture(refused) => of_picture(&refused),
             Error::UploadIncomplete(how) => of_image("upload_incomplete", how),
@@ -115,5 +115,5 @@ fn of_picture(refused: &Refused) -> Status {
 
 /// The refusal of what was sent as a picture.
 fn of_image(reason: &str, message: impl Display) -> Status {
-    status::refusal_of_field(Code::InvalidArgument, reason, "image", message.to_string())
+    status::rejected_field(Code::InvalidArgument, reason, "image", message.to_string())
 }

@@ -36,7 +36,7 @@ use bodega_proto::identity::v1::{
 use bodega_runtime::{
     auth::Verifier,
     process::Process,
-    server::{Guard, Service},
+    server::{AuthLayer, Service},
     transport::Transport,
 };
 use sqlx::PgPool;
@@ -75,8 +75,8 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let settings = Settings { access_ttl: config.tokens.access_ttl, ..Settings::new(config.jwt_secret_key) };
     let service = start(db, settings, media, process.shutdown).await?;
-    let verifier = Verifier::new(Transport::unguarded(service.routes()));
-    service.serve(&Guard { service_token: process.service_token, verifier }, process.listener).await
+    let verifier = Verifier::new(Transport::unauthenticated(service.routes()));
+    service.serve(&AuthLayer { service_token: process.service_token, verifier }, process.listener).await
 }
 
 /// Starts the service on a database that has been migrated; it serves nobody yet.

@@ -4,7 +4,7 @@
 //! give the same answer.
 
 use bodega_proto::identity::v1 as pb;
-use bodega_runtime::{database, status::Violations};
+use bodega_runtime::status::Violations;
 use tracing::info;
 
 use crate::{

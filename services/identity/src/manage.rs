@@ -1,6 +1,5 @@
 //! What admins do to accounts. One who can run the shop is always left.
 
-use bodega_runtime::database;
 use uuid::Uuid;
 
 use crate::{

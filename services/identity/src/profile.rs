@@ -1,7 +1,7 @@
 //! What people change about their own accounts.
 
 use bodega_proto::identity::v1 as pb;
-use bodega_runtime::{auth::Caller, database, status::Violations};
+use bodega_runtime::{auth::Caller, status::Violations};
 use uuid::Uuid;
 
 use crate::{

@@ -5,7 +5,6 @@
 //! overtook the first one, holds a good token whichever answer it got. The first use of any of them leaves the others
 //! behind. A token that was left behind can only be presented by a second bearer, and ends the session for both.
 
-use bodega_runtime::database;
 use tracing::warn;
 
 use crate::{

@@ -1,7 +1,7 @@
 //! Making an account.
 
 use bodega_proto::identity::v1 as pb;
-use bodega_runtime::{database, status::Violations};
+use bodega_runtime::status::Violations;
 use uuid::Uuid;
 
 use crate::{

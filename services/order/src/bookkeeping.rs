@@ -1,6 +1,6 @@
 //! Changing an order's books: one transaction, from opening to closing them.
 
-use bodega_runtime::database::{self, again_if_undone};
+use bodega_runtime::database::retry_on_conflict;
 use uuid::Uuid;
 
 use crate::{App, books::Books, error::Error, store};
@@ -17,7 +17,7 @@ pub(crate) async fn keep<T>(
     owner: Option<Uuid>,
     decide: impl Fn(&mut Books) -> Result<T, Error>,
 ) -> Result<(Books, T), Error> {
-    again_if_undone(|| async {
+    retry_on_conflict(|| async {
         let mut transaction = app.db.begin().await?;
         let mut books = store::books::open(&mut transaction, id, owner).await?.ok_or(Error::NotFound)?;
         let before = books.clone();

@@ -75,7 +75,7 @@ async fn tell(app: &App, attempt: &Attempt, ended: Result<End, Elapsed>) -> Resu
 async fn end(app: &App, attempt: &Attempt) -> End {
     match app.neighbours.reserve(attempt.id, &attempt.lines).await {
         Ok(reserve_response::Outcome::Reserved(reserved)) => settle(app, attempt, reserved).await,
-        Ok(reserve_response::Outcome::Short(short)) => {
+        Ok(reserve_response::Outcome::InsufficientStock(short)) => {
             reject(app, attempt, Refusal::short(short), Stock::NotTaken).await
         }
         Err(cause) => match judge(&cause, attempt.attempts) {
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn stock_that_was_given_back_is_known_by_its_reason() {
         let cause =
-            bodega_runtime::status::refusal(tonic::Code::FailedPrecondition, "reservation_released", "");
+            bodega_runtime::status::rejected(tonic::Code::FailedPrecondition, "reservation_released", "");
         assert_eq!(judge(&cause, 0), Verdict::Released);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bodega_runtime::{
-    database::Undone,
+    database::IsConflict,
     status::{self, Violations},
 };
 use tonic::{Code, Status};
@@ -52,41 +52,43 @@ pub(crate) enum Error {
     Database(#[from] sqlx::Error),
 }
 
-impl Undone for Error {
-    fn is_undone(&self) -> bool {
-        matches!(self, Self::Database(cause) if cause.is_undone())
+impl IsConflict for Error {
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Database(cause) if cause.is_conflict())
     }
 }
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        use status::{refusal, refusal_naming, refusal_of_field};
+        use status::{rejected, rejected_field, rejected_fields};
         match error {
-            Error::EmptyCart => refusal(Code::FailedPrecondition, "empty_cart", error),
+            Error::EmptyCart => rejected(Code::FailedPrecondition, "empty_cart", error),
             Error::KeyReused => {
                 let message = "came with another request before".to_owned();
-                refusal_of_field(Code::InvalidArgument, "idempotency_key_reused", "idempotency_key", message)
+                rejected_field(Code::InvalidArgument, "idempotency_key_reused", "idempotency_key", message)
             }
             Error::Refused(why) => {
-                refusal_naming(Code::FailedPrecondition, why.reason(), &why, why.violations())
+                rejected_fields(Code::FailedPrecondition, why.reason(), &why, why.violations())
             }
             Error::StillPlacing => status::unavailable(error, Duration::from_secs(1)),
-            Error::NotFound => refusal(Code::NotFound, "order_not_found", error),
-            Error::InvalidTransition { .. } => refusal(Code::FailedPrecondition, "invalid_transition", error),
-            Error::AlreadyPaid => refusal(Code::FailedPrecondition, "already_paid", error),
-            Error::NotPayable(_) => refusal(Code::FailedPrecondition, "order_not_payable", error),
-            Error::NothingToPay => refusal(Code::FailedPrecondition, "nothing_to_pay", error),
-            Error::PaymentRefused(_) => refusal(Code::FailedPrecondition, "payment_refused", error),
+            Error::NotFound => rejected(Code::NotFound, "order_not_found", error),
+            Error::InvalidTransition { .. } => {
+                rejected(Code::FailedPrecondition, "invalid_transition", error)
+            }
+            Error::AlreadyPaid => rejected(Code::FailedPrecondition, "already_paid", error),
+            Error::NotPayable(_) => rejected(Code::FailedPrecondition, "order_not_payable", error),
+            Error::NothingToPay => rejected(Code::FailedPrecondition, "nothing_to_pay", error),
+            Error::PaymentRefused(_) => rejected(Code::FailedPrecondition, "payment_refused", error),
             Error::StillPaying => status::unavailable(error, Duration::from_secs(1)),
             Error::ProviderDown(ref cause) => {
                 tracing::warn!("The payment provider is unavailable: {cause}");
                 status::unavailable(error, Duration::from_secs(2))
             }
-            Error::UnknownProvider => refusal(Code::NotFound, "provider_not_configured", error),
+            Error::UnknownProvider => rejected(Code::NotFound, "provider_not_configured", error),
             Error::BadEvent(BadEvent::Signature) => {
-                refusal(Code::InvalidArgument, "invalid_signature", error)
+                rejected(Code::InvalidArgument, "invalid_signature", error)
             }
-            Error::BadEvent(BadEvent::Unreadable) => refusal(Code::InvalidArgument, "invalid_event", error),
+            Error::BadEvent(BadEvent::Unreadable) => rejected(Code::InvalidArgument, "invalid_event", error),
             Error::Invalid(violations) => violations.into(),
             Error::Upstream(cause) => status::upstream(cause),
             Error::Database(cause) => status::database(&cause),

@@ -3,10 +3,7 @@
 //! An event is written down by its id before it is answered, and applied once: at once, as a rule; the loop takes what
 //! was left behind. It may come twice, late, or before what it follows: see [`books`](crate::books).
 
-use bodega_runtime::{
-    database::{self, again_if_undone},
-    rounds::Rounds,
-};
+use bodega_runtime::{database::retry_on_conflict, worker::Worker};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
@@ -22,8 +19,8 @@ use crate::{
     },
 };
 
-const ROUNDS: Rounds =
-    Rounds { what: "events of payment providers", interval: INTERVAL, at_once: AT_ONCE, bound: WORK };
+const WORKER: Worker =
+    Worker { name: "events of payment providers", interval: INTERVAL, concurrency: AT_ONCE, timeout: WORK };
 
 /// Takes an event in, as it came.
 ///
@@ -48,7 +45,7 @@ pub(crate) async fn take(app: &App, provider: &str, payload: &[u8], signature: &
 pub(crate) async fn run(app: App) {
     let claim = || store::events::claim(&app.db, AT_ONCE);
     let apply = |event| apply_or_postpone(&app, event);
-    ROUNDS.run(claim, apply).await;
+    WORKER.run(claim, apply).await;
 }
 
 async fn apply_or_postpone(app: &App, event: Unapplied) {
@@ -62,7 +59,7 @@ async fn apply_or_postpone(app: &App, event: Unapplied) {
 
 /// Applies an event, if nobody else has.
 async fn apply(app: &App, id: &EventId) -> Result<(), Error> {
-    let Some(Applied { kind, outcome, books }) = again_if_undone(|| apply_once(app, id)).await? else {
+    let Some(Applied { kind, outcome, books }) = retry_on_conflict(|| apply_once(app, id)).await? else {
         return Ok(());
     };
     match outcome {

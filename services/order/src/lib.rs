@@ -42,12 +42,12 @@ mod store;
 
 use anyhow::Context as _;
 use bodega_proto::order::v1::{
-    order_service_server::OrderServiceServer, payment_event_service_server::PaymentEventServiceServer,
+    order_service_server::OrderServiceServer, payment_webhook_service_server::PaymentWebhookServiceServer,
 };
 use bodega_runtime::{
     auth::Verifier,
     process::Process,
-    server::{Guard, Service},
+    server::{AuthLayer, Service},
     transport::Transport,
 };
 use sqlx::PgPool;
@@ -84,7 +84,7 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let payments = config.payments.payments()?;
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let to = |uri| Transport::remote(uri, &process.service_token);
-    let guard = Guard {
+    let guard = AuthLayer {
         service_token: process.service_token.clone(),
         verifier: Verifier::new(to(config.identity_url)),
     };
@@ -106,7 +106,7 @@ pub async fn start(
 ) -> anyhow::Result<Service> {
     let app = App { db: db.clone(), neighbours, payments };
     let routes = Routes::new(OrderServiceServer::new(Orders::new(app.clone())))
-        .add_service(PaymentEventServiceServer::new(PaymentEvents::new(app.clone())));
+        .add_service(PaymentWebhookServiceServer::new(PaymentEvents::new(app.clone())));
     let service = Service::new("order", routes, db, shutdown).await;
     service.spawn(recover::run(app.clone()));
     service.spawn(outbox::run(app.clone()));

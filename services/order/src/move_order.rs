@@ -6,7 +6,7 @@ use crate::{App, bookkeeping, error::Error, order::Order, outbox, reconcile, sta
 
 /// Moves an order of `owner` (`None`: anybody's) to `to`, in the name of `actor`. Of moves at the same time, each
 /// starts where the one before has led; a move that is not allowed from there fails.
-pub(crate) async fn move_order(
+pub(crate) async fn update_order_status(
     app: &App,
     id: Uuid,
     owner: Option<Uuid>,

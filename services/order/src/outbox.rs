@@ -4,7 +4,7 @@
 //! a neighbour refuses to be told for good is set aside for a person to look at: waiting for it, its shopper could
 //! never order again.
 
-use bodega_runtime::rounds::Rounds;
+use bodega_runtime::worker::Worker;
 use sqlx::types::Json;
 use tokio::time::timeout;
 use tracing::{error, warn};
@@ -19,8 +19,12 @@ use crate::{
     store,
 };
 
-const ROUNDS: Rounds =
-    Rounds { what: "what neighbours are to be told", interval: INTERVAL, at_once: AT_ONCE, bound: WORK };
+const WORKER: Worker = Worker {
+    name: "what neighbours are to be told",
+    interval: INTERVAL,
+    concurrency: AT_ONCE,
+    timeout: WORK,
+};
 
 /// What is to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
@@ -106,7 +110,7 @@ async fn deliver(app: &App, delivery: &Delivery) -> Result<(), Error> {
 pub(crate) async fn run(app: App) {
     let claim = || store::outbox::claim(&app.db, AT_ONCE);
     let deliver = |delivery| deliver_or_postpone(&app, delivery);
-    ROUNDS.run(claim, deliver).await;
+    WORKER.run(claim, deliver).await;
 }
 
 async fn deliver_or_postpone(app: &App, delivery: Delivery) {

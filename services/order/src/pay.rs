@@ -58,7 +58,7 @@ enum Next {
 
 /// Begins the payment of an order of `owner`, or gives back the one that is under way. Begins nothing any more when the
 /// caller has gone.
-pub(crate) async fn pay_order(app: &App, id: Uuid, owner: Uuid) -> Result<Payable, Error> {
+pub(crate) async fn create_payment_intent(app: &App, id: Uuid, owner: Uuid) -> Result<Payable, Error> {
     let patience = bounds::patience();
     let mut pause = FIRST_LOOK;
     loop {

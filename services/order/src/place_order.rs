@@ -155,7 +155,7 @@ async fn begin(
     let lines = cart.lines.into_iter().map(|line| Line {
         product_id: line.product_id,
         quantity: line.quantity,
-        seen_price_minor: line.seen_price_minor,
+        seen_price_minor: line.quoted_price_minor,
     });
     let attempt = Attempt {
         id: Uuid::now_v7(),

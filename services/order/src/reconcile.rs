@@ -5,7 +5,7 @@
 //! made it necessary, or the loop of any replica. The provider is asked between transactions; what it answers is
 //! taken in as if it had been told by an event. So stopping anywhere needs no more than the next look.
 
-use bodega_runtime::rounds::Rounds;
+use bodega_runtime::worker::Worker;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 use uuid::Uuid;
@@ -22,14 +22,14 @@ use crate::{
     store::{self, books::Due},
 };
 
-const ROUNDS: Rounds =
-    Rounds { what: "payments to look at", interval: INTERVAL, at_once: AT_ONCE, bound: LOOK };
+const WORKER: Worker =
+    Worker { name: "payments to look at", interval: INTERVAL, concurrency: AT_ONCE, timeout: LOOK };
 
 /// Looks at what is due, for as long as the service runs.
 pub(crate) async fn run(app: App) {
     let providers = app.payments.names();
     let claim = || store::books::claim(&app.db, &providers, AT_ONCE);
-    ROUNDS.run(claim, |due| look_or_leave(&app, due)).await;
+    WORKER.run(claim, |due| look_or_leave(&app, due)).await;
 }
 
 async fn look_or_leave(app: &App, due: Due) {

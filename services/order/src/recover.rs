@@ -3,7 +3,7 @@
 //! Any replica takes them over, one replica each. What is too old to be still wanted is undone instead: a shopper who
 //! was told to come back, and did not, shall not find an order hours later.
 
-use bodega_runtime::rounds::Rounds;
+use bodega_runtime::worker::Worker;
 use tracing::{info, warn};
 
 use crate::{
@@ -15,13 +15,13 @@ use crate::{
 };
 
 /// Driving has a bound of its own; what is told afterwards needs no lease.
-const ROUNDS: Rounds =
-    Rounds { what: "orders left behind", interval: INTERVAL, at_once: AT_ONCE, bound: LEASE };
+const WORKER: Worker =
+    Worker { name: "orders left behind", interval: INTERVAL, concurrency: AT_ONCE, timeout: LEASE };
 
 /// Drives on what was left behind, for as long as the service runs.
 pub(crate) async fn run(app: App) {
     let claim = || store::attempts::take_over_left_behind(&app.db, AT_ONCE);
-    ROUNDS.run(claim, |attempt| recover(&app, attempt)).await;
+    WORKER.run(claim, |attempt| recover(&app, attempt)).await;
 }
 
 async fn recover(app: &App, attempt: Attempt) {

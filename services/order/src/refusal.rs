@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bodega_proto::catalog::v1::Short;
+use bodega_proto::catalog::v1::InsufficientStock;
 use bodega_runtime::money::Currency;
 use serde::{Deserialize, Serialize};
 
@@ -53,12 +53,12 @@ pub(crate) struct ChangedLine {
 
 impl Refusal {
     /// The catalog's refusal.
-    pub(crate) fn short(short: Short) -> Self {
+    pub(crate) fn short(short: InsufficientStock) -> Self {
         let lines = short.lines.into_iter().map(|line| ShortLine {
             product_id: line.product_id,
             name: line.name,
-            wanted: line.wanted,
-            left: line.left,
+            wanted: line.requested,
+            left: line.available,
         });
         Self::OutOfStock { lines: lines.collect() }
     }

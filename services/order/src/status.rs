@@ -17,7 +17,7 @@ pub(crate) enum OrderStatus {
     Shipped,
     /// Delivered. Final.
     Completed,
-    /// Undone. Final.
+    /// IsConflict. Final.
     Cancelled,
 }
 

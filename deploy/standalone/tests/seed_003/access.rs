@@ -179,8 +179,8 @@ async fn no_internal_call_is_reachable_from_outside() {
         "bodega.catalog.v1.CatalogService/DeleteProduct",
         "bodega.cart.v1.CheckoutService/ClearOrdered",
         "bodega.identity.v1.TokenService/WatchRevocations",
-        "bodega.order.v1.OrderService/MoveOrder",
-        "bodega.order.v1.PaymentEventService/TakeEvent",
+        "bodega.order.v1.OrderService/UpdateOrderStatus",
+        "bodega.order.v1.PaymentWebhookService/HandleWebhookEvent",
         "grpc.health.v1.Health/Check",
         "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     ] {

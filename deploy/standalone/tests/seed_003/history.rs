@@ -41,7 +41,7 @@ async fn a_history_can_be_of_one_status() {
     let ada = shop.register("ada").await;
     let first = ada.buy(mug, 1).await;
     let second = ada.buy(mug, 1).await;
-    shop.admin().move_order(&first, "paid").await.expect(200);
+    shop.admin().update_order_status(&first, "paid").await.expect(200);
     for (status, expected) in
         [("paid", vec![&first["id"]]), ("pending", vec![&second["id"]]), ("shipped", vec![])]
     {

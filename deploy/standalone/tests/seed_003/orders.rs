@@ -21,7 +21,7 @@ async fn an_admin_finds_orders_by_status_user_and_time() {
     let one = ada.buy(mug, 1).await;
     let two = grace.buy(mug, 1).await;
     let three = ada.buy(mug, 1).await;
-    admin.move_order(&one, "paid").await.expect(200);
+    admin.update_order_status(&one, "paid").await.expect(200);
     let (from, to) = (encoded(&two["createdAt"]), encoded(&three["createdAt"]));
     let (ada_id, grace_id) = (ada.id(), grace.id());
     let nobody = "0197f0c5-b3d8-71e2-9d43-52b8f6a0c911";

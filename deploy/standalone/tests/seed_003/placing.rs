@@ -208,7 +208,10 @@ async fn an_order_is_frozen_at_its_moment() {
     assert_eq!(seen().await, order);
     shop.admin().delete(&path).await.expect(204);
     assert_eq!(seen().await, order);
-    assert_eq!(shop.admin().move_order(&order, "paid").await.expect(200).json["products"], order["products"]);
+    assert_eq!(
+        shop.admin().update_order_status(&order, "paid").await.expect(200).json["products"],
+        order["products"]
+    );
     shop.verify().await;
 }
 

@@ -39,7 +39,7 @@ fn way_to(state: &str) -> &'static [&'static str] {
 async fn order_in(shop: &Shop, buyer: &Person, product: i64, state: &str) -> Value {
     let mut order = buyer.buy(product, 1).await;
     for next in way_to(state) {
-        order = shop.admin().move_order(&order, next).await.expect(200).json;
+        order = shop.admin().update_order_status(&order, next).await.expect(200).json;
     }
     assert_eq!(order["status"], state);
     order
@@ -66,7 +66,7 @@ async fn an_order_moves_along_its_states_and_its_history_tells() {
     let ada = shop.register("ada").await;
     for (from, to) in MOVES {
         let before = order_in(&shop, &ada, mug, from).await;
-        let after = shop.admin().move_order(&before, to).await.expect(200).json;
+        let after = shop.admin().update_order_status(&before, to).await.expect(200).json;
         assert_eq!(after["status"], to);
         let (earlier, later) = after["history"].as_array().unwrap().split_at(entries(&before));
         assert_eq!(earlier, before["history"].as_array().unwrap(), "{from} -> {to}");
@@ -95,7 +95,7 @@ async fn any_other_move_is_refused_and_both_states_named() {
         let order = order_in(&shop, &ada, mug, from).await;
         for to in STATES.into_iter().filter(|to| !MOVES.contains(&(from, to))) {
             let answers = [
-                shop.admin().move_order(&order, to).await,
+                shop.admin().update_order_status(&order, to).await,
                 shop.admin().patch(&path_of(&order).replace("/api", ""), json!({"status": to})).await,
             ];
             for answer in answers {
@@ -177,8 +177,8 @@ async fn an_order_is_moved_once() {
     let order = order_in(&shop, &ada, mug, "confirmed").await;
     let cancel = format!("{}/cancel", path_of(&order));
     let moves = futures_util::future::join_all((0..6).map(async |index: usize| match index % 3 {
-        0 => shop.admin().move_order(&order, "shipped").await,
-        1 => shop.admin().move_order(&order, "cancelled").await,
+        0 => shop.admin().update_order_status(&order, "shipped").await,
+        1 => shop.admin().update_order_status(&order, "cancelled").await,
         _ => ada.post_nothing(&cancel).await,
     }));
     let statuses: Vec<_> = moves.await.iter().map(|answer| answer.status).collect();

@@ -13,7 +13,7 @@ use crate::{
 
 const SHOPPERS: usize = 8;
 /// Orders of each.
-const ROUNDS: usize = 8;
+const WORKER: usize = 8;
 /// Of all answers of Stripe's.
 const LOST: f64 = 0.3;
 
@@ -31,7 +31,7 @@ async fn insist(call: impl AsyncFn() -> Response) -> Response {
 /// Orders and pays; every fourth order is cancelled then.
 async fn shop_around(till: &Till, shopper: &Person, product: i64, who: usize) -> Vec<Value> {
     let mut orders = Vec::new();
-    for round in 0..ROUNDS {
+    for round in 0..WORKER {
         let quantity = u32::try_from(1 + (who + round) % 3).unwrap();
         let order = shopper.buy(product, quantity).await;
         let intent = insist(async || shopper.begin_payment(&order).await).await.expect(200).json;
@@ -75,7 +75,7 @@ async fn every_paid_order_has_one_charge_of_its_amount_though_a_third_of_the_ans
                 .insert(order["id"].as_str().unwrap(), (cents, if is_cancelled(round) { cents } else { 0 }));
         }
     }
-    assert_eq!(expected.len(), SHOPPERS * ROUNDS);
+    assert_eq!(expected.len(), SHOPPERS * WORKER);
 
     for (order, (charged, given_back)) in &expected {
         let [charge] = &till.stripe.charges_of(order)[..] else { panic!("not one charge for order {order}") };
@@ -86,6 +86,6 @@ async fn every_paid_order_has_one_charge_of_its_amount_though_a_third_of_the_ans
     }
     assert_eq!(till.stripe.total_charged(), expected.values().map(|(charged, _)| charged).sum::<i64>());
     let calls = till.stripe.calls_of(Operation::Create);
-    assert!(calls > SHOPPERS * ROUNDS, "answers were lost, and calls made again: {calls}");
+    assert!(calls > SHOPPERS * WORKER, "answers were lost, and calls made again: {calls}");
     till.verify().await;
 }

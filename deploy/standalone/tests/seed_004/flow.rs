@@ -47,7 +47,7 @@ async fn somebody_registers_browses_orders_pays_and_gets_it() {
     ada.see_order(&order, "paid").await;
     // Line 73: and goes its way.
     for status in ["shipped", "completed"] {
-        admin.move_order(&order, status).await.expect(200);
+        admin.update_order_status(&order, status).await.expect(200);
     }
     let order = ada.order(&order).await;
     assert_eq!(

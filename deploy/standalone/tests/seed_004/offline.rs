@@ -35,7 +35,7 @@ async fn a_payment_is_offline_until_an_admin_has_seen_the_money() {
         ("offline requires_payment".to_owned(), &json!("pending"))
     );
 
-    let paid = shop.admin().move_order(&order, "paid").await.expect(200).json;
+    let paid = shop.admin().update_order_status(&order, "paid").await.expect(200).json;
     assert_eq!(payment_of(&paid), "offline completed");
     assert_eq!(history(&paid), ["pending", "pending requires_payment", "paid completed"]);
     ada.begin_payment(&order).await.expect_problem(409, "already_paid");
@@ -48,7 +48,7 @@ async fn a_cancelled_order_that_was_paid_offline_is_refunded_at_once() {
     let mug = shop.admin().create_product("Mug", "19.99", 9).await;
     let ada = shop.register("ada").await;
     let order = ada.buy(mug, 2).await;
-    shop.admin().move_order(&order, "paid").await.expect(200);
+    shop.admin().update_order_status(&order, "paid").await.expect(200);
     let cancelled = ada.cancel(&order).await.expect(200).json;
     assert_eq!(payment_of(&cancelled), "offline refunded");
     assert_eq!(
@@ -90,6 +90,6 @@ async fn an_order_that_comes_to_nothing_needs_no_payment() {
     let order = ada.buy(flyer, 1).await;
     let answer = ada.begin_payment(&order).await;
     answer.expect_problem(409, "nothing_to_pay");
-    shop.admin().move_order(&order, "paid").await.expect(200);
+    shop.admin().update_order_status(&order, "paid").await.expect(200);
     shop.verify().await;
 }

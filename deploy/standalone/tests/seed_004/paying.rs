@@ -129,9 +129,9 @@ async fn what_cannot_be_paid_is_a_conflict_that_says_why() {
     let admin = till.shop.admin();
     let (ada, order) = till.paid_order("ada").await;
     ada.begin_payment(&order).await.expect_problem(409, "already_paid");
-    admin.move_order(&order, "shipped").await.expect(200);
+    admin.update_order_status(&order, "shipped").await.expect(200);
     ada.begin_payment(&order).await.expect_problem(409, "already_paid");
-    admin.move_order(&order, "completed").await.expect(200);
+    admin.update_order_status(&order, "completed").await.expect(200);
     ada.begin_payment(&order).await.expect_problem(409, "already_paid");
 
     let (grace, order) = till.order("grace").await;
@@ -141,12 +141,12 @@ async fn what_cannot_be_paid_is_a_conflict_that_says_why() {
     // Paid at the door: it is over, whether or not money came by us.
     let (joan, order) = till.order("joan").await;
     for status in ["confirmed", "shipped", "completed"] {
-        admin.move_order(&order, status).await.expect(200);
+        admin.update_order_status(&order, status).await.expect(200);
     }
     joan.begin_payment(&order).await.expect_problem(409, "order_not_payable");
 
     let (mary, order) = till.order("mary").await;
-    admin.move_order(&order, "paid").await.expect(200);
+    admin.update_order_status(&order, "paid").await.expect(200);
     mary.begin_payment(&order).await.expect_problem(409, "already_paid");
     assert_eq!(till.stripe.intents().len(), 1, "of Ada's order");
     till.verify().await;
@@ -158,7 +158,7 @@ async fn an_order_that_was_sent_off_is_paid_later() {
     let till = Till::open().await;
     let (ada, order) = till.order("ada").await;
     for status in ["confirmed", "shipped"] {
-        till.shop.admin().move_order(&order, status).await.expect(200);
+        till.shop.admin().update_order_status(&order, status).await.expect(200);
     }
     let intent = ada.begin_payment(&order).await.expect(200).json;
     till.pay(&intent, Card::Visa).await;
@@ -174,7 +174,7 @@ async fn an_order_that_an_admin_marks_paid_can_not_be_paid_by_card_as_well() {
     let till = Till::open().await;
     let (ada, order) = till.order("ada").await;
     let intent = ada.begin_payment(&order).await.expect(200).json;
-    till.shop.admin().move_order(&order, "paid").await.expect(200);
+    till.shop.admin().update_order_status(&order, "paid").await.expect(200);
     eventually("it is called off", async || till.status_of(&intent) == IntentStatus::Canceled).await;
     assert_eq!(till.pay(&intent, Card::Visa).await, "canceled");
     assert_eq!(payment_of(&ada.order(&order).await), "offline completed");

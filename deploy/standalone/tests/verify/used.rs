@@ -36,7 +36,7 @@ pub(super) async fn used() -> TestDatabase {
             ada.add_to_cart(pot, 1).await.expect(200);
             let order = ada.buy(mug, 2).await;
             for status in moves {
-                admin.move_order(&order, status).await.expect(200);
+                admin.update_order_status(&order, status).await.expect(200);
             }
         }
         pay_by_card(&till, &ada, mug).await;
@@ -71,7 +71,7 @@ async fn pay_by_card(till: &Till, buyer: &Person, product: i64) {
     buyer.see_payment(&order, "stripe refunded").await;
     let (order, intent) = begin().await;
     for status in ["confirmed", "shipped"] {
-        till.shop.admin().move_order(&order, status).await.expect(200);
+        till.shop.admin().update_order_status(&order, status).await.expect(200);
     }
     till.pay(&intent, Card::Visa).await;
     buyer.see_payment(&order, "stripe completed").await;

@@ -16,7 +16,7 @@ use crate::{
 
 fn refusing(catalog: &Fake) {
     catalog.on_stream("AddProductImages", |_: Streaming<AddProductImagesRequest>| async {
-        Err::<AddProductImagesResponse, _>(status::refusal(
+        Err::<AddProductImagesResponse, _>(status::rejected(
             Code::NotFound,
             "product_not_found",
             "no such product",

@@ -17,7 +17,7 @@ async fn a_snapshot_is_by_product_id_with_the_version_and_the_prices_seen() {
     user.add(9, 1).await.unwrap();
     user.add(2, 4).await.unwrap();
     let line =
-        |product_id, quantity, seen_price_minor| SnapshotLine { product_id, quantity, seen_price_minor };
+        |product_id, quantity, quoted_price_minor| SnapshotLine { product_id, quantity, quoted_price_minor };
     let lines = vec![line(2, 4, 200), line(9, 1, 900)];
     assert_eq!(shop.snapshot(&user).await, GetSnapshotResponse { version: 2, lines });
 }
@@ -33,7 +33,7 @@ async fn a_user_who_never_shopped_has_an_empty_snapshot() {
 async fn the_price_seen_is_that_of_the_last_add_or_set() {
     let shop = Shop::open().await;
     let user = shop.user();
-    let seen = async || shop.snapshot(&user).await.lines[0].seen_price_minor;
+    let seen = async || shop.snapshot(&user).await.lines[0].quoted_price_minor;
     user.add(1, 1).await.unwrap();
     shop.catalog.edit(1, |product| product.price_minor = 55);
     user.get().await.unwrap();

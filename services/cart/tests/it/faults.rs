@@ -130,7 +130,7 @@ async fn a_catalog_that_does_not_listen_is_unavailable() {
     let (_database, db) = database().await;
     let nobody = Transport::remote("http://127.0.0.1:1".parse().unwrap(), &ServiceToken::random());
     let service = bodega_cart::start(db, nobody, CancellationToken::new()).await.unwrap();
-    let mut client = CartServiceClient::new(Transport::unguarded(service.routes()));
+    let mut client = CartServiceClient::new(Transport::unauthenticated(service.routes()));
     client.get_cart(GetCartRequest::default()).await.unwrap();
     let request = AddItemRequest { product_id: 1, quantity: 1, ..AddItemRequest::default() };
     assert_eq!(client.add_item(request).await.unwrap_err().code(), Code::Unavailable);

@@ -6,7 +6,7 @@ use bodega_proto::cart::v1::{
 };
 use bodega_runtime::{
     auth::{ServiceToken, Verifier},
-    server::Guard,
+    server::AuthLayer,
     transport::Transport,
 };
 use tokio::net::TcpListener;
@@ -25,8 +25,8 @@ async fn only_the_stores_own_processes_are_served() {
     let service = bodega_cart::start(db, catalog_at(&FakeCatalog::new()), shutdown.clone()).await.unwrap();
     let ours = ServiceToken::random();
     // Nobody signs in here, so nobody is asked for keys.
-    let verifier = Verifier::new(Transport::unguarded(Routes::default()));
-    let guard = Guard { service_token: ours.clone(), verifier };
+    let verifier = Verifier::new(Transport::unauthenticated(Routes::default()));
+    let guard = AuthLayer { service_token: ours.clone(), verifier };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("http://{}", listener.local_addr().unwrap());
     let serving = tokio::spawn(async move { service.serve(&guard, listener).await });

@@ -105,7 +105,7 @@ async fn a_merged_line_remembers_the_price_that_the_guest_saw() {
     shop.catalog.edit(1, |product| product.price_minor = 55);
     let guest = shop.guest_with(1, 1).await;
     user.merge(&guest.guest_token).await.unwrap();
-    assert_eq!(shop.snapshot(&user).await.lines[0].seen_price_minor, 55);
+    assert_eq!(shop.snapshot(&user).await.lines[0].quoted_price_minor, 55);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,7 +76,7 @@ impl Shop {
     }
 
     fn shopper(&self, caller: Option<Caller>, guest_token: &str) -> Shopper {
-        let transport = Transport::unguarded(self.routes.clone());
+        let transport = Transport::unauthenticated(self.routes.clone());
         Shopper {
             user_id: caller.as_ref().map(|caller| caller.user_id),
             guest_token: guest_token.to_owned(),
@@ -85,7 +85,7 @@ impl Shop {
     }
 
     pub(crate) fn checkout(&self) -> CheckoutServiceClient<Transport> {
-        CheckoutServiceClient::new(Transport::unguarded(self.routes.clone()))
+        CheckoutServiceClient::new(Transport::unauthenticated(self.routes.clone()))
     }
 
     pub(crate) async fn snapshot(&self, user: &Shopper) -> GetSnapshotResponse {
@@ -119,7 +119,7 @@ pub(crate) async fn database() -> (TestDatabase, PgPool) {
 }
 
 pub(crate) fn catalog_at(catalog: &FakeCatalog) -> Transport {
-    Transport::unguarded(Routes::new(CatalogServiceServer::new(catalog.clone())))
+    Transport::unauthenticated(Routes::new(CatalogServiceServer::new(catalog.clone())))
 }
 
 /// Somebody who shops.

@@ -12,7 +12,7 @@ use bodega_proto::catalog::v1::{
     UpdateProductRequest, UpdateProductResponse, UpdateTagRequest, UpdateTagResponse,
     catalog_service_server::CatalogService,
 };
-use bodega_runtime::{auth::Caller, database::again_if_undone, money::Currency, page};
+use bodega_runtime::{auth::Caller, database::retry_on_conflict, money::Currency, page};
 use sqlx::PgPool;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -82,7 +82,8 @@ impl CatalogService for CatalogApi {
         let UpdateCategoryRequest { id, name } = request.into_inner();
         let name = label::parse_name(&name).map_err(Error::from)?;
         let rename = || categories::rename(&self.db, id, &name);
-        let category = again_if_undone(rename).await.map_err(Error::from)?.ok_or(Error::CategoryNotFound)?;
+        let category =
+            retry_on_conflict(rename).await.map_err(Error::from)?.ok_or(Error::CategoryNotFound)?;
         Ok(Response::new(UpdateCategoryResponse { category: Some(category.into()) }))
     }
 
@@ -92,7 +93,7 @@ impl CatalogService for CatalogApi {
     ) -> Result<Response<DeleteCategoryResponse>, Status> {
         Caller::admin_of(&request)?;
         let delete = || categories::delete(&self.db, request.get_ref().id);
-        if !again_if_undone(delete).await.map_err(Error::from)? {
+        if !retry_on_conflict(delete).await.map_err(Error::from)? {
             return Err(Error::CategoryNotFound.into());
         }
         Ok(Response::new(DeleteCategoryResponse {}))
@@ -135,7 +136,7 @@ impl CatalogService for CatalogApi {
         let UpdateTagRequest { id, name } = request.into_inner();
         let name = label::parse_name(&name).map_err(Error::from)?;
         let rename = || tags::rename(&self.db, id, &name);
-        let tag = again_if_undone(rename).await.map_err(Error::from)?.ok_or(Error::TagNotFound)?;
+        let tag = retry_on_conflict(rename).await.map_err(Error::from)?.ok_or(Error::TagNotFound)?;
         Ok(Response::new(UpdateTagResponse { tag: Some(tag.into()) }))
     }
 
@@ -145,7 +146,7 @@ impl CatalogService for CatalogApi {
     ) -> Result<Response<DeleteTagResponse>, Status> {
         Caller::admin_of(&request)?;
         let delete = || tags::delete(&self.db, request.get_ref().id);
-        if !again_if_undone(delete).await.map_err(Error::from)? {
+        if !retry_on_conflict(delete).await.map_err(Error::from)? {
             return Err(Error::TagNotFound.into());
         }
         Ok(Response::new(DeleteTagResponse {}))

@@ -1,8 +1,8 @@
 //! Stock, for the order service. Who may call is settled by the service token, in the runtime's guard.
 
 use bodega_proto::catalog::v1::{
-    self as pb, ReleaseRequest, ReleaseResponse, ReserveRequest, ReserveResponse, Reserved, Short,
-    stock_service_server::StockService,
+    self as pb, InsufficientStock, ReleaseRequest, ReleaseResponse, ReserveRequest, ReserveResponse,
+    Reserved, stock_service_server::StockService,
 };
 use bodega_runtime::{money::Currency, status};
 use sqlx::PgPool;
@@ -43,9 +43,9 @@ impl From<Outcome> for pb::reserve_response::Outcome {
                 currency: lines.first().map(|line| line.currency.clone()).unwrap_or_default(),
                 lines: lines.into_iter().map(Into::into).collect(),
             }),
-            Outcome::Short(lines) => {
-                Self::Short(Short { lines: lines.into_iter().map(Into::into).collect() })
-            }
+            Outcome::Short(lines) => Self::InsufficientStock(InsufficientStock {
+                lines: lines.into_iter().map(Into::into).collect(),
+            }),
         }
     }
 }
@@ -57,9 +57,9 @@ impl From<ReservedLine> for pb::ReservedLine {
     }
 }
 
-impl From<ShortLine> for pb::ShortLine {
+impl From<ShortLine> for pb::InsufficientStockLine {
     fn from(line: ShortLine) -> Self {
         let ShortLine { product_id, name, wanted, left } = line;
-        Self { product_id, name, wanted, left }
+        Self { product_id, name, requested: wanted, available: left }
     }
 }

@@ -79,9 +79,9 @@ fn parse_sort(sort: i32, violations: &mut Violations) -> pb::ProductSort {
     })
 }
 
-fn parse_refs(refs: Vec<pb::Ref>, field: &str, violations: &mut Violations) -> Vec<Ref> {
+fn parse_refs(refs: Vec<pb::IdOrName>, field: &str, violations: &mut Violations) -> Vec<Ref> {
     violations.require(refs.len() <= MAX_REFS, field, format!("must be at most {MAX_REFS}"));
-    let names_something = refs.iter().all(|wanted| wanted.r#ref.is_some());
+    let names_something = refs.iter().all(|wanted| wanted.value.is_some());
     violations.require(names_something, field, "must each have an id or a name");
     refs.into_iter().take(MAX_REFS).filter_map(|wanted| Ref::parse(wanted, field, violations)).collect()
 }
@@ -101,8 +101,8 @@ mod tests {
     fn every_field_that_cannot_be_is_named() {
         let message = refused(ListProductsRequest {
             q: "x".repeat(201),
-            categories: vec![pb::Ref::default(); 51],
-            tags: vec![pb::Ref { r#ref: Some(pb::r#ref::Ref::Name("\0".to_owned())) }],
+            categories: vec![pb::IdOrName::default(); 51],
+            tags: vec![pb::IdOrName { value: Some(pb::id_or_name::Value::Name("\0".to_owned())) }],
             min_price_minor: Some(2),
             max_price_minor: Some(1),
             ids: vec![1; 201],

@@ -7,7 +7,7 @@
 /// - `product_ids`: the products with the label `$1`, archived ones included
 macro_rules! label_store {
     (table: $table:tt, product_count: $product_count:tt, product_ids: $product_ids:tt) => {
-        use bodega_runtime::database;
+
         use sqlx::{PgConnection, PgExecutor, PgPool};
 
         use crate::label::Label;

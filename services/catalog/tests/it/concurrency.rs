@@ -4,7 +4,6 @@ use bodega_proto::catalog::v1::{
     CreateProductRequest, DeleteCategoryRequest, UpdateCategoryRequest, UpdateProductRequest,
     reserve_response::Outcome,
 };
-use bodega_runtime::database;
 use futures_util::future::join_all;
 use tonic::Code;
 use uuid::Uuid;

@@ -1,7 +1,7 @@
 //! Changing and archiving products.
 
 use bodega_proto::catalog::v1::{
-    CreateProductRequest, DeleteProductRequest, Product, Ref, TagIds, UpdateProductRequest,
+    CreateProductRequest, DeleteProductRequest, IdOrName, Product, TagIds, UpdateProductRequest,
 };
 use tonic::Code;
 
@@ -56,11 +56,11 @@ async fn tags_and_category_are_replaced_and_taken_off() {
     assert_eq!(tags(shop.get(id).await.unwrap()), [big, old]);
     assert_eq!(tags(shop.update(set_tags(vec![])).await.unwrap()), [0; 0]);
 
-    let set_category = |category: Ref| UpdateProductRequest { category: Some(category), ..changes(id) };
+    let set_category = |category: IdOrName| UpdateProductRequest { category: Some(category), ..changes(id) };
     let named = shop.update(set_category(by_name("New"))).await.unwrap();
     assert_eq!(named.category.unwrap().name, "New");
     assert_invalid(shop.update(set_category(by_id(99))).await, &["category"]);
-    assert_eq!(shop.update(set_category(Ref::default())).await.unwrap().category, None);
+    assert_eq!(shop.update(set_category(IdOrName::default())).await.unwrap().category, None);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use bodega_proto::catalog::v1::{
 };
 use bodega_runtime::{
     auth::{Role, ServiceToken, Verifier},
-    server::Guard,
+    server::AuthLayer,
     transport::Transport,
 };
 use futures_util::stream;
@@ -59,8 +59,8 @@ async fn only_the_stores_own_processes_are_served() {
     let service = bodega_catalog::start(db, "USD".parse().unwrap(), media, shutdown.clone()).await.unwrap();
     let ours = ServiceToken::random();
     // Nobody signs in here, so nobody is asked for keys.
-    let verifier = Verifier::new(Transport::unguarded(Routes::default()));
-    let guard = Guard { service_token: ours.clone(), verifier };
+    let verifier = Verifier::new(Transport::unauthenticated(Routes::default()));
+    let guard = AuthLayer { service_token: ours.clone(), verifier };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("http://{}", listener.local_addr().unwrap());
     let serving = tokio::spawn(async move { service.serve(&guard, listener).await });

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bodega_catalog::bulk;
-use bodega_proto::catalog::v1::{CreateProductRequest, ListProductsRequest, Ref};
+use bodega_proto::catalog::v1::{CreateProductRequest, IdOrName, ListProductsRequest};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use proptest::{collection::vec, prelude::*, test_runner::Config};
 use tonic::Code;
@@ -125,7 +125,7 @@ async fn filters_that_cannot_be_are_refused_at_once() {
     let outcome = shop
         .page(ListProductsRequest {
             q: "x".repeat(201),
-            categories: vec![Ref::default()],
+            categories: vec![IdOrName::default()],
             tags: vec![by_name(""); 51],
             min_price_minor: Some(2),
             max_price_minor: Some(1),

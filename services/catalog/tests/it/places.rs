@@ -128,7 +128,7 @@ async fn a_database_that_is_down_fails_the_calls_and_not_the_start() {
     let media = Media::local(Path::new("/unused"));
     let shutdown = CancellationToken::new();
     let service = bodega_catalog::start(db, "USD".parse().unwrap(), media, shutdown).await.unwrap();
-    let mut client = CatalogServiceClient::new(Transport::unguarded(service.routes()));
+    let mut client = CatalogServiceClient::new(Transport::unauthenticated(service.routes()));
     let outcome = client.list_products(ListProductsRequest::default()).await;
     assert_eq!(refusal(outcome), (Code::Unavailable, "unavailable".to_owned()));
 }

@@ -1,6 +1,8 @@
 //! Making and reading products.
 
-use bodega_proto::catalog::v1::{BatchGetProductsRequest, CreateProductRequest, GetCategoryRequest, Ref};
+use bodega_proto::catalog::v1::{
+    BatchGetProductsRequest, CreateProductRequest, GetCategoryRequest, IdOrName,
+};
 use tonic::Code;
 
 use crate::shop::{Shop, assert_invalid, by_id, by_name, ids, product, refusal};
@@ -108,7 +110,7 @@ async fn a_category_named_by_a_product_is_made_once() {
     assert_eq!(first.name, "Kitchen");
     let found = shop.admin().get_category(GetCategoryRequest { id: first.id }).await.unwrap().into_inner();
     assert_eq!(found.category.unwrap().product_count, 2);
-    let none = CreateProductRequest { category: Some(Ref::default()), ..product("Mug") };
+    let none = CreateProductRequest { category: Some(IdOrName::default()), ..product("Mug") };
     assert_eq!(shop.create(none).await.category, None);
 }
 

@@ -6,9 +6,9 @@ use bodega_embedded_postgres::testing::{self, TempDir, TestDatabase};
 use bodega_media::Media;
 use bodega_proto::catalog::v1::{
     BatchGetProductsRequest, CreateCategoryRequest, CreateProductRequest, CreateTagRequest,
-    DeleteProductRequest, GetProductRequest, ListProductsRequest, Product, Ref, ReleaseRequest,
-    ReserveRequest, StockLine, UpdateProductRequest, catalog_service_client::CatalogServiceClient, r#ref,
-    reserve_response::Outcome, stock_service_client::StockServiceClient,
+    DeleteProductRequest, GetProductRequest, IdOrName, ListProductsRequest, Product, ReleaseRequest,
+    ReserveRequest, StockLine, UpdateProductRequest, catalog_service_client::CatalogServiceClient,
+    id_or_name, reserve_response::Outcome, stock_service_client::StockServiceClient,
 };
 use bodega_runtime::{
     auth::{Caller, Role},
@@ -86,12 +86,12 @@ impl Shop {
     pub(crate) fn acting_as(&self, role: Option<Role>) -> Client {
         let caller = role.map(|role| Caller { user_id: Uuid::now_v7(), session_id: Uuid::now_v7(), role });
         // The tests share two cores: a deadline is not what they are about.
-        let transport = Transport::unguarded(self.routes.clone()).endless();
+        let transport = Transport::unauthenticated(self.routes.clone()).streaming();
         CatalogServiceClient::with_interceptor(transport, ActAs(caller))
     }
 
     fn stock_service(&self) -> StockServiceClient<Transport> {
-        StockServiceClient::new(Transport::unguarded(self.routes.clone()).endless())
+        StockServiceClient::new(Transport::unauthenticated(self.routes.clone()).streaming())
     }
 
     pub(crate) async fn create(&self, product: CreateProductRequest) -> Product {
@@ -240,12 +240,12 @@ pub(crate) fn changes(id: i32) -> UpdateProductRequest {
     UpdateProductRequest { id, ..Default::default() }
 }
 
-pub(crate) fn by_id(id: i32) -> Ref {
-    Ref { r#ref: Some(r#ref::Ref::Id(id)) }
+pub(crate) fn by_id(id: i32) -> IdOrName {
+    IdOrName { value: Some(id_or_name::Value::Id(id)) }
 }
 
-pub(crate) fn by_name(name: &str) -> Ref {
-    Ref { r#ref: Some(r#ref::Ref::Name(name.to_owned())) }
+pub(crate) fn by_name(name: &str) -> IdOrName {
+    IdOrName { value: Some(id_or_name::Value::Name(name.to_owned())) }
 }
 
 pub(crate) fn ids(products: &[Product]) -> Vec<i32> {

@@ -1,16 +1,16 @@
 //! Stock for orders, and its ledger.
 
 use bodega_proto::catalog::v1::{
-    CreateProductRequest, ShortLine, UpdateProductRequest, reserve_response::Outcome,
+    CreateProductRequest, InsufficientStockLine, UpdateProductRequest, reserve_response::Outcome,
 };
 use tonic::Code;
 use uuid::Uuid;
 
 use crate::shop::{Shop, assert_invalid, changes, product, refusal};
 
-fn short(outcome: Outcome) -> Vec<ShortLine> {
+fn short(outcome: Outcome) -> Vec<InsufficientStockLine> {
     match outcome {
-        Outcome::Short(short) => short.lines,
+        Outcome::InsufficientStock(short) => short.lines,
         Outcome::Reserved(reserved) => panic!("{reserved:?}"),
     }
 }
@@ -23,7 +23,7 @@ fn reserved(outcome: Outcome) -> (Vec<(i32, String, i64, i32)>, String) {
             let lines = lines.map(|line| (line.product_id, line.name, line.price_minor, line.quantity));
             (lines.collect(), reserved.currency)
         }
-        Outcome::Short(short) => panic!("{short:?}"),
+        Outcome::InsufficientStock(short) => panic!("{short:?}"),
     }
 }
 
@@ -54,11 +54,11 @@ async fn an_order_that_is_short_gets_nothing_and_learns_of_every_line() {
     let order_id = Uuid::now_v7();
     let wanted = [(gone, 1), (99_999, 3), (few, 1), (enough, 9), (few, 1)];
     let expected = [(few, "Mug", 2, 1), (gone, "Mug", 1, 0), (99_999, "", 3, 0)];
-    let expected = expected.map(|(product_id, name, wanted, left)| ShortLine {
+    let expected = expected.map(|(product_id, name, requested, available)| InsufficientStockLine {
         product_id,
         name: name.to_owned(),
-        wanted,
-        left,
+        requested,
+        available,
     });
     assert_eq!(short(shop.reserve(order_id, &wanted).await), expected);
     assert_eq!((shop.stock_of(enough).await, shop.stock_of(few).await), (9, 1));
@@ -124,7 +124,7 @@ async fn what_is_priced_in_another_currency_cannot_be_had() {
     let shop = Shop::open().await;
     let mug = shop.stocked(5).await;
     sqlx::query("update catalog.products set currency = 'EUR'").execute(&shop.db).await.unwrap();
-    assert_eq!(short(shop.reserve(Uuid::now_v7(), &[(mug, 1)]).await)[0].left, 0);
+    assert_eq!(short(shop.reserve(Uuid::now_v7(), &[(mug, 1)]).await)[0].available, 0);
     let repriced = UpdateProductRequest { price_minor: Some(7), ..changes(mug) };
     assert_eq!(shop.update(repriced).await.unwrap().currency, "USD");
     reserved(shop.reserve(Uuid::now_v7(), &[(mug, 1)]).await);

@@ -3,7 +3,6 @@
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use bodega_proto::catalog::v1::{DeleteProductRequest, UpdateProductRequest};
-use bodega_runtime::database;
 use proptest::{collection::vec, option, prelude::*, test_runner::Config};
 use sqlx::{PgConnection, Postgres, Transaction};
 use tokio::{runtime::Runtime, time::sleep};

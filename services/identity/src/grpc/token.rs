@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bodega_proto::identity::v1::{
-    GetKeysRequest, GetKeysResponse, Key, WatchRevocationsRequest, WatchRevocationsResponse,
+    GetJwksRequest, GetJwksResponse, Jwk, WatchRevocationsRequest, WatchRevocationsResponse,
     token_service_server::TokenService,
 };
 use futures_util::{Stream, StreamExt as _};
@@ -23,13 +23,13 @@ pub(crate) struct TokenGrpc {
 
 #[tonic::async_trait]
 impl TokenService for TokenGrpc {
-    async fn get_keys(&self, _: Request<GetKeysRequest>) -> Result<Response<GetKeysResponse>, Status> {
+    async fn get_jwks(&self, _: Request<GetJwksRequest>) -> Result<Response<GetJwksResponse>, Status> {
         let keys = self.app.signer.public_keys().await.map_err(Error::from)?;
         let keys = keys
             .into_iter()
-            .map(|key| Key { kid: key.kid, x: BASE64_URL_SAFE_NO_PAD.encode(key.public_key) })
+            .map(|key| Jwk { kid: key.kid, x: BASE64_URL_SAFE_NO_PAD.encode(key.public_key) })
             .collect();
-        Ok(Response::new(GetKeysResponse { keys }))
+        Ok(Response::new(GetJwksResponse { keys }))
     }
 
     type WatchRevocationsStream =

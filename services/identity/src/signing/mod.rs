@@ -9,10 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use bodega_runtime::{
-    auth::{AUDIENCE, Claims, ISSUER},
-    database,
-};
+use bodega_runtime::auth::{AUDIENCE, Claims, ISSUER};
 use sqlx::PgPool;
 use time::OffsetDateTime;
 use tracing::info;

@@ -6,7 +6,7 @@ use bodega_proto::identity::v1::{
     ListUsersRequest, RemoveAvatarRequest, SetAvatarRequest, UpdateProfileRequest, UpdateUserRequest,
     identity_service_client::IdentityServiceClient,
 };
-use bodega_runtime::{auth::ServiceToken, context::CallContext, server::Guard, transport::Transport};
+use bodega_runtime::{auth::ServiceToken, context::CallContext, server::AuthLayer, transport::Transport};
 use futures_util::stream;
 use tokio::{net::TcpListener, time::timeout};
 use tonic::Code;
@@ -188,10 +188,10 @@ async fn a_refusal_arrives_over_a_socket_while_bytes_are_still_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri: http::Uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let service_token = ServiceToken::random();
-    let guard = Guard { service_token: service_token.clone(), verifier: shop.verifier.clone() };
+    let guard = AuthLayer { service_token: service_token.clone(), verifier: shop.verifier.clone() };
     let serving = tokio::spawn(async move { shop.service.serve(&guard, listener).await });
 
-    let client = IdentityServiceClient::new(Transport::remote(uri, &service_token).endless());
+    let client = IdentityServiceClient::new(Transport::remote(uri, &service_token).streaming());
     let send = async |parts: Vec<SetAvatarRequest>| {
         let mut client = client.clone();
         let context = CallContext::default().with_bearer(&session.access_token);

@@ -1,10 +1,10 @@
 //! Over a socket: who gets in at all.
 
 use bodega_proto::identity::v1::{
-    GetKeysRequest, GetProfileRequest, LogoutRequest, identity_service_client::IdentityServiceClient,
+    GetJwksRequest, GetProfileRequest, LogoutRequest, identity_service_client::IdentityServiceClient,
     token_service_client::TokenServiceClient,
 };
-use bodega_runtime::{auth::ServiceToken, context::CallContext, server::Guard, transport::Transport};
+use bodega_runtime::{auth::ServiceToken, context::CallContext, server::AuthLayer, transport::Transport};
 use tokio::net::TcpListener;
 use tonic::Code;
 
@@ -17,15 +17,15 @@ async fn only_processes_of_the_store_get_in_and_people_by_their_tokens() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri: http::Uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let service_token = ServiceToken::random();
-    let guard = Guard { service_token: service_token.clone(), verifier: shop.verifier.clone() };
+    let guard = AuthLayer { service_token: service_token.clone(), verifier: shop.verifier.clone() };
     let serving = tokio::spawn(async move { shop.service.serve(&guard, listener).await });
 
     let stranger = Transport::remote(uri.clone(), &ServiceToken::random());
-    let answer = TokenServiceClient::new(stranger).get_keys(GetKeysRequest {}).await;
+    let answer = TokenServiceClient::new(stranger).get_jwks(GetJwksRequest {}).await;
     assert_eq!(refusal(answer), (Code::Unauthenticated, "service_token_required".into()));
 
     let gateway = Transport::remote(uri, &service_token);
-    let keys = TokenServiceClient::new(gateway.clone()).get_keys(GetKeysRequest {}).await.unwrap();
+    let keys = TokenServiceClient::new(gateway.clone()).get_jwks(GetJwksRequest {}).await.unwrap();
     assert_eq!(keys.into_inner().keys.len(), 1);
 
     let client = IdentityServiceClient::new(gateway);

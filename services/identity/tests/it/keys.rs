@@ -6,7 +6,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bodega_embedded_postgres::testing::TempDir;
 use bodega_identity::start;
 use bodega_media::Media;
-use bodega_proto::identity::v1::{GetKeysRequest, Key};
+use bodega_proto::identity::v1::{GetJwksRequest, Jwk};
 use bodega_runtime::{auth::Verifier, database, status, transport::Transport};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -17,8 +17,8 @@ use crate::{
     shop::{SECRET, Shop, id_of, migrated, settings, user},
 };
 
-async fn keys(shop: &Shop) -> Vec<Key> {
-    shop.tokens().get_keys(GetKeysRequest {}).await.unwrap().into_inner().keys
+async fn keys(shop: &Shop) -> Vec<Jwk> {
+    shop.tokens().get_jwks(GetJwksRequest {}).await.unwrap().into_inner().keys
 }
 
 fn parts(token: &str) -> (Value, Value, String) {
@@ -175,7 +175,7 @@ async fn an_old_key_is_replaced_and_its_tokens_stay_good() {
         .await
         .unwrap();
     assert_eq!(keys(&shop).await.len(), 1, "no token of it can be alive");
-    let newcomer = Verifier::new(Transport::unguarded(shop.service.routes()));
+    let newcomer = Verifier::new(Transport::unauthenticated(shop.service.routes()));
     newcomer.verify(&before.access_token).await.unwrap_err();
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, io::Cursor, path::Path, time::Duration};
 
 use bodega_proto::identity::v1::{
-    AvatarEnd, RemoveAvatarRequest, Session, SetAvatarRequest, User, set_avatar_request::Part,
+    RemoveAvatarRequest, Session, SetAvatarRequest, UploadEnd, User, set_avatar_request::Part,
 };
 use futures_util::stream;
 use image::{ImageFormat, Rgb, RgbImage};
@@ -32,7 +32,7 @@ pub(crate) fn chunk(bytes: &[u8]) -> SetAvatarRequest {
 }
 
 pub(crate) fn end() -> SetAvatarRequest {
-    SetAvatarRequest { part: Some(Part::End(AvatarEnd {})) }
+    SetAvatarRequest { part: Some(Part::End(UploadEnd {})) }
 }
 
 /// A whole upload.

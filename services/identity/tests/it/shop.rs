@@ -102,13 +102,13 @@ impl Shop {
         let shutdown = CancellationToken::new();
         let media = Media::local(&pictures.path().join(MEDIA));
         let service = start(db.clone(), settings, media, shutdown.clone()).await.unwrap();
-        let verifier = Verifier::new(Transport::unguarded(service.routes()));
+        let verifier = Verifier::new(Transport::unauthenticated(service.routes()));
         Self { database, pictures, db, service, verifier, shutdown }
     }
 
     fn client(&self, caller: Option<Caller>) -> Client {
         // The tests share two cores: a deadline is not what they are about.
-        let transport = Transport::unguarded(self.service.routes()).endless();
+        let transport = Transport::unauthenticated(self.service.routes()).streaming();
         IdentityServiceClient::with_interceptor(transport, As(caller))
     }
 
@@ -123,7 +123,7 @@ impl Shop {
     }
 
     pub(crate) fn tokens(&self) -> TokenServiceClient<Transport> {
-        TokenServiceClient::new(Transport::unguarded(self.service.routes()).endless())
+        TokenServiceClient::new(Transport::unauthenticated(self.service.routes()).streaming())
     }
 
     /// The session that an access token belongs to.

@@ -8,7 +8,6 @@ use std::{
 };
 
 use bodega_proto::identity::v1::{DeleteUserRequest, Session};
-use bodega_runtime::database;
 use futures_util::future::join_all;
 use sqlx::PgConnection;
 use tonic::{Code, Status};

@@ -1,10 +1,10 @@
 //! The service of those who place orders and those who run the shop.
 
 use bodega_proto::order::v1::{
-    self as pb, CancelOrderRequest, CancelOrderResponse, GetOrderRequest, GetOrderResponse,
-    ListAllOrdersRequest, ListAllOrdersResponse, ListOrdersRequest, ListOrdersResponse, MoveOrderRequest,
-    MoveOrderResponse, PayOrderRequest, PayOrderResponse, PlaceOrderRequest, PlaceOrderResponse,
-    order_service_server::OrderService,
+    self as pb, CancelOrderRequest, CancelOrderResponse, CreatePaymentIntentRequest,
+    CreatePaymentIntentResponse, GetOrderRequest, GetOrderResponse, ListAllOrdersRequest,
+    ListAllOrdersResponse, ListOrdersRequest, ListOrdersResponse, PlaceOrderRequest, PlaceOrderResponse,
+    UpdateOrderStatusRequest, UpdateOrderStatusResponse, order_service_server::OrderService,
 };
 use bodega_runtime::{
     auth::Caller,
@@ -19,8 +19,8 @@ use uuid::Uuid;
 use crate::{
     App, bounds,
     error::Error,
-    move_order::move_order,
-    pay::pay_order,
+    move_order::update_order_status,
+    pay::create_payment_intent,
     place_order::{self, place_order},
     status::OrderStatus,
     store::{self, orders::Filter},
@@ -110,32 +110,33 @@ impl OrderService for Orders {
     ) -> Result<Response<CancelOrderResponse>, Status> {
         let caller = Caller::of(&request)?;
         let id = parse_uuid("id", &request.get_ref().id)?;
-        let order = move_order(&self.0, id, reach(&caller), OrderStatus::Cancelled, caller.user_id).await?;
+        let order =
+            update_order_status(&self.0, id, reach(&caller), OrderStatus::Cancelled, caller.user_id).await?;
         Ok(Response::new(CancelOrderResponse { order: Some(order.into()) }))
     }
 
-    async fn move_order(
+    async fn update_order_status(
         &self,
-        request: Request<MoveOrderRequest>,
-    ) -> Result<Response<MoveOrderResponse>, Status> {
+        request: Request<UpdateOrderStatusRequest>,
+    ) -> Result<Response<UpdateOrderStatusResponse>, Status> {
         let caller = Caller::admin_of(&request)?;
         let request = request.into_inner();
         let id = parse_uuid("id", &request.id)?;
         let to = status_filter(request.status)?.ok_or_else(invalid_status)?;
-        let order = move_order(&self.0, id, None, to, caller.user_id).await?;
-        Ok(Response::new(MoveOrderResponse { order: Some(order.into()) }))
+        let order = update_order_status(&self.0, id, None, to, caller.user_id).await?;
+        Ok(Response::new(UpdateOrderStatusResponse { order: Some(order.into()) }))
     }
 
-    async fn pay_order(
+    async fn create_payment_intent(
         &self,
-        request: Request<PayOrderRequest>,
-    ) -> Result<Response<PayOrderResponse>, Status> {
+        request: Request<CreatePaymentIntentRequest>,
+    ) -> Result<Response<CreatePaymentIntentResponse>, Status> {
         let caller = Caller::of(&request)?;
         let id = parse_uuid("id", &request.get_ref().id)?;
         let app = self.0.clone();
-        let work = async move { pay_order(&app, id, caller.user_id).await };
+        let work = async move { create_payment_intent(&app, id, caller.user_id).await };
         let payable = bounds::go_on(work, Error::StillPaying).await?;
-        Ok(Response::new(PayOrderResponse { intent: Some(payable.into()) }))
+        Ok(Response::new(CreatePaymentIntentResponse { intent: Some(payable.into()) }))
     }
 }
 

@@ -1,7 +1,8 @@
 //! What payment providers tell, as gRPC sees it.
 
 use bodega_proto::order::v1::{
-    TakeEventRequest, TakeEventResponse, payment_event_service_server::PaymentEventService,
+    HandleWebhookEventRequest, HandleWebhookEventResponse,
+    payment_webhook_service_server::PaymentWebhookService,
 };
 use tonic::{Request, Response, Status};
 
@@ -17,13 +18,13 @@ impl PaymentEvents {
 }
 
 #[tonic::async_trait]
-impl PaymentEventService for PaymentEvents {
-    async fn take_event(
+impl PaymentWebhookService for PaymentEvents {
+    async fn handle_webhook_event(
         &self,
-        request: Request<TakeEventRequest>,
-    ) -> Result<Response<TakeEventResponse>, Status> {
-        let TakeEventRequest { provider, payload, signature } = request.into_inner();
+        request: Request<HandleWebhookEventRequest>,
+    ) -> Result<Response<HandleWebhookEventResponse>, Status> {
+        let HandleWebhookEventRequest { provider, payload, signature } = request.into_inner();
         events::take(&self.0, &provider, &payload, &signature).await?;
-        Ok(Response::new(TakeEventResponse {}))
+        Ok(Response::new(HandleWebhookEventResponse {}))
     }
 }

@@ -45,12 +45,12 @@ impl FakeCart {
     }
 
     /// Puts `quantity` of a product in, seen at a price.
-    pub(crate) fn put(&self, user: Uuid, product: i32, quantity: i32, seen_price: i64) {
+    pub(crate) fn put(&self, user: Uuid, product: i32, quantity: i32, quoted_price: i64) {
         let mut state = self.0.state.lock().unwrap();
         let cart = state.carts.entry(user).or_default();
         cart.version += 1;
-        let line = cart.lines.entry(product).or_insert((0, seen_price));
-        *line = (line.0 + quantity, seen_price);
+        let line = cart.lines.entry(product).or_insert((0, quoted_price));
+        *line = (line.0 + quantity, quoted_price);
         *cart.put_in.entry(product).or_default() += quantity;
     }
 
@@ -86,8 +86,8 @@ impl CheckoutService for FakeCart {
             let mut state = state.lock().unwrap();
             state.snapshots += 1;
             let cart = state.carts.get(&user).cloned().unwrap_or_default();
-            let lines = cart.lines.into_iter().map(|(product_id, (quantity, seen_price_minor))| {
-                SnapshotLine { product_id, quantity, seen_price_minor }
+            let lines = cart.lines.into_iter().map(|(product_id, (quantity, quoted_price_minor))| {
+                SnapshotLine { product_id, quantity, quoted_price_minor }
             });
             Ok(GetSnapshotResponse { version: cart.version, lines: lines.collect() })
         });

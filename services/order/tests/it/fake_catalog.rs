@@ -6,8 +6,8 @@ use std::{
 };
 
 use bodega_proto::catalog::v1::{
-    ReleaseRequest, ReleaseResponse, ReserveRequest, ReserveResponse, Reserved, ReservedLine, Short,
-    ShortLine, reserve_response::Outcome, stock_service_server::StockService,
+    InsufficientStock, InsufficientStockLine, ReleaseRequest, ReleaseResponse, ReserveRequest,
+    ReserveResponse, Reserved, ReservedLine, reserve_response::Outcome, stock_service_server::StockService,
 };
 use bodega_runtime::status;
 use tonic::{Code, Request, Response, Status};
@@ -112,7 +112,7 @@ impl State {
                 return Ok(ReserveResponse { outcome: Some(Outcome::Reserved(reserved.clone())) });
             }
             Some(Reservation::Released) => {
-                return Err(status::refusal(Code::FailedPrecondition, "reservation_released", "released"));
+                return Err(status::rejected(Code::FailedPrecondition, "reservation_released", "released"));
             }
             None => {}
         }
@@ -122,16 +122,18 @@ impl State {
             .filter_map(|line| {
                 let product = self.products.get(&line.product_id);
                 let left = product.map_or(0, |product| product.stock);
-                (left < line.quantity).then(|| ShortLine {
+                (left < line.quantity).then(|| InsufficientStockLine {
                     product_id: line.product_id,
                     name: product.map(|product| product.name.clone()).unwrap_or_default(),
-                    wanted: line.quantity,
-                    left,
+                    requested: line.quantity,
+                    available: left,
                 })
             })
             .collect();
         if !short.is_empty() {
-            return Ok(ReserveResponse { outcome: Some(Outcome::Short(Short { lines: short })) });
+            return Ok(ReserveResponse {
+                outcome: Some(Outcome::InsufficientStock(InsufficientStock { lines: short })),
+            });
         }
         let lines = request.lines.iter().map(|line| {
             let product = self.products.get_mut(&line.product_id).unwrap();

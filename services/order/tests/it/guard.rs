@@ -5,7 +5,7 @@ use bodega_proto::order::v1::{
 };
 use bodega_runtime::{
     auth::{ServiceToken, Verifier},
-    server::Guard,
+    server::AuthLayer,
     status::reason,
     transport::Transport,
 };
@@ -20,8 +20,8 @@ async fn without_the_stores_own_token_nothing_is_answered() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri: tonic::transport::Uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     // Identity is not there: it is not asked before the service token has been found good.
-    let verifier = Verifier::new(Transport::unguarded(Routes::default()));
-    let guard = Guard { service_token: ServiceToken::random(), verifier };
+    let verifier = Verifier::new(Transport::unauthenticated(Routes::default()));
+    let guard = AuthLayer { service_token: ServiceToken::random(), verifier };
     let replica = shop.replica().await;
     let known = Transport::remote(uri.clone(), &guard.service_token);
     tokio::spawn(async move { replica.service.serve(&guard, listener).await });

@@ -1,9 +1,8 @@
 //! Orders along their states.
 
 use bodega_proto::order::v1::{
-    MoveOrderRequest,
     OrderStatus::{self, Cancelled, Completed, Confirmed, Paid, Pending, Shipped},
-    Payment, PaymentStatus,
+    Payment, PaymentStatus, UpdateOrderStatusRequest,
 };
 use bodega_runtime::auth::Role;
 use tonic::Code;
@@ -119,9 +118,9 @@ async fn somebody_elses_order_cannot_be_cancelled_and_does_not_show() {
 async fn only_admins_move_orders() {
     let shop = Shop::open().await;
     let order = shop.order(&[(MUG, 1)]).await;
-    let request = MoveOrderRequest { id: order.id.clone(), status: Confirmed.into() };
+    let request = UpdateOrderStatusRequest { id: order.id.clone(), status: Confirmed.into() };
     let mut owner = shop.client(order.user_id.parse().unwrap());
-    let status = owner.move_order(request).await.unwrap_err();
+    let status = owner.update_order_status(request).await.unwrap_err();
     assert_eq!(
         (status.code(), bodega_runtime::status::reason(&status).as_str()),
         (Code::PermissionDenied, "admin_only")
@@ -151,8 +150,8 @@ async fn a_status_that_no_order_can_have_is_refused() {
     let shop = Shop::open().await;
     let order = shop.order(&[(MUG, 1)]).await;
     for status in [0, 7, -1] {
-        let request = MoveOrderRequest { id: order.id.clone(), status };
-        let refused = shop.admin().move_order(request).await.unwrap_err();
+        let request = UpdateOrderStatusRequest { id: order.id.clone(), status };
+        let refused = shop.admin().update_order_status(request).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{status}");
     }
     let unknown = Uuid::now_v7().to_string();

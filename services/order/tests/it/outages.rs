@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bodega_proto::order::v1::OrderStatus;
-use bodega_runtime::database;
 use tonic::Code;
 
 use crate::{

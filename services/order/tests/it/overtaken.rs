@@ -5,9 +5,8 @@
 use std::time::Duration;
 
 use bodega_proto::order::v1::{
-    CancelOrderRequest,
+    CancelOrderRequest, CreatePaymentIntentRequest,
     OrderStatus::{Cancelled, Paid, Pending},
-    PayOrderRequest,
     PaymentStatus::{Completed, RequiresPayment},
 };
 use bodega_stripe_double::{Card, Fault as StripeFault, Operation};
@@ -200,7 +199,7 @@ const FROZEN: Duration = Duration::from_secs(11);
 async fn shop_around(client: Client) {
     let Ok(order) = place(client.clone(), "key", None).await else { return };
     let id = order.id;
-    let _ = client.clone().pay_order(PayOrderRequest { id: id.clone() }).await;
+    let _ = client.clone().create_payment_intent(CreatePaymentIntentRequest { id: id.clone() }).await;
     let _ = { client }.cancel_order(CancelOrderRequest { id }).await;
 }
 

@@ -8,8 +8,9 @@ use bodega_proto::{
     cart::v1::checkout_service_server::CheckoutServiceServer,
     catalog::v1::stock_service_server::StockServiceServer,
     order::v1::{
-        CancelOrderRequest, GetOrderRequest, MoveOrderRequest, Order, OrderStatus, PlaceOrderRequest,
-        order_service_client::OrderServiceClient, payment_event_service_client::PaymentEventServiceClient,
+        CancelOrderRequest, GetOrderRequest, Order, OrderStatus, PlaceOrderRequest, UpdateOrderStatusRequest,
+        order_service_client::OrderServiceClient,
+        payment_webhook_service_client::PaymentWebhookServiceClient,
     },
 };
 use bodega_runtime::{
@@ -78,14 +79,14 @@ impl Replica {
     }
 
     /// The way for what payment providers tell.
-    pub(crate) fn events(&self) -> PaymentEventServiceClient<Transport> {
-        PaymentEventServiceClient::new(Transport::unguarded(self.service.routes()))
+    pub(crate) fn events(&self) -> PaymentWebhookServiceClient<Transport> {
+        PaymentWebhookServiceClient::new(Transport::unauthenticated(self.service.routes()))
     }
 }
 
 fn client(service: &Service, user: Uuid, role: Role) -> Client {
     let caller = Caller { user_id: user, session_id: Uuid::now_v7(), role };
-    OrderServiceClient::with_interceptor(Transport::unguarded(service.routes()), ActAs(caller))
+    OrderServiceClient::with_interceptor(Transport::unauthenticated(service.routes()), ActAs(caller))
 }
 
 impl Shop {
@@ -148,7 +149,7 @@ impl Shop {
         }
     }
 
-    pub(crate) fn events(&self) -> PaymentEventServiceClient<Transport> {
+    pub(crate) fn events(&self) -> PaymentWebhookServiceClient<Transport> {
         self.replica.events()
     }
 
@@ -184,8 +185,8 @@ impl Shop {
 
     /// An admin moves an order.
     pub(crate) async fn change(&self, id: &str, to: OrderStatus) -> Result<Order, Status> {
-        let request = MoveOrderRequest { id: id.to_owned(), status: to.into() };
-        Ok(patiently(self.admin().move_order(request)).await?.into_inner().order.unwrap())
+        let request = UpdateOrderStatusRequest { id: id.to_owned(), status: to.into() };
+        Ok(patiently(self.admin().update_order_status(request)).await?.into_inner().order.unwrap())
     }
 
     pub(crate) async fn get(&self, id: &str) -> Order {
@@ -205,8 +206,8 @@ impl Shop {
 
 async fn replica(url: &str, cart: &FakeCart, catalog: &FakeCatalog, payments: &Payments) -> Replica {
     let neighbours = Neighbours {
-        cart: Transport::unguarded(Routes::new(CheckoutServiceServer::new(cart.clone()))),
-        catalog: Transport::unguarded(Routes::new(StockServiceServer::new(catalog.clone()))),
+        cart: Transport::unauthenticated(Routes::new(CheckoutServiceServer::new(cart.clone()))),
+        catalog: Transport::unauthenticated(Routes::new(StockServiceServer::new(catalog.clone()))),
     };
     let db = pool(url.parse().unwrap(), 10, "bodega-order");
     let shutdown = CancellationToken::new();

@@ -5,17 +5,17 @@
 
 use std::{fmt::Display, time::Duration};
 
-use bodega_runtime::{backoff::Backoff, rounds::Rounds};
+use bodega_runtime::{backoff::Backoff, worker::Worker};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::Media;
 
-const ROUNDS: Rounds = Rounds {
-    what: "pictures to sweep",
+const WORKER: Worker = Worker {
+    name: "pictures to sweep",
     interval: Duration::from_secs(1),
-    at_once: 4,
-    bound: Duration::from_secs(15),
+    concurrency: 4,
+    timeout: Duration::from_secs(15),
 };
 /// How many are swept in one round, within one lease.
 const BATCH: i64 = 16;
@@ -55,7 +55,7 @@ pub trait Ledger: Send + Sync {
 pub async fn run(ledger: impl Ledger, media: Media) {
     let claim = || ledger.claim(media.storage(), BATCH);
     let sweep = |due| sweep_or_postpone(&ledger, &media, due);
-    ROUNDS.run(claim, sweep).await;
+    WORKER.run(claim, sweep).await;
 }
 
 async fn sweep_or_postpone(ledger: &impl Ledger, media: &Media, Due { key, attempts }: Due) {

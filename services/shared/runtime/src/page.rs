@@ -17,7 +17,7 @@ pub fn limit(asked: i32, default: i32) -> Result<i64, Status> {
     match asked {
         0 => Ok(i64::from(default)),
         1..=MAX_LIMIT => Ok(i64::from(asked)),
-        _ => Err(status::refusal_of_field(
+        _ => Err(status::rejected_field(
             Code::OutOfRange,
             "invalid_limit",
             "limit",
@@ -50,7 +50,7 @@ pub fn decode<K: DeserializeOwned>(cursor: &str) -> Result<Option<K>, Status> {
 
 /// The refusal of a cursor that is not of this list.
 pub fn invalid_cursor() -> Status {
-    status::refusal_of_field(
+    status::rejected_field(
         Code::OutOfRange,
         "invalid_cursor",
         "cursor",

@@ -51,7 +51,7 @@ impl Process {
         migrator: &Migrator,
     ) -> anyhow::Result<PgPool> {
         let options = args.required()?;
-        let answer = self.shutdown.run_until_cancelled(database::until_it_answers(&options));
+        let answer = self.shutdown.run_until_cancelled(database::wait_until_available(&options));
         answer.await.context("told to leave before the database was there")??;
         database::migrate(&options, schema, migrator).await?;
         Ok(database::pool(options, args.db_connections, self.name))

@@ -27,7 +27,7 @@ const HEALTH_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// What a service asks of whoever calls it.
 #[derive(Clone)]
-pub struct Guard {
+pub struct AuthLayer {
     /// The secret of the store's processes.
     pub service_token: ServiceToken,
     /// Verifies the access tokens that calls are made with.
@@ -74,7 +74,7 @@ impl Service {
     }
 
     /// The way to this service for the others in this process.
-    pub fn transport(&self, guard: &Guard) -> Transport {
+    pub fn transport(&self, guard: &AuthLayer) -> Transport {
         Transport::in_process(guarded(self.name, self.routes.clone(), guard), &guard.service_token)
     }
 
@@ -82,7 +82,7 @@ impl Service {
     ///
     /// # Errors
     /// When the listener fails.
-    pub async fn serve(self, guard: &Guard, listener: TcpListener) -> anyhow::Result<()> {
+    pub async fn serve(self, guard: &AuthLayer, listener: TcpListener) -> anyhow::Result<()> {
         info!("{} listens on {}", self.name, listener.local_addr()?);
         let shutdown = self.shutdown.clone();
         // An answer goes out in pieces: none waits for the acknowledgement of the one before. The server's own setting of
@@ -141,7 +141,7 @@ async fn report_health(reporter: &HealthReporter, db: &PgPool) {
 }
 
 /// The routes behind the guard.
-fn guarded(name: &'static str, routes: Routes, guard: &Guard) -> Grpc {
+fn guarded(name: &'static str, routes: Routes, guard: &AuthLayer) -> Grpc {
     let routes = routes.prepare();
     let guard = Arc::new(guard.clone());
     BoxCloneSyncService::new(tower::service_fn(move |request: Request<Body>| {
@@ -157,7 +157,12 @@ fn guarded(name: &'static str, routes: Routes, guard: &Guard) -> Grpc {
     }))
 }
 
-async fn handle(name: &'static str, guard: &Guard, routes: Routes, request: Request<Body>) -> Response<Body> {
+async fn handle(
+    name: &'static str,
+    guard: &AuthLayer,
+    routes: Routes,
+    request: Request<Body>,
+) -> Response<Body> {
     let started = Instant::now();
     let path = request.uri().path().to_owned();
     let response = match admit(guard, request).await {
@@ -187,7 +192,7 @@ async fn handle(name: &'static str, guard: &Guard, routes: Routes, request: Requ
 
 /// Checks who calls, and makes the context that the call is served in.
 async fn admit(
-    guard: &Guard,
+    guard: &AuthLayer,
     mut request: Request<Body>,
 ) -> Result<(Request<Body>, CallContext, Option<Duration>), Status> {
     request.extensions_mut().remove::<Caller>();
@@ -204,7 +209,7 @@ async fn admit(
 
     if !headers.get(SERVICE_TOKEN).is_some_and(|shown| guard.service_token.matches(shown)) {
         let message = "only the store's own processes may call this";
-        return Err(status::refusal(Code::Unauthenticated, "service_token_required", message));
+        return Err(status::rejected(Code::Unauthenticated, "service_token_required", message));
     }
     if let Some(authorization) = headers.get(AUTHORIZATION).cloned() {
         let token = authorization.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));

@@ -13,12 +13,12 @@ use tracing::error;
 const DOMAIN: &str = "bodega";
 
 /// Something the client asked for and cannot have.
-pub fn refusal(code: Code, reason: &str, message: impl Display) -> Status {
-    refusal_naming(code, reason, message, [])
+pub fn rejected(code: Code, reason: &str, message: impl Display) -> Status {
+    rejected_fields(code, reason, message, [])
 }
 
 /// A refusal that names what it is about: each field or line, and what is wrong with it.
-pub fn refusal_naming(
+pub fn rejected_fields(
     code: Code,
     reason: &str,
     message: impl Display,
@@ -34,17 +34,17 @@ pub fn refusal_naming(
 }
 
 /// A refusal about one field.
-pub fn refusal_of_field(code: Code, reason: &str, field: &str, message: String) -> Status {
-    refusal_naming(code, reason, format!("{field} {message}"), [(field.to_owned(), message)])
+pub fn rejected_field(code: Code, reason: &str, field: &str, message: String) -> Status {
+    rejected_fields(code, reason, format!("{field} {message}"), [(field.to_owned(), message)])
 }
 
 /// Something that cannot be had now, and may be in `retry_after`.
 pub fn unavailable(message: impl Display, retry_after: Duration) -> Status {
-    busy(Code::Unavailable, "unavailable", message, retry_after)
+    retryable(Code::Unavailable, "unavailable", message, retry_after)
 }
 
 /// A refusal for lack of capacity that is worth repeating in `retry_after`.
-pub fn busy(code: Code, reason: &str, message: impl Display, retry_after: Duration) -> Status {
+pub fn retryable(code: Code, reason: &str, message: impl Display, retry_after: Duration) -> Status {
     let mut details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
     details.set_retry_info(Some(retry_after));
     Status::with_error_details(code, message.to_string(), details)
@@ -58,7 +58,7 @@ pub fn internal(cause: impl Display) -> Status {
 
 /// A database error that no constraint explains.
 pub fn database(cause: &sqlx::Error) -> Status {
-    if !is_away(cause) {
+    if !is_database_unavailable(cause) {
         return internal(cause);
     }
     error!("database unavailable: {cause}");
@@ -66,7 +66,7 @@ pub fn database(cause: &sqlx::Error) -> Status {
 }
 
 /// Whether the database cannot be reached, or takes no more: the same may go through later.
-pub(crate) fn is_away(cause: &sqlx::Error) -> bool {
+pub(crate) fn is_database_unavailable(cause: &sqlx::Error) -> bool {
     use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Tls, WorkerCrashed};
     matches!(cause, Io(_) | PoolClosed | PoolTimedOut | Tls(_) | WorkerCrashed) || is_overwhelmed(cause)
 }
@@ -92,13 +92,13 @@ pub fn upstream(cause: Status) -> Status {
     match cause.code() {
         Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted => cause,
         Code::Unauthenticated if reason(&cause) == "expired_token" => cause,
-        _ if broke_off(&cause) => unavailable("a service is unavailable", Duration::from_secs(1)),
+        _ if is_connection_error(&cause) => unavailable("a service is unavailable", Duration::from_secs(1)),
         _ => internal(cause),
     }
 }
 
 /// Whether a call came to no answer because its connection broke: nobody sent this status, it was made of an error here.
-pub fn broke_off(status: &Status) -> bool {
+pub fn is_connection_error(status: &Status) -> bool {
     std::error::Error::source(status).is_some()
 }
 
@@ -170,7 +170,7 @@ impl std::error::Error for Violations {}
 impl From<Violations> for Status {
     fn from(violations: Violations) -> Self {
         let message = violations.to_string();
-        refusal_naming(Code::InvalidArgument, "invalid_field", message, violations.0)
+        rejected_fields(Code::InvalidArgument, "invalid_field", message, violations.0)
     }
 }
 
@@ -180,7 +180,7 @@ impl From<Violations> for Status {
 /// `INVALID_ARGUMENT` naming the field.
 pub fn parse_uuid(field: &str, text: &str) -> Result<uuid::Uuid, Status> {
     text.parse().map_err(|_| {
-        refusal_of_field(Code::InvalidArgument, "invalid_field", field, "must be a UUID".to_owned())
+        rejected_field(Code::InvalidArgument, "invalid_field", field, "must be a UUID".to_owned())
     })
 }
 
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_token_that_expires_on_its_way_is_the_callers_to_renew() {
-        let expired = refusal(Code::Unauthenticated, "expired_token", "the access token has expired");
+        let expired = rejected(Code::Unauthenticated, "expired_token", "the access token has expired");
         assert_eq!(reason(&upstream(expired)), "expired_token");
     }
 

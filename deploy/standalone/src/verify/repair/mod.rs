@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bodega_runtime::database::again_if_undone;
+use bodega_runtime::database::retry_on_conflict;
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::time::{Instant, sleep};
 
@@ -82,7 +82,7 @@ async fn repair(db: &PgPool) -> anyhow::Result<(Vec<String>, bool)> {
 async fn in_batches(repair: impl AsyncFn() -> sqlx::Result<Vec<String>>) -> sqlx::Result<Vec<String>> {
     let mut done = Vec::new();
     loop {
-        let mended = again_if_undone(|| repair()).await?;
+        let mended = retry_on_conflict(|| repair()).await?;
         if mended.is_empty() {
             return Ok(done);
         }

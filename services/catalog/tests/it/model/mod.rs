@@ -6,7 +6,7 @@ mod words;
 use std::{cmp::Ordering, collections::BTreeMap};
 
 use bodega_catalog::bulk::NewProduct;
-use bodega_proto::catalog::v1::{ListProductsRequest, ProductSort, Ref, r#ref};
+use bodega_proto::catalog::v1::{IdOrName, ListProductsRequest, ProductSort, id_or_name};
 use proptest::prelude::*;
 
 pub(crate) use self::strategy::{items, request};
@@ -191,8 +191,8 @@ impl Model {
     /// Whether an item passes every filter but the query.
     fn passes(&self, item: &Item, request: &ListProductsRequest) -> bool {
         let in_category =
-            |wanted: &Ref| item.category.is_some_and(|own| is_label(wanted, own, &self.categories));
-        let has_tag = |wanted: &Ref| item.tags.iter().any(|own| is_label(wanted, *own, &self.tags));
+            |wanted: &IdOrName| item.category.is_some_and(|own| is_label(wanted, own, &self.categories));
+        let has_tag = |wanted: &IdOrName| item.tags.iter().any(|own| is_label(wanted, *own, &self.tags));
         !item.archived
             && (request.categories.is_empty() || request.categories.iter().any(in_category))
             && request.tags.iter().all(has_tag)
@@ -203,10 +203,10 @@ impl Model {
     }
 }
 
-fn is_label(wanted: &Ref, own: usize, ids: &[i32]) -> bool {
-    match wanted.r#ref.as_ref().unwrap() {
-        r#ref::Ref::Id(id) => ids[own] == *id,
-        r#ref::Ref::Name(name) => {
+fn is_label(wanted: &IdOrName, own: usize, ids: &[i32]) -> bool {
+    match wanted.value.as_ref().unwrap() {
+        id_or_name::Value::Id(id) => ids[own] == *id,
+        id_or_name::Value::Name(name) => {
             let name = name.trim().to_lowercase().replace("e\u{301}", "é");
             LABELS[own].to_lowercase() == name
         }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use bodega_proto::catalog::v1::{ListProductsRequest, ProductSort, Ref, r#ref};
+use bodega_proto::catalog::v1::{IdOrName, ListProductsRequest, ProductSort, id_or_name};
 use proptest::{
     collection::{btree_set, vec},
     option,
@@ -110,16 +110,23 @@ pub(crate) fn request() -> impl Strategy<Value = ListProductsRequest> {
 }
 
 /// A label that is there, by its id or its name.
-fn known_label() -> impl Strategy<Value = Ref> {
+fn known_label() -> impl Strategy<Value = IdOrName> {
     let ids = 1..=i32::try_from(LABELS.len()).unwrap();
     let names = select(vec!["one", "TWO", " Three ", "ÉLAN", "e\u{301}lan", "five FIVE", "six"]);
-    prop_oneof![ids.prop_map(r#ref::Ref::Id), names.prop_map(|name| r#ref::Ref::Name(name.to_owned()))]
-        .prop_map(|label| Ref { r#ref: Some(label) })
+    prop_oneof![
+        ids.prop_map(id_or_name::Value::Id),
+        names.prop_map(|name| id_or_name::Value::Name(name.to_owned()))
+    ]
+    .prop_map(|label| IdOrName { value: Some(label) })
 }
 
 /// The same, or one that is not there.
-fn label() -> impl Strategy<Value = Ref> {
-    let unknown = [r#ref::Ref::Id(99), r#ref::Ref::Id(-1), r#ref::Ref::Name("none such".to_owned())];
-    let unknown = select(unknown.to_vec()).prop_map(|label| Ref { r#ref: Some(label) });
+fn label() -> impl Strategy<Value = IdOrName> {
+    let unknown = [
+        id_or_name::Value::Id(99),
+        id_or_name::Value::Id(-1),
+        id_or_name::Value::Name("none such".to_owned()),
+    ];
+    let unknown = select(unknown.to_vec()).prop_map(|label| IdOrName { value: Some(label) });
     prop_oneof![4 => known_label(), 1 => unknown]
 }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode, routing::post};
 use bodega_order::{PaymentArgs, Payments};
 use bodega_proto::order::v1::{
-    Order, OrderStatus, PayOrderRequest, PaymentIntent, PaymentStatus, TakeEventRequest,
-    payment_event_service_client::PaymentEventServiceClient,
+    CreatePaymentIntentRequest, HandleWebhookEventRequest, Order, OrderStatus, PaymentIntent, PaymentStatus,
+    payment_webhook_service_client::PaymentWebhookServiceClient,
 };
 use bodega_runtime::transport::Transport;
 use bodega_stripe_double::{Card, Options, StripeDouble};
@@ -113,7 +113,7 @@ impl CardShop {
 }
 
 /// Hands over what comes, as the gateway does.
-async fn gate(stripe: &StripeDouble, events: PaymentEventServiceClient<Transport>) -> JoinHandle<()> {
+async fn gate(stripe: &StripeDouble, events: PaymentWebhookServiceClient<Transport>) -> JoinHandle<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     stripe.deliver_to(&format!("http://{}/", listener.local_addr().unwrap()));
     let router = Router::new().route("/", post(take)).with_state(events);
@@ -121,17 +121,17 @@ async fn gate(stripe: &StripeDouble, events: PaymentEventServiceClient<Transport
 }
 
 async fn take(
-    State(mut events): State<PaymentEventServiceClient<Transport>>,
+    State(mut events): State<PaymentWebhookServiceClient<Transport>>,
     headers: HeaderMap,
     payload: Bytes,
 ) -> StatusCode {
     let signature = headers.get("stripe-signature").map(|value| value.to_str().unwrap().to_owned());
-    let request = TakeEventRequest {
+    let request = HandleWebhookEventRequest {
         provider: "stripe".to_owned(),
         payload: payload.to_vec(),
         signature: signature.unwrap_or_default(),
     };
-    match events.take_event(request).await {
+    match events.handle_webhook_event(request).await {
         Ok(_) => StatusCode::OK,
         Err(refused) if refused.code() == tonic::Code::InvalidArgument => StatusCode::BAD_REQUEST,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -139,7 +139,8 @@ async fn take(
 }
 
 pub(crate) async fn pay(mut client: Client, id: &str) -> Result<PaymentIntent, Status> {
-    let answer = patiently(client.pay_order(PayOrderRequest { id: id.to_owned() })).await?;
+    let answer =
+        patiently(client.create_payment_intent(CreatePaymentIntentRequest { id: id.to_owned() })).await?;
     Ok(answer.into_inner().intent.unwrap())
 }
 

@@ -1,8 +1,9 @@
 //! What Stripe tells: twice, late, out of order, and wrong.
 
 use bodega_proto::order::v1::{
+    HandleWebhookEventRequest,
     OrderStatus::{Cancelled, Paid, Pending},
-    PaymentStatus, TakeEventRequest,
+    PaymentStatus,
 };
 use bodega_stripe_double::{Card, DeliveryPolicy, Fault, Operation, StripeDouble};
 use futures_util::{StreamExt as _, stream};
@@ -93,15 +94,19 @@ async fn what_stripe_has_not_signed_is_refused_and_leaves_no_trace() {
         ("no json", shop.stripe.sign(b"no json", now), "invalid_event"),
     ] {
         let (provider, payload) = ("stripe".to_owned(), payload.as_bytes().to_vec());
-        let answer = shop.shop.events().take_event(TakeEventRequest { provider, payload, signature }).await;
+        let answer = shop
+            .shop
+            .events()
+            .handle_webhook_event(HandleWebhookEventRequest { provider, payload, signature })
+            .await;
         assert_eq!(refused(answer), reason);
     }
-    let request = TakeEventRequest {
+    let request = HandleWebhookEventRequest {
         provider: "paypal".to_owned(),
         payload: payload.clone().into_bytes(),
         signature: good.clone(),
     };
-    assert_eq!(refused(shop.shop.events().take_event(request).await), "provider_not_configured");
+    assert_eq!(refused(shop.shop.events().handle_webhook_event(request).await), "provider_not_configured");
     assert_eq!(outcomes(&shop.shop).await, stored);
     assert_eq!(shop.shop.get(&order.id).await.status(), Pending);
 
@@ -183,8 +188,8 @@ async fn events_of_every_kind_in_any_order_and_number_lead_to_one_end() {
                 let now = OffsetDateTime::now_utc().unix_timestamp();
                 let signature = shop.stripe.sign(&payload, now);
                 let mut events = if n % 2 == 0 { shop.shop.events() } else { replica.events() };
-                let request = TakeEventRequest { provider: "stripe".to_owned(), payload, signature };
-                events.take_event(request).await.unwrap();
+                let request = HandleWebhookEventRequest { provider: "stripe".to_owned(), payload, signature };
+                events.handle_webhook_event(request).await.unwrap();
             })
             .await;
         let order = shop.shop.get(&order.id).await;

@@ -35,7 +35,7 @@ impl Caller {
     /// `UNAUTHENTICATED` `unauthenticated` when there is none.
     pub fn of<T>(request: &Request<T>) -> Result<Self, Status> {
         Self::maybe_of(request)
-            .ok_or_else(|| status::refusal(Code::Unauthenticated, "unauthenticated", "sign in first"))
+            .ok_or_else(|| status::rejected(Code::Unauthenticated, "unauthenticated", "sign in first"))
     }
 
     /// The caller of a request that guests may make too.
@@ -52,7 +52,7 @@ impl Caller {
         if caller.is_admin() {
             Ok(caller)
         } else {
-            Err(status::refusal(Code::PermissionDenied, "admin_only", "only admins may do this"))
+            Err(status::rejected(Code::PermissionDenied, "admin_only", "only admins may do this"))
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bodega_proto::identity::v1::{GetKeysRequest, token_service_client::TokenServiceClient};
+use bodega_proto::identity::v1::{GetJwksRequest, token_service_client::TokenServiceClient};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use moka::sync::Cache;
 use tokio::{sync::Mutex, time::Instant};
@@ -120,7 +120,7 @@ impl Verifier {
     }
 
     async fn fetch_now(&self) -> Result<(), Status> {
-        let answer = self.0.identity.clone().get_keys(GetKeysRequest {}).await;
+        let answer = self.0.identity.clone().get_jwks(GetJwksRequest {}).await;
         let keys = answer.map_err(status::upstream)?.into_inner().keys;
         let mut decoded = HashMap::new();
         for key in keys {
@@ -149,9 +149,9 @@ fn now() -> i64 {
 }
 
 fn invalid_token() -> Status {
-    status::refusal(Code::Unauthenticated, "invalid_token", "the access token is not valid")
+    status::rejected(Code::Unauthenticated, "invalid_token", "the access token is not valid")
 }
 
 fn expired_token() -> Status {
-    status::refusal(Code::Unauthenticated, "expired_token", "the access token has expired")
+    status::rejected(Code::Unauthenticated, "expired_token", "the access token has expired")
 }

@@ -21,12 +21,12 @@ const ASK_INTERVAL: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// When it answers, and does not let us in.
-pub(crate) async fn until_it_answers(options: &PgConnectOptions) -> anyhow::Result<()> {
+pub(crate) async fn wait_until_available(options: &PgConnectOptions) -> anyhow::Result<()> {
     let mut waited = false;
     loop {
         match timeout(ANSWER_TIMEOUT, PgConnection::connect_with(options)).await {
             Ok(Ok(connection)) => return Ok(connection.close().await?),
-            Ok(Err(cause)) if !status::is_away(&cause) => return Err(cause.into()),
+            Ok(Err(cause)) if !status::is_database_unavailable(&cause) => return Err(cause.into()),
             _ if std::mem::replace(&mut waited, true) => {}
             Ok(Err(cause)) => warn!("Waiting for the database: {cause}"),
             Err(_) => warn!("Waiting for the database: it does not answer"),

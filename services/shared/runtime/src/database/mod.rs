@@ -9,10 +9,10 @@ mod conflict;
 mod migrations;
 mod pool;
 
-pub(crate) use self::migrations::until_it_answers;
+pub(crate) use self::migrations::wait_until_available;
 pub use self::{
     args::DatabaseArgs,
-    conflict::{Undone, again_if_undone},
+    conflict::{IsConflict, retry_on_conflict},
     migrations::migrate,
     pool::{STATEMENT_TIMEOUT, pool},
 };

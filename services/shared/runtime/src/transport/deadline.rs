@@ -12,7 +12,7 @@ pub(super) const GRPC_TIMEOUT: &str = "grpc-timeout";
 
 /// The answer when the time is up.
 pub(crate) fn deadline_exceeded() -> Status {
-    status::busy(Code::DeadlineExceeded, "deadline_exceeded", "took too long", Duration::from_secs(1))
+    status::retryable(Code::DeadlineExceeded, "deadline_exceeded", "took too long", Duration::from_secs(1))
 }
 
 /// As gRPC over HTTP/2 wants it: at most eight digits and a unit.

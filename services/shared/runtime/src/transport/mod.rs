@@ -6,9 +6,9 @@
 
 mod connect;
 mod deadline;
-mod failure;
+mod error;
 mod remote;
-mod repeat;
+mod retry;
 
 use std::{
     convert::Infallible,
@@ -43,41 +43,49 @@ pub type Grpc = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 /// The way to a neighbour. Cheap to clone.
 #[derive(Clone)]
 pub struct Transport {
-    way: Way,
+    target: Target,
     service_token: Option<HeaderValue>,
-    endless: bool,
+    streaming: bool,
 }
 
 #[derive(Clone)]
-enum Way {
+enum Target {
     /// In this process.
-    Here(Grpc),
+    InProcess(Grpc),
     /// In another one.
-    There(Remote),
+    Remote(Remote),
 }
 
 impl Transport {
     /// To another process. Connects when it is first used, and again whenever it has to.
     pub fn remote(uri: Uri, service_token: &ServiceToken) -> Self {
-        Self { way: Way::There(Remote::new(uri)), service_token: service_token.to_header(), endless: false }
+        Self {
+            target: Target::Remote(Remote::new(uri)),
+            service_token: service_token.to_header(),
+            streaming: false,
+        }
     }
 
     /// Straight into a service of this process: no socket, no encoding of frames.
     pub fn in_process(service: Grpc, service_token: &ServiceToken) -> Self {
-        Self { way: Way::Here(service), service_token: service_token.to_header(), endless: false }
+        Self {
+            target: Target::InProcess(service),
+            service_token: service_token.to_header(),
+            streaming: false,
+        }
     }
 
     /// Straight into bare routes, past every check of who calls.
-    pub fn unguarded(routes: Routes) -> Self {
+    pub fn unauthenticated(routes: Routes) -> Self {
         let service = BoxCloneSyncService::new(routes.prepare());
-        Self { way: Way::Here(service), service_token: None, endless: false }
+        Self { target: Target::InProcess(service), service_token: None, streaming: false }
     }
 
     /// The same way, for streams that go on for as long as both ends live. Calls on it have no deadline, and are made
     /// once.
     #[must_use]
-    pub fn endless(mut self) -> Self {
-        self.endless = true;
+    pub fn streaming(mut self) -> Self {
+        self.streaming = true;
         self
     }
 }
@@ -105,9 +113,9 @@ impl Service<Request<Body>> for Transport {
         }
         telemetry::inject(headers);
 
-        let way = self.way.clone();
-        if self.endless {
-            return Box::pin(way.call_endlessly(request));
+        let target = self.target.clone();
+        if self.streaming {
+            return Box::pin(target.call_streaming(request));
         }
         let remaining = context.remaining(DEFAULT_DEADLINE);
         Box::pin(async move {
@@ -116,7 +124,7 @@ impl Service<Request<Body>> for Transport {
                 return Ok(deadline_exceeded().into_http());
             }
             let deadline = Instant::now() + remaining;
-            match timeout_at(deadline, way.call(request, deadline)).await {
+            match timeout_at(deadline, target.call(request, deadline)).await {
                 Ok(answer) => answer,
                 Err(_) => Ok(deadline_exceeded().into_http()),
             }
@@ -124,21 +132,21 @@ impl Service<Request<Body>> for Transport {
     }
 }
 
-impl Way {
+impl Target {
     async fn call(self, mut request: Request<Body>, deadline: Instant) -> Result<Response<Body>, Infallible> {
         match self {
-            Self::Here(service) => {
+            Self::InProcess(service) => {
                 set_timeout(&mut request, deadline);
                 service.oneshot(request).await
             }
-            Self::There(neighbour) => Ok(neighbour.call(request, deadline).await),
+            Self::Remote(neighbour) => Ok(neighbour.call(request, deadline).await),
         }
     }
 
-    async fn call_endlessly(self, request: Request<Body>) -> Result<Response<Body>, Infallible> {
+    async fn call_streaming(self, request: Request<Body>) -> Result<Response<Body>, Infallible> {
         match self {
-            Self::Here(service) => service.oneshot(request).await,
-            Self::There(neighbour) => Ok(neighbour.call_once(request).await),
+            Self::InProcess(service) => service.oneshot(request).await,
+            Self::Remote(neighbour) => Ok(neighbour.call_once(request).await),
         }
     }
 }

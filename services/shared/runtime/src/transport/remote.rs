@@ -16,7 +16,7 @@ use tower::{
     retry::{Retry, budget::TpsBudget},
 };
 
-use super::{connect::connect, failure::Failure, repeat::Repeats, set_timeout};
+use super::{connect::connect, error::CallError, retry::RetryPolicy, set_timeout};
 
 /// How long a connection may be silent before the other end is asked whether it is there, and how long that has for an
 /// answer: a host that has gone away does not say so, and until it is noticed every call waits for its deadline.
@@ -61,14 +61,14 @@ impl Remote {
             Err(status) => return status.into_http(),
         };
         let attempt = |call| attempt(self.channel.clone(), method, call, deadline);
-        let repeats = Repeats::new(method, deadline, self.budget);
+        let repeats = RetryPolicy::new(method, deadline, self.budget);
         let answer = Retry::new(repeats, tower::service_fn(attempt)).oneshot(Call { head, message }).await;
-        answer.unwrap_or_else(Failure::into_http)
+        answer.unwrap_or_else(CallError::into_http)
     }
 
     /// Calls once.
     pub(super) async fn call_once(self, request: Request<Body>) -> Response<Body> {
-        send(self.channel, request).await.unwrap_or_else(Failure::into_http)
+        send(self.channel, request).await.unwrap_or_else(CallError::into_http)
     }
 }
 
@@ -78,7 +78,7 @@ async fn attempt(
     method: &Method,
     call: Call,
     deadline: Instant,
-) -> Result<Response<Body>, Failure> {
+) -> Result<Response<Body>, CallError> {
     let mut request = Request::from_parts(call.head, Body::new(Full::new(call.message)));
     set_timeout(&mut request, deadline);
     let response = send(channel, request).await?;
@@ -91,15 +91,15 @@ async fn attempt(
         Ok(body) => Ok(Response::from_parts(head, Body::new(body))),
         Err(cause) => {
             tracing::debug!("lost a neighbour's answer: {cause:?}");
-            Err(Failure::Lost)
+            Err(CallError::ConnectionLost)
         }
     }
 }
 
-async fn send(channel: Channel, request: Request<Body>) -> Result<Response<Body>, Failure> {
+async fn send(channel: Channel, request: Request<Body>) -> Result<Response<Body>, CallError> {
     channel.oneshot(request).await.map_err(|cause| {
         // Whoever asked says what could not be done for it; at each call it would be the same line again.
         tracing::debug!("cannot reach a neighbour: {cause:?}");
-        Failure::of(&cause)
+        CallError::from_error(&cause)
     })
 }

@@ -16,7 +16,7 @@ use bodega_proto::cart::v1::{
 };
 use bodega_runtime::{
     auth::{ServiceToken, Verifier},
-    server::{Guard, Service},
+    server::{AuthLayer, Service},
     transport::Transport,
 };
 use futures_util::future::join_all;
@@ -40,14 +40,14 @@ const CALLERS: usize = 8;
 #[derive(Clone)]
 struct Restarted {
     address: SocketAddr,
-    guard: Guard,
+    guard: AuthLayer,
     served: Arc<AtomicUsize>,
 }
 
 impl Restarted {
     async fn new() -> Self {
         let verifier = Verifier::new(Identity::new().transport());
-        let guard = Guard { service_token: ServiceToken::random(), verifier };
+        let guard = AuthLayer { service_token: ServiceToken::random(), verifier };
         Self { address: nobody().await, guard, served: Arc::default() }
     }
 

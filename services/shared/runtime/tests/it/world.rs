@@ -11,14 +11,14 @@ use bodega_proto::{
         checkout_service_server::{CheckoutService, CheckoutServiceServer},
     },
     identity::v1::{
-        GetKeysRequest, GetKeysResponse, Key, WatchRevocationsRequest, WatchRevocationsResponse,
+        GetJwksRequest, GetJwksResponse, Jwk, WatchRevocationsRequest, WatchRevocationsResponse,
         token_service_server::{TokenService, TokenServiceServer},
     },
 };
 use bodega_runtime::{
     auth::{AUDIENCE, Caller, Claims, ISSUER, Role, ServiceToken, Verifier},
     context::CallContext,
-    server::{Guard, Service},
+    server::{AuthLayer, Service},
     transport::Transport,
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -33,7 +33,7 @@ use uuid::Uuid;
 #[derive(Clone)]
 pub(crate) struct Identity {
     signing: EncodingKey,
-    public: Key,
+    public: Jwk,
 }
 
 impl Identity {
@@ -43,7 +43,7 @@ impl Identity {
         let x = BASE64_URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
         Self {
             signing: EncodingKey::from_ed_der(pkcs8.as_ref()),
-            public: Key { kid: Uuid::now_v7().to_string(), x },
+            public: Jwk { kid: Uuid::now_v7().to_string(), x },
         }
     }
 
@@ -52,7 +52,7 @@ impl Identity {
     }
 
     pub(crate) fn transport(&self) -> Transport {
-        Transport::unguarded(Routes::new(TokenServiceServer::new(self.clone())))
+        Transport::unauthenticated(Routes::new(TokenServiceServer::new(self.clone())))
     }
 
     /// A token as it should be, after `change` has been at it.
@@ -89,8 +89,8 @@ pub(crate) fn claims() -> Claims {
 impl TokenService for Identity {
     type WatchRevocationsStream = Pending<Result<WatchRevocationsResponse, Status>>;
 
-    async fn get_keys(&self, _: Request<GetKeysRequest>) -> Result<Response<GetKeysResponse>, Status> {
-        Ok(Response::new(GetKeysResponse { keys: vec![self.public.clone()] }))
+    async fn get_jwks(&self, _: Request<GetJwksRequest>) -> Result<Response<GetJwksResponse>, Status> {
+        Ok(Response::new(GetJwksResponse { keys: vec![self.public.clone()] }))
     }
 
     async fn watch_revocations(
@@ -157,7 +157,7 @@ pub(crate) fn no_database() -> PgPool {
 /// A front service that calls a back service, both guarded; the front one over a socket.
 pub(crate) struct World {
     pub(crate) identity: Identity,
-    pub(crate) guard: Guard,
+    pub(crate) guard: AuthLayer,
     pub(crate) front: Subject,
     pub(crate) back: Subject,
     address: std::net::SocketAddr,
@@ -166,8 +166,10 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn start() -> Self {
         let identity = Identity::new();
-        let guard =
-            Guard { service_token: ServiceToken::random(), verifier: Verifier::new(identity.transport()) };
+        let guard = AuthLayer {
+            service_token: ServiceToken::random(),
+            verifier: Verifier::new(identity.transport()),
+        };
         let shutdown = CancellationToken::new();
 
         let back = Subject::default();

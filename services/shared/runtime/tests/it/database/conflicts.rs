@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bodega_runtime::database::{Undone as _, again_if_undone, pool};
+use bodega_runtime::database::{IsConflict as _, pool, retry_on_conflict};
 use sqlx::PgPool;
 use tokio::time::sleep;
 
@@ -33,14 +33,14 @@ async fn a_deadlock_undoes_one_of_two() {
     let (_database, db) = counters().await;
     let (one, other) = tokio::join!(count(&db, [1, 2]), count(&db, [2, 1]));
     let undone = [one, other].into_iter().filter_map(Result::err).collect::<Vec<_>>();
-    assert!(undone.len() == 1 && undone[0].is_undone(), "{undone:?}");
+    assert!(undone.len() == 1 && undone[0].is_conflict(), "{undone:?}");
 }
 
 #[tokio::test]
 async fn what_was_undone_is_done_again_whole() {
     let (_database, db) = counters().await;
     let (one, other) =
-        tokio::join!(again_if_undone(|| count(&db, [1, 2])), again_if_undone(|| count(&db, [2, 1])),);
+        tokio::join!(retry_on_conflict(|| count(&db, [1, 2])), retry_on_conflict(|| count(&db, [2, 1])),);
     one.and(other).unwrap();
     let counts: Vec<i32> =
         sqlx::query_scalar("select count from public.counters").fetch_all(&db).await.unwrap();
@@ -51,10 +51,10 @@ async fn what_was_undone_is_done_again_whole() {
 async fn another_error_is_told_at_once() {
     let (_database, db) = counters().await;
     let mut tried = 0;
-    let outcome = again_if_undone(|| {
+    let outcome = retry_on_conflict(|| {
         tried += 1;
         sqlx::query("insert into public.counters (id, count) values (1, 0)").execute(&db)
     });
-    assert!(!outcome.await.unwrap_err().is_undone());
+    assert!(!outcome.await.unwrap_err().is_conflict());
     assert_eq!(tried, 1);
 }

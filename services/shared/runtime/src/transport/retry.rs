@@ -4,7 +4,7 @@
 //!   hundred milliseconds. It costs the neighbour nothing: connections are made one after the other.
 //! - What the neighbour refused to look at is sent again, whatever it is.
 //! - What may have been served, and what was answered with UNAVAILABLE, only where the contract says that it may be:
-//!   [`Idempotency::may_repeat`](bodega_proto::Idempotency::may_repeat).
+//!   [`Idempotency::may_retry`](bodega_proto::Idempotency::may_retry).
 //!
 //! The last two are more work for a neighbour that may have too much already: they are few for each call, and few
 //! of all calls.
@@ -21,19 +21,19 @@ use tower::retry::{
     budget::{Budget as _, TpsBudget},
 };
 
-use super::{failure::Failure, remote::Call};
+use super::{error::CallError, remote::Call};
 use crate::{backoff::Backoff, metrics};
 
 /// From the time in which a neighbour hands over to its successor to that in which it starts.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(25), Duration::from_millis(250));
 /// How often a call that has reached the neighbour is made again.
-const MAX_REPEATS: u32 = 3;
+const MAX_RETRIES: u32 = 3;
 /// With less than this left a call is not made again: it would be given up before it was served.
 const RESERVE: Duration = Duration::from_millis(100);
 
 /// Decides whether one call is made again.
 #[derive(Clone)]
-pub(super) struct Repeats {
+pub(super) struct RetryPolicy {
     method: &'static Method,
     deadline: Instant,
     budget: Arc<TpsBudget>,
@@ -45,12 +45,12 @@ pub(super) struct Repeats {
 
 /// What is to be done about a call that failed.
 enum Decision {
-    Repeat(Duration),
+    Retry(Duration),
     /// It is left at that; why.
-    Leave(&'static str),
+    GiveUp(&'static str),
 }
 
-impl Repeats {
+impl RetryPolicy {
     /// For a call that has until `deadline`, within the budget of all calls to its neighbour.
     pub(super) fn new(method: &'static Method, deadline: Instant, budget: Arc<TpsBudget>) -> Self {
         budget.deposit();
@@ -58,46 +58,46 @@ impl Repeats {
     }
 
     /// How long to leave the neighbour alone at least; `None` when the call must not be made again.
-    fn pause_after(&self, answer: &Result<Response<Body>, Failure>) -> Option<Duration> {
+    fn pause_after(&self, answer: &Result<Response<Body>, CallError>) -> Option<Duration> {
         match answer {
-            Err(Failure::Unsent | Failure::Refused) => Some(Duration::ZERO),
-            Err(Failure::Lost) if self.method.idempotency.may_repeat() => Some(Duration::ZERO),
-            Ok(response) if self.method.idempotency.may_repeat() => asked_pause(response),
-            Ok(_) | Err(Failure::Lost | Failure::Late) => None,
+            Err(CallError::NotSent | CallError::Unprocessed) => Some(Duration::ZERO),
+            Err(CallError::ConnectionLost) if self.method.idempotency.may_retry() => Some(Duration::ZERO),
+            Ok(response) if self.method.idempotency.may_retry() => asked_pause(response),
+            Ok(_) | Err(CallError::ConnectionLost | CallError::DeadlineExceeded) => None,
         }
     }
 
     fn decide(&self, pause: Duration, was_unsent: bool) -> Decision {
         let pause = pause + BACKOFF.pause(self.failures);
         if Instant::now() + pause + RESERVE > self.deadline {
-            Decision::Leave("out_of_time")
+            Decision::GiveUp("out_of_time")
         } else if was_unsent {
-            Decision::Repeat(pause)
-        } else if self.taken == MAX_REPEATS {
-            Decision::Leave("out_of_repeats")
+            Decision::Retry(pause)
+        } else if self.taken == MAX_RETRIES {
+            Decision::GiveUp("too_many_retries")
         } else if !self.budget.withdraw() {
-            Decision::Leave("over_budget")
+            Decision::GiveUp("over_budget")
         } else {
-            Decision::Repeat(pause)
+            Decision::Retry(pause)
         }
     }
 }
 
-impl Policy<Call, Response<Body>, Failure> for Repeats {
+impl Policy<Call, Response<Body>, CallError> for RetryPolicy {
     type Future = Sleep;
 
-    fn retry(&mut self, _: &mut Call, answer: &mut Result<Response<Body>, Failure>) -> Option<Sleep> {
+    fn retry(&mut self, _: &mut Call, answer: &mut Result<Response<Body>, CallError>) -> Option<Sleep> {
         let pause = self.pause_after(answer)?;
-        let was_unsent = matches!(answer, Err(Failure::Unsent));
+        let was_unsent = matches!(answer, Err(CallError::NotSent));
         let service = &self.method.service;
         match self.decide(pause, was_unsent) {
-            Decision::Repeat(pause) => {
-                metrics::retry(service, "repeated");
+            Decision::Retry(pause) => {
+                metrics::retry(service, "retried");
                 self.failures = self.failures.saturating_add(1);
                 self.taken += u32::from(!was_unsent);
                 Some(tokio::time::sleep(pause))
             }
-            Decision::Leave(why) => {
+            Decision::GiveUp(why) => {
                 metrics::retry(service, why);
                 None
             }

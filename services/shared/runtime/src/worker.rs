@@ -6,21 +6,21 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
-/// Rounds of claiming what is due, and working on it.
+/// Worker of claiming what is due, and working on it.
 #[derive(Clone, Copy, Debug)]
-pub struct Rounds {
+pub struct Worker {
     /// What is looked for, as the log calls it: `orders left behind`.
-    pub what: &'static str,
+    pub name: &'static str,
     /// How long to rest after a round that found nothing, give or take a fifth: replicas look at different times.
     pub interval: Duration,
     /// How many pieces are worked on at once.
-    pub at_once: usize,
+    pub concurrency: usize,
     /// How long claiming may take, and each piece of work: a connection may hang for ever. Work that takes longer is
     /// dropped; it must end before its lease does.
-    pub bound: Duration,
+    pub timeout: Duration,
 }
 
-impl Rounds {
+impl Worker {
     /// Claims and works for as long as it is polled; again at once after a round that found something.
     pub async fn run<T, E, C, W>(self, claim: impl Fn() -> C, work: impl Fn(T) -> W)
     where
@@ -28,21 +28,21 @@ impl Rounds {
         C: Future<Output = Result<Vec<T>, E>>,
         W: Future<Output = ()>,
     {
-        let Self { what, interval, at_once, bound } = self;
+        let Self { name, interval, concurrency, timeout: limit } = self;
         let work = async |piece| {
-            if timeout(bound, work(piece)).await.is_err() {
-                warn!("Left some {what} for later: it took too long");
+            if timeout(limit, work(piece)).await.is_err() {
+                warn!("Left some {name} for later: it took too long");
             }
         };
         loop {
-            match timeout(bound, claim()).await {
+            match timeout(limit, claim()).await {
                 Ok(Ok(due)) if due.is_empty() => {}
                 Ok(Ok(due)) => {
-                    stream::iter(due).for_each_concurrent(at_once, &work).await;
+                    stream::iter(due).for_each_concurrent(concurrency, &work).await;
                     continue;
                 }
-                Ok(Err(cause)) => warn!("Cannot look for {what}: {cause}"),
-                Err(_) => warn!("Cannot look for {what}: it took too long"),
+                Ok(Err(cause)) => warn!("Cannot look for {name}: {cause}"),
+                Err(_) => warn!("Cannot look for {name}: it took too long"),
             }
             sleep(interval.mul_f64(rand::random_range(0.8..=1.2))).await;
         }
@@ -57,11 +57,11 @@ mod tests {
 
     use super::*;
 
-    const ROUNDS: Rounds = Rounds {
-        what: "work",
+    const WORKER: Worker = Worker {
+        name: "work",
         interval: Duration::from_millis(300),
-        at_once: 8,
-        bound: Duration::from_millis(200),
+        concurrency: 8,
+        timeout: Duration::from_millis(200),
     };
 
     #[tokio::test]
@@ -79,12 +79,12 @@ mod tests {
             done.lock().unwrap().push(piece);
             async {}
         };
-        timeout(ROUNDS.interval * 3, ROUNDS.run(claim, work)).await.unwrap_err();
+        timeout(WORKER.interval * 3, WORKER.run(claim, work)).await.unwrap_err();
 
         assert_eq!(*done.lock().unwrap(), [1, 2, 3]);
         let looked = looked.lock().unwrap();
         let pauses: Vec<_> = looked.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        let rested: Vec<_> = pauses.iter().map(|pause| *pause >= ROUNDS.interval.mul_f64(0.8)).collect();
+        let rested: Vec<_> = pauses.iter().map(|pause| *pause >= WORKER.interval.mul_f64(0.8)).collect();
         assert_eq!(rested[..4], [false, true, false, true], "{pauses:?}");
     }
 
@@ -108,8 +108,8 @@ mod tests {
             }
             done.lock().unwrap().push(piece);
         };
-        let patience = ROUNDS.bound * 3 + ROUNDS.interval * 2;
-        timeout(patience, ROUNDS.run(claim, work)).await.unwrap_err();
+        let patience = WORKER.timeout * 3 + WORKER.interval * 2;
+        timeout(patience, WORKER.run(claim, work)).await.unwrap_err();
         assert_eq!(*done.lock().unwrap(), [2], "the work that hangs was dropped, and the rounds went on");
     }
 }

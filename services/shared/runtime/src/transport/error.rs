@@ -10,42 +10,42 @@ use crate::status;
 
 /// Why a call has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(super) enum CallError {
     /// Nothing of it has left this process.
-    Unsent,
+    NotSent,
     /// The neighbour says that it did not look at it.
-    Refused,
+    Unprocessed,
     /// Its connection broke: it may have been served, or be served still.
-    Lost,
+    ConnectionLost,
     /// Its time was up.
-    Late,
+    DeadlineExceeded,
 }
 
-impl Failure {
-    /// What the channel's error means. What proves nothing is [`Failure::Lost`].
-    pub(super) fn of(cause: &(dyn Error + 'static)) -> Self {
+impl CallError {
+    /// What the channel's error means. What proves nothing is [`CallError::ConnectionLost`].
+    pub(super) fn from_error(cause: &(dyn Error + 'static)) -> Self {
         let causes = || std::iter::successors(Some(cause), |&cause| cause.source());
         if causes().any(|cause| cause.is::<TimeoutExpired>()) {
-            return Self::Late;
+            return Self::DeadlineExceeded;
         }
         if causes().any(|cause| cause.is::<ConnectError>()) {
-            return Self::Unsent;
+            return Self::NotSent;
         }
         // hyper cancels what it has not given to HTTP/2 when the connection is closed or closing.
         if causes().filter_map(|cause| cause.downcast_ref()).any(hyper::Error::is_canceled) {
-            return Self::Unsent;
+            return Self::NotSent;
         }
         if causes().filter_map(|cause| cause.downcast_ref()).any(is_refusal) {
-            return Self::Refused;
+            return Self::Unprocessed;
         }
-        Self::Lost
+        Self::ConnectionLost
     }
 
     /// What whoever called is told.
     pub(super) fn into_http(self) -> Response<Body> {
         match self {
-            Self::Late => deadline_exceeded().into_http(),
-            Self::Unsent | Self::Refused | Self::Lost => {
+            Self::DeadlineExceeded => deadline_exceeded().into_http(),
+            Self::NotSent | Self::Unprocessed | Self::ConnectionLost => {
                 status::unavailable("a service is unavailable", Duration::from_secs(1)).into_http()
             }
         }
