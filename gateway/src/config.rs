@@ -7,9 +7,13 @@ use std::{
     time::Duration,
 };
 
-use bodega_runtime::{config, money::Currency};
+use bodega_runtime::{config, money::Currency, timeouts};
 use clap::builder::RangedI64ValueParser;
 use http::{HeaderValue, Uri};
+
+/// [`timeouts::REQUEST`] in seconds.
+const REQUEST_TIMEOUT: &str = "2";
+const _: () = assert!(timeouts::REQUEST.as_millis() == 2_000);
 
 /// What a gateway process is told.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,7 +42,7 @@ pub struct Settings {
     #[arg(long, env = "BODEGA_CURRENCY", default_value = "USD")]
     pub currency: Currency,
     /// Seconds after which a client has its answer, or is told to come back
-    #[arg(long, env = "BODEGA_REQUEST_TIMEOUT", default_value = "2", value_parser = seconds)]
+    #[arg(long, env = "BODEGA_REQUEST_TIMEOUT", default_value = REQUEST_TIMEOUT, value_parser = seconds)]
     pub request_timeout: Duration,
     /// Reads of each service that are worked on at once, and as many writes; those beyond are told to come back
     /// [default: 8 for each core, at least 16]

@@ -26,7 +26,7 @@ mod shapes;
 mod upload;
 
 use anyhow::Context as _;
-use bodega_runtime::{auth::Verifier, process::Process, transport::Transport};
+use bodega_runtime::{auth::Verifier, process::Process, timeouts, transport::Transport};
 use tokio::{
     net::TcpListener,
     time::{sleep, timeout},
@@ -34,7 +34,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use self::{app::App, middleware::GRACE, overload::Places, revocations::Revocations};
+use self::{app::App, overload::Places, revocations::Revocations};
 pub use self::{
     app::Neighbours,
     config::{Config, Settings},
@@ -86,7 +86,7 @@ pub async fn start(
         sleep(server::LAST_CALL + request_timeout).await;
         // Fails where the uploads take too long, too.
         let _ = timeout(upload_timeout.saturating_sub(request_timeout), uploads.left()).await;
-        sleep(GRACE).await;
+        sleep(timeouts::RESPONSE_MARGIN).await;
     };
     tokio::select! {
         () = server => {}

@@ -9,7 +9,7 @@ use axum::{
 };
 use bodega_runtime::{
     context::{CallContext, REQUEST_ID},
-    status, telemetry,
+    status, telemetry, timeouts,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tokio::time::Instant;
@@ -25,8 +25,6 @@ use crate::{
 
 /// A client's own request id may have this many visible characters.
 const MAX_REQUEST_ID: usize = 128;
-/// What a handler has left of a request's time when that of the services is over, to say so.
-pub(crate) const GRACE: Duration = Duration::from_millis(100);
 
 /// Gives a request its id, and measures it.
 pub(crate) async fn measure(mut request: Request, next: Next) -> Response {
@@ -54,7 +52,7 @@ pub(crate) async fn trace(request: Request, next: Next) -> Response {
 /// Serves a request in a context of its own, in which it has `time` to be answered; services have a little less.
 pub(crate) async fn context(State(time): State<Duration>, request: Request, next: Next) -> Response {
     let context = CallContext {
-        deadline: Some(Instant::now() + time.saturating_sub(GRACE)),
+        deadline: Some(Instant::now() + time.saturating_sub(timeouts::RESPONSE_MARGIN)),
         authorization: None,
         request_id: request.headers().get(REQUEST_ID).cloned(),
     };

@@ -1,10 +1,8 @@
 //! What operators and other verifiers of our tokens ask.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use bodega_proto::identity::v1::GetJwksRequest;
-use bodega_runtime::transport::Transport;
+use bodega_runtime::{timeouts, transport::Transport};
 use futures_util::future;
 use http::{HeaderName, HeaderValue, header::CACHE_CONTROL};
 use serde::Serialize;
@@ -15,9 +13,6 @@ use tonic_health::pb::{
 use utoipa::ToSchema;
 
 use crate::{app::App, extract::Json, problem::Problem};
-
-/// How long a service has to say that it is well: whoever probes us waits a second, as Kubernetes does.
-const HEALTH_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// That it is so.
 #[derive(Serialize, ToSchema)]
@@ -69,7 +64,7 @@ async fn serves(transport: Transport) -> bool {
 
 /// What is answered well and soon.
 async fn in_time<T>(asked: impl Future<Output = Result<T, Status>>) -> Option<T> {
-    tokio::time::timeout(HEALTH_TIMEOUT, asked).await.ok()?.ok()
+    tokio::time::timeout(timeouts::HEALTH_CHECK, asked).await.ok()?.ok()
 }
 
 /// A JSON Web Key Set, as RFC 7517 has it.

@@ -1,20 +1,17 @@
 //! What the catalog says of the products in a cart, in one call for all of them.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use bodega_proto::catalog::v1::{
     BatchGetProductsRequest, Product, catalog_service_client::CatalogServiceClient,
 };
-use bodega_runtime::{context::CallContext, transport::Transport};
+use bodega_runtime::{context::CallContext, timeouts, transport::Transport};
 use tokio::time::Instant;
 
 use crate::error::Error;
 
 /// The answer carries whole products: a hundred and one of them at their longest must fit.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
-
-/// How long the catalog is waited for, at most: its caller's caller is to be answered while it is there to hear it.
-const BOUND: Duration = Duration::from_millis(1_500);
 
 /// The way to the catalog.
 pub(crate) struct Catalog(CatalogServiceClient<Transport>);
@@ -47,10 +44,10 @@ impl Catalog {
     }
 }
 
-/// Makes a call in the time that its caller's has left, and within [`BOUND`].
+/// Makes a call in the time that its caller's has left, and within [`timeouts::UPSTREAM_CALL`].
 async fn in_time<F: Future>(call: F) -> F::Output {
     let mut context = CallContext::current();
-    let bound = Instant::now() + BOUND;
+    let bound = Instant::now() + timeouts::UPSTREAM_CALL;
     context.deadline = Some(context.deadline.map_or(bound, |deadline| bound.min(deadline)));
     context.scope(call).await
 }

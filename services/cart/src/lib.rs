@@ -27,6 +27,7 @@
 mod cart;
 mod catalog;
 mod checkout;
+mod cleanup;
 mod config;
 mod error;
 mod grpc;
@@ -35,7 +36,6 @@ mod owner;
 mod pricing;
 mod shopping;
 mod store;
-mod sweep;
 
 use bodega_proto::cart::v1::{
     cart_service_server::CartServiceServer, checkout_service_server::CheckoutServiceServer,
@@ -82,6 +82,6 @@ pub async fn start(db: PgPool, catalog: Transport, shutdown: CancellationToken) 
     let routes = Routes::new(CartServiceServer::new(CartApi::new(db.clone(), Catalog::new(catalog))))
         .add_service(CheckoutServiceServer::new(CheckoutApi::new(db.clone())));
     let service = Service::new("cart", routes, db.clone(), shutdown).await;
-    service.spawn(sweep::run(db));
+    service.spawn(cleanup::run(db));
     Ok(service)
 }

@@ -3,9 +3,8 @@
 //! Each change goes the same way: read the lines, ask the catalog about them in one call, write and read back in one
 //! transaction, answer with the prices fetched before.
 
-use std::time::Duration;
-
 use bodega_proto::cart::v1::Cart as PricedCart;
+use bodega_runtime::timeouts;
 use sqlx::PgPool;
 use tokio::time::timeout;
 use tracing::warn;
@@ -18,9 +17,6 @@ use crate::{
     pricing::price,
     store::{carts, items},
 };
-
-/// How long the answer to a change that is done waits for the catalog once more.
-const AFTERTHOUGHT: Duration = Duration::from_millis(300);
 
 /// Carts, for those who shop with them. An `owner` of `None` is a guest who has none yet.
 pub(crate) struct Shopping {
@@ -184,7 +180,8 @@ impl Shopping {
     /// The answer to a change that is done. It must not fail for a line that somebody else added meanwhile: the
     /// shopper would do it again. Should the catalog have gone away since it was asked, such a line has no details yet.
     async fn answer(&self, cart: &Cart, mut products: Products) -> Result<PricedCart, Error> {
-        match timeout(AFTERTHOUGHT, self.catalog.complete(&mut products, cart.product_ids())).await {
+        match timeout(timeouts::CART_REPRICE, self.catalog.complete(&mut products, cart.product_ids())).await
+        {
             Ok(Ok(())) => {}
             Ok(Err(cause)) => warn!("cannot price lines that were added meanwhile: {cause}"),
             Err(_) => warn!("cannot price lines that were added meanwhile: the catalog takes too long"),

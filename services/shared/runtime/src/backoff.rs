@@ -1,25 +1,26 @@
-//! How long to leave something alone that has failed, or that has shown nothing new.
+//! Pauses between retries.
 
 use std::time::Duration;
 
-/// Pauses that double from the shortest to the longest.
+/// Exponential backoff with jitter: pauses double from the minimum to the maximum.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
-    shortest: Duration,
-    longest: Duration,
+    min: Duration,
+    max: Duration,
 }
 
 impl Backoff {
-    /// Pauses from `shortest`, after the first failure, to `longest`.
-    pub const fn new(shortest: Duration, longest: Duration) -> Self {
-        Self { shortest, longest }
+    /// Pauses from `min`, after the first failure, to `max`.
+    pub const fn new(min: Duration, max: Duration) -> Self {
+        Self { min, max }
     }
 
-    /// The pause after `failures` in a row; less up to half of it, so that what failed together does not come back
-    /// together.
+    /// Returns the pause before the next attempt when `failures` attempts have failed before the last one.
+    ///
+    /// It is up to half shorter at random, so that retries of simultaneous failures spread out.
     pub fn pause(self, failures: i32) -> Duration {
         let doublings = u32::try_from(failures.clamp(0, 16)).unwrap_or_default();
-        let pause = self.shortest.saturating_mul(1 << doublings).min(self.longest);
+        let pause = self.min.saturating_mul(1 << doublings).min(self.max);
         pause.mul_f64(rand::random_range(0.5..=1.0))
     }
 }
@@ -29,13 +30,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_and_stay_between_the_bounds() {
+    fn pauses_grow_between_the_minimum_and_the_maximum() {
         let backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(4));
         for failures in [i32::MIN, -1, 0, 1, 4, 5, 20, i32::MAX] {
             let pause = backoff.pause(failures);
-            assert!((backoff.shortest / 2..=backoff.longest).contains(&pause), "{failures}: {pause:?}");
+            assert!((backoff.min / 2..=backoff.max).contains(&pause), "{failures}: {pause:?}");
         }
-        assert!(backoff.pause(0) <= backoff.shortest);
-        assert!(backoff.pause(i32::MAX) >= backoff.longest / 2);
+        assert!(backoff.pause(0) <= backoff.min);
+        assert!(backoff.pause(i32::MAX) >= backoff.max / 2);
     }
 }

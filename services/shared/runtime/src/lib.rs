@@ -17,6 +17,7 @@ pub mod process;
 pub mod server;
 pub mod status;
 pub mod telemetry;
+pub mod timeouts;
 pub mod timestamp;
 pub mod transport;
 pub mod worker;

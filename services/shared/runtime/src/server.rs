@@ -15,15 +15,9 @@ use tracing::{Instrument as _, info, warn};
 use crate::{
     auth::{Caller, SERVICE_TOKEN, ServiceToken, Verifier},
     context::{CallContext, REQUEST_ID},
-    metrics, status, telemetry,
+    metrics, status, telemetry, timeouts,
     transport::{Grpc, Transport, deadline_exceeded, parse_grpc_timeout},
 };
-
-/// How long open calls and background loops get to finish after the shutdown.
-const DRAIN: Duration = Duration::from_secs(10);
-/// How often a service looks whether its database answers.
-const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
-const HEALTH_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// What a service asks of whoever calls it.
 #[derive(Clone)]
@@ -89,7 +83,7 @@ impl Service {
         // that name is for listeners that it has made itself.
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let server = tonic::transport::Server::builder()
-            .http2_keepalive_interval(Some(DRAIN))
+            .http2_keepalive_interval(Some(timeouts::SHUTDOWN))
             .serve_with_incoming_shutdown(
                 guarded(self.name, self.routes.clone(), guard),
                 incoming,
@@ -97,7 +91,7 @@ impl Service {
             );
         let overdue = async {
             shutdown.cancelled().await;
-            tokio::time::sleep(DRAIN).await;
+            tokio::time::sleep(timeouts::SHUTDOWN).await;
         };
         tokio::select! {
             served = server => served?,
@@ -111,7 +105,7 @@ impl Service {
     pub async fn stop(self) {
         self.shutdown.cancel();
         self.tasks.close();
-        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(timeouts::SHUTDOWN, self.tasks.wait()).await.is_err() {
             warn!("{} left with work still running", self.name);
         }
     }
@@ -129,13 +123,13 @@ fn reflection() -> Result<
 
 async fn watch_health(reporter: HealthReporter, db: PgPool) {
     loop {
-        tokio::time::sleep(HEALTH_INTERVAL).await;
+        tokio::time::sleep(timeouts::HEALTH_CHECK_INTERVAL).await;
         report_health(&reporter, &db).await;
     }
 }
 
 async fn report_health(reporter: &HealthReporter, db: &PgPool) {
-    let answer = tokio::time::timeout(HEALTH_TIMEOUT, sqlx::query("select 1").execute(db)).await;
+    let answer = tokio::time::timeout(timeouts::HEALTH_CHECK, sqlx::query("select 1").execute(db)).await;
     let status = if matches!(answer, Ok(Ok(_))) { ServingStatus::Serving } else { ServingStatus::NotServing };
     reporter.set_service_status("", status).await;
 }

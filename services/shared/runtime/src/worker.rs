@@ -1,4 +1,4 @@
-//! Work that was left behind in a database, and is done by whichever replica leases it first.
+//! Background work that any replica of a service may do.
 
 use std::{fmt::Display, time::Duration};
 
@@ -6,46 +6,72 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
-/// Worker of claiming what is due, and working on it.
+/// A loop that does work when it is due.
+///
+/// Its two methods run until they are dropped: see [`Service::spawn`](crate::server::Service::spawn). A failure is
+/// logged, and tried again after the interval.
 #[derive(Clone, Copy, Debug)]
 pub struct Worker {
-    /// What is looked for, as the log calls it: `orders left behind`.
+    /// Name in the log: `order recovery`.
     pub name: &'static str,
-    /// How long to rest after a round that found nothing, give or take a fifth: replicas look at different times.
+    /// Pause after a run that found nothing to do. It varies by a fifth, so that replicas do not run at the same time.
     pub interval: Duration,
-    /// How many pieces are worked on at once.
+    /// Pieces of claimed work that are processed at the same time.
     pub concurrency: usize,
-    /// How long claiming may take, and each piece of work: a connection may hang for ever. Work that takes longer is
-    /// dropped; it must end before its lease does.
+    /// Time limit of each claim, piece of work or step, which is dropped then. Work must time out before its lease ends.
     pub timeout: Duration,
 }
 
 impl Worker {
-    /// Claims and works for as long as it is polled; again at once after a round that found something.
+    /// Claims work and processes each piece of it; again at once for as long as there is some.
     pub async fn run<T, E, C, W>(self, claim: impl Fn() -> C, work: impl Fn(T) -> W)
     where
         E: Display,
         C: Future<Output = Result<Vec<T>, E>>,
         W: Future<Output = ()>,
     {
-        let Self { name, interval, concurrency, timeout: limit } = self;
         let work = async |piece| {
-            if timeout(limit, work(piece)).await.is_err() {
-                warn!("Left some {name} for later: it took too long");
+            if timeout(self.timeout, work(piece)).await.is_err() {
+                warn!(worker = self.name, "work timed out after {:?}, will be claimed again", self.timeout);
             }
         };
         loop {
-            match timeout(limit, claim()).await {
-                Ok(Ok(due)) if due.is_empty() => {}
-                Ok(Ok(due)) => {
-                    stream::iter(due).for_each_concurrent(concurrency, &work).await;
-                    continue;
+            match self.in_time(claim()).await {
+                Some(claimed) if !claimed.is_empty() => {
+                    stream::iter(claimed).for_each_concurrent(self.concurrency, &work).await;
                 }
-                Ok(Err(cause)) => warn!("Cannot look for {name}: {cause}"),
-                Err(_) => warn!("Cannot look for {name}: it took too long"),
+                _ => self.pause().await,
             }
-            sleep(interval.mul_f64(rand::random_range(0.8..=1.2))).await;
         }
+    }
+
+    /// Runs `step` at each interval; again at once when it returns `true`: there is more to do.
+    pub async fn repeat<E, S>(self, step: impl Fn() -> S)
+    where
+        E: Display,
+        S: Future<Output = Result<bool, E>>,
+    {
+        loop {
+            if self.in_time(step()).await != Some(true) {
+                self.pause().await;
+            }
+        }
+    }
+
+    async fn in_time<T, E: Display>(self, step: impl Future<Output = Result<T, E>>) -> Option<T> {
+        let Self { name, interval, .. } = self;
+        match timeout(self.timeout, step).await {
+            Ok(Ok(done)) => return Some(done),
+            Ok(Err(error)) => warn!(worker = name, "{name} failed, retrying in {interval:?}: {error:#}"),
+            Err(_) => {
+                warn!(worker = name, "{name} timed out after {:?}, retrying in {interval:?}", self.timeout);
+            }
+        }
+        None
+    }
+
+    async fn pause(self) {
+        sleep(self.interval.mul_f64(rand::random_range(0.8..=1.2))).await;
     }
 }
 
@@ -64,16 +90,21 @@ mod tests {
         timeout: Duration::from_millis(200),
     };
 
+    /// For each pair of neighbouring times, whether the worker paused for its interval between them.
+    fn paused(times: &[Duration]) -> Vec<bool> {
+        times.windows(2).map(|pair| pair[1] - pair[0] >= WORKER.interval.mul_f64(0.8)).collect()
+    }
+
     #[tokio::test]
-    async fn what_is_due_is_done_at_once_and_looked_for_again_after_the_interval() {
+    async fn claims_again_at_once_after_work_and_after_the_interval_otherwise() {
         let started = Instant::now();
-        let rounds = Mutex::new(vec![Ok(vec![3]), Err("down"), Ok(vec![1, 2])]);
-        let looked = Mutex::new(Vec::new());
+        let results = Mutex::new(vec![Ok(vec![3]), Err("down"), Ok(vec![1, 2])]);
+        let claims = Mutex::new(Vec::new());
         let done = Mutex::new(Vec::new());
         let claim = || {
-            looked.lock().unwrap().push(started.elapsed());
-            let round = rounds.lock().unwrap().pop().unwrap_or(Ok(Vec::new()));
-            async move { round }
+            claims.lock().unwrap().push(started.elapsed());
+            let result = results.lock().unwrap().pop().unwrap_or(Ok(Vec::new()));
+            async move { result }
         };
         let work = |piece| {
             done.lock().unwrap().push(piece);
@@ -82,21 +113,19 @@ mod tests {
         timeout(WORKER.interval * 3, WORKER.run(claim, work)).await.unwrap_err();
 
         assert_eq!(*done.lock().unwrap(), [1, 2, 3]);
-        let looked = looked.lock().unwrap();
-        let pauses: Vec<_> = looked.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        let rested: Vec<_> = pauses.iter().map(|pause| *pause >= WORKER.interval.mul_f64(0.8)).collect();
-        assert_eq!(rested[..4], [false, true, false, true], "{pauses:?}");
+        let claims = claims.lock().unwrap();
+        assert_eq!(paused(&claims)[..4], [false, true, false, true], "{claims:?}");
     }
 
     #[tokio::test]
-    async fn what_hangs_is_given_up() {
-        let rounds = Mutex::new(vec![Some(vec![2]), None, Some(vec![1])]);
+    async fn drops_a_claim_and_work_that_hang() {
+        let results = Mutex::new(vec![Some(vec![2]), None, Some(vec![1])]);
         let done = Mutex::new(Vec::new());
         let claim = || {
-            let round = rounds.lock().unwrap().pop();
+            let result = results.lock().unwrap().pop();
             async move {
-                match round {
-                    Some(Some(due)) => Ok::<_, &str>(due),
+                match result {
+                    Some(Some(claimed)) => Ok::<_, &str>(claimed),
                     Some(None) => future::pending().await,
                     None => Ok(Vec::new()),
                 }
@@ -108,8 +137,28 @@ mod tests {
             }
             done.lock().unwrap().push(piece);
         };
-        let patience = WORKER.timeout * 3 + WORKER.interval * 2;
-        timeout(patience, WORKER.run(claim, work)).await.unwrap_err();
-        assert_eq!(*done.lock().unwrap(), [2], "the work that hangs was dropped, and the rounds went on");
+        let limit = WORKER.timeout * 3 + WORKER.interval * 2;
+        timeout(limit, WORKER.run(claim, work)).await.unwrap_err();
+        assert_eq!(*done.lock().unwrap(), [2], "the work that hangs is dropped, and the worker goes on");
+    }
+
+    #[tokio::test]
+    async fn repeats_a_step_at_once_while_there_is_more() {
+        let started = Instant::now();
+        let results = Mutex::new(vec![Some(Ok(true)), None, Some(Err("down")), Some(Ok(true))]);
+        let steps = Mutex::new(Vec::new());
+        let step = || {
+            steps.lock().unwrap().push(started.elapsed());
+            let result = results.lock().unwrap().pop().unwrap_or(Some(Ok(false)));
+            async move {
+                match result {
+                    Some(result) => result,
+                    None => future::pending().await,
+                }
+            }
+        };
+        timeout(WORKER.interval * 5, WORKER.repeat(step)).await.unwrap_err();
+        let steps = steps.lock().unwrap();
+        assert_eq!(paused(&steps)[..4], [false, true, true, false], "{steps:?}");
     }
 }

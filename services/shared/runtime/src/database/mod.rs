@@ -2,7 +2,7 @@
 //!
 //! A database may be slow, gone, or worst of all silent: a connection whose other end is frozen or cut off waits for ever
 //! where nobody counts the time. So everything that waits for it has a bound: a call its deadline, a loop the bound of
-//! its [`rounds`](crate::rounds), and a connection its check when it comes back to the [`pool`].
+//! its [`Worker`](crate::worker::Worker), and a connection its check when it comes back to the [`pool`].
 
 mod args;
 mod conflict;
@@ -14,5 +14,5 @@ pub use self::{
     args::DatabaseArgs,
     conflict::{IsConflict, retry_on_conflict},
     migrations::migrate,
-    pool::{STATEMENT_TIMEOUT, pool},
+    pool::pool,
 };

@@ -8,30 +8,24 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-/// How long a statement may take. A caller waits for 2 s: what takes longer runs for nobody.
-pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
+use crate::timeouts;
 
-/// How long a call waits for a connection: short of its caller's patience, so that it can still say why.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// How long a connection has to show that it is sound when it comes back: what it was left with in the middle may run
-/// until its timeout.
-const RETURN_TIMEOUT: Duration = Duration::from_millis(2_500);
-/// The same when it was idle, and has nothing to finish.
-const PING_TIMEOUT: Duration = Duration::from_millis(300);
 /// A connection that was used so recently is not asked again.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// What each session is set to. The server is to notice, too, when the other end is gone: a lock that a vanished process
-/// holds is in everybody's way. The last four are without effect on Unix sockets.
-const SESSION: [(&str, &str); 7] = [
-    ("statement_timeout", "2s"),
-    ("idle_in_transaction_session_timeout", "5s"),
-    ("client_connection_check_interval", "1s"),
-    ("tcp_keepalives_idle", "5"),
-    ("tcp_keepalives_interval", "2"),
-    ("tcp_keepalives_count", "3"),
-    ("tcp_user_timeout", "10s"),
-];
+/// Settings of each session. With the last five the server notices that a client is gone, and releases its locks; the last
+/// four have no effect on Unix sockets.
+fn session_settings() -> [(&'static str, String); 7] {
+    [
+        ("statement_timeout", format!("{}ms", timeouts::DATABASE_STATEMENT.as_millis())),
+        ("idle_in_transaction_session_timeout", "5s".to_owned()),
+        ("client_connection_check_interval", "1s".to_owned()),
+        ("tcp_keepalives_idle", "5".to_owned()),
+        ("tcp_keepalives_interval", "2".to_owned()),
+        ("tcp_keepalives_count", "3".to_owned()),
+        ("tcp_user_timeout", "10s".to_owned()),
+    ]
+}
 
 /// A pool of at most `connections`, which the server knows by a name.
 ///
@@ -44,18 +38,20 @@ const SESSION: [(&str, &str); 7] = [
 pub fn pool(options: PgConnectOptions, connections: u32, name: &str) -> PgPool {
     PgPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .acquire_timeout(timeouts::DATABASE_ACQUIRE)
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
             Box::pin(async move {
                 if meta.idle_for > FRESH {
-                    in_time(PING_TIMEOUT, connection.ping()).await?;
+                    in_time(timeouts::DATABASE_PING, connection.ping()).await?;
                 }
                 Ok(true)
             })
         })
-        .after_release(|connection, _| Box::pin(in_time(RETURN_TIMEOUT, is_between_transactions(connection))))
-        .connect_lazy_with(options.application_name(name).options(SESSION))
+        .after_release(|connection, _| {
+            Box::pin(in_time(timeouts::DATABASE_RELEASE, is_between_transactions(connection)))
+        })
+        .connect_lazy_with(options.application_name(name).options(session_settings()))
 }
 
 /// A statement outside of a transaction is one of its own: both begin at once. Prepared, it would be three.

@@ -5,7 +5,7 @@
 //! it was served. HTTP/2 servers speak first, with their settings; so we listen for that before anything is sent, and
 //! what finds nobody can be sent again.
 
-use std::{error::Error, io, time::Duration};
+use std::{error::Error, io};
 
 use http::Uri;
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
@@ -15,11 +15,7 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
-/// How long looking a name up and connecting may take: a neighbour is in the next rack, or is not there.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long a neighbour is listened for. One that has not spoken by then waits for us to do so, as proxies do that want
-/// to know first what is spoken: it gets its way.
-const FIRST_WORD: Duration = Duration::from_millis(250);
+use crate::timeouts;
 
 /// Connects to `uri` and waits until the neighbour is there.
 ///
@@ -28,8 +24,8 @@ const FIRST_WORD: Duration = Duration::from_millis(250);
 pub(super) async fn connect(uri: Uri) -> Result<TokioIo<TcpStream>, Box<dyn Error + Send + Sync>> {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
-    let connection = timeout(CONNECT_TIMEOUT, connector.oneshot(uri)).await??;
-    first_word(timeout(FIRST_WORD, connection.inner().peek(&mut [0])).await)?;
+    let connection = timeout(timeouts::CONNECT, connector.oneshot(uri)).await??;
+    first_word(timeout(timeouts::SETTINGS, connection.inner().peek(&mut [0])).await)?;
     Ok(connection)
 }
 

@@ -13,7 +13,6 @@ mod retry;
 use std::{
     convert::Infallible,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -29,13 +28,10 @@ use self::{
 use crate::{
     auth::{SERVICE_TOKEN, ServiceToken},
     context::{CallContext, REQUEST_ID},
-    telemetry,
+    telemetry, timeouts,
 };
 
 pub(crate) use self::deadline::{deadline_exceeded, parse_grpc_timeout};
-
-/// A call that nobody set a deadline for ends after this time: before a shopper's request does, which it may serve.
-const DEFAULT_DEADLINE: Duration = Duration::from_millis(1_500);
 
 /// A gRPC service of this process.
 pub type Grpc = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
@@ -117,7 +113,7 @@ impl Service<Request<Body>> for Transport {
         if self.streaming {
             return Box::pin(target.call_streaming(request));
         }
-        let remaining = context.remaining(DEFAULT_DEADLINE);
+        let remaining = context.remaining(timeouts::CALL);
         Box::pin(async move {
             // Whoever asked has gone: there is nobody to do it for.
             if remaining.is_zero() {

@@ -1,6 +1,6 @@
 //! Calls to another process.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bodega_proto::Method;
 use bytes::Bytes;
@@ -17,10 +17,7 @@ use tower::{
 };
 
 use super::{connect::connect, error::CallError, retry::RetryPolicy, set_timeout};
-
-/// How long a connection may be silent before the other end is asked whether it is there, and how long that has for an
-/// answer: a host that has gone away does not say so, and until it is noticed every call waits for its deadline.
-const KEEPALIVE: Duration = Duration::from_secs(2);
+use crate::timeouts;
 
 /// The way to another process.
 #[derive(Clone)]
@@ -39,9 +36,10 @@ pub(super) struct Call {
 impl Remote {
     /// Connects when it is first used.
     pub(super) fn new(uri: Uri) -> Self {
+        // A host that is gone closes no connection: pings notice it, before every call waits for its deadline.
         let channel = Endpoint::from(uri)
-            .http2_keep_alive_interval(KEEPALIVE)
-            .keep_alive_timeout(KEEPALIVE)
+            .http2_keep_alive_interval(timeouts::KEEPALIVE)
+            .keep_alive_timeout(timeouts::KEEPALIVE)
             .keep_alive_while_idle(true)
             .connect_with_connector_lazy(tower::service_fn(connect));
         // Its default: of the calls of the last ten seconds one in five, and ten a second for those who call seldom.

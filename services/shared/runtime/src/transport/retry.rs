@@ -22,14 +22,12 @@ use tower::retry::{
 };
 
 use super::{error::CallError, remote::Call};
-use crate::{backoff::Backoff, metrics};
+use crate::{backoff::Backoff, metrics, timeouts};
 
 /// From the time in which a neighbour hands over to its successor to that in which it starts.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(25), Duration::from_millis(250));
 /// How often a call that has reached the neighbour is made again.
 const MAX_RETRIES: u32 = 3;
-/// With less than this left a call is not made again: it would be given up before it was served.
-const RESERVE: Duration = Duration::from_millis(100);
 
 /// Decides whether one call is made again.
 #[derive(Clone)]
@@ -69,7 +67,7 @@ impl RetryPolicy {
 
     fn decide(&self, pause: Duration, was_unsent: bool) -> Decision {
         let pause = pause + BACKOFF.pause(self.failures);
-        if Instant::now() + pause + RESERVE > self.deadline {
+        if Instant::now() + pause + timeouts::RETRY_RESERVE > self.deadline {
             Decision::GiveUp("out_of_time")
         } else if was_unsent {
             Decision::Retry(pause)

@@ -1,0 +1,38 @@
+//! Deletes expired carts and records.
+
+use std::time::Duration;
+
+use bodega_runtime::worker::Worker;
+use sqlx::PgPool;
+use tracing::info;
+
+use crate::store::{carts, checkouts};
+
+const WORKER: Worker = Worker {
+    name: "cart cleanup",
+    interval: Duration::from_secs(3600),
+    concurrency: 1,
+    timeout: Duration::from_secs(10),
+};
+/// A guest's cart expires this long after its last change.
+const GUEST_CART_DAYS: i32 = 30;
+/// An order's checkout is not repeated after this time.
+const CHECKOUT_DAYS: i32 = 90;
+/// Rows that one statement deletes, so that none takes long.
+const BATCH: i64 = 1000;
+
+/// Deletes what has expired, now and every hour. Any number of replicas may do so at the same time.
+pub(crate) async fn run(db: PgPool) {
+    WORKER.repeat(|| delete_batch(&db)).await;
+}
+
+/// Returns whether anything was deleted.
+async fn delete_batch(db: &PgPool) -> sqlx::Result<bool> {
+    let carts = carts::delete_stale_guests(db, GUEST_CART_DAYS, BATCH).await?;
+    let checkouts = checkouts::delete_old(db, CHECKOUT_DAYS, BATCH).await?;
+    let found = carts > 0 || checkouts > 0;
+    if found {
+        info!("deleted {carts} expired guest carts and {checkouts} old checkouts");
+    }
+    Ok(found)
+}

@@ -1,0 +1,125 @@
+//! All timeouts, deadlines and intervals that depend on each other.
+//!
+//! An inner timeout fires before the outer one, so that its error still reaches the caller:
+//!
+//! ```text
+//! DATABASE_ACQUIRE < DATABASE_STATEMENT < UPSTREAM_CALL < CALL < REQUEST - RESPONSE_MARGIN
+//! ```
+//!
+//! A worker stops before its lease ends, and another replica claims the work. Nothing else depends on a lease: a process
+//! that was frozen may continue after it, and compares what it writes with what others have written.
+//!
+//! The assertions below fail the build when a relation does not hold.
+
+use std::time::Duration;
+
+const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+// A request at the gateway.
+
+/// Time limit of a request; the default of `BODEGA_REQUEST_TIMEOUT`.
+pub const REQUEST: Duration = ms(2_000);
+/// The part of a request's time that the gateway keeps to write the response. Its upstream calls have the rest.
+pub const RESPONSE_MARGIN: Duration = ms(100);
+
+// A call between services.
+
+/// Deadline of a call whose caller has set none.
+pub const CALL: Duration = ms(1_700);
+/// Deadline of a call that a service makes in order to serve another one.
+pub const UPSTREAM_CALL: Duration = ms(1_500);
+/// Time limit for resolving a name and connecting: an upstream is nearby, or absent.
+pub const CONNECT: Duration = ms(500);
+/// Time limit for the HTTP/2 settings of a new connection's server.
+pub const SETTINGS: Duration = ms(250);
+/// A call with less time left than this is not retried: it would time out before it is served.
+pub const RETRY_RESERVE: Duration = ms(100);
+/// Interval of the HTTP/2 pings on a connection to an upstream, and time limit for each response.
+pub const KEEPALIVE: Duration = ms(2_000);
+/// Interval and time limit of a service's database health check.
+pub const HEALTH_CHECK_INTERVAL: Duration = ms(1_000);
+/// See [`HEALTH_CHECK_INTERVAL`].
+pub const HEALTH_CHECK: Duration = ms(800);
+/// Time for open calls and workers to finish after SIGTERM.
+pub const SHUTDOWN: Duration = ms(10_000);
+
+// The database.
+
+/// Time limit for getting a connection from the pool, which may include connecting.
+pub const DATABASE_ACQUIRE: Duration = ms(1_000);
+/// Time limit of a statement: `statement_timeout` in Postgres.
+pub const DATABASE_STATEMENT: Duration = ms(1_400);
+/// Time limit for the check of a connection that returns to the pool: an abandoned statement may run until its timeout.
+pub const DATABASE_RELEASE: Duration = ms(2_500);
+/// Time limit for the check of a connection that was idle.
+pub const DATABASE_PING: Duration = ms(300);
+
+// Carts and passwords.
+
+/// Time limit for the second call to the catalog after a cart was changed.
+pub const CART_REPRICE: Duration = ms(300);
+/// Time limit for the wait before a password is hashed. The rest of a request is for the hash and the database.
+pub const PASSWORD_HASH_WAIT: Duration = ms(1_000);
+
+// Orders and payments.
+
+/// Time that a call waits for a delivery, event or refund which a worker can do as well.
+pub const INLINE_WORK: Duration = ms(800);
+/// Workers skip rows that were written more recently: their writer may be doing the work inline.
+pub const INLINE_GRACE: Duration = ms(1_000);
+/// Time limit of a piece of work: one upstream call, and writing down its result.
+pub const WORK: Duration = ms(2_500);
+/// Lease of a piece of work.
+pub const WORK_LEASE: Duration = ms(3_500);
+/// Time limit of a call to the payment provider.
+pub const PROVIDER_CALL: Duration = ms(3_500);
+/// Time limit for polling a payment: one provider call, and writing down its result.
+pub const PAYMENT_POLL: Duration = ms(4_500);
+/// Lease of a payment that is polled.
+pub const PAYMENT_POLL_LEASE: Duration = ms(5_000);
+/// Interval at which order's workers look for due work.
+pub const WORKER_INTERVAL: Duration = ms(500);
+
+// Images.
+
+/// Time limit for deleting an image from the storage.
+pub const IMAGE_DELETE: Duration = ms(10_000);
+/// Time limit of the cleanup of one image.
+pub const IMAGE_CLEANUP: Duration = ms(15_000);
+/// Lease of a batch of images whose cleanup has begun.
+pub const IMAGE_CLEANUP_LEASE: Duration = ms(60_000);
+
+/// Least time between an inner timeout and the outer one, so that the order holds on a loaded machine.
+const MARGIN: Duration = ms(100);
+
+/// Whether `inner` fires before `outer`.
+const fn precedes(inner: Duration, outer: Duration) -> bool {
+    inner.as_millis() + MARGIN.as_millis() <= outer.as_millis()
+}
+
+const fn sum(one: Duration, other: Duration) -> Duration {
+    one.saturating_add(other)
+}
+
+const _: () = {
+    assert!(precedes(DATABASE_PING, DATABASE_ACQUIRE));
+    assert!(precedes(DATABASE_ACQUIRE, DATABASE_STATEMENT));
+    assert!(precedes(DATABASE_STATEMENT, UPSTREAM_CALL));
+    assert!(precedes(DATABASE_STATEMENT, DATABASE_RELEASE));
+    assert!(precedes(UPSTREAM_CALL, CALL));
+    assert!(precedes(sum(CALL, RESPONSE_MARGIN), REQUEST));
+    assert!(precedes(sum(sum(CONNECT, SETTINGS), RETRY_RESERVE), UPSTREAM_CALL));
+    assert!(precedes(HEALTH_CHECK, HEALTH_CHECK_INTERVAL));
+    assert!(precedes(sum(UPSTREAM_CALL, CART_REPRICE), REQUEST));
+    assert!(precedes(PASSWORD_HASH_WAIT, UPSTREAM_CALL));
+    assert!(precedes(INLINE_WORK, INLINE_GRACE));
+    assert!(precedes(UPSTREAM_CALL, WORK));
+    assert!(precedes(sum(INLINE_WORK, WORK), WORK_LEASE));
+    assert!(precedes(PROVIDER_CALL, PAYMENT_POLL));
+    assert!(precedes(PAYMENT_POLL, PAYMENT_POLL_LEASE));
+    assert!(precedes(IMAGE_DELETE, IMAGE_CLEANUP));
+    assert!(precedes(IMAGE_CLEANUP, IMAGE_CLEANUP_LEASE));
+    assert!(precedes(PAYMENT_POLL, SHUTDOWN));
+};
