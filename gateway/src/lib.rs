@@ -1,17 +1,19 @@
 //! The gateway: REST outside, gRPC inside.
 //!
 //! A request comes in over a connection of [`server`] and passes the middleware of [`router`], which gives it an id, a
-//! deadline and a trace, or sends it away where too many are here already ([`overload`]); a handler in [`routes`] extracts
-//! what it needs ([`extract`]), makes one call to a service, and answers in one of the [`shapes`]. Files go on to their
-//! service while they come in ([`upload`]). [`classic`] is the same store in other words. Whatever is refused leaves as a
+//! deadline and a trace, or sends it away where too many are here already ([`overload`]); a handler in [`api`] extracts
+//! what it needs ([`extract`]), makes one call to a service, and answers in [`json`]. Files go on to their
+//! service while they come in ([`upload`]). [`legacy`] is the same store in other words. Whatever is refused leaves as a
 //! [`problem`].
 
 mod answer;
+mod api;
 mod app;
-mod classic;
 mod config;
 mod etag;
 mod extract;
+mod json;
+mod legacy;
 mod linger;
 mod link;
 mod middleware;
@@ -20,9 +22,7 @@ mod overload;
 mod problem;
 mod revocations;
 mod router;
-mod routes;
 mod server;
-mod shapes;
 mod upload;
 
 use anyhow::Context as _;

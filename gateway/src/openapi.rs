@@ -11,8 +11,8 @@ use utoipa::{
 };
 
 use crate::{
+    json::OrderInput,
     problem::{PROBLEM_JSON, Problem},
-    shapes::OrderInput,
 };
 
 /// See [`base`].

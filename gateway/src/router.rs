@@ -20,16 +20,15 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    api::{
+        admin_orders, auth, avatar, cart, categories, docs, media, operations, orders, product_images,
+        products, profile, tags, users, webhooks,
+    },
     app::App,
-    classic,
     config::Settings,
-    middleware, openapi,
+    legacy, middleware, openapi,
     overload::{self, Bounds, Places},
     problem::Problem,
-    routes::{
-        admin_orders, auth, avatar, cart, categories, docs, images, media, operations, orders, products,
-        profile, tags, users, webhooks,
-    },
 };
 
 /// How long a browser may remember what a preflight told it.
@@ -66,10 +65,10 @@ fn accounts() -> OpenApiRouter<App> {
         .routes(routes!(users::list))
         .routes(routes!(users::show, users::change, users::delete))
         // At the root
-        .routes(routes!(classic::short_forms::signup))
-        .routes(routes!(classic::short_forms::register))
-        .routes(routes!(classic::short_forms::login))
-        .routes(routes!(classic::short_forms::logout))
+        .routes(routes!(legacy::short_forms::signup))
+        .routes(routes!(legacy::short_forms::register))
+        .routes(routes!(legacy::short_forms::login))
+        .routes(routes!(legacy::short_forms::logout))
 }
 
 /// Those that catalog answers.
@@ -84,10 +83,10 @@ fn goods() -> OpenApiRouter<App> {
         // /api/products
         .routes(routes!(products::list, products::create))
         .routes(routes!(products::show, products::replace, products::change, products::delete))
-        .routes(routes!(images::remove))
+        .routes(routes!(product_images::remove))
         // At the root
-        .routes(routes!(classic::products::list, classic::products::create))
-        .routes(routes!(classic::products::show, classic::products::change, classic::products::delete))
+        .routes(routes!(legacy::products::list, legacy::products::create))
+        .routes(routes!(legacy::products::show, legacy::products::change, legacy::products::delete))
 }
 
 /// Those that cart answers.
@@ -99,10 +98,10 @@ fn carts() -> OpenApiRouter<App> {
         .routes(routes!(cart::remove))
         .routes(routes!(cart::set_item, cart::remove_item))
         // At the root
-        .routes(routes!(classic::cart::show, classic::cart::add))
-        .routes(routes!(classic::cart::set_item, classic::cart::remove_item))
-        .routes(routes!(classic::short_forms::add_to_cart))
-        .routes(routes!(classic::short_forms::remove_from_cart))
+        .routes(routes!(legacy::cart::show, legacy::cart::add))
+        .routes(routes!(legacy::cart::set_item, legacy::cart::remove_item))
+        .routes(routes!(legacy::short_forms::add_to_cart))
+        .routes(routes!(legacy::short_forms::remove_from_cart))
 }
 
 /// Those that order answers.
@@ -114,10 +113,10 @@ fn orders() -> OpenApiRouter<App> {
         .routes(routes!(orders::cancel))
         .routes(routes!(admin_orders::list))
         // At the root
-        .routes(routes!(classic::orders::place))
-        .routes(routes!(classic::orders::show))
-        .routes(routes!(classic::orders::list, classic::short_forms::place_order))
-        .routes(routes!(classic::short_forms::advance_order))
+        .routes(routes!(legacy::orders::place))
+        .routes(routes!(legacy::orders::show))
+        .routes(routes!(legacy::orders::list, legacy::short_forms::place_order))
+        .routes(routes!(legacy::short_forms::advance_order))
 }
 
 /// Those that order answers once a payment provider has: one that hangs must not keep orders from being placed.
@@ -127,7 +126,7 @@ fn payments() -> OpenApiRouter<App> {
 
 /// Those that take files: they may take longer, and are larger.
 fn uploads() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(images::add)).routes(routes!(avatar::set, avatar::remove))
+    OpenApiRouter::new().routes(routes!(product_images::add)).routes(routes!(avatar::set, avatar::remove))
 }
 
 /// Those for callers who have no account: an access token is not looked at.

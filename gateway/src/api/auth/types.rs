@@ -1,0 +1,194 @@
+//! Sessions: how one is begun, and what its owner gets and sees of it.
+
+use bodega_proto::identity::v1 as pb;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    answer::present,
+    json::{Timestamp, User},
+    problem::Problem,
+};
+
+/// A signed-in session.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "user": {
+        "id": "0197f0c5-7d0e-7cc3-a3b5-6f1d2f1f7a10", "name": "Ada Lovelace", "username": "ada",
+        "email": "ada@example.com", "role": "user", "avatarUrl": null, "avatarThumbnailUrl": null,
+        "createdAt": "2026-11-21T09:30:00.123456Z", "updatedAt": "2026-11-21T09:30:00.123456Z"
+    },
+    "token": "eyJ0eXAiOiJKV1QiLCJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl",
+    "tokenType": "Bearer", "expiresIn": 900, "refreshToken": "kR6x0hYbYc8dSgk0QmV0Jw"
+}))]
+pub(crate) struct Session {
+    /// Whose it is.
+    user: User,
+    /// The access token, a JWT: send it as `Authorization: Bearer …`.
+    token: String,
+    /// Always `Bearer`.
+    token_type: &'static str,
+    /// Seconds until the access token expires.
+    expires_in: i64,
+    /// Good for one refresh.
+    refresh_token: String,
+}
+
+impl TryFrom<pb::Session> for Session {
+    type Error = Problem;
+
+    fn try_from(session: pb::Session) -> Result<Self, Problem> {
+        Ok(Self {
+            user: present(session.user)?.into(),
+            token: session.access_token,
+            token_type: "Bearer",
+            expires_in: session.expires_in,
+            refresh_token: session.refresh_token,
+        })
+    }
+}
+
+impl Session {
+    /// The access token.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+}
+
+/// A session as its owner sees it in a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "id": "0197f0c5-9a61-7d52-8d0b-0c1f4e9b2a77", "userAgent": "curl/8.5.0", "current": true,
+    "createdAt": "2026-11-21T09:30:00.123456Z", "lastUsedAt": "2026-11-21T10:15:00.123456Z"
+}))]
+pub(crate) struct SessionInfo {
+    /// UUIDv7.
+    id: String,
+    /// What it was begun with, as that called itself.
+    user_agent: String,
+    /// Whether it is the one that asks.
+    current: bool,
+    /// When it was begun.
+    created_at: Timestamp,
+    /// When its tokens were last refreshed.
+    last_used_at: Timestamp,
+}
+
+impl From<pb::SessionInfo> for SessionInfo {
+    fn from(session: pb::SessionInfo) -> Self {
+        Self {
+            id: session.id,
+            user_agent: session.user_agent,
+            current: session.current,
+            created_at: session.created_at.into(),
+            last_used_at: session.last_used_at.into(),
+        }
+    }
+}
+
+/// The caller's live sessions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Sessions {
+    /// Latest first, at most 100.
+    pub(crate) items: Vec<SessionInfo>,
+}
+
+/// A new account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "Ada Lovelace", "email": "ada@example.com", "username": "ada", "password": "correct horse battery"
+}))]
+pub(crate) struct RegisterInput {
+    /// Full name.
+    #[schema(min_length = 1, max_length = 100)]
+    pub(crate) name: String,
+    /// Unique without regard to case.
+    #[schema(max_length = 254)]
+    pub(crate) email: String,
+    /// Letters, digits, `.`, `_` and `-`; unique without regard to case.
+    #[serde(default)]
+    #[schema(min_length = 3, max_length = 30)]
+    pub(crate) username: Option<String>,
+    /// Any characters; not a common password, nor the name, username or email.
+    #[schema(min_length = 8, max_length = 256)]
+    pub(crate) password: String,
+}
+
+/// Who signs in, by exactly one of `email`, `username` and `login`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"email": "ada@example.com", "password": "correct horse battery"}))]
+pub(crate) struct LoginInput {
+    /// In any case.
+    #[serde(default)]
+    email: Option<String>,
+    /// In any case.
+    #[serde(default)]
+    username: Option<String>,
+    /// Either.
+    #[serde(default)]
+    login: Option<String>,
+    /// As it was set.
+    password: String,
+}
+
+impl LoginInput {
+    /// The one name that is given, and the password.
+    ///
+    /// # Errors
+    /// A problem that names the fields in question when none is given, or several are.
+    pub(crate) fn credentials(self) -> Result<(String, String), Problem> {
+        let given = [("email", self.email), ("username", self.username), ("login", self.login)];
+        let mut given: Vec<_> =
+            given.into_iter().filter_map(|(field, value)| value.map(|value| (field, value))).collect();
+        match (given.pop(), given.is_empty()) {
+            (Some((_, login)), true) => Ok((login, self.password)),
+            (None, _) => Err(Problem::invalid("email", "is required, or else username or login")),
+            (Some((last, _)), false) => Err(given.iter().fold(
+                Problem::invalid(last, "is one too many: give only one of email, username and login"),
+                |problem, (field, _)| problem.about(field, "is given as well"),
+            )),
+        }
+    }
+}
+
+/// A refresh token.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(example = json!({"refreshToken": "kR6x0hYbYc8dSgk0QmV0Jw"}))]
+pub(crate) struct RefreshInput {
+    /// The latest one of the session. `refresh_token` is accepted too.
+    #[serde(alias = "refresh_token")]
+    pub(crate) refresh_token: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login(json: &str) -> Result<(String, String), serde_json::Value> {
+        let input: LoginInput = serde_json::from_str(json).unwrap();
+        input.credentials().map_err(|problem| serde_json::to_value(problem).unwrap())
+    }
+
+    #[test]
+    fn any_one_name_signs_in() {
+        for field in ["email", "username", "login"] {
+            let json = format!(r#"{{"{field}": "ada", "password": "secret"}}"#);
+            assert_eq!(login(&json).unwrap(), ("ada".to_owned(), "secret".to_owned()));
+        }
+    }
+
+    #[test]
+    fn no_name_and_several_are_refused_by_name() {
+        let problem = login(r#"{"password": "secret"}"#).unwrap_err();
+        assert_eq!((&problem["status"], &problem["errors"][0]["field"]), (&422.into(), &"email".into()));
+        let problem = login(r#"{"email": "a", "login": "b", "password": "secret"}"#).unwrap_err();
+        assert_eq!(problem["status"], 422);
+        assert_eq!(problem["errors"][0]["field"], "login");
+        assert_eq!(problem["errors"][1]["field"], "email");
+    }
+}

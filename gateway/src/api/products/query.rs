@@ -1,0 +1,190 @@
+//! Which products a list shows, and in which order.
+
+use bodega_proto::catalog::v1 as pb;
+use bodega_runtime::money::Currency;
+use serde::{Deserialize, Deserializer, de::Error as _};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    extract::Limit,
+    json::{Reference, references},
+    problem::Problem,
+};
+
+/// Filters, joined by "and", an order and a page.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ProductQuery {
+    /// Words to find in names and descriptions.
+    #[param(max_length = 200, example = "mug")]
+    q: String,
+    /// In this category, by id or name; repeated: in any of these.
+    #[serde(deserialize_with = "references")]
+    #[param(value_type = Vec<String>, max_items = 50)]
+    category: Vec<Reference>,
+    /// With this tag, by id or name; repeated: with all of these.
+    #[serde(deserialize_with = "references")]
+    #[param(value_type = Vec<String>, max_items = 50)]
+    tag: Vec<Reference>,
+    /// At least this price.
+    #[param(value_type = Option<f64>, minimum = 0, example = 5)]
+    min_price: Option<String>,
+    /// At most this price.
+    #[param(value_type = Option<f64>, minimum = 0, example = 49.99)]
+    max_price: Option<String>,
+    /// True: some left; false: none left.
+    in_stock: Option<bool>,
+    /// Only these: separated by commas, or repeated.
+    #[serde(deserialize_with = "ids")]
+    #[param(max_items = 200)]
+    ids: Vec<i32>,
+    /// Best match first where there is a `q`, else newest first.
+    #[param(inline)]
+    sort: Option<Sort>,
+    /// Rows of a page.
+    #[param(value_type = Option<i32>, minimum = 1, maximum = 100, default = 20)]
+    limit: Limit,
+    /// `nextCursor` of the page before, with the same filters and sort.
+    cursor: String,
+}
+
+/// An order of products.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Sort {
+    Relevance,
+    Newest,
+    Oldest,
+    Price,
+    #[serde(rename = "-price")]
+    PriceDown,
+    Name,
+    #[serde(rename = "-name")]
+    NameDown,
+}
+
+impl From<Sort> for pb::ProductSort {
+    fn from(sort: Sort) -> Self {
+        match sort {
+            Sort::Relevance => Self::Relevance,
+            Sort::Newest => Self::Newest,
+            Sort::Oldest => Self::Oldest,
+            Sort::Price => Self::PriceAsc,
+            Sort::PriceDown => Self::PriceDesc,
+            Sort::Name => Self::NameAsc,
+            Sort::NameDown => Self::NameDesc,
+        }
+    }
+}
+
+fn ids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<i32>, D::Error> {
+    let lists = Vec::<String>::deserialize(deserializer)?;
+    let ids = lists.iter().flat_map(|list| list.split(',')).map(|id| id.trim().parse());
+    ids.collect::<Result<_, _>>().map_err(|_| D::Error::custom("use ids such as 3,7,11"))
+}
+
+impl ProductQuery {
+    /// As catalog takes it.
+    ///
+    /// # Errors
+    /// A problem that names a bound that is no amount of `currency`.
+    pub(crate) fn into_request(self, currency: Currency) -> Result<pb::ListProductsRequest, Problem> {
+        let price = |text: Option<String>, field| {
+            let minor = text.map(|text| currency.parse_amount(&text)).transpose();
+            minor.map_err(|cause| Problem::malformed(field, cause))
+        };
+        let sort = self.sort.map_or(pb::ProductSort::Unspecified, pb::ProductSort::from);
+        Ok(pb::ListProductsRequest {
+            q: self.q,
+            categories: self.category.into_iter().map(pb::IdOrName::from).collect(),
+            tags: self.tag.into_iter().map(pb::IdOrName::from).collect(),
+            min_price_minor: price(self.min_price, "minPrice")?,
+            max_price_minor: price(self.max_price, "maxPrice")?,
+            in_stock: self.in_stock,
+            ids: self.ids,
+            sort: sort.into(),
+            limit: self.limit.get(),
+            cursor: self.cursor,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bodega_proto::catalog::v1::id_or_name;
+    use http::request::Parts;
+
+    use super::*;
+    use crate::extract::Query;
+
+    async fn request(query: &str) -> Result<pb::ListProductsRequest, serde_json::Value> {
+        use axum::extract::FromRequestParts as _;
+        let uri = format!("/api/products?{query}");
+        let (mut parts, ()): (Parts, ()) = http::Request::get(uri).body(()).unwrap().into_parts();
+        let read = Query::<ProductQuery>::from_request_parts(&mut parts, &()).await;
+        let request = read.and_then(|Query(query)| query.into_request("USD".parse().unwrap()));
+        request.map_err(|problem| serde_json::to_value(problem).unwrap())
+    }
+
+    #[tokio::test]
+    async fn nothing_asked_is_everything() {
+        assert_eq!(request("").await.unwrap(), pb::ListProductsRequest::default());
+    }
+
+    #[tokio::test]
+    async fn every_filter_is_read() {
+        let named = |reference| pb::IdOrName { value: Some(reference) };
+        let query = "q=mug&category=3&category=Home+%26+Garden&tag=blue&minPrice=5&maxPrice=19.99&inStock=true\
+                     &ids=1,2&ids=3&sort=-price&limit=7&cursor=abc";
+        let expected = pb::ListProductsRequest {
+            q: "mug".to_owned(),
+            categories: vec![
+                named(id_or_name::Value::Id(3)),
+                named(id_or_name::Value::Name("Home & Garden".to_owned())),
+            ],
+            tags: vec![named(id_or_name::Value::Name("blue".to_owned()))],
+            min_price_minor: Some(500),
+            max_price_minor: Some(1999),
+            in_stock: Some(true),
+            ids: vec![1, 2, 3],
+            sort: pb::ProductSort::PriceDesc.into(),
+            limit: 7,
+            cursor: "abc".to_owned(),
+        };
+        assert_eq!(request(query).await.unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn every_sort_is_another() {
+        let mut sorts = Vec::new();
+        for name in ["relevance", "newest", "oldest", "price", "-price", "name", "-name"] {
+            sorts.push(request(&format!("sort={name}")).await.unwrap().sort);
+        }
+        sorts.sort_unstable();
+        assert_eq!(sorts, [1, 2, 3, 4, 5, 6, 7]);
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_named() {
+        for (query, field) in [
+            ("sort=cheapest", "sort"),
+            ("minPrice=abc", "minPrice"),
+            ("maxPrice=1.999", "maxPrice"),
+            ("minPrice=-1", "minPrice"),
+            ("inStock=perhaps", "inStock"),
+            ("ids=1,x", "ids"),
+            ("ids=", "ids"),
+            ("ids=99999999999", "ids"),
+            ("category=", "category"),
+            ("limit=0", "limit"),
+            ("limit=101", "limit"),
+            ("page=2", "page"),
+            ("q=a&q=b", "q"),
+        ] {
+            let problem = request(query).await.unwrap_err();
+            assert_eq!(problem["status"], 400, "{query}: {problem}");
+            assert_eq!(problem["errors"][0]["field"], field, "{query}: {problem}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Products, as everybody sees them.
+
+use bodega_proto::catalog::v1 as pb;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::json::{Amount, Timestamp};
+
+/// Something to buy.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "id": 7, "name": "Coffee Mug", "description": "Holds 300 ml.", "price": 12.50, "currency": "USD", "stock": 40,
+    "category": {"id": 3, "name": "Kitchen"}, "tags": [{"id": 2, "name": "ceramic"}],
+    "imageUrl": "/media/products/0197f0c5-a1b2-7c3d-8e4f-5a6b7c8d9e0f.jpg",
+    "images": [{
+        "id": 11, "url": "/media/products/0197f0c5-a1b2-7c3d-8e4f-5a6b7c8d9e0f.jpg",
+        "thumbnailUrl": "/media/products/0197f0c5-a1b2-7c3d-8e4f-5a6b7c8d9e0f-400.jpg"
+    }],
+    "createdAt": "2026-11-21T09:30:00.123456Z", "updatedAt": "2026-11-21T09:30:00.123456Z"
+}))]
+pub(crate) struct Product {
+    /// Its number.
+    id: i32,
+    /// At most 200 characters.
+    name: String,
+    /// At most 10,000 characters; may be empty.
+    description: String,
+    /// Of one unit.
+    price: Amount,
+    /// ISO 4217.
+    currency: String,
+    /// Units that can be bought now.
+    stock: i32,
+    /// Null when it has none.
+    #[schema(required)]
+    category: Option<Named>,
+    /// By name.
+    tags: Vec<Named>,
+    /// The first of the images; null when there is none.
+    #[schema(required)]
+    image_url: Option<String>,
+    /// The first is the one to show.
+    images: Vec<Image>,
+    /// When it was made.
+    created_at: Timestamp,
+    /// When it was last edited; sales do not count.
+    updated_at: Timestamp,
+}
+
+impl From<pb::Product> for Product {
+    fn from(product: pb::Product) -> Self {
+        Self {
+            id: product.id,
+            name: product.name,
+            description: product.description,
+            price: Amount::new(product.price_minor, &product.currency),
+            currency: product.currency,
+            stock: product.stock,
+            category: product.category.map(Named::from),
+            tags: product.tags.into_iter().map(Named::from).collect(),
+            image_url: product.images.first().map(|image| image.url.clone()),
+            images: product.images.into_iter().map(Image::from).collect(),
+            created_at: product.created_at.into(),
+            updated_at: product.updated_at.into(),
+        }
+    }
+}
+
+/// A category or tag of a product.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"id": 3, "name": "Kitchen"}))]
+pub(crate) struct Named {
+    /// Its number.
+    id: i32,
+    /// As it was written.
+    name: String,
+}
+
+impl From<pb::Category> for Named {
+    fn from(category: pb::Category) -> Self {
+        Self { id: category.id, name: category.name }
+    }
+}
+
+impl From<pb::Tag> for Named {
+    fn from(tag: pb::Tag) -> Self {
+        Self { id: tag.id, name: tag.name }
+    }
+}
+
+/// A picture of a product.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "id": 11, "url": "/media/products/0197f0c5-a1b2-7c3d-8e4f-5a6b7c8d9e0f.jpg",
+    "thumbnailUrl": "/media/products/0197f0c5-a1b2-7c3d-8e4f-5a6b7c8d9e0f-400.jpg"
+}))]
+pub(crate) struct Image {
+    /// Its number.
+    id: i64,
+    /// Absolute, or a path on this host.
+    url: String,
+    /// The same picture, at most 400 pixels wide and high; `url` again for a picture that is kept elsewhere.
+    thumbnail_url: String,
+}
+
+impl From<pb::Image> for Image {
+    fn from(image: pb::Image) -> Self {
+        Self { id: image.id, url: image.url, thumbnail_url: image.thumbnail_url }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_product_has_every_field() {
+        let product = pb::Product {
+            id: 7,
+            name: "Mug".to_owned(),
+            price_minor: 1250,
+            currency: "USD".to_owned(),
+            stock: 40,
+            ..Default::default()
+        };
+        let json = serde_json::to_string(&Product::from(product)).unwrap();
+        let epoch = "1970-01-01T00:00:00Z";
+        assert_eq!(
+            json,
+            format!(
+                r#"{{"id":7,"name":"Mug","description":"","price":12.50,"currency":"USD","stock":40,"category":null,"tags":[],"imageUrl":null,"images":[],"createdAt":"{epoch}","updatedAt":"{epoch}"}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn the_first_image_is_the_one_to_show() {
+        let image = |id| pb::Image {
+            id,
+            url: format!("/images/{id}.jpg"),
+            thumbnail_url: format!("/images/{id}-400.jpg"),
+        };
+        let product = pb::Product {
+            category: Some(pb::Category { id: 3, name: "Kitchen".to_owned(), product_count: 0 }),
+            tags: vec![pb::Tag { id: 2, name: "ceramic".to_owned(), product_count: 0 }],
+            images: vec![image(11), image(5)],
+            ..Default::default()
+        };
+        let json = serde_json::to_value(Product::from(product)).unwrap();
+        assert_eq!(json["imageUrl"], "/images/11.jpg");
+        assert_eq!(
+            json["images"][1],
+            serde_json::json!({"id": 5, "url": "/images/5.jpg", "thumbnailUrl": "/images/5-400.jpg"})
+        );
+        assert_eq!(json["category"], serde_json::json!({"id": 3, "name": "Kitchen"}));
+        assert_eq!(json["tags"], serde_json::json!([{"id": 2, "name": "ceramic"}]));
+    }
+}
