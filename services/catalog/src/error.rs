@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
-use bodega_media::{Refused, StorageError};
+use bodega_media::{Rejected, StorageError};
 use bodega_runtime::{
     database::IsConflict,
     status::{self, Violations},
@@ -52,7 +52,7 @@ pub(crate) enum Error {
         /// Which.
         index: usize,
         /// Why.
-        refused: Refused,
+        refused: Rejected,
     },
     /// There are more pictures than may be.
     #[error("images[{index}] {bound}")]
@@ -127,12 +127,12 @@ impl From<Error> for Status {
     }
 }
 
-fn of_picture(index: usize, refused: &Refused) -> Status {
+fn of_picture(index: usize, refused: &Rejected) -> Status {
     match refused {
-        Refused::TooLarge { .. } => of_image(index, "image_too_large", refused),
-        Refused::Unsupported => of_image(index, "unsupported_image", refused),
-        Refused::Invalid(_) => of_image(index, "invalid_image", refused),
-        Refused::Busy => status::unavailable(refused, RETRY_AFTER),
+        Rejected::TooLarge { .. } => of_image(index, "image_too_large", refused),
+        Rejected::Unsupported => of_image(index, "unsupported_image", refused),
+        Rejected::Invalid(_) => of_image(index, "invalid_image", refused),
+        Rejected::Busy => status::unavailable(refused, RETRY_AFTER),
     }
 }
 

@@ -5,7 +5,7 @@
 //! transaction takes this back. So wherever a call stops, what no product shows does not stay
 //! ([`bodega_media::sweep`]), and the storage is never called inside a transaction.
 
-use bodega_media::{Key, Links, Media, Picture};
+use bodega_media::{EncodedImage, ImageKey, ImageUrls, Media};
 use bodega_runtime::database::retry_on_conflict;
 use sqlx::PgPool;
 use tracing::warn;
@@ -18,8 +18,8 @@ use crate::{
     upload::Parts,
 };
 
-/// The room of the storage that they are kept in.
-const ROOM: &str = "products";
+/// Folder of product images in the storage.
+const FOLDER: &str = "products";
 /// Pictures of a call, at most.
 const MAX_AT_ONCE: usize = 10;
 /// Images of a product, at most; those that are kept elsewhere count.
@@ -29,7 +29,7 @@ const MAX_IMAGES: usize = 20;
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) key: String,
-    pub(crate) links: Links,
+    pub(crate) links: ImageUrls,
 }
 
 /// Adds the pictures in `parts` to their product, behind those it has: all of them or none.
@@ -62,7 +62,7 @@ async fn try_add(
         let refuse = |refused| Error::Picture { index, refused };
         let mut upload = media.upload().await.map_err(refuse)?;
         parts.collect(&mut upload).await?;
-        let picture = media.picture(upload).await.map_err(refuse)?;
+        let picture = media.encode(upload).await.map_err(refuse)?;
         kept.push(keep(db, media, picture).await?);
     }
     retry_on_conflict(|| attach(db, product_id, kept)).await
@@ -81,8 +81,8 @@ fn require_room(count: i64, index: usize) -> Result<(), Error> {
     Err(Error::TooManyImages { index, bound })
 }
 
-async fn keep(db: &PgPool, media: &Media, picture: Picture) -> Result<Kept, Error> {
-    let key = Key { room: ROOM.to_owned(), id: Uuid::now_v7(), format: picture.format };
+async fn keep(db: &PgPool, media: &Media, picture: EncodedImage) -> Result<Kept, Error> {
+    let key = ImageKey { folder: FOLDER.to_owned(), id: Uuid::now_v7(), format: picture.format };
     let name = key.to_string();
     pictures::insert(db, &name, media.storage()).await?;
     let links = media.put(&key, picture).await?;

@@ -1,42 +1,66 @@
--- Accounts, their sessions, and the keys that sign access tokens.
+-- Users, their sessions, and the keys that sign access tokens.
 
--- An account. A deleted one stays as a tombstone without personal data, for the orders that name it.
+-- The image registry: a row is inserted before its object is written, and deleted after the object.
+-- bodega_media reads and writes this table; catalog has one of the same shape.
+create table identity.stored_images (
+    key          text primary key,             -- object key in the storage
+    storage      text not null,                -- `local`, `s3` or `cloudinary`
+    delete_after timestamptz,                  -- null while the image is in use
+    attempts     integer not null default 0,   -- attempts to delete the object
+    created_at   timestamptz not null default now(),
+    constraint deletion_attempts_are_not_negative check (attempts >= 0),
+    -- From the first attempt on, the object may be gone.
+    constraint images_being_deleted_are_not_in_use check (attempts = 0 or delete_after is not null)
+);
+
+create index stored_images_to_delete on identity.stored_images (storage, delete_after)
+    where delete_after is not null;
+
+-- A deleted user stays as a tombstone without personal data, because orders refer to its id.
 create table identity.users (
-    id            uuid primary key,
-    name          text not null,
-    name_key      text not null,   -- the `_key`s are folded: without regard to case and to ways of writing Unicode
-    email         text,
-    email_key     text,
-    username      text,
-    username_key  text,
-    password_hash text,            -- argon2id as a PHC string; or bcrypt, brought in from elsewhere
-    role          text not null default 'user',
-    avatar_url    text not null default '',
-    disabled      boolean not null default false,
-    created_at    timestamptz not null default now(),
-    updated_at    timestamptz not null default now(),
-    deleted_at    timestamptz,
-    constraint one_account_per_email unique (email_key),
-    constraint one_account_per_username unique (username_key),
+    id                   uuid primary key,
+    name                 text not null,
+    name_normalized      text not null,   -- NFKC and casefolded, for comparison and uniqueness
+    email                text,
+    email_normalized     text,
+    username             text,
+    username_normalized  text,
+    password_hash        text,            -- argon2id as a PHC string, or an imported bcrypt hash
+    role                 text not null default 'user',
+    avatar_url           text not null default '',
+    avatar_thumbnail_url text not null default '',
+    avatar_image_key     text,            -- null without an avatar, and for an imported URL
+    disabled             boolean not null default false,
+    created_at           timestamptz not null default now(),
+    updated_at           timestamptz not null default now(),
+    deleted_at           timestamptz,
+    constraint one_user_per_email unique (email_normalized),
+    constraint one_user_per_username unique (username_normalized),
+    constraint avatar_images_are_registered
+        foreign key (avatar_image_key) references identity.stored_images (key),
     constraint role_is_known check (role in ('user', 'admin')),
-    constraint email_has_its_key check ((email is null) = (email_key is null)),
-    constraint username_has_its_key check ((username is null) = (username_key is null)),
-    -- A login is one or the other, never both.
-    constraint email_looks_like_one check (email_key like '%@%'),
-    constraint username_does_not_look_like_an_email check (username_key not like '%@%'),
-    constraint live_accounts_can_sign_in check (
+    constraint emails_are_normalized check ((email is null) = (email_normalized is null)),
+    constraint usernames_are_normalized check ((username is null) = (username_normalized is null)),
+    -- A login is an email or a username, never both.
+    constraint emails_have_an_at_sign check (email_normalized like '%@%'),
+    constraint usernames_have_no_at_sign check (username_normalized not like '%@%'),
+    constraint avatars_have_thumbnails check ((avatar_url = '') = (avatar_thumbnail_url = '')),
+    constraint avatar_images_have_urls check (avatar_image_key is null or avatar_url <> ''),
+    constraint users_can_log_in_until_deleted check (
         deleted_at is not null or (email is not null and password_hash is not null)
     ),
-    constraint deleted_accounts_are_erased check (
+    constraint deleted_users_are_erased check (
         deleted_at is null
-        or (name = '' and name_key = '' and email is null and username is null and password_hash is null
+        or (name = '' and name_normalized = '' and email is null and username is null and password_hash is null
             and avatar_url = '')
     )
 );
 
-create index admins on identity.users (id) where role = 'admin';
+create index users_who_are_admins on identity.users (id) where role = 'admin';
+create unique index one_user_per_avatar_image on identity.users (avatar_image_key)
+    where avatar_image_key is not null;
 
--- Where an account has things sent to, in its owner's order.
+-- Delivery addresses, in the order the user gave them.
 create table identity.addresses (
     user_id     uuid not null references identity.users (id),
     position    integer not null,
@@ -49,30 +73,30 @@ create table identity.addresses (
     country     text not null,
     phone       text not null,
     is_default  boolean not null,
-    constraint addresses_are_in_order primary key (user_id, position),
-    constraint country_is_iso_alpha_2 check (country ~ '^[A-Z]{2}$')
+    primary key (user_id, position),
+    constraint country_is_iso_3166_alpha_2 check (country ~ '^[A-Z]{2}$')
 );
 
-create unique index one_default_address on identity.addresses (user_id) where is_default;
+create unique index one_default_address_per_user on identity.addresses (user_id) where is_default;
 
--- A signed-in client. It ends once, and stays known until nobody can have a token of it any more.
+-- A session ends once. Its row stays until every access token of the session has expired.
 create table identity.sessions (
-    id           uuid primary key,
-    user_id      uuid not null references identity.users (id),
-    user_agent   text not null,
-    generation   integer not null default 0,   -- of the refresh tokens that have not been used yet
-    used_token   bytea,                        -- hash of the last token used: what those came from
-    created_at   timestamptz not null default now(),
-    last_used_at timestamptz not null default now(),
-    ended_at     timestamptz,
-    constraint later_generations_come_from_a_token check ((generation = 0) = (used_token is null))
+    id              uuid primary key,
+    user_id         uuid not null references identity.users (id),
+    user_agent      text not null,
+    generation      integer not null default 0,   -- of the refresh tokens that are still unused
+    used_token_hash bytea,                        -- of the refresh token that this generation was issued for
+    created_at      timestamptz not null default now(),
+    last_used_at    timestamptz not null default now(),
+    ended_at        timestamptz,
+    constraint later_generations_have_a_used_token check ((generation = 0) = (used_token_hash is null))
 );
 
-create index live_sessions on identity.sessions (user_id) where ended_at is null;
-create index ended_sessions on identity.sessions (ended_at) where ended_at is not null;
-create index idle_sessions on identity.sessions (last_used_at);
+create index active_sessions_by_user on identity.sessions (user_id) where ended_at is null;
+create index sessions_by_ended_at on identity.sessions (ended_at) where ended_at is not null;
+create index sessions_by_last_used_at on identity.sessions (last_used_at);
 
--- Every refresh token a session was ever given, so that an old one is known for what it is.
+-- Every refresh token that was issued for a session, so that the reuse of an old one is detected.
 create table identity.refresh_tokens (
     hash       bytea primary key,   -- SHA-256 of the token
     session_id uuid not null references identity.sessions (id) on delete cascade,
@@ -80,10 +104,10 @@ create table identity.refresh_tokens (
     constraint hash_is_sha256 check (octet_length(hash) = 32)
 );
 
-create index tokens_of_a_session on identity.refresh_tokens (session_id);
+create index refresh_tokens_by_session on identity.refresh_tokens (session_id);
 
--- Whoever ends a session, by whatever statement: every process hears of it when that is committed.
-create function identity.announce_ended_session() returns trigger
+-- Notifies every process of each ended session when the transaction that ended it commits.
+create function identity.notify_session_ended() returns trigger
 language plpgsql as $$
 begin
     perform pg_notify('identity.session_ended', new.id::text);
@@ -91,21 +115,21 @@ begin
 end
 $$;
 
-create trigger announce_ended_session
+create trigger notify_session_ended
     after update of ended_at on identity.sessions
     for each row
     when (old.ended_at is null and new.ended_at is not null)
-    execute function identity.announce_ended_session();
+    execute function identity.notify_session_ended();
 
--- Ed25519 keys. The private part is sealed under a key derived from JWT_SECRET_KEY.
+-- Ed25519 keys. The private key is encrypted under a key derived from JWT_SECRET_KEY.
 create table identity.signing_keys (
-    kid                text primary key,   -- RFC 7638 thumbprint
-    public_key         bytea not null,
-    sealed_private_key bytea not null,     -- PKCS #8 in AES-256-GCM: nonce, ciphertext, tag
-    created_at         timestamptz not null default now(),
-    retired_at         timestamptz,
+    kid                   text primary key,   -- RFC 7638 thumbprint
+    public_key            bytea not null,
+    encrypted_private_key bytea not null,     -- PKCS #8 in AES-256-GCM: nonce, ciphertext, tag
+    created_at            timestamptz not null default now(),
+    retired_at            timestamptz,
     constraint public_key_is_ed25519 check (octet_length(public_key) = 32)
 );
 
--- Settles which key it is when several processes start at once.
-create unique index one_signing_key_at_a_time on identity.signing_keys ((true)) where retired_at is null;
+-- Several processes that start at once agree on one key.
+create unique index one_current_signing_key on identity.signing_keys ((true)) where retired_at is null;

@@ -4,7 +4,7 @@
 //! the account and leaves the one before to be swept. So wherever this stops, what nobody shows does not stay
 //! (`bodega_media::sweep`); and the storage is never called inside a transaction.
 
-use bodega_media::{Key, Upload};
+use bodega_media::{ImageKey, Upload};
 use bodega_proto::identity::v1::{self as pb, set_avatar_request::Part};
 use bodega_runtime::auth::Caller;
 use tonic::Streaming;
@@ -18,8 +18,8 @@ use crate::{
     store::{self, users::Avatar},
 };
 
-/// The room of the storage that they are kept in.
-const ROOM: &str = "avatars";
+/// Folder of avatars in the storage.
+const FOLDER: &str = "avatars";
 
 /// Gives the caller's account the picture in `parts`, instead of the one it has.
 pub(crate) async fn set(
@@ -30,9 +30,9 @@ pub(crate) async fn set(
     // Before a byte is read: nobody takes up room who may not.
     app.signed_in(caller).await?;
     let upload = collect(app, parts).await?;
-    let picture = app.media.picture(upload).await?;
+    let picture = app.media.encode(upload).await?;
 
-    let key = Key { room: ROOM.to_owned(), id: Uuid::now_v7(), format: picture.format };
+    let key = ImageKey { folder: FOLDER.to_owned(), id: Uuid::now_v7(), format: picture.format };
     let name = key.to_string();
     store::pictures::insert(&app.db, &name, app.media.storage()).await?;
     let links = app.media.put(&key, picture).await?;

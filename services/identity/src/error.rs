@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
-use bodega_media::{Refused, StorageError};
+use bodega_media::{Rejected, StorageError};
 use bodega_runtime::status::{self, Violations};
 use tonic::{Code, Status};
 use tracing::error;
@@ -36,7 +36,7 @@ pub(crate) enum Error {
     #[error("too many passwords are being checked at the moment")]
     TooBusy,
     #[error(transparent)]
-    Picture(#[from] Refused),
+    Picture(#[from] Rejected),
     #[error("the upload {0}")]
     UploadIncomplete(&'static str),
     #[error("the picture took too long to be kept")]
@@ -60,8 +60,8 @@ impl Error {
     /// The refusal that a violated constraint stands for.
     pub(crate) fn of_account(cause: sqlx::Error) -> Self {
         match status::violated_constraint(&cause) {
-            Some("one_account_per_email") => Self::EmailTaken,
-            Some("one_account_per_username") => Self::UsernameTaken,
+            Some("one_user_per_email") => Self::EmailTaken,
+            Some("one_user_per_username") => Self::UsernameTaken,
             _ => Self::Database(cause),
         }
     }
@@ -104,12 +104,12 @@ impl From<Error> for Status {
     }
 }
 
-fn of_picture(refused: &Refused) -> Status {
+fn of_picture(refused: &Rejected) -> Status {
     match refused {
-        Refused::TooLarge { .. } => of_image("image_too_large", refused),
-        Refused::Unsupported => of_image("unsupported_image", refused),
-        Refused::Invalid(_) => of_image("invalid_image", refused),
-        Refused::Busy => status::unavailable(refused, RETRY_AFTER),
+        Rejected::TooLarge { .. } => of_image("image_too_large", refused),
+        Rejected::Unsupported => of_image("unsupported_image", refused),
+        Rejected::Invalid(_) => of_image("invalid_image", refused),
+        Rejected::Busy => status::unavailable(refused, RETRY_AFTER),
     }
 }
 

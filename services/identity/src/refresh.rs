@@ -66,7 +66,7 @@ impl Use {
     fn of(presented: &Presented, hash: &refresh_token::Hash) -> Self {
         if presented.token_generation == presented.generation {
             Self::First
-        } else if presented.used_token.as_deref() == Some(hash) {
+        } else if presented.used_token_hash.as_deref() == Some(hash) {
             Self::Repeated
         } else {
             Self::LeftBehind

@@ -11,7 +11,7 @@ const BCRYPT: &str = "$2b$04$abcdefghijklmnopqrstuuWoXnoFB.kvA9LXp/b7nxnrLBRNz6o
 const ACCOUNTS: &str = "select string_agg(u::text, ' ') from identity.users u";
 
 async fn hash_of(shop: &Shop, email: &str) -> String {
-    let query = sqlx::query_scalar("select password_hash from identity.users where email_key = $1");
+    let query = sqlx::query_scalar("select password_hash from identity.users where email_normalized = $1");
     query.bind(email).fetch_one(&shop.sql().await).await.unwrap()
 }
 
@@ -39,7 +39,8 @@ async fn a_password_is_kept_as_a_salted_hash_and_never_shown() {
 #[tokio::test]
 async fn a_bcrypt_hash_brought_in_logs_in_and_is_upgraded() {
     let shop = Shop::start().await;
-    let insert = "insert into identity.users (id, name, name_key, email, email_key, password_hash)
+    let insert =
+        "insert into identity.users (id, name, name_normalized, email, email_normalized, password_hash)
         values (gen_random_uuid(), 'Ada', 'ada', 'Ada@old.example', 'ada@old.example', $1)";
     sqlx::query(insert).bind(BCRYPT).execute(&shop.sql().await).await.unwrap();
 

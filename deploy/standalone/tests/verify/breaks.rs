@@ -145,16 +145,16 @@ pub(super) const BREAKS: &[(&str, &str)] = &[
     // Identity.
     (
         "a login belongs to one account",
-        "alter table identity.users drop constraint one_account_per_email;
-         update identity.users set email_key = 'a@b', email = 'a@b'",
+        "alter table identity.users drop constraint one_user_per_email;
+         update identity.users set email_normalized = 'a@b', email = 'a@b'",
     ),
-    ("a picture is kept as long as an account shows it", "update identity.pictures set sweep_at = now() where sweep_at is null"),
-    ("a picture is kept as long as an account shows it", "update identity.users set avatar_picture = null"),
+    ("a picture is kept as long as an account shows it", "update identity.stored_images set delete_after = now() where delete_after is null"),
+    ("a picture is kept as long as an account shows it", "update identity.users set avatar_image_key = null"),
     ("whoever is disabled or deleted is signed out", "update identity.users set disabled = true where role = 'user'"),
     ("somebody can run the shop", "update identity.users set role = 'user'"),
     (
         "one key signs access tokens",
-        "drop index identity.one_signing_key_at_a_time;
+        "drop index identity.one_current_signing_key;
          insert into identity.signing_keys
          select (jsonb_populate_record(k, '{\"kid\": \"another\"}')).* from identity.signing_keys k",
     ),

@@ -25,7 +25,7 @@ pub(super) struct SigningKey {
 impl SigningKey {
     /// The key that was kept, opened.
     pub(super) fn open(kept: &Sealed, seal: &Seal) -> anyhow::Result<Self> {
-        let private = seal.open(&kept.kid, &kept.sealed_private_key).context(
+        let private = seal.open(&kept.kid, &kept.encrypted_private_key).context(
             "JWT_SECRET_KEY is not the one that the signing keys in the database were sealed with: \
              start with the former one",
         )?;

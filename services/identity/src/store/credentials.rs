@@ -19,7 +19,7 @@ pub(crate) async fn find(db: impl PgExecutor<'_>, login_key: &str) -> sqlx::Resu
         Credentials,
         r#"select id, password_hash as "password_hash!"
            from identity.users
-           where (email_key = $1 or username_key = $1) and deleted_at is null"#,
+           where (email_normalized = $1 or username_normalized = $1) and deleted_at is null"#,
         login_key,
     )
     .fetch_optional(db)

@@ -1,4 +1,4 @@
-//! `identity.pictures`: what the storage of pictures holds or may hold.
+//! `identity.stored_images`: what the storage of pictures holds or may hold.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const UNSHOWN: Duration = Duration::from_secs(60 * 60);
 /// Writes down what is about to be put into `storage`. It is swept in an hour, unless it is attached.
 pub(crate) async fn insert(db: impl PgExecutor<'_>, key: &str, storage: &str) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into identity.pictures (key, storage, sweep_at)
+        "insert into identity.stored_images (key, storage, delete_after)
          values ($1, $2, now() + make_interval(secs => $3))",
         key,
         storage,
@@ -24,18 +24,20 @@ pub(crate) async fn insert(db: impl PgExecutor<'_>, key: &str, storage: &str) ->
 
 /// Keeps a picture for good. False when it is being swept already.
 pub(crate) async fn attach(db: &mut PgConnection, key: &str) -> sqlx::Result<bool> {
-    let done =
-        sqlx::query!("update identity.pictures set sweep_at = null where key = $1 and attempts = 0", key,)
-            .execute(db)
-            .await?;
+    let done = sqlx::query!(
+        "update identity.stored_images set delete_after = null where key = $1 and attempts = 0",
+        key,
+    )
+    .execute(db)
+    .await?;
     Ok(done.rows_affected() == 1)
 }
 
 /// Leaves the picture of an account, which is locked, to be swept. The account must stop showing it next.
 pub(crate) async fn detach_avatar(db: &mut PgConnection, user_id: Uuid) -> sqlx::Result<()> {
     sqlx::query!(
-        "update identity.pictures set sweep_at = now()
-         where key = (select avatar_picture from identity.users where id = $1)",
+        "update identity.stored_images set delete_after = now()
+         where key = (select avatar_image_key from identity.users where id = $1)",
         user_id,
     )
     .execute(db)
@@ -53,13 +55,13 @@ impl Ledger for Pictures {
         sqlx::query_as!(
             Due,
             "with due as (
-                 select key from identity.pictures
-                 where storage = $1 and sweep_at <= now()
-                 order by sweep_at limit $2
+                 select key from identity.stored_images
+                 where storage = $1 and delete_after <= now()
+                 order by delete_after limit $2
                  for update skip locked
              )
-             update identity.pictures p
-             set attempts = p.attempts + 1, sweep_at = now() + make_interval(secs => $3)
+             update identity.stored_images p
+             set attempts = p.attempts + 1, delete_after = now() + make_interval(secs => $3)
              from due
              where p.key = due.key
              returning p.key, p.attempts",
@@ -72,13 +74,13 @@ impl Ledger for Pictures {
     }
 
     async fn forget(&self, key: &str) -> sqlx::Result<()> {
-        sqlx::query!("delete from identity.pictures where key = $1", key).execute(&self.0).await?;
+        sqlx::query!("delete from identity.stored_images where key = $1", key).execute(&self.0).await?;
         Ok(())
     }
 
     async fn postpone(&self, key: &str, pause: Duration) -> sqlx::Result<()> {
         sqlx::query!(
-            "update identity.pictures set sweep_at = now() + make_interval(secs => $2) where key = $1",
+            "update identity.stored_images set delete_after = now() + make_interval(secs => $2) where key = $1",
             key,
             pause.as_secs_f64(),
         )

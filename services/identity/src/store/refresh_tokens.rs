@@ -33,7 +33,7 @@ pub(crate) struct Presented {
     /// Which generation the session is at: tokens of this one have not been used.
     pub(crate) generation: i32,
     /// The token that generation came from.
-    pub(crate) used_token: Option<Vec<u8>>,
+    pub(crate) used_token_hash: Option<Vec<u8>>,
     pub(crate) account: Account,
 }
 
@@ -45,7 +45,7 @@ pub(crate) async fn lock(
     ttl: Duration,
 ) -> sqlx::Result<Option<Presented>> {
     let row = sqlx::query!(
-        r#"select t.generation as token_generation, s.id as session_id, s.generation, s.used_token,
+        r#"select t.generation as token_generation, s.id as session_id, s.generation, s.used_token_hash,
                   u.id, u.name, u.email as "email!", u.username, u.role as "role: Role", u.avatar_url,
                   u.avatar_thumbnail_url, u.disabled, u.created_at, u.updated_at
            from identity.refresh_tokens t
@@ -64,7 +64,7 @@ pub(crate) async fn lock(
         token_generation: row.token_generation,
         session_id: row.session_id,
         generation: row.generation,
-        used_token: row.used_token,
+        used_token_hash: row.used_token_hash,
         account: Account {
             id: row.id,
             name: row.name,

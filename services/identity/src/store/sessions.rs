@@ -52,18 +52,18 @@ pub(crate) async fn list(db: impl PgExecutor<'_>, user_id: Uuid, ttl: Duration) 
     .await
 }
 
-/// Moves a session on to its next generation of refresh tokens, those that come from `used_token`.
+/// Moves a session on to its next generation of refresh tokens, those that come from `used_token_hash`.
 pub(crate) async fn advance(
     db: &mut PgConnection,
     id: Uuid,
     generation: i32,
-    used_token: &[u8],
+    used_token_hash: &[u8],
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "update identity.sessions set generation = $2, used_token = $3, last_used_at = now() where id = $1",
+        "update identity.sessions set generation = $2, used_token_hash = $3, last_used_at = now() where id = $1",
         id,
         generation,
-        used_token,
+        used_token_hash,
     )
     .execute(db)
     .await?;

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 /// A key as it is kept.
 pub(crate) struct Sealed {
     pub(crate) kid: String,
-    pub(crate) sealed_private_key: Vec<u8>,
+    pub(crate) encrypted_private_key: Vec<u8>,
     pub(crate) created_at: OffsetDateTime,
 }
 
@@ -16,7 +16,7 @@ pub(crate) struct Sealed {
 pub(crate) async fn current(db: impl PgExecutor<'_>) -> sqlx::Result<Option<Sealed>> {
     sqlx::query_as!(
         Sealed,
-        "select kid, sealed_private_key, created_at from identity.signing_keys where retired_at is null"
+        "select kid, encrypted_private_key, created_at from identity.signing_keys where retired_at is null"
     )
     .fetch_optional(db)
     .await
@@ -27,14 +27,14 @@ pub(crate) async fn insert(
     db: impl PgExecutor<'_>,
     kid: &str,
     public_key: &[u8],
-    sealed_private_key: &[u8],
+    encrypted_private_key: &[u8],
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into identity.signing_keys (kid, public_key, sealed_private_key) values ($1, $2, $3)
+        "insert into identity.signing_keys (kid, public_key, encrypted_private_key) values ($1, $2, $3)
          on conflict do nothing",
         kid,
         public_key,
-        sealed_private_key,
+        encrypted_private_key,
     )
     .execute(db)
     .await?;

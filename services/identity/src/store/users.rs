@@ -15,12 +15,12 @@ pub(crate) struct NewAccount<'a> {
     pub(crate) role: Role,
 }
 
-/// Makes an account. Violates `one_account_per_email` or `one_account_per_username` when it cannot.
+/// Makes an account. Violates `one_user_per_email` or `one_user_per_username` when it cannot.
 pub(crate) async fn insert(db: impl PgExecutor<'_>, new: &NewAccount<'_>) -> sqlx::Result<Account> {
     sqlx::query_as!(
         Account,
         r#"insert into identity.users
-               (id, name, name_key, email, email_key, username, username_key, password_hash, role)
+               (id, name, name_normalized, email, email_normalized, username, username_normalized, password_hash, role)
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
            returning id, name, email as "email!", username, role as "role: Role", avatar_url,
                      avatar_thumbnail_url, disabled, created_at, updated_at"#,
@@ -98,7 +98,7 @@ pub(crate) async fn list(
            where deleted_at is null
              and ($1::uuid is null or id < $1)
              and ($2::text is null or role = $2)
-             and ($3 = '' or strpos(name_key, $3) > 0 or strpos(username_key, $3) > 0 or strpos(email_key, $3) > 0)
+             and ($3 = '' or strpos(name_normalized, $3) > 0 or strpos(username_normalized, $3) > 0 or strpos(email_normalized, $3) > 0)
            order by id desc
            limit $4"#,
         filter.before,
@@ -119,7 +119,7 @@ pub(crate) struct Changes<'a> {
     pub(crate) username: Option<Option<&'a Username>>,
 }
 
-/// Changes an account. Violates `one_account_per_email` or `one_account_per_username` when it cannot.
+/// Changes an account. Violates `one_user_per_email` or `one_user_per_username` when it cannot.
 pub(crate) async fn update(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -130,11 +130,11 @@ pub(crate) async fn update(
         Account,
         r#"update identity.users
            set name = coalesce($2, name),
-               name_key = coalesce($3, name_key),
+               name_normalized = coalesce($3, name_normalized),
                email = coalesce($4, email),
-               email_key = coalesce($5, email_key),
+               email_normalized = coalesce($5, email_normalized),
                username = case when $6 then $7 else username end,
-               username_key = case when $6 then $8 else username_key end,
+               username_normalized = case when $6 then $8 else username_normalized end,
                updated_at = now()
            where id = $1 and deleted_at is null
            returning id, name, email as "email!", username, role as "role: Role", avatar_url,
@@ -170,7 +170,7 @@ pub(crate) async fn lock_enabled(db: &mut PgConnection, id: Uuid) -> sqlx::Resul
 /// What an account shows of its owner; by default nothing.
 #[derive(Default)]
 pub(crate) struct Avatar<'a> {
-    /// Its key in `identity.pictures`.
+    /// Its key in `identity.stored_images`.
     pub(crate) picture: Option<&'a str>,
     pub(crate) url: &'a str,
     pub(crate) thumbnail_url: &'a str,
@@ -185,7 +185,7 @@ pub(crate) async fn set_avatar(
     sqlx::query_as!(
         Account,
         r#"update identity.users
-           set avatar_picture = $2, avatar_url = $3, avatar_thumbnail_url = $4, updated_at = now()
+           set avatar_image_key = $2, avatar_url = $3, avatar_thumbnail_url = $4, updated_at = now()
            where id = $1 and deleted_at is null
            returning id, name, email as "email!", username, role as "role: Role", avatar_url,
                      avatar_thumbnail_url, disabled, created_at, updated_at"#,
@@ -240,8 +240,8 @@ pub(crate) async fn set_standing(
 pub(crate) async fn erase(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!(
         "update identity.users
-         set name = '', name_key = '', email = null, email_key = null, username = null, username_key = null,
-             password_hash = null, avatar_url = '', avatar_thumbnail_url = '', avatar_picture = null,
+         set name = '', name_normalized = '', email = null, email_normalized = null, username = null, username_normalized = null,
+             password_hash = null, avatar_url = '', avatar_thumbnail_url = '', avatar_image_key = null,
              updated_at = now(), deleted_at = now()
          where id = $1",
         id,

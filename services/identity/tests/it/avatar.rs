@@ -13,7 +13,7 @@ use tonic::Code;
 
 use crate::{
     pictures::{chunk, end, files_of, jpeg, png, upload},
-    shop::{Shop, fields, id_of, refusal, session_ended, user},
+    shop::{PASSWORD, Shop, fields, id_of, refusal, session_ended, user},
 };
 
 fn invalid(reason: &str) -> (Code, String) {
@@ -90,6 +90,31 @@ async fn a_picture_is_taken_away_once_and_may_be_asked_away_again() {
     assert_eq!(shop.profile(&ada).await.unwrap(), without);
     shop.swept().await;
     assert!(shop.files().is_empty());
+}
+
+#[tokio::test]
+async fn returns_an_imported_avatar_url_until_the_avatar_is_replaced() {
+    let shop = Shop::open().await;
+    sqlx::query(
+        "insert into identity.users (id, name, name_normalized, email, email_normalized, password_hash,
+                                     avatar_url, avatar_thumbnail_url, deleted_at)
+         values (gen_random_uuid(), 'Ada', 'ada', 'ada@example.org', 'ada@example.org', $1,
+                 'https://pictures.example/ada', 'https://pictures.example/ada', null),
+                (gen_random_uuid(), '', '', null, null, null, '', '', now())",
+    )
+    .bind(bcrypt::hash(PASSWORD, 4).unwrap())
+    .execute(&shop.db)
+    .await
+    .unwrap();
+
+    let session = shop.login("ada@example.org").await.unwrap();
+    let ada = session.user.clone().unwrap();
+    assert_eq!(ada.avatar_url, "https://pictures.example/ada");
+    assert_eq!(ada.avatar_thumbnail_url, ada.avatar_url);
+
+    shop.set_avatar(&session, &png(8, 1)).await.unwrap();
+    assert_eq!(shop.files(), shop.shown().await);
+    assert_eq!(shop.remove_avatar(&session).await.unwrap().avatar_url, "");
 }
 
 #[tokio::test]

@@ -135,7 +135,7 @@ async fn another_secret_stops_the_start_and_says_so() {
 #[tokio::test]
 async fn whoever_reads_the_database_cannot_sign() {
     let shop = Shop::open().await;
-    let sealed: Vec<u8> = sqlx::query_scalar("select sealed_private_key from identity.signing_keys")
+    let sealed: Vec<u8> = sqlx::query_scalar("select encrypted_private_key from identity.signing_keys")
         .fetch_one(&shop.db)
         .await
         .unwrap();

@@ -16,5 +16,4 @@ mod sessions;
 mod shop;
 mod silence;
 mod sweep;
-mod upgrade;
 mod users;

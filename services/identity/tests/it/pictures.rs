@@ -85,8 +85,8 @@ impl Shop {
     /// The files that accounts show.
     pub(crate) async fn shown(&self) -> BTreeSet<String> {
         let links: Vec<String> = sqlx::query_scalar(
-            "select avatar_url from identity.users where avatar_picture is not null
-             union all select avatar_thumbnail_url from identity.users where avatar_picture is not null",
+            "select avatar_url from identity.users where avatar_image_key is not null
+             union all select avatar_thumbnail_url from identity.users where avatar_image_key is not null",
         )
         .fetch_all(&self.db)
         .await
@@ -96,7 +96,7 @@ impl Shop {
 
     /// Makes an hour pass for whatever nobody shows.
     pub(crate) async fn an_hour_later(&self) {
-        sqlx::query("update identity.pictures set sweep_at = sweep_at - interval '1 hour'")
+        sqlx::query("update identity.stored_images set delete_after = delete_after - interval '1 hour'")
             .execute(&self.db)
             .await
             .unwrap();
@@ -106,7 +106,7 @@ impl Shop {
     pub(crate) async fn swept(&self) {
         for _ in 0..200 {
             let due: i64 = sqlx::query_scalar(
-                "select count(*) from identity.pictures where sweep_at <= now() or attempts > 0",
+                "select count(*) from identity.stored_images where delete_after <= now() or attempts > 0",
             )
             .fetch_one(&self.db)
             .await

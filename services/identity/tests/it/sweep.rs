@@ -81,10 +81,11 @@ async fn wherever_a_call_is_dropped_nothing_is_left_that_nobody_shows() {
     }
     // What was being written when its call was dropped is written to the end.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let kept: i64 = sqlx::query_scalar("select count(*) from identity.pictures where sweep_at > now()")
-        .fetch_one(&shop.db)
-        .await
-        .unwrap();
+    let kept: i64 =
+        sqlx::query_scalar("select count(*) from identity.stored_images where delete_after > now()")
+            .fetch_one(&shop.db)
+            .await
+            .unwrap();
     assert!(kept > 0, "some were dropped after their row was written");
 
     shop.an_hour_later().await;
@@ -116,7 +117,7 @@ async fn of_pictures_set_at_once_one_is_shown_and_no_other_is_kept() {
     shop.swept().await;
     assert_eq!(shop.files(), shop.shown().await);
     let rows: i64 =
-        sqlx::query_scalar("select count(*) from identity.pictures").fetch_one(&shop.db).await.unwrap();
+        sqlx::query_scalar("select count(*) from identity.stored_images").fetch_one(&shop.db).await.unwrap();
     assert_eq!(rows, i64::from(!shown.avatar_url.is_empty()), "nothing waits for its hour");
 }
 
@@ -195,7 +196,7 @@ async fn a_picture_that_is_being_swept_is_not_shown() {
         until(async || waiting(&shop).await == 1).await;
         assert_eq!(shop.files().len(), 4, "it is in the storage");
         // As it is while its object is being deleted.
-        sqlx::query("update identity.pictures set attempts = 1 where sweep_at is not null")
+        sqlx::query("update identity.stored_images set attempts = 1 where delete_after is not null")
             .execute(&shop.db)
             .await
             .unwrap();
@@ -215,7 +216,7 @@ async fn what_cannot_be_deleted_now_is_tried_again_and_holds_nothing_up() {
     let shop = Shop::open().await;
     let ada = shop.register("ada").await;
     sqlx::query(
-        "insert into identity.pictures (key, storage, sweep_at)
+        "insert into identity.stored_images (key, storage, delete_after)
          select 'no key ' || i, 'local', now() - interval '1 minute' from generate_series(1, 20) i
          union all select 'elsewhere', 's3', now() - interval '1 minute'",
     )
@@ -228,7 +229,7 @@ async fn what_cannot_be_deleted_now_is_tried_again_and_holds_nothing_up() {
 
     let tried = async |key: &str, times: i32| -> bool {
         sqlx::query_scalar(
-            "select attempts >= $2 from identity.pictures where key like $1 order by 1 limit 1",
+            "select attempts >= $2 from identity.stored_images where key like $1 order by 1 limit 1",
         )
         .bind(key)
         .bind(times)

@@ -4,7 +4,7 @@ use std::{error::Error, fmt::Write as _};
 
 /// Why an upload is not kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum Rejected {
     /// More bytes than may be.
     #[error("must have at most {max_bytes} bytes")]
     TooLarge {

@@ -8,44 +8,45 @@ use crate::picture::{Format, THUMBNAIL_SIDE};
 
 /// What a picture is kept under; as text, `products/<uuid>.jpg`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
+pub struct ImageKey {
     /// Whose room it is: `products`, `avatars`. 1 to 32 lower-case letters.
-    pub room: String,
+    pub folder: String,
     /// Its own.
     pub id: Uuid,
     /// What it is encoded as.
     pub format: Format,
 }
 
-impl Key {
+impl ImageKey {
     /// What the thumbnail is kept under: `products/<uuid>-400.jpg`.
     pub(crate) fn thumbnail(&self) -> String {
-        format!("{}/{}-{THUMBNAIL_SIDE}.{}", self.room, self.id, self.format.extension())
+        format!("{}/{}-{THUMBNAIL_SIDE}.{}", self.folder, self.id, self.format.extension())
     }
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for ImageKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}.{}", self.room, self.id, self.format.extension())
+        write!(f, "{}/{}.{}", self.folder, self.id, self.format.extension())
     }
 }
 
 /// That a text is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not the key of a picture")]
-pub struct NoKey;
+pub struct InvalidImageKey;
 
-impl FromStr for Key {
-    type Err = NoKey;
+impl FromStr for ImageKey {
+    type Err = InvalidImageKey;
 
-    fn from_str(text: &str) -> Result<Self, NoKey> {
-        let (room, file) = text.split_once('/').ok_or(NoKey)?;
-        let (id, extension) = file.split_once('.').ok_or(NoKey)?;
-        let format = Format::of_extension(extension).ok_or(NoKey)?;
-        let key = Self { room: room.to_owned(), id: id.parse().map_err(|_| NoKey)?, format };
-        let is_room = (1..=32).contains(&room.len()) && room.bytes().all(|byte| byte.is_ascii_lowercase());
+    fn from_str(text: &str) -> Result<Self, InvalidImageKey> {
+        let (folder, file) = text.split_once('/').ok_or(InvalidImageKey)?;
+        let (id, extension) = file.split_once('.').ok_or(InvalidImageKey)?;
+        let format = Format::of_extension(extension).ok_or(InvalidImageKey)?;
+        let key = Self { folder: folder.to_owned(), id: id.parse().map_err(|_| InvalidImageKey)?, format };
+        let is_folder =
+            (1..=32).contains(&folder.len()) && folder.bytes().all(|byte| byte.is_ascii_lowercase());
         // UUIDs can be spelled in more ways than one; keys cannot.
-        if is_room && key.to_string() == text { Ok(key) } else { Err(NoKey) }
+        if is_folder && key.to_string() == text { Ok(key) } else { Err(InvalidImageKey) }
     }
 }
 
@@ -58,7 +59,7 @@ mod tests {
     #[test]
     fn a_key_is_read_as_it_is_written() {
         for (format, extension) in [(Format::Jpeg, "jpg"), (Format::Png, "png")] {
-            let key = Key { room: "products".to_owned(), id: ID.parse().unwrap(), format };
+            let key = ImageKey { folder: "products".to_owned(), id: ID.parse().unwrap(), format };
             assert_eq!(key.to_string(), format!("products/{ID}.{extension}"));
             assert_eq!(key.thumbnail(), format!("products/{ID}-400.{extension}"));
             assert_eq!(key.to_string().parse(), Ok(key));
@@ -82,7 +83,7 @@ mod tests {
             format!("products/{}.jpg", ID.to_uppercase()),
             format!("products/{}.jpg", ID.replace('-', "")),
         ] {
-            assert_eq!(text.parse::<Key>(), Err(NoKey), "{text}");
+            assert_eq!(text.parse::<ImageKey>(), Err(InvalidImageKey), "{text}");
         }
     }
 }

@@ -6,11 +6,11 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     args::Bounds,
-    error::{Refused, StorageError},
-    key::Key,
+    error::{Rejected, StorageError},
+    key::ImageKey,
     outline::Outline,
-    picture::{self, Picture},
-    storage::{Links, Local, Storage},
+    picture::{self, EncodedImage},
+    storage::{ImageUrls, Local, Storage},
     upload::Upload,
     worker::{self, Memory},
 };
@@ -55,11 +55,11 @@ impl Media {
     /// Room for one more upload: waits for one of eight places, at most 2 s.
     ///
     /// # Errors
-    /// [`Refused::Busy`] when none gets free.
-    pub async fn upload(&self) -> Result<Upload, Refused> {
+    /// [`Rejected::Busy`] when none gets free.
+    pub async fn upload(&self) -> Result<Upload, Rejected> {
         match timeout(PATIENCE, Arc::clone(&self.inner.places).acquire_owned()).await {
             Ok(Ok(place)) => Ok(Upload::new(self.inner.bounds.image_max_bytes, place)),
-            _ => Err(Refused::Busy),
+            _ => Err(Rejected::Busy),
         }
     }
 
@@ -67,8 +67,8 @@ impl Media {
     /// leaves its worker to finish, with the memory it has.
     ///
     /// # Errors
-    /// When it is no picture, or none that may be kept; [`Refused::Busy`] when no memory gets free in 30 s.
-    pub async fn picture(&self, upload: Upload) -> Result<Picture, Refused> {
+    /// When it is no picture, or none that may be kept; [`Rejected::Busy`] when no memory gets free in 30 s.
+    pub async fn encode(&self, upload: Upload) -> Result<EncodedImage, Rejected> {
         let max_side = self.inner.bounds.image_max_side;
         let (upload, outline) = worker::run(move || {
             let outline = Outline::of(upload.bytes(), max_side)?;
@@ -83,7 +83,7 @@ impl Media {
     ///
     /// # Errors
     /// When the storage does not take it; then it may have it all the same.
-    pub async fn put(&self, key: &Key, picture: Picture) -> Result<Links, StorageError> {
+    pub async fn put(&self, key: &ImageKey, picture: EncodedImage) -> Result<ImageUrls, StorageError> {
         self.inner.storage.put(key, &picture).await
     }
 
@@ -91,7 +91,7 @@ impl Media {
     ///
     /// # Errors
     /// When the storage does not say that it is gone.
-    pub async fn delete(&self, key: &Key) -> Result<(), StorageError> {
+    pub async fn delete(&self, key: &ImageKey) -> Result<(), StorageError> {
         self.inner.storage.delete(key).await
     }
 }
@@ -107,7 +107,7 @@ mod tests {
         for _ in 0..PLACES {
             uploads.push(media.upload().await.unwrap());
         }
-        assert_eq!(media.clone().upload().await.unwrap_err(), Refused::Busy);
+        assert_eq!(media.clone().upload().await.unwrap_err(), Rejected::Busy);
 
         let waiting = tokio::spawn({
             let media = media.clone();

@@ -5,7 +5,7 @@
 
 use image::ImageFormat;
 
-use crate::error::Refused;
+use crate::error::Rejected;
 
 /// What is known of a picture before it is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,24 +23,24 @@ impl Outline {
     ///
     /// # Errors
     /// When it is no picture, is cut off, or is wider or higher than `max_side`.
-    pub(crate) fn of(bytes: &[u8], max_side: u32) -> Result<Self, Refused> {
+    pub(crate) fn of(bytes: &[u8], max_side: u32) -> Result<Self, Rejected> {
         let file = Reader(bytes);
-        let format = image::guess_format(bytes).map_err(|_| Refused::Unsupported)?;
+        let format = image::guess_format(bytes).map_err(|_| Rejected::Unsupported)?;
         let (name, size) = match format {
             ImageFormat::Jpeg => ("JPEG", jpeg(file)),
             ImageFormat::Png => ("PNG", png(file)),
             ImageFormat::WebP => ("WebP", webp(file)),
             ImageFormat::Gif => ("GIF", gif(file)),
-            _ => return Err(Refused::Unsupported),
+            _ => return Err(Rejected::Unsupported),
         };
         let Some((width, height)) = size else {
-            return Err(Refused::Invalid(format!("is not a whole {name}: it is cut off or corrupt")));
+            return Err(Rejected::Invalid(format!("is not a whole {name}: it is cut off or corrupt")));
         };
         if width == 0 || height == 0 {
-            return Err(Refused::Invalid("must have pixels".to_owned()));
+            return Err(Rejected::Invalid("must have pixels".to_owned()));
         }
         if width > max_side || height > max_side {
-            return Err(Refused::Invalid(format!(
+            return Err(Rejected::Invalid(format!(
                 "must be at most {max_side} pixels wide and high, is {width} x {height}"
             )));
         }

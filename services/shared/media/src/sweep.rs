@@ -30,7 +30,7 @@ pub const LEASE: Duration = Duration::from_secs(60);
 /// A picture that is to be swept.
 #[derive(Clone, Debug)]
 pub struct Due {
-    /// As text: see [`Key`](crate::Key).
+    /// As text: see [`ImageKey`](crate::ImageKey).
     pub key: String,
     /// How often that was tried, this time included.
     pub attempts: i32,
@@ -60,15 +60,17 @@ pub async fn run(ledger: impl Ledger, media: Media) {
 
 async fn sweep_or_postpone(ledger: &impl Ledger, media: &Media, Due { key, attempts }: Due) {
     if let Err(cause) = delete(media, &key).await {
-        warn!(picture.key = key, "Picture {key} is not yet swept: {cause:#}");
+        warn!(picture.key = key, "EncodedImage {key} is not yet swept: {cause:#}");
         if let Err(cause) = ledger.postpone(&key, BACKOFF.pause(attempts)).await {
-            warn!(picture.key = key, "Picture {key} is swept again when its lease ends: {cause}");
+            warn!(picture.key = key, "EncodedImage {key} is swept again when its lease ends: {cause}");
         }
         return;
     }
     match ledger.forget(&key).await {
         Ok(()) => info!(picture.key = key, "Swept picture {key}"),
-        Err(cause) => warn!(picture.key = key, "Picture {key} is swept again when its lease ends: {cause}"),
+        Err(cause) => {
+            warn!(picture.key = key, "EncodedImage {key} is swept again when its lease ends: {cause}")
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::error::Refused;
+use crate::error::Rejected;
 
 /// The bytes of a picture as they come in, up to the bound. Has one of the bounded places until it is dropped.
 #[derive(Debug)]
@@ -20,11 +20,11 @@ impl Upload {
     /// Adds what came next.
     ///
     /// # Errors
-    /// [`Refused::TooLarge`] past the bound; the chunk is not taken then.
-    pub fn push(&mut self, chunk: &[u8]) -> Result<(), Refused> {
+    /// [`Rejected::TooLarge`] past the bound; the chunk is not taken then.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<(), Rejected> {
         let len = self.bytes.len().saturating_add(chunk.len());
         if len > self.max_bytes {
-            return Err(Refused::TooLarge { max_bytes: self.max_bytes });
+            return Err(Rejected::TooLarge { max_bytes: self.max_bytes });
         }
         if len > self.bytes.capacity() {
             // Doubled as vectors do, and never past the bound.
@@ -56,9 +56,9 @@ mod tests {
         for _ in 0..3 {
             upload.push(b"abc").unwrap();
         }
-        assert_eq!(upload.push(b"de"), Err(Refused::TooLarge { max_bytes: 10 }));
+        assert_eq!(upload.push(b"de"), Err(Rejected::TooLarge { max_bytes: 10 }));
         upload.push(b"d").unwrap();
-        assert_eq!(upload.push(b"e"), Err(Refused::TooLarge { max_bytes: 10 }));
+        assert_eq!(upload.push(b"e"), Err(Rejected::TooLarge { max_bytes: 10 }));
         assert_eq!((upload.bytes(), upload.bytes.capacity()), (&b"abcabcabcd"[..], 10));
     }
 }

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use crate::error::Refused;
+use crate::error::Rejected;
 
 /// How long a picture waits for memory.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -45,13 +45,13 @@ impl Memory {
     /// Waits for room for a picture of so many pixels.
     ///
     /// # Errors
-    /// [`Refused::Busy`] when there is none in half a minute.
-    pub(crate) async fn reserve(&self, pixels: u64) -> Result<Reserved, Refused> {
+    /// [`Rejected::Busy`] when there is none in half a minute.
+    pub(crate) async fn reserve(&self, pixels: u64) -> Result<Reserved, Rejected> {
         let least = (self.largest / LEAST).max(1);
         let room = mebibytes(pixels * BYTES_PER_PIXEL).clamp(least, self.largest);
         match timeout(self.patience, Arc::clone(&self.free).acquire_many_owned(room)).await {
             Ok(Ok(permit)) => Ok(Reserved(permit)),
-            _ => Err(Refused::Busy),
+            _ => Err(Rejected::Busy),
         }
     }
 }
@@ -75,20 +75,20 @@ fn mebibytes(bytes: u64) -> u32 {
 /// Does `work` on bytes that a client made up: aside, and prepared for a decoder that panics.
 ///
 /// # Errors
-/// Those of `work`; [`Refused::Invalid`] when it panics.
-pub(crate) async fn run<T, F>(work: F) -> Result<T, Refused>
+/// Those of `work`; [`Rejected::Invalid`] when it panics.
+pub(crate) async fn run<T, F>(work: F) -> Result<T, Rejected>
 where
     T: Send + 'static,
-    F: FnOnce() -> Result<T, Refused> + Send + 'static,
+    F: FnOnce() -> Result<T, Rejected> + Send + 'static,
 {
     match spawn_blocking(work).await {
         Ok(done) => done,
         Err(cause) if cause.is_panic() => {
             warn!("A picture cannot be decoded: its decoder panicked");
-            Err(Refused::Invalid("cannot be decoded".to_owned()))
+            Err(Rejected::Invalid("cannot be decoded".to_owned()))
         }
         // The process is about to stop.
-        Err(_) => Err(Refused::Busy),
+        Err(_) => Err(Rejected::Busy),
     }
 }
 
@@ -106,7 +106,7 @@ mod tests {
     async fn pictures_of_the_largest_size_are_worked_on_one_by_one() {
         let memory = memory();
         let first = memory.reserve(LARGEST).await.unwrap();
-        assert_eq!(memory.reserve(LARGEST).await.unwrap_err(), Refused::Busy);
+        assert_eq!(memory.reserve(LARGEST).await.unwrap_err(), Rejected::Busy);
         drop(first);
         memory.reserve(LARGEST).await.unwrap();
     }
@@ -135,6 +135,6 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_the_fault_of_the_picture() {
         let refused = run::<(), _>(|| panic!("an index is out of bounds")).await.unwrap_err();
-        assert_eq!(refused, Refused::Invalid("cannot be decoded".to_owned()));
+        assert_eq!(refused, Rejected::Invalid("cannot be decoded".to_owned()));
     }
 }

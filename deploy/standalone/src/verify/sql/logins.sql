@@ -1,9 +1,9 @@
 -- An email or a username signs in to one account.
 select format('%s %L: accounts %s', kind, key, string_agg(id::text, ', ' order by id))
 from (
-    select 'email' as kind, email_key as key, id from identity.users
+    select 'email' as kind, email_normalized as key, id from identity.users
     union all
-    select 'username', username_key, id from identity.users
+    select 'username', username_normalized, id from identity.users
 ) as logins
 where key is not null
 group by kind, key

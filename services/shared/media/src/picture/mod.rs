@@ -17,7 +17,7 @@ use image::{
 use tracing::debug;
 
 pub(crate) use self::thumbnail::SIDE as THUMBNAIL_SIDE;
-use crate::{error::Refused, outline::Outline, worker::Reserved};
+use crate::{error::Rejected, outline::Outline, worker::Reserved};
 
 /// Of JPEGs, from 1 to 100: where a loss cannot be seen yet.
 const QUALITY: u8 = 85;
@@ -31,7 +31,7 @@ const METADATA: u64 = 4 << 20;
 
 /// A picture that is nothing but a picture. Keeps the memory that it takes reserved until it is dropped.
 #[derive(Clone)]
-pub struct Picture {
+pub struct EncodedImage {
     /// What it was encoded as.
     pub format: Format,
     /// In pixels.
@@ -45,9 +45,9 @@ pub struct Picture {
     _memory: Arc<Reserved>,
 }
 
-impl fmt::Debug for Picture {
+impl fmt::Debug for EncodedImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Picture")
+        f.debug_struct("EncodedImage")
             .field("format", &self.format)
             .field("width", &self.width)
             .field("height", &self.height)
@@ -91,11 +91,11 @@ impl Format {
 /// Decodes `bytes` and encodes what they show. Takes long: not for a task that serves.
 ///
 /// # Errors
-/// [`Refused::Invalid`] when they cannot be decoded, or to something else than their outline says, or take up too much.
-pub(crate) fn make(bytes: &[u8], outline: Outline, mut memory: Reserved) -> Result<Picture, Refused> {
+/// [`Rejected::Invalid`] when they cannot be decoded, or to something else than their outline says, or take up too much.
+pub(crate) fn make(bytes: &[u8], outline: Outline, mut memory: Reserved) -> Result<EncodedImage, Rejected> {
     let corrupt = |cause| {
         debug!("A picture cannot be decoded: {cause}");
-        Refused::Invalid("is corrupt: it cannot be decoded".to_owned())
+        Rejected::Invalid("is corrupt: it cannot be decoded".to_owned())
     };
     let image = pixels(bytes, outline).map_err(corrupt)?;
     let (width, height) = (image.width(), image.height());
@@ -105,7 +105,7 @@ pub(crate) fn make(bytes: &[u8], outline: Outline, mut memory: Reserved) -> Resu
     };
     let original = encode(&image, format).map_err(corrupt)?;
     if original.len() > MAX_ENCODED {
-        return Err(Refused::Invalid(format!(
+        return Err(Rejected::Invalid(format!(
             "takes up more than {} MiB once it is decoded",
             MAX_ENCODED >> 20
         )));
@@ -115,7 +115,7 @@ pub(crate) fn make(bytes: &[u8], outline: Outline, mut memory: Reserved) -> Resu
         None => original.clone(),
     };
     memory.shrink_to(original.len() + thumbnail.len());
-    Ok(Picture { format, width, height, original, thumbnail, _memory: Arc::new(memory) })
+    Ok(EncodedImage { format, width, height, original, thumbnail, _memory: Arc::new(memory) })
 }
 
 /// The pixels of the file, upright and in sRGB: grey or colours with 8 bits a channel, with alpha only where something

@@ -10,11 +10,11 @@ use reqwest::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{Links, Patience, signature::sign};
+use super::{ImageUrls, Patience, signature::sign};
 use crate::{
     args::{base_url, given, name, required},
-    key::Key,
-    picture::{Picture, THUMBNAIL_SIDE},
+    key::ImageKey,
+    picture::{EncodedImage, THUMBNAIL_SIDE},
     secret::Secret,
 };
 
@@ -109,7 +109,7 @@ struct Failure {
 }
 
 impl Cloudinary {
-    pub(super) async fn put(&self, key: &Key, picture: &Picture) -> anyhow::Result<Links> {
+    pub(super) async fn put(&self, key: &ImageKey, picture: &EncodedImage) -> anyhow::Result<ImageUrls> {
         let file = Part::stream_with_length(picture.original.clone(), picture.original.len() as u64)
             .file_name(format!("{}.{}", key.id, key.format.extension()))
             .mime_str(key.format.content_type())?;
@@ -118,7 +118,7 @@ impl Cloudinary {
         links(&uploaded.secure_url)
     }
 
-    pub(super) async fn delete(&self, key: &Key) -> anyhow::Result<()> {
+    pub(super) async fn delete(&self, key: &ImageKey) -> anyhow::Result<()> {
         // Copies that are on their way to readers go, too.
         let form = self.signed(&[("public_id", &public_id(key)), ("invalidate", "true")]);
         let destroyed: Destroyed = self.call("destroy", form).await?;
@@ -152,17 +152,17 @@ impl Cloudinary {
 }
 
 /// What it calls a picture: our key without the extension, which it adds itself.
-fn public_id(key: &Key) -> String {
-    format!("{FOLDER}/{}/{}", key.room, key.id)
+fn public_id(key: &ImageKey) -> String {
+    format!("{FOLDER}/{}/{}", key.folder, key.id)
 }
 
 /// The link it gave, and the one with the thumbnail's transformation in it.
-fn links(url: &str) -> anyhow::Result<Links> {
+fn links(url: &str) -> anyhow::Result<ImageUrls> {
     let is_web = url.starts_with("https://") || url.starts_with("http://");
     let Some((before, after)) = url.split_once(DELIVERY).filter(|_| is_web) else {
         bail!("it gives something else than a link with {DELIVERY}: {url}");
     };
     // `c_limit`: smaller, and never larger.
     let thumbnail_url = format!("{before}{DELIVERY}c_limit,h_{THUMBNAIL_SIDE},w_{THUMBNAIL_SIDE}/{after}");
-    Ok(Links { url: url.to_owned(), thumbnail_url })
+    Ok(ImageUrls { url: url.to_owned(), thumbnail_url })
 }

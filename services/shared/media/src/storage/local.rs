@@ -10,8 +10,8 @@ use anyhow::Context as _;
 use object_store::{Attributes, local::LocalFileSystem, path::Path};
 use tokio::fs;
 
-use super::{Links, objects};
-use crate::{key::Key, picture::Picture};
+use super::{ImageUrls, objects};
+use crate::{key::ImageKey, picture::EncodedImage};
 
 /// Where the gateway shows them.
 const BASE: &str = "/media";
@@ -41,12 +41,12 @@ impl Local {
         Ok(self.store.get_or_init(|| store))
     }
 
-    pub(super) async fn put(&self, key: &Key, picture: &Picture) -> anyhow::Result<Links> {
+    pub(super) async fn put(&self, key: &ImageKey, picture: &EncodedImage) -> anyhow::Result<ImageUrls> {
         objects::put(self.open()?, key, picture, Attributes::new()).await?;
-        Ok(Links::below(BASE, key))
+        Ok(ImageUrls::below(BASE, key))
     }
 
-    pub(super) async fn delete(&self, key: &Key) -> anyhow::Result<()> {
+    pub(super) async fn delete(&self, key: &ImageKey) -> anyhow::Result<()> {
         objects::delete(self.open()?, key).await?;
         for name in [key.to_string(), key.thumbnail()] {
             self.delete_staged(&Path::from(name)).await?;

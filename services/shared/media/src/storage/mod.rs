@@ -18,7 +18,7 @@ pub(crate) use self::{
     local::Local,
     s3::{S3, S3Args},
 };
-use crate::{error::StorageError, key::Key, picture::Picture};
+use crate::{error::StorageError, key::ImageKey, picture::EncodedImage};
 
 /// How long a storage behind a network may take.
 #[derive(Clone, Copy, Debug)]
@@ -37,16 +37,16 @@ impl Default for Patience {
 
 /// Where a picture that is kept can be seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Links {
+pub struct ImageUrls {
     /// Absolute, or a path on the gateway's host.
     pub url: String,
     /// The thumbnail's.
     pub thumbnail_url: String,
 }
 
-impl Links {
+impl ImageUrls {
     /// Of a picture that is kept under its key below `base`.
-    fn below(base: &str, key: &Key) -> Self {
+    fn below(base: &str, key: &ImageKey) -> Self {
         Self { url: format!("{base}/{key}"), thumbnail_url: format!("{base}/{}", key.thumbnail()) }
     }
 }
@@ -73,7 +73,11 @@ impl Storage {
     ///
     /// # Errors
     /// When either may not be kept.
-    pub(crate) async fn put(&self, key: &Key, picture: &Picture) -> Result<Links, StorageError> {
+    pub(crate) async fn put(
+        &self,
+        key: &ImageKey,
+        picture: &EncodedImage,
+    ) -> Result<ImageUrls, StorageError> {
         let links = match self {
             Self::Local(local) => local.put(key, picture).await,
             Self::S3(s3) => in_time(s3.patience, s3.put(key, picture)).await,
@@ -86,7 +90,7 @@ impl Storage {
     ///
     /// # Errors
     /// When either may still be there.
-    pub(crate) async fn delete(&self, key: &Key) -> Result<(), StorageError> {
+    pub(crate) async fn delete(&self, key: &ImageKey) -> Result<(), StorageError> {
         let deleted = match self {
             Self::Local(local) => local.delete(key).await,
             Self::S3(s3) => in_time(s3.patience, s3.delete(key)).await,

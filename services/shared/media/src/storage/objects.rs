@@ -3,7 +3,7 @@
 use object_store::{Attributes, Error, ObjectStore, ObjectStoreExt as _, PutOptions, Result, path::Path};
 use tokio::join;
 
-use crate::{key::Key, picture::Picture};
+use crate::{key::ImageKey, picture::EncodedImage};
 
 /// Keeps a picture and its thumbnail, both with `attributes`.
 ///
@@ -11,8 +11,8 @@ use crate::{key::Key, picture::Picture};
 /// When either is not kept.
 pub(super) async fn put(
     store: &dyn ObjectStore,
-    key: &Key,
-    picture: &Picture,
+    key: &ImageKey,
+    picture: &EncodedImage,
     attributes: Attributes,
 ) -> Result<()> {
     let options = PutOptions::from(attributes);
@@ -29,7 +29,7 @@ pub(super) async fn put(
 ///
 /// # Errors
 /// When either may still be there.
-pub(super) async fn delete(store: &dyn ObjectStore, key: &Key) -> Result<()> {
+pub(super) async fn delete(store: &dyn ObjectStore, key: &ImageKey) -> Result<()> {
     let (original, thumbnail) = (Path::from(key.to_string()), Path::from(key.thumbnail()));
     let (original, thumbnail) = join!(store.delete(&original), store.delete(&thumbnail));
     absent(original).and(absent(thumbnail))

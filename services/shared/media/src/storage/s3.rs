@@ -7,11 +7,11 @@ use object_store::{
     aws::{AmazonS3, AmazonS3Builder},
 };
 
-use super::{Links, Patience, objects};
+use super::{ImageUrls, Patience, objects};
 use crate::{
     args::{base_url, given, name, required},
-    key::Key,
-    picture::Picture,
+    key::ImageKey,
+    picture::EncodedImage,
     secret::Secret,
 };
 
@@ -107,16 +107,16 @@ impl fmt::Debug for S3 {
 }
 
 impl S3 {
-    pub(super) async fn put(&self, key: &Key, picture: &Picture) -> anyhow::Result<Links> {
+    pub(super) async fn put(&self, key: &ImageKey, picture: &EncodedImage) -> anyhow::Result<ImageUrls> {
         let attributes = Attributes::from_iter([
             (Attribute::ContentType, key.format.content_type()),
             (Attribute::CacheControl, CACHE_CONTROL),
         ]);
         objects::put(&self.store, key, picture, attributes).await?;
-        Ok(Links::below(&self.public_url, key))
+        Ok(ImageUrls::below(&self.public_url, key))
     }
 
-    pub(super) async fn delete(&self, key: &Key) -> anyhow::Result<()> {
+    pub(super) async fn delete(&self, key: &ImageKey) -> anyhow::Result<()> {
         Ok(objects::delete(&self.store, key).await?)
     }
 }

@@ -9,7 +9,7 @@ use tokio::{net::TcpListener, time::sleep};
 use uuid::Uuid;
 
 use super::{CloudinaryArgs, Patience, S3Args, Storage, signature::sign};
-use crate::{Key, Media, Picture, secret::Secret};
+use crate::{EncodedImage, ImageKey, Media, secret::Secret};
 
 const PATIENCE: Patience =
     Patience { connect: Duration::from_millis(500), total: Duration::from_millis(700) };
@@ -36,7 +36,7 @@ fn storages(url: &str) -> [Storage; 2] {
 /// That neither storage keeps or deletes anything, says why, and takes no longer than it may.
 async fn assert_fails(url: &str, reasons: &[&str]) {
     let picture = picture().await;
-    let key = Key { room: "products".to_owned(), id: Uuid::now_v7(), format: picture.format };
+    let key = ImageKey { folder: "products".to_owned(), id: Uuid::now_v7(), format: picture.format };
     for storage in storages(url) {
         let began = Instant::now();
         let put = storage.put(&key, &picture).await.unwrap_err().to_string();
@@ -48,13 +48,13 @@ async fn assert_fails(url: &str, reasons: &[&str]) {
     }
 }
 
-async fn picture() -> Picture {
+async fn picture() -> EncodedImage {
     let media = Media::local("unused".as_ref());
     let mut png = std::io::Cursor::new(Vec::new());
     DynamicImage::new_rgb8(2, 2).write_to(&mut png, ImageFormat::Png).unwrap();
     let mut upload = media.upload().await.unwrap();
     upload.push(png.get_ref()).unwrap();
-    media.picture(upload).await.unwrap()
+    media.encode(upload).await.unwrap()
 }
 
 /// Answers everything so.
@@ -92,7 +92,7 @@ async fn a_storage_that_does_not_answer_is_an_error_soon() {
 async fn what_is_tried_again_takes_no_longer_than_one_try_may() {
     let url = answering(StatusCode::INTERNAL_SERVER_ERROR, "", PATIENCE.total.mul_f64(0.6)).await;
     let picture = picture().await;
-    let key = Key { room: "products".to_owned(), id: Uuid::now_v7(), format: picture.format };
+    let key = ImageKey { folder: "products".to_owned(), id: Uuid::now_v7(), format: picture.format };
     let [s3, _] = storages(&url);
     let error = s3.put(&key, &picture).await.unwrap_err().to_string();
     assert!(error.contains("no answer within 700ms"), "{error}");
@@ -126,7 +126,7 @@ async fn a_storage_that_hangs_up_is_an_error() {
 
 #[tokio::test]
 async fn what_is_not_in_the_bucket_is_gone_and_what_has_no_bucket_is_not() {
-    let key = Key { room: "products".to_owned(), id: Uuid::now_v7(), format: picture().await.format };
+    let key = ImageKey { folder: "products".to_owned(), id: Uuid::now_v7(), format: picture().await.format };
     for (code, is_gone) in [("NoSuchKey", true), ("NoSuchBucket", false)] {
         let body = format!("<Error><Code>{code}</Code></Error>").leak();
         let url = answering(StatusCode::NOT_FOUND, body, Duration::ZERO).await;
@@ -138,7 +138,7 @@ async fn what_is_not_in_the_bucket_is_gone_and_what_has_no_bucket_is_not() {
 #[tokio::test]
 async fn an_answer_that_makes_no_sense_is_an_error() {
     let picture = picture().await;
-    let key = Key { room: "products".to_owned(), id: Uuid::now_v7(), format: picture.format };
+    let key = ImageKey { folder: "products".to_owned(), id: Uuid::now_v7(), format: picture.format };
     for body in ["", "<html>", "{}", r#"{"secure_url": "https://example.com/a.jpg", "result": "error"}"#] {
         let url = answering(StatusCode::OK, body, Duration::ZERO).await;
         let [_, cloudinary] = storages(&url);

@@ -15,7 +15,7 @@ use axum::{
     http::StatusCode,
     routing::post,
 };
-use bodega_media::{Media, Picture};
+use bodega_media::{EncodedImage, Media};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -130,7 +130,7 @@ async fn a_png_stays_one() {
     let (url, kept) = stand_in().await;
     let media = open(&url, SECRET);
     let bytes = crate::pictures::file(&quarters(20, 20), image::ImageFormat::Png);
-    let picture: Picture = crate::pictures::take_in(&media, &bytes).await.unwrap();
+    let picture: EncodedImage = crate::pictures::take_in(&media, &bytes).await.unwrap();
     let key = key(&picture);
     let links = media.put(&key, picture).await.unwrap();
     assert!(links.url.ends_with(".png"), "{links:?}");

@@ -1,6 +1,6 @@
 //! Files that end too early.
 
-use bodega_media::Refused;
+use bodega_media::Rejected;
 
 use crate::pictures::{files, media, noise, take_in};
 
@@ -19,9 +19,9 @@ async fn a_file_that_is_cut_off_anywhere_is_refused() {
         let step = if bytes.len() < 1000 { 1 } else { 50 };
         for end in (0..bytes.len()).step_by(step).chain([bytes.len() - 1]) {
             match take_in(&media, &bytes[..end]).await {
-                Err(Refused::Invalid(_)) => {}
+                Err(Rejected::Invalid(_)) => {}
                 // Not even the signature is there.
-                Err(Refused::Unsupported) if end < 12 => {}
+                Err(Rejected::Unsupported) if end < 12 => {}
                 answer => panic!("{:?}… cut off at {end}: {answer:?}", &bytes[..4]),
             }
         }
@@ -33,5 +33,5 @@ async fn a_file_whose_checksum_does_not_match_is_refused() {
     let [_, mut png, ..] = files(&noise(120, 80));
     let middle = png.len() / 2;
     png[middle] ^= 1;
-    assert!(matches!(take_in(&media(), &png).await, Err(Refused::Invalid(_))));
+    assert!(matches!(take_in(&media(), &png).await, Err(Rejected::Invalid(_))));
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bodega_media::{Media, Refused};
+use bodega_media::{Media, Rejected};
 use image::ImageFormat;
 use proptest::{collection::vec, prelude::*, sample::select};
 
@@ -43,7 +43,7 @@ async fn what_hides_behind_or_in_a_picture_is_gone() {
 #[tokio::test]
 async fn a_gif_that_is_a_script_is_refused() {
     let script = b"GIF89a/*\x01\x01\x80\0\0\0\0\0\xFF\xFF\xFF*/=1;alert(1)//".to_vec();
-    assert!(matches!(take_in(&media(), &script).await, Err(Refused::Invalid(_))));
+    assert!(matches!(take_in(&media(), &script).await, Err(Rejected::Invalid(_))));
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn what_is_no_picture_by_its_content_is_unsupported() {
         b"#?RADIANCE\n",
         b"MZ\x90\0",
     ] {
-        assert_eq!(take_in(&media(), bytes).await.unwrap_err(), Refused::Unsupported, "{bytes:?}");
+        assert_eq!(take_in(&media(), bytes).await.unwrap_err(), Rejected::Unsupported, "{bytes:?}");
     }
 }
 
@@ -101,10 +101,10 @@ async fn too_many_pixels_are_refused_whatever_the_file_weighs() {
         (webp(1 << 24), 1 << 24),
     ] {
         let expected = format!("must be at most 8192 pixels wide and high, is {side} x {side}");
-        assert_eq!(take_in(&media, &bytes).await.unwrap_err(), Refused::Invalid(expected));
+        assert_eq!(take_in(&media, &bytes).await.unwrap_err(), Rejected::Invalid(expected));
     }
     for bytes in [png(0), gif(0), jpeg(0)] {
-        let expected = Refused::Invalid("must have pixels".to_owned());
+        let expected = Rejected::Invalid("must have pixels".to_owned());
         assert_eq!(take_in(&media, &bytes).await.unwrap_err(), expected);
     }
 }
@@ -114,21 +114,21 @@ async fn a_frame_that_is_larger_than_its_screen_is_refused() {
     // 1 x 1, in which a picture of 60000 x 60000 begins.
     let frame = b",\0\0\0\0\x60\xEA\x60\xEA\0\x02\x02\x44\x01\0;";
     let gif = [b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xFF\xFF\xFF".as_slice(), frame].concat();
-    assert!(matches!(take_in(&media(), &gif).await, Err(Refused::Invalid(_))));
+    assert!(matches!(take_in(&media(), &gif).await, Err(Rejected::Invalid(_))));
 }
 
 #[tokio::test]
 async fn bytes_past_the_bound_are_refused() {
     let media = bounded("100", "8192");
     let bytes = file(&quarters(480, 320), ImageFormat::Jpeg);
-    assert_eq!(take_in(&media, &bytes).await.unwrap_err(), Refused::TooLarge { max_bytes: 100 });
+    assert_eq!(take_in(&media, &bytes).await.unwrap_err(), Rejected::TooLarge { max_bytes: 100 });
 }
 
 #[tokio::test]
 async fn a_picture_that_would_fill_the_storage_is_refused() {
     let media = bounded("67108864", "8192");
     let refused = take_in(&media, &file(&noise(3500, 3500), ImageFormat::Png)).await.unwrap_err();
-    assert_eq!(refused, Refused::Invalid("takes up more than 32 MiB once it is decoded".to_owned()));
+    assert_eq!(refused, Rejected::Invalid("takes up more than 32 MiB once it is decoded".to_owned()));
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn pixels_past_the_bound_are_refused_on_either_side() {
     let media = bounded("10000", "100");
     for (width, height) in [(101, 1), (1, 101)] {
         for bytes in files(&quarters(width, height)) {
-            assert!(matches!(take_in(&media, &bytes).await, Err(Refused::Invalid(_))), "{width} x {height}");
+            assert!(matches!(take_in(&media, &bytes).await, Err(Rejected::Invalid(_))), "{width} x {height}");
         }
     }
     for bytes in files(&quarters(100, 100)) {
@@ -177,7 +177,7 @@ fn assert_is_settled(bytes: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     match runtime.block_on(take_in(&bounded("10000", "500"), bytes)) {
         Ok(picture) => assert_is_clean(&picture),
-        Err(refused) => assert!(matches!(refused, Refused::Invalid(_) | Refused::Unsupported), "{refused}"),
+        Err(refused) => assert!(matches!(refused, Rejected::Invalid(_) | Rejected::Unsupported), "{refused}"),
     }
 }
 

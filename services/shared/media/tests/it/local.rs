@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bodega_media::{Links, Media};
+use bodega_media::{ImageUrls, Media};
 
 use crate::pictures::{key, picture};
 
@@ -22,7 +22,7 @@ async fn a_picture_is_kept_until_it_is_deleted_and_can_be_deleted_twice() {
     let links = media.put(&key, picture.clone()).await.unwrap();
     let (url, thumbnail_url) =
         (format!("/media/products/{}.jpg", key.id), format!("/media/products/{}-400.jpg", key.id));
-    assert_eq!(links, Links { url, thumbnail_url });
+    assert_eq!(links, ImageUrls { url, thumbnail_url });
     let original = root.join(key.to_string());
     let thumbnail = root.join(format!("products/{}-400.jpg", key.id));
     assert_eq!(fs::read(&original).unwrap(), picture.original);
@@ -96,7 +96,7 @@ async fn no_key_leads_out_of_the_directory() {
     let root = directory.path().join("media");
     let picture = picture().await;
     let mut key = key(&picture);
-    key.room = "../outside".to_owned();
+    key.folder = "../outside".to_owned();
     let media = Media::local(&root);
     media.put(&key, picture).await.unwrap();
     assert!(files(directory.path()).iter().all(|file| file.starts_with(&root)));

@@ -1,6 +1,6 @@
 //! What is said beside the pixels: heeded where it turns the picture, and then gone.
 
-use bodega_media::Picture;
+use bodega_media::EncodedImage;
 use image::{
     ExtendedColorType, ImageEncoder, ImageFormat,
     codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder},
@@ -72,7 +72,7 @@ async fn nothing_but_the_picture_is_left_of_a_jpeg() {
 }
 
 /// That the files consist of what shows the picture, and end with it.
-pub(crate) fn assert_is_clean(picture: &Picture) {
+pub(crate) fn assert_is_clean(picture: &EncodedImage) {
     for bytes in [&picture.original, &picture.thumbnail] {
         match image::guess_format(bytes).unwrap() {
             ImageFormat::Png => assert_is_clean_png(bytes),

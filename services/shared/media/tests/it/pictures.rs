@@ -6,7 +6,7 @@
 
 use std::{io::Cursor, path::Path};
 
-use bodega_media::{Key, Media, MediaArgs, Picture, Refused};
+use bodega_media::{EncodedImage, ImageKey, Media, MediaArgs, Rejected};
 use clap::Parser;
 use image::{DynamicImage, ImageFormat, RgbImage};
 use uuid::Uuid;
@@ -59,22 +59,22 @@ pub(crate) fn media() -> Media {
 }
 
 /// What becomes of an upload.
-pub(crate) async fn take_in(media: &Media, bytes: &[u8]) -> Result<Picture, Refused> {
+pub(crate) async fn take_in(media: &Media, bytes: &[u8]) -> Result<EncodedImage, Rejected> {
     let mut upload = media.upload().await?;
     for chunk in bytes.chunks(64 << 10) {
         upload.push(chunk)?;
     }
-    media.picture(upload).await
+    media.encode(upload).await
 }
 
 /// The picture with four quarters.
-pub(crate) async fn picture() -> Picture {
+pub(crate) async fn picture() -> EncodedImage {
     take_in(&media(), &file(&quarters(500, 300), ImageFormat::Jpeg)).await.unwrap()
 }
 
 /// A fresh key for a picture.
-pub(crate) fn key(picture: &Picture) -> Key {
-    Key { room: "products".to_owned(), id: Uuid::now_v7(), format: picture.format }
+pub(crate) fn key(picture: &EncodedImage) -> ImageKey {
+    ImageKey { folder: "products".to_owned(), id: Uuid::now_v7(), format: picture.format }
 }
 
 /// The colour in the middle of each quarter.
@@ -85,7 +85,7 @@ pub(crate) fn colours(bytes: &[u8]) -> [Colour; 4] {
 }
 
 /// That both show these colours, as exactly as a JPEG can.
-pub(crate) fn assert_shows(picture: &Picture, expected: [Colour; 4]) {
+pub(crate) fn assert_shows(picture: &EncodedImage, expected: [Colour; 4]) {
     for bytes in [&picture.original, &picture.thumbnail] {
         let shown = colours(bytes);
         let near = |(a, b): (&u8, &u8)| a.abs_diff(*b) <= 12;

@@ -12,7 +12,7 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, Uri, header},
     response::IntoResponse,
 };
-use bodega_media::{Links, Media};
+use bodega_media::{ImageUrls, Media};
 use tokio::net::TcpListener;
 
 use crate::pictures::{args, key, picture};
@@ -77,7 +77,7 @@ async fn a_picture_is_put_and_deleted_signed_and_with_its_headers() {
 
     let links = media.put(&key, picture.clone()).await.unwrap();
     let [thumbnail_url, url] = paths.clone().map(|path| format!("{endpoint}{path}"));
-    assert_eq!(links, Links { url, thumbnail_url });
+    assert_eq!(links, ImageUrls { url, thumbnail_url });
     let mut put = std::mem::take(&mut *calls.lock().unwrap());
     put.sort();
     let expected =
