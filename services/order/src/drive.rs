@@ -1,4 +1,4 @@
-//! From an attempt to its end: an order, or a refusal.
+//! From an attempt to its end: an order, or a rejection.
 //!
 //! One driver at a time has an attempt's lease, which spares the catalog a stampede; nothing depends on it. Two drivers
 //! of one attempt are answered alike, or the one that is refused finds that the other has ended it.
@@ -18,8 +18,8 @@ use crate::{
     neighbours::Failure,
     order::{Attempt, Outcome, price},
     outbox::{self, Kind},
-    refusal::Refusal,
-    store::{self, settle::Rejection},
+    rejection::Rejection,
+    store::{self, settle::Rejected},
 };
 
 /// How soon those who wait for another driver first look how far it is, and how long they leave it at most.
@@ -57,7 +57,7 @@ pub(crate) async fn drive(app: &App, attempt: &Attempt) -> Result<Outcome, Error
 
 /// Ends an attempt that will not become an order.
 pub(crate) async fn withdraw(app: &App, attempt: &Attempt) -> Result<Outcome, Error> {
-    let rejected = reject(app, attempt, Refusal::Withdrawn, Stock::MaybeTaken);
+    let rejected = reject(app, attempt, Rejection::Withdrawn, Stock::MaybeTaken);
     tell(app, attempt, timeout(bounds::WORK, rejected).await).await
 }
 
@@ -76,13 +76,13 @@ async fn end(app: &App, attempt: &Attempt) -> End {
     match app.neighbours.reserve(attempt.id, &attempt.lines).await {
         Ok(reserve_response::Outcome::Reserved(reserved)) => settle(app, attempt, reserved).await,
         Ok(reserve_response::Outcome::InsufficientStock(short)) => {
-            reject(app, attempt, Refusal::short(short), Stock::NotTaken).await
+            reject(app, attempt, Rejection::short(short), Stock::NotTaken).await
         }
         Err(cause) => match judge(&cause, attempt.attempts) {
-            Verdict::Released => reject(app, attempt, Refusal::Withdrawn, Stock::NotTaken).await,
+            Verdict::Released => reject(app, attempt, Rejection::Withdrawn, Stock::NotTaken).await,
             Verdict::Hopeless => {
                 warn!(order.id = %attempt.id, "Withdrawing order {}: the catalog answered {cause}", attempt.id);
-                reject(app, attempt, Refusal::Withdrawn, Stock::MaybeTaken).await
+                reject(app, attempt, Rejection::Withdrawn, Stock::MaybeTaken).await
             }
             Verdict::Later => {
                 store::attempts::leave(&app.db, attempt, backoff::pause(attempt.attempts)).await?;
@@ -105,10 +105,10 @@ enum Stock {
 async fn settle(app: &App, attempt: &Attempt, reserved: Reserved) -> End {
     let Some(priced) = price(&attempt.lines, reserved) else {
         warn!(order.id = %attempt.id, "Withdrawing order {}: its stock is not what was asked for", attempt.id);
-        return reject(app, attempt, Refusal::Withdrawn, Stock::MaybeTaken).await;
+        return reject(app, attempt, Rejection::Withdrawn, Stock::MaybeTaken).await;
     };
-    if let Some(refusal) = Refusal::of_price(attempt, &priced) {
-        return reject(app, attempt, refusal, Stock::MaybeTaken).await;
+    if let Some(rejection) = Rejection::of_price(attempt, &priced) {
+        return reject(app, attempt, rejection, Stock::MaybeTaken).await;
     }
     if !store::settle::place(&app.db, attempt, &priced).await? {
         return as_others_ended(app, attempt.id).await;
@@ -117,14 +117,14 @@ async fn settle(app: &App, attempt: &Attempt, reserved: Reserved) -> End {
     Ok((Outcome::Placed, Some(Kind::ClearCart)))
 }
 
-async fn reject(app: &App, attempt: &Attempt, refusal: Refusal, stock: Stock) -> End {
+async fn reject(app: &App, attempt: &Attempt, rejection: Rejection, stock: Stock) -> End {
     let nothing_reserved = stock == Stock::NotTaken;
-    let news = match store::settle::reject(&app.db, attempt.id, &refusal, nothing_reserved).await? {
-        Rejection::Lost => return as_others_ended(app, attempt.id).await,
-        Rejection::ToRelease => Some(Kind::ReleaseStock),
-        Rejection::Done => None,
+    let news = match store::settle::reject(&app.db, attempt.id, &rejection, nothing_reserved).await? {
+        Rejected::Lost => return as_others_ended(app, attempt.id).await,
+        Rejected::ToRelease => Some(Kind::ReleaseStock),
+        Rejected::Done => None,
     };
-    Ok((Outcome::Rejected(refusal), news))
+    Ok((Outcome::Rejected(rejection), news))
 }
 
 /// What somebody else has made of an attempt.
@@ -149,7 +149,7 @@ fn judge(cause: &Status, attempts: i32) -> Verdict {
         return Verdict::Released;
     }
     match Failure::of(cause) {
-        Failure::Refusal => Verdict::Hopeless,
+        Failure::Rejection => Verdict::Hopeless,
         Failure::Fault if attempts >= MAX_ODD_FAILURES => Verdict::Hopeless,
         Failure::Fault | Failure::Outage => Verdict::Later,
     }

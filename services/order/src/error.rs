@@ -8,7 +8,7 @@ use bodega_runtime::{
 };
 use tonic::{Code, Status};
 
-use crate::{provider::BadEvent, refusal::Refusal, status::OrderStatus};
+use crate::{provider::BadEvent, rejection::Rejection, status::OrderStatus};
 
 /// Why a call got no answer it hoped for.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +18,7 @@ pub(crate) enum Error {
     #[error("this idempotency key came with another request before")]
     KeyReused,
     #[error("{0}")]
-    Refused(Refusal),
+    Refused(Rejection),
     /// Somebody else is at this order, and takes long.
     #[error("the order is still being placed; ask again")]
     StillPlacing,

@@ -28,9 +28,9 @@ const WORKER: Worker =
 /// [`Error::BadEvent`] and [`Error::UnknownProvider`]: nothing was stored.
 pub(crate) async fn take(app: &App, provider: &str, payload: &[u8], signature: &str) -> Result<(), Error> {
     let event = app.payments.event(provider, payload, signature).ok_or(Error::UnknownProvider)??;
-    let Some(sighting) = &event.sighting else { return Ok(()) };
+    let Some(snapshot) = &event.snapshot else { return Ok(()) };
     let id = EventId { provider: provider.to_owned(), id: event.id.clone() };
-    if !store::events::insert(&app.db, &id, &event, sighting).await? {
+    if !store::events::insert(&app.db, &id, &event, snapshot).await? {
         return Ok(());
     }
     match timeout(INLINE, apply(app, &id)).await {
@@ -87,17 +87,17 @@ struct Applied {
 async fn apply_once(app: &App, id: &EventId) -> sqlx::Result<Option<Applied>> {
     let mut transaction = app.db.begin().await?;
     let Some(event) = store::events::lock(&mut transaction, id).await? else { return Ok(None) };
-    let sighting = &event.sighting.0;
-    let payment_id = sighting.payment_id;
+    let snapshot = &event.snapshot.0;
+    let payment_id = snapshot.payment_id;
     let found =
-        store::books::of_intent(&mut transaction, &id.provider, &sighting.intent_id, payment_id).await?;
+        store::books::of_intent(&mut transaction, &id.provider, &snapshot.intent_id, payment_id).await?;
     let mut books = match &found {
-        Some(due) if event.ours => store::books::open(&mut transaction, due.order_id, None).await?,
+        Some(due) if event.own_account => store::books::open(&mut transaction, due.order_id, None).await?,
         _ => None,
     };
     let outcome = match (&mut books, found) {
-        _ if !event.ours => Outcome::WrongAccount,
-        (Some(books), Some(due)) => books.take_in(due.payment_id, sighting, Source::Told),
+        _ if !event.own_account => Outcome::WrongAccount,
+        (Some(books), Some(due)) => books.take_in(due.payment_id, snapshot, Source::Told),
         _ => Outcome::UnknownPayment,
     };
     if let Some(books) = &books {

@@ -36,7 +36,7 @@ mod place_order;
 mod provider;
 mod reconcile;
 mod recover;
-mod refusal;
+mod rejection;
 mod status;
 mod store;
 

@@ -76,7 +76,7 @@ pub(crate) enum Failure {
     /// It may do it another time.
     Outage,
     /// It will answer the same for ever.
-    Refusal,
+    Rejection,
     /// Something is wrong with it, or between it and us: that may pass, or not.
     Fault,
 }
@@ -94,7 +94,7 @@ impl Failure {
             | Code::OutOfRange
             | Code::NotFound
             | Code::AlreadyExists
-            | Code::FailedPrecondition => Self::Refusal,
+            | Code::FailedPrecondition => Self::Rejection,
             Code::Ok
             | Code::Unknown
             | Code::Internal

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     outbox::{Delivery, Kind},
     payment::PaymentStatus,
-    refusal::Refusal,
+    rejection::Rejection,
     status::OrderStatus,
 };
 
@@ -21,7 +21,7 @@ pub(crate) struct Line {
     /// How many.
     pub quantity: i32,
     /// The price of one unit that the cart showed, in minor units.
-    pub seen_price_minor: i64,
+    pub quoted_price_minor: i64,
 }
 
 /// An attempt that somebody has the lease of.
@@ -66,7 +66,7 @@ pub(crate) enum Outcome {
     /// It is an order.
     Placed,
     /// It is none, and this is why.
-    Rejected(Refusal),
+    Rejected(Rejection),
 }
 
 /// An order, as it is shown.
@@ -109,9 +109,9 @@ pub(crate) struct Event {
     /// Where the order stood after it.
     pub status: OrderStatus,
     /// What the payment came to with it.
-    pub payment: Option<PaymentStatus>,
+    pub payment_status: Option<PaymentStatus>,
     #[serde(with = "time::serde::rfc3339")]
-    pub at: OffsetDateTime,
+    pub created_at: OffsetDateTime,
 }
 
 /// Lines at the prices of their moment, and their sum.
@@ -175,7 +175,7 @@ mod tests {
     }
 
     fn line(product_id: i32, quantity: i32) -> Line {
-        Line { product_id, quantity, seen_price_minor: 0 }
+        Line { product_id, quantity, quoted_price_minor: 0 }
     }
 
     #[test]

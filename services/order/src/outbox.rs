@@ -96,10 +96,10 @@ async fn deliver(app: &App, delivery: &Delivery) -> Result<(), Error> {
     };
     match told {
         Ok(()) => store::outbox::delivered(&app.db, *order_id, *kind).await?,
-        Err(refusal) if Failure::of(&refusal) == Failure::Refusal => {
+        Err(rejection) if Failure::of(&rejection) == Failure::Rejection => {
             let kind_of = kind.as_str();
-            error!(order.id = %order_id, "Refused for good: {kind_of} of order {order_id}: {refusal}");
-            store::outbox::refused(&app.db, *order_id, *kind, &refusal.to_string()).await?;
+            error!(order.id = %order_id, "Refused for good: {kind_of} of order {order_id}: {rejection}");
+            store::outbox::refused(&app.db, *order_id, *kind, &rejection.to_string()).await?;
         }
         Err(cause) => return Err(cause.into()),
     }

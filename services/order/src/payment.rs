@@ -78,11 +78,11 @@ pub(crate) struct Payment {
     /// The provider's name for the refund under way.
     pub refund_id: Option<String>,
     /// How many refunds have failed: the next one needs a key of its own.
-    pub refunds: i32,
+    pub failed_refunds: i32,
     /// Somebody is asking the provider for its intent.
     pub being_created: bool,
     /// How often it was looked at since anything changed.
-    pub looks: i32,
+    pub poll_count: i32,
     /// Whether its provider did not answer when it was looked at just now.
     pub is_unanswered: bool,
     /// Seconds since it was begun.
@@ -103,9 +103,9 @@ impl Payment {
             currency: currency.to_owned(),
             closed: false,
             refund_id: None,
-            refunds: 0,
+            failed_refunds: 0,
             being_created: false,
-            looks: 0,
+            poll_count: 0,
             is_unanswered: false,
             age_seconds: 0.0,
         }
@@ -124,7 +124,7 @@ impl Payment {
 
     /// The key of its next refund: the same until that one has failed.
     pub(crate) fn refund_key(&self) -> String {
-        format!("bodega-refund-{}-{}", self.id, self.refunds)
+        format!("bodega-refund-{}-{}", self.id, self.failed_refunds)
     }
 
     /// Whether money can come of it without our doing: it is to be watched.
@@ -134,7 +134,7 @@ impl Payment {
 
     /// Whether somebody may be waiting for what becomes of it.
     pub(crate) fn is_fresh(&self) -> bool {
-        self.age_seconds < FRESH.as_secs_f64() || self.looks < FRESH_LOOKS
+        self.age_seconds < FRESH.as_secs_f64() || self.poll_count < FRESH_LOOKS
     }
 
     /// Whether no provider can have been asked for it any more with an answer that got to a shopper.

@@ -91,7 +91,7 @@ pub(crate) async fn place_order(app: &App, user_id: Uuid, request: &Request) -> 
 async fn answer(app: &App, id: Uuid, outcome: Outcome) -> Result<Order, Error> {
     match outcome {
         Outcome::Placed => store::orders::find(&app.db, id, None).await?.ok_or(Error::NotFound),
-        Outcome::Rejected(refusal) => Err(Error::Refused(refusal)),
+        Outcome::Rejected(rejection) => Err(Error::Refused(rejection)),
     }
 }
 
@@ -155,7 +155,7 @@ async fn begin(
     let lines = cart.lines.into_iter().map(|line| Line {
         product_id: line.product_id,
         quantity: line.quantity,
-        seen_price_minor: line.quoted_price_minor,
+        quoted_price_minor: line.quoted_price_minor,
     });
     let attempt = Attempt {
         id: Uuid::now_v7(),

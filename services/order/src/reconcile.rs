@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     outbox,
     payment::Payment,
-    provider::{Failure, Provider, Refund, Sighting},
+    provider::{Failure, IntentSnapshot, Provider, Refund},
     status::OrderStatus,
     store::{self, books::Due},
 };
@@ -58,7 +58,7 @@ pub(crate) async fn settle_now(app: &App, books: &Books) {
 enum Answer {
     /// It need not be asked.
     None,
-    Sighting(Sighting),
+    IntentSnapshot(IntentSnapshot),
     Refund(Refund),
     Failure(Failure),
 }
@@ -91,13 +91,13 @@ async fn attend(app: &App, due: Due, task: impl Fn(&Books, &Payment) -> Task) ->
     }
     match answer {
         Answer::Failure(cause) => Err(Error::ProviderDown(cause.to_string())),
-        Answer::None | Answer::Sighting(_) | Answer::Refund(_) => Ok(()),
+        Answer::None | Answer::IntentSnapshot(_) | Answer::Refund(_) => Ok(()),
     }
 }
 
 async fn ask(provider: &dyn Provider, task: Task, order_id: Uuid, payment: &Payment) -> Answer {
     let intent_id = payment.intent_id.as_deref();
-    let sighting = match (task, intent_id) {
+    let snapshot = match (task, intent_id) {
         (Task::LookUp, Some(intent_id)) => provider.look_up(intent_id, &payment.wanted(order_id)).await,
         (Task::CallOff, Some(intent_id)) => provider.cancel(intent_id, &payment.wanted(order_id)).await,
         (Task::Refund, _) => {
@@ -109,7 +109,7 @@ async fn ask(provider: &dyn Provider, task: Task, order_id: Uuid, payment: &Paym
         }
         _ => return Answer::None,
     };
-    sighting.map_or_else(Answer::Failure, Answer::Sighting)
+    snapshot.map_or_else(Answer::Failure, Answer::IntentSnapshot)
 }
 
 /// Writes down what came of a look at a payment as it was `asked` about, and ends what has waited for too long. Whether
@@ -144,15 +144,16 @@ async fn write_down(
 fn take_in(books: &mut Books, asked: &Payment, answer: &Answer) {
     let id = asked.id;
     let Some(payment) = books.payment(id) else { return };
-    let is_as_asked = (payment.status, payment.looks) == (asked.status, asked.looks);
+    let is_as_asked = (payment.status, payment.poll_count) == (asked.status, asked.poll_count);
     // Of a refund that has failed, another may be under way by now.
-    let is_same_refund = (payment.refunds, &payment.refund_id) == (asked.refunds, &asked.refund_id);
+    let is_same_refund =
+        (payment.failed_refunds, &payment.refund_id) == (asked.failed_refunds, &asked.refund_id);
     books.looked_at(id);
     match answer {
         Answer::Refund(_) | Answer::Failure(Failure::Spent(_) | Failure::Refused(_)) if !is_same_refund => {}
-        Answer::Sighting(sighting) => {
+        Answer::IntentSnapshot(snapshot) => {
             let source = if is_as_asked { Source::Asked } else { Source::Told };
-            let outcome = books.take_in(id, sighting, source);
+            let outcome = books.take_in(id, snapshot, source);
             if !matches!(outcome, Outcome::Applied | Outcome::Unchanged) {
                 let (order_id, what) = (books.id, outcome.as_str());
                 error!(order.id = %order_id, "The provider's intent is not that of order {order_id}: {what}");
@@ -184,7 +185,7 @@ mod tests {
     use super::*;
     use crate::{
         payment::PaymentStatus,
-        provider::{RefundState, Seen},
+        provider::{IntentState, RefundState},
     };
 
     /// The books of an order with one card payment that stands there.
@@ -203,13 +204,13 @@ mod tests {
     }
 
     fn processing() -> Answer {
-        Answer::Sighting(Sighting {
+        Answer::IntentSnapshot(IntentSnapshot {
             intent_id: "pi_1".to_owned(),
             order_id: None,
             payment_id: None,
             amount_minor: 2500,
             currency: "USD".to_owned(),
-            seen: Seen::Processing,
+            state: IntentState::Processing,
         })
     }
 

@@ -50,16 +50,16 @@ pub(super) const BREAKS: &[(&str, &str)] = &[
     ("an order moved along its states", "delete from orders.order_events where status = 'pending'"),
     (
         "an order moved along its states",
-        "insert into orders.order_events (order_id, status, at)
+        "insert into orders.order_events (order_id, status, created_at)
          select id, 'shipped', now() from orders.orders where status = 'cancelled'",
     ),
     (
         "an order moved along its states",
-        "update orders.order_events set status = 'shipped' where not moved and status = 'pending'",
+        "update orders.order_events set status = 'shipped' where not status_changed and status = 'pending'",
     ),
     (
         "no neighbour refuses what it is told",
-        "insert into orders.outbox (order_id, kind, next_attempt_at, refusal)
+        "insert into orders.outbox (order_id, kind, next_attempt_at, rejection)
          select id, 'clear_cart', now(), 'it makes no sense' from orders.orders where status = 'completed'",
     ),
     // Payments.
@@ -74,7 +74,7 @@ pub(super) const BREAKS: &[(&str, &str)] = &[
     ),
     (
         "an order is paid as long as one of its payments is completed",
-        "update orders.order_events set payment = 'processing' where moved and status = 'paid'",
+        "update orders.order_events set payment_status = 'processing' where status_changed and status = 'paid'",
     ),
     (
         "a cancelled order keeps no money",
@@ -83,11 +83,11 @@ pub(super) const BREAKS: &[(&str, &str)] = &[
     ("a payment is of its order's total", "update orders.payments set amount_minor = amount_minor - 1"),
     ("a payment is of its order's total", "update orders.payments set currency = 'EUR'"),
     ("money comes once and goes back once", "update orders.payments set status = 'refund_pending' where status = 'completed'"),
-    ("money comes once and goes back once", "delete from orders.order_events where payment = 'completed'"),
-    ("money comes once and goes back once", "delete from orders.order_events where not moved"),
+    ("money comes once and goes back once", "delete from orders.order_events where payment_status = 'completed'"),
+    ("money comes once and goes back once", "delete from orders.order_events where not status_changed"),
     (
         "money comes once and goes back once",
-        "insert into orders.order_events (order_id, status, moved, payment, payment_id, at)
+        "insert into orders.order_events (order_id, status, status_changed, payment_status, payment_id, created_at)
          select o.id, o.status, false, 'failed', p.id, now()
          from orders.orders o join orders.payments p on p.order_id = o.id where p.status = 'completed';
          update orders.payments set status = 'failed' where status = 'completed'",
@@ -101,11 +101,11 @@ pub(super) const BREAKS: &[(&str, &str)] = &[
     ),
     (
         "a payment that can move by itself is watched",
-        "update orders.payments set next_look_at = null where status = 'requires_payment'",
+        "update orders.payments set next_poll_at = null where status = 'requires_payment'",
     ),
     (
         "a payment that can move by itself is watched",
-        "update orders.payments set next_look_at = now() + interval '1 day' where status = 'requires_payment'",
+        "update orders.payments set next_poll_at = now() + interval '1 day' where status = 'requires_payment'",
     ),
     (
         "a payment that can move by itself is watched",
@@ -113,14 +113,14 @@ pub(super) const BREAKS: &[(&str, &str)] = &[
     ),
     (
         "what a provider told is applied, or will be",
-        "alter table orders.provider_events drop constraint applied_events_say_what_came_of_them;
+        "alter table orders.provider_events drop constraint applied_events_have_an_outcome;
          update orders.provider_events set applied_at = null, outcome = null",
     ),
     (
         "what a provider told came to pass",
-        "update orders.provider_events set sighting = jsonb_set(sighting, '{amount_minor}', '1')",
+        "update orders.provider_events set intent_snapshot = jsonb_set(intent_snapshot, '{amount_minor}', '1')",
     ),
-    ("what a provider told came to pass", "delete from orders.order_events where payment = 'completed'"),
+    ("what a provider told came to pass", "delete from orders.order_events where payment_status = 'completed'"),
     ("what a provider told came to pass", "update orders.payments set intent_id = intent_id || 'x'"),
     (
         "a cart as it stood gave one order",

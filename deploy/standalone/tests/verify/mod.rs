@@ -58,7 +58,7 @@ async fn what_waits_is_pending_and_stuck_once_the_order_service_was_up_for_long_
     let db = PgPool::connect(&database.url()).await.unwrap();
     let waiting = "
         update orders.orders
-        set status = 'placing', refusal = null, lease_until = now(), recover_at = now(),
+        set status = 'placing', rejection = null, lease_until = now(), recover_at = now(),
             created_at = now() - interval '1 h'
         where status = 'rejected';
         insert into orders.outbox (order_id, kind, next_attempt_at, created_at)
@@ -66,7 +66,7 @@ async fn what_waits_is_pending_and_stuck_once_the_order_service_was_up_for_long_
         update orders.provider_events
         set applied_at = null, outcome = null, next_attempt_at = now(), received_at = now() - interval '1 h'
         where id = (select min(id) from orders.provider_events);
-        update orders.payments set next_look_at = now() - interval '1 h' where status = 'requires_payment'";
+        update orders.payments set next_poll_at = now() - interval '1 h' where status = 'requires_payment'";
     sqlx::raw_sql(waiting).execute(&db).await.unwrap();
 
     let before = report(&database).await;
@@ -91,8 +91,8 @@ async fn a_refund_that_is_under_way_is_pending() {
     let db = PgPool::connect(&database.url()).await.unwrap();
     let under_way = "
         delete from orders.order_events e using orders.payments p
-        where p.id = e.payment_id and p.provider = 'stripe' and e.payment = 'refunded';
-        update orders.payments set status = 'refund_pending', closed = false, next_look_at = now()
+        where p.id = e.payment_id and p.provider = 'stripe' and e.payment_status = 'refunded';
+        update orders.payments set status = 'refund_pending', closed = false, next_poll_at = now()
         where provider = 'stripe' and status = 'refunded'";
     sqlx::raw_sql(under_way).execute(&db).await.unwrap();
     let report = report(&database).await;

@@ -106,12 +106,12 @@ async fn what_is_handed_to_the_order_service_is_done_when_it_is_verified() {
     tokio::time::sleep(Duration::from_secs(10)).await;
 
     let stuck = "
-        update orders.payments set next_look_at = null, updated_at = now() - interval '1 h' where status = 'requires_payment';
+        update orders.payments set next_poll_at = null, updated_at = now() - interval '1 h' where status = 'requires_payment';
         update orders.provider_events set applied_at = null, outcome = null, next_attempt_at = now() + interval '1 h',
             received_at = now() - interval '1 h';
         insert into orders.outbox (order_id, kind, next_attempt_at, created_at, attempts)
         select id, 'clear_cart', now() + interval '1 h', now() - interval '1 h', 60 from orders.orders where status = 'paid';
-        update orders.orders set status = 'placing', refusal = null, lease_until = now(), recover_at = now() + interval '1 h',
+        update orders.orders set status = 'placing', rejection = null, lease_until = now(), recover_at = now() + interval '1 h',
             created_at = now() - interval '2 min'
         where status = 'rejected'";
     sqlx::raw_sql(stuck).execute(&db).await.unwrap();

@@ -54,7 +54,7 @@ pub(crate) struct Step {
     pub actor: Option<Uuid>,
 }
 
-/// How a sighting came to us.
+/// How a snapshot came to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// We asked: it is how things stand now.
@@ -63,7 +63,7 @@ pub(crate) enum Source {
     Told,
 }
 
-/// What came of a sighting.
+/// What came of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The books have changed.
@@ -179,8 +179,8 @@ impl Books {
     /// When to look at a payment again; `None`: never by itself.
     pub(crate) fn look_in(&self, payment: &Payment, window: Option<Duration>) -> Option<Duration> {
         let time_left = self.time_left(payment, window).filter(|left| !left.is_zero());
-        let duty_pause = backoff::duty_pause(payment.looks, payment.is_fresh());
-        let look_pause = backoff::look_pause(payment.looks, payment.is_fresh());
+        let duty_pause = backoff::duty_pause(payment.poll_count, payment.is_fresh());
+        let look_pause = backoff::look_pause(payment.poll_count, payment.is_fresh());
         let pause = if payment.is_unanswered { duty_pause } else { look_pause };
         match self.task(payment, window) {
             // Nobody is to be asked; but an order is not kept for a payment that does not come.

@@ -10,7 +10,7 @@ use crate::{
         PaymentStatus::{self, Completed, Failed, Processing, RefundPending, Refunded, RequiresPayment},
     },
     payments::OFFLINE,
-    provider::{Refund, RefundState, Seen, Sighting},
+    provider::{IntentSnapshot, IntentState, Refund, RefundState},
     status::OrderStatus,
 };
 
@@ -31,7 +31,7 @@ impl Books {
         };
         self.steps.push(Step { status: to, moved: true, payment, actor });
         // Shoppers who are still at it are to be stopped, and soon.
-        self.payments.iter_mut().for_each(|payment| payment.looks = 0);
+        self.payments.iter_mut().for_each(|payment| payment.poll_count = 0);
         Ok(())
     }
 
@@ -45,7 +45,7 @@ impl Books {
     /// Somebody has looked at a payment.
     pub(crate) fn looked_at(&mut self, payment_id: Uuid) {
         if let Some(payment) = self.payment_mut(payment_id) {
-            payment.looks = payment.looks.saturating_add(1);
+            payment.poll_count = payment.poll_count.saturating_add(1);
         }
     }
 
@@ -66,42 +66,42 @@ impl Books {
     }
 
     /// Takes in what was seen of a payment's intent. What does not belong to the payment changes nothing.
-    pub(crate) fn take_in(&mut self, payment_id: Uuid, sighting: &Sighting, source: Source) -> Outcome {
+    pub(crate) fn take_in(&mut self, payment_id: Uuid, snapshot: &IntentSnapshot, source: Source) -> Outcome {
         let Some(index) = self.index(payment_id) else { return Outcome::UnknownPayment };
-        if let Some(wrong) = self.mismatch(index, sighting) {
+        if let Some(wrong) = self.mismatch(index, snapshot) {
             return wrong;
         }
         let before = (self.steps.len(), self.payments[index].closed);
-        self.payments[index].intent_id.get_or_insert_with(|| sighting.intent_id.clone());
-        match (self.payments[index].status, sighting.seen) {
-            (_, Seen::Open) => {}
-            (RequiresPayment, Seen::Processing) => self.step(index, Processing),
+        self.payments[index].intent_id.get_or_insert_with(|| snapshot.intent_id.clone());
+        match (self.payments[index].status, snapshot.state) {
+            (_, IntentState::Open) => {}
+            (RequiresPayment, IntentState::Processing) => self.step(index, Processing),
             // The shopper tries again. An event may as well be one from before it was declined.
-            (Failed, Seen::Processing) if source == Source::Asked && !self.payments[index].closed => {
+            (Failed, IntentState::Processing) if source == Source::Asked && !self.payments[index].closed => {
                 self.step(index, Processing);
             }
-            (RequiresPayment | Processing, Seen::Declined) => self.fail(index),
-            (RequiresPayment | Processing | Failed, Seen::Cancelled) => {
+            (RequiresPayment | Processing, IntentState::Declined) => self.fail(index),
+            (RequiresPayment | Processing | Failed, IntentState::Cancelled) => {
                 self.fail(index);
                 self.payments[index].closed = true;
             }
-            (RequiresPayment | Processing | Failed, Seen::Succeeded) => self.money_came(index),
-            (RequiresPayment | Processing | Failed, Seen::Refunded) => {
+            (RequiresPayment | Processing | Failed, IntentState::Succeeded) => self.money_came(index),
+            (RequiresPayment | Processing | Failed, IntentState::Refunded) => {
                 self.money_came(index);
                 if self.payments[index].status == Completed {
                     self.money_left(index);
                 }
             }
-            (Completed, Seen::Refunded) => self.money_left(index),
+            (Completed, IntentState::Refunded) => self.money_left(index),
             // A refund of ours is seen as soon as it is made: whether it gets through, it says itself.
-            (RefundPending, Seen::Refunded) => {}
-            (Processing | Failed, Seen::Processing | Seen::Declined)
+            (RefundPending, IntentState::Refunded) => {}
+            (Processing | Failed, IntentState::Processing | IntentState::Declined)
             | (Completed | RefundPending | Refunded, _) => {}
         }
         if before == (self.steps.len(), self.payments[index].closed) {
             return Outcome::Unchanged;
         }
-        self.payments[index].looks = 0;
+        self.payments[index].poll_count = 0;
         Outcome::Applied
     }
 
@@ -124,19 +124,19 @@ impl Books {
         let payment = self.payment_mut(payment_id).filter(|payment| payment.status == RefundPending);
         let Some(payment) = payment else { return };
         payment.refund_id = None;
-        payment.refunds = payment.refunds.saturating_add(1);
+        payment.failed_refunds = payment.failed_refunds.saturating_add(1);
     }
 
-    /// What a sighting has that the payment has not.
-    fn mismatch(&self, index: usize, sighting: &Sighting) -> Option<Outcome> {
+    /// What a snapshot has that the payment has not.
+    fn mismatch(&self, index: usize, snapshot: &IntentSnapshot) -> Option<Outcome> {
         let payment = &self.payments[index];
-        if sighting.order_id.is_some_and(|order_id| order_id != self.id) {
+        if snapshot.order_id.is_some_and(|order_id| order_id != self.id) {
             Some(Outcome::WrongOrder)
-        } else if payment.intent_id.as_ref().is_some_and(|intent_id| *intent_id != sighting.intent_id) {
+        } else if payment.intent_id.as_ref().is_some_and(|intent_id| *intent_id != snapshot.intent_id) {
             Some(Outcome::WrongIntent)
-        } else if payment.currency != sighting.currency {
+        } else if payment.currency != snapshot.currency {
             Some(Outcome::WrongCurrency)
-        } else if payment.amount_minor != sighting.amount_minor {
+        } else if payment.amount_minor != snapshot.amount_minor {
             Some(Outcome::WrongAmount)
         } else {
             None
@@ -204,7 +204,7 @@ impl Books {
     fn set(&mut self, index: usize, status: PaymentStatus) -> (Uuid, PaymentStatus) {
         let payment = &mut self.payments[index];
         payment.status = status;
-        payment.looks = 0;
+        payment.poll_count = 0;
         (payment.id, status)
     }
 }

@@ -4,7 +4,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     payment::PaymentStatus::{Failed, RequiresPayment},
-    provider::{Refund, RefundState, Seen, Sighting},
+    provider::{IntentSnapshot, IntentState, Refund, RefundState},
     status::OrderStatus::{Cancelled, Confirmed, Paid, Pending, Shipped},
 };
 
@@ -30,8 +30,8 @@ fn with_card(status: OrderStatus) -> (Books, Uuid) {
     (books, id)
 }
 
-fn sighting(books: &Books, payment_id: Uuid, seen: Seen) -> Sighting {
-    Sighting {
+fn snapshot(books: &Books, payment_id: Uuid, state: IntentState) -> IntentSnapshot {
+    IntentSnapshot {
         intent_id: books
             .payment(payment_id)
             .and_then(|payment| payment.intent_id.clone())
@@ -40,13 +40,13 @@ fn sighting(books: &Books, payment_id: Uuid, seen: Seen) -> Sighting {
         payment_id: Some(payment_id),
         amount_minor: 2500,
         currency: "USD".to_owned(),
-        seen,
+        state,
     }
 }
 
-fn tell(books: &mut Books, payment_id: Uuid, seen: Seen) -> Outcome {
-    let sighting = sighting(books, payment_id, seen);
-    books.take_in(payment_id, &sighting, Source::Told)
+fn tell(books: &mut Books, payment_id: Uuid, state: IntentState) -> Outcome {
+    let snapshot = snapshot(books, payment_id, state);
+    books.take_in(payment_id, &snapshot, Source::Told)
 }
 
 fn statuses(books: &Books) -> Vec<PaymentStatus> {
@@ -61,8 +61,8 @@ fn steps(books: &Books) -> Vec<(OrderStatus, bool, Option<PaymentStatus>)> {
 #[test]
 fn money_that_comes_pays_the_order_and_goes_back_when_it_is_cancelled() {
     let (mut books, id) = with_card(Pending);
-    assert_eq!(tell(&mut books, id, Seen::Processing), Outcome::Applied);
-    assert_eq!(tell(&mut books, id, Seen::Succeeded), Outcome::Applied);
+    assert_eq!(tell(&mut books, id, IntentState::Processing), Outcome::Applied);
+    assert_eq!(tell(&mut books, id, IntentState::Succeeded), Outcome::Applied);
     books.move_to(Cancelled, None).unwrap();
     books.take_in_refund(id, &Refund { id: "re_1".to_owned(), state: RefundState::Pending });
     books.take_in_refund(id, &Refund { id: "re_1".to_owned(), state: RefundState::Succeeded });
@@ -84,7 +84,7 @@ fn money_for_a_cancelled_order_goes_back() {
     let (mut books, id) = with_card(Pending);
     books.move_to(Cancelled, None).unwrap();
     assert_eq!(books.task(&books.payments[0], WINDOW), Task::CallOff);
-    tell(&mut books, id, Seen::Succeeded);
+    tell(&mut books, id, IntentState::Succeeded);
     assert_eq!(books.task(&books.payments[0], WINDOW), Task::Refund);
     assert_eq!(
         steps(&books)[2..],
@@ -95,11 +95,11 @@ fn money_for_a_cancelled_order_goes_back() {
 #[test]
 fn a_refund_of_ours_is_over_when_it_says_so() {
     let (mut books, id) = with_card(Pending);
-    tell(&mut books, id, Seen::Succeeded);
+    tell(&mut books, id, IntentState::Succeeded);
     books.move_to(Cancelled, None).unwrap();
-    assert_eq!(tell(&mut books, id, Seen::Refunded), Outcome::Unchanged, "it may still fail");
+    assert_eq!(tell(&mut books, id, IntentState::Refunded), Outcome::Unchanged, "it may still fail");
     books.take_in_refund(id, &Refund { id: "re_1".to_owned(), state: RefundState::Failed });
-    assert_eq!((statuses(&books), books.payments[0].refunds), (vec![RefundPending], 1));
+    assert_eq!((statuses(&books), books.payments[0].failed_refunds), (vec![RefundPending], 1));
     books.take_in_refund(id, &Refund { id: "re_2".to_owned(), state: RefundState::Succeeded });
     assert_eq!(statuses(&books), [Refunded]);
 }
@@ -109,7 +109,7 @@ fn money_for_an_order_that_an_admin_has_seen_paid_goes_back() {
     let (mut books, id) = with_card(Pending);
     books.move_to(Paid, None).unwrap();
     assert_eq!(books.task(&books.payments[0], WINDOW), Task::CallOff);
-    tell(&mut books, id, Seen::Succeeded);
+    tell(&mut books, id, IntentState::Succeeded);
     assert_eq!(statuses(&books), [RefundPending, Completed]);
     assert_eq!(books.status, Paid);
 }
@@ -118,34 +118,34 @@ fn money_for_an_order_that_an_admin_has_seen_paid_goes_back() {
 fn an_order_on_its_way_takes_its_money_and_stays_where_it_is() {
     let (mut books, id) = with_card(Confirmed);
     books.move_to(Shipped, None).unwrap();
-    tell(&mut books, id, Seen::Succeeded);
+    tell(&mut books, id, IntentState::Succeeded);
     assert_eq!((books.status, statuses(&books)), (Shipped, vec![Completed]));
 }
 
 #[test]
 fn an_order_whose_money_was_given_back_elsewhere_ends_unless_it_has_left() {
     let (mut books, id) = with_card(Pending);
-    tell(&mut books, id, Seen::Succeeded);
+    tell(&mut books, id, IntentState::Succeeded);
     let mut shipped = books.clone();
-    tell(&mut books, id, Seen::Refunded);
+    tell(&mut books, id, IntentState::Refunded);
     assert_eq!((books.status, statuses(&books)), (Cancelled, vec![Refunded]));
     assert!(books.was_cancelled());
 
     shipped.move_to(Shipped, None).unwrap();
-    tell(&mut shipped, id, Seen::Refunded);
+    tell(&mut shipped, id, IntentState::Refunded);
     assert_eq!((shipped.status, statuses(&shipped)), (Shipped, vec![Refunded]));
 }
 
 #[test]
 fn what_does_not_belong_to_a_payment_changes_nothing() {
     let (mut books, id) = with_card(Pending);
-    let right = sighting(&books, id, Seen::Succeeded);
+    let right = snapshot(&books, id, IntentState::Succeeded);
     let before = format!("{books:?}");
     for (wrong, outcome) in [
-        (Sighting { amount_minor: 2499, ..right.clone() }, Outcome::WrongAmount),
-        (Sighting { currency: "EUR".to_owned(), ..right.clone() }, Outcome::WrongCurrency),
-        (Sighting { order_id: Some(Uuid::now_v7()), ..right.clone() }, Outcome::WrongOrder),
-        (Sighting { intent_id: "pi_2".to_owned(), ..right.clone() }, Outcome::WrongIntent),
+        (IntentSnapshot { amount_minor: 2499, ..right.clone() }, Outcome::WrongAmount),
+        (IntentSnapshot { currency: "EUR".to_owned(), ..right.clone() }, Outcome::WrongCurrency),
+        (IntentSnapshot { order_id: Some(Uuid::now_v7()), ..right.clone() }, Outcome::WrongOrder),
+        (IntentSnapshot { intent_id: "pi_2".to_owned(), ..right.clone() }, Outcome::WrongIntent),
     ] {
         assert_eq!(books.take_in(id, &wrong, Source::Told), outcome);
         assert_eq!(format!("{books:?}"), before);
@@ -157,10 +157,10 @@ fn what_does_not_belong_to_a_payment_changes_nothing() {
 #[test]
 fn a_shopper_who_was_declined_is_seen_to_try_again_only_by_asking() {
     let (mut books, id) = with_card(Pending);
-    tell(&mut books, id, Seen::Declined);
-    assert_eq!(tell(&mut books, id, Seen::Processing), Outcome::Unchanged);
-    let sighting = sighting(&books, id, Seen::Processing);
-    assert_eq!(books.take_in(id, &sighting, Source::Asked), Outcome::Applied);
+    tell(&mut books, id, IntentState::Declined);
+    assert_eq!(tell(&mut books, id, IntentState::Processing), Outcome::Unchanged);
+    let snapshot = snapshot(&books, id, IntentState::Processing);
+    assert_eq!(books.take_in(id, &snapshot, Source::Asked), Outcome::Applied);
     assert_eq!(statuses(&books), [Processing]);
 }
 
@@ -174,7 +174,7 @@ fn only_a_card_payment_of_an_order_that_can_be_cancelled_expires() {
     assert_eq!(pending.task(&pending.payments[0], WINDOW), Task::LookUp);
     assert_eq!(expired(&mut pending), Task::CallOff);
     assert_eq!(pending.task(&pending.payments[0], None), Task::LookUp, "the window is off");
-    tell(&mut pending, id, Seen::Cancelled);
+    tell(&mut pending, id, IntentState::Cancelled);
     assert_eq!(pending.task(&pending.payments[0], WINDOW), Task::Expire);
 
     let (mut shipped, _) = with_card(Shipped);
@@ -189,7 +189,7 @@ fn a_payment_is_looked_at_in_time() {
     let (mut books, id) = with_card(Pending);
     let look_in = |books: &Books| books.look_in(&books.payments[0], WINDOW).unwrap().as_secs_f64();
     assert!(look_in(&books) <= 1.0);
-    books.payments[0].looks = 100;
+    books.payments[0].poll_count = 100;
     assert!((3.0..=6.0).contains(&look_in(&books)), "somebody may be waiting for it");
     books.unanswered(id);
     assert!(look_in(&books) <= 3.0, "it may have come meanwhile");
@@ -199,10 +199,10 @@ fn a_payment_is_looked_at_in_time() {
     assert!((15.0..=30.0).contains(&look_in_for_ever), "{look_in_for_ever}");
     books.payments[0].age_seconds = 1799.0;
     assert!(look_in(&books) <= 1.0, "when the window closes");
-    tell(&mut books, id, Seen::Declined);
-    tell(&mut books, id, Seen::Cancelled);
+    tell(&mut books, id, IntentState::Declined);
+    tell(&mut books, id, IntentState::Cancelled);
     assert!(look_in(&books) <= 1.0, "nothing to ask for, but the order waits");
-    tell(&mut books, id, Seen::Succeeded);
+    tell(&mut books, id, IntentState::Succeeded);
     assert_eq!(books.look_in(&books.payments[0], WINDOW), None);
 }
 
@@ -212,12 +212,12 @@ enum Happening {
     Move(OrderStatus),
     Begin,
     GiveUp(usize),
-    See(usize, Seen, Source),
+    See(usize, IntentState, Source),
     Refund(usize, RefundState),
 }
 
-fn seen() -> impl Strategy<Value = Seen> {
-    use Seen::{Cancelled, Declined, Open, Processing, Refunded, Succeeded};
+fn intent_state() -> impl Strategy<Value = IntentState> {
+    use IntentState::{Cancelled, Declined, Open, Processing, Refunded, Succeeded};
     prop::sample::select(vec![Open, Processing, Declined, Cancelled, Succeeded, Refunded])
 }
 
@@ -228,7 +228,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         prop::sample::select(OrderStatus::ALL.to_vec()).prop_map(Happening::Move),
         Just(Happening::Begin),
         (0..4_usize).prop_map(Happening::GiveUp),
-        (0..4_usize, seen(), source).prop_map(|(which, seen, source)| Happening::See(which, seen, source)),
+        (0..4_usize, intent_state(), source)
+            .prop_map(|(which, state, source)| Happening::See(which, state, source)),
         (0..4_usize, state).prop_map(|(which, state)| Happening::Refund(which, state)),
     ]
 }
@@ -247,10 +248,10 @@ fn happen(books: &mut Books, happening: &Happening) {
             }
         }
         Happening::GiveUp(which) => books.give_up(id(books, *which)),
-        Happening::See(which, seen, source) => {
+        Happening::See(which, state, source) => {
             let id = id(books, *which);
-            let sighting = sighting(books, id, *seen);
-            books.take_in(id, &sighting, *source);
+            let snapshot = snapshot(books, id, *state);
+            books.take_in(id, &snapshot, *source);
         }
         Happening::Refund(which, state) => {
             let refund = Refund { id: "re_1".to_owned(), state: *state };
@@ -262,13 +263,13 @@ fn happen(books: &mut Books, happening: &Happening) {
 proptest! {
     #[test]
     fn events_lead_to_one_end_in_whatever_order_they_come(
-        events in prop::collection::vec(seen(), 1..12).prop_flat_map(|events| (Just(events.clone()), Just(events).prop_shuffle())),
+        events in prop::collection::vec(intent_state(), 1..12).prop_flat_map(|events| (Just(events.clone()), Just(events).prop_shuffle())),
         order in prop::sample::select(vec![Pending, Confirmed, Shipped, Cancelled]),
     ) {
-        let end = |events: &[Seen]| {
+        let end = |events: &[IntentState]| {
             let (mut books, id) = with_card(order);
-            for seen in events {
-                tell(&mut books, id, *seen);
+            for state in events {
+                tell(&mut books, id, *state);
             }
             (books.status, books.payments[0].status, books.payments[0].closed)
         };

@@ -88,10 +88,10 @@ impl From<Payable> for pb::PaymentIntent {
 
 impl From<Event> for pb::OrderEvent {
     fn from(event: Event) -> Self {
-        let payment = event.payment.map_or(pb::PaymentStatus::Unspecified, Into::into);
+        let payment = event.payment_status.map_or(pb::PaymentStatus::Unspecified, Into::into);
         Self {
             status: pb::OrderStatus::from(event.status).into(),
-            at: Some(timestamp::to_proto(event.at)),
+            at: Some(timestamp::to_proto(event.created_at)),
             payment: payment.into(),
         }
     }

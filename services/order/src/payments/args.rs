@@ -150,10 +150,10 @@ mod tests {
     }
 
     /// What the start is refused with.
-    fn refusal(secret: &str, publishable: &str, webhook: &str) -> String {
-        let refusal = configured(secret, publishable, webhook).err().unwrap().to_string();
-        assert!(!refusal.contains("hunter2"), "{refusal}");
-        refusal
+    fn rejection(secret: &str, publishable: &str, webhook: &str) -> String {
+        let rejection = configured(secret, publishable, webhook).err().unwrap().to_string();
+        assert!(!rejection.contains("hunter2"), "{rejection}");
+        rejection
     }
 
     #[test]
@@ -198,23 +198,25 @@ mod tests {
             (SK, "", " ", "STRIPE_PUBLISHABLE_KEY and STRIPE_WEBHOOK_SECRET are missing"),
             ("", PK, "", "STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET are missing"),
         ] {
-            let refusal = refusal(secret, publishable, webhook);
-            assert!(refusal.starts_with(missing), "{refusal}");
+            let rejection = rejection(secret, publishable, webhook);
+            assert!(rejection.starts_with(missing), "{rejection}");
         }
     }
 
     #[test]
     fn a_key_that_is_none_is_refused_and_not_shown() {
-        assert!(refusal(PK, SK, WHSEC).starts_with("STRIPE_SECRET_KEY is no secret key"));
-        assert!(refusal("sk_test_hunter2\u{7f}", PK, WHSEC).starts_with("STRIPE_SECRET_KEY has characters"));
+        assert!(rejection(PK, SK, WHSEC).starts_with("STRIPE_SECRET_KEY is no secret key"));
+        assert!(
+            rejection("sk_test_hunter2\u{7f}", PK, WHSEC).starts_with("STRIPE_SECRET_KEY has characters")
+        );
     }
 
     #[test]
     fn a_live_key_is_not_sent_in_the_open() {
         let url = "http://stripe.example:8420";
         assert!(at(url, SK, PK, WHSEC).is_ok());
-        let refusal = at(url, "sk_live_1", "pk_live_1", WHSEC).err().unwrap().to_string();
-        assert!(refusal.starts_with("BODEGA_STRIPE_URL"), "{refusal}");
+        let rejection = at(url, "sk_live_1", "pk_live_1", WHSEC).err().unwrap().to_string();
+        assert!(rejection.starts_with("BODEGA_STRIPE_URL"), "{rejection}");
     }
 
     #[test]

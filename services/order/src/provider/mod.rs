@@ -26,11 +26,11 @@ pub(crate) trait Provider: Send + Sync {
     async fn create(&self, wanted: &NewIntent) -> Result<Intent, Failure>;
 
     /// How far an intent has come. `wanted` is what it was made from, for a provider that keeps no books of its own.
-    async fn look_up(&self, intent_id: &str, wanted: &NewIntent) -> Result<Sighting, Failure>;
+    async fn look_up(&self, intent_id: &str, wanted: &NewIntent) -> Result<IntentSnapshot, Failure>;
 
     /// Calls an intent off, if that can still be done; how far it has come then. An intent that has succeeded, or is
     /// being processed, stays so. `wanted` as for [`look_up`](Self::look_up).
-    async fn cancel(&self, intent_id: &str, wanted: &NewIntent) -> Result<Sighting, Failure>;
+    async fn cancel(&self, intent_id: &str, wanted: &NewIntent) -> Result<IntentSnapshot, Failure>;
 
     /// Gives back all that an intent brought and that was not given back yet; the same refund again for the same key.
     /// What was given back before by others counts as done.
@@ -64,7 +64,7 @@ pub(crate) struct Intent {
 
 /// What was seen of an intent, by asking or in an event.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Sighting {
+pub(crate) struct IntentSnapshot {
     pub intent_id: String,
     /// Our order, as the intent remembers it; `None` for intents that are not ours.
     pub order_id: Option<Uuid>,
@@ -74,13 +74,13 @@ pub(crate) struct Sighting {
     pub amount_minor: i64,
     /// ISO 4217, upper case.
     pub currency: String,
-    pub seen: Seen,
+    pub state: IntentState,
 }
 
 /// How far an intent was seen to have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Seen {
+pub(crate) enum IntentState {
     /// The shopper is to pay.
     Open,
     /// The shopper has paid; the money is on its way.
@@ -122,9 +122,9 @@ pub(crate) struct Event {
     /// The provider's name for what happened.
     pub kind: String,
     /// Whether it is of our account and mode (test or live).
-    pub ours: bool,
+    pub own_account: bool,
     /// What it lets us see; `None` for events of no interest.
-    pub sighting: Option<Sighting>,
+    pub snapshot: Option<IntentSnapshot>,
 }
 
 /// Why a provider did not do what it was asked to.

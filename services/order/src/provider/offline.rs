@@ -1,6 +1,6 @@
 //! Money that changes hands elsewhere: an admin marks the order paid.
 
-use super::{Failure, Intent, NewIntent, Provider, Refund, RefundState, Seen, Sighting};
+use super::{Failure, Intent, IntentSnapshot, IntentState, NewIntent, Provider, Refund, RefundState};
 use crate::payments::OFFLINE;
 
 /// Cash, a transfer, a cheque: nothing that could be asked. So it knows what it is told, and nothing fails.
@@ -21,12 +21,12 @@ impl Provider for Offline {
         Ok(Intent { id: wanted.payment_id.to_string(), client_secret: String::new() })
     }
 
-    async fn look_up(&self, intent_id: &str, wanted: &NewIntent) -> Result<Sighting, Failure> {
-        Ok(sighting(intent_id, wanted, Seen::Open))
+    async fn look_up(&self, intent_id: &str, wanted: &NewIntent) -> Result<IntentSnapshot, Failure> {
+        Ok(snapshot(intent_id, wanted, IntentState::Open))
     }
 
-    async fn cancel(&self, intent_id: &str, wanted: &NewIntent) -> Result<Sighting, Failure> {
-        Ok(sighting(intent_id, wanted, Seen::Cancelled))
+    async fn cancel(&self, intent_id: &str, wanted: &NewIntent) -> Result<IntentSnapshot, Failure> {
+        Ok(snapshot(intent_id, wanted, IntentState::Cancelled))
     }
 
     /// An admin hands it back: for the books it is done.
@@ -39,14 +39,14 @@ impl Provider for Offline {
     }
 }
 
-fn sighting(intent_id: &str, wanted: &NewIntent, seen: Seen) -> Sighting {
-    Sighting {
+fn snapshot(intent_id: &str, wanted: &NewIntent, state: IntentState) -> IntentSnapshot {
+    IntentSnapshot {
         intent_id: intent_id.to_owned(),
         order_id: Some(wanted.order_id),
         payment_id: Some(wanted.payment_id),
         amount_minor: wanted.amount_minor,
         currency: wanted.currency.clone(),
-        seen,
+        state,
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
 
         let open = Offline.look_up(&intent.id, &wanted).await.unwrap();
         let cancelled = Offline.cancel(&intent.id, &wanted).await.unwrap();
-        assert_eq!((open.seen, cancelled.seen), (Seen::Open, Seen::Cancelled));
+        assert_eq!((open.state, cancelled.state), (IntentState::Open, IntentState::Cancelled));
         assert_eq!(cancelled.intent_id, wanted.payment_id.to_string());
         assert_eq!((cancelled.amount_minor, cancelled.currency.as_str()), (1999, "EUR"));
     }

@@ -10,7 +10,7 @@ use crate::{
     bounds::LEASE,
     order::{Attempt, Line, Outcome, Stage},
     place_order::Request,
-    refusal::Refusal,
+    rejection::Rejection,
 };
 
 /// An attempt older than this is overdue.
@@ -73,7 +73,7 @@ pub(crate) async fn of_cart(db: &PgPool, user_id: Uuid, cart_version: i64) -> sq
         Known,
         r#"select id, cart_version, expected_total_minor,
                   case when status = 'placing' then status else 'placed' end as "stage!: Stage",
-                  exists (select from orders.outbox where order_id = id and refusal is null) as "undelivered!"
+                  exists (select from orders.outbox where order_id = id and rejection is null) as "undelivered!"
            from orders.orders
            where user_id = $1 and cart_version = $2 and status <> 'rejected'"#,
         user_id,
@@ -90,9 +90,9 @@ pub(crate) async fn latest(db: &PgPool, user_id: Uuid) -> sqlx::Result<Option<Kn
         r#"select o.id, o.cart_version, o.expected_total_minor,
                   case when o.status in ('placing', 'rejected') then o.status else 'placed' end as "stage!: Stage",
                   exists (
-                      select from orders.outbox d where d.order_id = o.id and d.refusal is null
+                      select from orders.outbox d where d.order_id = o.id and d.rejection is null
                   ) as "undelivered!"
-           from orders.checkouts c
+           from orders.latest_checkouts c
            join orders.orders o on o.id = c.order_id
            where c.user_id = $1"#,
         user_id,
@@ -109,7 +109,7 @@ pub(crate) async fn cart_ordered_within(
 ) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!(
         "select o.cart_version
-         from orders.checkouts c
+         from orders.latest_checkouts c
          join orders.orders o on o.id = c.order_id
          where c.user_id = $1 and o.placed_at >= now() - make_interval(secs => $2)",
         user_id,
@@ -133,10 +133,10 @@ pub(crate) async fn begin(
 ) -> sqlx::Result<bool> {
     let product_ids: Vec<_> = attempt.lines.iter().map(|line| line.product_id).collect();
     let quantities: Vec<_> = attempt.lines.iter().map(|line| line.quantity).collect();
-    let seen_prices: Vec<_> = attempt.lines.iter().map(|line| line.seen_price_minor).collect();
+    let seen_prices: Vec<_> = attempt.lines.iter().map(|line| line.quoted_price_minor).collect();
     sqlx::query_scalar!(
         r#"with turn as (
-               insert into orders.checkouts as c (user_id, order_id) values ($1, $2)
+               insert into orders.latest_checkouts as c (user_id, order_id) values ($1, $2)
                on conflict (user_id) do update set order_id = excluded.order_id where c.order_id = $3
                returning c.user_id
            ), attempt as (
@@ -144,7 +144,7 @@ pub(crate) async fn begin(
                select $2, user_id, $4, 'placing', $5, lease_until, lease_until
                from turn, (select now() + make_interval(secs => $6) as lease_until) as lease
            ), items as (
-               insert into orders.order_items (order_id, product_id, quantity, seen_price_minor)
+               insert into orders.order_items (order_id, product_id, quantity, quoted_price_minor)
                select $2, line.*
                from turn, unnest($7::integer[], $8::integer[], $9::bigint[]) as line
            ), key as (
@@ -179,17 +179,17 @@ pub(crate) fn lost_race(cause: &sqlx::Error) -> bool {
 pub(crate) async fn outcome(db: &PgPool, id: Uuid) -> sqlx::Result<Option<Outcome>> {
     let row = sqlx::query!(
         r#"select case when status in ('placing', 'rejected') then status else 'placed' end as "stage!: Stage",
-                  refusal as "refusal: Json<Refusal>"
+                  rejection as "rejection: Json<Rejection>"
            from orders.orders where id = $1"#,
         id,
     )
     .fetch_one(db)
     .await?;
-    Ok(match (row.stage, row.refusal) {
+    Ok(match (row.stage, row.rejection) {
         (Stage::Placing, _) => None,
-        (Stage::Rejected, Some(Json(refusal))) => Some(Outcome::Rejected(refusal)),
-        // The schema has no rejected order without its refusal.
-        (Stage::Rejected, None) => Some(Outcome::Rejected(Refusal::Withdrawn)),
+        (Stage::Rejected, Some(Json(rejection))) => Some(Outcome::Rejected(rejection)),
+        // The schema has no rejected order without its rejection.
+        (Stage::Rejected, None) => Some(Outcome::Rejected(Rejection::Withdrawn)),
         (Stage::Placed, _) => Some(Outcome::Placed),
     })
 }

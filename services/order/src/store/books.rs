@@ -67,8 +67,8 @@ async fn payments(db: impl PgExecutor<'_>, order_id: Uuid) -> sqlx::Result<Vec<P
     sqlx::query_as!(
         Payment,
         r#"select id, attempt, provider, status as "status: PaymentStatus", intent_id, client_secret, amount_minor,
-                  currency, closed, refund_id, refunds, looks, false as "is_unanswered!",
-                  coalesce(creating_until > now(), false) as "being_created!",
+                  currency, closed, refund_id, failed_refunds, poll_count, false as "is_unanswered!",
+                  coalesce(intent_lease_until > now(), false) as "being_created!",
                   extract(epoch from now() - created_at)::float8 as "age_seconds!"
            from orders.payments where order_id = $1 order by attempt"#,
         order_id,
@@ -105,10 +105,10 @@ pub(crate) async fn close(
              where id = $1
              returning id, updated_at
          ), event as (
-             insert into orders.order_events (order_id, status, moved, actor, payment_id, payment, at)
-             select stepped.id, step.status, step.moved, step.actor, step.payment_id, step.payment, updated_at
+             insert into orders.order_events (order_id, status, status_changed, actor, payment_id, payment_status, created_at)
+             select stepped.id, step.status, step.status_changed, step.actor, step.payment_id, step.payment_status, updated_at
              from stepped, unnest($3::text[], $4::boolean[], $5::uuid[], $6::uuid[], $7::text[])
-                  with ordinality as step (status, moved, actor, payment_id, payment, ordinal)
+                  with ordinality as step (status, status_changed, actor, payment_id, payment_status, ordinal)
              order by step.ordinal
          )
          insert into orders.outbox (order_id, kind, next_attempt_at)
@@ -136,17 +136,17 @@ async fn save(
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into orders.payments as p (id, order_id, attempt, provider, status, amount_minor, currency, intent_id,
-                                           client_secret, closed, refund_id, refunds, looks, creating_until,
-                                           next_look_at)
+                                           client_secret, closed, refund_id, failed_refunds, poll_count, intent_lease_until,
+                                           next_poll_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
                  case when $14 then now() + make_interval(secs => $15) end, now() + make_interval(secs => $16))
          on conflict on constraint payments_pkey do update
          set status = excluded.status, intent_id = excluded.intent_id, client_secret = excluded.client_secret,
-             closed = excluded.closed, refund_id = excluded.refund_id, refunds = excluded.refunds,
-             looks = excluded.looks, next_look_at = excluded.next_look_at, updated_at = now(),
+             closed = excluded.closed, refund_id = excluded.refund_id, failed_refunds = excluded.failed_refunds,
+             poll_count = excluded.poll_count, next_poll_at = excluded.next_poll_at, updated_at = now(),
              -- Whoever else writes meanwhile does not lengthen it.
-             creating_until = case
-                 when $14 and p.creating_until > now() then p.creating_until else excluded.creating_until
+             intent_lease_until = case
+                 when $14 and p.intent_lease_until > now() then p.intent_lease_until else excluded.intent_lease_until
              end",
         payment.id,
         books.id,
@@ -159,8 +159,8 @@ async fn save(
         payment.client_secret,
         payment.closed,
         payment.refund_id,
-        payment.refunds,
-        payment.looks,
+        payment.failed_refunds,
+        payment.poll_count,
         payment.being_created,
         LOOK_LEASE.as_secs_f64(),
         look_in.map(|pause| pause.as_secs_f64()),
@@ -183,11 +183,11 @@ pub(crate) async fn claim(db: &PgPool, providers: &[String], most: usize) -> sql
         Due,
         r#"with due as (
                select id from orders.payments
-               where next_look_at <= now() and provider = any($1)
-               order by next_look_at limit $2
+               where next_poll_at <= now() and provider = any($1)
+               order by next_poll_at limit $2
                for update skip locked
            )
-           update orders.payments p set next_look_at = now() + make_interval(secs => $3)
+           update orders.payments p set next_poll_at = now() + make_interval(secs => $3)
            from due where p.id = due.id
            returning p.order_id, p.id as payment_id"#,
         providers,

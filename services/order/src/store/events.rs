@@ -8,7 +8,7 @@ use super::limit;
 use crate::{
     books::Outcome,
     bounds::{INLINE_GRACE, LEASE},
-    provider::{Event, Sighting},
+    provider::{Event, IntentSnapshot},
 };
 
 /// What an event is told apart by.
@@ -31,8 +31,8 @@ pub(crate) struct Locked {
     /// The provider's word for what happened.
     pub kind: String,
     /// Whether it is of our account and mode.
-    pub ours: bool,
-    pub sighting: Json<Sighting>,
+    pub own_account: bool,
+    pub snapshot: Json<IntentSnapshot>,
 }
 
 /// Writes an event down, to be applied. False when it is known already.
@@ -40,17 +40,17 @@ pub(crate) async fn insert(
     db: &PgPool,
     id: &EventId,
     event: &Event,
-    sighting: &Sighting,
+    snapshot: &IntentSnapshot,
 ) -> sqlx::Result<bool> {
     let done = sqlx::query!(
-        "insert into orders.provider_events (provider, id, kind, ours, sighting, next_attempt_at)
+        "insert into orders.provider_events (provider, id, kind, own_account, intent_snapshot, next_attempt_at)
          values ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))
-         on conflict on constraint provider_events_pkey do nothing",
+         on conflict on constraint one_event_per_provider_id do nothing",
         id.provider,
         id.id,
         event.kind,
-        event.ours,
-        Json(sighting) as _,
+        event.own_account,
+        Json(snapshot) as _,
         INLINE_GRACE.as_secs_f64(),
     )
     .execute(db)
@@ -86,7 +86,7 @@ pub(crate) async fn claim(db: &PgPool, most: usize) -> sqlx::Result<Vec<Unapplie
 pub(crate) async fn lock(db: &mut PgConnection, id: &EventId) -> sqlx::Result<Option<Locked>> {
     sqlx::query_as!(
         Locked,
-        r#"select kind, ours, sighting as "sighting: Json<Sighting>"
+        r#"select kind, own_account, intent_snapshot as "snapshot: Json<IntentSnapshot>"
            from orders.provider_events
            where provider = $1 and id = $2 and applied_at is null
            for update"#,

@@ -21,7 +21,7 @@ pub(crate) async fn of_order(db: &PgPool, order_id: Uuid) -> sqlx::Result<Vec<De
                       as "lines!: Json<Vec<Line>>"
            from orders.outbox d
            join orders.orders o on o.id = d.order_id
-           where d.order_id = $1 and d.refusal is null"#,
+           where d.order_id = $1 and d.rejection is null"#,
         order_id,
     )
     .fetch_all(db)
@@ -34,7 +34,7 @@ pub(crate) async fn claim(db: &PgPool, most: usize) -> sqlx::Result<Vec<Delivery
         Delivery,
         r#"with due as (
                select order_id, kind from orders.outbox
-               where next_attempt_at <= now() and refusal is null
+               where next_attempt_at <= now() and rejection is null
                order by next_attempt_at limit $1
                for update skip locked
            )
@@ -61,12 +61,12 @@ pub(crate) async fn delivered(db: &PgPool, order_id: Uuid, kind: Kind) -> sqlx::
 }
 
 /// The neighbour will not be told, in these words.
-pub(crate) async fn refused(db: &PgPool, order_id: Uuid, kind: Kind, refusal: &str) -> sqlx::Result<()> {
+pub(crate) async fn refused(db: &PgPool, order_id: Uuid, kind: Kind, rejection: &str) -> sqlx::Result<()> {
     sqlx::query!(
-        "update orders.outbox set refusal = $3 where order_id = $1 and kind = $2",
+        "update orders.outbox set rejection = $3 where order_id = $1 and kind = $2",
         order_id,
         kind.as_str(),
-        refusal,
+        rejection,
     )
     .execute(db)
     .await?;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     bounds::INLINE_GRACE,
     order::{Attempt, Priced},
-    refusal::Refusal,
+    rejection::Rejection,
 };
 
 /// Makes an attempt an order, whose cart is to be cleared. False when somebody else has ended it.
@@ -27,7 +27,7 @@ pub(crate) async fn place(db: &PgPool, attempt: &Attempt, priced: &Priced) -> sq
                from placed, unnest($4::integer[], $5::text[], $6::bigint[]) as line (product_id, name, price)
                where i.order_id = placed.id and i.product_id = line.product_id
            ), event as (
-               insert into orders.order_events (order_id, status, actor, at)
+               insert into orders.order_events (order_id, status, actor, created_at)
                select id, 'pending', user_id, now() from placed
            ), delivery as (
                insert into orders.outbox (order_id, kind, next_attempt_at)
@@ -49,7 +49,7 @@ pub(crate) async fn place(db: &PgPool, attempt: &Attempt, priced: &Priced) -> sq
 /// What [`reject`] left to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
-pub(crate) enum Rejection {
+pub(crate) enum Rejected {
     /// Nothing: no stock can have been taken.
     Done,
     /// Its stock is to be released.
@@ -65,13 +65,13 @@ pub(crate) enum Rejection {
 pub(crate) async fn reject(
     db: &PgPool,
     id: Uuid,
-    refusal: &Refusal,
+    rejection: &Rejection,
     nothing_reserved: bool,
-) -> sqlx::Result<Rejection> {
+) -> sqlx::Result<Rejected> {
     sqlx::query_scalar!(
         r#"with rejected as (
                update orders.orders
-               set status = 'rejected', refusal = $2, lease_until = null, recover_at = null, updated_at = now()
+               set status = 'rejected', rejection = $2, lease_until = null, recover_at = null, updated_at = now()
                where id = $1 and status = 'placing'
                returning id, attempts
            ), delivery as (
@@ -84,9 +84,9 @@ pub(crate) async fn reject(
                when not exists (select from rejected) then 'lost'
                when exists (select from delivery) then 'to_release'
                else 'done'
-           end as "rejection!: Rejection""#,
+           end as "outcome!: Rejected""#,
         id,
-        Json(refusal) as _,
+        Json(rejection) as _,
         nothing_reserved,
         INLINE_GRACE.as_secs_f64(),
     )

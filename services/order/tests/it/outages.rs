@@ -241,7 +241,7 @@ async fn what_a_neighbour_refuses_to_be_told_is_set_aside_and_holds_up_no_other_
 
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(shop.cart.calls().1, told, "nobody tells it again");
-    let kept: Vec<(String, bool)> = sqlx::query_as("select kind, refusal is not null from orders.outbox")
+    let kept: Vec<(String, bool)> = sqlx::query_as("select kind, rejection is not null from orders.outbox")
         .fetch_all(&shop.db)
         .await
         .unwrap();

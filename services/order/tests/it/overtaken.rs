@@ -63,8 +63,8 @@ async fn events_that_every_replica_is_at_are_applied_once() {
     let undo = [
         "update orders.provider_events set applied_at = null, outcome = null, next_attempt_at = now()
          where kind = 'payment_intent.succeeded'",
-        "delete from orders.order_events where payment = 'completed'",
-        "update orders.payments set status = 'requires_payment', next_look_at = null",
+        "delete from orders.order_events where payment_status = 'completed'",
+        "update orders.payments set status = 'requires_payment', next_poll_at = null",
         "update orders.orders set status = 'pending'",
     ];
     let replicas = [shop.shop.replica().await, shop.shop.replica().await];
@@ -124,7 +124,7 @@ async fn an_intent_that_comes_after_others_have_found_it_and_gone_on_changes_not
         while shop.stripe.intents_of(&order.id).is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        sqlx::query("update orders.payments set creating_until = now()")
+        sqlx::query("update orders.payments set intent_lease_until = now()")
             .execute(&shop.shop.db)
             .await
             .unwrap();
@@ -160,7 +160,7 @@ async fn payments_that_every_replica_looks_at_are_taken_in_once() {
         orders.push(order);
     }
     let greed =
-        greed(&shop.shop, "update orders.payments set next_look_at = now() where next_look_at is not null");
+        greed(&shop.shop, "update orders.payments set next_poll_at = now() where next_poll_at is not null");
     let settled = async {
         for (n, order) in orders.iter().enumerate() {
             let started = std::time::Instant::now();
@@ -184,7 +184,7 @@ async fn payments_that_every_replica_looks_at_are_taken_in_once() {
 
 /// Whether nothing is to be done about an order's payment any more.
 async fn is_settled(shop: &CardShop, order: &str) -> bool {
-    let query = "select bool_and(next_look_at is null) from orders.payments where order_id = $1";
+    let query = "select bool_and(next_poll_at is null) from orders.payments where order_id = $1";
     sqlx::query_scalar(query)
         .bind(order.parse::<uuid::Uuid>().unwrap())
         .fetch_one(&shop.shop.db)

@@ -166,7 +166,7 @@ async fn the_lists_are_served_by_their_indexes() {
     for (filter, index) in [
         ("user_id = md5('7')::uuid", "orders_by_user"),
         ("status = 'paid'", "orders_by_status"),
-        ("placed_at < '2024-01-01 02:00:00Z'", "orders_by_time"),
+        ("placed_at < '2024-01-01 02:00:00Z'", "orders_by_placed_at"),
     ] {
         let query = format!(
             "explain select * from orders.orders

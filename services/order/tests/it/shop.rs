@@ -242,13 +242,13 @@ async fn waiting<F: Future>(time: Duration, call: F) -> F::Output {
     CallContext { deadline, ..CallContext::default() }.scope(call).await
 }
 
-/// The reason of a refusal.
+/// The reason of a rejection.
 #[track_caller]
 pub(crate) fn refused<T: std::fmt::Debug>(answer: Result<T, Status>) -> String {
     status::reason(&answer.unwrap_err())
 }
 
-/// What a refusal names, and what it says of it.
+/// What a rejection names, and what it says of it.
 pub(crate) fn named(status: &Status) -> Vec<(String, String)> {
     let violations = status.get_details_bad_request().map(|details| details.field_violations);
     let violations = violations.unwrap_or_default().into_iter();

@@ -7,13 +7,13 @@ with allowed (source, target) as (
         ('paid', 'shipped'), ('paid', 'cancelled'),
         ('shipped', 'completed')
 ), steps as (
-    select order_id, id, status, moved, lag(status) over (partition by order_id order by id) as source
+    select order_id, id, status, status_changed, lag(status) over (partition by order_id order by id) as source
     from orders.order_events
 ), histories as (
     select s.order_id,
-        string_agg(s.status, ' -> ' order by s.id) filter (where s.moved) as moves,
+        string_agg(s.status, ' -> ' order by s.id) filter (where s.status_changed) as moves,
         (array_agg(s.status order by s.id desc))[1] as last,
-        bool_and(case when s.moved then a.target is not null else s.source is not distinct from s.status end) as allowed
+        bool_and(case when s.status_changed then a.target is not null else s.source is not distinct from s.status end) as allowed
     from steps s
     left join allowed a on a.target = s.status and a.source is not distinct from s.source
     group by s.order_id

@@ -5,7 +5,7 @@ with paid as (
         (select count(*) from orders.payments p where p.order_id = o.id and p.status = 'completed') as completed,
         exists (
             select from orders.order_events e
-            where e.order_id = o.id and e.moved and e.status = 'paid' and e.payment is distinct from 'completed'
+            where e.order_id = o.id and e.status_changed and e.status = 'paid' and e.payment_status is distinct from 'completed'
         ) as without_money
     from orders.orders o
     where o.placed_at is not null

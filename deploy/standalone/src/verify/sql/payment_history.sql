@@ -8,17 +8,17 @@ with allowed (source, target) as (
         ('completed', 'refund_pending'), ('completed', 'refunded'),
         ('refund_pending', 'refunded')
 ), steps as (
-    select order_id, payment_id, id, payment, lag(payment) over (partition by payment_id order by id) as source
+    select order_id, payment_id, id, payment_status, lag(payment_status) over (partition by payment_id order by id) as source
     from orders.order_events
     where payment_id is not null
 ), histories as (
     select s.payment_id,
-        string_agg(s.payment, ' -> ' order by s.id) as steps,
-        (array_agg(s.payment order by s.id desc))[1] as last,
+        string_agg(s.payment_status, ' -> ' order by s.id) as steps,
+        (array_agg(s.payment_status order by s.id desc))[1] as last,
         bool_and(a.target is not null and s.order_id = p.order_id) as allowed
     from steps s
     join orders.payments p on p.id = s.payment_id
-    left join allowed a on a.target = s.payment and a.source is not distinct from s.source
+    left join allowed a on a.target = s.payment_status and a.source is not distinct from s.source
     group by s.payment_id
 )
 select format('payment %s of order %s: is %s, its history is %s', p.id, p.order_id, p.status, coalesce(h.steps, 'empty'))

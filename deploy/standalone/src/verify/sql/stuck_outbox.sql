@@ -1,7 +1,7 @@
 -- What a neighbour is to be told is told within 10 s of the services being up.
 select format('order %s: %s since %s, tried %s times', order_id, kind, created_at, attempts)
 from orders.outbox
-where refusal is null
+where rejection is null
   and created_at < now() - interval '10 s'
   and exists (
       select from pg_stat_activity

@@ -233,7 +233,7 @@ mod tests {
              now(), null, null),
             ('00000000-0000-0000-0000-00000000000b', '00000000-0000-0000-0000-000000000001', 4, 'placing', null, null,
              null, now(), now());
-        insert into orders.order_items (order_id, product_id, quantity, seen_price_minor) values
+        insert into orders.order_items (order_id, product_id, quantity, quoted_price_minor) values
             ('00000000-0000-0000-0000-00000000000a', 1, 2, 1250);
         insert into orders.payments (id, order_id, attempt, provider, status, amount_minor, currency, intent_id)
         select gen_random_uuid(), '00000000-0000-0000-0000-00000000000a', attempt, 'stripe', status, 2500, 'USD', intent
@@ -243,7 +243,7 @@ mod tests {
             ('00000000-0000-0000-0000-000000000001', 'k', '00000000-0000-0000-0000-00000000000a');
         insert into orders.outbox (order_id, kind, next_attempt_at) values
             ('00000000-0000-0000-0000-00000000000a', 'clear_cart', now());
-        insert into orders.provider_events (provider, id, kind, ours, sighting, next_attempt_at) values
+        insert into orders.provider_events (provider, id, kind, own_account, intent_snapshot, next_attempt_at) values
             ('stripe', 'evt_1', 'charge.refunded', true, '{}', now());
         insert into cart.carts (id, user_id, guest_token_hash) values
             (gen_random_uuid(), '00000000-0000-0000-0000-000000000001', null),

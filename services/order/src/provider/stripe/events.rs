@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::objects::{self, Charge, PaymentIntent};
-use crate::provider::{BadEvent, Event, Seen, Sighting};
+use crate::provider::{BadEvent, Event, IntentSnapshot, IntentState};
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
@@ -32,37 +32,37 @@ pub(super) fn read(payload: &[u8], livemode: bool) -> Result<Event, BadEvent> {
     let envelope: Envelope<'_> = serde_json::from_slice(payload).map_err(|_| BadEvent::Unreadable)?;
     let object = envelope.data.map(|data| data.object);
     Ok(Event {
-        sighting: sighting(&envelope.r#type, object)?,
-        ours: envelope.account.is_none() && envelope.livemode == livemode,
+        snapshot: snapshot(&envelope.r#type, object)?,
+        own_account: envelope.account.is_none() && envelope.livemode == livemode,
         id: envelope.id,
         kind: envelope.r#type,
     })
 }
 
 /// What an event of this kind lets us see of a payment intent; `None` for kinds of no interest.
-fn sighting(kind: &str, object: Option<&RawValue>) -> Result<Option<Sighting>, BadEvent> {
-    let seen = match kind {
-        "payment_intent.created" | "payment_intent.requires_action" => Seen::Open,
-        "payment_intent.processing" => Seen::Processing,
-        "payment_intent.payment_failed" => Seen::Declined,
-        "payment_intent.canceled" => Seen::Cancelled,
-        "payment_intent.succeeded" => Seen::Succeeded,
-        "charge.refunded" => Seen::Refunded,
+fn snapshot(kind: &str, object: Option<&RawValue>) -> Result<Option<IntentSnapshot>, BadEvent> {
+    let state = match kind {
+        "payment_intent.created" | "payment_intent.requires_action" => IntentState::Open,
+        "payment_intent.processing" => IntentState::Processing,
+        "payment_intent.payment_failed" => IntentState::Declined,
+        "payment_intent.canceled" => IntentState::Cancelled,
+        "payment_intent.succeeded" => IntentState::Succeeded,
+        "charge.refunded" => IntentState::Refunded,
         _ => return Ok(None),
     };
     let object = object.ok_or(BadEvent::Unreadable)?.get().as_bytes();
     let unreadable = |_| BadEvent::Unreadable;
-    let sighting = if seen == Seen::Refunded {
+    let snapshot = if state == IntentState::Refunded {
         let charge: Charge = objects::read(object).map_err(unreadable)?;
         if !charge.is_refunded_intent() {
             return Ok(None);
         }
-        charge.sighting()
+        charge.snapshot()
     } else {
         let intent: PaymentIntent = objects::read(object).map_err(unreadable)?;
-        intent.sighting(seen)
+        intent.snapshot(state)
     };
-    sighting.map(Some).ok_or(BadEvent::Unreadable)
+    snapshot.map(Some).ok_or(BadEvent::Unreadable)
 }
 
 #[cfg(test)]
@@ -104,24 +104,28 @@ mod tests {
     fn every_kind_of_an_intent_is_seen_for_what_it_is() {
         let (order_id, payment_id) = (Uuid::now_v7(), Uuid::now_v7());
         let metadata = json!({"order_id": order_id, "payment_id": payment_id, "attempt": "1"});
-        for (kind, status, seen) in [
-            ("payment_intent.created", "requires_payment_method", Seen::Open),
-            ("payment_intent.requires_action", "requires_action", Seen::Open),
-            ("payment_intent.processing", "processing", Seen::Processing),
-            ("payment_intent.payment_failed", "requires_payment_method", Seen::Declined),
-            ("payment_intent.canceled", "canceled", Seen::Cancelled),
+        for (kind, status, state) in [
+            ("payment_intent.created", "requires_payment_method", IntentState::Open),
+            ("payment_intent.requires_action", "requires_action", IntentState::Open),
+            ("payment_intent.processing", "processing", IntentState::Processing),
+            ("payment_intent.payment_failed", "requires_payment_method", IntentState::Declined),
+            ("payment_intent.canceled", "canceled", IntentState::Cancelled),
         ] {
             let event = read_value(&event(kind, intent(status, metadata.clone()))).unwrap();
-            let sighting = Sighting {
+            let snapshot = IntentSnapshot {
                 intent_id: "pi_1".to_owned(),
                 order_id: Some(order_id),
                 payment_id: Some(payment_id),
                 amount_minor: 1999,
                 currency: "USD".to_owned(),
-                seen,
+                state,
             };
-            let expected =
-                Event { id: "evt_1".to_owned(), kind: kind.to_owned(), ours: true, sighting: Some(sighting) };
+            let expected = Event {
+                id: "evt_1".to_owned(),
+                kind: kind.to_owned(),
+                own_account: true,
+                snapshot: Some(snapshot),
+            };
             assert_eq!(event, expected);
         }
     }
@@ -132,23 +136,23 @@ mod tests {
             let mut intent = intent("succeeded", json!({}));
             intent["amount_received"] = json!(received);
             let event = read_value(&event("payment_intent.succeeded", intent)).unwrap();
-            let sighting = event.sighting.unwrap();
-            assert_eq!((sighting.seen, sighting.amount_minor), (Seen::Succeeded, received));
+            let snapshot = event.snapshot.unwrap();
+            assert_eq!((snapshot.state, snapshot.amount_minor), (IntentState::Succeeded, received));
         }
     }
 
     #[test]
     fn a_charge_that_went_back_in_full_is_its_intent_refunded() {
-        let sighting = |object| read_value(&event("charge.refunded", object)).map(|event| event.sighting);
-        let refunded = sighting(charge(json!({}))).unwrap().unwrap();
-        assert_eq!((refunded.intent_id.as_str(), refunded.seen), ("pi_1", Seen::Refunded));
+        let snapshot = |object| read_value(&event("charge.refunded", object)).map(|event| event.snapshot);
+        let refunded = snapshot(charge(json!({}))).unwrap().unwrap();
+        assert_eq!((refunded.intent_id.as_str(), refunded.state), ("pi_1", IntentState::Refunded));
         assert_eq!((refunded.amount_minor, refunded.currency.as_str()), (5, "ISK"));
         assert_eq!((refunded.order_id, refunded.payment_id), (None, None));
 
-        let expanded = sighting(charge(json!({"payment_intent": {"id": "pi_1", "amount": 500}})));
+        let expanded = snapshot(charge(json!({"payment_intent": {"id": "pi_1", "amount": 500}})));
         assert_eq!(expanded, Ok(Some(refunded)));
         for nothing in [json!({"refunded": false, "amount_refunded": 100}), json!({"payment_intent": null})] {
-            assert_eq!(sighting(charge(nothing.clone())), Ok(None), "{nothing}");
+            assert_eq!(snapshot(charge(nothing.clone())), Ok(None), "{nothing}");
         }
     }
 
@@ -157,9 +161,9 @@ mod tests {
         let thin = json!({
             "id": "evt_2", "object": "v2.core.event", "type": "v1.billing.meter.no_meter_found", "livemode": false,
         });
-        assert_eq!(read_value(&thin).unwrap().sighting, None);
+        assert_eq!(read_value(&thin).unwrap().snapshot, None);
         for object in [json!({"id": "cus_1"}), json!(null), json!([1])] {
-            assert_eq!(read_value(&event("customer.created", object)).unwrap().sighting, None);
+            assert_eq!(read_value(&event("customer.created", object)).unwrap().snapshot, None);
         }
     }
 
@@ -171,7 +175,7 @@ mod tests {
             event[field] = value;
             event.to_string()
         };
-        for (payload, livemode, ours) in [
+        for (payload, livemode, own_account) in [
             (with("livemode", json!(false)), false, true),
             (with("livemode", json!(true)), true, true),
             (with("livemode", json!(true)), false, false),
@@ -179,7 +183,7 @@ mod tests {
             (with("account", json!(null)), false, true),
             (with("account", json!("acct_1")), false, false),
         ] {
-            assert_eq!(read(payload.as_bytes(), livemode).unwrap().ours, ours, "{payload}");
+            assert_eq!(read(payload.as_bytes(), livemode).unwrap().own_account, own_account, "{payload}");
         }
     }
 

@@ -86,8 +86,8 @@ mod tests {
             (SK, "pk_live_1", SECRET, "STRIPE_SECRET_KEY and STRIPE_PUBLISHABLE_KEY do not belong"),
             ("rk_live_1", PK, SECRET, "STRIPE_SECRET_KEY and STRIPE_PUBLISHABLE_KEY do not belong"),
         ] {
-            let refusal = Keys::new(secret, publishable, webhook).err().unwrap().to_string();
-            assert!(refusal.starts_with(named) && !refusal.contains("hunter2"), "{refusal}");
+            let rejection = Keys::new(secret, publishable, webhook).err().unwrap().to_string();
+            assert!(rejection.starts_with(named) && !rejection.contains("hunter2"), "{rejection}");
         }
     }
 

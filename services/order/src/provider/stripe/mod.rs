@@ -22,7 +22,9 @@ use time::OffsetDateTime;
 
 pub(crate) use self::keys::Keys as StripeKeys;
 use self::{client::Client, failure::CallError, objects::PaymentIntent};
-use super::{BadEvent, Event, Failure, Intent, NewIntent, Provider, Refund, RefundState, Seen, Sighting};
+use super::{
+    BadEvent, Event, Failure, Intent, IntentSnapshot, IntentState, NewIntent, Provider, Refund, RefundState,
+};
 
 /// Its name, in the database and for clients.
 pub(crate) const STRIPE: &str = "stripe";
@@ -70,9 +72,9 @@ impl Stripe {
         events::read(payload, self.keys.livemode)
     }
 
-    async fn retrieve(&self, intent_id: &str) -> Result<Sighting, Failure> {
+    async fn retrieve(&self, intent_id: &str) -> Result<IntentSnapshot, Failure> {
         let intent = self.client.get(&["payment_intents", intent_id], Some(EXPAND_CHARGE)).await?;
-        sighting(&intent)
+        snapshot(&intent)
     }
 }
 
@@ -103,19 +105,22 @@ impl Provider for Stripe {
         Ok(Intent { id: intent.id, client_secret })
     }
 
-    async fn look_up(&self, intent_id: &str, _: &NewIntent) -> Result<Sighting, Failure> {
+    async fn look_up(&self, intent_id: &str, _: &NewIntent) -> Result<IntentSnapshot, Failure> {
         self.retrieve(intent_id).await
     }
 
-    async fn cancel(&self, intent_id: &str, _: &NewIntent) -> Result<Sighting, Failure> {
+    async fn cancel(&self, intent_id: &str, _: &NewIntent) -> Result<IntentSnapshot, Failure> {
         match self.client.post(&["payment_intents", intent_id, "cancel"], &[], None).await {
-            Ok(intent) => sighting(&intent),
+            Ok(intent) => snapshot(&intent),
             // It has succeeded, is being processed, or was cancelled before; if not, it is another mistake.
             Err(CallError::Stripe(error)) if error.is_bad_request() => {
-                let sighting = self.retrieve(intent_id).await?;
-                match sighting.seen {
-                    Seen::Open | Seen::Declined => Err(error.into()),
-                    Seen::Processing | Seen::Cancelled | Seen::Succeeded | Seen::Refunded => Ok(sighting),
+                let snapshot = self.retrieve(intent_id).await?;
+                match snapshot.state {
+                    IntentState::Open | IntentState::Declined => Err(error.into()),
+                    IntentState::Processing
+                    | IntentState::Cancelled
+                    | IntentState::Succeeded
+                    | IntentState::Refunded => Ok(snapshot),
                 }
             }
             Err(error) => Err(error.into()),
@@ -138,8 +143,8 @@ impl Provider for Stripe {
     }
 }
 
-fn sighting(intent: &PaymentIntent) -> Result<Sighting, Failure> {
-    intent.sighting(intent.seen()).ok_or_else(|| unusable("an amount that does not exist"))
+fn snapshot(intent: &PaymentIntent) -> Result<IntentSnapshot, Failure> {
+    intent.snapshot(intent.state()).ok_or_else(|| unusable("an amount that does not exist"))
 }
 
 fn refund_of(refund: objects::Refund) -> Refund {

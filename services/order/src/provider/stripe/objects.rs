@@ -10,7 +10,7 @@ use serde::{
 use uuid::Uuid;
 
 use super::amounts;
-use crate::provider::{RefundState, Seen, Sighting};
+use crate::provider::{IntentSnapshot, IntentState, RefundState};
 
 /// <https://docs.stripe.com/api/payment_intents/object>
 #[derive(Deserialize)]
@@ -90,31 +90,33 @@ pub(super) struct Refund {
 
 impl PaymentIntent {
     /// How far it has come.
-    pub(super) fn seen(&self) -> Seen {
+    pub(super) fn state(&self) -> IntentState {
         match self.status {
-            IntentStatus::RequiresPaymentMethod if self.last_payment_error.is_some() => Seen::Declined,
+            IntentStatus::RequiresPaymentMethod if self.last_payment_error.is_some() => IntentState::Declined,
             IntentStatus::RequiresPaymentMethod
             | IntentStatus::RequiresConfirmation
             | IntentStatus::RequiresAction
             // Nothing is concluded from what we do not understand.
-            | IntentStatus::Unknown => Seen::Open,
-            IntentStatus::Processing | IntentStatus::RequiresCapture => Seen::Processing,
-            IntentStatus::Canceled => Seen::Cancelled,
+            | IntentStatus::Unknown => IntentState::Open,
+            IntentStatus::Processing | IntentStatus::RequiresCapture => IntentState::Processing,
+            IntentStatus::Canceled => IntentState::Cancelled,
             IntentStatus::Succeeded => match &self.latest_charge {
-                Some(Expandable::Object(charge)) if charge.refunded => Seen::Refunded,
-                _ => Seen::Succeeded,
+                Some(Expandable::Object(charge)) if charge.refunded => IntentState::Refunded,
+                _ => IntentState::Succeeded,
             },
         }
     }
 
-    /// What is seen of it where it has come this far; `None` when the amount cannot be told in minor units.
-    pub(super) fn sighting(&self, seen: Seen) -> Option<Sighting> {
-        let amount = match seen {
+    /// What is state of it where it has come this far; `None` when the amount cannot be told in minor units.
+    pub(super) fn snapshot(&self, state: IntentState) -> Option<IntentSnapshot> {
+        let amount = match state {
             // What was paid, should it be another amount than what was asked for.
-            Seen::Succeeded | Seen::Refunded => self.amount_received.unwrap_or(self.amount),
-            Seen::Open | Seen::Processing | Seen::Declined | Seen::Cancelled => self.amount,
+            IntentState::Succeeded | IntentState::Refunded => self.amount_received.unwrap_or(self.amount),
+            IntentState::Open | IntentState::Processing | IntentState::Declined | IntentState::Cancelled => {
+                self.amount
+            }
         };
-        sighting(&self.id, self.metadata.as_ref(), amount, &self.currency, seen)
+        snapshot(&self.id, self.metadata.as_ref(), amount, &self.currency, state)
     }
 }
 
@@ -124,12 +126,12 @@ impl Charge {
         self.refunded && self.payment_intent.is_some()
     }
 
-    /// What is seen of its intent when all of it went back; `None` when there is no intent, or the amount cannot be
+    /// What is state of its intent when all of it went back; `None` when there is no intent, or the amount cannot be
     /// told in minor units.
-    pub(super) fn sighting(&self) -> Option<Sighting> {
+    pub(super) fn snapshot(&self) -> Option<IntentSnapshot> {
         let (Expandable::Id(intent_id) | Expandable::Object(Named { id: intent_id })) =
             self.payment_intent.as_ref()?;
-        sighting(intent_id, self.metadata.as_ref(), self.amount, &self.currency, Seen::Refunded)
+        snapshot(intent_id, self.metadata.as_ref(), self.amount, &self.currency, IntentState::Refunded)
     }
 }
 
@@ -145,23 +147,23 @@ impl Refund {
     }
 }
 
-fn sighting(
+fn snapshot(
     intent_id: &str,
     metadata: Option<&Metadata>,
     amount: i64,
     currency: &str,
-    seen: Seen,
-) -> Option<Sighting> {
+    state: IntentState,
+) -> Option<IntentSnapshot> {
     // Others may make intents in the same account, and write there what they like.
     let ours = |field: fn(&Metadata) -> Option<&String>| metadata.and_then(field)?.parse::<Uuid>().ok();
     let currency = currency.to_ascii_uppercase();
-    Some(Sighting {
+    Some(IntentSnapshot {
         intent_id: intent_id.to_owned(),
         order_id: ours(|metadata| metadata.order_id.as_ref()),
         payment_id: ours(|metadata| metadata.payment_id.as_ref()),
         amount_minor: amounts::from_stripe(&currency, amount)?,
         currency,
-        seen,
+        state,
     })
 }
 
@@ -191,31 +193,31 @@ mod tests {
 
     #[test]
     fn every_status_of_an_intent_is_seen_for_what_it_is() {
-        for (over, seen) in [
-            (json!({}), Seen::Open),
-            (json!({"last_payment_error": null}), Seen::Open),
-            (json!({"last_payment_error": {"code": "card_declined"}}), Seen::Declined),
-            (json!({"status": "requires_confirmation"}), Seen::Open),
-            (json!({"status": "requires_action"}), Seen::Open),
+        for (over, state) in [
+            (json!({}), IntentState::Open),
+            (json!({"last_payment_error": null}), IntentState::Open),
+            (json!({"last_payment_error": {"code": "card_declined"}}), IntentState::Declined),
+            (json!({"status": "requires_confirmation"}), IntentState::Open),
+            (json!({"status": "requires_action"}), IntentState::Open),
             // A card that was declined before, and another that is being asked.
-            (json!({"status": "requires_action", "last_payment_error": {}}), Seen::Open),
-            (json!({"status": "processing"}), Seen::Processing),
-            (json!({"status": "requires_capture"}), Seen::Processing),
-            (json!({"status": "canceled"}), Seen::Cancelled),
-            (json!({"status": "succeeded"}), Seen::Succeeded),
-            (json!({"status": "succeeded", "latest_charge": "ch_1"}), Seen::Succeeded),
+            (json!({"status": "requires_action", "last_payment_error": {}}), IntentState::Open),
+            (json!({"status": "processing"}), IntentState::Processing),
+            (json!({"status": "requires_capture"}), IntentState::Processing),
+            (json!({"status": "canceled"}), IntentState::Cancelled),
+            (json!({"status": "succeeded"}), IntentState::Succeeded),
+            (json!({"status": "succeeded", "latest_charge": "ch_1"}), IntentState::Succeeded),
             (
                 json!({"status": "succeeded", "latest_charge": {"id": "ch_1", "refunded": false}}),
-                Seen::Succeeded,
+                IntentState::Succeeded,
             ),
-            (json!({"status": "succeeded", "latest_charge": {"id": "ch_1"}}), Seen::Succeeded),
+            (json!({"status": "succeeded", "latest_charge": {"id": "ch_1"}}), IntentState::Succeeded),
             (
                 json!({"status": "succeeded", "latest_charge": {"id": "ch_1", "refunded": true}}),
-                Seen::Refunded,
+                IntentState::Refunded,
             ),
-            (json!({"status": "of_a_later_version"}), Seen::Open),
+            (json!({"status": "of_a_later_version"}), IntentState::Open),
         ] {
-            assert_eq!(intent(over.clone()).seen(), seen, "{over}");
+            assert_eq!(intent(over.clone()).state(), state, "{over}");
         }
     }
 
@@ -223,7 +225,7 @@ mod tests {
     fn what_was_paid_counts_and_not_what_was_asked_for() {
         let amount = |over: Value| {
             let intent = intent(over);
-            intent.sighting(intent.seen()).unwrap().amount_minor
+            intent.snapshot(intent.state()).unwrap().amount_minor
         };
         assert_eq!(amount(json!({"amount_received": 0})), 1999);
         assert_eq!(amount(json!({"status": "succeeded", "amount_received": 1999})), 1999);
@@ -235,8 +237,8 @@ mod tests {
     fn metadata_of_others_names_nothing_of_ours() {
         let (order_id, payment_id) = (Uuid::now_v7(), Uuid::now_v7());
         let ids = |metadata: Value| {
-            let sighting = intent(json!({"metadata": metadata})).sighting(Seen::Open).unwrap();
-            (sighting.order_id, sighting.payment_id)
+            let snapshot = intent(json!({"metadata": metadata})).snapshot(IntentState::Open).unwrap();
+            (snapshot.order_id, snapshot.payment_id)
         };
         let both = json!({"order_id": order_id, "payment_id": payment_id, "attempt": "1"});
         assert_eq!(ids(both), (Some(order_id), Some(payment_id)));

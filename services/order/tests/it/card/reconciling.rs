@@ -65,7 +65,7 @@ async fn an_order_expires_with_its_payment_intent_first_and_stock_last() {
     let expired = shop.until(&order, Cancelled, Failed, SOON).await;
     assert_eq!(shop.stripe.intent(&intent.id).unwrap().status, IntentStatus::Canceled);
     let actor: Option<uuid::Uuid> = sqlx::query_scalar(
-        "select actor from orders.order_events where order_id = $1 and moved and status = 'cancelled'",
+        "select actor from orders.order_events where order_id = $1 and status_changed and status = 'cancelled'",
     )
     .bind(id(&expired))
     .fetch_one(&shop.shop.db)
@@ -124,7 +124,7 @@ async fn what_was_told_to_a_process_that_died_is_applied_by_the_next() {
     let undo = [
         "update orders.provider_events set applied_at = null, outcome = null, next_attempt_at = now()
          where kind = 'payment_intent.succeeded'",
-        "delete from orders.order_events where payment = 'completed'",
+        "delete from orders.order_events where payment_status = 'completed'",
         "update orders.payments set status = 'requires_payment'",
         "update orders.orders set status = 'pending'",
     ];
@@ -187,10 +187,10 @@ async fn a_provider_that_is_configured_away_and_back_leaves_one_charge() {
     let cancelled = shop.shop.get(&order.id).await;
     assert_eq!(payment_of(&cancelled), Refunded, "what changed hands elsewhere went back elsewhere");
 
-    let due = "update orders.payments set next_look_at = now() where provider = 'stripe'";
+    let due = "update orders.payments set next_poll_at = now() where provider = 'stripe'";
     sqlx::query(due).execute(&shop.shop.db).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let left_alone = "select bool_and(next_look_at <= now()) from orders.payments where provider = 'stripe'";
+    let left_alone = "select bool_and(next_poll_at <= now()) from orders.payments where provider = 'stripe'";
     let left_alone: bool = sqlx::query_scalar(left_alone).fetch_one(&shop.shop.db).await.unwrap();
     assert!(left_alone, "nobody claims what nobody can look at");
 

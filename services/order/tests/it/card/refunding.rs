@@ -191,7 +191,7 @@ async fn a_failure_that_is_heard_of_late_does_not_count_for_the_next_refund() {
 
 /// Gives every loop the time to look at what is open.
 async fn look_now(shop: &CardShop) {
-    sqlx::query("update orders.payments set next_look_at = now() where next_look_at is not null")
+    sqlx::query("update orders.payments set next_poll_at = now() where next_poll_at is not null")
         .execute(&shop.shop.db)
         .await
         .unwrap();

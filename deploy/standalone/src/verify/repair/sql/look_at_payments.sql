@@ -4,18 +4,18 @@ with unwatched as (
     select p.id
     from orders.payments p
     join orders.orders o on o.id = p.order_id
-    where (p.next_look_at is null or p.next_look_at > now() + interval '1 h')
+    where (p.next_poll_at is null or p.next_poll_at > now() + interval '1 h')
       and (p.status in ('processing', 'refund_pending')
         or p.status in ('requires_payment', 'failed') and not p.closed
             and (p.provider <> 'offline' and p.intent_id is not null or o.status in ('completed', 'cancelled')))
       and p.updated_at < now() - interval '1 min'
-      and (p.creating_until is null or p.creating_until < now())
+      and (p.intent_lease_until is null or p.intent_lease_until < now())
     order by p.id
     limit 100
     for update of p skip locked
 )
 update orders.payments p
-set next_look_at = now()
+set next_poll_at = now()
 from unwatched
 where p.id = unwatched.id
 returning format('handed payment %s of order %s to the order service: is %s at %s', p.id, p.order_id, p.status, p.provider)

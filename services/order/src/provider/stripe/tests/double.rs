@@ -40,22 +40,22 @@ async fn an_intent_is_seen_at_every_station() {
     let (double, stripe) = start().await;
     let wanted = wanted();
     let intent = stripe.create(&wanted).await.unwrap();
-    let sighting = |seen| Sighting {
+    let snapshot = |state| IntentSnapshot {
         intent_id: intent.id.clone(),
         order_id: Some(wanted.order_id),
         payment_id: Some(wanted.payment_id),
         amount_minor: 1999,
         currency: "EUR".to_owned(),
-        seen,
+        state,
     };
-    assert_eq!(stripe.look_up(&intent.id, &wanted).await, Ok(sighting(Seen::Open)));
+    assert_eq!(stripe.look_up(&intent.id, &wanted).await, Ok(snapshot(IntentState::Open)));
     double.confirm(&intent.client_secret, Card::Declined).await.unwrap();
-    assert_eq!(stripe.look_up(&intent.id, &wanted).await, Ok(sighting(Seen::Declined)));
+    assert_eq!(stripe.look_up(&intent.id, &wanted).await, Ok(snapshot(IntentState::Declined)));
     double.confirm(&intent.client_secret, Card::Visa).await.unwrap();
-    assert_eq!(stripe.look_up(&intent.id, &wanted).await, Ok(sighting(Seen::Succeeded)));
-    assert_eq!(stripe.cancel(&intent.id, &wanted).await, Ok(sighting(Seen::Succeeded)));
+    assert_eq!(stripe.look_up(&intent.id, &wanted).await, Ok(snapshot(IntentState::Succeeded)));
+    assert_eq!(stripe.cancel(&intent.id, &wanted).await, Ok(snapshot(IntentState::Succeeded)));
     stripe.refund(&intent.id, "refund-1").await.unwrap();
-    assert_eq!(stripe.look_up(&intent.id, &wanted).await, Ok(sighting(Seen::Refunded)));
+    assert_eq!(stripe.look_up(&intent.id, &wanted).await, Ok(snapshot(IntentState::Refunded)));
     assert_eq!(double.check(), Vec::<String>::new());
 }
 
@@ -163,9 +163,9 @@ async fn an_intent_is_cancelled_once_whatever_gets_lost() {
     let intent = stripe.create(&wanted).await.unwrap();
     double.fail_next(Operation::Cancel, Fault::DropAfter, 1);
     for _ in 0..3 {
-        assert_eq!(stripe.cancel(&intent.id, &wanted).await.unwrap().seen, Seen::Cancelled);
+        assert_eq!(stripe.cancel(&intent.id, &wanted).await.unwrap().state, IntentState::Cancelled);
     }
-    assert_eq!(stripe.look_up(&intent.id, &wanted).await.unwrap().seen, Seen::Cancelled);
+    assert_eq!(stripe.look_up(&intent.id, &wanted).await.unwrap().state, IntentState::Cancelled);
 }
 
 #[tokio::test]
@@ -213,29 +213,29 @@ async fn every_event_of_a_payment_is_read_and_ours() {
     stripe.cancel(&other.id, &wanted).await.unwrap();
 
     let now = OffsetDateTime::now_utc();
-    let mut seen = Vec::new();
+    let mut states = Vec::new();
     for event in double.events() {
         let payload = serde_json::to_vec_pretty(&event).unwrap();
         let signature = double.sign(&payload, now.unix_timestamp());
         let event = stripe.event(&payload, &signature, now).unwrap();
-        assert!(event.ours, "{event:?}");
-        if let Some(sighting) = event.sighting {
-            assert_eq!(sighting.order_id, Some(wanted.order_id), "{sighting:?}");
-            assert_eq!((sighting.amount_minor, sighting.currency.as_str()), (1999, "EUR"));
-            seen.push((sighting.intent_id == intent.id, sighting.seen));
+        assert!(event.own_account, "{event:?}");
+        if let Some(snapshot) = event.snapshot {
+            assert_eq!(snapshot.order_id, Some(wanted.order_id), "{snapshot:?}");
+            assert_eq!((snapshot.amount_minor, snapshot.currency.as_str()), (1999, "EUR"));
+            states.push((snapshot.intent_id == intent.id, snapshot.state));
         }
         assert_eq!(stripe.event(&payload, "t=1,v1=00", now), Err(BadEvent::Signature));
     }
     let expected = [
-        (true, Seen::Open),
-        (true, Seen::Declined),
-        (true, Seen::Succeeded),
-        (true, Seen::Refunded),
-        (false, Seen::Open),
-        (false, Seen::Cancelled),
+        (true, IntentState::Open),
+        (true, IntentState::Declined),
+        (true, IntentState::Succeeded),
+        (true, IntentState::Refunded),
+        (false, IntentState::Open),
+        (false, IntentState::Cancelled),
     ];
-    assert_eq!(seen, expected);
+    assert_eq!(states, expected);
     let live = json!({"id": "evt_1", "type": "ping", "livemode": true}).to_string();
     let signature = double.sign(live.as_bytes(), now.unix_timestamp());
-    assert!(!stripe.event(live.as_bytes(), &signature, now).unwrap().ours);
+    assert!(!stripe.event(live.as_bytes(), &signature, now).unwrap().own_account);
 }

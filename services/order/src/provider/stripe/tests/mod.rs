@@ -159,8 +159,8 @@ async fn a_success_that_cannot_be_used_is_none() {
 async fn what_cannot_be_called_off_tells_how_far_it_has_come() {
     let refused = || Reply::Answer(400, "", UNEXPECTED_STATE);
     let (stripe, canned) = answering(vec![refused(), ok(SUCCEEDED)]).await;
-    let sighting = stripe.cancel("pi_1", &wanted()).await.unwrap();
-    assert_eq!((sighting.seen, sighting.amount_minor), (Seen::Succeeded, 1999));
+    let snapshot = stripe.cancel("pi_1", &wanted()).await.unwrap();
+    assert_eq!((snapshot.state, snapshot.amount_minor), (IntentState::Succeeded, 1999));
     assert!(canned.asked()[0].starts_with("post /v1/payment_intents/pi_1/cancel http/1.1"));
 
     let (stripe, _canned) = answering(vec![refused(), ok(OPEN)]).await;

@@ -11,7 +11,7 @@ use crate::order::{Attempt, Priced};
 /// Why an attempt was rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
-pub(crate) enum Refusal {
+pub(crate) enum Rejection {
     /// There was too little in stock.
     OutOfStock {
         /// The short lines, by product id.
@@ -47,12 +47,12 @@ pub(crate) struct ShortLine {
 pub(crate) struct ChangedLine {
     pub product_id: i32,
     pub name: String,
-    pub seen_price_minor: i64,
+    pub quoted_price_minor: i64,
     pub price_minor: i64,
 }
 
-impl Refusal {
-    /// The catalog's refusal.
+impl Rejection {
+    /// The catalog's rejection.
     pub(crate) fn short(short: InsufficientStock) -> Self {
         let lines = short.lines.into_iter().map(|line| ShortLine {
             product_id: line.product_id,
@@ -70,7 +70,7 @@ impl Refusal {
             return None;
         }
         let lines = attempt.lines.iter().zip(&priced.prices);
-        let changed = lines.filter(|(line, price)| line.seen_price_minor != price.price_minor);
+        let changed = lines.filter(|(line, price)| line.quoted_price_minor != price.price_minor);
         Some(Self::PriceChanged {
             expected_total_minor,
             total_minor: priced.total_minor,
@@ -79,7 +79,7 @@ impl Refusal {
                 .map(|(line, price)| ChangedLine {
                     product_id: line.product_id,
                     name: price.name.clone(),
-                    seen_price_minor: line.seen_price_minor,
+                    quoted_price_minor: line.quoted_price_minor,
                     price_minor: price.price_minor,
                 })
                 .collect(),
@@ -106,7 +106,7 @@ impl Refusal {
                 .iter()
                 .map(|line| {
                     let (now, seen) =
-                        (amount(line.price_minor, currency), amount(line.seen_price_minor, currency));
+                        (amount(line.price_minor, currency), amount(line.quoted_price_minor, currency));
                     (field(line.product_id), format!("{} costs {now} now, not {seen}", line.name))
                 })
                 .collect(),
@@ -115,7 +115,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OutOfStock { lines } => {
@@ -159,7 +159,7 @@ mod tests {
     use crate::order::{Line, Price};
 
     fn attempt(expected_total_minor: Option<i64>) -> Attempt {
-        let line = |product_id, seen_price_minor| Line { product_id, quantity: 1, seen_price_minor };
+        let line = |product_id, quoted_price_minor| Line { product_id, quantity: 1, quoted_price_minor };
         Attempt {
             id: Uuid::nil(),
             user_id: Uuid::nil(),
@@ -181,16 +181,16 @@ mod tests {
 
     #[test]
     fn another_total_names_the_lines_that_changed_and_no_others() {
-        let refusal = Refusal::of_price(&attempt(Some(1500)), &priced()).unwrap();
-        assert_eq!(refusal.to_string(), "the total is 17.00 USD now, not 15.00 USD");
+        let rejection = Rejection::of_price(&attempt(Some(1500)), &priced()).unwrap();
+        assert_eq!(rejection.to_string(), "the total is 17.00 USD now, not 15.00 USD");
         let expected = ("products[1]".to_owned(), "Mug costs 12.00 USD now, not 10.00 USD".to_owned());
-        assert_eq!(refusal.violations(), [expected]);
+        assert_eq!(rejection.violations(), [expected]);
     }
 
     #[test]
     fn nobody_who_does_not_insist_is_refused() {
-        assert_eq!(Refusal::of_price(&attempt(None), &priced()), None);
-        assert_eq!(Refusal::of_price(&attempt(Some(1700)), &priced()), None);
+        assert_eq!(Rejection::of_price(&attempt(None), &priced()), None);
+        assert_eq!(Rejection::of_price(&attempt(Some(1700)), &priced()), None);
     }
 
     #[test]
@@ -204,10 +204,10 @@ mod tests {
     #[test]
     fn a_refusal_is_read_as_it_was_written() {
         let short = ShortLine { product_id: 7, name: "Mug".to_owned(), wanted: 3, left: 1 };
-        let price = Refusal::of_price(&attempt(Some(1)), &priced()).unwrap();
-        for refusal in [Refusal::OutOfStock { lines: vec![short] }, price, Refusal::Withdrawn] {
-            let json = serde_json::to_string(&refusal).unwrap();
-            assert_eq!(serde_json::from_str::<Refusal>(&json).unwrap(), refusal);
+        let price = Rejection::of_price(&attempt(Some(1)), &priced()).unwrap();
+        for rejection in [Rejection::OutOfStock { lines: vec![short] }, price, Rejection::Withdrawn] {
+            let json = serde_json::to_string(&rejection).unwrap();
+            assert_eq!(serde_json::from_str::<Rejection>(&json).unwrap(), rejection);
         }
     }
 }
