@@ -93,8 +93,8 @@ impl IsConflict for Error {
 impl From<sqlx::Error> for Error {
     fn from(cause: sqlx::Error) -> Self {
         match status::violated_constraint(&cause) {
-            Some("categories_name_key") => Self::CategoryExists,
-            Some("tags_name_key") => Self::TagExists,
+            Some("category_names_are_unique") => Self::CategoryExists,
+            Some("tag_names_are_unique") => Self::TagExists,
             _ => Self::Database(cause),
         }
     }

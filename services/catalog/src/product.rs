@@ -5,7 +5,7 @@ use bodega_runtime::timestamp;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
-/// A row of the view `catalog.shown_products`.
+/// A row of the view `catalog.product_view`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct Product {
     pub(crate) id: i32,
@@ -33,7 +33,6 @@ pub(crate) struct Tag {
 
 /// A picture of a product.
 #[derive(Clone, Debug, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct Image {
     id: i64,
     url: String,

@@ -39,9 +39,9 @@ pub(super) const BREAKS: &[(&str, &str)] = &[
     ),
     (
         "a picture is kept as long as a product shows it",
-        "update catalog.pictures set sweep_at = now() where sweep_at is null",
+        "update catalog.stored_images set delete_after = now() where delete_after is null",
     ),
-    ("a picture is kept as long as a product shows it", "delete from catalog.images"),
+    ("a picture is kept as long as a product shows it", "delete from catalog.product_images"),
     // Orders.
     ("an order costs what its lines cost", "update orders.orders set total_minor = total_minor + 1 where status = 'paid'"),
     ("an order costs what its lines cost", "update orders.order_items set quantity = 1 where quantity = 2"),

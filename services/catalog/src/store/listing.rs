@@ -57,7 +57,7 @@ pub(crate) async fn page(db: &PgPool, filter: &Filter, trigrams: Option<&str>) -
     }
     query.push(
         " select p.*, picked.name_key, picked.score
-         from picked join catalog.shown_products p using (id)
+         from picked join catalog.product_view p using (id)
          order by ",
     );
     query.push(order(filter.sort));

@@ -1,4 +1,4 @@
-//! `catalog.pictures`: what the storage of pictures holds or may hold.
+//! `catalog.stored_images`: what the storage of pictures holds or may hold.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const UNSHOWN: Duration = Duration::from_secs(60 * 60);
 /// Writes down what is about to be put into `storage`. It is swept in an hour, unless it is attached.
 pub(crate) async fn insert(db: impl PgExecutor<'_>, key: &str, storage: &str) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into catalog.pictures (key, storage, sweep_at)
+        "insert into catalog.stored_images (key, storage, delete_after)
          values ($1, $2, now() + make_interval(secs => $3))",
         key,
         storage,
@@ -25,7 +25,7 @@ pub(crate) async fn insert(db: impl PgExecutor<'_>, key: &str, storage: &str) ->
 /// Keeps pictures for good. False when one of them is being swept already.
 pub(crate) async fn attach(db: &mut PgConnection, keys: &[String]) -> sqlx::Result<bool> {
     let kept = sqlx::query!(
-        "update catalog.pictures set sweep_at = null where key = any($1) and attempts = 0",
+        "update catalog.stored_images set delete_after = null where key = any($1) and attempts = 0",
         keys,
     )
     .execute(db)
@@ -37,8 +37,8 @@ pub(crate) async fn attach(db: &mut PgConnection, keys: &[String]) -> sqlx::Resu
 /// been made.
 pub(crate) async fn discard(db: impl PgExecutor<'_>, keys: &[String]) -> sqlx::Result<()> {
     sqlx::query!(
-        "update catalog.pictures set sweep_at = now()
-         where key = any($1) and attempts = 0 and sweep_at is not null",
+        "update catalog.stored_images set delete_after = now()
+         where key = any($1) and attempts = 0 and delete_after is not null",
         keys,
     )
     .execute(db)
@@ -56,13 +56,13 @@ impl Ledger for Pictures {
         sqlx::query_as!(
             Due,
             "with due as (
-                 select key from catalog.pictures
-                 where storage = $1 and sweep_at <= now()
-                 order by sweep_at limit $2
+                 select key from catalog.stored_images
+                 where storage = $1 and delete_after <= now()
+                 order by delete_after limit $2
                  for update skip locked
              )
-             update catalog.pictures p
-             set attempts = p.attempts + 1, sweep_at = now() + make_interval(secs => $3)
+             update catalog.stored_images p
+             set attempts = p.attempts + 1, delete_after = now() + make_interval(secs => $3)
              from due
              where p.key = due.key
              returning p.key, p.attempts",
@@ -75,13 +75,13 @@ impl Ledger for Pictures {
     }
 
     async fn forget(&self, key: &str) -> sqlx::Result<()> {
-        sqlx::query!("delete from catalog.pictures where key = $1", key).execute(&self.0).await?;
+        sqlx::query!("delete from catalog.stored_images where key = $1", key).execute(&self.0).await?;
         Ok(())
     }
 
     async fn postpone(&self, key: &str, pause: Duration) -> sqlx::Result<()> {
         sqlx::query!(
-            "update catalog.pictures set sweep_at = now() + make_interval(secs => $2) where key = $1",
+            "update catalog.stored_images set delete_after = now() + make_interval(secs => $2) where key = $1",
             key,
             pause.as_secs_f64(),
         )

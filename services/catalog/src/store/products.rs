@@ -49,7 +49,7 @@ pub(crate) async fn insert(
              insert into catalog.product_tags (product_id, tag_id)
              select * from unnest($3::integer[], $4::integer[])
          )
-         insert into catalog.images (product_id, url, position)
+         insert into catalog.product_images (product_id, url, position)
          select *, 0 from unnest($5::integer[], $6::text[])",
         &ids,
         &stocks,

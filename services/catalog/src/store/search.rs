@@ -68,7 +68,7 @@ pub(super) fn push_picked(query: &mut Query, filter: &Filter, words: &[String], 
 
 /// Pushes that `p` has every word: as it is, or by its stem, or as a beginning.
 fn push_match(query: &mut Query, words: &[String], as_prefixes: bool) {
-    query.push("p.search @@ ");
+    query.push("p.search_vector @@ ");
     push_tsquery(query, words, as_prefixes);
 }
 
@@ -79,7 +79,7 @@ fn push_tsquery(query: &mut Query, words: &[String], as_prefixes: bool) {
 fn push_found_score(query: &mut Query, words: &[String]) {
     query.push(" + case when ");
     push_match(query, words, false);
-    query.push(" then 2000000 else 1000000 end + (999999 * ts_rank(p.search, ");
+    query.push(" then 2000000 else 1000000 end + (999999 * ts_rank(p.search_vector, ");
     push_tsquery(query, words, true);
     query.push("))::bigint");
 }

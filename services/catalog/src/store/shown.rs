@@ -1,4 +1,4 @@
-//! `catalog.shown_products`: products as readers see them.
+//! `catalog.product_view`: products as readers see them.
 
 use sqlx::{PgExecutor, types::Json};
 
@@ -12,7 +12,7 @@ pub(crate) async fn by_ids(db: impl PgExecutor<'_>, ids: &[i32]) -> sqlx::Result
                   currency as "currency!", stock as "stock!", version as "version!", archived as "archived!",
                   created_at as "created_at!", updated_at as "updated_at!", category_id, category_name,
                   tags as "tags!: Json<Vec<Tag>>", images as "images!: Json<Vec<Image>>"
-           from catalog.shown_products
+           from catalog.product_view
            where id = any($1)
            order by id"#,
         ids,

@@ -9,7 +9,7 @@ pub(crate) async fn schema(db: impl PgExecutor<'_>) -> sqlx::Result<Option<Strin
            from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace
            where e.extname = 'pg_trgm'
              and has_schema_privilege(n.oid, 'usage')
-             and to_regclass('catalog.products_by_trigrams') is not null"#
+             and to_regclass('catalog.products_by_name_trigrams') is not null"#
     )
     .fetch_optional(db)
     .await

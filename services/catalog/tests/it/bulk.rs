@@ -60,6 +60,6 @@ async fn a_product_out_of_bounds_keeps_its_batch_out() {
     let shop = Shop::open().await;
     let products = [new("Mug"), NewProduct { price_minor: -1, ..new("Cup") }];
     let cause = bulk::insert_products(&shop.db, "USD".parse().unwrap(), &products, |_| {}).await.unwrap_err();
-    assert!(cause.to_string().contains("prices_are_in_bounds"), "{cause}");
+    assert!(cause.to_string().contains("product_prices_are_in_range"), "{cause}");
     assert!(shop.list(Default::default()).await.is_empty());
 }

@@ -70,7 +70,7 @@ async fn an_image_url_takes_the_place_of_the_first_image() {
     let set = |url: &str| UpdateProductRequest { image_url: Some(url.to_owned()), ..changes(id) };
     assert!(urls(&shop.update(set("")).await.unwrap()).is_empty());
     assert_eq!(urls(&shop.update(set("/a.png")).await.unwrap()), ["/a.png"]);
-    sqlx::query("insert into catalog.images (product_id, url, position) values ($1, '/b.png', 1)")
+    sqlx::query("insert into catalog.product_images (product_id, url, position) values ($1, '/b.png', 1)")
         .bind(id)
         .execute(&shop.db)
         .await

@@ -190,5 +190,5 @@ async fn a_product_never_has_more_than_twenty_images_however_they_come() {
     // Without an hour to wait.
     shop.swept().await;
     assert_eq!(shop.files(), shop.shown().await);
-    assert_eq!(shop.number("select count(*) from catalog.pictures").await, 16);
+    assert_eq!(shop.number("select count(*) from catalog.stored_images").await, 16);
 }

@@ -111,7 +111,7 @@ impl Shop {
     /// The files that products show, archived ones included.
     pub(crate) async fn shown(&self) -> BTreeSet<String> {
         let links: Vec<String> = sqlx::query_scalar(
-            "select unnest(array[url, thumbnail_url]) from catalog.images where picture is not null",
+            "select unnest(array[url, thumbnail_url]) from catalog.product_images where stored_image_key is not null",
         )
         .fetch_all(&self.db)
         .await
@@ -121,7 +121,7 @@ impl Shop {
 
     /// Makes an hour pass for whatever no product shows.
     pub(crate) async fn an_hour_later(&self) {
-        sqlx::query("update catalog.pictures set sweep_at = sweep_at - interval '1 hour'")
+        sqlx::query("update catalog.stored_images set delete_after = delete_after - interval '1 hour'")
             .execute(&self.db)
             .await
             .unwrap();
@@ -131,7 +131,7 @@ impl Shop {
     pub(crate) async fn swept(&self) {
         // Whoever starts looks at once; the others may in a second.
         let _another = self.replica().await;
-        let due = "select count(*) from catalog.pictures where sweep_at <= now() or attempts > 0";
+        let due = "select count(*) from catalog.stored_images where delete_after <= now() or attempts > 0";
         until("what is due is swept", async || self.number(due).await == 0).await;
     }
 

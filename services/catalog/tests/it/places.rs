@@ -89,29 +89,23 @@ async fn a_role_that_may_only_read_and_write_rows_is_enough() {
     let shown = shop.add_images(made.id, &pngs(2)).await.unwrap();
     shop.remove_image(made.id, shown.images[1].id).await.unwrap();
     shop.archive(made.id).await;
-    let pictures = "select count(*) from catalog.pictures";
+    let pictures = "select count(*) from catalog.stored_images";
     until("the clerk has swept", async || shop.number(pictures).await == 0).await;
     shop.assert_ledger_adds_up().await;
 }
 
 #[tokio::test]
-async fn images_of_the_time_before_pictures_were_kept_are_still_shown() {
-    let database = testing::database("empty", |_| async { Ok(()) }).await;
-    let mut connection = PgConnection::connect(&database.url()).await.unwrap();
-    sqlx::raw_sql("create schema catalog").execute(&mut connection).await.unwrap();
-    sqlx::raw_sql(include_str!("../../migrations/0001_init.sql")).execute(&mut connection).await.unwrap();
+async fn an_image_without_a_thumbnail_is_its_own_thumbnail() {
+    let shop = Shop::open().await;
     sqlx::raw_sql(
         "insert into catalog.products (name, description, price_minor, currency, stock)
          values ('Mug', '', 1, 'USD', 0);
-         insert into catalog.images (product_id, url, position) values (1, '/b.png', 7), (1, '/a.png', 0)",
+         insert into catalog.product_images (product_id, url, position) values (1, '/b.png', 7), (1, '/a.png', 0)",
     )
-    .execute(&mut connection)
+    .execute(&shop.db)
     .await
     .unwrap();
-    sqlx::raw_sql(include_str!("../../migrations/0002_pictures.sql")).execute(&mut connection).await.unwrap();
 
-    let db = database::pool(database.url().parse().unwrap(), 5, "catalog");
-    let shop = Shop::open_with(database, db).await;
     let links = |product: Product| -> Vec<_> {
         product.images.into_iter().flat_map(|image| [image.url, image.thumbnail_url]).collect()
     };

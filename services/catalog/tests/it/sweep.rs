@@ -39,8 +39,8 @@ impl Shop {
     /// Checks that nothing is kept but what is shown, and that all of that is.
     async fn assert_tidy(&self) {
         assert_eq!(self.files(), self.shown().await);
-        let rows = "select count(*) from catalog.pictures";
-        let shown = "select count(*) from catalog.images where picture is not null";
+        let rows = "select count(*) from catalog.stored_images";
+        let shown = "select count(*) from catalog.product_images where stored_image_key is not null";
         assert_eq!(self.number(rows).await, self.number(shown).await);
     }
 }
@@ -60,7 +60,7 @@ async fn wherever_a_call_is_dropped_all_of_its_pictures_are_shown_or_none() {
             break;
         }
     }
-    let kept = "select count(*) from catalog.pictures where sweep_at > now()";
+    let kept = "select count(*) from catalog.stored_images where delete_after > now()";
     assert!(shop.number(kept).await > 0, "some were dropped after a row was written");
     // What was being written when its call was dropped is written to the end.
     sleep(Duration::from_millis(300)).await;
@@ -181,7 +181,7 @@ async fn pictures_that_are_being_swept_are_not_shown() {
         until("the upload waits", async || shop.waiting().await == 1).await;
         // As it is while the object of the first is being deleted.
         sqlx::query(
-            "update catalog.pictures set attempts = 1 where key = (select min(key) from catalog.pictures)",
+            "update catalog.stored_images set attempts = 1 where key = (select min(key) from catalog.stored_images)",
         )
         .execute(&mut *transaction)
         .await
@@ -207,18 +207,20 @@ async fn replicas_sweep_together_and_none_waits_for_another() {
     let _replicas = [shop.replica().await, shop.replica().await];
     // As it is while somebody sweeps this one.
     let mut transaction = shop.db.begin().await.unwrap();
-    let held: String = sqlx::query_scalar("select key from catalog.pictures limit 1 for update")
+    let held: String = sqlx::query_scalar("select key from catalog.stored_images limit 1 for update")
         .fetch_one(&mut *transaction)
         .await
         .unwrap();
-    let others = sqlx::query("update catalog.images set picture = null, thumbnail_url = null, url = '/x'");
+    let others = sqlx::query(
+        "update catalog.product_images set stored_image_key = null, thumbnail_url = null, url = '/x'",
+    );
     others.execute(&shop.db).await.unwrap();
-    sqlx::query("update catalog.pictures set sweep_at = now() where key <> $1")
+    sqlx::query("update catalog.stored_images set delete_after = now() where key <> $1")
         .bind(&held)
         .execute(&shop.db)
         .await
         .unwrap();
-    sqlx::query("update catalog.pictures set sweep_at = now() where key = $1")
+    sqlx::query("update catalog.stored_images set delete_after = now() where key = $1")
         .bind(&held)
         .execute(&mut *transaction)
         .await
@@ -227,7 +229,7 @@ async fn replicas_sweep_together_and_none_waits_for_another() {
     assert!(shop.files().contains(&held));
     transaction.commit().await.unwrap();
     until("all are swept", async || shop.files().is_empty()).await;
-    until("all are forgotten", async || shop.number("select count(*) from catalog.pictures").await == 0)
+    until("all are forgotten", async || shop.number("select count(*) from catalog.stored_images").await == 0)
         .await;
 }
 
@@ -236,7 +238,7 @@ async fn what_cannot_be_deleted_now_is_tried_again_and_holds_nothing_up() {
     let shop = Shop::open().await;
     let id = shop.stocked(1).await;
     sqlx::query(
-        "insert into catalog.pictures (key, storage, sweep_at)
+        "insert into catalog.stored_images (key, storage, delete_after)
          select 'no key ' || i, 'local', now() - interval '1 minute' from generate_series(1, 20) i",
     )
     .execute(&shop.db)
@@ -245,7 +247,7 @@ async fn what_cannot_be_deleted_now_is_tried_again_and_holds_nothing_up() {
     let shown = shop.add_images(id, &pngs(2)).await.unwrap();
     shop.remove_image(id, shown.images[0].id).await.unwrap();
     until("what can be deleted is", async || shop.files().len() == 2).await;
-    let tried_again = "select count(*) from catalog.pictures where key like 'no key %' and attempts > 1";
+    let tried_again = "select count(*) from catalog.stored_images where key like 'no key %' and attempts > 1";
     until("the others are tried again", async || shop.number(tried_again).await == 20).await;
 }
 
@@ -258,7 +260,7 @@ async fn a_storage_that_is_down_only_postpones() {
     shop.remove_image(id, shown.images[0].id).await.unwrap();
     assert_eq!(shop.get(id).await.unwrap().images, shown.images[1..]);
     shop.archive(id).await;
-    let tried = "select count(*) from catalog.pictures where attempts > 0";
+    let tried = "select count(*) from catalog.stored_images where attempts > 0";
     until("all are tried", async || shop.number(tried).await == 3).await;
     shop.mend_storage();
     shop.an_hour_later().await;

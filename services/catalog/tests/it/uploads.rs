@@ -37,7 +37,7 @@ async fn what_is_no_picture_is_named_and_nothing_of_its_call_is_shown() {
     }
     assert_eq!(shop.get(id).await.unwrap().version, 1);
     // Without an hour to wait.
-    let rows = "select count(*) from catalog.pictures";
+    let rows = "select count(*) from catalog.stored_images";
     until("what was kept in vain is gone", async || shop.number(rows).await == 0).await;
     assert!(shop.files().is_empty());
 }
@@ -180,11 +180,11 @@ async fn a_storage_that_is_down_fails_the_uploads_and_not_the_shop() {
 
     // It may have it all the same: it is swept there, and by nobody who keeps pictures elsewhere.
     shop.an_hour_later().await;
-    let tried = "select count(*) from catalog.pictures where storage = 's3' and attempts > 0";
+    let tried = "select count(*) from catalog.stored_images where storage = 's3' and attempts > 0";
     until("it is tried", async || shop.number(tried).await == 1).await;
     let shown = first.add_images(id, &pngs(1)).await.unwrap();
     first.remove_image(id, shown.images[0].id).await.unwrap();
-    let left = "select count(*) from catalog.pictures";
+    let left = "select count(*) from catalog.stored_images";
     until("the other is swept", async || shop.number(left).await == 1).await;
     assert!(first.files().is_empty());
 }
