@@ -1,6 +1,6 @@
-//! Runs a command beside a throw-away server: `with_postgres COMMAND [ARG ...] <schema.sql`.
+//! Runs a command with a throw-away server: `with_postgres COMMAND [ARG ...] <schema.sql`.
 //!
-//! The SQL on standard input is run first; the command finds the server in `DATABASE_URL`.
+//! The SQL on standard input is executed first; `DATABASE_URL` is set for the command.
 
 use std::{env, io::Read as _, process::Command};
 

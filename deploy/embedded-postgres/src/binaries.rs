@@ -1,4 +1,4 @@
-//! Finding the programs `postgres` and `initdb`.
+//! Finds the programs `postgres` and `initdb`.
 
 use std::env;
 use std::ffi::OsStr;
@@ -9,16 +9,15 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
-use crate::fetch;
-use crate::home::Home;
+use crate::data_dir::DataDir;
+use crate::download;
 use crate::user::ServerUser;
 
-/// The oldest major version that will do.
-const OLDEST: u32 = 14;
+/// The oldest supported major version.
+const MIN_VERSION: u32 = 14;
 
-/// Where installers put Postgres: a parent, the start of a directory's name before the version,
-/// and in each such directory `bin`.
-const USUAL_PLACES: [(&str, &str); 7] = [
+/// Where packages install Postgres, as `<parent>/<prefix><version>/bin`.
+const PACKAGE_DIRS: [(&str, &str); 7] = [
     ("/usr/lib/postgresql", ""), // Debian and Ubuntu
     ("/usr", "pgsql-"),          // postgresql.org's packages for Red Hat
     ("/opt/homebrew/opt", "postgresql@"),
@@ -28,7 +27,7 @@ const USUAL_PLACES: [(&str, &str); 7] = [
     ("/usr/local", "pgsql"), // built from source
 ];
 
-/// A directory with the programs of one installation.
+/// The programs of one installation.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Binaries {
     directory: PathBuf,
@@ -36,48 +35,47 @@ pub(crate) struct Binaries {
 }
 
 impl Binaries {
-    /// Finds what can serve this home, or fetches it.
+    /// Finds an installation that can serve this data directory, or downloads one.
     ///
     /// # Errors
-    /// When there is none and none can be had, and when the data was made by another version.
-    pub(crate) fn obtain(home: &Home) -> anyhow::Result<Binaries> {
-        let wanted = home.version()?;
-        let named = env::var_os("PG_BIN_DIR").filter(|value| !value.is_empty());
-        if let Some(directory) = named {
+    /// When there is none and the download fails, and when the data was created by another version.
+    pub(crate) fn find_or_download(data_dir: &DataDir) -> anyhow::Result<Binaries> {
+        let (version, user) = (data_dir.version()?, data_dir.user());
+        if let Some(directory) = env::var_os("PG_BIN_DIR").filter(|value| !value.is_empty()) {
             let directory = PathBuf::from(directory);
-            return match first(std::slice::from_ref(&directory), wanted, home.user())? {
-                Some(found) => Ok(found),
-                None => bail!(
-                    "PG_BIN_DIR: {} holds no Postgres {OLDEST} or newer that {} can run",
+            return select(std::slice::from_ref(&directory), version, user)?.with_context(|| {
+                format!(
+                    "PG_BIN_DIR: {} contains no Postgres {MIN_VERSION} or newer that {} can run",
                     directory.display(),
-                    if home.user().is_some() { "the server's user" } else { "we" }
-                ),
-            };
+                    if user.is_some() { "the server's user" } else { "this user" }
+                )
+            });
         }
-        let search = || {
-            let path = env::var_os("PATH").unwrap_or_default();
-            first(&places(&path, &fetch::cache()), wanted, home.user())
-        };
-        if let Some(found) = search()? {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let cache = download::cache();
+        if let Some(found) = select(&search_path(&path, &cache), version, user)? {
             return Ok(found);
         }
-        fetch::install()?;
-        search()?.context("Postgres was installed, but cannot be run")
+        let directory = download::install(&cache).context(
+            "Postgres is not installed: install it (`apt-get install postgresql`, `brew install postgresql`), \
+             or set PG_BIN_DIR to the directory of its programs",
+        )?;
+        select(&[directory], version, user)?.context("the downloaded Postgres does not run on this machine")
     }
 
-    /// The installation in `directory`; none when it is not one that we can use.
+    /// Returns the installation in `directory`, or `None` if it is not usable.
     pub(crate) fn at(directory: &Path, user: Option<ServerUser>) -> Option<Binaries> {
         let postgres = directory.join("postgres");
-        // A link in /usr/local/bin leads to the directory that also has the rest.
+        // A link in /usr/local/bin leads to the directory of the other programs.
         let directory = postgres.canonicalize().ok()?.parent()?.to_owned();
-        let reachable = user.is_none_or(|user| user.reaches(&directory));
-        if !reachable || !directory.join("initdb").exists() {
+        let accessible = user.is_none_or(|user| user.can_enter(&directory));
+        if !accessible || !directory.join("initdb").exists() {
             return None;
         }
         let output = Command::new(postgres).arg("--version").stderr(Stdio::null()).output().ok()?;
         // postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)
         let version = leading_number(String::from_utf8(output.stdout).ok()?.split(' ').nth(2)?)?;
-        (version >= OLDEST).then_some(Binaries { directory, version })
+        (version >= MIN_VERSION).then_some(Binaries { directory, version })
     }
 
     pub(crate) fn initdb(&self, user: Option<ServerUser>) -> Command {
@@ -90,55 +88,55 @@ impl Binaries {
 
     fn command(&self, program: &str, user: Option<ServerUser>) -> Command {
         let mut command = Command::new(self.directory.join(program));
-        // Our environment may hold secrets, and `PG…` variables that change what Postgres does.
+        // The environment may contain secrets, and `PG…` variables that change what Postgres does.
         command.env_clear();
-        for kept in ["PATH", "LD_LIBRARY_PATH"] {
-            command.envs(env::var_os(kept).map(|value| (kept, value)));
+        for name in ["PATH", "LD_LIBRARY_PATH"] {
+            command.envs(env::var_os(name).map(|value| (name, value)));
         }
-        // Ctrl-C goes to the whole group of the terminal: Postgres must outlive what uses it.
+        // Ctrl-C is sent to the terminal's whole process group: Postgres must outlive its clients.
         command.current_dir("/").process_group(0);
         if let Some(user) = user {
-            user.run(&mut command);
+            user.apply_to(&mut command);
         }
         command
     }
 }
 
-/// The first that serves, or an error when only other versions than `wanted` are there.
-fn first(
+/// Returns the first usable installation. Fails when there are only other versions than `required`.
+fn select(
     directories: &[PathBuf],
-    wanted: Option<u32>,
+    required: Option<u32>,
     user: Option<ServerUser>,
 ) -> anyhow::Result<Option<Binaries>> {
     let mut others = Vec::new();
     for directory in directories {
         match Binaries::at(directory, user) {
-            Some(found) if wanted.is_none_or(|wanted| wanted == found.version) => {
+            Some(found) if required.is_none_or(|required| required == found.version) => {
                 return Ok(Some(found));
             }
             Some(other) => others.push(other.version),
             None => {}
         }
     }
-    if let (Some(wanted), Some(other)) = (wanted, others.first()) {
+    if let (Some(required), Some(other)) = (required, others.first()) {
         bail!(
-            "the data was made by Postgres {wanted}, but this machine has {other}: \
-             install {wanted}, or name its programs' directory in PG_BIN_DIR"
+            "the data was created by Postgres {required}, but version {other} is installed: \
+             install {required}, or set PG_BIN_DIR to the directory of its programs"
         );
     }
     Ok(None)
 }
 
-/// Every directory to look in, best first.
-fn places(path: &OsStr, cache: &Path) -> Vec<PathBuf> {
-    let usual = USUAL_PLACES.iter().map(|&(parent, prefix)| (Path::new(parent), prefix));
-    let versioned = usual
-        .chain([(cache, fetch::DIRECTORY_PREFIX)])
+/// All directories to search, in order of preference.
+fn search_path(path: &OsStr, cache: &Path) -> Vec<PathBuf> {
+    let packages = PACKAGE_DIRS.iter().map(|&(parent, prefix)| (Path::new(parent), prefix));
+    let versioned = packages
+        .chain([(cache, download::DIRECTORY_PREFIX)])
         .flat_map(|(parent, prefix)| newest_first(parent, prefix));
     env::split_paths(path).chain(versioned).collect()
 }
 
-/// `<parent>/<prefix><version>/bin` for each version that is there.
+/// Lists `<parent>/<prefix><version>/bin` for each installed version.
 fn newest_first(parent: &Path, prefix: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     let mut found: Vec<(u32, PathBuf)> = entries
@@ -165,7 +163,7 @@ mod tests {
     use super::*;
     use crate::testing::TempDir;
 
-    /// A directory whose `postgres` says it is of `version`.
+    /// Creates a directory whose `postgres` reports `version`.
     fn installation(parent: &Path, name: &str, version: &str) -> PathBuf {
         let directory = parent.join(name).join("bin");
         fs::create_dir_all(&directory).unwrap();
@@ -178,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_version_comes_first() {
+    fn lists_the_newest_version_first() {
         let dir = TempDir::new("newest").unwrap();
         for version in ["9", "15", "18.4.0-beta.17", "10", "notes"] {
             installation(dir.path(), &format!("postgres-{version}"), version);
@@ -190,27 +188,27 @@ mod tests {
     }
 
     #[test]
-    fn a_version_too_old_is_passed_over() {
+    fn skips_unsupported_versions() {
         let dir = TempDir::new("old").unwrap();
         let old = installation(dir.path(), "old", "13.9");
         let good = installation(dir.path(), "good", "14.0");
-        let found = first(&[old, good.clone()], None, None).unwrap().unwrap();
+        let found = select(&[old, good.clone()], None, None).unwrap().unwrap();
         assert_eq!(found, Binaries { directory: good.canonicalize().unwrap(), version: 14 });
     }
 
     #[test]
-    fn data_is_only_served_by_the_version_that_made_it() {
+    fn rejects_a_version_that_did_not_create_the_data() {
         let dir = TempDir::new("made").unwrap();
         let newer = installation(dir.path(), "newer", "18devel");
         let same = installation(dir.path(), "same", "16.2");
-        let found = first(&[newer.clone(), same], Some(16), None).unwrap().unwrap();
+        let found = select(&[newer.clone(), same], Some(16), None).unwrap().unwrap();
         assert_eq!(found.version, 16);
-        let refusal = first(&[newer], Some(16), None).unwrap_err().to_string();
-        assert!(refusal.starts_with("the data was made by Postgres 16"), "{refusal}");
+        let error = select(&[newer], Some(16), None).unwrap_err().to_string();
+        assert!(error.starts_with("the data was created by Postgres 16"), "{error}");
     }
 
     #[test]
-    fn a_directory_without_initdb_is_no_installation() {
+    fn ignores_a_directory_without_initdb() {
         let dir = TempDir::new("half").unwrap();
         let half = installation(dir.path(), "half", "16.2");
         fs::remove_file(half.join("initdb")).unwrap();

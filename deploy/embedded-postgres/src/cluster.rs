@@ -1,4 +1,4 @@
-//! A running cluster, from an empty directory or from what an earlier run left.
+//! A running database cluster.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -8,21 +8,21 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
 use crate::binaries::Binaries;
-use crate::home::Home;
-use crate::keeper::Keeper;
+use crate::data_dir::DataDir;
+use crate::supervisor::Supervisor;
 use crate::{initdb, recovery, url};
 
-/// The role that owns the cluster and may do everything in it.
+/// The superuser role; it owns the cluster.
 pub const SUPERUSER: &str = "bodega_owner";
 
-/// What to start.
+/// Which cluster to start.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where the cluster lives: in the subdirectory `postgres`, which becomes a link when the
-    /// server's user cannot get there (say, below `/root`). Made when missing.
+    /// Parent directory; the cluster is in its subdirectory `postgres`. Created when missing. When the server's user
+    /// cannot enter it (for example below `/root`), the subdirectory is a link to a directory in `/var/lib/bodega`.
     pub data_dir: PathBuf,
-    /// True: what is committed survives a crash, and every role needs its password.
-    /// False: nothing is ever flushed to disk, and whoever reaches the socket is trusted.
+    /// `true`: committed data survives a crash, and every role needs its password.
+    /// `false`: nothing is flushed to disk, and any client of the socket is trusted.
     pub durable: bool,
 }
 
@@ -32,88 +32,82 @@ impl Options {
         Options { data_dir: data_dir.into(), durable: true }
     }
 
-    /// A cluster for tests: fast, and lost at the first power cut.
+    /// A cluster for tests: fast, not crash-safe.
     pub fn throw_away(data_dir: impl Into<PathBuf>) -> Options {
         Options { data_dir: data_dir.into(), durable: false }
     }
 }
 
-/// A running cluster. Shut down by [`Cluster::stop`], or when it is dropped, or when the process
-/// that started it dies, however it dies; open transactions are rolled back then.
+/// A running cluster. [`Cluster::stop`], dropping it and the death of this process each shut it down; open transactions
+/// are rolled back.
 pub struct Cluster {
-    keeper: Arc<Keeper>,
-    home: PathBuf,
+    supervisor: Arc<Supervisor>,
+    directory: PathBuf,
     socket_dir: PathBuf,
     superuser_password: Option<String>,
 }
 
 impl Cluster {
-    /// Starts the cluster and waits until it takes connections. Makes it when `data_dir` is empty;
-    /// recovers it when an earlier run was killed. May fetch Postgres when the machine has none.
+    /// Starts the cluster and waits until it accepts connections. Creates it in an empty `data_dir`, recovers it after a
+    /// crash, and downloads Postgres when it is not installed.
     ///
     /// # Errors
-    /// When another process uses `data_dir`, when there is no Postgres to run, and when the server
-    /// does not come up: then with the last lines of its log.
+    /// When another process uses `data_dir`, when there is no Postgres, and when the server does not start (with the last
+    /// lines of its log).
     pub async fn start(options: Options) -> anyhow::Result<Cluster> {
         spawn_blocking(move || {
-            let home = Home::open(&options.data_dir)?;
-            let binaries = Binaries::obtain(&home)?;
-            Cluster::run(binaries, home, options.durable)
+            let data_dir = DataDir::open(&options.data_dir)?;
+            let binaries = Binaries::find_or_download(&data_dir)?;
+            Cluster::run(binaries, data_dir, options.durable)
         })
         .await?
     }
 
-    pub(crate) fn run(binaries: Binaries, home: Home, durable: bool) -> anyhow::Result<Cluster> {
-        recovery::clear(&home)?;
-        let superuser_password = initdb::prepare(&binaries, &home, durable)?;
-        let (path, socket_dir) = (home.path().to_owned(), home.socket_dir().to_owned());
-        let keeper = Arc::new(Keeper::start(binaries, home, durable)?);
-        Ok(Cluster { keeper, home: path, socket_dir, superuser_password })
+    pub(crate) fn run(binaries: Binaries, data_dir: DataDir, durable: bool) -> anyhow::Result<Cluster> {
+        recovery::clean_up(&data_dir)?;
+        let superuser_password = initdb::prepare(&binaries, &data_dir, durable)?;
+        let (directory, socket_dir) = (data_dir.path().to_owned(), data_dir.socket_dir().to_owned());
+        let supervisor = Arc::new(Supervisor::start(binaries, data_dir, durable)?);
+        Ok(Cluster { supervisor, directory, socket_dir, superuser_password })
     }
 
-    /// The server's process; none when it was stopped.
+    /// The process id of the server, or `None` if it was stopped.
     pub(crate) fn pid(&self) -> Option<u32> {
-        self.keeper.pid()
+        self.supervisor.pid()
     }
 
     pub(crate) fn socket_dir(&self) -> &Path {
         &self.socket_dir
     }
 
-    /// Starts the server again whenever it ends by itself, within a second or so and at the same
-    /// socket, for as long as this is polled. What was committed is there then; open connections
-    /// are lost.
-    ///
-    /// Tries for ever: a server that cannot start today may find room on its disk tomorrow. Says so
-    /// in the log.
+    /// Restarts the server whenever it exits, within about a second and on the same socket, for as long as this future is
+    /// polled. Committed data survives; open connections do not. Failed restarts are logged and retried without limit.
     pub async fn keep_running(&self) -> Infallible {
-        self.keeper.keep_running().await
+        self.supervisor.keep_running().await
     }
 
-    /// A URL for sqlx and for psql. It holds the password in clear: not for logs.
+    /// Returns a connection URL for sqlx or psql. It contains the password: do not log it.
     pub fn url(&self, role: &str, password: Option<&str>, database: &str) -> String {
         url::over_socket(self.socket_dir(), role, password, database)
     }
 
-    /// A URL for [`SUPERUSER`], with the password when there is one. `postgres` is the database
-    /// that always exists.
+    /// Returns the URL for [`SUPERUSER`], with its password. The database `postgres` always exists.
     pub fn superuser_url(&self, database: &str) -> String {
         self.url(SUPERUSER, self.superuser_password.as_deref(), database)
     }
 
-    /// Shuts the cluster down: open transactions are rolled back, what is committed is flushed.
+    /// Shuts the cluster down: open transactions are rolled back, committed data is flushed.
     ///
     /// # Errors
-    /// When the server had to be killed because it did not shut down in time. Nothing committed
-    /// is lost then, but the next start takes longer.
+    /// When the server did not shut down in time and was killed. Committed data is safe; the next start takes longer.
     pub async fn stop(self) -> anyhow::Result<()> {
-        spawn_blocking(move || self.keeper.stop()).await?
+        spawn_blocking(move || self.supervisor.stop()).await?
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if let Err(error) = self.keeper.stop() {
+        if let Err(error) = self.supervisor.stop() {
             tracing::warn!("{error:#}");
         }
     }
@@ -121,6 +115,6 @@ impl Drop for Cluster {
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cluster").field("home", &self.home).finish_non_exhaustive()
+        f.debug_struct("Cluster").field("directory", &self.directory).finish_non_exhaustive()
     }
 }

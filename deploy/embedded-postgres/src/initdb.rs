@@ -1,4 +1,4 @@
-//! Making a cluster, once, with a superuser and its password.
+//! Creates the database cluster with its superuser and password.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -9,57 +9,60 @@ use anyhow::{Context, bail};
 
 use crate::SUPERUSER;
 use crate::binaries::Binaries;
-use crate::home::{Home, private_file};
+use crate::data_dir::{DataDir, private_file};
 use crate::process;
 
-/// `C.UTF-8` sorts by code point and knows the case of every letter, but not every system has it.
+/// `C.UTF-8` sorts by code point and knows the case of all letters, but not every system has it.
 const LOCALES: [&str; 2] = ["--locale=C.UTF-8", "--no-locale"];
 
-/// Makes the data when there is none; answers the superuser's password, if it has one.
+/// Creates the cluster unless it exists. Returns the superuser's password if the cluster is durable.
 ///
 /// # Errors
-/// When `initdb` fails, with what it said, or when files cannot be written.
-pub(crate) fn prepare(binaries: &Binaries, home: &Home, durable: bool) -> anyhow::Result<Option<String>> {
-    let exists = home.version()?.is_some();
-    if !exists {
-        tracing::debug!("Making a database cluster in {}", home.path().display());
+/// When `initdb` fails, with its output, and when files cannot be read or written.
+pub(crate) fn prepare(
+    binaries: &Binaries,
+    data_dir: &DataDir,
+    durable: bool,
+) -> anyhow::Result<Option<String>> {
+    if data_dir.version()?.is_none() {
+        tracing::debug!("creating a database cluster in {}", data_dir.path().display());
         if durable {
-            write_password(home)?;
+            write_password(data_dir)?;
         }
-        make(binaries, home, durable)?;
+        run_initdb(binaries, data_dir, durable)?;
     }
-    if durable { read_password(home).map(Some) } else { Ok(None) }
+    if durable { read_password(data_dir).map(Some) } else { Ok(None) }
 }
 
-/// Builds beside the data and moves it there when whole: a run that was killed half-way leaves
-/// nothing that looks like a cluster.
-fn make(binaries: &Binaries, home: &Home, durable: bool) -> anyhow::Result<()> {
-    let mut said = String::new();
+/// Creates the cluster in a staging directory and moves it into place when complete, so that a killed run leaves nothing
+/// that looks like a cluster.
+fn run_initdb(binaries: &Binaries, data_dir: &DataDir, durable: bool) -> anyhow::Result<()> {
+    let mut message = String::new();
     for locale in LOCALES {
-        let mut initdb = binaries.initdb(home.user());
-        initdb.arg("-D").arg(home.staging()).args(["-U", SUPERUSER, "--encoding=UTF8", locale]);
+        let mut initdb = binaries.initdb(data_dir.user());
+        initdb.arg("-D").arg(data_dir.staging()).args(["-U", SUPERUSER, "--encoding=UTF8", locale]);
         if durable {
-            initdb.arg("--auth=scram-sha-256").arg("--pwfile").arg(home.password_file());
+            initdb.arg("--auth=scram-sha-256").arg("--pwfile").arg(data_dir.password_file());
         } else {
             initdb.args(["--auth=trust", "--no-sync"]);
         }
         initdb.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
 
-        remove_tree(&home.staging())?;
+        remove_tree(&data_dir.staging())?;
         let output = process::spawn(initdb).and_then(Child::wait_with_output);
         let output = output.context("cannot run initdb")?;
         if output.status.success() {
-            return put_in_place(home).context("cannot put the data in place");
+            return move_into_place(data_dir).context("cannot move the new cluster into place");
         }
-        said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     }
-    bail!("initdb failed: {said}")
+    bail!("initdb failed: {message}")
 }
 
-fn put_in_place(home: &Home) -> io::Result<()> {
-    fs::rename(home.staging(), home.data())?;
-    // A power cut must not undo this once something is committed.
-    File::open(home.path())?.sync_all()
+fn move_into_place(data_dir: &DataDir) -> io::Result<()> {
+    fs::rename(data_dir.staging(), data_dir.pgdata())?;
+    // A power failure must not undo the rename once data is committed.
+    File::open(data_dir.path())?.sync_all()
 }
 
 fn remove_tree(path: &Path) -> anyhow::Result<()> {
@@ -71,9 +74,9 @@ fn remove_tree(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Beside the data, not in it: a copy of the data is no key to it.
-fn write_password(home: &Home) -> anyhow::Result<()> {
-    let path = home.password_file();
+/// The file is outside of the cluster's data, so that a copy of the data does not contain the password.
+fn write_password(data_dir: &DataDir) -> anyhow::Result<()> {
+    let path = data_dir.password_file();
     let password: [u8; 32] = rand::random();
     let text: String = password.iter().map(|byte| format!("{byte:02x}")).collect();
     let write = || -> io::Result<()> {
@@ -83,12 +86,12 @@ fn write_password(home: &Home) -> anyhow::Result<()> {
     };
     write().with_context(|| format!("cannot write {path:?}"))?;
     // initdb reads it as the server's user.
-    home.give(&path)
+    data_dir.chown(&path)
 }
 
-fn read_password(home: &Home) -> anyhow::Result<String> {
-    let path = home.password_file();
+fn read_password(data_dir: &DataDir) -> anyhow::Result<String> {
+    let path = data_dir.password_file();
     let text = fs::read_to_string(&path)
-        .with_context(|| format!("cannot read the superuser's password, {}", path.display()))?;
+        .with_context(|| format!("cannot read the superuser's password from {}", path.display()))?;
     Ok(text.trim().to_owned())
 }

@@ -1,26 +1,23 @@
-//! A Postgres server of our own: for the laptop, and for the tests.
+//! Starts and supervises a Postgres server on the local machine, for `bodega` and for tests.
 //!
-//! `cluster` tells the story: find the programs (`binaries`, and `fetch` when
-//! there are none), take the directory (`home`), clear away what a crash left
-//! (`recovery`), make the data (`initdb`), run the server (`server`), again
-//! where it ends by itself (`keeper`). Every process it starts goes through
-//! `process`, and dies with ours.
+//! `cluster` is the entry point: it finds the programs (`binaries`, `download`), locks the data directory (`data_dir`),
+//! cleans up after a killed process (`recovery`), creates the database cluster (`initdb`), runs the server (`server`) and
+//! restarts it when it exits (`supervisor`). Processes are spawned by `process` and end with their parent.
 //!
-//! `PG_BIN_DIR` names the directory of the Postgres to run; else the `PATH`, the usual places of
-//! packages, and a cache of our own are searched, for version 14 or newer.
+//! `PG_BIN_DIR` selects an installation by its `bin` directory. Otherwise the `PATH`, the usual directories of packages
+//! and a download cache are searched for version 14 or newer; without one, Postgres is downloaded.
 //!
-//! Unix only. The server listens on a Unix socket in a private directory and
-//! on nothing else.
+//! Unix only. The server listens on a Unix socket in a private directory, and on no TCP port.
 
 mod binaries;
 mod cluster;
-mod fetch;
-mod home;
+mod data_dir;
+mod download;
 mod initdb;
-mod keeper;
 mod process;
 mod recovery;
 mod server;
+mod supervisor;
 pub mod testing;
 mod url;
 mod user;

@@ -1,4 +1,4 @@
-//! Starting and ending processes that must not outlive ours.
+//! Child processes that end with their parent.
 
 use std::io;
 use std::process::{Child, Command};
@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-type Spawn = (Command, mpsc::Sender<io::Result<Child>>);
+type SpawnRequest = (Command, mpsc::Sender<io::Result<Child>>);
 
-/// The kernel's "your parent died" fires when the *thread* that spawned is gone. So one thread
-/// spawns everything, and lives as long as the process.
-static SPAWNER: LazyLock<mpsc::Sender<Spawn>> = LazyLock::new(|| {
-    let (sender, requests) = mpsc::channel::<Spawn>();
+/// The kernel sends the parent-death signal when the *thread* that spawned the child exits. So one thread, which lives
+/// as long as the process, spawns all children.
+static SPAWNER: LazyLock<mpsc::Sender<SpawnRequest>> = LazyLock::new(|| {
+    let (sender, requests) = mpsc::channel::<SpawnRequest>();
     thread::Builder::new()
         .name("postgres-spawner".into())
         .spawn(move || {
             for (mut command, reply) in requests {
-                // Nobody waits for the answer only if the asking thread has panicked.
+                // The receiver is gone only if the requesting thread panicked.
                 let _ = reply.send(command.spawn());
             }
         })
@@ -26,18 +26,18 @@ static SPAWNER: LazyLock<mpsc::Sender<Spawn>> = LazyLock::new(|| {
     sender
 });
 
-/// Spawns `command`; on Linux it gets SIGINT when our process dies, however it dies. Elsewhere it is
-/// left running then.
+/// Spawns `command`. On Linux the child receives SIGINT when this process dies, even by SIGKILL; on other systems it
+/// keeps running.
 ///
 /// # Errors
-/// When it cannot be run.
+/// When the program cannot be run.
 pub fn spawn(mut command: Command) -> io::Result<Child> {
     #[cfg(target_os = "linux")]
     interrupt_when_parent_dies(&mut command);
-    let (reply, answer) = mpsc::channel();
-    let gone = || io::Error::other("the spawning thread is gone");
-    SPAWNER.send((command, reply)).map_err(|_| gone())?;
-    answer.recv().map_err(|_| gone())?
+    let (reply, response) = mpsc::channel();
+    let exited = || io::Error::other("the spawner thread exited");
+    SPAWNER.send((command, reply)).map_err(|_| exited())?;
+    response.recv().map_err(|_| exited())?
 }
 
 #[cfg(target_os = "linux")]
@@ -49,29 +49,28 @@ fn interrupt_when_parent_dies(command: &mut Command) {
     use rustix::process::{getpid, getppid, set_parent_process_death_signal};
 
     let parent = getpid();
-    // SAFETY: the closure makes two system calls; it does not allocate, lock or unwind, so it is
-    // sound in the forked child of a process with many threads. It runs after the change of user,
-    // which would clear the setting.
+    // SAFETY: the closure makes two system calls and does not allocate, lock or unwind, so it is sound in the forked
+    // child of a multi-threaded process. It runs after the change of user, which would clear the setting.
     unsafe {
         command.pre_exec(move || {
             set_parent_process_death_signal(Some(Signal::INT))?;
-            // The parent may have died before the call above; then no signal will come.
+            // If the parent died before the call above, no signal will come.
             if getppid() == Some(parent) { Ok(()) } else { Err(Errno::CANCELED.into()) }
         });
     }
 }
 
-/// How a Postgres server is ended, and how long it gets for each signal: a fast shutdown (which
-/// may have a checkpoint to write), an immediate one, and none at all.
-pub(crate) const INSISTENCE: [(Signal, Duration); 3] = [
+/// The signals that end a Postgres server, with the time allowed for each: fast shutdown (it may have a checkpoint to
+/// write), immediate shutdown, kill.
+pub(crate) const SHUTDOWN_SIGNALS: [(Signal, Duration); 3] = [
     (Signal::INT, Duration::from_secs(30)),
     (Signal::QUIT, Duration::from_secs(5)),
     (Signal::KILL, Duration::from_secs(5)),
 ];
 
-/// Asks `done` every few milliseconds; false when it has not come true within `limit`.
-pub(crate) fn wait_until(limit: Duration, mut done: impl FnMut() -> io::Result<bool>) -> io::Result<bool> {
-    let deadline = Instant::now() + limit;
+/// Polls `done` every few milliseconds; returns `false` on timeout.
+pub(crate) fn wait_until(timeout: Duration, mut done: impl FnMut() -> io::Result<bool>) -> io::Result<bool> {
+    let deadline = Instant::now() + timeout;
     loop {
         if done()? {
             return Ok(true);

@@ -1,4 +1,4 @@
-//! Clearing away what a killed run left, so that the next one can start.
+//! Cleans up after a killed process, so that the server can start again.
 
 use std::fs;
 use std::io;
@@ -8,72 +8,70 @@ use anyhow::{Context, bail};
 use rustix::io::Errno;
 use rustix::process::{Pid, kill_process};
 
-use crate::home::Home;
-use crate::process::{INSISTENCE, wait_until};
+use crate::data_dir::DataDir;
+use crate::process::{SHUTDOWN_SIGNALS, wait_until};
 
-/// Ends a server that still runs on this home's data, and removes lock files that would keep a
-/// new one from starting. We hold the home's lock: its owner is dead.
+/// Stops an orphaned server that still runs on this data, and removes stale lock files. This process holds the lock of
+/// the data directory, so the process that started such a server is dead.
 ///
 /// # Errors
-/// When the orphan cannot be ended, or a file not be removed.
-pub(crate) fn clear(home: &Home) -> anyhow::Result<()> {
-    let data = home.data();
-    let pid_file = data.join("postmaster.pid");
-    if let Some(pid) = written_pid(&pid_file) {
-        match look_at(pid, &data) {
-            Found::Nothing => {} // Postgres itself sees that the file is stale
-            Found::Other => {
-                // A zombie, or a stranger that has got the number since. Postgres would take it
-                // for a living server and refuse.
+/// When the orphaned server does not stop, or a file cannot be removed.
+pub(crate) fn clean_up(data_dir: &DataDir) -> anyhow::Result<()> {
+    let pgdata = data_dir.pgdata();
+    let pid_file = pgdata.join("postmaster.pid");
+    if let Some(pid) = read_pid(&pid_file) {
+        match process_state(pid, &pgdata) {
+            ProcessState::Missing => {} // Postgres itself detects that the file is stale
+            ProcessState::Other => {
+                // Postgres would mistake the process for a running server and not start.
                 fs::remove_file(&pid_file).with_context(|| format!("cannot remove {pid_file:?}"))?;
             }
-            Found::Server => end(pid, &data)?,
+            ProcessState::Server => stop_orphan(pid, &pgdata)?,
         }
     }
-    home.renew_socket_dir()
+    data_dir.recreate_socket_dir()
 }
 
-fn end(pid: Pid, data: &Path) -> anyhow::Result<()> {
-    tracing::info!("Ending an earlier Postgres, process {pid}");
-    for (signal, patience) in INSISTENCE {
+fn stop_orphan(pid: Pid, pgdata: &Path) -> anyhow::Result<()> {
+    tracing::info!("stopping an orphaned Postgres, process {pid}");
+    for (signal, timeout) in SHUTDOWN_SIGNALS {
         match kill_process(pid, signal) {
             Err(Errno::SRCH) => return Ok(()),
-            sent => sent.with_context(|| format!("cannot end process {pid}"))?,
+            sent => sent.with_context(|| format!("cannot signal process {pid}"))?,
         }
-        if wait_until(patience, || Ok(look_at(pid, data) != Found::Server))? {
+        if wait_until(timeout, || Ok(process_state(pid, pgdata) != ProcessState::Server))? {
             return Ok(());
         }
     }
-    bail!("an earlier Postgres, process {pid}, does not end")
+    bail!("the orphaned Postgres, process {pid}, does not stop")
 }
 
-/// Line 1 of `postmaster.pid`; none when there is no such file, or no number in it.
-fn written_pid(pid_file: &Path) -> Option<Pid> {
+/// Reads line 1 of `postmaster.pid`.
+fn read_pid(pid_file: &Path) -> Option<Pid> {
     let text = fs::read_to_string(pid_file).ok()?;
     Pid::from_raw(text.lines().next()?.trim().parse().ok()?)
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Found {
-    /// No process of that number.
-    Nothing,
+enum ProcessState {
+    Missing,
     /// A Postgres server on this data.
     Server,
-    /// Something else: a stranger, or a process that ended and was not waited for.
+    /// A zombie, or an unrelated process that was given the same id.
     Other,
 }
 
-fn look_at(pid: Pid, data: &Path) -> Found {
-    match command_line(pid) {
-        Err(_) => Found::Nothing,
-        Ok(arguments) if arguments.iter().any(|argument| argument == data) => Found::Server,
-        Ok(_) => Found::Other,
+fn process_state(pid: Pid, pgdata: &Path) -> ProcessState {
+    match arguments_of(pid) {
+        Err(_) => ProcessState::Missing,
+        Ok(arguments) if arguments.iter().any(|argument| argument == pgdata) => ProcessState::Server,
+        Ok(_) => ProcessState::Other,
     }
 }
 
-/// The arguments of a process, without the program; empty for a zombie.
+/// The arguments of a process; empty for a zombie.
 #[cfg(target_os = "linux")]
-fn command_line(pid: Pid) -> io::Result<Vec<PathBuf>> {
+fn arguments_of(pid: Pid) -> io::Result<Vec<PathBuf>> {
     use std::ffi::OsString;
     use std::os::unix::ffi::OsStringExt;
 
@@ -82,10 +80,9 @@ fn command_line(pid: Pid) -> io::Result<Vec<PathBuf>> {
     Ok(arguments.map(|argument| OsString::from_vec(argument.to_vec()).into()).collect())
 }
 
-/// The arguments of a process, split at blanks, which loses a path with blanks in it: such a
-/// server is then not seen as ours. Empty for a zombie.
+/// The arguments of a process, split at spaces: a server whose path contains spaces is not recognized. Empty for a zombie.
 #[cfg(not(target_os = "linux"))]
-fn command_line(pid: Pid) -> io::Result<Vec<PathBuf>> {
+fn arguments_of(pid: Pid) -> io::Result<Vec<PathBuf>> {
     let output = std::process::Command::new("ps").args(["-o", "args=", "-p", &pid.to_string()]).output()?;
     if !output.status.success() {
         return Err(io::ErrorKind::NotFound.into());

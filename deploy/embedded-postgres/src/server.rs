@@ -1,4 +1,4 @@
-//! The server process: started, waited for, shut down.
+//! The server process: starts it, waits until it is ready, shuts it down.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
@@ -12,10 +12,10 @@ use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::binaries::Binaries;
-use crate::home::{Home, private_file};
-use crate::process::{self, INSISTENCE, wait_until};
+use crate::data_dir::{DataDir, private_file};
+use crate::process::{self, SHUTDOWN_SIGNALS, wait_until};
 
-const ALWAYS: &[&str] = &[
+const SETTINGS: &[&str] = &[
     "listen_addresses=",
     "unix_socket_permissions=0700",
     "timezone=UTC",
@@ -25,17 +25,17 @@ const ALWAYS: &[&str] = &[
     "log_destination=stderr",
 ];
 
-const DURABLE: &[&str] = &[
+const DURABLE_SETTINGS: &[&str] = &[
     "shared_buffers=128MB",
     "max_connections=200",
     "max_wal_size=1GB",
-    // A failed statement may hold a password, its details a customer's email address: the client
-    // is told, the log is not.
+    // A failed statement may contain a password, and its details a customer's email address: the client gets them, the
+    // log does not.
     "log_min_error_statement=panic",
     "log_error_verbosity=terse",
 ];
 
-const THROW_AWAY: &[&str] = &[
+const THROW_AWAY_SETTINGS: &[&str] = &[
     "shared_buffers=32MB",
     "max_connections=400", // many tests at once, each with a small pool
     "max_wal_size=256MB",
@@ -46,14 +46,14 @@ const THROW_AWAY: &[&str] = &[
     "full_page_writes=off",
 ];
 
-/// Replaying the log of a busy day may take a while.
-const START_LIMIT: Duration = Duration::from_secs(120);
+/// Replaying a long write-ahead log takes time.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long the processes of a killed server may hold on to its shared memory.
-const STRAGGLER_LIMIT: Duration = Duration::from_secs(15);
+/// How long the backends of a killed server may keep its shared memory.
+const ORPHANED_BACKENDS_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A log beyond this size, in bytes, is set aside at the start.
-const LOG_LIMIT: u64 = 8 << 20;
+/// In bytes. A larger log is renamed at the next start.
+const MAX_LOG_SIZE: u64 = 8 << 20;
 
 /// A running Postgres server; shut down when dropped.
 pub(crate) struct Server {
@@ -61,36 +61,34 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the server and waits until it takes connections, or is `unwanted`.
+    /// Starts the server and waits until it accepts connections.
     ///
     /// # Errors
-    /// When it ends at once or is not ready in time: with the last lines of its log. When it is not
-    /// wanted any more: it has ended then.
+    /// When it exits or is not ready in time (with the last lines of its log), and when `stopping` becomes true.
     pub(crate) fn start(
         binaries: &Binaries,
-        home: &Home,
+        data_dir: &DataDir,
         durable: bool,
-        unwanted: &AtomicBool,
+        stopping: &AtomicBool,
     ) -> anyhow::Result<Server> {
-        let began = Instant::now();
+        let started = Instant::now();
         loop {
-            let (mut log, end) = open_log(home)?;
-            let child =
-                process::spawn(command(binaries, home, durable, &log)?).context("cannot run postgres")?;
-            let mut server = Server { child };
-            if server.becomes_ready(&home.data(), unwanted)? {
+            let (mut log, end) = open_log(data_dir)?;
+            let command = command(binaries, data_dir, durable, &log)?;
+            let mut server = Server { child: process::spawn(command).context("cannot run postgres")? };
+            if server.wait_until_ready(&data_dir.pgdata(), stopping)? {
                 return Ok(server);
             }
-            if unwanted.load(Ordering::Relaxed) {
-                bail!("Postgres is not wanted any more");
+            if stopping.load(Ordering::Relaxed) {
+                bail!("stopped before Postgres was ready");
             }
-            let said = last_lines(&mut log, end)?;
+            let output = last_lines(&mut log, end)?;
             if server.child.try_wait()?.is_none() {
-                bail!("Postgres is not ready after {} s: {said}", START_LIMIT.as_secs());
+                bail!("Postgres is not ready after {START_TIMEOUT:?}: {output}");
             }
-            let straggling = said.contains("pre-existing shared memory block");
-            if !straggling || began.elapsed() > STRAGGLER_LIMIT {
-                bail!("Postgres does not start: {said}");
+            let backends_remain = output.contains("pre-existing shared memory block");
+            if !backends_remain || started.elapsed() > ORPHANED_BACKENDS_TIMEOUT {
+                bail!("Postgres does not start: {output}");
             }
             thread::sleep(Duration::from_millis(50));
         }
@@ -100,31 +98,30 @@ impl Server {
         self.child.id()
     }
 
-    /// How it ended, if it has.
-    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+    pub(crate) fn exit_status(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
 
-    /// False when the process ended or is `unwanted`, or when the time is over.
-    fn becomes_ready(&mut self, data: &Path, unwanted: &AtomicBool) -> anyhow::Result<bool> {
+    /// Returns `false` when the process exited, on timeout, and when `stopping` becomes true.
+    fn wait_until_ready(&mut self, pgdata: &Path, stopping: &AtomicBool) -> anyhow::Result<bool> {
         let mut ready = false;
-        wait_until(START_LIMIT, || {
-            ready = says_ready(data, self.child.id())?;
-            Ok(ready || unwanted.load(Ordering::Relaxed) || self.child.try_wait()?.is_some())
+        wait_until(START_TIMEOUT, || {
+            ready = is_ready(pgdata, self.child.id())?;
+            Ok(ready || stopping.load(Ordering::Relaxed) || self.child.try_wait()?.is_some())
         })?;
         Ok(ready)
     }
 
-    /// Shuts down: transactions are rolled back, clients are cut off, data is flushed.
+    /// Shuts the server down: rolls back transactions, disconnects clients, flushes data.
     ///
     /// # Errors
-    /// When that took too long, and the server was made to end.
+    /// When it did not shut down in time and was killed.
     pub(crate) fn stop(&mut self) -> anyhow::Result<()> {
-        for (signal, patience) in INSISTENCE {
+        for (signal, timeout) in SHUTDOWN_SIGNALS {
             if self.child.try_wait()?.is_none() {
                 kill_process(Pid::from_child(&self.child), signal)?;
             }
-            if wait_until(patience, || Ok(self.child.try_wait()?.is_some()))? {
+            if wait_until(timeout, || Ok(self.child.try_wait()?.is_some()))? {
                 if signal == Signal::INT {
                     return Ok(());
                 }
@@ -143,22 +140,22 @@ impl Drop for Server {
     }
 }
 
-fn command(binaries: &Binaries, home: &Home, durable: bool, log: &File) -> anyhow::Result<Command> {
-    let mut command = binaries.postgres(home.user());
-    command.arg("-D").arg(home.data());
-    let mut sockets = std::ffi::OsString::from("unix_socket_directories=");
-    sockets.push(home.socket_dir());
-    command.arg("-c").arg(sockets).arg("-c").arg(format!("port={}", crate::url::PORT));
-    for setting in ALWAYS.iter().chain(if durable { DURABLE } else { THROW_AWAY }) {
+fn command(binaries: &Binaries, data_dir: &DataDir, durable: bool, log: &File) -> anyhow::Result<Command> {
+    let mut command = binaries.postgres(data_dir.user());
+    command.arg("-D").arg(data_dir.pgdata());
+    let mut socket_dir = std::ffi::OsString::from("unix_socket_directories=");
+    socket_dir.push(data_dir.socket_dir());
+    command.arg("-c").arg(socket_dir).arg("-c").arg(format!("port={}", crate::url::PORT));
+    for setting in SETTINGS.iter().chain(if durable { DURABLE_SETTINGS } else { THROW_AWAY_SETTINGS }) {
         command.args(["-c", setting]);
     }
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?);
     Ok(command)
 }
 
-/// Reads `postmaster.pid`: line 1 is the process, line 8 its state.
-fn says_ready(data: &Path, pid: u32) -> io::Result<bool> {
-    match fs::read_to_string(data.join("postmaster.pid")) {
+/// Reads `postmaster.pid`: line 1 is the process id, line 8 the state.
+fn is_ready(pgdata: &Path, pid: u32) -> io::Result<bool> {
+    match fs::read_to_string(pgdata.join("postmaster.pid")) {
         Ok(text) => {
             let mut lines = text.lines().map(str::trim);
             Ok(lines.next() == Some(&pid.to_string()) && lines.nth(6) == Some("ready"))
@@ -168,24 +165,24 @@ fn says_ready(data: &Path, pid: u32) -> io::Result<bool> {
     }
 }
 
-/// The log, and where it ends now.
-fn open_log(home: &Home) -> anyhow::Result<(File, u64)> {
-    let path = home.log();
-    if fs::metadata(&path).is_ok_and(|log| log.len() > LOG_LIMIT) {
+/// Returns the log, open for appending, and its size.
+fn open_log(data_dir: &DataDir) -> anyhow::Result<(File, u64)> {
+    let path = data_dir.log();
+    if fs::metadata(&path).is_ok_and(|log| log.len() > MAX_LOG_SIZE) {
         fs::rename(&path, path.with_extension("log.1"))?;
     }
     let log = private_file().read(true).append(true).open(&path);
     let log = log.with_context(|| format!("cannot open {}", path.display()))?;
-    home.give(&path)?;
-    let end = log.metadata()?.len();
-    Ok((log, end))
+    data_dir.chown(&path)?;
+    let size = log.metadata()?.len();
+    Ok((log, size))
 }
 
-/// The last few lines written after `from`.
+/// Returns the last lines written after the position `from`.
 fn last_lines(log: &mut File, from: u64) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     log.seek(SeekFrom::Start(from))?;
-    log.take(LOG_LIMIT).read_to_end(&mut bytes)?;
+    log.take(MAX_LOG_SIZE).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
     Ok(lines[lines.len().saturating_sub(10)..].join("\n"))

@@ -1,32 +1,23 @@
 //! Connection URLs over a Unix socket.
 
-use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Only part of the socket's name: nothing listens on it. Always spelled out, so that a `PGPORT`
-/// in the environment does not change it.
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+
+/// Part of the socket's name; no TCP port is opened. Always given explicitly, so that `PGPORT` has no effect.
 pub(crate) const PORT: u16 = 5432;
 
 pub(crate) fn over_socket(socket_dir: &Path, role: &str, password: Option<&str>, database: &str) -> String {
-    let role = encoded(role.as_bytes());
-    let password = password.map(|p| format!(":{}", encoded(p.as_bytes()))).unwrap_or_default();
-    let host = encoded(socket_dir.as_os_str().as_bytes());
-    let database = encoded(database.as_bytes());
+    let role = encode(role.as_bytes());
+    let password = password.map(|password| format!(":{}", encode(password.as_bytes()))).unwrap_or_default();
+    let host = encode(socket_dir.as_os_str().as_bytes());
+    let database = encode(database.as_bytes());
     format!("postgres://{role}{password}@{host}:{PORT}/{database}")
 }
 
-/// Percent-encodes all but RFC 3986's unreserved characters.
-fn encoded(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len()), |mut text, &byte| {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                text.push(char::from(byte));
-            }
-            _ => write!(text, "%{byte:02X}").expect("a String takes every write"),
-        }
-        text
-    })
+fn encode(bytes: &[u8]) -> String {
+    percent_encode(bytes, NON_ALPHANUMERIC).to_string()
 }
 
 #[cfg(test)]
@@ -38,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn odd_names_and_paths_survive_the_url() {
+    fn encodes_special_characters() {
         let url = over_socket(Path::new("/a b/ü:@"), "r/1", Some("p@:%?#"), "d b");
         let read = PgConnectOptions::from_str(&url).unwrap();
         assert_eq!(read.get_socket().unwrap(), Path::new("/a b/ü:@"));

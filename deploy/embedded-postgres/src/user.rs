@@ -1,4 +1,4 @@
-//! The user Postgres runs as: it refuses to run as root.
+//! The user that the server runs as: Postgres does not run as root.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -16,19 +16,19 @@ pub(crate) struct ServerUser {
 }
 
 impl ServerUser {
-    /// `postgres`, or `nobody` where there is no such user.
+    /// Returns `postgres`, or `nobody` if there is no such user.
     ///
     /// # Errors
-    /// When `/etc/passwd` names neither.
-    pub(crate) fn of_this_machine() -> anyhow::Result<ServerUser> {
+    /// When `/etc/passwd` lists neither.
+    pub(crate) fn default_user() -> anyhow::Result<ServerUser> {
         let passwd = fs::read_to_string("/etc/passwd").context("cannot read /etc/passwd")?;
-        ["postgres", "nobody"].iter().find_map(|name| ServerUser::in_passwd(&passwd, name)).context(
-            "Postgres does not run as root, and there is neither a user `postgres` nor `nobody`: \
-             start as an ordinary user",
+        ["postgres", "nobody"].iter().find_map(|name| ServerUser::from_passwd(&passwd, name)).context(
+            "Postgres does not run as root, and neither user `postgres` nor `nobody` exists: \
+             run as an ordinary user",
         )
     }
 
-    fn in_passwd(passwd: &str, name: &str) -> Option<ServerUser> {
+    fn from_passwd(passwd: &str, name: &str) -> Option<ServerUser> {
         passwd.lines().find_map(|line| {
             let mut fields = line.split(':');
             if fields.next()? != name {
@@ -40,16 +40,15 @@ impl ServerUser {
         })
     }
 
-    /// Who owns `path`; none when it is root.
+    /// Returns the owner of `path`, or `None` if it is root.
     pub(crate) fn owner_of(path: &Path) -> anyhow::Result<Option<ServerUser>> {
         let metadata = fs::metadata(path).with_context(|| format!("cannot read {path:?}"))?;
         let owner = ServerUser { uid: metadata.uid(), gid: metadata.gid() };
         Ok((owner.uid != 0).then_some(owner))
     }
 
-    /// Whether this user may enter `directory`. Reads the permission bits only: an access control
-    /// list that grants more is not seen.
-    pub(crate) fn reaches(self, directory: &Path) -> bool {
+    /// Whether this user can enter `directory` and all its parents. Checks permission bits only, not access control lists.
+    pub(crate) fn can_enter(self, directory: &Path) -> bool {
         directory.ancestors().all(|ancestor| {
             fs::metadata(ancestor).is_ok_and(|found| {
                 let bit = match (found.uid() == self.uid, found.gid() == self.gid) {
@@ -66,18 +65,17 @@ impl ServerUser {
         self.uid
     }
 
-    pub(crate) fn give(self, path: &Path) -> anyhow::Result<()> {
+    pub(crate) fn chown(self, path: &Path) -> anyhow::Result<()> {
         chown(path, Some(self.uid), Some(self.gid))
-            .with_context(|| format!("cannot give {path:?} to user {}", self.uid))
+            .with_context(|| format!("cannot change the owner of {path:?} to user {}", self.uid))
     }
 
     /// Makes `command` run as this user, without root's supplementary groups.
-    pub(crate) fn run(self, command: &mut Command) {
+    pub(crate) fn apply_to(self, command: &mut Command) {
         command.uid(self.uid).gid(self.gid);
     }
 }
 
-/// Whether we are root.
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
@@ -90,29 +88,29 @@ mod tests {
     use crate::testing::TempDir;
 
     #[test]
-    fn a_user_is_found_by_its_whole_name() {
+    fn finds_a_user_by_its_whole_name() {
         let passwd = "root:x:0:0::/:\npostgres2:x:7:8::/:\npostgres:x:101:104::/:\n";
-        let user = ServerUser::in_passwd(passwd, "postgres").unwrap();
+        let user = ServerUser::from_passwd(passwd, "postgres").unwrap();
         assert_eq!(user, ServerUser { uid: 101, gid: 104 });
-        assert_eq!(ServerUser::in_passwd(passwd, "nobody"), None);
+        assert_eq!(ServerUser::from_passwd(passwd, "nobody"), None);
     }
 
     #[test]
-    fn root_is_never_the_servers_user() {
-        assert_eq!(ServerUser::in_passwd("nobody:x:0:0::/:", "nobody"), None);
+    fn never_selects_root() {
+        assert_eq!(ServerUser::from_passwd("nobody:x:0:0::/:", "nobody"), None);
     }
 
     #[test]
-    fn a_closed_parent_keeps_others_out() {
-        let parent = TempDir::new("reach").unwrap();
+    fn other_users_cannot_enter_below_a_private_parent() {
+        let parent = TempDir::new("enter").unwrap();
         let child = parent.path().join("open");
         fs::create_dir(&child).unwrap();
         fs::set_permissions(&child, fs::Permissions::from_mode(0o711)).unwrap();
-        let stranger = ServerUser { uid: 4_000_000, gid: 4_000_000 };
+        let other_user = ServerUser { uid: 4_000_000, gid: 4_000_000 };
 
         fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o711)).unwrap();
-        assert!(stranger.reaches(&child));
+        assert!(other_user.can_enter(&child));
         fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o710)).unwrap();
-        assert!(!stranger.reaches(&child));
+        assert!(!other_user.can_enter(&child));
     }
 }

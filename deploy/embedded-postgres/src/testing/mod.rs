@@ -1,8 +1,8 @@
-//! Databases for integration tests: one throw-away cluster per test process, one database per
-//! test, copied from a template.
+//! Databases for integration tests: one throw-away cluster per test process, one database per test, copied from a
+//! template.
 //!
-//! The cluster has no passwords: [`TestDatabase::url_as`] takes any role that exists. Nothing is
-//! left when the process ends, or is killed.
+//! The cluster has no passwords: [`TestDatabase::url_as`] accepts any role that exists. Cluster and directories are
+//! removed when the process ends, even by SIGKILL.
 
 pub mod statements;
 mod temp_dir;
@@ -22,7 +22,7 @@ use crate::{Cluster, Options, SUPERUSER};
 
 pub use temp_dir::TempDir;
 
-/// A database of one test's own. It goes with the cluster.
+/// A database for one test. It is removed with the cluster.
 #[derive(Debug)]
 pub struct TestDatabase {
     cluster: &'static Cluster,
@@ -35,30 +35,30 @@ impl TestDatabase {
         self.url_as(SUPERUSER)
     }
 
-    /// The URL for `role`, which needs no password here.
+    /// The URL for `role`, without a password.
     pub fn url_as(&self, role: &str) -> String {
         self.cluster.url(role, None, &self.name)
     }
 }
 
-/// A new database, copied from the template called `template`. The first call in the process
-/// that names a template fills it: `prepare` gets the superuser's URL of an empty database. One
-/// `prepare` runs at a time, since roles belong to the whole cluster.
+/// Creates a database as a copy of the template called `template`. The process's first call with that name creates the
+/// template: `prepare` gets the superuser's URL of an empty database. Calls of `prepare` do not overlap, since roles are
+/// shared by the whole cluster.
 ///
 /// # Panics
-/// When there is no Postgres, or when `prepare` fails.
+/// When Postgres cannot be started, and when `prepare` fails.
 pub async fn database<F, Fut>(template: &str, prepare: F) -> TestDatabase
 where
     F: FnOnce(String) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
-    match copy(template, prepare).await {
+    match copy_template(template, prepare).await {
         Ok(database) => database,
-        Err(error) => panic!("no test database: {error:#}"),
+        Err(error) => panic!("cannot create a test database: {error:#}"),
     }
 }
 
-async fn copy<F, Fut>(template: &str, prepare: F) -> anyhow::Result<TestDatabase>
+async fn copy_template<F, Fut>(template: &str, prepare: F) -> anyhow::Result<TestDatabase>
 where
     F: FnOnce(String) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
@@ -66,32 +66,32 @@ where
     static TEMPLATES: Mutex<BTreeSet<String>> = Mutex::const_new(BTreeSet::new());
     static COPIES: AtomicUsize = AtomicUsize::new(1);
 
-    let cluster = shared().await?;
+    let cluster = shared_cluster().await?;
     let source = format!("template {template}");
-    let mut filled = TEMPLATES.lock().await;
-    if !filled.contains(template) {
-        fill(cluster, &source, prepare).await.with_context(|| source.clone())?;
-        filled.insert(template.to_owned());
+    let mut created = TEMPLATES.lock().await;
+    if !created.contains(template) {
+        create_template(cluster, &source, prepare).await.with_context(|| source.clone())?;
+        created.insert(template.to_owned());
     }
-    drop(filled);
+    drop(created);
 
     let name = format!("test {}", COPIES.fetch_add(1, Ordering::Relaxed));
-    let sql = format!("create database {} template {}", quoted(&name), quoted(&source));
+    let sql = format!("create database {} template {}", quote(&name), quote(&source));
     execute(cluster, &sql).await?;
     Ok(TestDatabase { cluster, name })
 }
 
-async fn fill<F, Fut>(cluster: &Cluster, name: &str, prepare: F) -> anyhow::Result<()>
+async fn create_template<F, Fut>(cluster: &Cluster, name: &str, prepare: F) -> anyhow::Result<()>
 where
     F: FnOnce(String) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
-    let database = quoted(name);
-    // Left by a test that failed, or was ended, while it prepared.
+    let database = quote(name);
+    // A previous attempt may have failed in `prepare`.
     execute(cluster, &format!("drop database if exists {database} with (force)")).await?;
     execute(cluster, &format!("create database {database}")).await?;
     prepare(cluster.superuser_url(name)).await?;
-    // A template with a connection open cannot be copied, and pools close theirs late.
+    // A template cannot be copied while a connection is open, and pools close theirs late.
     execute(cluster, &format!("alter database {database} allow_connections false")).await?;
     let mut connection = PgConnection::connect(&cluster.superuser_url("postgres")).await?;
     sqlx::query("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1")
@@ -108,46 +108,46 @@ async fn execute(cluster: &Cluster, sql: &str) -> anyhow::Result<()> {
     Ok(connection.close().await?)
 }
 
-fn quoted(identifier: &str) -> String {
+fn quote(identifier: &str) -> String {
     format!("\"{}\"", identifier.replace('"', "\"\""))
 }
 
-/// What the process keeps until its end.
 struct Shared {
     cluster: Cluster,
     _directory: TempDir,
-    _janitor: Child,
+    _cleanup: Child,
 }
 
-async fn shared() -> anyhow::Result<&'static Cluster> {
+async fn shared_cluster() -> anyhow::Result<&'static Cluster> {
     static SHARED: OnceCell<Shared> = OnceCell::const_new();
     let shared = SHARED
         .get_or_try_init(|| async {
-            temp_dir::sweep();
-            let directory = TempDir::new("cluster").context("no temporary directory")?;
+            temp_dir::remove_abandoned();
+            let directory = TempDir::new("cluster").context("cannot create a temporary directory")?;
             let cluster = Cluster::start(Options::throw_away(directory.path())).await?;
-            let janitor = hire_janitor(&cluster, directory.path()).context("no janitor")?;
-            anyhow::Ok(Shared { cluster, _directory: directory, _janitor: janitor })
+            let cleanup =
+                spawn_cleanup(&cluster, directory.path()).context("cannot start the cleanup process")?;
+            anyhow::Ok(Shared { cluster, _directory: directory, _cleanup: cleanup })
         })
         .await?;
     Ok(&shared.cluster)
 }
 
-/// Statics are never dropped. So a shell waits at a pipe that closes when our process ends,
-/// however it ends; then it sees the server off and removes its directories.
-fn hire_janitor(cluster: &Cluster, directory: &Path) -> io::Result<Child> {
+/// Starts a shell that removes the cluster when this process ends, since statics are never dropped. It waits for the end
+/// of its standard input, which this process holds open.
+fn spawn_cleanup(cluster: &Cluster, directory: &Path) -> io::Result<Child> {
     const SCRIPT: &str = r#"
         read -r _
         kill -INT "$1" 2>/dev/null
-        patience=100
-        while [ -e "$4" ] && kill -0 "$1" 2>/dev/null && [ $patience -gt 0 ]; do
+        attempts=100
+        while [ -e "$4" ] && kill -0 "$1" 2>/dev/null && [ $attempts -gt 0 ]; do
             sleep 0.1
-            patience=$((patience - 1))
+            attempts=$((attempts - 1))
         done
         rm -rf "$2" "$3""#;
-    let server = cluster.pid().ok_or_else(|| io::Error::other("its server was stopped"))?;
+    let server = cluster.pid().ok_or_else(|| io::Error::other("the server was stopped"))?;
     Command::new("sh")
-        .args(["-c", SCRIPT, "janitor", &server.to_string()])
+        .args(["-c", SCRIPT, "bodega-test-cleanup", &server.to_string()])
         .args([directory, cluster.socket_dir(), &directory.join("postgres/data/postmaster.pid")])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

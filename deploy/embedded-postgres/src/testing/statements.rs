@@ -1,7 +1,8 @@
-//! Counting SQL statements: those that sqlx tells tracing about, by the request they were made for.
+//! Counts the SQL statements that sqlx reports to `tracing`, per request.
 //!
-//! A request is a span with a field `request.id`; statements count for the outermost one around them, so that a request
-//! pays for all that is done for it in the process. The begin and the end of a transaction are no statements here.
+//! A request is a span with the field `request.id`; a statement counts for the outermost such span, so that a request
+//! includes the calls that other services make for it in the same process. `BEGIN`, `COMMIT` and `ROLLBACK` are not
+//! counted.
 
 use std::{
     collections::HashMap,
@@ -26,33 +27,34 @@ use tracing_subscriber::{
 const SQL: &str = "sqlx::query";
 const REQUEST_ID: &str = "request.id";
 
-/// Statements by request. Tracing decides once, for the whole process, whether anybody wants to hear of statements;
-/// so this is also where the process starts to listen.
+/// Statements by request id. The first use installs the process's global subscriber, which must happen before `tracing`
+/// caches that statements have no subscriber.
 static COUNTS: LazyLock<Mutex<HashMap<String, usize>>> = LazyLock::new(|| {
-    // Somebody else listening would keep every count at 0, which no budget of a working call is.
+    // With another global subscriber all counts stay 0, which the tests notice.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Counter));
     Mutex::default()
 });
 
-/// Runs `work`; its outcome, and the number of statements it made. What it spawns is not counted.
+/// Runs `work` and returns its output with the number of statements it executed. Spawned tasks are not counted.
 pub async fn count<T>(work: impl Future<Output = T>) -> (T, usize) {
-    static COUNTED: AtomicUsize = AtomicUsize::new(0);
-    let id = format!("counted {}", COUNTED.fetch_add(1, Ordering::Relaxed));
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let id = format!("count {}", CALLS.fetch_add(1, Ordering::Relaxed));
     of_request(&id);
-    let outcome = work.instrument(info_span!("request", request.id = id)).await;
-    (outcome, of_request(&id))
+    let output = work.instrument(info_span!("request", request.id = id)).await;
+    (output, of_request(&id))
 }
 
-/// Statements made so far for the request of this id. To be asked once before the request: then it starts to count.
+/// Returns the number of statements executed so far for the request with this id. The first call starts counting, so it
+/// must precede the request.
 pub fn of_request(id: &str) -> usize {
     let mut counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
     *counts.entry(id.to_owned()).or_default()
 }
 
-/// Counts each statement for the request it was made for, where somebody has asked for it.
+/// A subscriber layer that counts statements for the requests in [`COUNTS`].
 struct Counter;
 
-/// The id of a request, at its span.
+/// Stored in the extensions of a request's span.
 struct RequestId(String);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Counter {
@@ -85,7 +87,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Counter {
     }
 }
 
-/// The text of one field.
+/// Reads one text field.
 struct Text {
     name: &'static str,
     value: String,

@@ -1,4 +1,4 @@
-//! Start, stop, and what survives.
+//! Start, stop and crash recovery.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -25,38 +25,38 @@ pub(crate) fn postmaster(data_dir: &Path) -> Pid {
 }
 
 #[tokio::test]
-async fn what_is_committed_survives_a_restart() {
+async fn committed_data_survives_a_restart() {
     let dir = TempDir::new("restart").unwrap();
     let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
-    run(&cluster.superuser_url("postgres"), "create table kept as select 7::bigint as n").await;
+    run(&cluster.superuser_url("postgres"), "create table items as select 7::bigint as n").await;
     cluster.stop().await.unwrap();
 
     let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
-    assert_eq!(count(&cluster.superuser_url("postgres"), "select n from kept").await, 7);
+    assert_eq!(count(&cluster.superuser_url("postgres"), "select n from items").await, 7);
     cluster.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn what_is_committed_survives_kill_9_of_the_server() {
+async fn committed_data_survives_sigkill() {
     let dir = TempDir::new("kill").unwrap();
     let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
-    run(&cluster.superuser_url("postgres"), "create table kept as select 7::bigint as n").await;
+    run(&cluster.superuser_url("postgres"), "create table items as select 7::bigint as n").await;
     kill_process(postmaster(dir.path()), Signal::KILL).unwrap();
-    // The server stays a zombie of ours, with its lock files, as in a container without an init.
+    // The server stays a zombie child of this process, with its lock files, as in a container without an init.
     std::mem::forget(cluster);
     release_lock(dir.path());
 
     let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
-    assert_eq!(count(&cluster.superuser_url("postgres"), "select n from kept").await, 7);
+    assert_eq!(count(&cluster.superuser_url("postgres"), "select n from items").await, 7);
     cluster.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_killed_servers_busy_child_is_waited_for() {
+async fn waits_for_the_busy_backends_of_a_killed_server() {
     let dir = TempDir::new("busy").unwrap();
     let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
     let url = cluster.superuser_url("postgres");
-    // Looks at nothing but the clock, and so outlives the server.
+    // Checks only the clock, and so outlives the server.
     let busy = "do $$ declare over timestamptz := clock_timestamp() + '2 s';
                 begin while clock_timestamp() < over loop end loop; end $$";
     let mut connection = PgConnection::connect(&url).await.unwrap();
@@ -68,17 +68,17 @@ async fn a_killed_servers_busy_child_is_waited_for() {
 
     let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
     assert_eq!(count(&cluster.superuser_url("postgres"), "select 1::bigint").await, 1);
-    assert!(query.is_finished(), "two servers had the data at once");
+    assert!(query.is_finished(), "two servers used the data at once");
     cluster.stop().await.unwrap();
 }
 
-/// Puts a new file in the place of the lock that a forgotten cluster holds.
+/// Removes the lock file of a forgotten cluster, so that the next one creates and locks a new one.
 fn release_lock(data_dir: &Path) {
     fs::remove_file(data_dir.join("postgres/owner.lock")).unwrap();
 }
 
 #[tokio::test]
-async fn an_orphaned_server_is_ended_before_a_new_one_starts() {
+async fn stops_an_orphaned_server_before_starting() {
     let dir = TempDir::new("orphan").unwrap();
     let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
     let orphan = postmaster(dir.path());
@@ -92,30 +92,30 @@ async fn an_orphaned_server_is_ended_before_a_new_one_starts() {
 }
 
 #[tokio::test]
-async fn a_pid_file_that_names_a_stranger_is_no_obstacle() {
-    let dir = TempDir::new("stranger").unwrap();
+async fn ignores_a_pid_file_that_names_another_process() {
+    let dir = TempDir::new("other-process").unwrap();
     let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
     let pid_file = dir.path().join("postgres/data/postmaster.pid");
     let text = fs::read_to_string(&pid_file).unwrap();
     let (_, rest) = text.split_once('\n').unwrap();
     cluster.stop().await.unwrap();
 
-    let mut stranger = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-    fs::write(&pid_file, format!("{}\n{rest}", stranger.id())).unwrap();
+    let mut other_process = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    fs::write(&pid_file, format!("{}\n{rest}", other_process.id())).unwrap();
     let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
-    assert!(stranger.try_wait().unwrap().is_none(), "the stranger was killed");
-    stranger.kill().unwrap();
-    stranger.wait().unwrap();
+    assert!(other_process.try_wait().unwrap().is_none(), "the other process was killed");
+    other_process.kill().unwrap();
+    other_process.wait().unwrap();
     cluster.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_run_killed_while_making_the_cluster_leaves_an_empty_store() {
+async fn recovers_from_a_kill_during_initdb() {
     let dir = TempDir::new("half").unwrap();
     Cluster::start(Options::durable(dir.path())).await.unwrap().stop().await.unwrap();
-    let home = dir.path().join("postgres");
-    fs::rename(home.join("data"), home.join("data.new")).unwrap();
-    fs::remove_file(home.join("data.new/global/pg_control")).unwrap();
+    let directory = dir.path().join("postgres");
+    fs::rename(directory.join("data"), directory.join("data.new")).unwrap();
+    fs::remove_file(directory.join("data.new/global/pg_control")).unwrap();
 
     let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
     assert_eq!(count(&cluster.superuser_url("postgres"), "select 1::bigint").await, 1);
@@ -123,51 +123,52 @@ async fn a_run_killed_while_making_the_cluster_leaves_an_empty_store() {
 }
 
 #[tokio::test]
-async fn a_second_owner_is_refused() {
+async fn rejects_a_second_owner() {
     let dir = TempDir::new("second").unwrap();
     let cluster = Cluster::start(Options::throw_away(dir.path())).await.unwrap();
-    let refusal = Cluster::start(Options::throw_away(dir.path())).await.unwrap_err();
-    let refusal = refusal.to_string();
-    assert!(refusal.starts_with("another bodega is using "), "{refusal}");
-    assert!(!refusal.contains('\n'), "{refusal}");
-    // The first is none the worse for it.
+    let error = Cluster::start(Options::throw_away(dir.path())).await.unwrap_err();
+    let error = error.to_string();
+    assert!(error.starts_with("another bodega is using "), "{error}");
+    assert!(!error.contains('\n'), "{error}");
+    // The first cluster still works.
     assert_eq!(count(&cluster.superuser_url("postgres"), "select 1::bigint").await, 1);
 }
 
 #[tokio::test]
-async fn a_durable_cluster_asks_every_role_for_its_password() {
+async fn a_durable_cluster_requires_passwords() {
     let dir = TempDir::new("roles").unwrap();
     let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
-    let odd = "p@ss/w:rd?#%";
-    run(&cluster.superuser_url("postgres"), &format!("create role clerk login password '{odd}'")).await;
+    let password = "p@ss/w:rd?#%";
+    run(&cluster.superuser_url("postgres"), &format!("create role visitor login password '{password}'"))
+        .await;
 
-    let right = cluster.url("clerk", Some(odd), "postgres");
-    assert_eq!(count(&right, "select 1::bigint").await, 1);
+    let valid = cluster.url("visitor", Some(password), "postgres");
+    assert_eq!(count(&valid, "select 1::bigint").await, 1);
     for wrong in [Some("guess"), None] {
-        let clerk = cluster.url("clerk", wrong, "postgres");
-        assert!(PgConnection::connect(&clerk).await.is_err(), "clerk came in with {wrong:?}");
+        let visitor = cluster.url("visitor", wrong, "postgres");
+        assert!(PgConnection::connect(&visitor).await.is_err(), "visitor connected with {wrong:?}");
         let superuser = cluster.url(SUPERUSER, wrong, "postgres");
-        assert!(PgConnection::connect(&superuser).await.is_err(), "came in with {wrong:?}");
+        assert!(PgConnection::connect(&superuser).await.is_err(), "superuser connected with {wrong:?}");
     }
     cluster.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn passwords_are_private_and_never_logged() {
+async fn passwords_are_private_and_not_logged() {
     let dir = TempDir::new("secret").unwrap();
     let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
     let mut connection = PgConnection::connect(&cluster.superuser_url("postgres")).await.unwrap();
-    let failing = "alter role nobody_of_that_name password 'hush-hush'";
+    let failing = "alter role missing_role password 'correct-horse'";
     sqlx::raw_sql(failing).execute(&mut connection).await.unwrap_err();
 
-    let home = dir.path().join("postgres");
-    let superuser = fs::read_to_string(home.join("superuser.password")).unwrap();
-    let log = fs::read_to_string(home.join("postgres.log")).unwrap();
-    assert!(log.contains("nobody_of_that_name"), "the failure is not in the log: {log}");
-    assert!(!log.contains("hush-hush") && !log.contains(superuser.trim()));
+    let directory = dir.path().join("postgres");
+    let superuser = fs::read_to_string(directory.join("superuser.password")).unwrap();
+    let log = fs::read_to_string(directory.join("postgres.log")).unwrap();
+    assert!(log.contains("missing_role"), "the failure is not in the log: {log}");
+    assert!(!log.contains("correct-horse") && !log.contains(superuser.trim()));
     assert!(!format!("{cluster:?}").contains(superuser.trim()));
     for (file, mode) in [("superuser.password", 0o600), ("postgres.log", 0o600), ("run", 0o700)] {
-        let found = fs::metadata(home.join(file)).unwrap().permissions().mode();
+        let found = fs::metadata(directory.join(file)).unwrap().permissions().mode();
         assert_eq!(found & 0o777, mode, "{file}");
     }
     assert_eq!(superuser.trim().len(), 64);
@@ -176,7 +177,7 @@ async fn passwords_are_private_and_never_logged() {
 }
 
 #[tokio::test]
-async fn text_is_unicode_and_time_is_utc() {
+async fn uses_utf8_and_utc() {
     let dir = TempDir::new("locale").unwrap();
     let cluster = Cluster::start(Options::throw_away(dir.path())).await.unwrap();
     let mut connection = PgConnection::connect(&cluster.superuser_url("postgres")).await.unwrap();
@@ -191,7 +192,7 @@ async fn text_is_unicode_and_time_is_utc() {
 }
 
 #[tokio::test]
-async fn a_failed_start_shows_the_servers_own_words() {
+async fn a_failed_start_reports_the_servers_log() {
     let dir = TempDir::new("broken").unwrap();
     Cluster::start(Options::throw_away(dir.path())).await.unwrap().stop().await.unwrap();
     fs::write(dir.path().join("postgres/data/postgresql.auto.conf"), "no_such_thing = 1\n").unwrap();

@@ -1,10 +1,10 @@
-//! The launcher against a real Postgres.
+//! Tests of the launcher with a real Postgres.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod keeping;
+mod databases;
+mod directories;
 mod lifecycle;
-mod owner;
-mod place;
+mod parent_process;
 mod statements;
-mod template;
+mod supervisor;

@@ -1,11 +1,11 @@
-//! Statements are counted for the request they are made for.
+//! Counting statements per request.
 
 use bodega_embedded_postgres::testing::{self, statements::count};
 use sqlx::{Connection as _, PgConnection};
 use tracing::{Instrument as _, info_span};
 
 #[tokio::test]
-async fn statements_count_for_the_work_they_are_made_in() {
+async fn counts_the_statements_of_the_outermost_request() {
     let database = testing::database("empty", |_| async { Ok(()) }).await;
     let mut connection = PgConnection::connect(&database.url()).await.unwrap();
     let ((), none) = count(async {}).await;

@@ -1,4 +1,4 @@
-//! Directories that a server cannot live in as they are.
+//! Data directories that the server cannot use as they are.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use crate::lifecycle::{count, run};
 
 #[tokio::test]
-async fn a_directory_too_deep_for_a_socket_works() {
+async fn uses_another_socket_directory_when_the_path_is_too_long() {
     let dir = TempDir::new("deep").unwrap();
     let deep = dir.path().join("a-long-name".repeat(12));
     fs::create_dir(&deep).unwrap();
@@ -24,12 +24,12 @@ async fn a_directory_too_deep_for_a_socket_works() {
     assert!(!socket_dir.starts_with(dir.path()));
     assert_eq!(fs::metadata(socket_dir).unwrap().mode() & 0o777, 0o700);
     cluster.stop().await.unwrap();
-    assert!(!socket_dir.exists(), "{} is left", socket_dir.display());
+    assert!(!socket_dir.exists(), "{} still exists", socket_dir.display());
 }
 
-/// As with a checkout below `/root`. An ordinary user always gets to its own directories.
+/// For example a checkout below `/root`. Only root can have such a directory.
 #[tokio::test]
-async fn roots_closed_directory_gets_a_link_to_an_open_one() {
+async fn links_to_a_system_directory_when_the_servers_user_cannot_enter() {
     let dir = TempDir::new("closed").unwrap();
     if fs::metadata(dir.path()).unwrap().uid() != 0 {
         return;
@@ -38,23 +38,23 @@ async fn roots_closed_directory_gets_a_link_to_an_open_one() {
     let data_dir = dir.path().join(".bodega");
 
     let cluster = Cluster::start(Options::durable(&data_dir)).await.unwrap();
-    run(&cluster.superuser_url("postgres"), "create table kept as select 7::bigint as n").await;
+    run(&cluster.superuser_url("postgres"), "create table items as select 7::bigint as n").await;
     cluster.stop().await.unwrap();
-    let elsewhere = fs::read_link(data_dir.join("postgres")).unwrap();
-    assert!(elsewhere.starts_with("/var/lib/bodega"), "{}", elsewhere.display());
+    let target = fs::read_link(data_dir.join("postgres")).unwrap();
+    assert!(target.starts_with("/var/lib/bodega"), "{}", target.display());
 
     let cluster = Cluster::start(Options::durable(&data_dir)).await.unwrap();
-    assert_eq!(count(&cluster.superuser_url("postgres"), "select n from kept").await, 7);
+    assert_eq!(count(&cluster.superuser_url("postgres"), "select n from items").await, 7);
     cluster.stop().await.unwrap();
 
-    // Without the link it is another store: the old data neither comes back nor goes away.
+    // Without the link a new cluster is created, and the old data is kept.
     fs::remove_file(data_dir.join("postgres")).unwrap();
     let cluster = Cluster::start(Options::durable(&data_dir)).await.unwrap();
-    let another = fs::read_link(data_dir.join("postgres")).unwrap();
-    assert_ne!(another, elsewhere);
-    assert!(elsewhere.join("data/PG_VERSION").exists());
+    let other_target = fs::read_link(data_dir.join("postgres")).unwrap();
+    assert_ne!(other_target, target);
+    assert!(target.join("data/PG_VERSION").exists());
     cluster.stop().await.unwrap();
-    for made in [elsewhere, another] {
-        fs::remove_dir_all(made).unwrap();
+    for directory in [target, other_target] {
+        fs::remove_dir_all(directory).unwrap();
     }
 }

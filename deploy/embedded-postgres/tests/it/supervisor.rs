@@ -1,4 +1,4 @@
-//! A server that ends by itself is started again.
+//! Restarting a server that exits.
 
 use std::fs;
 use std::path::Path;
@@ -12,82 +12,80 @@ use tokio::time::timeout;
 
 use crate::lifecycle::{count, postmaster, run};
 
-/// Nothing that is waited for here takes so long, on any machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Far longer than a restart takes on a slow machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Waits until this URL leads to a server.
-async fn answers(url: &str) {
+/// Waits until the server accepts connections.
+async fn wait_until_up(url: &str) {
     while PgConnection::connect(url).await.is_err() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// What a server has said so far.
 fn log(data_dir: &Path) -> String {
     fs::read_to_string(data_dir.join("postgres/postgres.log")).unwrap()
 }
 
 #[tokio::test]
-async fn a_server_that_ends_by_itself_is_back_at_the_same_place_with_what_was_committed() {
+async fn restarts_a_killed_server_on_the_same_socket_with_all_committed_data() {
     let dir = TempDir::new("keep").unwrap();
     let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
     let url = cluster.superuser_url("postgres");
-    run(&url, "create table kept (n bigint)").await;
-    let breaks = async {
+    run(&url, "create table items (n bigint)").await;
+    let outages = async {
         for (sum, signal) in [(1, Signal::KILL), (3, Signal::QUIT), (6, Signal::KILL)] {
-            run(&url, "insert into kept select count(*) + 1 from kept").await;
-            let old = postmaster(dir.path());
-            kill_process(old, signal).unwrap();
-            while test_kill_process(old).is_ok() {
+            run(&url, "insert into items select count(*) + 1 from items").await;
+            let old_pid = postmaster(dir.path());
+            kill_process(old_pid, signal).unwrap();
+            while test_kill_process(old_pid).is_ok() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            answers(&url).await;
-            assert_ne!(postmaster(dir.path()), old);
-            assert_eq!(count(&url, "select sum(n)::bigint from kept").await, sum, "after {signal:?}");
+            wait_until_up(&url).await;
+            assert_ne!(postmaster(dir.path()), old_pid);
+            assert_eq!(count(&url, "select sum(n)::bigint from items").await, sum, "after {signal:?}");
         }
     };
     tokio::select! {
-        kept = timeout(PATIENCE, breaks) => kept.expect("it is back in time"),
+        result = timeout(TIMEOUT, outages) => result.expect("the server is up in time"),
         never = cluster.keep_running() => match never {},
     }
     cluster.stop().await.unwrap();
 }
 
-/// As at a shutdown in the middle of an outage.
 #[tokio::test]
-async fn a_cluster_that_is_stopped_while_its_server_comes_up_again_leaves_no_process() {
+async fn stopping_during_a_restart_leaves_no_process() {
     let dir = TempDir::new("keep-stop").unwrap();
     for milliseconds in [1, 205, 230, 300] {
         let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
         let before = log(dir.path()).len();
         kill_process(postmaster(dir.path()), Signal::KILL).unwrap();
         timeout(Duration::from_millis(milliseconds), cluster.keep_running()).await.unwrap_err();
-        timeout(PATIENCE, cluster.stop()).await.expect("it stops in time").unwrap();
+        timeout(TIMEOUT, cluster.stop()).await.expect("the cluster stops in time").unwrap();
 
-        let said = log(dir.path());
-        let said = &said[before..];
-        let (starts, ends) = (said.matches("starting PostgreSQL"), said.matches("is shut down"));
-        assert_eq!(starts.count(), ends.count(), "after {milliseconds} ms: {said}");
+        let log = log(dir.path());
+        let log = &log[before..];
+        let (starts, stops) = (log.matches("starting PostgreSQL"), log.matches("is shut down"));
+        assert_eq!(starts.count(), stops.count(), "after {milliseconds} ms: {log}");
     }
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_start_is_tried_again_until_it_can() {
+async fn retries_until_the_server_starts() {
     let dir = TempDir::new("keep-trying").unwrap();
     let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
     let url = cluster.superuser_url("postgres");
     let settings = dir.path().join("postgres/data/postgresql.auto.conf");
-    let breaks = async {
+    let outages = async {
         fs::write(&settings, "no_such_thing = 1\n").unwrap();
         kill_process(postmaster(dir.path()), Signal::KILL).unwrap();
         while log(dir.path()).matches("no_such_thing").count() < 2 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         fs::write(&settings, "").unwrap();
-        answers(&url).await;
+        wait_until_up(&url).await;
     };
     tokio::select! {
-        kept = timeout(PATIENCE, breaks) => kept.expect("it is back in time"),
+        result = timeout(TIMEOUT, outages) => result.expect("the server is up in time"),
         never = cluster.keep_running() => match never {},
     }
     cluster.stop().await.unwrap();

@@ -1,5 +1,5 @@
-//! The death of the process that owns a cluster. The owner is this test binary once more, told
-//! by its environment to run one of the `owner_…` parts.
+//! The death of the process that owns a cluster. The owner is another process of this test binary, which runs one of
+//! the tests `owner_…` with a variable set.
 
 use std::env;
 use std::fs;
@@ -18,15 +18,15 @@ const DIRECTORY: &str = "BODEGA_TEST_OWNER_DIRECTORY";
 
 struct Owner {
     process: Child,
-    /// Kept open: an owner must not end because it cannot print.
+    /// Open, so that printing does not end the owner.
     _output: BufReader<ChildStdout>,
 }
 
 impl Owner {
-    /// Starts an owner, and waits until it prints READY.
-    fn start(part: &str, directory: &Path) -> Owner {
+    /// Starts an owner and waits until it prints READY.
+    fn start(test: &str, directory: &Path) -> Owner {
         let mut process = Command::new(env::current_exe().unwrap())
-            .args(["--exact", part, "--nocapture", "--quiet"])
+            .args(["--exact", test, "--nocapture", "--quiet"])
             .env(DIRECTORY, directory)
             .env("TMPDIR", directory)
             .stdout(Stdio::piped())
@@ -35,11 +35,11 @@ impl Owner {
         let mut output = BufReader::new(process.stdout.take().unwrap());
         let ready = output.by_ref().lines().map(Result::unwrap).any(|line| line.contains("READY"));
         let owner = Owner { process, _output: output };
-        assert!(ready, "the owner never got ready");
+        assert!(ready, "the owner did not get ready");
         owner
     }
 
-    /// With SIGKILL.
+    /// Sends SIGKILL, by dropping.
     fn kill(self) {}
 }
 
@@ -50,9 +50,9 @@ impl Drop for Owner {
     }
 }
 
-fn within(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + limit;
-    while !holds() {
+fn becomes_true(timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + timeout;
+    while !condition() {
         if Instant::now() > deadline {
             return false;
         }
@@ -64,7 +64,7 @@ fn within(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
 #[test]
 fn owner_of_a_durable_cluster() {
     let Some(directory) = env::var_os(DIRECTORY) else { return };
-    // A runtime, and so a thread, that is gone long before the process.
+    // The runtime and its threads end long before the process.
     let start = || {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(Cluster::start(Options::durable(directory))).unwrap()
@@ -87,34 +87,34 @@ async fn owner_of_a_test_database() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_killed_owner_takes_its_server_with_it() {
+async fn the_server_stops_when_its_owner_is_killed() {
     let dir = TempDir::new("owner").unwrap();
-    let owner = Owner::start("owner::owner_of_a_durable_cluster", dir.path());
+    let owner = Owner::start("parent_process::owner_of_a_durable_cluster", dir.path());
     let server = postmaster(dir.path());
-    assert!(test_kill_process(server).is_ok(), "the server died with the thread that started it");
+    assert!(test_kill_process(server).is_ok(), "the server stopped with the thread that started it");
     owner.kill();
     let pid_file = dir.path().join("postgres/data/postmaster.pid");
-    assert!(within(Duration::from_secs(5), || !pid_file.exists()), "it did not shut down");
+    assert!(becomes_true(Duration::from_secs(5), || !pid_file.exists()), "the server did not shut down");
 }
 
 #[tokio::test]
-async fn a_killed_owners_cluster_starts_again_at_once() {
+async fn a_killed_owners_cluster_can_be_started_at_once() {
     let dir = TempDir::new("again").unwrap();
-    let owner = Owner::start("owner::owner_of_a_durable_cluster", dir.path());
+    let owner = Owner::start("parent_process::owner_of_a_durable_cluster", dir.path());
     owner.kill();
     let cluster = Cluster::start(Options::durable(dir.path())).await.unwrap();
     cluster.stop().await.unwrap();
 }
 
 #[test]
-fn a_killed_test_process_leaves_nothing_behind() {
+fn the_test_cluster_is_removed_when_its_process_is_killed() {
     let dir = TempDir::new("leave").unwrap();
-    let owner = Owner::start("owner::owner_of_a_test_database", dir.path());
+    let owner = Owner::start("parent_process::owner_of_a_test_database", dir.path());
     let clusters = || {
         let entries = fs::read_dir(dir.path()).unwrap().map(Result::unwrap);
         entries.filter(|entry| entry.path().join("postgres").exists()).count()
     };
     assert_eq!(clusters(), 1);
     owner.kill();
-    assert!(within(Duration::from_secs(15), || clusters() == 0), "the directory is still there");
+    assert!(becomes_true(Duration::from_secs(15), || clusters() == 0), "the directory still exists");
 }
