@@ -96,7 +96,7 @@ async fn a_refund_waits_for_a_provider_that_is_down() {
         (cancelled["status"].as_str(), payment_of(&cancelled)),
         (Some("cancelled"), "stripe refund_pending".to_owned())
     );
-    till.stripe.heal();
+    till.stripe.clear_faults();
     ada.see_payment(&order, "stripe refunded").await;
     assert_eq!(till.stripe.refunds().len(), 1);
     till.verify().await;
@@ -111,7 +111,7 @@ async fn money_that_comes_for_a_cancelled_order_goes_back_by_itself() {
     break_down(&till.stripe);
     ada.cancel(&order).await.expect(200);
     assert_eq!(till.pay(&intent, Card::Visa).await, "succeeded");
-    till.stripe.heal();
+    till.stripe.clear_faults();
     let seen = ada.see_payment(&order, "stripe refunded").await;
     assert_eq!(seen["status"], "cancelled");
     assert_eq!(

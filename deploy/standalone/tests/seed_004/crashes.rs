@@ -75,7 +75,7 @@ async fn a_store_that_is_killed_while_an_intent_is_made_finds_the_same_one() {
     eventually("the intent is made", async || stripe.intents().len() == 1).await;
     store.process.kill().await;
     assert!(call.await.is_err(), "there was no answer");
-    stripe.heal();
+    stripe.clear_faults();
 
     let (store, ada) = reopen(&dir, &stripe).await;
     // Whoever made the intent is not known to be dead before its lease ends.
@@ -104,7 +104,7 @@ async fn a_store_that_is_killed_between_a_cancel_and_its_refund_refunds_once() {
     eventually("the refund is made", async || stripe.refunds().len() == 1).await;
     store.process.kill().await;
     drop(call.await);
-    stripe.heal();
+    stripe.clear_faults();
 
     let (store, ada) = reopen(&dir, &stripe).await;
     let seen = ada.see_payment(&order, "stripe refunded").await;

@@ -38,7 +38,7 @@ async fn an_order_that_turns_out_paid_is_paid_and_not_cancelled() {
     till.pay(&intent, Card::Visa).await;
     // The time is over before Stripe can be asked.
     tokio::time::sleep(Duration::from_secs(4)).await;
-    till.stripe.heal();
+    till.stripe.clear_faults();
     let seen = ada.see_order(&order, "paid").await;
     assert_eq!(history(&seen), ["pending", "pending requires_payment", "paid completed"]);
     till.verify().await;

@@ -218,7 +218,7 @@ async fn a_provider_that_is_down_is_asked_again_by_the_same_call() {
     let answer = ada.begin_payment(&order).await.expect_problem(503, "unavailable");
     assert_ne!(answer.header("retry-after"), "");
     till.shop.guest().get("/api/products").await.expect(200);
-    till.stripe.heal();
+    till.stripe.clear_faults();
     let intent = ada.begin_payment(&order).await.expect(200).json;
     till.pay(&intent, Card::Visa).await;
     ada.see_order(&order, "paid").await;

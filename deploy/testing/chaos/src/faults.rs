@@ -151,5 +151,5 @@ async fn trouble_stripe(fleet: &Fleet, fault: StripeFault, lasts: Duration) {
         fleet.stripe().fail_sometimes(operation, fault, LOST_REPLIES);
     }
     sleep(lasts).await;
-    fleet.stripe().heal();
+    fleet.stripe().clear_faults();
 }

@@ -1,7 +1,7 @@
-//! Serves the double by itself, to try a store with by hand:
+//! Runs the double on its own, for manual tests:
 //! `cargo run -p bodega-stripe-double --example serve -- 12111 http://127.0.0.1:8080/api/webhooks/stripe`
 //!
-//! Prints what the store is to be started with. A shopper pays with
+//! Prints the settings to start `bodega` with. To pay an order:
 //! `curl -u $STRIPE_SECRET_KEY: $BODEGA_STRIPE_URL/v1/payment_intents/pi_.../confirm -d payment_method=pm_card_visa`.
 
 use std::{env, error::Error, net::Ipv4Addr};

@@ -1,4 +1,4 @@
-//! What a test decides: faults, deliveries, and how open things end.
+//! What a test controls: faults, results of open payments, deliveries.
 
 use serde_json::Value;
 
@@ -13,66 +13,65 @@ use crate::{
 
 /// Faults of the API.
 impl StripeDouble {
-    /// The next calls of a kind meet a fault. Faults that meet the same call all happen to it; one that finds the call
-    /// answered already, by its idempotency key, is spent nevertheless.
+    /// Injects a fault into the next `calls` requests of a kind. Faults for the same request add up. A request that gets a
+    /// stored response by its idempotency key also counts.
     pub fn fail_next(&self, operation: Operation, fault: Fault, calls: u32) {
         self.shared.lock().faults.next(operation, fault, calls);
     }
 
-    /// From now on, calls of a kind meet a fault with a probability of 0 to 1.
+    /// Injects a fault into requests of a kind with a probability from 0 to 1.
     pub fn fail_sometimes(&self, operation: Operation, fault: Fault, probability: f64) {
         self.shared.lock().faults.sometimes(operation, fault, probability);
     }
 
-    /// No more faults.
-    pub fn heal(&self) {
+    /// Removes all faults.
+    pub fn clear_faults(&self) {
         self.shared.lock().faults.clear();
     }
 }
 
-/// How open things end.
+/// Results of open payments and refunds.
 impl StripeDouble {
-    /// Ends what an intent waits for: that of a card that needs authentication, or of a slow one. Answers whether it was
-    /// waiting.
+    /// Completes the authentication or the processing of an intent. Returns whether the intent was waiting for one.
     pub fn settle_intent(&self, id: &str, outcome: Outcome) -> bool {
         let mut state = self.shared.lock();
         let settled = state.ledger.settle_intent(id, outcome);
-        self.shared.tell(&mut state, Origin::Itself);
+        self.shared.record_events(&mut state, Origin::Asynchronous);
         settled
     }
 
-    /// The status that refunds have from now on when they are made. At first, they succeed.
+    /// Sets the initial status of new refunds; by default they succeed.
     pub fn set_refund_status(&self, status: RefundStatus) {
         self.shared.lock().ledger.refund_status = status;
     }
 
-    /// Ends a refund that is pending; or lets one fail that had succeeded. Answers whether it could.
+    /// Completes a pending refund, or lets a successful one fail. Returns `false` for other transitions.
     pub fn settle_refund(&self, id: &str, outcome: Outcome) -> bool {
         let mut state = self.shared.lock();
         let settled = state.ledger.settle_refund(id, outcome);
-        self.shared.tell(&mut state, Origin::Itself);
+        self.shared.record_events(&mut state, Origin::Asynchronous);
         settled
     }
 }
 
-/// Deliveries.
+/// Webhook deliveries.
 impl StripeDouble {
-    /// Delivers events to a URL from now on; those before are in the log only.
+    /// Delivers future events to a URL; earlier ones are not delivered.
     pub fn deliver_to(&self, url: &str) {
         self.shared.lock().endpoint.url = Some(url.to_owned());
     }
 
-    /// How events are delivered from now on.
+    /// Sets how future events are delivered.
     pub fn set_delivery_policy(&self, policy: DeliveryPolicy) {
         self.shared.lock().endpoint.policy = policy;
     }
 
-    /// Holds events back from now on. Those on their way arrive.
+    /// Holds future events back. Deliveries in progress continue.
     pub fn pause_deliveries(&self) {
         self.shared.lock().endpoint.is_paused = true;
     }
 
-    /// Delivers what was held back, and whatever comes.
+    /// Delivers the events held back, and future ones.
     pub fn flush_deliveries(&self) {
         let endpoint = &mut self.shared.lock().endpoint;
         endpoint.is_paused = false;
@@ -81,42 +80,41 @@ impl StripeDouble {
         }
     }
 
-    /// Waits until nothing is on its way to the webhook endpoint: all was taken, lost or given up.
+    /// Waits until no delivery is in progress: each event was accepted, dropped or given up.
     pub async fn delivered(&self) {
-        let mut under_way = self.shared.under_way.subscribe();
-        // The sender is ours, so it is there.
-        let _ = under_way.wait_for(|count| *count == 0).await;
+        let mut pending = self.shared.pending_deliveries.subscribe();
+        // Cannot fail: this handle owns the sender.
+        let _ = pending.wait_for(|count| *count == 0).await;
     }
 
-    /// Signs with another secret from now on and, as Stripe does for a day, with those before.
+    /// Adds a signing secret; like Stripe for a day after rolling a secret, signs with the previous ones too.
     pub fn roll_webhook_secret(&self, secret: &str) {
         self.shared.lock().endpoint.secrets.insert(0, secret.to_owned());
     }
 
-    /// Whether deliveries have a `v0` signature beside, which is not to be trusted.
+    /// Sets whether deliveries also have a `v0` signature, which clients must ignore.
     pub fn sign_with_v0(&self, on: bool) {
         self.shared.lock().endpoint.v0 = on;
     }
 
-    /// The `Stripe-Signature` of a payload sent at a time, in seconds since 1970.
+    /// Returns the `Stripe-Signature` of a payload, with a timestamp in Unix seconds.
     #[must_use]
     pub fn sign(&self, payload: &[u8], timestamp: i64) -> String {
         self.shared.lock().endpoint.sign(payload, timestamp)
     }
 
-    /// An event that has not happened, to be altered and posted.
+    /// Returns a made-up event, to be changed and posted.
     #[must_use]
     pub fn event(&self, kind: &str, object: &Value) -> Value {
-        events::event(kind, object, Origin::Itself)
+        events::event(kind, object, Origin::Asynchronous)
     }
 
-    /// Posts an event to the webhook endpoint, once, signed as of now. Answers the status of the answer; `None` when
-    /// there is none.
+    /// Posts an event to the webhook endpoint once, signed now. Returns the status of the response, or `None` without one.
     pub async fn post_event(&self, event: &Value) -> Option<u16> {
         self.shared.attempt(event).await
     }
 
-    /// Posts any payload with any signature to the webhook endpoint. Answers as [`Self::post_event`] does.
+    /// Posts any payload with any signature to the webhook endpoint. Returns the same as [`Self::post_event`].
     pub async fn post_payload(&self, payload: &str, signature: &str) -> Option<u16> {
         self.shared.post(payload.to_owned(), signature).await
     }

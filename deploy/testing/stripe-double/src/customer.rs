@@ -1,4 +1,4 @@
-//! The shopper, who pays in a browser.
+//! The customer, who pays in a browser.
 
 use std::{fmt, time::Duration};
 
@@ -8,37 +8,37 @@ use tokio::time::sleep;
 
 use crate::{double::StripeDouble, id, ledger::Card};
 
-const ATTEMPTS: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(20);
+const MAX_ATTEMPTS: u32 = 20;
+const RETRY_DELAY: Duration = Duration::from_millis(20);
 
-/// Why a shopper came to no answer.
+/// Why a confirmation has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ShopperError {
-    /// Stripe refuses: the status, and what it says.
-    Refused(u16, String),
-    /// There was no good answer, however often it was tried.
-    GaveUp,
+pub enum ConfirmError {
+    /// The API rejected it: status and message.
+    Rejected(u16, String),
+    /// No attempt got a final response.
+    RetriesExhausted,
 }
 
-impl fmt::Display for ShopperError {
+impl fmt::Display for ConfirmError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(status, message) => write!(f, "Stripe answers {status}: {message}"),
-            Self::GaveUp => write!(f, "there is no good answer after {ATTEMPTS} attempts"),
+            Self::Rejected(status, message) => write!(f, "the API responded {status}: {message}"),
+            Self::RetriesExhausted => write!(f, "no final response after {MAX_ATTEMPTS} attempts"),
         }
     }
 }
 
-impl std::error::Error for ShopperError {}
+impl std::error::Error for ConfirmError {}
 
 impl StripeDouble {
-    /// Pays as a browser does, over HTTP, again and again until it is known how it went. `intent` is a client secret; or
-    /// an id, and then it is the merchant who confirms. Answers the intent as it is then: a card that was declined is no
-    /// error, nor is an intent that cannot be paid any more.
+    /// Confirms a payment as a browser does, over HTTP, and retries until the result is known. `intent` is a client
+    /// secret, or an id to confirm it as the merchant. Returns the resulting intent; it is no error if the card was
+    /// declined or the intent cannot be paid any more.
     ///
     /// # Errors
-    /// When there is no such intent, or no answer.
-    pub async fn confirm(&self, intent: &str, card: Card) -> Result<Value, ShopperError> {
+    /// When there is no such intent, or no attempt gets a response.
+    pub async fn confirm(&self, intent: &str, card: Card) -> Result<Value, ConfirmError> {
         let id = intent.split("_secret_").next().unwrap_or_default();
         let mut form = vec![("payment_method", card.payment_method())];
         let key = match id == intent {
@@ -51,7 +51,7 @@ impl StripeDouble {
         let url = format!("{}/v1/payment_intents/{id}/confirm", self.url());
         let request = self.shared.http.post(url).bearer_auth(key).form(&form);
         let mut idempotency_key = id::random(24);
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_ATTEMPTS {
             let attempt =
                 request.try_clone().map(|request| request.header("idempotency-key", &idempotency_key));
             let Some(attempt) = attempt else { break };
@@ -62,23 +62,23 @@ impl StripeDouble {
                 match status {
                     StatusCode::OK => return Ok(body),
                     StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => {}
-                    // It will be the same with this key for ever. If it did happen, a new one is told so.
+                    // This key gets the stored error forever. If the payment did happen, a new key finds that out.
                     status if status.is_server_error() && is_replay => idempotency_key = id::random(24),
                     status if status.is_server_error() => {}
-                    status => return verdict(status, &body["error"]),
+                    status => return intent_of_error(status, &body["error"]),
                 }
             }
-            sleep(PAUSE).await;
+            sleep(RETRY_DELAY).await;
         }
-        Err(ShopperError::GaveUp)
+        Err(ConfirmError::RetriesExhausted)
     }
 }
 
-/// The intent that an error is about, if it is about one.
-fn verdict(status: StatusCode, error: &Value) -> Result<Value, ShopperError> {
+/// Returns the intent that the error contains, if any.
+fn intent_of_error(status: StatusCode, error: &Value) -> Result<Value, ConfirmError> {
     if error["payment_intent"].is_object() {
         return Ok(error["payment_intent"].clone());
     }
     let message = error["message"].as_str().unwrap_or_default();
-    Err(ShopperError::Refused(status.as_u16(), message.to_owned()))
+    Err(ConfirmError::Rejected(status.as_u16(), message.to_owned()))
 }

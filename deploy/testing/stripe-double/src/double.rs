@@ -1,4 +1,4 @@
-//! The double itself: started, and stopped when dropped.
+//! The running double: starts and, when dropped, stops.
 
 use std::{
     io,
@@ -18,23 +18,22 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{api::Keys, faults::Faults, inspect::Call, ledger::Ledger, server, webhooks::Endpoint};
 
-/// The longest that a webhook endpoint is waited for, and that the shopper waits.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How many events are delivered at a time.
-const DELIVERIES_AT_A_TIME: usize = 16;
+/// Of requests to the webhook endpoint, and of the customer to the API.
+const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_CONCURRENT_DELIVERIES: usize = 16;
 
-/// What a double is started with.
+/// Settings of a double.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The merchant's key, `sk_test_...`.
+    /// The secret key, `sk_test_...`.
     pub secret_key: String,
-    /// The browser's key, `pk_test_...`.
+    /// The publishable key, `pk_test_...`.
     pub publishable_key: String,
-    /// What deliveries are signed with, `whsec_...`.
+    /// The secret that signs webhook events, `whsec_...`.
     pub webhook_secret: String,
-    /// The merchant's account, `acct_...`.
+    /// The id of the account, `acct_...`.
     pub account: String,
-    /// What random faults are drawn from: the same calls in the same order meet the same faults.
+    /// Seed of random faults: with the same seed, the same requests in the same order get the same faults.
     pub seed: u64,
 }
 
@@ -50,27 +49,25 @@ impl Default for Options {
     }
 }
 
-/// A handle on a running stand-in for Stripe. All clones are of the same one; it stops when the last is dropped.
+/// A handle on a running stand-in for Stripe. Clones share it; it stops when the last one is dropped.
 #[derive(Clone)]
 pub struct StripeDouble {
     pub(crate) shared: Arc<Shared>,
     _stop: Arc<DropGuard>,
 }
 
-/// What all parts of a double share.
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) url: String,
     pub(crate) http: reqwest::Client,
     pub(crate) runtime: Handle,
     pub(crate) stop: CancellationToken,
-    /// How many events are being delivered, or wait for it.
-    pub(crate) under_way: watch::Sender<usize>,
+    /// Deliveries in progress or waiting.
+    pub(crate) pending_deliveries: watch::Sender<usize>,
     pub(crate) deliveries: Semaphore,
     state: Mutex<State>,
 }
 
-/// What changes.
 pub(crate) struct State {
     pub(crate) ledger: Ledger,
     pub(crate) keys: Keys,
@@ -84,7 +81,7 @@ impl StripeDouble {
     /// Starts a double on a free port of 127.0.0.1.
     ///
     /// # Errors
-    /// When there is no port, or no HTTP client can be made.
+    /// When no port or HTTP client is available.
     ///
     /// # Panics
     /// Outside of a Tokio runtime.
@@ -95,13 +92,13 @@ impl StripeDouble {
     /// Starts a double on a listener.
     ///
     /// # Errors
-    /// When the listener has no address, or no HTTP client can be made.
+    /// When the listener has no address, or no HTTP client is available.
     ///
     /// # Panics
     /// Outside of a Tokio runtime.
     pub fn serve(listener: TcpListener, options: Options) -> io::Result<Self> {
-        let http = reqwest::Client::builder().no_proxy().redirect(Policy::none()).timeout(PATIENCE);
-        // To read the system's certificates takes longer than all the rest, and nothing here is https.
+        let http = reqwest::Client::builder().no_proxy().redirect(Policy::none()).timeout(HTTP_TIMEOUT);
+        // Loading the system's certificates takes longer than all the rest, and TLS is not used.
         let http = http.tls_certs_only([]).build();
         let stop = CancellationToken::new();
         let state = State {
@@ -118,21 +115,21 @@ impl StripeDouble {
             http: http.map_err(io::Error::other)?,
             runtime: Handle::current(),
             stop: stop.clone(),
-            under_way: watch::Sender::new(0),
-            deliveries: Semaphore::new(DELIVERIES_AT_A_TIME),
+            pending_deliveries: watch::Sender::new(0),
+            deliveries: Semaphore::new(MAX_CONCURRENT_DELIVERIES),
             state: Mutex::new(state),
         });
         shared.spawn(server::run(listener, Arc::clone(&shared)));
         Ok(Self { shared, _stop: Arc::new(stop.drop_guard()) })
     }
 
-    /// Where the API is, without `/v1`.
+    /// The base URL of the API, without `/v1`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.shared.url
     }
 
-    /// What it was started with.
+    /// The settings it was started with.
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.shared.options
@@ -140,12 +137,12 @@ impl StripeDouble {
 }
 
 impl Shared {
-    /// Nothing is left half done under this lock, so one that was poisoned is as good.
+    /// No update under this lock is partial, so a poisoned lock is usable.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs something until it is done, or the double is stopped.
+    /// Runs a task until it completes or the double is stopped.
     pub(crate) fn spawn<F>(&self, task: F) -> tokio::task::JoinHandle<Option<F::Output>>
     where
         F: Future<Output: Send> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Events: what is told of every change. See <https://docs.stripe.com/api/events/object>.
+//! Events, one for each change. See <https://docs.stripe.com/api/events/object>.
 
 use std::sync::Arc;
 
@@ -9,23 +9,23 @@ use crate::{
     id,
 };
 
-/// The version of the API that events are written in, whatever version calls are made in.
+/// The API version of events; independent of the version of requests.
 const API_VERSION: &str = "2026-10-28.endive";
 
-/// What an event comes from.
+/// The cause of an event.
 #[derive(Clone, Copy)]
 pub(crate) enum Origin<'a> {
-    /// A call.
-    Call { request_id: &'a str, key: Option<&'a str> },
-    /// Something that happened by itself.
-    Itself,
+    /// A request to the API.
+    Request { request_id: &'a str, key: Option<&'a str> },
+    /// Something outside of a request.
+    Asynchronous,
 }
 
-/// An event of a kind, such as `payment_intent.succeeded`, about an object.
+/// Returns an event of a type, such as `payment_intent.succeeded`, about an object.
 pub(crate) fn event(kind: &str, object: &Value, origin: Origin<'_>) -> Value {
     let request = match origin {
-        Origin::Call { request_id, key } => json!({"id": request_id, "idempotency_key": key}),
-        Origin::Itself => json!({"id": null, "idempotency_key": null}),
+        Origin::Request { request_id, key } => json!({"id": request_id, "idempotency_key": key}),
+        Origin::Asynchronous => json!({"id": null, "idempotency_key": null}),
     };
     json!({
         "id": id::new("evt"),
@@ -41,8 +41,8 @@ pub(crate) fn event(kind: &str, object: &Value, origin: Origin<'_>) -> Value {
 }
 
 impl Shared {
-    /// Logs what has changed, and sends it to the webhook endpoint.
-    pub(crate) fn tell(self: &Arc<Self>, state: &mut State, origin: Origin<'_>) {
+    /// Records an event for each change and sends it to the webhook endpoint.
+    pub(crate) fn record_events(self: &Arc<Self>, state: &mut State, origin: Origin<'_>) {
         for change in state.ledger.take_changes() {
             let mut event = event(change.kind, &change.object, origin);
             if let Some(previous) = change.previous {

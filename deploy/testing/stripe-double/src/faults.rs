@@ -1,4 +1,4 @@
-//! What goes wrong on purpose.
+//! Injected faults.
 
 use std::time::Duration;
 
@@ -6,26 +6,26 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use crate::api::Operation;
 
-/// Something that goes wrong with a call.
+/// A fault of one request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
-    /// The connection is closed, and nothing was done.
+    /// The connection is closed before the request is executed.
     DropBefore,
-    /// All was done, and the connection is closed without an answer.
+    /// The request is executed, then the connection is closed without a response.
     DropAfter,
-    /// Nothing is done for so long; the call's idempotency key is in use meanwhile.
+    /// The request is executed after a delay; its idempotency key is in use during the delay.
     DelayBefore(Duration),
-    /// All was done at once, and the answer comes so much later.
+    /// The request is executed at once; the response is delayed.
     DelayAfter(Duration),
-    /// 500, and nothing was done. Kept under the call's idempotency key.
+    /// 500 without executing the request; stored under its idempotency key.
     ErrorBefore,
-    /// 500, though all was done. Kept under the call's idempotency key.
+    /// 500 although the request was executed; stored under its idempotency key.
     ErrorAfter,
-    /// 429, and nothing was done. Not kept.
+    /// 429 without executing the request; not stored.
     RateLimited,
 }
 
-/// What goes wrong, with which calls.
+/// The rules that select faults.
 pub(crate) struct Faults {
     rules: Vec<Rule>,
     rng: StdRng,
@@ -61,18 +61,18 @@ impl Faults {
         self.rules.clear();
     }
 
-    /// What goes wrong with the next call of a kind.
+    /// Selects the faults of the next request of a kind.
     pub(crate) fn draw(&mut self, operation: Operation) -> Vec<Fault> {
         let mut drawn = Vec::new();
         for rule in self.rules.iter_mut().filter(|rule| rule.operation == operation) {
-            let strikes = match &mut rule.when {
+            let applies = match &mut rule.when {
                 When::Next(calls) => {
                     *calls -= 1;
                     true
                 }
                 When::Sometimes(probability) => self.rng.random_bool(*probability),
             };
-            if strikes {
+            if applies {
                 drawn.push(rule.fault);
             }
         }
@@ -86,21 +86,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_strikes_the_same_calls() {
-        let strikes = |seed| {
+    fn the_same_seed_selects_the_same_requests() {
+        let faulty_requests = |seed| {
             let mut faults = Faults::new(seed);
             faults.sometimes(Operation::Confirm, Fault::DropAfter, 0.3);
             let calls = (0..1000).map(|_| !faults.draw(Operation::Confirm).is_empty());
             calls.collect::<Vec<_>>()
         };
-        assert_eq!(strikes(1), strikes(1));
-        assert_ne!(strikes(1), strikes(2));
-        let struck = strikes(1).into_iter().filter(|struck| *struck).count();
-        assert!((250..350).contains(&struck), "{struck}");
+        assert_eq!(faulty_requests(1), faulty_requests(1));
+        assert_ne!(faulty_requests(1), faulty_requests(2));
+        let faulty = faulty_requests(1).into_iter().filter(|faulty| *faulty).count();
+        assert!((250..350).contains(&faulty), "{faulty}");
     }
 
     #[test]
-    fn a_fault_of_the_next_calls_is_over_after_them_and_is_of_one_kind_of_call() {
+    fn a_fault_of_the_next_requests_applies_to_that_many_of_its_kind() {
         let mut faults = Faults::new(0);
         faults.next(Operation::Refund, Fault::RateLimited, 2);
         faults.next(Operation::Refund, Fault::DropAfter, 1);

@@ -1,4 +1,4 @@
-//! What a test looks at.
+//! Reads the double's state, for tests.
 
 use serde_json::Value;
 
@@ -9,116 +9,116 @@ use crate::{
     webhooks::Delivery,
 };
 
-/// What an order is called in the metadata of its intents.
+/// The metadata key of the order id.
 const ORDER_ID: &str = "order_id";
 
-/// A call that was made with a key of ours, and whatever became of it.
+/// An authenticated request, whether it succeeded or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Its kind.
+    /// The kind of request.
     pub operation: Operation,
-    /// Its path, without the query.
+    /// The path, without the query.
     pub path: String,
-    /// Its `Idempotency-Key`.
+    /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
-    /// Its `Stripe-Version`.
+    /// The `Stripe-Version` header.
     pub version: Option<String>,
 }
 
 impl StripeDouble {
-    /// All intents, the oldest first.
+    /// All intents, oldest first.
     #[must_use]
     pub fn intents(&self) -> Vec<Intent> {
         self.shared.lock().ledger.intents.iter().cloned().collect()
     }
 
-    /// An intent.
+    /// Returns an intent.
     #[must_use]
     pub fn intent(&self, id: &str) -> Option<Intent> {
         self.shared.lock().ledger.intents.get(id).cloned()
     }
 
-    /// All charges, the oldest first, those that failed as well.
+    /// All charges including failed ones, oldest first.
     #[must_use]
     pub fn charges(&self) -> Vec<Charge> {
         self.shared.lock().ledger.charges.iter().cloned().collect()
     }
 
-    /// All refunds, the oldest first.
+    /// All refunds, oldest first.
     #[must_use]
     pub fn refunds(&self) -> Vec<Refund> {
         self.shared.lock().ledger.refunds.iter().cloned().collect()
     }
 
-    /// The intents that have `order_id` in their metadata, the oldest first.
+    /// The intents with this `order_id` in their metadata, oldest first.
     #[must_use]
     pub fn intents_of(&self, order_id: &str) -> Vec<Intent> {
         let is_of = |intent: &Intent| intent.metadata.get(ORDER_ID).is_some_and(|id| id == order_id);
         self.intents().into_iter().filter(is_of).collect()
     }
 
-    /// The charges for an order that took money, whether it has gone back or not.
+    /// The successful charges of an order, whether refunded or not.
     #[must_use]
     pub fn charges_of(&self, order_id: &str) -> Vec<Charge> {
         let is_of = |charge: &Charge| charge.metadata.get(ORDER_ID).is_some_and(|id| id == order_id);
-        let took = |charge: &Charge| charge.status == ChargeStatus::Succeeded;
-        self.charges().into_iter().filter(|charge| took(charge) && is_of(charge)).collect()
+        let succeeded = |charge: &Charge| charge.status == ChargeStatus::Succeeded;
+        self.charges().into_iter().filter(|charge| succeeded(charge) && is_of(charge)).collect()
     }
 
-    /// The refunds for an order that have not failed.
+    /// The refunds of an order that have not failed.
     #[must_use]
     pub fn refunds_of(&self, order_id: &str) -> Vec<Refund> {
         let charges: Vec<_> = self.charges_of(order_id).into_iter().map(|charge| charge.id).collect();
         let is_of = |refund: &Refund| charges.contains(&refund.charge);
-        let stands = |refund: &Refund| refund.status != RefundStatus::Failed;
-        self.refunds().into_iter().filter(|refund| stands(refund) && is_of(refund)).collect()
+        let counts = |refund: &Refund| refund.status != RefundStatus::Failed;
+        self.refunds().into_iter().filter(|refund| counts(refund) && is_of(refund)).collect()
     }
 
-    /// All that was ever charged, in smallest units.
+    /// The sum of all successful charges, in minor units.
     #[must_use]
     pub fn total_charged(&self) -> i64 {
-        let took = |charge: &&Charge| charge.status == ChargeStatus::Succeeded;
-        self.shared.lock().ledger.charges.iter().filter(took).map(|charge| charge.amount).sum()
+        let succeeded = |charge: &&Charge| charge.status == ChargeStatus::Succeeded;
+        self.shared.lock().ledger.charges.iter().filter(succeeded).map(|charge| charge.amount).sum()
     }
 
-    /// All that has gone back, or is on its way, in smallest units.
+    /// The sum of all successful and pending refunds, in minor units.
     #[must_use]
     pub fn total_refunded(&self) -> i64 {
         self.shared.lock().ledger.charges.iter().map(|charge| charge.amount_refunded).sum()
     }
 
-    /// An intent, charge or refund as the API shows it.
+    /// Returns an intent, charge or refund as JSON.
     #[must_use]
     pub fn object(&self, id: &str) -> Option<Value> {
         self.shared.lock().ledger.object(id)
     }
 
-    /// All events, the oldest first.
+    /// All events, oldest first.
     #[must_use]
     pub fn events(&self) -> Vec<Value> {
         self.shared.lock().events.clone()
     }
 
-    /// All attempts to deliver events, in the order they ended.
+    /// All delivery attempts, in the order of completion.
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.shared.lock().endpoint.log.clone()
     }
 
-    /// All calls, the oldest first.
+    /// All authenticated requests, oldest first.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.shared.lock().calls.clone()
     }
 
-    /// How many calls of a kind there were.
+    /// The number of authenticated requests of a kind.
     #[must_use]
     pub fn calls_of(&self, operation: Operation) -> usize {
         self.shared.lock().calls.iter().filter(|call| call.operation == operation).count()
     }
 
-    /// What does not add up in the ledger, in words: an intent with two charges, more refunded than charged. Empty
-    /// unless the double itself is wrong.
+    /// Returns the inconsistencies of the ledger, such as an intent with two charges or a refund larger than its charge.
+    /// They mean a bug in the double.
     #[must_use]
     pub fn check(&self) -> Vec<String> {
         self.shared.lock().ledger.check()

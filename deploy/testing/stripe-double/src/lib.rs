@@ -1,37 +1,38 @@
-//! A stand-in for Stripe: its API over real HTTP, and its faults on demand.
+//! A stand-in for Stripe: its API over HTTP, with faults on demand.
 //!
-//! For tests, and for drills of a whole store. It keeps a ledger of payment intents, charges and refunds, and answers
-//! for them on a port of its own as <https://docs.stripe.com/api> says; the process it runs in can look into the ledger,
-//! play the shopper, and decide what goes wrong. [`StripeDouble`] is the whole of it.
+//! For tests, including fault-injection tests of the whole system. It stores payment intents, charges and refunds and
+//! serves them on its own port as described in <https://docs.stripe.com/api>. The process that runs it can inspect the
+//! stored objects, act as the customer, and inject faults. [`StripeDouble`] is the entry point.
 //!
-//! `server` takes a request off the wire, `api` reads it and answers it, `ledger` does it, `events` tells of it and
-//! `webhooks` delivers what is told; `faults` says what goes wrong on the way.
+//! `server` reads a request, `api` decodes it and builds the response, `ledger` executes it, `events` records what
+//! changed and `webhooks` delivers the events; `faults` selects the faults to inject.
 //!
-//! # What it imitates
+//! # Implemented
 //! - `POST` and `GET /v1/payment_intents`, `GET /v1/payment_intents/{id}` and `POST` to its `/confirm` and `/cancel`;
 //!   `POST` and `GET /v1/refunds`, `GET /v1/refunds/{id}`, `GET /v1/charges/{id}`, `GET /v1/account`. Parameters are
-//!   form-encoded, unknown ones are refused, `expand[]` expands, lists have `limit` and `starting_after`.
-//! - Keys: the secret one, and the publishable one together with an intent's client secret, as Stripe.js uses it.
-//! - Errors: Stripe's statuses, types, codes and wording, as far as programs read them.
-//! - Idempotency: once a call begins to be carried out, its answer is kept under its `Idempotency-Key`, an error and a
-//!   500 too, and given again with `Idempotent-Replayed: true`. Calls refused before (401, 429, parameters that are
-//!   wrong in themselves) are not kept. Another call with the same key is a 400, the same one at the same time a 409.
-//! - A call is carried out to its end though the caller has hung up.
-//! - Events: every change of an intent, a charge or a refund, as the object was right then, pretty-printed and signed
-//!   anew for each attempt; sent again until it is answered with 2xx. No order is promised.
-//! - A refund that is pending counts as refunded on its charge, and one that fails does not count any more.
+//!   form-encoded, unknown ones are rejected, `expand[]` expands, lists have `limit` and `starting_after`.
+//! - Keys: the secret key, and the publishable key together with an intent's client secret, as Stripe.js uses it.
+//! - Errors: Stripe's statuses, types, codes and messages, as far as programs read them.
+//! - Idempotency: once a request begins to execute, its response is stored under its `Idempotency-Key`, also an error or
+//!   a 500, and replayed with `Idempotent-Replayed: true`. Requests rejected earlier (401, 429, invalid parameters) are
+//!   not stored. A different request with the same key is a 400, the same one at the same time a 409.
+//! - A request is executed to completion even if the client disconnects.
+//! - Events: every change of an intent, a charge or a refund, with the object as of the change, pretty-printed and signed
+//!   for each attempt; retried until the response is 2xx. The order is not guaranteed.
+//! - A pending refund counts as refunded on its charge; a failed one does not.
 //!
-//! # What it does not imitate
-//! - Live mode, other accounts, other API versions: `Stripe-Version` is recorded and echoed, no more.
-//! - Manual capture, customers, saved and typed-in cards, disputes, fees, balances, `return_url`; the `events` endpoints;
-//!   `lock_timeout`, for calls are carried out one at a time.
-//! - Time: idempotency keys are never forgotten, and deliveries are given up after seconds, not days.
-//! - Cancelling an intent that is processing, which Stripe allows in rare cases; the least amounts of rare currencies.
-//! - When exactly Stripe tells of a pending refund is not documented: here, `charge.refunded` comes when it is made.
-//! - Memory beyond its process: when the last handle is dropped, all is gone.
+//! # Not implemented
+//! - Live mode, other accounts, other API versions: `Stripe-Version` is recorded and echoed only.
+//! - Manual capture, customers, saved cards and card numbers, disputes, fees, balances, `return_url`, the `events`
+//!   endpoints; `lock_timeout`, because requests execute one at a time.
+//! - Time: idempotency keys do not expire, and deliveries are given up after seconds, not days.
+//! - Cancelling a processing intent, which Stripe allows in rare cases; the minimum amounts of rare currencies.
+//! - Stripe does not document when it reports a pending refund: here, `charge.refunded` is sent when it is created.
+//! - Persistence: dropping the last handle discards all data.
 
 mod api;
 mod control;
+mod customer;
 mod double;
 mod events;
 mod faults;
@@ -39,17 +40,16 @@ mod id;
 mod inspect;
 mod ledger;
 mod server;
-mod shopper;
 mod signature;
 mod webhooks;
 
 pub use self::{
     api::Operation,
+    customer::ConfirmError,
     double::{Options, StripeDouble},
     faults::Fault,
     inspect::Call,
     ledger::{Card, Charge, ChargeStatus, Intent, IntentStatus, Outcome, Refund, RefundStatus},
-    shopper::ShopperError,
     signature::signature_header,
     webhooks::{Delivery, DeliveryPolicy},
 };

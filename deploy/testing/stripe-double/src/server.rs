@@ -1,4 +1,4 @@
-//! Takes calls off the wire, over HTTP/1.1.
+//! The HTTP/1.1 server.
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{api, double::Shared};
 
-/// Serves connections; they are closed when this is dropped.
+/// Serves connections; dropping the future closes them.
 pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) -> Infallible {
     let mut connections = JoinSet::new();
     loop {
@@ -23,7 +23,7 @@ pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) -> Infallibl
                 Ok((stream, _)) => {
                     connections.spawn(serve(stream, Arc::clone(&shared)));
                 }
-                // Out of file descriptors: others may be closed soon.
+                // Out of file descriptors: retry when others are closed.
                 Err(_) => sleep(Duration::from_millis(10)).await,
             },
             Some(_) = connections.join_next() => {}
@@ -32,30 +32,29 @@ pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) -> Infallibl
 }
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
-    let service = service_fn(|request| answer(Arc::clone(&shared), request));
-    // It ends with an error when we hang up or the client does. Neither is one.
+    let service = service_fn(|request| respond(Arc::clone(&shared), request));
+    // Fails when either side closes the connection, which is expected.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// # Errors
-/// When the connection is to be closed without an answer.
-async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<String>, HungUp> {
+/// When the connection must be closed without a response.
+async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<String>, NoResponse> {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| HungUp)?.to_bytes();
+    let body = body.collect().await.map_err(|_| NoResponse)?.to_bytes();
     let request = Request::from_parts(head, body);
-    // A task of its own: what was asked for is done though the client goes away.
-    let task = shared.spawn(api::answer(Arc::clone(&shared), request));
-    task.await.ok().flatten().flatten().ok_or(HungUp)
+    // A task of its own, so that the request completes even if the client disconnects.
+    let task = shared.spawn(api::respond(Arc::clone(&shared), request));
+    task.await.ok().flatten().flatten().ok_or(NoResponse)
 }
 
-/// There is no answer.
 #[derive(Debug)]
-struct HungUp;
+struct NoResponse;
 
-impl fmt::Display for HungUp {
+impl fmt::Display for NoResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("there is no answer")
+        f.write_str("no response")
     }
 }
 
-impl std::error::Error for HungUp {}
+impl std::error::Error for NoResponse {}

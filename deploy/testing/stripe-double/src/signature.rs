@@ -1,4 +1,4 @@
-//! The `Stripe-Signature` of what is sent to a webhook endpoint.
+//! The `Stripe-Signature` header of webhook events.
 //!
 //! See <https://docs.stripe.com/webhooks#verify-manually>.
 
@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use aws_lc_rs::hmac;
 
-/// A `Stripe-Signature` header for a payload sent at a time, in seconds since 1970: a `v1` for each secret, which is
-/// used whole, `whsec_` included. Two secrets is what an endpoint sees while its secret is rolled.
+/// Returns the `Stripe-Signature` header of a payload: a timestamp in Unix seconds and a `v1` signature for each secret,
+/// which includes its prefix `whsec_`. While an endpoint's secret is rolled there are two.
 #[must_use]
 pub fn signature_header(payload: &[u8], timestamp: i64, secrets: &[&str]) -> String {
     let mut header = format!("t={timestamp}");
@@ -17,7 +17,7 @@ pub fn signature_header(payload: &[u8], timestamp: i64, secrets: &[&str]) -> Str
     header
 }
 
-/// Adds a signature of another scheme, which nobody should accept: Stripe sends a `v0` in test mode.
+/// Adds a signature of scheme `v0`, as Stripe does in test mode. Clients must not accept it.
 pub(crate) fn add_v0(header: &mut String, payload: &[u8], timestamp: i64) {
     add(header, "v0", payload, timestamp, "not a secret");
 }
@@ -40,9 +40,9 @@ fn add(header: &mut String, scheme: &str, payload: &[u8], timestamp: i64, secret
 mod tests {
     use super::*;
 
-    /// As Stripe's own library for Python (16.1.0) signs.
+    /// Expected values: Stripe's Python library, 16.1.0.
     #[test]
-    fn signatures_are_those_of_the_official_library() {
+    fn matches_the_signatures_of_the_official_library() {
         assert_eq!(
             signature_header(br#"{"id":"evt_test","object":"event"}"#, 1_700_000_000, &["whsec_test_secret"]),
             "t=1700000000,v1=8042376f6ca064adbe037642a718227dfd59047137eb49497a54c49eb0cfb724"
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn every_secret_has_a_signature_of_its_own() {
+    fn has_one_signature_for_each_secret() {
         let one = |secret| signature_header(b"{}", 7, &[secret]);
         let both = signature_header(b"{}", 7, &["whsec_new", "whsec_old"]);
         assert_eq!(both, format!("{}{}", one("whsec_new"), one("whsec_old").trim_start_matches("t=7")));

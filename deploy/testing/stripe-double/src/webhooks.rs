@@ -12,20 +12,20 @@ use crate::{double::Shared, id, signature};
 /// How events are delivered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeliveryPolicy {
-    /// How probable it is that an event is never delivered, 0 to 1.
+    /// The probability from 0 to 1 that an event is dropped.
     pub loss: f64,
-    /// How many more times each event is delivered.
+    /// The number of additional deliveries of each event.
     pub duplicates: u32,
-    /// Each is delivered at some moment within this time, so that they change places.
+    /// Each delivery is delayed by a random time up to this, which reorders events.
     pub window: Duration,
-    /// How often delivering is tried until there is a 2xx.
+    /// The maximum number of attempts until a 2xx response.
     pub attempts: u32,
-    /// How long after the first attempt the second is; twice as long each time.
+    /// The delay after the first attempt; doubles each time.
     pub backoff: Duration,
 }
 
 impl Default for DeliveryPolicy {
-    /// Once, at once, and seven times more where that fails, within 7 s.
+    /// Immediately, with seven retries within 7 s.
     fn default() -> Self {
         let backoff = Duration::from_millis(50);
         Self { loss: 0.0, duplicates: 0, window: Duration::ZERO, attempts: 8, backoff }
@@ -35,23 +35,22 @@ impl Default for DeliveryPolicy {
 /// An attempt to deliver an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// The event's id.
+    /// The id of the event.
     pub event: String,
-    /// Its type.
+    /// The type of the event.
     pub kind: String,
-    /// The status of the answer, if there was one.
+    /// The status of the response, if any.
     pub status: Option<u16>,
 }
 
-/// Where events go, and how.
 pub(crate) struct Endpoint {
     pub(crate) url: Option<String>,
     pub(crate) policy: DeliveryPolicy,
     pub(crate) secrets: Vec<String>,
-    /// Whether there is a signature of another scheme, too.
+    /// Whether to add a `v0` signature.
     pub(crate) v0: bool,
     pub(crate) is_paused: bool,
-    /// What came while it was paused.
+    /// Events recorded while paused.
     pub(crate) held: Vec<Value>,
     pub(crate) log: Vec<Delivery>,
     rng: StdRng,
@@ -67,12 +66,12 @@ impl Endpoint {
             is_paused: false,
             held: Vec::new(),
             log: Vec::new(),
-            // Not the faults' sequence: whether there are events must not change which calls are struck.
+            // Another sequence than that of the faults: events must not change which requests fail.
             rng: StdRng::seed_from_u64(!seed),
         }
     }
 
-    /// The `Stripe-Signature` for a payload.
+    /// Returns the `Stripe-Signature` of a payload.
     pub(crate) fn sign(&self, payload: &[u8], timestamp: i64) -> String {
         let secrets: Vec<_> = self.secrets.iter().map(String::as_str).collect();
         let mut header = signature::signature_header(payload, timestamp, &secrets);
@@ -88,7 +87,7 @@ impl Endpoint {
 }
 
 impl Shared {
-    /// Has an event delivered as the policy says.
+    /// Delivers an event according to the policy.
     pub(crate) fn send(self: &Arc<Self>, endpoint: &mut Endpoint, event: Value) {
         if endpoint.url.is_none() {
             return;
@@ -102,17 +101,17 @@ impl Shared {
         }
         for _ in 0..=endpoint.policy.duplicates {
             let delay = endpoint.policy.window.mul_f64(endpoint.probability());
-            self.under_way.send_modify(|count| *count += 1);
+            self.pending_deliveries.send_modify(|count| *count += 1);
             let (shared, event) = (Arc::clone(self), event.clone());
             self.spawn(async move {
                 sleep(delay).await;
                 shared.deliver(&event).await;
-                shared.under_way.send_modify(|count| *count -= 1);
+                shared.pending_deliveries.send_modify(|count| *count -= 1);
             });
         }
     }
 
-    /// Delivers an event, and tries again until it is taken.
+    /// Delivers an event, with retries.
     async fn deliver(&self, event: &Value) {
         let DeliveryPolicy { attempts, mut backoff, .. } = self.lock().endpoint.policy.clone();
         for attempt in 1..=attempts {
@@ -126,11 +125,11 @@ impl Shared {
         }
     }
 
-    /// Posts an event once, signed as of now; answers the status of the answer, if there was one.
+    /// Posts an event once, signed now; returns the status of the response, if any.
     pub(crate) async fn attempt(&self, event: &Value) -> Option<u16> {
         let payload = format!("{event:#}");
-        // Closed only with the process.
-        let _turn = self.deliveries.acquire().await.ok()?;
+        // The semaphore is never closed.
+        let _permit = self.deliveries.acquire().await.ok()?;
         let signature = self.lock().endpoint.sign(payload.as_bytes(), id::now());
         let status = self.post(payload, &signature).await;
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
@@ -139,7 +138,7 @@ impl Shared {
         status
     }
 
-    /// Posts to wherever the endpoint is by now.
+    /// Posts to the endpoint's current URL.
     pub(crate) async fn post(&self, payload: String, signature: &str) -> Option<u16> {
         let url = self.lock().endpoint.url.clone()?;
         let request = self.http.post(url).body(payload);

@@ -1,4 +1,4 @@
-//! Who calls: <https://docs.stripe.com/api/authentication>.
+//! Authentication: <https://docs.stripe.com/api/authentication>.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderMap, header::AUTHORIZATION};
@@ -6,18 +6,18 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use super::{error::Error, params::Params};
 use crate::double::Options;
 
-/// Whose key a call has.
+/// The owner of the key of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
     /// The merchant, with the secret key.
     Merchant,
-    /// The shopper's browser, with the publishable key.
+    /// The customer's browser, with the publishable key.
     Browser,
 }
 
 impl Caller {
     /// # Errors
-    /// When there is no key, or it is another's.
+    /// When there is no key, or an unknown one.
     pub(crate) fn of(headers: &HeaderMap, params: &Params, options: &Options) -> Result<Self, Error> {
         let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         // Stripe.js sends its key with the form.
@@ -26,8 +26,8 @@ impl Caller {
             Some(key) if key == options.secret_key => Ok(Self::Merchant),
             Some(key) if key == options.publishable_key => Ok(Self::Browser),
             Some(key) => {
-                let shown = format!("{}****", key.chars().take(8).collect::<String>());
-                Err(Error::unauthorized(format!("Invalid API Key provided: {shown}")))
+                let masked = format!("{}****", key.chars().take(8).collect::<String>());
+                Err(Error::unauthorized(format!("Invalid API Key provided: {masked}")))
             }
             None => Err(Error::unauthorized(
                 "You did not provide an API key. You need to provide your API key in the Authorization header, using \
@@ -37,7 +37,7 @@ impl Caller {
     }
 }
 
-/// The key of a bearer, or the user name of a basic authorization.
+/// Returns a bearer token, or the user name of basic authentication.
 fn key_of(header: &str) -> Option<String> {
     let (scheme, credentials) = header.split_once(' ')?;
     if scheme.eq_ignore_ascii_case("bearer") {

@@ -1,4 +1,4 @@
-//! What a call asks for, once its parameters make sense.
+//! Routes, and requests with valid parameters.
 
 use http::Method;
 
@@ -10,10 +10,10 @@ use super::{
 };
 use crate::ledger::{NewIntent, NewRefund, Page};
 
-/// The most that is charged at once.
-const MOST: i64 = 99_999_999;
+/// In minor units.
+const MAX_AMOUNT: i64 = 99_999_999;
 
-/// Something that can be carried out.
+/// A request that can be executed.
 #[derive(Debug)]
 pub(crate) enum Command {
     CreateIntent(NewIntent),
@@ -28,7 +28,6 @@ pub(crate) enum Command {
     RetrieveAccount,
 }
 
-/// Where a call goes.
 pub(crate) enum Route<'a> {
     CreateIntent,
     Intent(&'a str),
@@ -44,7 +43,7 @@ pub(crate) enum Route<'a> {
 
 impl<'a> Route<'a> {
     /// # Errors
-    /// When there is nothing there.
+    /// When there is no such route.
     pub(crate) fn of(method: &Method, path: &'a str) -> Result<Self, Error> {
         let segments: Vec<_> = path.trim_matches('/').split('/').collect();
         Ok(match (method.as_str(), &*segments) {
@@ -62,7 +61,6 @@ impl<'a> Route<'a> {
         })
     }
 
-    /// What kind of call it is.
     pub(crate) fn operation(&self) -> Operation {
         match self {
             Self::CreateIntent => Operation::Create,
@@ -79,7 +77,7 @@ impl<'a> Route<'a> {
 
 impl Command {
     /// # Errors
-    /// When the caller may not ask for it, or its parameters are wrong in themselves.
+    /// When the caller is not allowed to do this, or a parameter is invalid.
     pub(crate) fn read(route: &Route<'_>, caller: Caller, params: &Params) -> Result<Self, Error> {
         let client_secret = || match (params.text("client_secret")?, caller) {
             (None, Caller::Browser) => Err(missing("client_secret")),
@@ -137,7 +135,7 @@ impl Command {
 
 fn new_intent(params: &Params) -> Result<NewIntent, Error> {
     params.only(&["amount", "currency", "description", "metadata", "automatic_payment_methods"])?;
-    let amount = params.integer("amount", 1..=MOST)?.ok_or_else(|| missing("amount"))?;
+    let amount = params.integer("amount", 1..=MAX_AMOUNT)?.ok_or_else(|| missing("amount"))?;
     let currency = params.text("currency")?.ok_or_else(|| missing("currency"))?.to_ascii_lowercase();
     if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_lowercase()) {
         return Err(Error::invalid(format!("Invalid currency: {currency}.")).with("param", "currency"));
@@ -159,7 +157,7 @@ fn new_refund(params: &Params) -> Result<NewRefund, Error> {
     Ok(NewRefund {
         payment_intent: params.text("payment_intent")?,
         charge: params.text("charge")?,
-        amount: params.integer("amount", 1..=MOST)?,
+        amount: params.integer("amount", 1..=MAX_AMOUNT)?,
         reason: params.word("reason", &["duplicate", "fraudulent", "requested_by_customer"])?,
         metadata: params.metadata()?,
     })

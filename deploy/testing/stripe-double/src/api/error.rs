@@ -1,11 +1,11 @@
-//! Errors as Stripe answers them. See <https://docs.stripe.com/api/errors>.
+//! Error responses. See <https://docs.stripe.com/api/errors>.
 
 use serde_json::{Map, Value, json};
 
-/// Why a call is refused.
+/// A rejected request.
 #[derive(Clone, Debug)]
 pub(crate) struct Error {
-    /// The status of the answer.
+    /// The HTTP status.
     pub(crate) status: u16,
     details: Map<String, Value>,
 }
@@ -18,40 +18,40 @@ impl Error {
         Self { status, details }
     }
 
-    /// A call that makes no sense, or not now: 400.
+    /// 400: an invalid request, or one that is not possible in the current state.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(400, "invalid_request_error", message)
     }
 
-    /// A call without a key that is good for it: 401.
+    /// 401: no valid key for this request.
     pub(crate) fn unauthorized(message: impl Into<String>) -> Self {
         Self::new(401, "invalid_request_error", message)
     }
 
-    /// A card that was not charged: 402.
+    /// 402: the card was declined.
     pub(crate) fn card(message: impl Into<String>) -> Self {
         Self::new(402, "card_error", message)
     }
 
-    /// There is no object with this id: 404. `param` is where the id was.
+    /// 404: no object with this id. `param` is the parameter with the id.
     pub(crate) fn no_such(kind: &str, id: &str, param: &str) -> Self {
         Self::new(404, "invalid_request_error", format!("No such {kind}: '{id}'"))
             .code("resource_missing")
             .with("param", param)
     }
 
-    /// There is nothing at this URL: 404.
+    /// 404: no such URL.
     pub(crate) fn no_such_url(method: &http::Method, path: &str) -> Self {
         let message = format!("Unrecognized request URL ({method}: {path}).");
         Self::new(404, "invalid_request_error", message)
     }
 
-    /// A key that is taken by another call: 400.
+    /// 400: the idempotency key was used for another request.
     pub(crate) fn idempotency(message: impl Into<String>) -> Self {
         Self::new(400, "idempotency_error", message)
     }
 
-    /// The first call with this key is not answered yet: 409.
+    /// 409: the first request with this idempotency key is still executing.
     pub(crate) fn key_in_use(key: &str) -> Self {
         let message = format!(
             "There is currently another in-progress request using this Idempotent Key (that probably means you \
@@ -60,34 +60,34 @@ impl Error {
         Self::new(409, "invalid_request_error", message).code("idempotency_key_in_use")
     }
 
-    /// Too many calls: 429.
+    /// 429: too many requests.
     pub(crate) fn rate_limited() -> Self {
         Self::new(429, "invalid_request_error", "Request rate limit exceeded.").code("rate_limit")
     }
 
-    /// Something is wrong at our end: 500.
+    /// 500: internal error.
     pub(crate) fn internal() -> Self {
         Self::new(500, "api_error", "An unknown error occurred.")
     }
 
-    /// With a code for programs, and where to read about it.
+    /// Adds a code and the URL of its documentation.
     pub(crate) fn code(self, code: &str) -> Self {
         let doc_url = format!("https://stripe.com/docs/error-codes/{}", code.replace('_', "-"));
         self.with("code", code).with("doc_url", doc_url)
     }
 
-    /// With one more detail.
+    /// Adds a field.
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.details.insert(name.to_owned(), value.into());
         self
     }
 
-    /// What is in `error`.
+    /// The value of the field `error`.
     pub(crate) fn details(&self) -> Value {
         Value::Object(self.details.clone())
     }
 
-    /// The body of the answer.
+    /// The body of the response.
     pub(crate) fn body(&self) -> Value {
         json!({ "error": self.details })
     }

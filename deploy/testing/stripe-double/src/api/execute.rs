@@ -1,4 +1,4 @@
-//! Carries out what a call asks for.
+//! Executes requests.
 
 use serde_json::{Value, json};
 
@@ -9,24 +9,24 @@ use crate::{
 };
 
 impl Ledger {
-    /// Does what is asked; answers the object that it is about, with the objects in it that are wanted.
+    /// Executes a request and returns the object it is about, with ids expanded to objects as requested.
     ///
     /// # Errors
-    /// When it cannot be done.
+    /// When the request is not possible.
     pub(crate) fn execute(
         &mut self,
         command: Command,
         expand: &[String],
         options: &Options,
     ) -> Result<Value, Error> {
-        let mut answer = self.carry_out(command, options)?;
+        let mut object = self.execute_command(command, options)?;
         for path in expand {
-            self.expand(&mut answer, path);
+            self.expand(&mut object, path);
         }
-        Ok(answer)
+        Ok(object)
     }
 
-    fn carry_out(&mut self, command: Command, options: &Options) -> Result<Value, Error> {
+    fn execute_command(&mut self, command: Command, options: &Options) -> Result<Value, Error> {
         match command {
             Command::CreateIntent(new) => self.create_intent(new),
             Command::RetrieveIntent { id, client_secret } => {
@@ -48,10 +48,10 @@ impl Ledger {
                 Ok(refund.json())
             }
             Command::ListRefunds { payment_intent, charge, page } => {
-                let is =
-                    |wanted: &Option<String>, id: &String| wanted.as_ref().is_none_or(|wanted| wanted == id);
+                let matches =
+                    |filter: &Option<String>, id: &String| filter.as_ref().is_none_or(|filter| filter == id);
                 let (refunds, has_more) = self.refunds.page("refund", &page, |refund| {
-                    is(&payment_intent, &refund.payment_intent) && is(&charge, &refund.charge)
+                    matches(&payment_intent, &refund.payment_intent) && matches(&charge, &refund.charge)
                 })?;
                 Ok(list("/v1/refunds", refunds.into_iter().map(Refund::json), has_more))
             }
@@ -72,7 +72,7 @@ impl Ledger {
     }
 
     /// # Errors
-    /// When a client secret is given that is not the intent's.
+    /// When the client secret is another intent's.
     fn check_secret(&self, id: &str, client_secret: Option<&str>) -> Result<(), Error> {
         let intent = &self.intents[self.intent(id)?];
         if client_secret.is_some_and(|secret| secret != intent.client_secret) {
@@ -83,7 +83,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Puts the objects in the place of the ids that a path such as `data.latest_charge` leads to.
+    /// Replaces the ids at a path such as `data.latest_charge` by the objects.
     fn expand(&self, value: &mut Value, path: &str) {
         if let Value::Array(values) = value {
             values.iter_mut().for_each(|value| self.expand(value, path));

@@ -1,30 +1,29 @@
-//! The answers that are kept under idempotency keys. See <https://docs.stripe.com/api/idempotent_requests>.
+//! The responses stored under idempotency keys. See <https://docs.stripe.com/api/idempotent_requests>.
 
 use std::collections::HashMap;
 
 use super::{error::Error, reply::Reply};
 
-const LONGEST_KEY: usize = 255;
+const MAX_KEY_LENGTH: usize = 255;
 
-/// What is known of each key.
 #[derive(Default)]
 pub(crate) struct Keys(HashMap<String, Used>);
 
 struct Used {
     path: String,
     fingerprint: String,
-    /// `None` while the first call is being carried out.
+    /// `None` while the first request is executing.
     reply: Option<Reply>,
 }
 
 impl Keys {
-    /// Takes a key for a call; or answers what the same call was answered before.
+    /// Reserves a key for a request, or returns the stored response of the same request.
     ///
     /// # Errors
-    /// When another call has the key, or the same one is being carried out.
+    /// When the key was used for another request, or the same request is still executing.
     pub(crate) fn begin(&mut self, key: &str, path: &str, fingerprint: &str) -> Result<Option<Reply>, Error> {
-        if key.len() > LONGEST_KEY {
-            let message = format!("Idempotency keys can be up to {LONGEST_KEY} characters long.");
+        if key.len() > MAX_KEY_LENGTH {
+            let message = format!("Idempotency keys can be up to {MAX_KEY_LENGTH} characters long.");
             return Err(Error::idempotency(message));
         }
         let Some(used) = self.0.get(key) else {
@@ -53,7 +52,7 @@ impl Keys {
         }
     }
 
-    /// Keeps the answer to the call that took a key.
+    /// Stores the response to the request that reserved a key.
     pub(crate) fn finish(&mut self, key: &str, reply: &Reply) {
         if let Some(used) = self.0.get_mut(key) {
             used.reply = Some(reply.clone());

@@ -1,4 +1,4 @@
-//! The API: reads a call, and answers it unless a fault is in the way.
+//! The API: decodes requests, injects faults and builds responses.
 
 mod auth;
 mod command;
@@ -23,38 +23,38 @@ use self::{
 pub(crate) use self::{error::Error, idempotency::Keys};
 use crate::{double::Shared, events::Origin, faults::Fault, id, inspect::Call};
 
-/// A kind of call.
+/// A kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// An intent is made.
+    /// Create an intent.
     Create,
-    /// An intent is tried to be paid.
+    /// Confirm (pay) an intent.
     Confirm,
-    /// An intent is cancelled.
+    /// Cancel an intent.
     Cancel,
-    /// A refund is made.
+    /// Create a refund.
     Refund,
-    /// Anything is read.
+    /// Read anything.
     Retrieve,
 }
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
 
-/// A call that may be made.
+/// An authenticated request to a known route.
 struct Accepted<'a> {
     route: Route<'a>,
     caller: Caller,
     params: Params,
     path: &'a str,
     request_id: &'a str,
-    /// Its idempotency key, when it is a call that may have one.
+    /// The idempotency key; only of `POST` requests.
     key: Option<&'a str>,
     faults: Vec<Fault>,
 }
 
-/// Answers a call; `None` when the connection is to be closed instead.
-pub(crate) async fn answer(shared: Arc<Shared>, request: Request<Bytes>) -> Option<Response<String>> {
+/// Returns the response, or `None` to close the connection.
+pub(crate) async fn respond(shared: Arc<Shared>, request: Request<Bytes>) -> Option<Response<String>> {
     let request_id = format!("req_{}", id::random(14));
     let echoed = [IDEMPOTENCY_KEY, STRIPE_VERSION];
     let echoed = echoed.map(|name| request.headers().get(&name).map(|value| (name, value.clone())));
@@ -62,7 +62,7 @@ pub(crate) async fn answer(shared: Arc<Shared>, request: Request<Bytes>) -> Opti
         Err(error) => Reply::new(Err(error), &request_id),
         Ok(call) if call.faults.contains(&Fault::DropBefore) => return None,
         Ok(call) => {
-            let reply = perform(&shared, &call).await;
+            let reply = execute(&shared, &call).await;
             let reply = reply.unwrap_or_else(|error| Reply::new(Err(error), &request_id));
             for fault in &call.faults {
                 match fault {
@@ -77,10 +77,10 @@ pub(crate) async fn answer(shared: Arc<Shared>, request: Request<Bytes>) -> Opti
     Some(reply.into_response(&request_id, echoed.into_iter().flatten().collect()))
 }
 
-/// Lets a call in.
+/// Authenticates a request, finds its route and selects its faults.
 ///
 /// # Errors
-/// When it has no good key, or goes nowhere.
+/// When the key or the route is unknown.
 fn accept<'a>(
     shared: &Shared,
     request: &'a Request<Bytes>,
@@ -104,20 +104,20 @@ fn accept<'a>(
     Ok(Accepted { route, caller, params, path, request_id, key, faults })
 }
 
-/// Carries a call out, or answers what it was answered before.
+/// Executes a request, or returns its stored response.
 ///
 /// # Errors
-/// When it is refused before anything is done: this is not kept under its key.
-async fn perform(shared: &Arc<Shared>, call: &Accepted<'_>) -> Result<Reply, Error> {
+/// When it is rejected before it executes; such a response is not stored under the idempotency key.
+async fn execute(shared: &Arc<Shared>, call: &Accepted<'_>) -> Result<Reply, Error> {
     if call.faults.contains(&Fault::RateLimited) {
         return Err(Error::rate_limited());
     }
     let command = Command::read(&call.route, call.caller, &call.params)?;
     let expand = call.params.expand()?;
     if let Some(key) = call.key {
-        let kept = shared.lock().keys.begin(key, call.path, &call.params.fingerprint())?;
-        if let Some(kept) = kept {
-            return Ok(kept);
+        let stored = shared.lock().keys.begin(key, call.path, &call.params.fingerprint())?;
+        if let Some(stored) = stored {
+            return Ok(stored);
         }
     }
     for fault in &call.faults {
@@ -137,6 +137,6 @@ async fn perform(shared: &Arc<Shared>, call: &Accepted<'_>) -> Result<Reply, Err
     if let Some(key) = call.key {
         state.keys.finish(key, &reply);
     }
-    shared.tell(&mut state, Origin::Call { request_id: call.request_id, key: call.key });
+    shared.record_events(&mut state, Origin::Request { request_id: call.request_id, key: call.key });
     Ok(reply)
 }

@@ -1,4 +1,4 @@
-//! The parameters of a call, from its URL and its form.
+//! The parameters of a request, from its query and its form.
 
 use std::ops::RangeInclusive;
 
@@ -9,15 +9,15 @@ use super::error::Error;
 use crate::ledger::{Metadata, Page};
 
 const FORM: &str = "application/x-www-form-urlencoded";
-/// Properties that hold the id of an object, and the list of objects that is `data`.
+/// Properties that contain the id of an object, and `data`, the objects of a list.
 const EXPANDABLE: [&str; 4] = ["charge", "data", "latest_charge", "payment_intent"];
 
-/// The parameters of a call, in its order. Those within another are named like `metadata[order_id]`.
+/// Parameters in the order of the request. Nested ones have names such as `metadata[order_id]`.
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
     /// # Errors
-    /// When there is a body that is not a form.
+    /// When the body is not a form.
     pub(crate) fn read(request: &Request<Bytes>) -> Result<Self, Error> {
         let body = request.body();
         let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -32,7 +32,7 @@ impl Params {
         Ok(Self(query.into_owned().chain(form_urlencoded::parse(body).into_owned()).collect()))
     }
 
-    /// What tells this call from another with the same key.
+    /// Identifies a request, to detect another one with the same idempotency key.
     pub(crate) fn fingerprint(&self) -> String {
         let mut pairs = self.0.clone();
         pairs.sort();
@@ -40,7 +40,7 @@ impl Params {
     }
 
     /// # Errors
-    /// When there is another parameter than these and those for every call.
+    /// When there is a parameter other than these and the ones of all requests.
     pub(crate) fn only(&self, known: &[&str]) -> Result<(), Error> {
         for (name, _) in &self.0 {
             let stem = name.split('[').next().unwrap_or_default();
@@ -52,7 +52,7 @@ impl Params {
         Ok(())
     }
 
-    /// A text, if it is there.
+    /// An optional text.
     ///
     /// # Errors
     /// When it is empty.
@@ -70,10 +70,10 @@ impl Params {
         }
     }
 
-    /// A text that is one of some words, if it is there.
+    /// An optional text with a fixed set of values.
     ///
     /// # Errors
-    /// When it is another word.
+    /// When the value is unknown.
     pub(crate) fn word(&self, name: &str, words: &[&str]) -> Result<Option<String>, Error> {
         let word = self.text(name)?;
         match word {
@@ -85,42 +85,42 @@ impl Params {
         }
     }
 
-    /// A whole number, if it is there.
+    /// An optional integer.
     ///
     /// # Errors
-    /// When it is none, or out of bounds.
-    pub(crate) fn integer(&self, name: &str, bounds: RangeInclusive<i64>) -> Result<Option<i64>, Error> {
+    /// When it is not an integer, or out of range.
+    pub(crate) fn integer(&self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, Error> {
         let Some(text) = self.text(name)? else { return Ok(None) };
-        let refusal = |message: String, code| Err(Error::invalid(message).code(code).with("param", name));
+        let invalid = |message: String, code| Err(Error::invalid(message).code(code).with("param", name));
         match text.parse::<i64>() {
-            Ok(number) if bounds.contains(&number) => Ok(Some(number)),
-            Ok(number) if number < *bounds.start() => {
-                let message = format!("This value must be greater than or equal to {}.", bounds.start());
-                refusal(message, "parameter_invalid_integer")
+            Ok(number) if range.contains(&number) => Ok(Some(number)),
+            Ok(number) if number < *range.start() => {
+                let message = format!("This value must be greater than or equal to {}.", range.start());
+                invalid(message, "parameter_invalid_integer")
             }
             Ok(_) if name == "amount" => {
-                refusal("Amount must be no more than $999,999.99".to_owned(), "amount_too_large")
+                invalid("Amount must be no more than $999,999.99".to_owned(), "amount_too_large")
             }
             Ok(_) => {
-                let message = format!("This value must be less than or equal to {}.", bounds.end());
-                refusal(message, "parameter_invalid_integer")
+                let message = format!("This value must be less than or equal to {}.", range.end());
+                invalid(message, "parameter_invalid_integer")
             }
-            Err(_) => refusal(format!("Invalid integer: {text}"), "parameter_invalid_integer"),
+            Err(_) => invalid(format!("Invalid integer: {text}"), "parameter_invalid_integer"),
         }
     }
 
-    /// What the client keeps with an object.
+    /// The metadata of an object.
     ///
     /// # Errors
-    /// When it is more than 50 keys of 40 characters with values of 500.
+    /// When there are more than 50 keys, a key is longer than 40 characters or a value than 500.
     pub(crate) fn metadata(&self) -> Result<Metadata, Error> {
         let mut metadata = Metadata::new();
         for (name, value) in &self.0 {
             let key = name.strip_prefix("metadata[").and_then(|key| key.strip_suffix(']'));
             let Some(key) = key else { continue };
-            for (what, text, most) in [("keys", key, 40), ("values", value, 500)] {
-                if text.chars().count() > most {
-                    let message = format!("Metadata {what} can have up to {most} characters.");
+            for (part, text, max) in [("keys", key, 40), ("values", value, 500)] {
+                if text.chars().count() > max {
+                    let message = format!("Metadata {part} can have up to {max} characters.");
                     return Err(Error::invalid(message).with("param", "metadata"));
                 }
             }
@@ -134,32 +134,32 @@ impl Params {
         Ok(metadata)
     }
 
-    /// Which properties are wanted as objects, not as ids.
+    /// The properties to expand from ids to objects.
     ///
     /// # Errors
-    /// When one of them is no object.
+    /// When one of them is not expandable.
     pub(crate) fn expand(&self) -> Result<Vec<String>, Error> {
-        let wanted = self.0.iter().filter(|(name, _)| name.starts_with("expand["));
-        let wanted =
-            wanted.map(|(_, path)| match path.split('.').all(|name| EXPANDABLE.contains(&name)) {
+        let paths = self.0.iter().filter(|(name, _)| name.starts_with("expand["));
+        let paths =
+            paths.map(|(_, path)| match path.split('.').all(|name| EXPANDABLE.contains(&name)) {
                 true => Ok(path.clone()),
                 false => Err(Error::invalid(format!("This property cannot be expanded ({path})."))
                     .with("param", "expand")),
             });
-        wanted.collect()
+        paths.collect()
     }
 
-    /// Which part of a list is wanted.
+    /// The requested page of a list.
     ///
     /// # Errors
-    /// When it is not 1 to 100 long.
+    /// When the limit is not between 1 and 100.
     pub(crate) fn page(&self) -> Result<Page, Error> {
         let limit = self.integer("limit", 1..=100)?.and_then(|limit| usize::try_from(limit).ok());
         Ok(Page { limit: limit.unwrap_or(10), starting_after: self.text("starting_after")? })
     }
 }
 
-/// The refusal of a call that lacks a parameter.
+/// The error for a missing parameter.
 pub(crate) fn missing(name: &str) -> Error {
     Error::invalid(format!("Missing required param: {name}.")).code("parameter_missing").with("param", name)
 }

@@ -1,16 +1,16 @@
-//! Answers.
+//! Responses.
 
 use http::{HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
 use serde_json::Value;
 
 use super::error::Error;
 
-/// An answer to a call.
+/// A response that can be stored and replayed.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     status: u16,
     body: String,
-    /// Which call it was first given to.
+    /// The id of the request that it was first returned to.
     request_id: String,
     is_replay: bool,
 }
@@ -24,12 +24,12 @@ impl Reply {
         Self { status, body: format!("{body:#}"), request_id: request_id.to_owned(), is_replay: false }
     }
 
-    /// The same, given again.
+    /// The same response, marked as a replay.
     pub(crate) fn replayed(&self) -> Self {
         Self { is_replay: true, ..self.clone() }
     }
 
-    /// On the wire; `echoed` are headers of the call that are said again.
+    /// Converts to HTTP; `echoed` are request headers to repeat.
     pub(crate) fn into_response(
         self,
         request_id: &str,

@@ -1,17 +1,17 @@
-//! The cards that shoppers pay with. See <https://docs.stripe.com/testing#cards>.
+//! Test cards. See <https://docs.stripe.com/testing#cards>.
 
-/// A card, and what becomes of a payment with it.
+/// A test card; each has a fixed result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Card {
-    /// Is charged at once.
+    /// Succeeds.
     Visa,
     /// Is declined.
     Declined,
-    /// Is declined, for there is too little on it.
+    /// Is declined with `insufficient_funds`.
     InsufficientFunds,
-    /// Is charged once its owner has said yes to the bank: the intent is `requires_action` until it is settled.
+    /// Requires authentication: the intent is `requires_action` until it is settled.
     AuthenticationRequired,
-    /// Takes its time: the intent is `processing` until it is settled. Not a card really, but a bank account.
+    /// A bank account with delayed notification: the intent is `processing` until it is settled.
     Slow,
 }
 
@@ -19,7 +19,7 @@ impl Card {
     const ALL: [Self; 5] =
         [Self::Visa, Self::Declined, Self::InsufficientFunds, Self::AuthenticationRequired, Self::Slow];
 
-    /// The id of the payment method that stands for it in test mode.
+    /// The id of its payment method in test mode.
     #[must_use]
     pub const fn payment_method(self) -> &'static str {
         match self {
@@ -31,7 +31,7 @@ impl Card {
         }
     }
 
-    /// The card of a payment method; names of Stripe's with `visa_` in them are known too.
+    /// Returns the card of a payment method id; `visa_` in the id is optional.
     pub(crate) fn of(payment_method: &str) -> Option<Self> {
         let short = payment_method.replacen("_visa_", "_", 1);
         Self::ALL.into_iter().find(|card| card.payment_method() == short)

@@ -1,4 +1,4 @@
-//! Charges: money that was taken, or not. See <https://docs.stripe.com/api/charges/object>.
+//! Charges. See <https://docs.stripe.com/api/charges/object>.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -6,45 +6,45 @@ use serde_json::{Value, json};
 use super::{Metadata, intent::Intent};
 use crate::id;
 
-/// An attempt to take money.
+/// An attempt to charge a payment method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
     /// `ch_...`.
     pub id: String,
-    /// The intent it is for.
+    /// The id of its intent.
     pub payment_intent: String,
-    /// What was to be charged.
+    /// The id of the payment method.
     pub payment_method: String,
-    /// In the currency's smallest unit, as Stripe counts.
+    /// In minor units.
     pub amount: i64,
-    /// What has gone back, or is on its way.
+    /// The refunded amount, including pending refunds.
     pub amount_refunded: i64,
-    /// Three small letters.
+    /// ISO 4217, in lower case.
     pub currency: String,
-    /// How it went.
+    /// The status.
     pub status: ChargeStatus,
-    /// Why it failed: a code and a text.
+    /// The code and message of a failure.
     pub failure: Option<(String, String)>,
-    /// The intent's, as it was then.
+    /// A copy of the intent's metadata.
     pub metadata: Metadata,
-    /// Seconds since 1970.
+    /// Unix seconds.
     pub created: i64,
 }
 
-/// How a charge went.
+/// The status of a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChargeStatus {
-    /// The money was taken.
+    /// The payment succeeded.
     Succeeded,
-    /// It is not known yet.
+    /// The result is not known yet.
     Pending,
-    /// Nothing was taken.
+    /// The payment failed.
     Failed,
 }
 
 impl Charge {
-    /// A charge of an intent that is under way.
+    /// Creates a pending charge of an intent.
     pub(crate) fn new(intent: &Intent, payment_method: &str) -> Self {
         Self {
             id: id::new("ch"),
@@ -60,16 +60,16 @@ impl Charge {
         }
     }
 
-    /// Whether all of it has gone back, or is on its way.
+    /// Whether it is refunded in full, including pending refunds.
     #[must_use]
     pub fn is_refunded(&self) -> bool {
         self.status == ChargeStatus::Succeeded && self.amount_refunded == self.amount
     }
 
-    /// As the API shows it.
+    /// The JSON of the API.
     pub(crate) fn json(&self) -> Value {
-        let taken = self.status != ChargeStatus::Failed;
-        let captured = if taken { self.amount } else { 0 };
+        let paid = self.status != ChargeStatus::Failed;
+        let captured = if paid { self.amount } else { 0 };
         let (failure_code, failure_message) = self.failure.clone().unzip();
         json!({
             "id": self.id,
@@ -79,7 +79,7 @@ impl Charge {
             "amount_refunded": self.amount_refunded,
             "balance_transaction": null,
             "billing_details": {"address": null, "email": null, "name": null, "phone": null, "tax_id": null},
-            "captured": taken,
+            "captured": paid,
             "created": self.created,
             "currency": self.currency,
             "customer": null,
@@ -89,7 +89,7 @@ impl Charge {
             "failure_message": failure_message,
             "livemode": false,
             "metadata": self.metadata,
-            "paid": taken,
+            "paid": paid,
             "payment_intent": self.payment_intent,
             "payment_method": self.payment_method,
             "receipt_email": null,

@@ -6,58 +6,58 @@ use serde_json::{Value, json};
 use super::{Ledger, Metadata};
 use crate::{api::Error, id};
 
-/// The wish to be paid an amount, once.
+/// A payment intent: it is paid at most once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Intent {
     /// `pi_...`.
     pub id: String,
-    /// `pi_..._secret_...`: whoever has it may pay.
+    /// `pi_..._secret_...`: allows a client to pay.
     pub client_secret: String,
-    /// In the currency's smallest unit, as Stripe counts.
+    /// In minor units.
     pub amount: i64,
-    /// What was paid.
+    /// The paid amount.
     pub amount_received: i64,
-    /// Three small letters.
+    /// ISO 4217, in lower case.
     pub currency: String,
-    /// Where it is.
+    /// The status.
     pub status: IntentStatus,
-    /// Its last attempt that came as far as a charge.
+    /// The id of the last charge.
     pub latest_charge: Option<String>,
-    /// Why its last attempt failed, as the API shows it.
+    /// The error of the last attempt.
     pub last_payment_error: Option<Value>,
-    /// What it is being paid with.
+    /// The id of the payment method.
     pub payment_method: Option<String>,
-    /// Why it was cancelled, if that was said.
+    /// The reason given for cancelling it.
     pub cancellation_reason: Option<String>,
-    /// When, in seconds since 1970.
+    /// Unix seconds.
     pub canceled_at: Option<i64>,
-    /// For people.
+    /// A description for people.
     pub description: Option<String>,
-    /// What the client keeps with it.
+    /// The client's data.
     pub metadata: Metadata,
-    /// Seconds since 1970.
+    /// Unix seconds.
     pub created: i64,
     allow_redirects: Option<String>,
 }
 
-/// Where an intent is.
+/// The status of an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IntentStatus {
-    /// It can be paid; perhaps an attempt has failed.
+    /// Can be paid; an attempt may have failed.
     RequiresPaymentMethod,
-    /// The shopper has to say yes to the bank.
+    /// The customer must authenticate.
     RequiresAction,
-    /// It is not known yet whether it is paid.
+    /// The result is not known yet.
     Processing,
-    /// It cannot be paid any more.
+    /// Cannot be paid any more.
     Canceled,
-    /// It is paid.
+    /// Paid.
     Succeeded,
 }
 
 impl IntentStatus {
-    /// The word for it in the API.
+    /// The name in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -69,32 +69,32 @@ impl IntentStatus {
         }
     }
 
-    /// Whether nothing is under way and nothing is decided.
+    /// Whether it can be confirmed and cancelled.
     pub(crate) const fn is_open(self) -> bool {
         matches!(self, Self::RequiresPaymentMethod | Self::RequiresAction)
     }
 }
 
-/// An intent to be made.
+/// An intent to create.
 #[derive(Debug)]
 pub(crate) struct NewIntent {
     pub(crate) amount: i64,
     pub(crate) currency: String,
     pub(crate) description: Option<String>,
     pub(crate) metadata: Metadata,
-    /// Of the automatic payment methods, unless these are off.
+    /// Of the automatic payment methods; `None` when those are off.
     pub(crate) allow_redirects: Option<String>,
 }
 
 impl Ledger {
-    /// Makes an intent.
+    /// Creates an intent.
     ///
     /// # Errors
-    /// When the amount is less than what cards are charged for.
+    /// When the amount is below the minimum.
     pub(crate) fn create_intent(&mut self, new: NewIntent) -> Result<Value, Error> {
-        let least = least_amount(&new.currency);
-        if new.amount < least {
-            let message = format!("Amount must be at least {}", in_words(least, &new.currency));
+        let minimum = minimum_amount(&new.currency);
+        if new.amount < minimum {
+            let message = format!("Amount must be at least {}", display_amount(minimum, &new.currency));
             return Err(Error::invalid(message).code("amount_too_small").with("param", "amount"));
         }
         let id = id::new("pi");
@@ -124,7 +124,7 @@ impl Ledger {
     /// Cancels an intent.
     ///
     /// # Errors
-    /// When there is none, or it is paid, being paid, or cancelled.
+    /// When there is no such intent, or it is succeeded, processing or canceled.
     pub(crate) fn cancel_intent(&mut self, id: &str, reason: Option<String>) -> Result<Value, Error> {
         let at = self.intent(id)?;
         let intent = &mut self.intents[at];
@@ -143,22 +143,22 @@ impl Ledger {
         Ok(self.intents[at].json())
     }
 
-    /// The place of an intent.
+    /// Returns the index of an intent.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no such intent.
     pub(crate) fn intent(&self, id: &str) -> Result<usize, Error> {
-        self.intents.place(id).ok_or_else(|| Error::no_such("payment_intent", id, "intent"))
+        self.intents.index_of(id).ok_or_else(|| Error::no_such("payment_intent", id, "intent"))
     }
 }
 
 impl Intent {
-    /// The refusal of what cannot be done in this status.
+    /// The error for an operation that is not possible in the current status.
     pub(crate) fn unexpected(&self, message: &str) -> Error {
         Error::invalid(message).code("payment_intent_unexpected_state").with("payment_intent", self.json())
     }
 
-    /// As the API shows it.
+    /// The JSON of the API.
     pub(crate) fn json(&self) -> Value {
         let automatic = self.allow_redirects.as_ref();
         let automatic = automatic.map(|redirects| json!({"allow_redirects": redirects, "enabled": true}));
@@ -197,9 +197,9 @@ impl Intent {
     }
 }
 
-/// The least that a card is charged for, of the currencies where it is not 50.
+/// The minimum charge in minor units; 50 for most currencies.
 /// See <https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts>.
-fn least_amount(currency: &str) -> i64 {
+fn minimum_amount(currency: &str) -> i64 {
     match currency {
         "gbp" => 30,
         "aed" | "pln" | "ron" => 200,
@@ -213,7 +213,7 @@ fn least_amount(currency: &str) -> i64 {
     }
 }
 
-fn in_words(amount: i64, currency: &str) -> String {
+fn display_amount(amount: i64, currency: &str) -> String {
     match currency {
         "usd" => format!("${}.{:02} usd", amount / 100, amount % 100),
         _ => format!("{amount} {currency}, in its smallest unit"),

@@ -1,4 +1,4 @@
-//! What is known: payment intents, their charges and refunds, and how they change.
+//! The state of the double: payment intents, charges and refunds, and their transitions.
 
 mod card;
 mod charge;
@@ -21,45 +21,45 @@ pub use self::{
 };
 pub(crate) use self::{intent::NewIntent, refund::NewRefund, table::Page};
 
-/// What a client keeps with an object.
+/// A client's data on an object.
 pub(crate) type Metadata = BTreeMap<String, String>;
 
-/// How something that was left open ends.
+/// The result of a payment or refund.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The money moves.
+    /// It succeeds.
     Succeeds,
-    /// It does not.
+    /// It fails.
     Fails,
 }
 
-/// All there is, in the order it was made.
+/// All objects, in the order of creation.
 #[derive(Default)]
 pub(crate) struct Ledger {
     pub(crate) intents: Table<Intent>,
     pub(crate) charges: Table<Charge>,
     pub(crate) refunds: Table<Refund>,
-    /// The status of refunds to come.
+    /// The initial status of new refunds.
     pub(crate) refund_status: RefundStatus,
     changes: Vec<Change>,
 }
 
-/// Something an event tells of.
+/// A change that causes an event.
 pub(crate) struct Change {
     pub(crate) kind: &'static str,
-    /// The object right after it changed.
+    /// The object after the change.
     pub(crate) object: Value,
-    /// What it had been before, as far as it is another thing now.
+    /// The previous values of the changed properties.
     pub(crate) previous: Option<Value>,
 }
 
 impl Ledger {
-    /// What has changed since this was asked for last.
+    /// Returns the changes since the last call.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
     }
 
-    /// The object with this id, as the API shows it.
+    /// Returns the object with this id as JSON.
     pub(crate) fn object(&self, id: &str) -> Option<Value> {
         let intent = self.intents.get(id).map(Intent::json);
         let charge = || self.charges.get(id).map(Charge::json);

@@ -8,11 +8,11 @@ use crate::api::Error;
 const DECLINED: &str = "Your card was declined.";
 
 impl Ledger {
-    /// Tries to pay an intent.
+    /// Confirms an intent.
     ///
     /// # Errors
-    /// When there is no such intent or payment method, the intent cannot be paid now, or the card is declined: that is
-    /// an error, too.
+    /// When there is no such intent or payment method, the intent cannot be confirmed in its status, and when the card is
+    /// declined.
     pub(crate) fn confirm_intent(
         &mut self,
         id: &str,
@@ -70,10 +70,10 @@ impl Ledger {
         Ok(self.intents[at].json())
     }
 
-    /// Ends what an intent waits for: the shopper's yes, or the bank. Answers whether it was waiting.
+    /// Completes the authentication or processing of an intent. Returns whether the intent was waiting for one.
     pub(crate) fn settle_intent(&mut self, id: &str, outcome: Outcome) -> bool {
-        let Some(at) = self.intents.place(id) else { return false };
-        let pending = self.intents[at].latest_charge.as_deref().and_then(|id| self.charges.place(id));
+        let Some(at) = self.intents.index_of(id) else { return false };
+        let pending = self.intents[at].latest_charge.as_deref().and_then(|id| self.charges.index_of(id));
         match (self.intents[at].status, outcome, pending) {
             (IntentStatus::RequiresAction, Outcome::Succeeds, _) => self.charge(at),
             (IntentStatus::RequiresAction, Outcome::Fails, _) => {
@@ -132,7 +132,7 @@ impl Ledger {
         error
     }
 
-    /// The attempt is over, and another may begin.
+    /// Ends the attempt; the intent can be confirmed again.
     fn fail(&mut self, at: usize, error: &Error) {
         let intent = &mut self.intents[at];
         let method = intent.payment_method.take();

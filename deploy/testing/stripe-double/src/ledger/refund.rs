@@ -6,70 +6,70 @@ use serde_json::{Value, json};
 use super::{ChargeStatus, Ledger, Metadata, Outcome};
 use crate::{api::Error, id};
 
-/// Money that goes back.
+/// A refund.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refund {
     /// `re_...`.
     pub id: String,
-    /// What it is taken from.
+    /// The id of the charge.
     pub charge: String,
-    /// The intent of that charge.
+    /// The id of the intent.
     pub payment_intent: String,
-    /// In the currency's smallest unit, as Stripe counts.
+    /// In minor units.
     pub amount: i64,
-    /// Three small letters.
+    /// ISO 4217, in lower case.
     pub currency: String,
-    /// How it goes.
+    /// The status.
     pub status: RefundStatus,
-    /// Why, if that was said.
+    /// The reason given by the client.
     pub reason: Option<String>,
-    /// What the client keeps with it.
+    /// The client's data.
     pub metadata: Metadata,
-    /// Seconds since 1970.
+    /// Unix seconds.
     pub created: i64,
 }
 
-/// How a refund goes.
+/// The status of a refund.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefundStatus {
-    /// The money has gone back, as far as is known: it may fail yet.
+    /// Succeeded; it may still fail later.
     #[default]
     Succeeded,
-    /// It is on its way.
+    /// In progress.
     Pending,
-    /// It is where it was.
+    /// Failed: the money was not returned.
     Failed,
 }
 
-/// A refund to be made.
+/// A refund to create.
 #[derive(Debug)]
 pub(crate) struct NewRefund {
     pub(crate) payment_intent: Option<String>,
     pub(crate) charge: Option<String>,
-    /// All that is left, when `None`.
+    /// `None`: the remaining amount.
     pub(crate) amount: Option<i64>,
     pub(crate) reason: Option<String>,
     pub(crate) metadata: Metadata,
 }
 
 impl Ledger {
-    /// Gives money back.
+    /// Creates a refund.
     ///
     /// # Errors
-    /// When there is no such charge, none that took money, or not that much is left of it.
+    /// When there is no such charge, it did not succeed, or its remaining amount is too small.
     pub(crate) fn create_refund(&mut self, new: NewRefund) -> Result<Value, Error> {
         let charge_at = self.charge_to_refund(&new)?;
         let charge = &mut self.charges[charge_at];
-        let left = charge.amount - charge.amount_refunded;
-        if left == 0 {
+        let remaining = charge.amount - charge.amount_refunded;
+        if remaining == 0 {
             let message = format!("Charge {} has already been refunded.", charge.id);
             return Err(Error::invalid(message).code("charge_already_refunded"));
         }
-        let amount = new.amount.unwrap_or(left);
-        if amount > left {
+        let amount = new.amount.unwrap_or(remaining);
+        if amount > remaining {
             let message =
-                format!("Refund amount ({amount}) is greater than unrefunded amount on charge ({left})");
+                format!("Refund amount ({amount}) is greater than unrefunded amount on charge ({remaining})");
             return Err(Error::invalid(message).with("param", "amount"));
         }
         let refund = Refund {
@@ -98,9 +98,9 @@ impl Ledger {
         Ok(self.refunds[at].json())
     }
 
-    /// Ends a refund that is pending, or lets one fail that had succeeded. Answers whether it could.
+    /// Completes a pending refund, or lets a successful one fail. Returns `false` for other transitions.
     pub(crate) fn settle_refund(&mut self, id: &str, outcome: Outcome) -> bool {
-        let Some(at) = self.refunds.place(id) else { return false };
+        let Some(at) = self.refunds.index_of(id) else { return false };
         let refund = &mut self.refunds[at];
         let before = refund.status;
         refund.status = match (before, outcome) {
@@ -109,7 +109,7 @@ impl Ledger {
             _ => return false,
         };
         if outcome == Outcome::Fails
-            && let Some(charge) = self.charges.place(&refund.charge)
+            && let Some(charge) = self.charges.index_of(&refund.charge)
         {
             self.charges[charge].amount_refunded -= refund.amount;
         }
@@ -125,7 +125,7 @@ impl Ledger {
         let charge = match (&new.charge, &new.payment_intent) {
             (Some(charge), intent) => {
                 let no_such = || Error::no_such("charge", charge, "charge");
-                let at = self.charges.place(charge).ok_or_else(no_such)?;
+                let at = self.charges.index_of(charge).ok_or_else(no_such)?;
                 if intent.as_ref().is_some_and(|intent| *intent != self.charges[at].payment_intent) {
                     return Err(no_such());
                 }
@@ -134,7 +134,7 @@ impl Ledger {
             (None, Some(intent)) => {
                 let no_such = || Error::no_such("payment_intent", intent, "payment_intent");
                 let intent = self.intents.get(intent).ok_or_else(no_such)?;
-                intent.latest_charge.as_deref().and_then(|id| self.charges.place(id))
+                intent.latest_charge.as_deref().and_then(|id| self.charges.index_of(id))
             }
             (None, None) => {
                 return Err(Error::invalid(
@@ -144,16 +144,14 @@ impl Ledger {
         };
         let charge = charge.filter(|at| self.charges[*at].status == ChargeStatus::Succeeded);
         charge.ok_or_else(|| {
-            let what = new.payment_intent.as_ref().or(new.charge.as_ref()).map_or("", String::as_str);
-            Error::invalid(format!(
-                "This PaymentIntent ({what}) does not have a successful charge to refund."
-            ))
+            let id = new.payment_intent.as_ref().or(new.charge.as_ref()).map_or("", String::as_str);
+            Error::invalid(format!("This PaymentIntent ({id}) does not have a successful charge to refund."))
         })
     }
 }
 
 impl Refund {
-    /// As the API shows it.
+    /// The JSON of the API.
     pub(crate) fn json(&self) -> Value {
         let failure_reason = (self.status == RefundStatus::Failed).then_some("expired_or_canceled_card");
         let pending_reason = (self.status == RefundStatus::Pending).then_some("insufficient_funds");

@@ -1,4 +1,4 @@
-//! Keys, parameters, lists.
+//! API keys, parameters, lists.
 
 use bodega_stripe_double::Operation;
 use reqwest::Method;
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::merchant::{AMOUNT, Merchant, ORDER, intent_form};
 
 #[tokio::test]
-async fn an_intent_looks_as_stripe_s_do() {
+async fn an_intent_has_the_properties_of_stripes_api() {
     let merchant = Merchant::new().await;
     let mut form = intent_form();
     form.push(("automatic_payment_methods[enabled]", "true"));
@@ -32,20 +32,23 @@ async fn an_intent_looks_as_stripe_s_do() {
 }
 
 #[tokio::test]
-async fn a_call_needs_one_of_our_keys() {
+async fn rejects_unknown_api_keys() {
     let merchant = Merchant::new().await;
     let account = || merchant.request(Method::GET, "account");
     let key = &merchant.stripe.options().secret_key;
     for request in [account(), account().bearer_auth("sk_test_other"), account().basic_auth("", Some(key))] {
-        let answer = merchant.send(request).await.unwrap();
-        assert_eq!((answer.status, &answer.body["error"]["type"]), (401, &json!("invalid_request_error")));
-        assert!(!answer.body.to_string().contains("sk_test_other"));
+        let response = merchant.send(request).await.unwrap();
+        assert_eq!(
+            (response.status, &response.body["error"]["type"]),
+            (401, &json!("invalid_request_error"))
+        );
+        assert!(!response.body.to_string().contains("sk_test_other"));
     }
     assert_eq!(merchant.stripe.calls(), []);
     for request in [account().bearer_auth(key), account().basic_auth(key, Some(""))] {
-        let answer = merchant.send(request.header("Stripe-Version", "2026-10-28.endive")).await.unwrap();
-        assert_eq!(answer.text("id"), merchant.stripe.options().account);
-        assert_eq!(answer.headers["stripe-version"], "2026-10-28.endive");
+        let response = merchant.send(request.header("Stripe-Version", "2026-10-28.endive")).await.unwrap();
+        assert_eq!(response.text("id"), merchant.stripe.options().account);
+        assert_eq!(response.headers["stripe-version"], "2026-10-28.endive");
     }
     let calls = merchant.stripe.calls();
     assert_eq!(calls.len(), 2);
@@ -54,7 +57,7 @@ async fn a_call_needs_one_of_our_keys() {
 }
 
 #[tokio::test]
-async fn a_browser_may_only_use_the_intent_whose_secret_it_has() {
+async fn a_publishable_key_only_accesses_the_intent_of_its_client_secret() {
     let merchant = Merchant::new().await;
     let intent = merchant.post("payment_intents", &intent_form()).await;
     let (id, secret) = (intent.text("id"), intent.text("client_secret"));
@@ -63,16 +66,16 @@ async fn a_browser_may_only_use_the_intent_whose_secret_it_has() {
     let browser = |path: &str| {
         merchant.request(Method::GET, path).bearer_auth(&merchant.stripe.options().publishable_key)
     };
-    let seen = merchant.send(browser(&format!("{path}?client_secret={secret}"))).await.unwrap();
-    assert_eq!(seen.body, intent.body);
+    let retrieved = merchant.send(browser(&format!("{path}?client_secret={secret}"))).await.unwrap();
+    assert_eq!(retrieved.body, intent.body);
     for (request, status, code) in [
         (browser(&format!("{path}?client_secret={other}")), 400, ""),
         (browser(&path), 400, "parameter_missing"),
         (browser("payment_intents"), 401, "secret_key_required"),
         (browser("refunds"), 401, "secret_key_required"),
     ] {
-        let answer = merchant.send(request).await.unwrap();
-        assert_eq!((answer.status, answer.code()), (status, code), "{answer:?}");
+        let response = merchant.send(request).await.unwrap();
+        assert_eq!((response.status, response.code()), (status, code), "{response:?}");
     }
     let key = merchant.stripe.options().publishable_key.clone();
     let form = [("key", &*key), ("client_secret", &secret), ("payment_method", "pm_card_visa")];
@@ -82,7 +85,7 @@ async fn a_browser_may_only_use_the_intent_whose_secret_it_has() {
 }
 
 #[tokio::test]
-async fn parameters_that_are_wrong_are_refused_by_name() {
+async fn names_the_invalid_parameter() {
     let merchant = Merchant::new().await;
     let long = "x".repeat(501);
     for (name, value, code) in [
@@ -98,9 +101,9 @@ async fn parameters_that_are_wrong_are_refused_by_name() {
     ] {
         let mut form: Vec<_> = intent_form().into_iter().filter(|(known, _)| *known != name).collect();
         form.push((name, value));
-        let answer = merchant.post("payment_intents", &form).await;
-        assert_eq!((answer.status, answer.code()), (400, code), "{name}={value} {answer:?}");
-        assert_eq!(answer.body["error"]["param"], name.split('[').next().unwrap(), "{name}={value}");
+        let response = merchant.post("payment_intents", &form).await;
+        assert_eq!((response.status, response.code()), (400, code), "{name}={value} {response:?}");
+        assert_eq!(response.body["error"]["param"], name.split('[').next().unwrap(), "{name}={value}");
     }
     for name in ["amount", "currency"] {
         let form: Vec<_> = intent_form().into_iter().filter(|(known, _)| *known != name).collect();
@@ -113,28 +116,28 @@ async fn parameters_that_are_wrong_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_missing() {
+async fn returns_404_for_unknown_ids_and_urls() {
     let merchant = Merchant::new().await;
     for path in ["payment_intents/pi_1", "refunds/re_1", "charges/ch_1"] {
-        let answer = merchant.get(path).await;
-        assert_eq!((answer.status, answer.code()), (404, "resource_missing"), "{path}");
+        let response = merchant.get(path).await;
+        assert_eq!((response.status, response.code()), (404, "resource_missing"), "{path}");
     }
     assert_eq!(merchant.get("payment_intents/pi_1/confirm").await.status, 404);
     assert_eq!(merchant.get("customers").await.status, 404);
 }
 
 #[tokio::test]
-async fn lists_are_the_newest_first_and_in_pages() {
+async fn lists_are_paged_newest_first() {
     let merchant = Merchant::new().await;
     let mut ids = Vec::new();
     for _ in 0..12 {
         ids.insert(0, merchant.intent().await);
     }
     let page = async |query: &str| {
-        let answer = merchant.get(&format!("payment_intents{query}")).await;
-        let found = answer.body["data"].as_array().unwrap().iter();
+        let response = merchant.get(&format!("payment_intents{query}")).await;
+        let found = response.body["data"].as_array().unwrap().iter();
         let found: Vec<_> = found.map(|intent| intent["id"].as_str().unwrap().to_owned()).collect();
-        (found, answer.body["has_more"].as_bool().unwrap())
+        (found, response.body["has_more"].as_bool().unwrap())
     };
     assert_eq!(page("").await, (ids[..10].to_vec(), true));
     assert_eq!(page("?limit=12").await, (ids.clone(), false));
@@ -143,7 +146,7 @@ async fn lists_are_the_newest_first_and_in_pages() {
 }
 
 #[tokio::test]
-async fn ids_are_expanded_to_objects_when_asked_for() {
+async fn expands_ids_to_objects() {
     let merchant = Merchant::new().await;
     let intent = merchant.paid().await;
     let plain = merchant.get(&format!("payment_intents/{intent}")).await.body;

@@ -1,4 +1,4 @@
-//! What goes wrong on purpose, and what has happened then.
+//! Injected faults and their effects.
 
 use std::time::{Duration, Instant};
 
@@ -11,15 +11,15 @@ use tokio::{
 
 use crate::merchant::{AMOUNT, Merchant, ORDER, intent_form};
 
-/// How long anything may take that is not delayed on purpose.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// For everything that is not delayed on purpose.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn a_reply_dropped_after_the_effect_leaves_the_effect_and_not_a_byte() {
+async fn drop_after_executes_the_request_and_sends_nothing() {
     let merchant = Merchant::new().await;
     let intent = merchant.intent().await;
     merchant.stripe.fail_next(Operation::Confirm, Fault::DropAfter, 1);
-    let mut wire = TcpStream::connect(merchant.stripe.url().trim_start_matches("http://")).await.unwrap();
+    let mut stream = TcpStream::connect(merchant.stripe.url().trim_start_matches("http://")).await.unwrap();
     let form = "payment_method=pm_card_visa";
     let request = format!(
         "POST /v1/payment_intents/{intent}/confirm HTTP/1.1\r\nHost: stripe\r\nAuthorization: Bearer {}\r\n\
@@ -27,29 +27,29 @@ async fn a_reply_dropped_after_the_effect_leaves_the_effect_and_not_a_byte() {
         merchant.stripe.options().secret_key,
         form.len()
     );
-    wire.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    let closed = tokio::time::timeout(PATIENCE, wire.read_to_end(&mut answer)).await;
-    assert!(closed.is_ok() && answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut response = Vec::new();
+    let closed = tokio::time::timeout(TIMEOUT, stream.read_to_end(&mut response)).await;
+    assert!(closed.is_ok() && response.is_empty(), "{}", String::from_utf8_lossy(&response));
     assert_eq!(merchant.stripe.intent(&intent).unwrap().amount_received, AMOUNT);
-    assert_eq!(merchant.told()[1..], ["charge.succeeded", "payment_intent.succeeded"]);
+    assert_eq!(merchant.event_types()[1..], ["charge.succeeded", "payment_intent.succeeded"]);
 }
 
 #[tokio::test]
-async fn a_dropped_reply_is_had_again_with_its_key() {
+async fn a_dropped_response_is_replayed_for_its_idempotency_key() {
     let merchant = Merchant::new().await;
     merchant.stripe.fail_next(Operation::Create, Fault::DropAfter, 2);
     for _ in 0..2 {
         assert!(merchant.try_post("payment_intents", &intent_form(), "k").await.is_none());
         assert_eq!(merchant.stripe.intents().len(), 1);
     }
-    let had = merchant.post_with("payment_intents", &intent_form(), "k").await;
-    assert!(had.is_replay());
-    assert_eq!(had.text("id"), merchant.stripe.intents()[0].id);
+    let replay = merchant.post_with("payment_intents", &intent_form(), "k").await;
+    assert!(replay.is_replay());
+    assert_eq!(replay.text("id"), merchant.stripe.intents()[0].id);
 }
 
 #[tokio::test]
-async fn a_call_dropped_before_has_no_effect_and_takes_no_key() {
+async fn drop_before_has_no_effect_and_uses_no_idempotency_key() {
     let merchant = Merchant::new().await;
     merchant.stripe.fail_next(Operation::Create, Fault::DropBefore, 1);
     assert!(merchant.try_post("payment_intents", &intent_form(), "k").await.is_none());
@@ -60,7 +60,7 @@ async fn a_call_dropped_before_has_no_effect_and_takes_no_key() {
 }
 
 #[tokio::test]
-async fn a_500_is_kept_whether_it_came_before_or_after_the_effect() {
+async fn a_500_is_stored_under_its_idempotency_key() {
     for (fault, made) in [(Fault::ErrorBefore, 0), (Fault::ErrorAfter, 1)] {
         let merchant = Merchant::new().await;
         merchant.stripe.fail_next(Operation::Create, fault, 1);
@@ -75,7 +75,7 @@ async fn a_500_is_kept_whether_it_came_before_or_after_the_effect() {
 }
 
 #[tokio::test]
-async fn what_was_asked_for_is_done_though_the_client_went_away() {
+async fn completes_the_request_of_a_disconnected_client() {
     let merchant = Merchant::new().await;
     merchant.stripe.fail_next(Operation::Create, Fault::DelayBefore(Duration::from_secs(1)), 1);
     let request = merchant.request(Method::POST, "payment_intents").form(&intent_form());
@@ -84,13 +84,13 @@ async fn what_was_asked_for_is_done_though_the_client_went_away() {
     assert!(merchant.stripe.intents().is_empty());
     let since = Instant::now();
     while merchant.stripe.intents().is_empty() {
-        assert!(since.elapsed() < PATIENCE);
+        assert!(since.elapsed() < TIMEOUT);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
 #[tokio::test]
-async fn a_late_answer_is_of_what_was_done_at_once() {
+async fn delay_after_executes_the_request_at_once() {
     let merchant = Merchant::new().await;
     let delay = Duration::from_millis(300);
     merchant.stripe.fail_next(Operation::Create, Fault::DelayAfter(delay), 1);
@@ -108,7 +108,7 @@ async fn a_late_answer_is_of_what_was_done_at_once() {
 }
 
 #[tokio::test]
-async fn a_shopper_gets_through_whatever_goes_wrong_and_pays_once() {
+async fn confirm_retries_through_all_faults_and_pays_once() {
     let merchant = Merchant::new().await;
     for fault in
         [Fault::DropAfter, Fault::DropBefore, Fault::ErrorBefore, Fault::ErrorAfter, Fault::RateLimited]
@@ -123,22 +123,22 @@ async fn a_shopper_gets_through_whatever_goes_wrong_and_pays_once() {
     let calls = merchant.stripe.calls_of(Operation::Confirm);
     assert!(calls > 30, "{calls}");
     assert_eq!(merchant.stripe.charges_of(ORDER).len(), 20);
-    merchant.stripe.heal();
+    merchant.stripe.clear_faults();
     merchant.paid().await;
     assert_eq!(merchant.stripe.calls_of(Operation::Confirm), calls + 1);
 }
 
 #[tokio::test]
-async fn a_double_is_gone_once_its_last_handle_is() {
+async fn stops_when_the_last_handle_is_dropped() {
     let merchant = Merchant::new().await;
     let address = merchant.stripe.url().trim_start_matches("http://").to_owned();
-    let mut wire = TcpStream::connect(&address).await.unwrap();
+    let mut stream = TcpStream::connect(&address).await.unwrap();
     let clone = merchant.stripe.clone();
     drop(merchant);
     TcpStream::connect(&address).await.unwrap();
     drop(clone);
-    let mut answer = Vec::new();
-    let read = tokio::time::timeout(PATIENCE, wire.read_to_end(&mut answer)).await.unwrap();
+    let mut response = Vec::new();
+    let read = tokio::time::timeout(TIMEOUT, stream.read_to_end(&mut response)).await.unwrap();
     assert!(matches!(read, Ok(0) | Err(_)));
     assert!(TcpStream::connect(&address).await.is_err());
 }

@@ -1,4 +1,4 @@
-//! What is kept under an idempotency key.
+//! Responses stored under idempotency keys.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::merchant::{Merchant, intent_form};
 
 #[tokio::test]
-async fn the_same_call_with_the_same_key_happens_once() {
+async fn the_same_request_with_the_same_key_executes_once() {
     let merchant = Merchant::new().await;
     let first = merchant.post_with("payment_intents", &intent_form(), "k").await;
     assert!(!first.is_replay());
@@ -30,7 +30,7 @@ async fn the_same_call_with_the_same_key_happens_once() {
 }
 
 #[tokio::test]
-async fn the_answer_kept_is_of_then_though_the_object_has_changed() {
+async fn replays_the_original_response_after_the_object_changed() {
     let merchant = Merchant::new().await;
     let first = merchant.post_with("payment_intents", &intent_form(), "k").await;
     merchant.post(&format!("payment_intents/{}/cancel", first.text("id")), &[]).await;
@@ -39,14 +39,14 @@ async fn the_answer_kept_is_of_then_though_the_object_has_changed() {
 }
 
 #[tokio::test]
-async fn another_call_cannot_have_the_key() {
+async fn rejects_another_request_with_the_same_key() {
     let merchant = Merchant::new().await;
     let id = merchant.post_with("payment_intents", &intent_form(), "k").await.text("id");
     let other_amount = [("amount", "2000"), ("currency", "usd")];
     for (path, form) in [("payment_intents", &other_amount[..]), ("refunds", &[("payment_intent", &*id)])] {
-        let answer = merchant.post_with(path, form, "k").await;
-        assert_eq!((answer.status, &answer.body["error"]["type"]), (400, &json!("idempotency_error")));
-        assert!(!answer.is_replay());
+        let response = merchant.post_with(path, form, "k").await;
+        assert_eq!((response.status, &response.body["error"]["type"]), (400, &json!("idempotency_error")));
+        assert!(!response.is_replay());
     }
     let cancel = async |id: &str| merchant.post_with(&format!("payment_intents/{id}/cancel"), &[], "c").await;
     assert_eq!(cancel(&id).await.status, 200);
@@ -58,23 +58,23 @@ async fn another_call_cannot_have_the_key() {
 }
 
 #[tokio::test]
-async fn while_the_first_call_is_carried_out_the_key_is_in_use() {
+async fn returns_409_while_the_first_request_executes() {
     let merchant = Merchant::new().await;
     let delay = Fault::DelayBefore(Duration::from_secs(1));
     merchant.stripe.fail_next(Operation::Create, delay, 1);
     let form = intent_form();
-    let answers = join_all((0..8).map(|_| merchant.post_with("payment_intents", &form, "k"))).await;
-    let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
-    assert_eq!((made.len(), refused.len()), (1, 7));
-    for answer in refused {
-        assert_eq!((answer.status, answer.code()), (409, "idempotency_key_in_use"));
+    let responses = join_all((0..8).map(|_| merchant.post_with("payment_intents", &form, "k"))).await;
+    let (made, rejected): (Vec<_>, Vec<_>) = responses.iter().partition(|response| response.status == 200);
+    assert_eq!((made.len(), rejected.len()), (1, 7));
+    for response in rejected {
+        assert_eq!((response.status, response.code()), (409, "idempotency_key_in_use"));
     }
     assert!(merchant.post_with("payment_intents", &form, "k").await.is_replay());
     assert_eq!(merchant.stripe.intents().len(), 1);
 }
 
 #[tokio::test]
-async fn errors_are_kept_once_a_call_is_carried_out() {
+async fn stores_errors_of_executed_requests() {
     let merchant = Merchant::new().await;
     let small = [("amount", "49"), ("currency", "usd")];
     let intent = merchant.intent().await;
@@ -95,12 +95,12 @@ async fn errors_are_kept_once_a_call_is_carried_out() {
 }
 
 #[tokio::test]
-async fn calls_refused_before_that_do_not_take_the_key() {
+async fn requests_rejected_before_execution_do_not_use_the_key() {
     let merchant = Merchant::new().await;
     let unknown = [("amount", "1999"), ("currency", "usd"), ("colour", "red")];
     assert_eq!(merchant.post_with("payment_intents", &unknown, "k").await.code(), "parameter_unknown");
-    let stranger = merchant.request(Method::POST, "payment_intents").header("Idempotency-Key", "k");
-    assert_eq!(merchant.send(stranger.form(&intent_form())).await.unwrap().status, 401);
+    let unauthenticated = merchant.request(Method::POST, "payment_intents").header("Idempotency-Key", "k");
+    assert_eq!(merchant.send(unauthenticated.form(&intent_form())).await.unwrap().status, 401);
     merchant.stripe.fail_next(Operation::Create, Fault::RateLimited, 1);
     assert_eq!(merchant.post_with("payment_intents", &intent_form(), "k").await.status, 429);
     let made = merchant.post_with("payment_intents", &intent_form(), "k").await;
@@ -108,7 +108,7 @@ async fn calls_refused_before_that_do_not_take_the_key() {
 }
 
 #[tokio::test]
-async fn reading_has_no_key() {
+async fn ignores_the_key_of_get_requests() {
     let merchant = Merchant::new().await;
     let id = merchant.intent().await;
     let read = async || {

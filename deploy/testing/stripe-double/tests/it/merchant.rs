@@ -1,4 +1,4 @@
-//! A merchant's program, which calls the double.
+//! A client of the double, with the merchant's keys.
 
 use bodega_stripe_double::{Card, Options, StripeDouble};
 use reqwest::{RequestBuilder, header::HeaderMap};
@@ -9,15 +9,14 @@ pub(crate) const AMOUNT: i64 = 1999;
 /// The order of every intent here.
 pub(crate) const ORDER: &str = "order-1";
 
-/// A double of its own, and a client for it.
+/// A client with its own double.
 pub(crate) struct Merchant {
     pub(crate) stripe: StripeDouble,
     http: reqwest::Client,
 }
 
-/// An answer of the API.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
@@ -30,17 +29,17 @@ impl Merchant {
         Self { stripe, http: http.build().unwrap() }
     }
 
-    /// A call without a key.
+    /// A request without an API key.
     pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}/v1/{path}", self.stripe.url()))
     }
 
-    /// Sends a call; `None` when the connection is closed without an answer.
-    pub(crate) async fn send(&self, request: RequestBuilder) -> Option<Answer> {
+    /// Sends a request; returns `None` when the connection is closed without a response.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Option<Response> {
         match request.send().await {
             Ok(response) => {
                 let (status, headers) = (response.status().as_u16(), response.headers().clone());
-                Some(Answer { status, headers, body: response.json().await.unwrap() })
+                Some(Response { status, headers, body: response.json().await.unwrap() })
             }
             Err(error) => {
                 assert!(!error.is_connect() && !error.is_timeout(), "{error:?}");
@@ -49,34 +48,34 @@ impl Merchant {
         }
     }
 
-    pub(crate) async fn try_post(&self, path: &str, form: &[(&str, &str)], key: &str) -> Option<Answer> {
+    pub(crate) async fn try_post(&self, path: &str, form: &[(&str, &str)], key: &str) -> Option<Response> {
         let request = self.request(reqwest::Method::POST, path).form(form);
         let request = request.bearer_auth(&self.stripe.options().secret_key);
         self.send(if key.is_empty() { request } else { request.header("Idempotency-Key", key) }).await
     }
 
     /// Posts with an idempotency key, unless it is empty.
-    pub(crate) async fn post_with(&self, path: &str, form: &[(&str, &str)], key: &str) -> Answer {
+    pub(crate) async fn post_with(&self, path: &str, form: &[(&str, &str)], key: &str) -> Response {
         self.try_post(path, form, key).await.unwrap()
     }
 
-    pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Response {
         self.post_with(path, form, "").await
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         let request = self.request(reqwest::Method::GET, path);
         self.send(request.bearer_auth(&self.stripe.options().secret_key)).await.unwrap()
     }
 
-    /// Makes an intent; answers its id.
+    /// Creates an intent and returns its id.
     pub(crate) async fn intent(&self) -> String {
-        let answer = self.post("payment_intents", &intent_form()).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.text("id")
+        let response = self.post("payment_intents", &intent_form()).await;
+        assert_eq!(response.status, 200, "{response:?}");
+        response.text("id")
     }
 
-    /// Makes an intent and pays it; answers its id.
+    /// Creates and pays an intent and returns its id.
     pub(crate) async fn paid(&self) -> String {
         let intent = self.intent().await;
         let paid = self.stripe.confirm(&intent, Card::Visa).await.unwrap();
@@ -85,13 +84,13 @@ impl Merchant {
     }
 
     /// The types of all events so far.
-    pub(crate) fn told(&self) -> Vec<String> {
+    pub(crate) fn event_types(&self) -> Vec<String> {
         self.stripe.events().iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
     }
 }
 
 impl Drop for Merchant {
-    /// Whatever a test does, the ledger adds up.
+    /// The ledger must be consistent after every test.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             assert_eq!(self.stripe.check(), Vec::<String>::new());
@@ -99,7 +98,7 @@ impl Drop for Merchant {
     }
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn text(&self, property: &str) -> String {
         self.body[property].as_str().unwrap().to_owned()
     }
@@ -114,7 +113,7 @@ impl Answer {
     }
 }
 
-/// What an intent is made with.
+/// Parameters of a new intent.
 pub(crate) fn intent_form() -> Vec<(&'static str, &'static str)> {
     vec![("amount", "1999"), ("currency", "usd"), ("metadata[order_id]", ORDER)]
 }

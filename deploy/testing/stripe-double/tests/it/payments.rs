@@ -1,12 +1,12 @@
-//! The life of an intent.
+//! Confirming and cancelling intents.
 
-use bodega_stripe_double::{Card, ChargeStatus, Outcome, ShopperError};
+use bodega_stripe_double::{Card, ChargeStatus, ConfirmError, Outcome};
 use serde_json::json;
 
 use crate::merchant::{AMOUNT, Merchant, ORDER, intent_form};
 
 #[tokio::test]
-async fn a_good_card_pays_an_intent() {
+async fn a_successful_card_pays_an_intent() {
     let merchant = Merchant::new().await;
     let secret = merchant.post("payment_intents", &intent_form()).await.text("client_secret");
     let intent = merchant.stripe.confirm(&secret, Card::Visa).await.unwrap();
@@ -27,7 +27,10 @@ async fn a_good_card_pays_an_intent() {
     ] {
         assert_eq!(charge.body[property], expected, "{property}");
     }
-    assert_eq!(merchant.told(), ["payment_intent.created", "charge.succeeded", "payment_intent.succeeded"]);
+    assert_eq!(
+        merchant.event_types(),
+        ["payment_intent.created", "charge.succeeded", "payment_intent.succeeded"]
+    );
     assert_eq!(merchant.stripe.events()[2]["data"]["object"], intent);
     assert_eq!(merchant.stripe.charges_of(ORDER).len(), 1);
     assert_eq!(merchant.stripe.total_charged(), AMOUNT);
@@ -42,15 +45,15 @@ async fn a_declined_card_leaves_the_intent_payable() {
         ("pm_card_chargeDeclined", "generic_decline"),
         ("pm_card_visa_chargeDeclinedInsufficientFunds", "insufficient_funds"),
     ] {
-        let answer = merchant.post(&path, &[("payment_method", method)]).await;
-        let error = &answer.body["error"];
-        assert_eq!((answer.status, answer.code()), (402, "card_declined"));
+        let response = merchant.post(&path, &[("payment_method", method)]).await;
+        let error = &response.body["error"];
+        assert_eq!((response.status, response.code()), (402, "card_declined"));
         assert_eq!((&error["type"], &error["decline_code"]), (&json!("card_error"), &json!(decline_code)));
-        let left = &error["payment_intent"];
-        assert_eq!(left["status"], "requires_payment_method");
-        assert_eq!(left["last_payment_error"]["decline_code"], decline_code);
-        assert_eq!(left["last_payment_error"]["payment_method"]["id"], method);
-        assert_eq!(left["latest_charge"], error["charge"]);
+        let intent = &error["payment_intent"];
+        assert_eq!(intent["status"], "requires_payment_method");
+        assert_eq!(intent["last_payment_error"]["decline_code"], decline_code);
+        assert_eq!(intent["last_payment_error"]["payment_method"]["id"], method);
+        assert_eq!(intent["latest_charge"], error["charge"]);
     }
     assert_eq!(merchant.stripe.charges_of(ORDER), []);
     assert_eq!(merchant.post(&path, &[]).await.code(), "payment_intent_unexpected_state");
@@ -58,11 +61,11 @@ async fn a_declined_card_leaves_the_intent_payable() {
     assert_eq!((&paid["status"], &paid["last_payment_error"]), (&json!("succeeded"), &json!(null)));
     let charges: Vec<_> = merchant.stripe.charges().iter().map(|charge| charge.status).collect();
     assert_eq!(charges, [ChargeStatus::Failed, ChargeStatus::Failed, ChargeStatus::Succeeded]);
-    assert_eq!(merchant.told()[1..3], ["charge.failed", "payment_intent.payment_failed"]);
+    assert_eq!(merchant.event_types()[1..3], ["charge.failed", "payment_intent.payment_failed"]);
 }
 
 #[tokio::test]
-async fn a_card_that_needs_authentication_waits_for_the_shopper() {
+async fn authentication_leaves_the_intent_in_requires_action_until_settled() {
     let merchant = Merchant::new().await;
     let intent = merchant.intent().await;
     let waiting = merchant.stripe.confirm(&intent, Card::AuthenticationRequired).await.unwrap();
@@ -79,7 +82,7 @@ async fn a_card_that_needs_authentication_waits_for_the_shopper() {
     assert!(merchant.stripe.settle_intent(&intent, Outcome::Succeeds));
     assert_eq!(merchant.stripe.object(&intent).unwrap()["status"], "succeeded");
     assert_eq!(
-        merchant.told()[1..],
+        merchant.event_types()[1..],
         [
             "payment_intent.requires_action",
             "payment_intent.payment_failed",
@@ -91,7 +94,7 @@ async fn a_card_that_needs_authentication_waits_for_the_shopper() {
 }
 
 #[tokio::test]
-async fn a_slow_payment_is_processing_until_it_is_settled() {
+async fn a_slow_payment_is_processing_until_settled() {
     let merchant = Merchant::new().await;
     for (outcome, status) in [(Outcome::Fails, "requires_payment_method"), (Outcome::Succeeds, "succeeded")] {
         let intent = merchant.intent().await;
@@ -106,7 +109,7 @@ async fn a_slow_payment_is_processing_until_it_is_settled() {
 }
 
 #[tokio::test]
-async fn an_open_intent_is_cancelled_once_and_for_all() {
+async fn a_canceled_intent_stays_canceled() {
     let merchant = Merchant::new().await;
     for card in [None, Some(Card::Declined), Some(Card::AuthenticationRequired)] {
         let intent = merchant.intent().await;
@@ -128,39 +131,39 @@ async fn an_open_intent_is_cancelled_once_and_for_all() {
 }
 
 #[tokio::test]
-async fn an_intent_that_is_not_open_cannot_be_cancelled_or_paid() {
+async fn rejects_cancelling_or_paying_an_intent_that_is_not_open() {
     let merchant = Merchant::new().await;
     let slow = merchant.intent().await;
     merchant.stripe.confirm(&slow, Card::Slow).await.unwrap();
     let cancelled = merchant.intent().await;
     merchant.post(&format!("payment_intents/{cancelled}/cancel"), &[]).await;
-    let told = merchant.told().len();
+    let events = merchant.event_types().len();
     for (intent, status) in [(slow, "processing"), (cancelled, "canceled")] {
         for (verb, form) in [("cancel", &[][..]), ("confirm", &[("payment_method", "pm_card_visa")])] {
-            let answer = merchant.post(&format!("payment_intents/{intent}/{verb}"), form).await;
-            assert_eq!((answer.status, answer.code()), (400, "payment_intent_unexpected_state"));
-            assert_eq!(answer.body["error"]["payment_intent"]["status"], status);
+            let response = merchant.post(&format!("payment_intents/{intent}/{verb}"), form).await;
+            assert_eq!((response.status, response.code()), (400, "payment_intent_unexpected_state"));
+            assert_eq!(response.body["error"]["payment_intent"]["status"], status);
         }
     }
-    assert_eq!(merchant.told().len(), told);
+    assert_eq!(merchant.event_types().len(), events);
     let paid = merchant.paid().await;
-    let answer = merchant.post(&format!("payment_intents/{paid}/cancel"), &[]).await;
-    assert_eq!(answer.body["error"]["payment_intent"]["status"], "succeeded");
+    let response = merchant.post(&format!("payment_intents/{paid}/cancel"), &[]).await;
+    assert_eq!(response.body["error"]["payment_intent"]["status"], "succeeded");
     assert_eq!(merchant.stripe.total_charged(), AMOUNT);
 }
 
 #[tokio::test]
-async fn a_confirmation_needs_a_payment_method_that_exists() {
+async fn confirming_requires_a_known_payment_method() {
     let merchant = Merchant::new().await;
     let path = format!("payment_intents/{}/confirm", merchant.intent().await);
     assert_eq!(merchant.post(&path, &[]).await.code(), "payment_intent_unexpected_state");
-    let answer = merchant.post(&path, &[("payment_method", "pm_card_plastic")]).await;
-    assert_eq!((answer.status, answer.code()), (404, "resource_missing"));
+    let response = merchant.post(&path, &[("payment_method", "pm_card_plastic")]).await;
+    assert_eq!((response.status, response.code()), (404, "resource_missing"));
 }
 
 #[tokio::test]
-async fn a_shopper_with_the_secret_of_no_intent_is_told_so() {
+async fn confirm_reports_an_unknown_intent() {
     let merchant = Merchant::new().await;
-    let refused = merchant.stripe.confirm("pi_1_secret_2", Card::Visa).await;
-    assert_eq!(refused, Err(ShopperError::Refused(404, "No such payment_intent: 'pi_1'".to_owned())));
+    let result = merchant.stripe.confirm("pi_1_secret_2", Card::Visa).await;
+    assert_eq!(result, Err(ConfirmError::Rejected(404, "No such payment_intent: 'pi_1'".to_owned())));
 }

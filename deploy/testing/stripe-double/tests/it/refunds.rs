@@ -1,4 +1,4 @@
-//! Money that goes back.
+//! Refunds.
 
 use bodega_stripe_double::{Card, Outcome, RefundStatus};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::merchant::{AMOUNT, Merchant, ORDER};
 
 #[tokio::test]
-async fn all_that_is_left_goes_back_unless_less_is_asked_for() {
+async fn refunds_the_remaining_amount_by_default() {
     let merchant = Merchant::new().await;
     let intent = merchant.paid().await;
     let part = merchant.post("refunds", &[("payment_intent", &intent), ("amount", "1000")]).await;
@@ -29,7 +29,7 @@ async fn all_that_is_left_goes_back_unless_less_is_asked_for() {
 
     let events = merchant.stripe.events();
     assert_eq!(
-        merchant.told()[3..],
+        merchant.event_types()[3..],
         ["refund.created", "charge.refunded", "refund.created", "charge.refunded"]
     );
     let charge = &events.last().unwrap()["data"]["object"];
@@ -47,15 +47,15 @@ async fn all_that_is_left_goes_back_unless_less_is_asked_for() {
 }
 
 #[tokio::test]
-async fn what_took_no_money_gives_none_back() {
+async fn rejects_refunds_without_a_successful_charge() {
     let merchant = Merchant::new().await;
     let intent = merchant.intent().await;
     for card in [None, Some(Card::Declined), Some(Card::Slow)] {
         if let Some(card) = card {
             merchant.stripe.confirm(&intent, card).await.unwrap();
         }
-        let answer = merchant.post("refunds", &[("payment_intent", &intent)]).await;
-        assert_eq!(answer.status, 400, "{card:?}");
+        let response = merchant.post("refunds", &[("payment_intent", &intent)]).await;
+        assert_eq!(response.status, 400, "{card:?}");
     }
     assert_eq!(merchant.post("refunds", &[]).await.status, 400);
     assert_eq!(merchant.post("refunds", &[("payment_intent", "pi_1")]).await.code(), "resource_missing");
@@ -63,14 +63,14 @@ async fn what_took_no_money_gives_none_back() {
 }
 
 #[tokio::test]
-async fn a_pending_refund_ends_when_it_is_told_to() {
+async fn a_pending_refund_completes_when_settled() {
     let merchant = Merchant::new().await;
     merchant.stripe.set_refund_status(RefundStatus::Pending);
     let intent = merchant.paid().await;
-    let pend = async || merchant.post("refunds", &[("payment_intent", &intent)]).await;
-    let first = pend().await;
+    let refund = async || merchant.post("refunds", &[("payment_intent", &intent)]).await;
+    let first = refund().await;
     assert_eq!(first.body["status"], "pending");
-    assert_eq!(pend().await.code(), "charge_already_refunded");
+    assert_eq!(refund().await.code(), "charge_already_refunded");
     assert!(merchant.stripe.settle_refund(&first.text("id"), Outcome::Fails));
     assert!(!merchant.stripe.settle_refund(&first.text("id"), Outcome::Succeeds));
     let failed = merchant.get(&format!("refunds/{}", first.text("id"))).await;
@@ -78,11 +78,11 @@ async fn a_pending_refund_ends_when_it_is_told_to() {
     assert!(failed.body["failure_reason"].is_string());
     assert_eq!(merchant.stripe.total_refunded(), 0);
 
-    let second = pend().await;
+    let second = refund().await;
     assert!(merchant.stripe.settle_refund(&second.text("id"), Outcome::Succeeds));
     assert_eq!(merchant.stripe.total_refunded(), AMOUNT);
     assert_eq!(
-        merchant.told()[3..],
+        merchant.event_types()[3..],
         [
             "refund.created",
             "charge.refunded",
@@ -99,13 +99,13 @@ async fn a_pending_refund_ends_when_it_is_told_to() {
 }
 
 #[tokio::test]
-async fn a_refund_may_fail_at_once_or_after_it_had_succeeded() {
+async fn a_refund_can_fail_at_once_or_after_success() {
     let merchant = Merchant::new().await;
     let intent = merchant.paid().await;
     merchant.stripe.set_refund_status(RefundStatus::Failed);
     let refund = async || merchant.post("refunds", &[("payment_intent", &intent)]).await;
     assert_eq!(refund().await.body["status"], "failed");
-    assert_eq!(merchant.told()[3..], ["refund.created", "refund.failed"]);
+    assert_eq!(merchant.event_types()[3..], ["refund.created", "refund.failed"]);
     merchant.stripe.set_refund_status(RefundStatus::Succeeded);
     let succeeded = refund().await;
     assert_eq!(merchant.stripe.total_refunded(), AMOUNT);

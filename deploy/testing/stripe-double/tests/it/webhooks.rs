@@ -1,4 +1,4 @@
-//! Events, as a webhook endpoint receives them.
+//! Webhook deliveries.
 
 use std::{
     sync::{Arc, Mutex},
@@ -11,38 +11,42 @@ use serde_json::{Value, json};
 
 use crate::merchant::{Merchant, intent_form};
 
-/// A webhook endpoint that refuses the first few deliveries.
+/// A webhook endpoint that rejects a number of deliveries.
 #[derive(Clone, Default)]
 struct Receiver {
     received: Arc<Mutex<Vec<(HeaderMap, String)>>>,
-    refusals: Arc<Mutex<u32>>,
+    rejections: Arc<Mutex<u32>>,
 }
 
 impl Receiver {
-    /// Opens one, and has a merchant's events delivered to it.
+    /// Starts an endpoint and delivers the merchant's events to it.
     async fn open(merchant: &Merchant) -> Self {
         let receiver = Self::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         merchant.stripe.deliver_to(&format!("http://{}/hook", listener.local_addr().unwrap()));
-        let app = Router::new().route("/hook", post(Self::take)).with_state(receiver.clone());
+        let app = Router::new().route("/hook", post(Self::receive)).with_state(receiver.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         receiver
     }
 
-    async fn take(State(receiver): State<Self>, headers: HeaderMap, body: Bytes) -> axum::http::StatusCode {
+    async fn receive(
+        State(receiver): State<Self>,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> axum::http::StatusCode {
         let body = String::from_utf8(body.to_vec()).unwrap();
         receiver.received.lock().unwrap().push((headers, body));
-        let mut refusals = receiver.refusals.lock().unwrap();
-        match *refusals {
+        let mut rejections = receiver.rejections.lock().unwrap();
+        match *rejections {
             0 => axum::http::StatusCode::NO_CONTENT,
             _ => {
-                *refusals -= 1;
+                *rejections -= 1;
                 axum::http::StatusCode::FOUND
             }
         }
     }
 
-    /// The types of what it was sent, in that order.
+    /// The types of the received events, in order.
     fn kinds(&self) -> Vec<String> {
         let received = self.received.lock().unwrap();
         let kind =
@@ -62,7 +66,7 @@ fn timestamp(header: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn events_are_delivered_with_a_signature_over_the_bytes_sent() {
+async fn signs_the_delivered_bytes() {
     let merchant = Merchant::new().await;
     merchant.intent().await;
     let receiver = Receiver::open(&merchant).await;
@@ -84,24 +88,24 @@ async fn events_are_delivered_with_a_signature_over_the_bytes_sent() {
 }
 
 #[tokio::test]
-async fn an_event_is_sent_again_until_it_is_taken() {
+async fn retries_until_an_event_is_accepted() {
     let merchant = Merchant::new().await;
     let receiver = Receiver::open(&merchant).await;
-    *receiver.refusals.lock().unwrap() = 2;
+    *receiver.rejections.lock().unwrap() = 2;
     let backoff = Duration::from_millis(5);
     merchant.stripe.set_delivery_policy(DeliveryPolicy { attempts: 3, backoff, ..Default::default() });
     merchant.intent().await;
     merchant.stripe.delivered().await;
     let statuses: Vec<_> = merchant.stripe.deliveries().into_iter().map(|attempt| attempt.status).collect();
     assert_eq!(statuses, [Some(302), Some(302), Some(204)]);
-    *receiver.refusals.lock().unwrap() = 9;
+    *receiver.rejections.lock().unwrap() = 9;
     merchant.intent().await;
     merchant.stripe.delivered().await;
     assert_eq!(merchant.stripe.deliveries().len(), 6);
 }
 
 #[tokio::test]
-async fn deliveries_can_be_held_back_lost_and_duplicated() {
+async fn deliveries_can_be_paused_dropped_and_duplicated() {
     let merchant = Merchant::new().await;
     let receiver = Receiver::open(&merchant).await;
     merchant.stripe.pause_deliveries();
@@ -124,7 +128,7 @@ async fn deliveries_can_be_held_back_lost_and_duplicated() {
 }
 
 #[tokio::test]
-async fn within_a_window_events_change_places() {
+async fn a_window_reorders_events() {
     let merchant = Merchant::new().await;
     let receiver = Receiver::open(&merchant).await;
     let window = Duration::from_millis(300);
@@ -133,7 +137,7 @@ async fn within_a_window_events_change_places() {
         merchant.paid().await;
     }
     merchant.stripe.delivered().await;
-    let (mut sent, mut received) = (merchant.told(), receiver.kinds());
+    let (mut sent, mut received) = (merchant.event_types(), receiver.kinds());
     assert_ne!(sent, received);
     sent.sort();
     received.sort();
@@ -141,7 +145,7 @@ async fn within_a_window_events_change_places() {
 }
 
 #[tokio::test]
-async fn a_rolled_secret_signs_beside_the_one_before() {
+async fn signs_with_the_new_and_the_previous_secret_after_rolling() {
     let merchant = Merchant::new().await;
     let receiver = Receiver::open(&merchant).await;
     merchant.stripe.roll_webhook_secret("whsec_new");
@@ -156,7 +160,7 @@ async fn a_rolled_secret_signs_beside_the_one_before() {
 }
 
 #[tokio::test]
-async fn events_that_have_not_happened_can_be_posted() {
+async fn posts_made_up_events() {
     let merchant = Merchant::new().await;
     let intent = merchant.post("payment_intents", &intent_form()).await.body;
     let mut event = merchant.stripe.event("payment_intent.succeeded", &intent);
@@ -170,5 +174,5 @@ async fn events_that_have_not_happened_can_be_posted() {
     assert_eq!(header, merchant.stripe.sign(body.as_bytes(), timestamp(&header)));
     assert_eq!(merchant.stripe.post_payload("{}", "t=1,v1=00").await, Some(204));
     assert_eq!(receiver.signature(), ("t=1,v1=00".to_owned(), "{}".to_owned()));
-    assert_eq!(merchant.told(), ["payment_intent.created"]);
+    assert_eq!(merchant.event_types(), ["payment_intent.created"]);
 }

@@ -71,7 +71,7 @@ async fn a_reply_that_is_lost_costs_another_call_and_no_other_intent() {
         shop.stripe.fail_next(Operation::Create, fault, 20);
         let refused = shop.pay(&order).await.unwrap_err();
         assert_eq!(refused.code(), Code::Unavailable, "{fault:?}: {refused:?}");
-        shop.stripe.heal();
+        shop.stripe.clear_faults();
         let intent = shop.pay(&order).await.unwrap();
         assert_eq!(shop.pay(&order).await.unwrap(), intent);
         assert_eq!(shop.stripe.intents_of(&order.id).len(), 1, "{fault:?}");

@@ -55,7 +55,7 @@ async fn every_paid_order_has_one_charge_of_its_amount_though_a_third_of_all_rep
     });
     let checkouts = stream::iter(0..CHECKOUTS).map(|n| checkout(&shop, n)).buffer_unordered(SHOPPERS);
     let orders: Vec<_> = checkouts.collect().await;
-    shop.stripe.heal();
+    shop.stripe.clear_faults();
 
     let mut ends = BTreeMap::<_, usize>::new();
     for order in &orders {

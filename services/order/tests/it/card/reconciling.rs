@@ -61,7 +61,7 @@ async fn an_order_expires_with_its_payment_intent_first_and_stock_last() {
     shop.stripe.fail_next(Operation::Cancel, Fault::DropBefore, 4);
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(shop.shop.get(&order.id).await.status(), Pending);
-    shop.stripe.heal();
+    shop.stripe.clear_faults();
     let expired = shop.until(&order, Cancelled, Failed, SOON).await;
     assert_eq!(shop.stripe.intent(&intent.id).unwrap().status, IntentStatus::Canceled);
     let actor: Option<uuid::Uuid> = sqlx::query_scalar(
@@ -87,7 +87,7 @@ async fn an_order_that_turns_out_paid_does_not_expire() {
     tokio::time::sleep(Duration::from_millis(1500)).await;
     shop.stripe.confirm(&intent.client_secret, Card::Visa).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    shop.stripe.heal();
+    shop.stripe.clear_faults();
     shop.until(&order, Paid, Completed, SOON).await;
     assert_eq!(shop.stripe.refunds(), []);
     shop.assert_sound().await;
@@ -105,7 +105,7 @@ async fn a_declined_order_expires_and_one_whose_money_is_on_its_way_does_not() {
     shop.stripe.confirm(&intent.client_secret, Card::Slow).await.unwrap();
     shop.stripe.fail_next(Operation::Create, Fault::DropBefore, 20);
     shop.pay(&unheard).await.unwrap_err();
-    shop.stripe.heal();
+    shop.stripe.clear_faults();
     shop.until(&declined, Cancelled, Failed, SOON).await;
     shop.until(&unheard, Cancelled, Failed, SOON).await;
     let order = shop.shop.get(&slow.id).await;

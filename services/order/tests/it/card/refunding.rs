@@ -104,7 +104,7 @@ async fn a_refund_whose_reply_is_lost_or_an_error_is_not_made_twice() {
         shop.until(&order, Cancelled, Refunded, SOON).await;
         let refunds = shop.stripe.refunds_of(&order.id);
         assert_eq!((refunds.len(), refunds[0].amount), (1, MUG_PRICE), "{fault:?}");
-        shop.stripe.heal();
+        shop.stripe.clear_faults();
         shop.stripe.flush_deliveries();
     }
     shop.assert_sound().await;

@@ -136,7 +136,7 @@ async fn money_for_an_intent_that_we_never_heard_back_of_is_known_by_the_payment
     let order = shop.shop.order(&[(MUG, 1)]).await;
     shop.stripe.fail_next(Operation::Create, Fault::DropAfter, 20);
     shop.pay(&order).await.unwrap_err();
-    shop.stripe.heal();
+    shop.stripe.clear_faults();
     let intent = &shop.stripe.intents_of(&order.id)[0];
     shop.stripe.confirm(&intent.id, Card::Visa).await.unwrap();
     shop.stripe.delivered().await;
