@@ -6,24 +6,24 @@ use clap::{Parser, Subcommand, ValueEnum as _};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
-    faults::Kind,
+    faults::FaultKind,
     measure,
     report::{self, Report},
-    run::{self, Outcome, Settings},
+    run::{self, RunResult, Settings},
 };
 
 const EXAMPLES: &str = "\
 Build the store first: cargo build --release --workspace
 
 Examples:
-  bodega-chaos shop                                       a minute of all faults, with a seed by chance
-  bodega-chaos shop --seed 7 --seeds 20 --seconds 120     twenty runs, from seed 7
+  bodega-chaos shop                                       one minute of all faults with a random seed
+  bodega-chaos shop --seed 7 --seeds 20 --seconds 120     twenty runs with seeds 7 to 26
   bodega-chaos shop --only kill --kills 200 --checkouts 5000
   bodega-chaos shop --standalone                          the store in one process
-  bodega-chaos measure overload                           figures of one experiment
-  bodega-chaos full --out deploy/testing/chaos/RESULTS.md everything, about an hour and a half";
+  bodega-chaos measure overload                           one experiment
+  bodega-chaos full --out deploy/testing/chaos/RESULTS.md all runs and experiments, about an hour and a half";
 
-/// Breaks a whole store while shoppers use it, and looks whether anything was lost
+/// Breaks a whole store while clients use it, and checks that nothing is lost
 #[derive(Parser)]
 #[command(name = "bodega-chaos", version, after_help = EXAMPLES)]
 struct Cli {
@@ -33,18 +33,18 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Shop while things break; exits with 1 when anything was lost
+    /// Run clients while faults happen; exit with 1 if an invariant is violated
     Shop(Shop),
-    /// Measure what single faults do; exits with 1 when a figure is not reached
+    /// Run experiments with single faults; exit with 1 if an expectation is not met
     Measure {
-        /// What to measure
+        /// The experiments to run
         #[arg(required = true)]
         experiments: Vec<measure::Experiment>,
-        /// Shorter, for a first look: the figures say less
+        /// Run them for a shorter time, with less reliable results
         #[arg(long)]
         short: bool,
     },
-    /// All of it, written down
+    /// Run everything and write a report
     Full {
         /// The file to write
         #[arg(long)]
@@ -54,61 +54,61 @@ enum Command {
 
 #[derive(Clone, clap::Args)]
 struct Shop {
-    /// Fixes every choice; chosen by chance when it is not said
+    /// Determines all random choices [default: random]
     #[arg(long)]
     seed: Option<u64>,
-    /// How many runs, each with the next seed
+    /// Number of runs, each with the next seed
     #[arg(long, default_value_t = 1)]
     seeds: u64,
-    /// How many runs at once, each with a store of its own
+    /// Number of concurrent runs, each with its own store
     #[arg(long, default_value_t = 1)]
     at_once: usize,
-    /// How long things break in each run, in seconds
+    /// Minimum duration of the faults in each run, in seconds
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// How many processes are killed at least in each run
+    /// Minimum number of killed processes in each run
     #[arg(long, default_value_t = 0)]
     kills: u64,
-    /// How many orders are placed at least in each run
+    /// Minimum number of placed orders in each run
     #[arg(long, default_value_t = 0)]
     checkouts: u64,
-    /// How many shop at once
+    /// Number of concurrent clients
     #[arg(long, default_value_t = 12)]
     shoppers: usize,
-    /// Nothing but these faults
+    /// The faults to inject [default: all]
     #[arg(long, value_delimiter = ',')]
-    only: Vec<Kind>,
-    /// The store in one process
+    only: Vec<FaultKind>,
+    /// Run the store in one process
     #[arg(long)]
     standalone: bool,
-    /// Where to keep the logs of the store's processes, and what the shoppers were told
+    /// Directory for the logs of the processes and the journal of the clients [default: none]
     #[arg(long)]
     log_dir: Option<PathBuf>,
 }
 
 impl Shop {
     fn settings(&self, seed: u64) -> Settings {
-        let faults = if self.only.is_empty() { Kind::value_variants() } else { &self.only };
+        let faults = if self.only.is_empty() { FaultKind::value_variants() } else { &self.only };
         Settings {
             seed,
-            shoppers: self.shoppers,
+            clients: self.shoppers,
             faults: faults.to_vec(),
             standalone: self.standalone,
-            lasts: Duration::from_secs(self.seconds),
-            kills: self.kills,
-            checkouts: self.checkouts,
+            min_duration: Duration::from_secs(self.seconds),
+            min_kills: self.kills,
+            min_orders: self.checkouts,
             log_dir: self.log_dir.clone(),
         }
     }
 
-    /// What repeats the run of this seed.
+    /// Returns the command that repeats the run with this seed.
     fn command(&self, seed: u64) -> String {
         let mut command = format!(
             "bodega-chaos shop --seed {seed} --seconds {} --kills {} --checkouts {} --shoppers {}",
             self.seconds, self.kills, self.checkouts, self.shoppers
         );
         if !self.only.is_empty() {
-            let only: Vec<_> = self.only.iter().map(Kind::to_string).collect();
+            let only: Vec<_> = self.only.iter().map(FaultKind::to_string).collect();
             command.push_str(&format!(" --only {}", only.join(",")));
         }
         if self.standalone {
@@ -118,29 +118,28 @@ impl Shop {
     }
 }
 
-/// Runs the command that the command line names.
 pub(crate) fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
     let cli = Cli::parse();
-    let worked = tokio::runtime::Builder::new_multi_thread()
+    let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(until_interrupted(carry_out(cli.command))));
-    match worked {
+        .and_then(|runtime| runtime.block_on(until_interrupted(execute(cli.command))));
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(cause) => {
-            eprintln!("error: {cause:#}");
+        Err(error) => {
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Ctrl-C drops the work, and with it whatever it has started.
+/// Ctrl-C drops the future, and with it all processes it has started.
 async fn until_interrupted(work: impl Future<Output = anyhow::Result<bool>>) -> anyhow::Result<bool> {
     tokio::select! {
-        done = work => done,
+        result = work => result,
         interrupted = tokio::signal::ctrl_c() => {
             interrupted?;
             anyhow::bail!("interrupted")
@@ -148,61 +147,60 @@ async fn until_interrupted(work: impl Future<Output = anyhow::Result<bool>>) -> 
     }
 }
 
-/// Whether nothing was lost, and every figure was reached.
-async fn carry_out(command: Command) -> anyhow::Result<bool> {
+/// Returns whether all invariants hold and all expectations are met.
+async fn execute(command: Command) -> anyhow::Result<bool> {
     match command {
         Command::Shop(shop) => {
-            let outcomes = shop_all(&shop).await?;
-            Ok(outcomes.iter().all(|outcome| outcome.violations.is_empty()))
+            let results = run_all(&shop).await?;
+            Ok(results.iter().all(|result| result.violations.is_empty()))
         }
         Command::Measure { experiments, short } => {
-            let mut reached = true;
+            let mut passed = true;
             for experiment in experiments {
-                let figures = experiment.run(short).await?;
-                println!("{figures}");
-                reached &= figures.reached();
+                let results = experiment.run(short).await?;
+                println!("{results}");
+                passed &= results.passed();
             }
-            Ok(reached)
+            Ok(passed)
         }
-        Command::Full { out } => full(&out).await,
+        Command::Full { out } => write_report(&out).await,
     }
 }
 
-async fn shop_all(shop: &Shop) -> anyhow::Result<Vec<Outcome>> {
+async fn run_all(shop: &Shop) -> anyhow::Result<Vec<RunResult>> {
     let first = shop.seed.unwrap_or_else(|| u64::from(rand::random::<u16>()));
-    let runs = (first..first.saturating_add(shop.seeds)).map(|seed| shop_once(shop, seed));
+    let runs = (first..first.saturating_add(shop.seeds)).map(|seed| run_seed(shop, seed));
     stream::iter(runs).buffered(shop.at_once).try_collect().await
 }
 
-async fn shop_once(shop: &Shop, seed: u64) -> anyhow::Result<Outcome> {
-    let outcome = run::run(&shop.settings(seed)).await;
-    match &outcome {
-        Ok(outcome) => println!("{outcome}"),
-        Err(_) => println!("seed {seed} came to no end"),
+async fn run_seed(shop: &Shop, seed: u64) -> anyhow::Result<RunResult> {
+    let result = run::run(&shop.settings(seed)).await;
+    match &result {
+        Ok(result) => println!("{result}"),
+        Err(_) => println!("seed {seed} failed"),
     }
-    if outcome.as_ref().map_or(true, |outcome| !outcome.violations.is_empty()) {
-        println!("to repeat it: {}", shop.command(seed));
+    if result.as_ref().map_or(true, |result| !result.violations.is_empty()) {
+        println!("repeat it with: {}", shop.command(seed));
     }
-    outcome
+    result
 }
 
-/// Everything that [`report`] tells of.
-async fn full(out: &std::path::Path) -> anyhow::Result<bool> {
-    let mut report = Report::begin()?;
+async fn write_report(out: &std::path::Path) -> anyhow::Result<bool> {
+    let mut report = Report::start()?;
     for part in report::PARTS {
         let Cli { command } =
             Cli::parse_from(std::iter::once("bodega-chaos").chain(part.arguments.split(' ')));
         match command {
-            Command::Shop(shop) => report.add_runs(part, &shop_all(&shop).await?),
+            Command::Shop(shop) => report.add_runs(part, &run_all(&shop).await?),
             Command::Measure { experiments, short } => {
                 for experiment in experiments {
-                    report.add_figures(part, &experiment.run(short).await?);
+                    report.add_results(part, &experiment.run(short).await?);
                 }
             }
             Command::Full { .. } => {}
         }
-        // What was found so far is kept if a later part fails.
+        // The finished parts survive if a later one fails.
         report.write(out)?;
     }
-    Ok(report.is_clean())
+    Ok(report.passed())
 }

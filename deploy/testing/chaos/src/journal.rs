@@ -1,4 +1,4 @@
-//! What shoppers asked for, and what they were told.
+//! All requests and responses of a run's clients.
 
 use std::{
     fmt, fs, io,
@@ -10,94 +10,83 @@ use std::{
 use reqwest::Method;
 use serde_json::Value;
 
-/// One request, from when it was sent to when its answer was read, or given up.
+/// A request and its response. Times are since the start of the journal.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
-    /// Who asked: a number from 0.
-    pub(crate) shopper: usize,
-    /// The id of the account it asked as; empty before it has one.
+    /// The number of the client.
+    pub(crate) client: usize,
+    /// The client's user id; empty before it is known.
     pub(crate) user: String,
-    /// When it was sent, since the journal was begun.
     pub(crate) started: Duration,
-    /// When the answer was read or given up.
+    /// When the response was complete, or the client gave up.
     pub(crate) ended: Duration,
-    /// The method.
     pub(crate) method: Method,
-    /// The path, with the query: `/api/orders/0197…`.
+    /// Includes the query.
     pub(crate) path: String,
-    /// The `Idempotency-Key` it was sent with.
-    pub(crate) key: Option<String>,
-    /// The JSON body it was sent with; null for none. Passwords and tokens left out.
-    pub(crate) sent: Value,
-    /// The status of the answer; `None` where there was none: then it may have been carried out, or may yet be.
+    pub(crate) idempotency_key: Option<String>,
+    /// JSON without passwords and tokens; null without a body.
+    pub(crate) request: Value,
+    /// `None` without a response.
     pub(crate) status: Option<u16>,
-    /// The seconds of its `Retry-After`; `None` where it had none.
+    /// In seconds.
     pub(crate) retry_after: Option<u64>,
-    /// The JSON body of the answer; null for none. Tokens left out.
-    pub(crate) told: Value,
+    /// JSON without tokens; null without a body.
+    pub(crate) response: Value,
 }
 
 impl Exchange {
-    /// Whether it was answered with 2xx.
     pub(crate) fn is_success(&self) -> bool {
         self.status.is_some_and(|status| (200..300).contains(&status))
     }
 
-    /// Whether it may have been carried out though nobody was told: no answer, or a 5xx.
-    pub(crate) fn is_open(&self) -> bool {
+    /// Whether the request may have been processed although the client received no result: no response, or a 5xx.
+    pub(crate) fn has_unknown_outcome(&self) -> bool {
         self.status.is_none_or(|status| status >= 500)
     }
 }
 
-/// A line for a person to read: `12.345 s, 67 ms: 3 as 0197… PUT /api/cart key None {…} -> 200 {…}`.
+/// `12.345 s, 67 ms: client 3 as 0197… PUT /api/cart key None {…} -> 200 {…}`
 impl fmt::Display for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { shopper, user, started, ended, method, path, key, sent, status, told, .. } = self;
-        let took = ended.saturating_sub(*started).as_millis();
+        let Self { client, user, started, ended, method, path, idempotency_key, request, .. } = self;
+        let latency = ended.saturating_sub(*started).as_millis();
         write!(
             f,
-            "{:.3} s, {took} ms: {shopper} as {user} {method} {path} key {key:?} {sent} -> ",
+            "{:.3} s, {latency} ms: client {client} as {user} {method} {path} key {idempotency_key:?} {request} -> ",
             started.as_secs_f64()
         )?;
-        match status {
-            Some(status) => write!(f, "{status} {told}"),
-            None => f.write_str("no answer"),
+        match self.status {
+            Some(status) => write!(f, "{status} {}", self.response),
+            None => f.write_str("no response"),
         }
     }
 }
 
-/// What all shoppers of a run were told, in the order it ended. Cheap to clone.
+/// The exchanges of all clients in the order in which they ended. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Journal {
-    begun: Instant,
+    started: Instant,
     exchanges: Arc<Mutex<Vec<Exchange>>>,
 }
 
 impl Journal {
-    /// An empty one, begun now.
-    pub(crate) fn begin() -> Self {
-        Self { begun: Instant::now(), exchanges: Arc::default() }
+    pub(crate) fn start() -> Self {
+        Self { started: Instant::now(), exchanges: Arc::default() }
     }
 
-    /// The time since it was begun.
-    pub(crate) fn now(&self) -> Duration {
-        self.begun.elapsed()
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
     }
 
-    /// Writes an exchange down.
-    pub(crate) fn write(&self, exchange: Exchange) {
+    pub(crate) fn record(&self, exchange: Exchange) {
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).push(exchange);
     }
 
-    /// What was written down so far.
     pub(crate) fn exchanges(&self) -> Vec<Exchange> {
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Writes everything into a file, a line for each exchange.
-    ///
-    /// # Errors
-    /// When that cannot be written.
+    /// Writes one line for each exchange.
     pub(crate) fn save(&self, file: &Path) -> io::Result<()> {
         fs::write(file, self.exchanges().iter().map(|exchange| format!("{exchange}\n")).collect::<String>())
     }

@@ -1,22 +1,20 @@
-//! Breaks a whole store while shoppers use it, and looks whether anything was lost.
+//! Breaks a whole store while clients use it, and checks that nothing is lost.
 //!
-//! A [`fleet`] is the real thing: Postgres, the four services and the gateway, each a process of its own behind a
-//! [`proxy`], and a stand-in for Stripe. [`shopper`]s shop in it and write into a [`journal`] what they were told.
-//! [`faults`] says what can go wrong, [`plan`] what does when, from a seed. A [`run`] ends with the [`invariants`], which
-//! compare the journal, the database and Stripe's ledger once all is quiet. [`measure`] puts figures to single faults,
-//! and [`report`] writes them all down.
+//! A [`cluster`] is the real store: Postgres, the four services and the gateway, each a process behind a [`proxy`], and
+//! a Stripe double. Simulated [`client`]s use it and record all responses in a [`journal`], while [`faults`] happen. A
+//! [`run`] ends with the [`invariants`], which compare the journal, the database and Stripe's ledger once the store is
+//! quiet. [`measure`] has experiments with single faults, and [`report`] writes everything into a file.
 
 mod cli;
+mod client;
+mod cluster;
 mod faults;
-mod fleet;
 mod invariants;
 mod journal;
 mod measure;
-mod plan;
 mod proxy;
 mod report;
 mod run;
-mod shopper;
 
 use std::process::ExitCode;
 

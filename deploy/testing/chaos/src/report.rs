@@ -1,20 +1,17 @@
-//! RESULTS.md: what was run, on what, and what came of it.
+//! The report of `bodega-chaos full`.
 
 use std::{fmt::Write as _, fs, path::Path, process::Command};
 
 use anyhow::Context as _;
 
-use crate::{measure::Figures, run::Outcome};
+use crate::{measure::Results, run::RunResult};
 
-/// A part of the report.
 pub(crate) struct Part {
-    /// Its heading.
     pub(crate) heading: &'static str,
-    /// The arguments that repeat it.
+    /// The command line that repeats it.
     pub(crate) arguments: &'static str,
 }
 
-/// What the whole report tells of.
 pub(crate) const PARTS: &[Part] = &[
     Part {
         heading: "200 kills of six processes during 5,000 checkouts",
@@ -28,72 +25,62 @@ pub(crate) const PARTS: &[Part] = &[
         heading: "The store in one process",
         arguments: "shop --seed 200 --seeds 3 --at-once 3 --standalone",
     },
-    Part { heading: "Database frozen", arguments: "measure frozen" },
-    Part { heading: "Database that never answers", arguments: "measure black-hole" },
+    Part { heading: "Frozen database", arguments: "measure frozen" },
+    Part { heading: "Database that never responds", arguments: "measure black-hole" },
     Part { heading: "Catalog slow by 10 s", arguments: "measure slow-catalog" },
-    Part { heading: "Every process rolled", arguments: "measure rolls" },
+    Part { heading: "Rolling restarts of every process", arguments: "measure rolls" },
     Part { heading: "Five times the sustainable load", arguments: "measure overload" },
 ];
 
-/// What is written down so far.
 pub(crate) struct Report {
     text: String,
-    clean: bool,
+    passed: bool,
 }
 
 impl Report {
-    /// A report that says what is run on what.
-    ///
-    /// # Errors
-    /// When git does not say which commit this is.
-    pub(crate) fn begin() -> anyhow::Result<Self> {
-        let git = Command::new("git").args(["rev-parse", "HEAD"]).output().context("git cannot be run")?;
+    /// Starts with the commit and the machine.
+    pub(crate) fn start() -> anyhow::Result<Self> {
+        let git = Command::new("git").args(["rev-parse", "HEAD"]).output().context("cannot run git")?;
         let commit = String::from_utf8_lossy(&git.stdout);
         let cores = std::thread::available_parallelism()?;
         let mut text = String::new();
-        writeln!(text, "# What happens when it breaks\n")?;
+        writeln!(text, "# Results of the chaos tests\n")?;
         writeln!(
             text,
-            "Written by `bodega-chaos full` at commit {}, on {cores} cores that the store shares with its shoppers.\n\
-             What each part breaks and what must hold is said in the [README](README.md).",
+            "Written by `bodega-chaos full` at commit {}, on {cores} cores that the store shares with its clients.\n\
+             The [README](README.md) describes the faults and the invariants.",
             commit.trim()
         )?;
-        Ok(Self { text, clean: true })
+        Ok(Self { text, passed: true })
     }
 
-    /// Writes down what came of runs.
-    pub(crate) fn add_runs(&mut self, part: &Part, outcomes: &[Outcome]) {
-        self.begin_part(part);
-        self.text.push_str(Outcome::HEADER);
-        for outcome in outcomes {
-            self.text.push_str(&outcome.row());
-            self.clean &= outcome.violations.is_empty();
+    pub(crate) fn add_runs(&mut self, part: &Part, results: &[RunResult]) {
+        self.start_part(part);
+        self.text.push_str(RunResult::HEADER);
+        for result in results {
+            self.text.push_str(&result.row());
+            self.passed &= result.violations.is_empty();
         }
-        for violation in outcomes.iter().flat_map(|outcome| &outcome.violations) {
+        for violation in results.iter().flat_map(|result| &result.violations) {
             self.text.push_str(&format!("\n- {violation}"));
         }
     }
 
-    /// Writes down what was measured.
-    pub(crate) fn add_figures(&mut self, part: &Part, figures: &Figures) {
-        self.begin_part(part);
-        self.text.push_str(&figures.to_string());
-        self.clean &= figures.reached();
+    pub(crate) fn add_results(&mut self, part: &Part, results: &Results) {
+        self.start_part(part);
+        self.text.push_str(&results.to_string());
+        self.passed &= results.passed();
     }
 
-    fn begin_part(&mut self, part: &Part) {
+    fn start_part(&mut self, part: &Part) {
         self.text.push_str(&format!("\n## {}\n\n`bodega-chaos {}`\n\n", part.heading, part.arguments));
     }
 
-    /// Whether nothing was lost, and every figure was reached.
-    pub(crate) fn is_clean(&self) -> bool {
-        self.clean
+    /// Whether all invariants hold and all expectations are met.
+    pub(crate) fn passed(&self) -> bool {
+        self.passed
     }
 
-    /// Writes it to a file.
-    ///
-    /// # Errors
-    /// When that cannot be written.
     pub(crate) fn write(&self, out: &Path) -> anyhow::Result<()> {
         fs::write(out, &self.text).with_context(|| format!("cannot write {}", out.display()))
     }

@@ -1,4 +1,4 @@
-//! A run: shoppers shop, things break, all is mended, and then everything must add up.
+//! A run: clients use the store while faults happen, and the invariants are checked once all faults have ended.
 
 use std::{
     collections::BTreeMap,
@@ -14,219 +14,204 @@ use tokio::time::{interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    faults::{Fault, Kind, Lane},
-    fleet::{Fleet, FleetOptions},
+    client::{Client, Counters, ProductSet},
+    cluster::{Cluster, ClusterOptions},
+    faults::{Fault, FaultKind, Lane, Schedule},
     invariants,
     journal::Journal,
-    plan::Plan,
-    shopper::{Counts, Shelf, Shopper},
 };
 
-/// How long what is open may take once all services are up and nothing is asked of them any more.
-const SETTLING: Duration = Duration::from_secs(10);
-/// How long services may take to be up once nothing is broken any more.
-const RECOVERY: Duration = Duration::from_secs(30);
-/// How long shoppers go on once all is mended: what broke last must still be seen to work.
-const AFTERMATH: Duration = Duration::from_secs(2);
-/// How long a shopper may take for the request it is at.
-const FAREWELL: Duration = Duration::from_secs(15);
-/// How long a token lives where they are to expire.
-const SHORT_TTL: Duration = Duration::from_secs(6);
-const PROGRESS: Duration = Duration::from_secs(2);
-/// Few products: shoppers are to get in each other's way.
+/// How long pending work may take once all services are ready and the clients have stopped.
+const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+/// How long services may take to become ready after the last fault.
+const READY_LIMIT: Duration = Duration::from_secs(60);
+/// How long clients go on after the last fault, to use what it affected.
+const CALM: Duration = Duration::from_secs(2);
+/// How long a client may take for its open request.
+const CLIENT_STOP_LIMIT: Duration = Duration::from_secs(60);
+/// The access token lifetime with [`FaultKind::ExpiringTokens`].
+const SHORT_ACCESS_TTL: Duration = Duration::from_secs(6);
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
+/// Few, so that clients compete for them.
 const PRODUCTS: usize = 24;
-/// Units of each product: enough for most, not for all.
+/// Units of each product: enough for most clients, not for all.
 const STOCK: i32 = 2_000;
 
-/// What a run is to be.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// Fixes every choice.
     pub(crate) seed: u64,
-    /// How many shop.
-    pub(crate) shoppers: usize,
-    /// What goes wrong.
-    pub(crate) faults: Vec<Kind>,
-    /// Whether the store is one process.
+    pub(crate) clients: usize,
+    pub(crate) faults: Vec<FaultKind>,
     pub(crate) standalone: bool,
-    /// How long things break at least.
-    pub(crate) lasts: Duration,
-    /// How many processes are killed at least.
-    pub(crate) kills: u64,
-    /// How many orders are placed at least.
-    pub(crate) checkouts: u64,
-    /// Where the processes' logs and the journal are kept; nowhere if it is not said.
+    /// Minimum duration of the faults.
+    pub(crate) min_duration: Duration,
+    pub(crate) min_kills: u64,
+    pub(crate) min_orders: u64,
+    /// Directory for the processes' logs and the journal.
     pub(crate) log_dir: Option<PathBuf>,
 }
 
-/// What came of a run.
 #[derive(Debug)]
-pub(crate) struct Outcome {
-    /// The seed.
-    pub(crate) seed: u64,
-    /// Orders that were placed.
-    pub(crate) checkouts: u64,
-    /// Orders that were paid.
-    pub(crate) paid: u64,
-    /// Orders that were cancelled.
-    pub(crate) cancelled: u64,
-    /// Requests that got no answer or 5xx.
-    pub(crate) errors: u64,
-    /// How often which fault happened.
-    pub(crate) faults: BTreeMap<Kind, u64>,
-    /// How long what was open took to settle, once all services were up; `None` when it took longer than it may.
-    pub(crate) settled_in: Option<Duration>,
-    /// What does not hold.
+pub(crate) struct RunResult {
+    seed: u64,
+    orders: u64,
+    paid: u64,
+    cancelled: u64,
+    /// Requests without a response or with a 5xx.
+    errors: u64,
+    faults: BTreeMap<FaultKind, u64>,
+    /// How long the pending work took; `None` if longer than [`SETTLE_LIMIT`].
+    settled_in: Option<Duration>,
     pub(crate) violations: Vec<String>,
 }
 
-impl Outcome {
-    /// The head of a table of outcomes.
-    pub(crate) const HEADER: &str = "| seed | orders | paid | cancelled | no answer or 5xx | faults | of them kills | settled in | violations |\n\
+impl RunResult {
+    /// The head of a Markdown table of results.
+    pub(crate) const HEADER: &str = "| seed | orders | paid | cancelled | no response or 5xx | faults | kills | settled in | violations |\n\
         |---|---|---|---|---|---|---|---|---|\n";
 
-    /// A row of that table.
     pub(crate) fn row(&self) -> String {
-        let Self { seed, checkouts, paid, cancelled, errors, faults, .. } = self;
+        let Self { seed, orders, paid, cancelled, errors, faults, .. } = self;
         let total: u64 = faults.values().sum();
-        let kills = faults.get(&Kind::Kill).copied().unwrap_or_default();
+        let kills = faults.get(&FaultKind::Kill).copied().unwrap_or_default();
         format!(
-            "| {seed} | {checkouts} | {paid} | {cancelled} | {errors} | {total} | {kills} | {} | {} |\n",
-            self.settling(),
+            "| {seed} | {orders} | {paid} | {cancelled} | {errors} | {total} | {kills} | {} | {} |\n",
+            self.format_settled_in(),
             self.violations.len()
         )
     }
 
-    fn settling(&self) -> String {
+    fn format_settled_in(&self) -> String {
         match self.settled_in {
             Some(time) => format!("{:.1} s", time.as_secs_f64()),
-            None => format!("not in {} s", SETTLING.as_secs()),
+            None => format!("not in {} s", SETTLE_LIMIT.as_secs()),
         }
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for RunResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, checkouts, paid, cancelled, errors, faults, violations, .. } = self;
+        let Self { seed, orders, paid, cancelled, errors, faults, violations, .. } = self;
         let faults: Vec<_> = faults.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         writeln!(
             f,
-            "seed {seed}: {checkouts} orders, {paid} paid, {cancelled} cancelled, {errors} requests without a good \
-             answer; {}; settled in {}; {} violations",
+            "seed {seed}: {orders} orders, {paid} paid, {cancelled} cancelled, {errors} requests without a response or \
+             with 5xx; faults: {}; settled in {}; {} violations",
             faults.join(", "),
-            self.settling(),
+            self.format_settled_in(),
             violations.len()
         )?;
         violations.iter().try_for_each(|violation| writeln!(f, "  {violation}"))
     }
 }
 
-/// Shops and breaks, then looks whether everything adds up.
+/// Runs clients and faults, then checks the invariants.
 ///
 /// # Errors
-/// When the store cannot be started, broken, mended or looked at: then nothing is known of the invariants.
-pub(crate) async fn run(settings: &Settings) -> anyhow::Result<Outcome> {
-    let access_ttl = settings.faults.contains(&Kind::ExpiringTokens).then_some(SHORT_TTL);
+/// The store cannot be started, broken, restored or read: nothing is known about the invariants then.
+pub(crate) async fn run(settings: &Settings) -> anyhow::Result<RunResult> {
+    let access_ttl = settings.faults.contains(&FaultKind::ExpiringTokens).then_some(SHORT_ACCESS_TTL);
     let log_dir = settings.log_dir.as_ref().map(|dir| dir.join(settings.seed.to_string()));
     let &Settings { seed, standalone, .. } = settings;
-    let options = FleetOptions { standalone, durable: true, seed, access_ttl, log_dir: log_dir.clone() };
-    let fleet = Fleet::start(options).await.context("cannot start the store")?;
-    let shelf = Shelf::stock(fleet.url(), fleet.admin(), PRODUCTS, STOCK).await?;
+    let options = ClusterOptions { standalone, durable: true, seed, access_ttl, log_dir: log_dir.clone() };
+    let cluster = Cluster::start(options).await.context("cannot start the store")?;
+    let products = ProductSet::create(cluster.url(), cluster.admin(), PRODUCTS, STOCK).await?;
 
-    let journal = Journal::begin();
-    let counts = Arc::new(Counts::default());
-    let closing_time = CancellationToken::new();
-    let shoppers = (0..settings.shoppers).map(|number| {
-        let stripe = fleet.stripe().clone();
-        let shopper = Shopper::new(number, settings.seed, fleet.url(), journal.clone(), stripe, &shelf);
-        tokio::spawn(shopper.counting(&counts).shop(closing_time.clone()))
+    let journal = Journal::start();
+    let counters = Arc::new(Counters::default());
+    let stop = CancellationToken::new();
+    let clients = (0..settings.clients).map(|number| {
+        let stripe = cluster.stripe().clone();
+        let client = Client::new(number, seed, cluster.url(), journal.clone(), stripe, &products);
+        tokio::spawn(client.with_counters(&counters).run(stop.clone()))
     });
-    let shoppers: Vec<_> = shoppers.collect();
+    let clients: Vec<_> = clients.collect();
 
-    let trouble = Trouble::default();
-    let progress = tell_progress(settings, &trouble, &counts);
-    let happened = tokio::select! {
-        broken = break_things(settings, &fleet, &trouble, &counts) => broken,
-        () = progress => Ok(()),
+    let fault_log = FaultLog::default();
+    let injected = tokio::select! {
+        injected = inject_faults(settings, &cluster, &fault_log, &counters) => injected,
+        () = print_progress(settings, &fault_log, &counters) => Ok(()),
     };
-    happened?;
-    fleet.is_ready(RECOVERY).await.context("the store is not up again")?;
-    sleep(AFTERMATH).await;
-    closing_time.cancel();
-    timeout(FAREWELL, join_all(shoppers)).await.context("a shopper does not come to an end")?;
+    injected?;
+    cluster.wait_until_ready(READY_LIMIT).await.context("the store has not recovered")?;
+    sleep(CALM).await;
+    stop.cancel();
+    timeout(CLIENT_STOP_LIMIT, join_all(clients)).await.context("a client does not stop")?;
 
     if let Some(dir) = log_dir {
-        journal.save(&dir.join("journal")).context("cannot keep the journal")?;
+        journal.save(&dir.join("journal")).context("cannot save the journal")?;
     }
-    let settled_in = settle(&fleet).await?;
-    let mut violations = invariants::check(&fleet, &journal).await?;
+    let settled_in = wait_until_settled(&cluster).await?;
+    let mut violations = invariants::check(&cluster, &journal).await?;
     if settled_in.is_none() {
-        violations.push(format!("I4: something is still open after {} s", SETTLING.as_secs()));
+        let limit = SETTLE_LIMIT.as_secs();
+        violations.push(format!("I4 pending work: some work was still pending after {limit} s"));
     }
-    if let Err(report) = fleet.verify().await {
+    if let Err(report) = cluster.verify().await {
         violations.push(format!("bodega verify: {report:#}"));
     }
-    Ok(Outcome {
-        seed: settings.seed,
-        checkouts: counts.placed.load(Relaxed),
-        paid: counts.paid.load(Relaxed),
-        cancelled: counts.cancelled.load(Relaxed),
-        errors: counts.errors.load(Relaxed),
-        faults: trouble.counts(),
+    Ok(RunResult {
+        seed,
+        orders: counters.placed.load(Relaxed),
+        paid: counters.paid.load(Relaxed),
+        cancelled: counters.cancelled.load(Relaxed),
+        errors: counters.errors.load(Relaxed),
+        faults: fault_log.counts(),
         settled_in,
         violations,
     })
 }
 
-/// Lets faults happen in every lane until the settings are met, and ends with none.
-async fn break_things(
+/// Injects the faults of all lanes until the settings are met and the last fault has ended.
+async fn inject_faults(
     settings: &Settings,
-    fleet: &Fleet,
-    trouble: &Trouble,
-    counts: &Counts,
+    cluster: &Cluster,
+    fault_log: &FaultLog,
+    counters: &Counters,
 ) -> anyhow::Result<()> {
-    let enough = CancellationToken::new();
-    let plans = Lane::ALL
+    let stop = CancellationToken::new();
+    let schedules = Lane::ALL
         .into_iter()
-        .filter_map(|lane| Plan::new(lane, &settings.faults, settings.seed, settings.standalone));
-    let lanes = try_join_all(plans.map(|plan| follow(plan, fleet, trouble, &enough)));
-    let watch = async {
+        .filter_map(|lane| Schedule::new(lane, &settings.faults, settings.seed, settings.standalone));
+    let lanes = try_join_all(schedules.map(|schedule| follow(schedule, cluster, fault_log, &stop)));
+    let stop_when_met = async {
         let started = Instant::now();
-        while started.elapsed() < settings.lasts
-            || counts.placed.load(Relaxed) < settings.checkouts
-            || trouble.kills() < settings.kills
+        while started.elapsed() < settings.min_duration
+            || counters.placed.load(Relaxed) < settings.min_orders
+            || fault_log.kills() < settings.min_kills
         {
             sleep(Duration::from_millis(100)).await;
         }
-        enough.cancel();
+        stop.cancel();
         Ok(())
     };
-    tokio::try_join!(lanes, watch)?;
+    tokio::try_join!(lanes, stop_when_met)?;
     Ok(())
 }
 
 async fn follow(
-    plan: Plan,
-    fleet: &Fleet,
-    trouble: &Trouble,
-    enough: &CancellationToken,
+    schedule: Schedule,
+    cluster: &Cluster,
+    fault_log: &FaultLog,
+    stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    for step in plan {
-        if enough.run_until_cancelled(sleep(step.peace)).await.is_none() {
+    for scheduled in schedule {
+        if stop.run_until_cancelled(sleep(scheduled.pause)).await.is_none() {
             break;
         }
-        trouble.begins(step.fault);
-        step.fault.happen(fleet).await.with_context(|| format!("fault {}", step.fault))?;
-        trouble.ends(step.fault);
+        let fault = scheduled.fault;
+        fault_log.start(fault);
+        fault.inject(cluster).await.with_context(|| format!("fault {fault}"))?;
+        fault_log.end(fault);
     }
     Ok(())
 }
 
-/// Waits until nothing is open; how long that took, `None` when it takes too long.
-async fn settle(fleet: &Fleet) -> anyhow::Result<Option<Duration>> {
+/// Waits until no work is pending. Returns how long that took; `None` after [`SETTLE_LIMIT`].
+async fn wait_until_settled(cluster: &Cluster) -> anyhow::Result<Option<Duration>> {
     let started = Instant::now();
-    while started.elapsed() < SETTLING {
-        if invariants::unsettled(fleet).await? == 0 {
+    while started.elapsed() < SETTLE_LIMIT {
+        if invariants::count_pending_work(cluster).await? == 0 {
             return Ok(Some(started.elapsed()));
         }
         sleep(Duration::from_millis(250)).await;
@@ -234,46 +219,46 @@ async fn settle(fleet: &Fleet) -> anyhow::Result<Option<Duration>> {
     Ok(None)
 }
 
-async fn tell_progress(settings: &Settings, trouble: &Trouble, counts: &Counts) {
+async fn print_progress(settings: &Settings, fault_log: &FaultLog, counters: &Counters) {
     let started = Instant::now();
-    let mut ticks = interval(PROGRESS);
+    let mut ticks = interval(PROGRESS_INTERVAL);
     loop {
         ticks.tick().await;
-        eprintln!("seed {} {:3} s: {counts}; {trouble}", settings.seed, started.elapsed().as_secs());
+        eprintln!("seed {} {:3} s: {counters}; {fault_log}", settings.seed, started.elapsed().as_secs());
     }
 }
 
-/// What goes wrong now, and how often what went wrong so far.
+/// The current faults, and the number of all so far.
 #[derive(Default)]
-struct Trouble {
-    now: Mutex<Vec<Fault>>,
-    counts: Mutex<BTreeMap<Kind, u64>>,
+struct FaultLog {
+    current: Mutex<Vec<Fault>>,
+    counts: Mutex<BTreeMap<FaultKind, u64>>,
 }
 
-impl Trouble {
-    fn begins(&self, fault: Fault) {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
+impl FaultLog {
+    fn start(&self, fault: Fault) {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
         *self.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(fault.kind).or_default() += 1;
     }
 
-    fn ends(&self, fault: Fault) {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != fault);
+    fn end(&self, fault: Fault) {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != fault);
     }
 
-    fn counts(&self) -> BTreeMap<Kind, u64> {
+    fn counts(&self) -> BTreeMap<FaultKind, u64> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn kills(&self) -> u64 {
-        self.counts().get(&Kind::Kill).copied().unwrap_or_default()
+        self.counts().get(&FaultKind::Kill).copied().unwrap_or_default()
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for FaultLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        let now: Vec<_> = now.iter().map(Fault::to_string).collect();
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let current: Vec<_> = current.iter().map(Fault::to_string).collect();
         let total: u64 = self.counts().values().sum();
-        write!(f, "{total} faults, {} kills; now: {}", self.kills(), now.join(", "))
+        write!(f, "{total} faults, {} kills; current: {}", self.kills(), current.join(", "))
     }
 }

@@ -1,65 +1,66 @@
-//! What must hold once all is quiet, whatever was done to the store meanwhile.
+//! What must hold after a run, once the store is quiet.
 //!
-//! First everything is gathered, once: from the database ([`store`]), from the store's own answers ([`rest`]), from
-//! Stripe's ledger ([`till`]), and from the journal of what shoppers were told ([`reading`]). Then each invariant is
-//! judged by functions that ask nobody: [`stock`], [`money`], [`kept`], [`settled`] and [`once`]. They state it by other
-//! means than the store's own `verify` does, so that the two do not share their mistakes.
+//! The data is read once: from the database ([`snapshot`]), over REST ([`rest`]), from the Stripe double
+//! ([`payment_ledger`]) and from the clients' journal ([`exchanges`]). Each invariant is then a pure function of it:
+//! [`stock`], [`payments`], [`acknowledged`], [`pending_work`] and [`idempotency`]. They share no code or SQL with
+//! `bodega verify`, so that they do not share its mistakes.
 
-mod kept;
-mod money;
-mod once;
-mod reading;
-mod rest;
-mod settled;
-mod stock;
-mod store;
+mod acknowledged;
+mod exchanges;
 #[cfg(test)]
-mod testing;
-mod till;
+mod fixtures;
+mod idempotency;
+mod payment_ledger;
+mod payments;
+mod pending_work;
+mod rest;
+mod snapshot;
+mod stock;
+#[cfg(test)]
+mod tests;
 
-use self::{rest::Shown, store::Books, till::Till};
+use self::{payment_ledger::PaymentLedger, rest::RestState, snapshot::Snapshot};
 use crate::{
-    fleet::Fleet,
+    cluster::Cluster,
     journal::{Exchange, Journal},
 };
 
-/// Every violation of an invariant, in a line that says which one and what it is about; empty when all hold. Looks once:
-/// what takes its time is to be over.
+/// Returns a line for each violation, which names the invariant and the object. Checks once: the store must be quiet.
 ///
 /// # Errors
-/// When the database or the store does not answer.
-pub(crate) async fn check(fleet: &Fleet, journal: &Journal) -> anyhow::Result<Vec<String>> {
-    let books = store::read(&fleet.database_url()).await?;
-    let admin = fleet.admin();
-    let shown = Shown::read(fleet.url(), &admin.email, &admin.password).await?;
-    let till = Till::of(fleet.stripe());
-    Ok(judge(&books, &shown, &till, &journal.exchanges()))
+/// The database or the store does not respond.
+pub(crate) async fn check(cluster: &Cluster, journal: &Journal) -> anyhow::Result<Vec<String>> {
+    let snapshot = snapshot::read(&cluster.database_url()).await?;
+    let rest = RestState::read(cluster.url(), cluster.admin()).await?;
+    let ledger = PaymentLedger::of(cluster.stripe());
+    Ok(find_violations(&snapshot, &rest, &ledger, &journal.exchanges()))
 }
 
-/// How many pieces of work are not settled now: attempts to order, payments, refunds, messages and events under way.
-/// Cheap enough to be asked several times a second.
+/// Counts open orders, payments, refunds, deliveries and events. Cheap enough to be called several times a second.
 ///
 /// # Errors
-/// When the database does not answer.
-pub(crate) async fn unsettled(fleet: &Fleet) -> anyhow::Result<u64> {
-    let till = Till::of(fleet.stripe());
-    let left = store::count_unsettled(&fleet.database_url(), &till.succeeded).await?;
-    Ok(left.saturating_add(till.pending_refunds().count() as u64))
+/// The database does not respond.
+pub(crate) async fn count_pending_work(cluster: &Cluster) -> anyhow::Result<u64> {
+    let ledger = PaymentLedger::of(cluster.stripe());
+    let pending = snapshot::count_pending_work(&cluster.database_url(), &ledger.succeeded_intents).await?;
+    Ok(pending.saturating_add(ledger.pending_refunds().count() as u64))
 }
 
-fn judge(books: &Books, shown: &Shown, till: &Till, exchanges: &[Exchange]) -> Vec<String> {
-    let found = [
-        ("I1 stock", stock::judge(books, &shown.products)),
-        ("I2 money", money::judge(books, till)),
-        ("I3 kept", kept::judge(books, shown, exchanges)),
-        ("I4 settled", settled::judge(books, till)),
-        ("I5 once", once::judge(books, exchanges)),
+fn find_violations(
+    snapshot: &Snapshot,
+    rest: &RestState,
+    ledger: &PaymentLedger,
+    exchanges: &[Exchange],
+) -> Vec<String> {
+    let violations = [
+        ("I1 stock", stock::find_violations(snapshot, &rest.products)),
+        ("I2 payments", payments::find_violations(snapshot, ledger)),
+        ("I3 acknowledged", acknowledged::find_violations(snapshot, rest, exchanges)),
+        ("I4 pending work", pending_work::find_violations(snapshot, ledger)),
+        ("I5 idempotency", idempotency::find_violations(snapshot, exchanges)),
     ];
-    let named = found.into_iter().flat_map(|(name, violations)| {
-        violations.into_iter().map(move |violation| format!("{name}: {violation}"))
+    let named = violations.into_iter().flat_map(|(invariant, violations)| {
+        violations.into_iter().map(move |violation| format!("{invariant}: {violation}"))
     });
     named.collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -5,118 +5,124 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    reading::{id, orders_told, places_order},
+    exchanges::{id, is_checkout, returned_orders},
     *,
 };
 use crate::{
-    fleet::FleetOptions,
-    shopper::{Shelf, Shopper},
+    client::{Client, ProductSet},
+    cluster::ClusterOptions,
 };
 
-/// One for each break that needs an order of its own.
-const ENOUGH: usize = 5;
+/// One paid order for each violation that needs one.
+const PAID_ORDERS: usize = 5;
 
 #[test]
-fn a_store_that_nobody_used_keeps_every_invariant() {
-    let nothing = judge(&Books::default(), &Shown::default(), &Till::default(), &[]);
-    assert_eq!(nothing, Vec::<String>::new());
+fn an_unused_store_has_no_violations() {
+    let violations =
+        find_violations(&Snapshot::default(), &RestState::default(), &PaymentLedger::default(), &[]);
+    assert_eq!(violations, Vec::<String>::new());
 }
 
 #[test]
-fn a_violation_says_which_invariant_it_breaks() {
-    let till = Till { faults: vec!["pi_1 is odd".to_owned()], ..Till::default() };
-    let found = judge(&Books::default(), &Shown::default(), &till, &[]);
-    assert_eq!(found, ["I2 money: Stripe's own ledger does not add up: pi_1 is odd"]);
+fn a_violation_names_its_invariant() {
+    let ledger =
+        PaymentLedger { inconsistencies: vec!["pi_1 is odd".to_owned()], ..PaymentLedger::default() };
+    let violations = find_violations(&Snapshot::default(), &RestState::default(), &ledger, &[]);
+    assert_eq!(violations, ["I2 payments: Stripe's ledger is inconsistent: pi_1 is odd"]);
 }
 
-/// What is done behind a store's back, one after the other, and the beginnings of what is then found anew.
-const BREAKS: [(&str, &[&str]); 8] = [
+/// Changes behind the store's back, and the beginnings of the violations that each adds.
+const CORRUPTIONS: [(&str, &[&str]); 8] = [
     (
         "update catalog.products set stock = stock - 1 where id = (select min(id) from catalog.products)",
         &["I1 stock: product "],
     ),
     (
         "delete from orders.orders where id = PAID",
-        &["I1 stock: product ", "I2 money: charge ", "I3 kept: order "],
+        &["I1 stock: product ", "I2 payments: charge ", "I3 acknowledged: order "],
     ),
-    ("update orders.orders set status = 'pending' where id = PAID", &["I2 money: order ", "I3 kept: order "]),
+    (
+        "update orders.orders set status = 'pending' where id = PAID",
+        &["I2 payments: order ", "I3 acknowledged: order "],
+    ),
     (
         "update orders.payments set status = 'processing' where order_id = PAID",
-        &["I3 kept: order ", "I4 settled: a payment "],
+        &["I3 acknowledged: order ", "I4 pending work: payment "],
     ),
     (
         "update orders.order_items set quantity = quantity + 1000 where order_id = PAID",
-        &["I1 stock: product ", "I3 kept: order ", "I5 once: user "],
+        &["I1 stock: product ", "I3 acknowledged: order ", "I5 idempotency: user "],
     ),
     (
         "update orders.idempotency_keys set order_id = gen_random_uuid() where order_id = PAID",
-        &["I5 once: key "],
+        &["I5 idempotency: key "],
     ),
-    ("update cart.cart_items set quantity = quantity + 1", &["I3 kept: the cart of user "]),
-    ("update identity.users set email = 'x@shop.example' where role = 'user'", &["I3 kept: account "]),
+    ("update cart.cart_items set quantity = quantity + 1", &["I3 acknowledged: the cart of user "]),
+    ("update identity.users set email = 'x@shop.example' where role = 'user'", &["I3 acknowledged: user "]),
 ];
 
-/// A store that shoppers have used for a while, and what they were told.
-async fn used() -> (Fleet, Journal) {
-    let options = FleetOptions { standalone: true, durable: false, seed: 0, access_ttl: None, log_dir: None };
-    let fleet = Fleet::start(options).await.unwrap();
-    let shelf = Shelf::stock(fleet.url(), fleet.admin(), 6, 500).await.unwrap();
-    let (journal, until) = (Journal::begin(), CancellationToken::new());
-    let shop = |number| {
-        let stripe = fleet.stripe().clone();
-        let shopper = Shopper::new(number, 1, fleet.url(), journal.clone(), stripe, &shelf);
-        tokio::spawn(shopper.shop(until.clone()))
+/// Starts a store and runs clients until enough orders are paid.
+async fn start_used_store() -> (Cluster, Journal) {
+    let options =
+        ClusterOptions { standalone: true, durable: false, seed: 0, access_ttl: None, log_dir: None };
+    let cluster = Cluster::start(options).await.unwrap();
+    let products = ProductSet::create(cluster.url(), cluster.admin(), 6, 500).await.unwrap();
+    let (journal, stop) = (Journal::start(), CancellationToken::new());
+    let start = |number| {
+        let stripe = cluster.stripe().clone();
+        let client = Client::new(number, 1, cluster.url(), journal.clone(), stripe, &products);
+        tokio::spawn(client.run(stop.clone()))
     };
-    let shoppers: Vec<_> = (0..6).map(shop).collect();
-    while seen_paid(&journal).len() < ENOUGH {
+    let clients: Vec<_> = (0..6).map(start).collect();
+    while paid_orders(&journal).len() < PAID_ORDERS {
         sleep(Duration::from_millis(100)).await;
     }
-    until.cancel();
-    for shopper in shoppers {
-        shopper.await.unwrap();
+    stop.cancel();
+    for client in clients {
+        client.await.unwrap();
     }
-    while unsettled(&fleet).await.unwrap() > 0 {
+    while count_pending_work(&cluster).await.unwrap() > 0 {
         sleep(Duration::from_millis(100)).await;
     }
-    (fleet, journal)
+    (cluster, journal)
 }
 
-/// Orders that their shoppers saw paid last, after they had placed them with a key.
-fn seen_paid(journal: &Journal) -> Vec<String> {
-    let mut paid: BTreeMap<String, bool> = BTreeMap::new();
-    let exchanges = journal.exchanges();
-    for exchange in &exchanges {
-        for order in orders_told(exchange) {
-            let is_keyed = places_order(exchange) && exchange.key.is_some();
-            if is_keyed || paid.contains_key(id(order)) {
-                paid.insert(id(order).to_owned(), order["status"] == "paid");
+/// Orders that were placed with a key, and paid when they were last read.
+fn paid_orders(journal: &Journal) -> Vec<String> {
+    let mut is_paid: BTreeMap<String, bool> = BTreeMap::new();
+    for exchange in &journal.exchanges() {
+        for order in returned_orders(exchange) {
+            let has_key = is_checkout(exchange) && exchange.idempotency_key.is_some();
+            if has_key || is_paid.contains_key(id(order)) {
+                is_paid.insert(id(order).to_owned(), order["status"] == "paid");
             }
         }
     }
-    paid.into_iter().filter_map(|(order, is_paid)| is_paid.then_some(order)).collect()
+    is_paid.into_iter().filter_map(|(order, is_paid)| is_paid.then_some(order)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_was_used_keeps_every_invariant_and_whatever_is_broken_in_it_is_found() {
-    let (fleet, journal) = used().await;
-    let mut before = check(&fleet, &journal).await.unwrap();
+async fn finds_every_corruption_of_a_used_store() {
+    let (cluster, journal) = start_used_store().await;
+    let mut before = check(&cluster, &journal).await.unwrap();
     assert_eq!(before, Vec::<String>::new());
 
-    let mut db = PgConnection::connect(&fleet.database_url()).await.unwrap();
-    // As somebody would who does not care for constraints.
+    let mut db = PgConnection::connect(&cluster.database_url()).await.unwrap();
+    // Disables constraints and triggers.
     sqlx::raw_sql("set session_replication_role = replica").execute(&mut db).await.unwrap();
-    let mut paid = seen_paid(&journal).into_iter();
-    for (sql, expected) in BREAKS {
+    let mut paid = paid_orders(&journal).into_iter();
+    for (sql, expected) in CORRUPTIONS {
         let sql = match sql.contains("PAID") {
             true => sql.replace("PAID", &format!("'{}'", paid.next().unwrap())),
             false => sql.to_owned(),
         };
-        let done = sqlx::raw_sql(AssertSqlSafe(sql.as_str())).execute(&mut db).await.unwrap();
-        assert!(done.rows_affected() > 0, "breaks nothing: {sql}");
-        let now = check(&fleet, &journal).await.unwrap();
+        let result = sqlx::raw_sql(AssertSqlSafe(sql.as_str())).execute(&mut db).await.unwrap();
+        assert!(result.rows_affected() > 0, "changes nothing: {sql}");
+        let now = check(&cluster, &journal).await.unwrap();
         for beginning in expected {
-            let is_new = |found: &&String| found.starts_with(beginning) && !before.contains(found);
-            assert!(now.iter().any(|found| is_new(&found)), "{sql}: no {beginning:?} in {now:#?}");
+            let is_new =
+                |violation: &&String| violation.starts_with(beginning) && !before.contains(violation);
+            assert!(now.iter().any(|violation| is_new(&violation)), "{sql}: no {beginning:?} in {now:#?}");
         }
         before = now;
     }

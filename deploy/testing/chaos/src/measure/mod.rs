@@ -1,86 +1,88 @@
-//! Figures: what single faults do to a store under a steady load, measured by a client.
+//! Experiments: the effect of single faults on a store under load, as a client measures it.
 //!
-//! A [`crowd`] of [`customer`]s makes a [`load`], and each keeps a [`connection`]; what they were told is a [`record`],
-//! and what was wanted beside what was seen are [`figures`]. The other modules are the experiments.
+//! [`load`] generates and records the load, [`results`] compares observations with expectations. The other modules
+//! are the experiments and what they share: [`peak`], [`pools`] and [`database`].
 
-mod black_hole;
-mod connection;
-mod crowd;
-mod customer;
-mod figures;
-mod frozen;
+mod database;
 mod load;
 mod outage;
 mod overload;
 mod peak;
 mod pools;
-mod record;
-mod rolls;
+mod results;
+mod rolling_restarts;
 mod slow_catalog;
-mod store;
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 
-pub(crate) use self::figures::Figures;
-use self::{outage::Outage, overload::Overload, rolls::Rolls, slow_catalog::Slowness};
-use crate::fleet::{Fleet, FleetOptions};
+pub(crate) use self::results::Results;
+use self::{
+    outage::{DatabaseFault, Outage},
+    overload::Overload,
+    rolling_restarts::RollingRestarts,
+    slow_catalog::SlowCatalog,
+};
+use crate::cluster::{Cluster, ClusterOptions};
 
-/// Customers of a steady load.
-const CUSTOMERS: usize = 64;
-/// What they ask for together in a second: less than half of what two cores can do.
+/// Concurrent users of a steady load.
+const USERS: usize = 64;
+/// Their requests per second in total: less than half of what two cores can serve.
 const RATE: f64 = 150.0;
-/// The same in a short experiment, which also debug builds stand.
+/// The rate of a short experiment, which debug builds can serve as well.
 const SHORT_RATE: f64 = 40.0;
 
-/// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Experiment {
-    /// A database that stands still
+    /// The database is stopped with SIGSTOP
     Frozen,
-    /// A database that never answers
+    /// The database accepts connections and never responds
     BlackHole,
-    /// A catalog that is slow
+    /// Requests to catalog are delayed
     SlowCatalog,
-    /// Processes replaced under load
+    /// Rolling restarts of every process under load
     Rolls,
-    /// More load than can be served
+    /// More load than the store can serve
     Overload,
 }
 
 impl Experiment {
-    /// Opens a store, and measures. A short experiment takes well under a minute, and its figures say less.
+    /// Starts a store and runs the experiment. A `short` one takes well under a minute, and its results say less.
     ///
     /// # Errors
-    /// When the store cannot be opened or broken, or refuses customers: then nothing is known.
-    pub(crate) async fn run(self, short: bool) -> anyhow::Result<Figures> {
+    /// The store cannot be started or broken, or does not accept its users: nothing is known then.
+    pub(crate) async fn run(self, short: bool) -> anyhow::Result<Results> {
         let options =
-            FleetOptions { standalone: false, durable: true, seed: 0, access_ttl: None, log_dir: None };
-        let fleet = Fleet::start(options).await.context("cannot start the store")?;
-        let pick = |long, brief| Duration::from_secs(if short { brief } else { long });
+            ClusterOptions { standalone: false, durable: true, seed: 0, access_ttl: None, log_dir: None };
+        let cluster = Cluster::start(options).await.context("cannot start the store")?;
+        let seconds = |long, brief| Duration::from_secs(if short { brief } else { long });
         let rate = if short { SHORT_RATE } else { RATE };
-        let outage =
-            |lasts| Outage { customers: CUSTOMERS, rate, before: pick(10, 5), lasts, after: pick(15, 8) };
+        let outage = |fault, duration| Outage {
+            fault,
+            users: USERS,
+            rate,
+            before: seconds(10, 5),
+            duration,
+            after: seconds(15, 8),
+        };
         match self {
-            Self::Frozen => frozen::run(&fleet, outage(pick(30, 5))).await,
-            Self::BlackHole => black_hole::run(&fleet, outage(pick(60, 5))).await,
+            Self::Frozen => outage::run(&cluster, outage(DatabaseFault::Frozen, seconds(30, 5))).await,
+            Self::BlackHole => outage::run(&cluster, outage(DatabaseFault::Silent, seconds(60, 5))).await,
             Self::SlowCatalog => {
-                let (delay, lasts) = (Duration::from_secs(10), pick(30, 8));
-                slow_catalog::run(
-                    &fleet,
-                    Slowness { delay, customers: 2 * CUSTOMERS, rate: rate / 2.0, lasts },
-                )
-                .await
+                let (delay, duration) = (Duration::from_secs(10), seconds(30, 8));
+                let experiment = SlowCatalog { delay, users: 2 * USERS, rate: rate / 2.0, duration };
+                slow_catalog::run(&cluster, experiment).await
             }
             Self::Rolls => {
                 let (rounds, pause) = (if short { 1 } else { 20 }, Duration::from_millis(500));
-                rolls::run(&fleet, Rolls { customers: CUSTOMERS, rate, rounds, pause }).await
+                let experiment = RollingRestarts { users: USERS, rate, rounds, pause };
+                rolling_restarts::run(&cluster, experiment).await
             }
             Self::Overload => {
-                let customers = if short { 2 * CUSTOMERS } else { 1_000 };
-                let (step_lasts, lasts) = (pick(5, 2), pick(60, 5));
-                overload::run(&fleet, Overload { customers, step_lasts, times: 5.0, lasts }).await
+                let users = if short { 2 * USERS } else { 1_000 };
+                let (step, duration) = (seconds(5, 2), seconds(60, 5));
+                overload::run(&cluster, Overload { users, step, factor: 5.0, duration }).await
             }
         }
     }

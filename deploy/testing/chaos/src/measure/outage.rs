@@ -1,157 +1,184 @@
-//! A database that does not answer for a while, in whatever way.
+//! A database that stops responding for a while.
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio::time::sleep;
 
 use super::{
-    crowd::Crowd,
-    customer::Step,
-    figures::{Figures, rate, time},
-    load::Pace,
+    load::{Operation, Pace, Recording, Sample, TIMELY, Users, slowest, statuses, statuses_by_operation},
     pools,
-    record::{IN_TIME, Record, Sample, slowest, statuses, statuses_by_step},
+    results::{Results, format_duration, format_rate},
 };
-use crate::fleet::{Fleet, Role};
+use crate::{
+    cluster::{Cluster, Role},
+    proxy::Mode,
+};
 
-/// How much of the rate before must be there again.
-const FULL: f64 = 0.9;
-/// How soon after the database.
-const RECOVERY: Duration = Duration::from_secs(5);
-/// How long the load runs before anything is counted: connections are opened then.
+/// The share of the earlier rate that must be reached again.
+const RECOVERED_SHARE: f64 = 0.9;
+const RECOVERY_LIMIT: Duration = Duration::from_secs(5);
+/// The load opens its connections before anything is counted.
 const WARM_UP: Duration = Duration::from_secs(2);
-/// How often each probe asks, in requests a second.
-const PROBES: f64 = 4.0;
+/// Requests per second of each health probe.
+const PROBE_RATE: f64 = 4.0;
 
-/// What an outage is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DatabaseFault {
+    /// All processes of the server are stopped.
+    Frozen,
+    /// The proxy accepts connections and forwards nothing, not even that one was closed.
+    Silent,
+}
+
+impl DatabaseFault {
+    async fn start(self, cluster: &Cluster) -> anyhow::Result<()> {
+        match self {
+            Self::Frozen => cluster.pause(Role::Postgres)?,
+            Self::Silent => cluster.proxy(Role::Postgres).set_mode(Mode::BlackHole),
+        }
+        Ok(())
+    }
+
+    async fn stop(self, cluster: &Cluster) -> anyhow::Result<()> {
+        match self {
+            Self::Frozen => cluster.resume(Role::Postgres)?,
+            Self::Silent => cluster.proxy(Role::Postgres).set_mode(Mode::Forward),
+        }
+        Ok(())
+    }
+
+    fn description(self) -> &'static str {
+        match self {
+            Self::Frozen => "Postgres is stopped with SIGSTOP",
+            Self::Silent => "Postgres accepts connections and never responds",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outage {
-    /// How many shop.
-    pub(crate) customers: usize,
-    /// Requests that they send together in a second.
+    pub(crate) fault: DatabaseFault,
+    pub(crate) users: usize,
+    /// Requests per second of all users.
     pub(crate) rate: f64,
-    /// How long the rate before it is measured.
+    /// How long the rate before the outage is measured.
     pub(crate) before: Duration,
-    /// How long the database does not answer.
-    pub(crate) lasts: Duration,
-    /// How long the rate after it is measured; longer than the store may take to recover.
+    pub(crate) duration: Duration,
+    /// How long the rate after the outage is measured; longer than the recovery may take.
     pub(crate) after: Duration,
 }
 
-/// What was seen of an outage.
-struct Seen {
-    shop: Record,
-    live: Record,
-    ready: Record,
-    /// When it began and ended, since the load began.
-    began: Duration,
+struct Observed {
+    shopping: Recording,
+    healthz: Recording,
+    readyz: Recording,
+    /// Start and end of the outage, since the start of the load.
+    started: Duration,
     ended: Duration,
 }
 
-/// Measures an outage: `begin` stops the database from answering, `end` lets it.
-///
-/// # Errors
-/// When either fails, or the store refuses customers.
-pub(super) async fn measure(
-    fleet: &Fleet,
-    outage: Outage,
-    name: &str,
-    begin: impl AsyncFnOnce() -> anyhow::Result<()>,
-    end: impl AsyncFnOnce() -> anyhow::Result<()>,
-) -> anyhow::Result<Figures> {
-    let crowd = Crowd::gather(fleet, outage.customers).await?;
-    let pools_before = pools::usable(fleet, &crowd).await?;
-    let processes = || Role::PROCESSES.map(|role| fleet.pid(role));
-    let processes_before = processes();
+pub(crate) async fn run(cluster: &Cluster, outage: Outage) -> anyhow::Result<Results> {
+    let users = Users::register(cluster, outage.users).await?;
+    let pools_before = pools::count_usable(cluster, &users).await?;
+    let pids = || Role::PROCESSES.map(|role| cluster.pid(role));
+    let pids_before = pids();
 
-    let load = crowd.load(0..crowd.size(), Step::SHOPPING, Pace::PerSecond(outage.rate));
-    let live = crowd.load(0..1, &[Step::Live], Pace::PerSecond(PROBES));
-    let ready = crowd.load(0..1, &[Step::Ready], Pace::PerSecond(PROBES));
+    let shopping = users.start(0..users.len(), Operation::SHOPPING, Pace::PerSecond(outage.rate));
+    let healthz = users.start(0..1, &[Operation::Healthz], Pace::PerSecond(PROBE_RATE));
+    let readyz = users.start(0..1, &[Operation::Readyz], Pace::PerSecond(PROBE_RATE));
     sleep(WARM_UP + outage.before).await;
-    let began = load.now();
-    begin().await.context("the outage does not begin")?;
-    sleep(outage.lasts).await;
-    end().await.context("the outage does not end")?;
-    let ended = load.now();
+    let started = shopping.elapsed();
+    outage.fault.start(cluster).await?;
+    sleep(outage.duration).await;
+    outage.fault.stop(cluster).await?;
+    let ended = shopping.elapsed();
     sleep(outage.after).await;
-    let (shop, live, ready) = (load.end().await?, live.end().await?, ready.end().await?);
-    let seen = Seen { shop, live, ready, began, ended };
+    let observed = Observed {
+        shopping: shopping.stop().await?,
+        healthz: healthz.stop().await?,
+        readyz: readyz.stop().await?,
+        started,
+        ended,
+    };
 
-    let Outage { customers, rate, lasts, .. } = outage;
-    let mut figures = Figures::new(format!(
-        "{name} for {} s, while {customers} customers send {rate} requests a second.",
-        lasts.as_secs()
+    let mut results = Results::new(format!(
+        "{} for {} s while {} users send {} requests per second.",
+        outage.fault.description(),
+        outage.duration.as_secs(),
+        outage.users,
+        outage.rate
     ));
-    meanwhile(&mut figures, &seen);
-    afterwards(&mut figures, &seen, outage);
-    let restarted = Role::PROCESSES.iter().zip(processes_before.iter().zip(processes()));
-    let restarted: Vec<_> = restarted
+    add_results_during(&mut results, &observed);
+    add_results_after(&mut results, &observed, outage);
+    let restarted: Vec<_> = Role::PROCESSES
+        .iter()
+        .zip(pids_before.iter().zip(pids()))
         .filter(|(_, (before, after))| **before != *after)
         .map(|(role, _)| role.to_string())
         .collect();
-    figures.want_none("processes that were restarted", restarted.len(), restarted.join(", "));
-    let pools_after = pools::usable(fleet, &crowd).await?;
-    figures.want(
-        "connections to the database that each service can use",
+    results.expect_none("restarted processes", restarted.len(), restarted.join(", "));
+    let pools_after = pools::count_usable(cluster, &users).await?;
+    results.expect(
+        "usable database connections of each service",
         format!("as before: {pools_before}"),
         pools_after.to_string(),
         pools_before == pools_after,
     );
-    Ok(figures)
+    Ok(results)
 }
 
-/// What was answered while the database did not.
-fn meanwhile(figures: &mut Figures, seen: &Seen) {
-    let outage = seen.began..seen.ended;
-    let samples = seen.shop.sent_in(&outage);
-    figures.note("answers meanwhile, by status", statuses(&samples));
-    let wrong: Vec<_> =
+fn add_results_during(results: &mut Results, observed: &Observed) {
+    let outage = observed.started..observed.ended;
+    let samples = observed.shopping.sent_in(&outage);
+    results.note("responses during the outage, by status", statuses(&samples));
+    let unexpected: Vec<_> =
         samples.iter().filter(|sample| !sample.is_success() && !is_unavailable(sample)).collect();
-    figures.want_none(
-        "answers meanwhile that are neither good nor 503 with `Retry-After`",
-        wrong.len(),
-        statuses(wrong.iter().copied()),
+    results.expect_none(
+        "responses during the outage other than 2xx or 503 with `Retry-After`",
+        unexpected.len(),
+        statuses(unexpected.iter().copied()),
     );
-    figures.want_at_most("slowest answer meanwhile", IN_TIME, slowest(&samples));
+    results.expect_at_most("slowest response during the outage", TIMELY, slowest(&samples));
 
-    let live = seen.live.sent_in(&outage);
-    let dead = live.iter().filter(|sample| !sample.is_success());
-    figures.want_none("`/healthz` meanwhile: answers other than 200", dead.clone().count(), statuses(dead));
-    figures.note("`/healthz` meanwhile: slowest answer", time(slowest(&live)));
-    let ready = seen.ready.sent_in(&outage);
-    figures.note("`/readyz` meanwhile, by status", statuses(&ready));
-    figures.want_at_most("`/readyz` meanwhile: slowest answer", IN_TIME, slowest(&ready));
+    let healthz = observed.healthz.sent_in(&outage);
+    let failed: Vec<_> = healthz.iter().filter(|sample| !sample.is_success()).collect();
+    results.expect_none(
+        "`/healthz` during the outage: responses other than 200",
+        failed.len(),
+        statuses(failed.iter().copied()),
+    );
+    results.note("`/healthz` during the outage: slowest response", format_duration(slowest(&healthz)));
+    let readyz = observed.readyz.sent_in(&outage);
+    results.note("`/readyz` during the outage, by status", statuses(&readyz));
+    results.expect_at_most("`/readyz` during the outage: slowest response", TIMELY, slowest(&readyz));
 }
 
-/// How the store came back.
-fn afterwards(figures: &mut Figures, seen: &Seen, outage: Outage) {
-    let Seen { shop, ended, .. } = seen;
-    let before = shop.rate(&(seen.began - outage.before..seen.began), Sample::is_success);
-    figures.note("successes a second before", rate(before));
-    let recovered = shop.recovered(*ended, before * FULL);
-    figures.want(
-        "time after its return until 90 % of that are back",
-        format!("at most {}", time(Some(RECOVERY))),
-        recovered.map_or("not seen".to_owned(), |it| time(Some(it))),
-        recovered.is_some_and(|it| it <= RECOVERY),
+fn add_results_after(results: &mut Results, observed: &Observed, outage: Outage) {
+    let Observed { shopping, started, ended, .. } = observed;
+    let before = shopping.rate(&(*started - outage.before..*started), Sample::is_success);
+    results.note("successful requests per second before", format_rate(before));
+    let recovered = shopping.recovery_time(*ended, before * RECOVERED_SHARE);
+    results.expect(
+        "time after the outage until 90 % of that rate is reached",
+        format!("at most {}", format_duration(Some(RECOVERY_LIMIT))),
+        recovered.map_or("not reached".to_owned(), |time| format_duration(Some(time))),
+        recovered.is_some_and(|time| time <= RECOVERY_LIMIT),
     );
-    let settled = *ended + RECOVERY..shop.lasted;
-    if settled.start < settled.end {
-        let after = shop.rate(&settled, Sample::is_success);
-        figures.want(
-            format!("successes a second from {} s after its return", RECOVERY.as_secs()),
-            format!("at least {}", rate(before * FULL)),
-            rate(after),
-            after >= before * FULL,
+    let recovered = *ended + RECOVERY_LIMIT..shopping.duration;
+    if recovered.start < recovered.end {
+        let after = shopping.rate(&recovered, Sample::is_success);
+        results.expect(
+            format!("successful requests per second from {} s after the outage", RECOVERY_LIMIT.as_secs()),
+            format!("at least {}", format_rate(before * RECOVERED_SHARE)),
+            format_rate(after),
+            after >= before * RECOVERED_SHARE,
         );
-        let failed: Vec<_> = shop.sent_in(&settled);
-        let failed = failed.iter().filter(|sample| !sample.is_good());
-        figures.note("failures from then on", statuses_by_step(failed));
+        let samples = shopping.sent_in(&recovered);
+        let failed = samples.iter().filter(|sample| !sample.is_good());
+        results.note("failures from then on", statuses_by_operation(failed));
     }
 }
 
-/// Whether it says what it must of a database that is down.
 fn is_unavailable(sample: &Sample) -> bool {
-    sample.answer.status == Ok(503) && sample.is_put_off()
+    sample.response.status == Ok(503) && sample.is_rejected_with_retry_after()
 }

@@ -1,150 +1,140 @@
-//! More than a store can do: what it does is still worth doing, and whoever is too many is told so at once.
+//! More load than the store can serve: it keeps most of its throughput, and rejects the rest quickly.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::{
-    crowd::Crowd,
-    customer::Step,
-    figures::{Figures, percentile, rate, time},
-    load::Pace,
+    load::{Operation, Pace, Recording, Sample, Users, p99, percentile, slowest, statuses},
     peak::{self, Peak},
-    record::{Record, Sample, p99, slowest, statuses},
+    results::{Results, format_duration, format_rate},
 };
-use crate::fleet::{Fleet, Role};
+use crate::cluster::{Cluster, Role};
 
-/// The part of the peak that must be left.
-const GOODPUT: f64 = 0.8;
-/// How soon whoever is too many must be told.
-const AT_ONCE: Duration = Duration::from_millis(100);
-/// How soon a probe must be answered: Kubernetes waits that long.
-const PROBE: Duration = Duration::from_secs(1);
-/// How often each probe asks, in requests a second.
-const PROBES: f64 = 4.0;
-/// How long the overload lasts before anything is counted.
+/// The share of the peak that must remain.
+const GOODPUT_SHARE: f64 = 0.8;
+/// How quickly load shedding must reject a request.
+const REJECTION_LIMIT: Duration = Duration::from_millis(100);
+/// The timeout of a Kubernetes probe.
+const PROBE_LIMIT: Duration = Duration::from_secs(1);
+/// Requests per second of each health probe.
+const PROBE_RATE: f64 = 4.0;
+/// Does not count.
 const WARM_UP: Duration = Duration::from_secs(2);
-/// How long after it memory is looked at again.
-const REST: Duration = Duration::from_secs(2);
-/// How often memory is looked at.
-const INTERVAL: Duration = Duration::from_millis(250);
-/// By how much a process may grow, in bytes.
-const GROWTH: u64 = 256 << 20;
+/// Time after the overload until memory is read again.
+const COOL_DOWN: Duration = Duration::from_secs(2);
+const MEMORY_INTERVAL: Duration = Duration::from_millis(250);
+/// Bytes by which the memory of a process may grow.
+const GROWTH_LIMIT: u64 = 256 << 20;
 
-/// What an overload is to be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Overload {
-    /// How many shop, each with a connection: so many requests wait for an answer at most.
-    pub(crate) customers: usize,
-    /// How long each number of customers is tried while the peak is looked for.
-    pub(crate) step_lasts: Duration,
-    /// How many times the peak is asked for.
-    pub(crate) times: f64,
-    /// For how long.
-    pub(crate) lasts: Duration,
+    /// Users with a connection each, and so the most requests that wait for a response.
+    pub(crate) users: usize,
+    /// How long each number of users is tried while searching for the peak.
+    pub(crate) step: Duration,
+    /// The load as a multiple of the peak.
+    pub(crate) factor: f64,
+    pub(crate) duration: Duration,
 }
 
-/// Measures what is still answered, and how the rest is sent away.
-///
-/// # Errors
-/// When the store refuses customers.
-pub(crate) async fn run(fleet: &Fleet, overload: Overload) -> anyhow::Result<Figures> {
-    let Overload { customers, step_lasts, times, lasts } = overload;
-    let crowd = Crowd::gather(fleet, customers).await?.past_proxy(fleet);
-    let Peak { rate: peak, customers: best, tried } = peak::find(&crowd, step_lasts).await?;
+pub(crate) async fn run(cluster: &Cluster, overload: Overload) -> anyhow::Result<Results> {
+    let Overload { users, step, factor, duration } = overload;
+    let all = Users::register(cluster, users).await?.bypassing_proxy(cluster);
+    let Peak { rate: peak, users: best, tried } = peak::find(&all, step).await?;
 
-    let before = memory(fleet);
-    let load = crowd.load(0..crowd.size(), Step::SHOPPING, Pace::PerSecond(peak * times));
-    let live = crowd.load(0..1, &[Step::Live], Pace::PerSecond(PROBES));
-    let ready = crowd.load(0..1, &[Step::Ready], Pace::PerSecond(PROBES));
-    let most = watch(fleet, lasts).await;
-    let (record, live, ready) = (load.end().await?, live.end().await?, ready.end().await?);
-    sleep(REST).await;
-    let after = memory(fleet);
-    // What a machine can do changes with what else is done on it.
-    let peak_after = peak::of(&crowd, best, step_lasts * 2).await?;
+    let memory_before = memory(cluster);
+    let shopping = all.start(0..all.len(), Operation::SHOPPING, Pace::PerSecond(peak * factor));
+    let healthz = all.start(0..1, &[Operation::Healthz], Pace::PerSecond(PROBE_RATE));
+    let readyz = all.start(0..1, &[Operation::Readyz], Pace::PerSecond(PROBE_RATE));
+    let memory_peak = observe_memory(cluster, duration).await;
+    let (shopping, healthz, readyz) = (shopping.stop().await?, healthz.stop().await?, readyz.stop().await?);
+    sleep(COOL_DOWN).await;
+    let memory_after = memory(cluster);
+    // The capacity of the machine changes with its other work.
+    let peak_after = peak::measure(&all, best, step * 2).await?;
 
-    let mut figures = Figures::new(format!(
-        "{times} times the peak for {} s, over {customers} connections. The peak is the most that was answered well, in \
-         time, of customers who ask again as soon as they are answered.",
-        lasts.as_secs()
+    let mut results = Results::new(format!(
+        "{factor} times the peak for {} s over {users} connections. The peak is the highest rate of good responses within 2 s \
+         to users who send the next request after each response.",
+        duration.as_secs()
     ));
-    figures.note("good answers by customers at once", tried);
-    figures.note("the peak before and after", format!("{}, {}", rate(peak), rate(peak_after)));
-    answers(&mut figures, &record, peak.midpoint(peak_after));
-    for (what, record) in [("`/healthz`", live), ("`/readyz`", ready)] {
-        let failed = record.samples.iter().filter(|sample| !sample.is_success());
-        figures.want_none(
-            format!("{what}: answers other than 200"),
-            failed.clone().count(),
-            statuses(failed),
+    results.note("good responses by number of users", tried);
+    results.note("peak before and after", format!("{}, {}", format_rate(peak), format_rate(peak_after)));
+    add_response_results(&mut results, &shopping, peak.midpoint(peak_after));
+    for (path, recording) in [("`/healthz`", healthz), ("`/readyz`", readyz)] {
+        let failed: Vec<_> = recording.samples.iter().filter(|sample| !sample.is_success()).collect();
+        results.expect_none(
+            format!("{path}: responses other than 200"),
+            failed.len(),
+            statuses(failed.iter().copied()),
         );
-        figures.want_at_most(format!("{what}: slowest answer"), PROBE, slowest(&record.samples));
+        results.expect_at_most(format!("{path}: slowest response"), PROBE_LIMIT, slowest(&recording.samples));
     }
-    for (((role, before), most), after) in Role::ALL.iter().zip(before).zip(most).zip(after) {
-        figures.want(
-            format!("memory of {role}: before, at most, after"),
-            format!("at most {} more", mebibytes(GROWTH)),
-            [before, most, after].map(mebibytes).join(", "),
-            most.saturating_sub(before) <= GROWTH,
+    for (((role, before), peak), after) in
+        Role::ALL.iter().zip(memory_before).zip(memory_peak).zip(memory_after)
+    {
+        results.expect(
+            format!("memory of {role}: before, peak, after"),
+            format!("at most {} more", mebibytes(GROWTH_LIMIT)),
+            [before, peak, after].map(mebibytes).join(", "),
+            peak.saturating_sub(before) <= GROWTH_LIMIT,
         );
     }
-    Ok(figures)
+    Ok(results)
 }
 
-/// What was answered, and what was sent away.
-fn answers(figures: &mut Figures, record: &Record, peak: f64) {
-    let time_that_counts = WARM_UP.min(record.lasted / 5)..record.lasted;
-    let samples = record.sent_in(&time_that_counts);
-    let sent = record.samples.len() as f64 / record.lasted.as_secs_f64();
-    let offered = sent + record.unsent as f64 / record.lasted.as_secs_f64();
-    figures.note(
-        "requests a second that were due, and that were sent",
-        format!("{}, {}", rate(offered), rate(sent)),
+fn add_response_results(results: &mut Results, recording: &Recording, peak: f64) {
+    let measured = WARM_UP.min(recording.duration / 5)..recording.duration;
+    let samples = recording.sent_in(&measured);
+    let per_second = |count: f64| count / recording.duration.as_secs_f64();
+    let sent = per_second(recording.samples.len() as f64);
+    let due = sent + per_second(recording.skipped as f64);
+    results.note("requests per second: due, sent", format!("{}, {}", format_rate(due), format_rate(sent)));
+    results.note("responses by status", statuses(&samples));
+    let goodput = recording.rate(&measured, Sample::is_good);
+    results.expect(
+        "good responses per second",
+        format!("at least {} of {}", format_rate(peak * GOODPUT_SHARE), format_rate(peak)),
+        format_rate(goodput),
+        goodput >= peak * GOODPUT_SHARE,
     );
-    figures.note("answers by status", statuses(&samples));
-    let good = record.rate(&time_that_counts, Sample::is_good);
-    figures.want(
-        "good answers a second",
-        format!("at least {} of {}", rate(peak * GOODPUT), rate(peak)),
-        rate(good),
-        good >= peak * GOODPUT,
+    let good = samples.iter().filter(|sample| sample.is_good());
+    results.note("p99 of good responses", format_duration(p99(good)));
+    let unexpected: Vec<_> =
+        samples.iter().filter(|sample| !sample.is_good() && !sample.is_rejected_with_retry_after()).collect();
+    results.expect_none(
+        "responses that are neither good nor rejections with `Retry-After`",
+        unexpected.len(),
+        statuses(unexpected.iter().copied()),
     );
-    let good: Vec<_> = samples.iter().filter(|sample| sample.is_good()).collect();
-    figures.note("p99 of good answers", time(p99(good.iter().copied())));
-    let others: Vec<_> = samples.iter().filter(|sample| !sample.is_good() && !sample.is_put_off()).collect();
-    figures.want_none(
-        "answers that are neither good nor say when to come back",
-        others.len(),
-        statuses(others.iter().copied()),
-    );
-    let put_off: Vec<_> = samples.iter().filter(|sample| sample.is_put_off()).collect();
-    let half = percentile(put_off.iter().map(|sample| sample.took), 0.5);
-    figures.note("median of being told to come back later", time(half));
-    figures.want_at_most("p99 of being told to come back later", AT_ONCE, p99(put_off.iter().copied()));
-    let late = put_off.iter().filter(|sample| sample.took > AT_ONCE).count();
-    figures.note(
-        "told so later than that, and slowest",
-        format!("{late} of {}, {}", put_off.len(), time(slowest(put_off))),
+    let rejected: Vec<_> = samples.iter().filter(|sample| sample.is_rejected_with_retry_after()).collect();
+    let median = percentile(rejected.iter().map(|sample| sample.latency), 0.5);
+    results.note("median of rejections", format_duration(median));
+    results.expect_at_most("p99 of rejections", REJECTION_LIMIT, p99(rejected.iter().copied()));
+    let late = rejected.iter().filter(|sample| sample.latency > REJECTION_LIMIT).count();
+    results.note(
+        "rejections later than that, slowest rejection",
+        format!("{late} of {}, {}", rejected.len(), format_duration(slowest(rejected))),
     );
 }
 
-/// The memory of each of [`Role::ALL`], in bytes; 0 of one that is down.
-fn memory(fleet: &Fleet) -> [u64; 6] {
-    Role::ALL.map(|role| fleet.rss(role).unwrap_or_default())
+/// The memory of each of [`Role::ALL`] in bytes; 0 if it is down.
+fn memory(cluster: &Cluster) -> [u64; 6] {
+    Role::ALL.map(|role| cluster.rss(role).unwrap_or_default())
 }
 
-/// The most memory that each has for a time.
-async fn watch(fleet: &Fleet, lasts: Duration) -> [u64; 6] {
-    let begun = Instant::now();
-    let mut most = memory(fleet);
-    while begun.elapsed() < lasts {
-        sleep(INTERVAL).await;
-        for (most, now) in most.iter_mut().zip(memory(fleet)) {
-            *most = now.max(*most);
+/// The highest memory of each process within `duration`.
+async fn observe_memory(cluster: &Cluster, duration: Duration) -> [u64; 6] {
+    let started = Instant::now();
+    let mut peak = memory(cluster);
+    while started.elapsed() < duration {
+        sleep(MEMORY_INTERVAL).await;
+        for (peak, now) in peak.iter_mut().zip(memory(cluster)) {
+            *peak = now.max(*peak);
         }
     }
-    most
+    peak
 }
 
 fn mebibytes(bytes: u64) -> String {

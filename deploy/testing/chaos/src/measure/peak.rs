@@ -2,45 +2,40 @@
 
 use std::time::Duration;
 
-use super::{crowd::Crowd, customer::Step, figures::rate, load::Pace, record::Sample};
+use super::{
+    load::{Operation, Pace, Sample, Users},
+    results::format_rate,
+};
 
-/// How many customers are tried at once, each of whom asks again as soon as they are answered.
-const CUSTOMERS: [usize; 6] = [4, 8, 16, 32, 64, 128];
+/// Numbers of concurrent users to try.
+const USERS: [usize; 6] = [4, 8, 16, 32, 64, 128];
 
-/// The most that a store answered, and with how many customers.
+/// The highest rate of good responses, and the number of users that reached it.
 pub(super) struct Peak {
-    /// Good answers a second.
     pub(super) rate: f64,
-    /// Of so many customers.
-    pub(super) customers: usize,
-    /// Those of each number of customers, for a person to read.
+    pub(super) users: usize,
+    /// The rate for each number of users, formatted.
     pub(super) tried: String,
 }
 
-/// Finds it. Each number of customers is let loose for so long, of which the first fifth does not count.
-///
-/// # Errors
-/// When a customer panicked.
-pub(super) async fn find(crowd: &Crowd, step_lasts: Duration) -> anyhow::Result<Peak> {
+/// Finds the peak, with `step` for each number of users.
+pub(super) async fn find(users: &Users, step: Duration) -> anyhow::Result<Peak> {
     let mut peak = (0.0, 0);
     let mut tried = Vec::new();
-    for customers in CUSTOMERS.into_iter().filter(|customers| *customers <= crowd.size()) {
-        let good = of(crowd, customers, step_lasts).await?;
-        if good > peak.0 {
-            peak = (good, customers);
+    for count in USERS.into_iter().filter(|count| *count <= users.len()) {
+        let rate = measure(users, count, step).await?;
+        if rate > peak.0 {
+            peak = (rate, count);
         }
-        tried.push(format!("{customers}: {}", rate(good)));
+        tried.push(format!("{count}: {}", format_rate(rate)));
     }
-    Ok(Peak { rate: peak.0, customers: peak.1, tried: tried.join(", ") })
+    Ok(Peak { rate: peak.0, users: peak.1, tried: tried.join(", ") })
 }
 
-/// The good answers a second of so many customers, who are let loose for so long.
-///
-/// # Errors
-/// When a customer panicked.
-pub(super) async fn of(crowd: &Crowd, customers: usize, lasts: Duration) -> anyhow::Result<f64> {
-    let load = crowd.load(0..customers, Step::SHOPPING, Pace::FlatOut);
-    tokio::time::sleep(lasts).await;
-    let record = load.end().await?;
-    Ok(record.rate(&(lasts / 5..lasts), Sample::is_good))
+/// Returns the good responses per second to `count` users without pauses. The first fifth of the time does not count.
+pub(super) async fn measure(users: &Users, count: usize, duration: Duration) -> anyhow::Result<f64> {
+    let load = users.start(0..count, Operation::SHOPPING, Pace::Unlimited);
+    tokio::time::sleep(duration).await;
+    let recording = load.stop().await?;
+    Ok(recording.rate(&(duration / 5..duration), Sample::is_good))
 }

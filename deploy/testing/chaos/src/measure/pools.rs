@@ -1,74 +1,70 @@
-//! How many connections to the database a service can use.
+//! The number of database connections that each service can use.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use anyhow::Context as _;
 use tokio::time::{Instant, sleep};
 
-use super::{crowd::Crowd, customer::Step, load::Pace, store};
-use crate::fleet::Fleet;
+use super::{
+    database,
+    load::{Operation, Pace, Users},
+};
+use crate::cluster::Cluster;
 
-/// Requests to each service at once: more than it has connections.
-const AT_ONCE: usize = 32;
-/// How long it is looked: until no service has used more connections than before for so long. Services have to open
-/// them first. Statements are given up meanwhile, and others take their place.
-const STILL: Duration = Duration::from_secs(3);
-/// How long it is looked at most.
-const LOOK: Duration = Duration::from_secs(20);
+/// Concurrent requests to each service: more than it has connections.
+const CONCURRENCY: usize = 32;
+/// The count is final once no service has used more connections for this long: services open them first, and
+/// statements time out and are followed by others meanwhile.
+const STABLE_FOR: Duration = Duration::from_secs(3);
+const LIMIT: Duration = Duration::from_secs(20);
 const INTERVAL: Duration = Duration::from_millis(20);
-/// How long each service is read from before: it first has to ask identity for the keys that tokens are signed with, and
-/// identity is among those that are held up.
+/// Before the lock each service must fetch the token keys from identity, which is blocked by the lock as well.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// A read of each service.
-const READS: [&[Step]; 4] = [&[Step::Profile], &[Step::Products], &[Step::Cart], &[Step::Orders]];
+const READS: [&[Operation]; 4] =
+    [&[Operation::Profile], &[Operation::Products], &[Operation::Cart], &[Operation::Orders]];
 
-/// How many connections each service uses at most, by its name.
+/// The highest number of connections used by each service, by application name.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Pools(BTreeMap<String, i64>);
 
 impl fmt::Display for Pools {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pools: Vec<_> = self
-            .0
-            .iter()
-            .map(|(name, most)| format!("{} {most}", name.trim_start_matches("bodega-")))
-            .collect();
+        let service = |name: &str| name.trim_start_matches("bodega-").to_owned();
+        let pools: Vec<_> = self.0.iter().map(|(name, used)| format!("{} {used}", service(name))).collect();
         f.write_str(&pools.join(", "))
     }
 }
 
-/// Finds it out: all that a service could read is locked, more is asked of it than it has connections, and those that
-/// wait for the lock are counted. A permit that leaked is a connection that never does.
-///
-/// # Errors
-/// When the database does not answer.
-pub(super) async fn usable(fleet: &Fleet, crowd: &Crowd) -> anyhow::Result<Pools> {
-    let reads = || READS.map(|read| crowd.load(0..AT_ONCE, read, Pace::FlatOut));
-    let loads = reads();
+/// Locks all tables that the services read, sends each service more requests than it has connections, and counts the
+/// connections that wait for the lock. A leaked permit shows as a connection that never waits.
+pub(super) async fn count_usable(cluster: &Cluster, users: &Users) -> anyhow::Result<Pools> {
+    let start_reads = || READS.map(|read| users.start(0..CONCURRENCY, read, Pace::Unlimited));
+    let loads = start_reads();
     sleep(WARM_UP).await;
     for load in loads {
-        load.end().await?;
+        load.stop().await?;
     }
-    let mut lock = store::connect(&fleet.database_url()).await?;
-    let mut look = store::connect(&fleet.database_url()).await?;
-    store::hold_up(&mut lock).await.context("the tables cannot be locked")?;
-    let loads = reads();
-    let begun = Instant::now();
-    let mut grown = begun;
+    let mut lock = database::connect(&cluster.database_url()).await?;
+    let mut observer = database::connect(&cluster.database_url()).await?;
+    database::lock_tables(&mut lock).await.context("cannot lock the tables")?;
+    let loads = start_reads();
+    let started = Instant::now();
+    let mut last_change = started;
     let mut pools = Pools::default();
-    while begun.elapsed() < LOOK && grown.elapsed() < STILL {
-        for (name, waiting) in store::held_up(&mut look).await? {
-            let most = pools.0.entry(name).or_default();
-            if waiting > *most {
-                *most = waiting;
-                grown = Instant::now();
+    while started.elapsed() < LIMIT && last_change.elapsed() < STABLE_FOR {
+        for (name, waiting) in database::waiting_for_locks(&mut observer).await? {
+            let used = pools.0.entry(name).or_default();
+            if waiting > *used {
+                *used = waiting;
+                last_change = Instant::now();
             }
         }
         sleep(INTERVAL).await;
     }
-    store::let_go(&mut lock).await?;
+    database::unlock_tables(&mut lock).await?;
     for load in loads {
-        load.end().await?;
+        load.stop().await?;
     }
     Ok(pools)
 }

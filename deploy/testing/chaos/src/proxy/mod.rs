@@ -1,7 +1,7 @@
-//! A TCP proxy that can be told to be slow, silent, or not there.
+//! A TCP proxy that can delay, block, refuse and cut connections.
 //!
-//! It listens at one address for as long as it lives. Where it leads to can change: connections that are open stay where
-//! they are, new ones go to the new place. [`Mode`]s take effect on open connections, too; [`pump`] is where.
+//! Its address never changes, its upstream may: open connections keep theirs, new ones use the new one. A change of the
+//! [`Mode`] affects open connections as well; see [`pump`].
 
 mod pump;
 #[cfg(test)]
@@ -16,6 +16,7 @@ use std::{
 };
 
 use tokio::{
+    io::{AsyncRead, AsyncWrite, split},
     net::{TcpListener, TcpStream, UnixStream},
     sync::watch,
     time::sleep,
@@ -24,34 +25,30 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::pump::pump;
 
-/// Pause after a connection could not be accepted: file descriptors may be free again by then.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+/// After a failed accept, for example without free file descriptors.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(10);
 
-/// What becomes of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Bytes go both ways, at once.
-    Pass,
-    /// What clients send is held back for so long; answers go at once. What is on its way when the time becomes shorter
-    /// arrives earlier, and all at once when it passes again.
+    /// Bytes are forwarded at once in both directions.
+    Forward,
+    /// Bytes from the client are forwarded after this time, bytes from the upstream at once. A change to a shorter delay, or
+    /// to another mode, applies to delayed bytes as well.
     Delay(Duration),
-    /// Connections are accepted, and nothing comes out at either end, not even that one was closed. What was sent
-    /// meanwhile arrives once it passes again.
+    /// Connections are accepted and nothing is forwarded, not even the end of a connection. What was sent meanwhile is
+    /// forwarded when the mode changes.
     BlackHole,
-    /// New connections are closed at once. Those that are open pass.
+    /// New connections are reset. Open ones are forwarded.
     Refuse,
 }
 
-/// Where connections lead to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Upstream {
-    /// A listener of TCP.
     Tcp(SocketAddr),
-    /// A Unix socket.
     Unix(PathBuf),
 }
 
-/// A proxy on a port of 127.0.0.1. Dropped, it closes all connections and lets go of the port.
+/// A proxy on a port of 127.0.0.1. Closes all connections and the port on drop.
 pub(crate) struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -60,18 +57,15 @@ pub(crate) struct Proxy {
 
 struct Shared {
     mode: watch::Sender<Mode>,
-    /// Where new connections go; closed at once while there is nothing.
+    /// New connections are reset while it is `None`.
     upstream: Mutex<Option<Upstream>>,
     stop: CancellationToken,
-    /// What ends the connections that are open now.
+    /// Closes the open connections when cancelled.
     connections: Mutex<CancellationToken>,
 }
 
 impl Proxy {
-    /// Starts a proxy on a free port that passes, and leads nowhere yet: connections are closed at once.
-    ///
-    /// # Errors
-    /// When there is no port.
+    /// Starts a proxy without an upstream on a free port.
     ///
     /// # Panics
     /// Outside of a Tokio runtime.
@@ -80,7 +74,7 @@ impl Proxy {
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
-            mode: watch::Sender::new(Mode::Pass),
+            mode: watch::Sender::new(Mode::Forward),
             upstream: Mutex::default(),
             connections: Mutex::new(stop.child_token()),
             stop: stop.clone(),
@@ -89,34 +83,34 @@ impl Proxy {
         Ok(Self { address, shared, _stop: stop.drop_guard() })
     }
 
-    /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Leads new connections there from now on.
-    pub(crate) fn lead_to(&self, upstream: Upstream) {
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Directs new connections to another upstream.
+    pub(crate) fn set_upstream(&self, upstream: Upstream) {
         *lock(&self.shared.upstream) = Some(upstream);
     }
 
-    /// Where new connections go; `None` before it was told.
-    pub(crate) fn leads_to(&self) -> Option<Upstream> {
+    pub(crate) fn upstream(&self) -> Option<Upstream> {
         lock(&self.shared.upstream).clone()
     }
 
-    /// What becomes of connections from now on.
-    pub(crate) fn set(&self, mode: Mode) {
+    pub(crate) fn set_mode(&self, mode: Mode) {
         self.shared.mode.send_replace(mode);
     }
 
-    /// Closes all connections that are open. What is on its way is lost.
-    pub(crate) fn cut(&self) {
+    /// Closes all open connections. Delayed bytes are lost.
+    pub(crate) fn close_connections(&self) {
         let next = self.shared.stop.child_token();
         mem::replace(&mut *lock(&self.shared.connections), next).cancel();
     }
 }
 
-/// Nothing is left half done under these locks.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -124,77 +118,67 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         match listener.accept().await {
-            Ok((client, _)) if *shared.mode.borrow() == Mode::Refuse => reset(&client),
+            Ok((client, _)) if *shared.mode.borrow() == Mode::Refuse => reset_on_drop(&client),
             Ok((client, _)) => {
-                let until = lock(&shared.connections).clone();
-                tokio::spawn(until.run_until_cancelled_owned(carry(client, Arc::clone(&shared))));
+                let stop = lock(&shared.connections).clone();
+                tokio::spawn(stop.run_until_cancelled_owned(forward(client, Arc::clone(&shared))));
             }
-            Err(cause) => {
-                tracing::warn!("a proxy cannot accept: {cause}");
-                sleep(ACCEPT_PAUSE).await;
+            Err(error) => {
+                tracing::warn!("proxy cannot accept a connection, retrying in {ACCEPT_BACKOFF:?}: {error}");
+                sleep(ACCEPT_BACKOFF).await;
             }
         }
     }
 }
 
-/// Lets a connection end with RST, once it is dropped, as where nobody listens.
-fn reset(client: &TcpStream) {
-    // Fails where it is closed already.
+/// Makes the connection end with RST, as on a port without a listener.
+fn reset_on_drop(client: &TcpStream) {
+    // Fails only if the connection is closed.
     let _ = client.set_zero_linger();
 }
 
-/// Leads a connection to where it goes, until both ends are closed or one is broken.
-async fn carry(mut client: TcpStream, shared: Arc<Shared>) {
+/// Forwards a connection until both sides are closed or one fails.
+async fn forward(client: TcpStream, shared: Arc<Shared>) {
     let mut mode = shared.mode.subscribe();
     if mode.wait_for(|mode| *mode != Mode::BlackHole).await.is_err() {
         return;
     }
-    let Ok(mut server) = shared.connect().await else { return reset(&client) };
+    let Ok(server) = shared.connect().await else { return reset_on_drop(&client) };
     let _ = client.set_nodelay(true);
-    let (from_client, to_client) = client.split();
-    let answers = mode.clone();
-    // An error is that an end is gone: the other one learns it as both are dropped.
-    let _ = match &mut server {
-        Stream::Tcp(server) => {
-            let (from_server, to_server) = server.split();
-            tokio::try_join!(
-                pump(from_client, to_server, mode, true),
-                pump(from_server, to_client, answers, false)
-            )
-        }
-        Stream::Unix(server) => {
-            let (from_server, to_server) = server.split();
-            tokio::try_join!(
-                pump(from_client, to_server, mode, true),
-                pump(from_server, to_client, answers, false)
-            )
-        }
-    };
+    let (from_client, to_client) = split(client);
+    let (from_server, to_server) = split(server);
+    // An error of one side closes the other, as both are dropped.
+    let _ = tokio::try_join!(
+        pump(from_client, to_server, mode.clone(), true),
+        pump(from_server, to_client, mode, false)
+    );
 }
 
-enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Shared {
-    async fn connect(&self) -> io::Result<Stream> {
+    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
         loop {
             let upstream = lock(&self.upstream).clone();
-            let connected = match &upstream {
-                Some(Upstream::Tcp(address)) => TcpStream::connect(address).await.map(Stream::Tcp),
-                Some(Upstream::Unix(path)) => UnixStream::connect(path).await.map(Stream::Unix),
-                None => Err(io::ErrorKind::ConnectionRefused.into()),
-            };
-            match connected {
-                // It has moved meanwhile.
+            match connect(upstream.as_ref()).await {
+                // The upstream has changed in the meantime.
                 Err(_) if *lock(&self.upstream) != upstream => {}
-                Ok(Stream::Tcp(server)) => {
-                    server.set_nodelay(true)?;
-                    return Ok(Stream::Tcp(server));
-                }
                 connected => return connected,
             }
         }
+    }
+}
+
+async fn connect(upstream: Option<&Upstream>) -> io::Result<Box<dyn Stream>> {
+    match upstream {
+        Some(Upstream::Tcp(address)) => {
+            let server = TcpStream::connect(address).await?;
+            server.set_nodelay(true)?;
+            Ok(Box::new(server))
+        }
+        Some(Upstream::Unix(path)) => Ok(Box::new(UnixStream::connect(path).await?)),
+        None => Err(io::ErrorKind::ConnectionRefused.into()),
     }
 }

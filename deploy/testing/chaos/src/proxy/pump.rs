@@ -10,39 +10,38 @@ use tokio::{
 
 use super::Mode;
 
-/// Bytes that are read at once.
-const CHUNK: usize = 64 * 1024;
-/// How many chunks are held back; whoever sends more has to wait.
-const HELD_CHUNKS: usize = 64;
+const CHUNK_BYTES: usize = 64 * 1024;
+/// The reader pauses while this many chunks are delayed.
+const MAX_DELAYED_CHUNKS: usize = 64;
 
-/// What was read, and when. Nothing at all is the end.
 struct Chunk {
     read_at: Instant,
+    /// Empty at the end of the stream.
     bytes: Vec<u8>,
 }
 
-/// Carries bytes until the end, which it hands on. `is_delayed` is whether [`Mode::Delay`] is meant for this direction.
+/// Forwards bytes and the end of the stream. [`Mode::Delay`] applies if `is_delayed`.
 ///
 /// # Errors
-/// When nothing can be written any more, and when the proxy is gone.
+/// Writing fails, or the proxy is dropped.
 pub(super) async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut mode: watch::Receiver<Mode>,
     is_delayed: bool,
 ) -> io::Result<()> {
-    let mut held = VecDeque::<Chunk>::new();
-    let mut buffer = Vec::with_capacity(CHUNK);
+    let mut delayed = VecDeque::<Chunk>::new();
+    let mut buffer = Vec::with_capacity(CHUNK_BYTES);
     let mut has_ended = false;
     loop {
-        let now_is = *mode.borrow_and_update();
-        let is_silent = now_is == Mode::BlackHole;
-        let due = held.front().filter(|_| !is_silent).map(|chunk| match now_is {
+        let current = *mode.borrow_and_update();
+        let is_blocked = current == Mode::BlackHole;
+        let due = delayed.front().filter(|_| !is_blocked).map(|chunk| match current {
             Mode::Delay(delay) if is_delayed => chunk.read_at + delay,
             _ => chunk.read_at,
         });
         if due.is_some_and(|due| due <= Instant::now())
-            && let Some(chunk) = held.pop_front()
+            && let Some(chunk) = delayed.pop_front()
         {
             if chunk.bytes.is_empty() {
                 return to.shutdown().await;
@@ -51,11 +50,11 @@ pub(super) async fn pump(
             continue;
         }
         tokio::select! {
-            read = from.read_buf(&mut buffer), if !has_ended && !is_silent && held.len() < HELD_CHUNKS => {
-                // A connection that broke has ended: what came before it is still to arrive.
+            read = from.read_buf(&mut buffer), if !has_ended && !is_blocked && delayed.len() < MAX_DELAYED_CHUNKS => {
+                // After an error, as after the end, the bytes before it are still forwarded.
                 has_ended = read.is_err() || buffer.is_empty();
-                let bytes = mem::replace(&mut buffer, Vec::with_capacity(CHUNK));
-                held.push_back(Chunk { read_at: Instant::now(), bytes });
+                let bytes = mem::replace(&mut buffer, Vec::with_capacity(CHUNK_BYTES));
+                delayed.push_back(Chunk { read_at: Instant::now(), bytes });
             }
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             changed = mode.changed() => changed.map_err(io::Error::other)?,
