@@ -1,7 +1,7 @@
 //! Seed 001: users who log in by email or username, profiles, documentation to try, a schema. Lines are those of the
 //! seed.
 
-mod bad_input;
+pub(crate) mod bad_input;
 mod documentation;
 mod errors;
 mod passwords;

@@ -5,22 +5,22 @@ use serde_json::{Value, json};
 use crate::contract::Who::{self, Admin, Anyone, User};
 
 /// A route that takes a body.
-pub(super) struct Input {
-    pub(super) method: &'static str,
+pub(crate) struct Input {
+    pub(crate) method: &'static str,
     /// With `{product}`, `{category}`, `{tag}`, `{user}` and `{order}` for ids that exist.
-    pub(super) path: &'static str,
-    pub(super) who: Who,
+    pub(crate) path: &'static str,
+    pub(crate) who: Who,
     /// Whether it may come without a body.
-    pub(super) optional: bool,
+    pub(crate) optional: bool,
     /// A body that would be taken.
-    pub(super) body: Value,
-    pub(super) fields: Vec<Field>,
+    pub(crate) body: Value,
+    pub(crate) fields: Vec<Field>,
 }
 
 /// A field of a body.
-pub(super) struct Field {
-    pub(super) name: &'static str,
-    pub(super) required: bool,
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) required: bool,
     nullable: bool,
     kind: Kind,
 }
@@ -54,7 +54,7 @@ enum Kind {
 
 impl Field {
     /// Values that must be refused.
-    pub(super) fn wrong(&self) -> Vec<Value> {
+    pub(crate) fn wrong(&self) -> Vec<Value> {
         let mut wrong = match self.kind {
             Kind::Secret => vec![json!(7)],
             Kind::NewPassword => {
@@ -166,7 +166,7 @@ fn input(
 }
 
 /// All of them.
-pub(super) fn inputs() -> Vec<Input> {
+pub(crate) fn inputs() -> Vec<Input> {
     let register = json!({"name": "Eve", "email": "eve@shop.example", "username": "eve", "password": "a mug of tea at nine"});
     let registering = [
         ("name", Kind::Line(100)),

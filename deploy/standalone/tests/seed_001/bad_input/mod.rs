@@ -1,7 +1,7 @@
 //! Bad input of every kind, to every route that takes any: it is refused by name, breaks nothing, changes nothing.
 
 mod ids;
-mod inputs;
+pub(crate) mod inputs;
 
 use std::collections::BTreeSet;
 

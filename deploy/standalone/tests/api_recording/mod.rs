@@ -1,0 +1,11 @@
+//! The whole HTTP API as recorded snapshots: status, headers and JSON of every operation, for every role.
+//!
+//! A change of the API shows as a change of a file in `snapshots/`. To accept it, run the tests with
+//! `INSTA_UPDATE=always` and review the difference. Ids, times, tokens and free texts are placeholders.
+
+mod accounts;
+mod catalog;
+mod coverage;
+mod legacy;
+mod recorder;
+mod shopping;

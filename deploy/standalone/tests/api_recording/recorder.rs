@@ -1,0 +1,406 @@
+//! Sends requests to a store and writes each request and its response down as text.
+
+use std::sync::LazyLock;
+
+use bodega_stripe_double::StripeDouble;
+use regex::{Captures, Regex};
+use reqwest::{Request, RequestBuilder, header::HeaderMap};
+use serde_json::{Value, json};
+
+use crate::{
+    contract::{Route, Who, routes},
+    seed_001::bad_input::inputs::{Input, inputs},
+    shop::{Person, Response, Shop},
+    till::Till,
+};
+
+/// Who sends a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role {
+    Anonymous,
+    /// Has a cart token, with one mug in its cart.
+    Guest,
+    /// Sends an access token that is none.
+    InvalidToken,
+    User,
+    OtherUser,
+    Admin,
+}
+
+/// Headers that every response has. They are written down only where they differ from this.
+const USUAL_HEADERS: [(&str, &str); 8] = [
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("cache-control", "no-store"),
+    ("vary", "origin"),
+    ("vary", "accept-encoding"),
+    ("access-control-expose-headers", "etag,link,location,retry-after,x-cart-token,x-request-id"),
+];
+
+/// Headers that differ from run to run, or with the length of a free text.
+const IGNORED_HEADERS: [&str; 3] = ["date", "content-length", "x-request-id"];
+
+/// JSON fields and headers with a value of their own in each run, or a text that may change, by what is written instead.
+const PLACEHOLDERS: [(&str, &[&str]); 8] = [
+    ("<text>", &["title", "detail", "message"]),
+    ("<request id>", &["requestId", "x-request-id"]),
+    ("<token>", &["refreshToken", "cartToken", "x-cart-token"]),
+    ("<cursor>", &["nextCursor"]),
+    ("<time>", &["last-modified"]),
+    ("<etag>", &["etag", "if-match", "if-none-match"]),
+    ("<key>", &["kid", "x"]),
+    ("<stripe>", &["clientSecret", "paymentIntentId", "stripe-signature"]),
+];
+
+static PATTERNS: LazyLock<[(Regex, &str); 5]> = LazyLock::new(|| {
+    [
+        (r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z", "<time>"),
+        (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<access token>"),
+        (r#""[\w-]{43}""#, "\"<token>\""),
+        (r"cursor=[\w%-]+", "cursor=<cursor>"),
+        (r"/media/[\w./-]+", "/media/<key>"),
+    ]
+    .map(|(pattern, placeholder)| (Regex::new(pattern).unwrap(), placeholder))
+});
+
+static UUID: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").unwrap());
+
+/// A store with a catalog and a few users, and what it was asked and responded.
+pub(super) struct Recorder {
+    pub(super) till: Till,
+    guest: Person,
+    user: Person,
+    other_user: Person,
+    /// Written as `<id 1>`, `<id 2>` and so on, in the order of their first appearance.
+    ids: Vec<String>,
+    /// The etags of all responses so far.
+    etags: Vec<String>,
+    text: String,
+}
+
+impl Recorder {
+    /// Opens a store that accepts cards, with two categories, two tags and four products.
+    pub(super) async fn start() -> Self {
+        let till = Till::open_deaf(&[]).await;
+        let admin = till.shop.admin();
+        for (path, names) in [("/api/categories", ["Kitchen", "Garden"]), ("/api/tags", ["blue", "new"])] {
+            for name in names {
+                admin.post(path, json!({"name": name})).await.expect(201);
+            }
+        }
+        for product in [
+            json!({"name": "Mug", "price": 19.99, "stock": 50, "description": "Holds tea.", "categoryId": 1,
+                "tagIds": [1, 2], "imageUrl": "https://images.example/mug.jpg"}),
+            json!({"name": "Bowl", "price": "5.00", "stock": 3, "categoryId": 1}),
+            json!({"name": "Spade", "price": 35, "stock": 10, "categoryId": 2, "tagIds": [2]}),
+            json!({"name": "Sold-out lamp", "price": 0.5, "stock": 0}),
+        ] {
+            admin.post("/api/products", product).await.expect(201);
+        }
+        let (user, other_user) = (till.shop.register("ada").await, till.shop.register("grace").await);
+        let cart = till.shop.guest().add_to_cart(1, 1).await.expect(200);
+        let guest = till.shop.guest().clone().with("x-cart-token", cart.header("x-cart-token"));
+        Self { till, guest, user, other_user, ids: Vec::new(), etags: Vec::new(), text: String::new() }
+    }
+
+    pub(super) fn shop(&self) -> &Shop {
+        &self.till.shop
+    }
+
+    pub(super) fn stripe(&self) -> &StripeDouble {
+        &self.till.stripe
+    }
+
+    pub(super) fn client(&self, role: Role) -> Person {
+        let anonymous = self.shop().guest();
+        match role {
+            Role::Anonymous => anonymous.clone(),
+            Role::Guest => self.guest.clone(),
+            Role::InvalidToken => anonymous.clone().with("authorization", "Bearer eyJhbGciOiJub25lIn0.e30."),
+            Role::User => self.user.clone(),
+            Role::OtherUser => self.other_user.clone(),
+            Role::Admin => self.shop().admin().clone(),
+        }
+    }
+
+    /// Makes this the client of [`Role::User`].
+    pub(super) fn replace_user(&mut self, user: Person) {
+        self.user = user;
+    }
+
+    /// A request to be changed and then [recorded](Self::record).
+    pub(super) fn request(&self, role: Role, method: &str, path: &str) -> RequestBuilder {
+        self.client(role).request(method.parse().unwrap(), path)
+    }
+
+    /// Sends a request without a body and records it.
+    pub(super) async fn send(&mut self, role: Role, method: &str, path: &str) -> Response {
+        let request = self.request(role, method, path);
+        self.record(role, request).await
+    }
+
+    /// Sends a request with a JSON body and records it.
+    pub(super) async fn send_json(&mut self, role: Role, method: &str, path: &str, body: Value) -> Response {
+        let request = self.request(role, method, path).json(&body);
+        self.record(role, request).await
+    }
+
+    /// Sends a request and records it with its response.
+    pub(super) async fn record(&mut self, role: Role, request: RequestBuilder) -> Response {
+        let (http, request) = request.build_split();
+        let request = request.unwrap();
+        self.write_request(role, &request);
+        let response = self.shop().guest().send(RequestBuilder::from_parts(http, request)).await;
+        self.write_response(&response);
+        response
+    }
+
+    /// Fills the cart of a user who has an empty one; returns a product that it has no room for.
+    pub(super) async fn fill_cart(&self, role: Role) -> i64 {
+        let client = self.client(role);
+        for line in 0..100 {
+            let product = self.shop().admin().create_product(&format!("Product {line}"), "1", 9).await;
+            client.add_to_cart(product, 1).await.expect(200);
+        }
+        self.shop().admin().create_product("One too many", "1", 9).await
+    }
+
+    /// Requests a file and records the status and headers of the response.
+    pub(super) async fn send_file(&mut self, url: &str) {
+        let request = self.request(Role::Anonymous, "GET", url);
+        self.record(Role::Anonymous, request).await;
+    }
+
+    /// Records how the routes of these paths reject requests: without the rights, with ids that are none or unknown, and
+    /// with bodies that are none, too large, or have wrong fields.
+    pub(super) async fn record_rejections(&mut self, is_included: impl Fn(&str) -> bool, order: &str) {
+        let inputs = inputs();
+        for route in routes().filter(|(_, path, _)| is_included(path)) {
+            let (method, path, who) = route;
+            let input =
+                inputs.iter().find(|input| (input.method, template(input.path)) == (method, template(path)));
+            self.record_access(route, input, order).await;
+            self.record_ids(route, input).await;
+            let valid = self.with_ids(path, order);
+            if let Some(input) = input {
+                self.record_bodies(method, &valid, role_for(who), input).await;
+            } else if method == "GET" {
+                self.send(role_for(who), method, &format!("{valid}?nonsense=1")).await;
+            }
+        }
+    }
+
+    /// Who is not allowed to use a route.
+    async fn record_access(&mut self, (method, path, who): Route, input: Option<&Input>, order: &str) {
+        let roles: &[Role] = match who {
+            Who::Anyone | Who::Shopper => &[],
+            Who::User => &[Role::Anonymous, Role::InvalidToken, Role::Guest],
+            Who::Buyer => &[Role::Anonymous, Role::InvalidToken, Role::Guest, Role::OtherUser],
+            Who::Admin => &[Role::Anonymous, Role::InvalidToken, Role::Guest, Role::User],
+        };
+        for role in roles {
+            let request = self.request(*role, method, &self.with_ids(path, order));
+            let request = match input {
+                Some(input) => request.json(&input.body),
+                None => request,
+            };
+            self.record(*role, request).await;
+        }
+    }
+
+    /// Ids that are none, and ids of nothing.
+    async fn record_ids(&mut self, (method, path, who): Route, input: Option<&Input>) {
+        if !path.contains('{') {
+            return;
+        }
+        let unknown = match ["users", "sessions", "order"].iter().any(|noun| path.contains(noun)) {
+            true => "00000000-0000-7000-8000-000000000000",
+            false => "999",
+        };
+        for id in ["x", unknown] {
+            let path = path.replace("{id}", id).replace("{productId}", id).replace("{imageId}", id);
+            let request = self.request(role_for(who), method, &path);
+            let request = match input {
+                Some(input) => request.json(&input.body),
+                None => request,
+            };
+            self.record(role_for(who), request).await;
+        }
+    }
+
+    async fn record_bodies(&mut self, method: &str, path: &str, role: Role, input: &Input) {
+        let request = self.request(role, method, path);
+        if !input.optional {
+            self.record(role, request.try_clone().unwrap()).await;
+        }
+        for (media_type, body) in [
+            ("application/json", "{".to_owned()),
+            ("application/json", "[]".to_owned()),
+            ("text/plain", input.body.to_string()),
+            ("application/json", format!("{{\"a\": \"{}\"}}", "x".repeat(300_000))),
+        ] {
+            let request = request.try_clone().unwrap().header("content-type", media_type).body(body);
+            self.record(role, request).await;
+        }
+        let mut bodies = vec![with(&input.body, "unknown", json!(7))];
+        for field in &input.fields {
+            if field.required {
+                let mut body = input.body.clone();
+                body.as_object_mut().unwrap().remove(field.name);
+                bodies.push(body);
+            }
+            bodies
+                .extend(field.wrong().into_iter().take(2).map(|value| with(&input.body, field.name, value)));
+        }
+        for body in bodies {
+            self.send_json(role, method, path, body).await;
+        }
+    }
+
+    fn with_ids(&self, path: &str, order: &str) -> String {
+        let id = match path {
+            path if path.contains("/users/") => self.user.id(),
+            path if path.contains("/order") => order,
+            _ => "1",
+        };
+        path.replace("{id}", id).replace("{productId}", "1").replace("{imageId}", "1")
+    }
+
+    fn write_request(&mut self, role: Role, request: &Request) {
+        let url = request.url();
+        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let mut text = format!("### {role:?}: {} {}{query}\n", request.method(), url.path());
+        for (name, value) in headers(request.headers()) {
+            let is_shown = !["authorization", "content-length"].contains(&&*name)
+                && (&*name, &*value) != ("content-type", "application/json")
+                && !(name == "x-cart-token" && matches!(role, Role::Guest));
+            if is_shown {
+                let is_known = !value.starts_with('"') || self.etags.contains(&value);
+                let placeholder = placeholder(&name).filter(|_| is_known);
+                text += &format!("{name}: {}\n", placeholder.unwrap_or(&value));
+            }
+        }
+        let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default();
+        if request.headers().contains_key("stripe-signature") {
+            text += "(event)\n";
+        } else if body.len() > 10_000 {
+            text += &format!("({} bytes)\n", body.len());
+        } else if !body.is_empty() && !text.contains("multipart/form-data") {
+            text += &format!("{}\n", String::from_utf8_lossy(body));
+        }
+        self.write(&text);
+    }
+
+    fn write_response(&mut self, response: &Response) {
+        let mut text = format!("{}\n", response.status);
+        for (name, usual) in USUAL_HEADERS {
+            if response.headers.get(name).is_none() {
+                text += &format!("{name}: missing, usually {usual}\n");
+            }
+        }
+        for (name, value) in headers(&response.headers) {
+            let is_usual = USUAL_HEADERS.contains(&(&*name, &*value));
+            if !is_usual && !IGNORED_HEADERS.contains(&&*name) {
+                text += &format!("{name}: {}\n", placeholder(&name).unwrap_or(&value));
+            }
+            if name == "etag" {
+                self.etags.push(value);
+            }
+        }
+        if !response.headers.contains_key("x-request-id") {
+            text += "x-request-id: missing\n";
+        }
+        if !response.json.is_null() {
+            let mut json = response.json.clone();
+            replace_values(&mut json);
+            text += &match response.header("content-type") {
+                "application/problem+json" => format!("{json}\n"),
+                _ => format!("{json:#}\n"),
+            };
+        } else if !response.text.is_empty() {
+            text += &format!("({})\n", if response.text.is_ascii() { "text" } else { "bytes" });
+        }
+        self.write(&text);
+        self.text += "\n";
+    }
+
+    fn write(&mut self, text: &str) {
+        let mut text = text.to_owned();
+        for (pattern, placeholder) in &*PATTERNS {
+            text = pattern.replace_all(&text, *placeholder).into_owned();
+        }
+        let ids = &mut self.ids;
+        let text = UUID.replace_all(&text, |found: &Captures<'_>| {
+            let position = ids.iter().position(|id| *id == found[0]).unwrap_or_else(|| {
+                ids.push(found[0].to_owned());
+                ids.len() - 1
+            });
+            format!("<id {}>", position + 1)
+        });
+        self.text += &text;
+    }
+
+    /// Compares all that was recorded with the snapshot of this name.
+    pub(super) fn assert_unchanged(self, name: &str) {
+        let mut settings = insta::Settings::clone_current();
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.bind(|| insta::assert_snapshot!(name, self.text));
+    }
+}
+
+/// The role that may use a route.
+fn role_for(who: Who) -> Role {
+    match who {
+        Who::Anyone => Role::Anonymous,
+        Who::Shopper | Who::User | Who::Buyer => Role::User,
+        Who::Admin => Role::Admin,
+    }
+}
+
+/// A path without the names of its parameters.
+pub(super) fn template(path: &str) -> String {
+    let segments = path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+fn with(body: &Value, field: &str, value: Value) -> Value {
+    let mut body = body.clone();
+    body[field] = value;
+    body
+}
+
+fn placeholder(name: &str) -> Option<&'static str> {
+    let found = PLACEHOLDERS.iter().find(|(_, names)| names.contains(&name));
+    found.map(|(placeholder, _)| *placeholder)
+}
+
+/// Headers by name, without the boundary of a multipart body.
+fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    let pairs = headers.iter().map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let value = value.split("; boundary=").next().unwrap_or_default();
+        (name.to_string(), value.to_owned())
+    });
+    let mut pairs: Vec<_> = pairs.collect();
+    pairs.sort();
+    pairs
+}
+
+fn replace_values(json: &mut Value) {
+    match json {
+        Value::Array(values) => values.iter_mut().for_each(replace_values),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match placeholder(name) {
+                    Some(placeholder) if value.is_string() => *value = placeholder.into(),
+                    _ => replace_values(value),
+                }
+            }
+        }
+        _ => {}
+    }
+}
