@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
-use bodega_media::{Rejected, StorageError};
+use bodega_media::{Rejected, StorageError, StoreError};
 use bodega_runtime::{
     database::IsConflict,
     status::{self, Violations},
@@ -96,6 +96,15 @@ impl From<sqlx::Error> for Error {
             Some("category_names_are_unique") => Self::CategoryExists,
             Some("tag_names_are_unique") => Self::TagExists,
             _ => Self::Database(cause),
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Database(error) => error.into(),
+            StoreError::Storage(error) => Self::Storage(error),
         }
     }
 }

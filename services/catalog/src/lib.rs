@@ -2,7 +2,7 @@
 //!
 //! [`browse`] finds products, by the rules in [`listing`]; [`manage`] makes, changes and archives them, by those in
 //! [`draft`]; [`reserve`] takes their stock for orders and gives it back. Categories and tags are both [`label`]s.
-//! [`pictures`] takes in what products show, from the stream in [`upload`]; [`bodega_media::sweep`] deletes what none
+//! [`pictures`] takes in what products show, from the stream in [`upload`]; [`bodega_media::ImageRegistry`] deletes what none
 //! shows any more. `store` is the only room that speaks SQL.
 //!
 //! Three rules hold everywhere:
@@ -31,7 +31,7 @@ mod upload;
 
 use std::path::Path;
 
-use bodega_media::Media;
+use bodega_media::{ImageRegistry, Media};
 use bodega_proto::catalog::v1::{
     catalog_service_server::CatalogServiceServer, stock_service_server::StockServiceServer,
 };
@@ -81,10 +81,11 @@ pub async fn start(
     media: Media,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Service> {
-    let catalog = CatalogApi::new(db.clone(), currency, media.clone());
+    let images = ImageRegistry::new(db.clone(), SCHEMA, media);
+    let catalog = CatalogApi::new(db.clone(), currency, images.clone());
     let routes = Routes::new(CatalogServiceServer::new(catalog))
         .add_service(StockServiceServer::new(StockApi { db: db.clone(), currency }));
-    let service = Service::new("catalog", routes, db.clone(), shutdown).await;
-    service.spawn(bodega_media::sweep::run(store::pictures::Pictures(db), media));
+    let service = Service::new("catalog", routes, db, shutdown).await;
+    service.spawn(images.clean_up());
     Ok(service)
 }

@@ -3,18 +3,17 @@
 //! Each picture of a call is made anew and put into the storage before the next is looked at; then one transaction
 //! gives them all to the product. The row of a picture is written before its object, to be swept in an hour; that
 //! transaction takes this back. So wherever a call stops, what no product shows does not stay
-//! ([`bodega_media::sweep`]), and the storage is never called inside a transaction.
+//! ([`ImageRegistry`]), and the storage is never called inside a transaction.
 
-use bodega_media::{EncodedImage, ImageKey, ImageUrls, Media};
+use bodega_media::{ImageRegistry, StoredImage};
 use bodega_runtime::database::retry_on_conflict;
 use sqlx::PgPool;
 use tracing::warn;
-use uuid::Uuid;
 
 use crate::{
     error::Error,
     product::Product,
-    store::{images, pictures, products, shown},
+    store::{images, products, shown},
     upload::Parts,
 };
 
@@ -25,23 +24,16 @@ const MAX_AT_ONCE: usize = 10;
 /// Images of a product, at most; those that are kept elsewhere count.
 const MAX_IMAGES: usize = 20;
 
-/// A picture that the storage has.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    pub(crate) key: String,
-    pub(crate) links: ImageUrls,
-}
-
 /// Adds the pictures in `parts` to their product, behind those it has: all of them or none.
 ///
 /// # Errors
 /// [`Error::ProductNotFound`]; [`Error::UploadIncomplete`], [`Error::TooManyImages`] and [`Error::Picture`] for what is
 /// refused; [`Error::Storage`] and [`Error::PictureSwept`] for what cannot be kept now.
-pub(crate) async fn add(db: &PgPool, media: &Media, parts: Parts) -> Result<Product, Error> {
+pub(crate) async fn add(db: &PgPool, registry: &ImageRegistry, parts: Parts) -> Result<Product, Error> {
     let mut kept = Vec::new();
-    let added = try_add(db, media, parts, &mut kept).await;
+    let added = try_add(db, registry, parts, &mut kept).await;
     if added.is_err() {
-        discard(db, &kept).await;
+        discard(registry, &kept).await;
     }
     added
 }
@@ -49,9 +41,9 @@ pub(crate) async fn add(db: &PgPool, media: &Media, parts: Parts) -> Result<Prod
 /// Leaves what was kept of the pictures in `kept`, when it fails.
 async fn try_add(
     db: &PgPool,
-    media: &Media,
+    registry: &ImageRegistry,
     mut parts: Parts,
-    kept: &mut Vec<Kept>,
+    kept: &mut Vec<StoredImage>,
 ) -> Result<Product, Error> {
     let product_id = parts.product_id().await?;
     // Before a byte is read: nobody takes up room for what is not there.
@@ -60,12 +52,12 @@ async fn try_add(
         let index = kept.len();
         require_room(count, index)?;
         let refuse = |refused| Error::Picture { index, refused };
-        let mut upload = media.upload().await.map_err(refuse)?;
+        let mut upload = registry.media().upload().await.map_err(refuse)?;
         parts.collect(&mut upload).await?;
-        let picture = media.encode(upload).await.map_err(refuse)?;
-        kept.push(keep(db, media, picture).await?);
+        let picture = registry.media().encode(upload).await.map_err(refuse)?;
+        kept.push(registry.store(FOLDER, picture).await?);
     }
-    retry_on_conflict(|| attach(db, product_id, kept)).await
+    retry_on_conflict(|| attach(db, registry, product_id, kept)).await
 }
 
 /// Refuses a picture of a call that finds no room at a product with so many images.
@@ -81,21 +73,18 @@ fn require_room(count: i64, index: usize) -> Result<(), Error> {
     Err(Error::TooManyImages { index, bound })
 }
 
-async fn keep(db: &PgPool, media: &Media, picture: EncodedImage) -> Result<Kept, Error> {
-    let key = ImageKey { folder: FOLDER.to_owned(), id: Uuid::now_v7(), format: picture.format };
-    let name = key.to_string();
-    pictures::insert(db, &name, media.storage()).await?;
-    let links = media.put(&key, picture).await?;
-    Ok(Kept { key: name, links })
-}
-
-async fn attach(db: &PgPool, product_id: i32, kept: &[Kept]) -> Result<Product, Error> {
+async fn attach(
+    db: &PgPool,
+    registry: &ImageRegistry,
+    product_id: i32,
+    kept: &[StoredImage],
+) -> Result<Product, Error> {
     let mut transaction = db.begin().await?;
     products::lock(&mut transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
     // Others may have added some meanwhile.
     let count = images::count(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
     (0..kept.len()).try_for_each(|index| require_room(count, index))?;
-    if !pictures::attach(&mut transaction, &keys(kept)).await? {
+    if !registry.mark_used(&mut transaction, &keys(kept)).await? {
         return Err(Error::PictureSwept);
     }
     images::append(&mut transaction, product_id, kept).await?;
@@ -106,16 +95,16 @@ async fn attach(db: &PgPool, product_id: i32, kept: &[Kept]) -> Result<Product, 
 }
 
 /// Has what was kept in vain swept soon. Where that fails, or a call is dropped, it is swept in its hour.
-async fn discard(db: &PgPool, kept: &[Kept]) {
+async fn discard(registry: &ImageRegistry, kept: &[StoredImage]) {
     if kept.is_empty() {
         return;
     }
-    if let Err(cause) = pictures::discard(db, &keys(kept)).await {
+    if let Err(cause) = registry.discard(&keys(kept)).await {
         warn!("Pictures of a refused upload are swept in an hour: {cause}");
     }
 }
 
-fn keys(kept: &[Kept]) -> Vec<String> {
+fn keys(kept: &[StoredImage]) -> Vec<String> {
     kept.iter().map(|kept| kept.key.clone()).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bodega_media::Media;
+use bodega_media::ImageRegistry;
 use bodega_proto::identity::v1 as pb;
 use bodega_runtime::auth::Caller;
 use sqlx::{PgConnection, PgPool};
@@ -29,7 +29,7 @@ pub(crate) struct App {
     pub(crate) hasher: Hasher,
     pub(crate) signer: Signer,
     pub(crate) revocations: Arc<Revocations>,
-    pub(crate) media: Media,
+    pub(crate) images: ImageRegistry,
 }
 
 /// Somebody who has just been signed in: all that the tokens are made of.

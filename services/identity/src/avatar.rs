@@ -2,14 +2,13 @@
 //!
 //! Its row is written before its object, to be swept in an hour; one transaction takes that back, gives the picture to
 //! the account and leaves the one before to be swept. So wherever this stops, what nobody shows does not stay
-//! (`bodega_media::sweep`); and the storage is never called inside a transaction.
+//! (`bodega_media::ImageRegistry`); and the storage is never called inside a transaction.
 
-use bodega_media::{ImageKey, Upload};
+use bodega_media::Upload;
 use bodega_proto::identity::v1::{self as pb, set_avatar_request::Part};
 use bodega_runtime::auth::Caller;
 use tonic::Streaming;
 use tracing::debug;
-use uuid::Uuid;
 
 use crate::{
     account::Account,
@@ -30,20 +29,17 @@ pub(crate) async fn set(
     // Before a byte is read: nobody takes up room who may not.
     app.signed_in(caller).await?;
     let upload = collect(app, parts).await?;
-    let picture = app.media.encode(upload).await?;
-
-    let key = ImageKey { folder: FOLDER.to_owned(), id: Uuid::now_v7(), format: picture.format };
-    let name = key.to_string();
-    store::pictures::insert(&app.db, &name, app.media.storage()).await?;
-    let links = app.media.put(&key, picture).await?;
+    let picture = app.images.media().encode(upload).await?;
+    let stored = app.images.store(FOLDER, picture).await?;
 
     let mut tx = app.db.begin().await?;
     store::users::lock_enabled(&mut tx, caller.user_id).await?.ok_or(Error::SessionEnded)?;
     store::pictures::detach_avatar(&mut tx, caller.user_id).await?;
-    if !store::pictures::attach(&mut tx, &name).await? {
+    if !app.images.mark_used(&mut tx, std::slice::from_ref(&stored.key)).await? {
         return Err(Error::PictureSwept);
     }
-    let avatar = Avatar { picture: Some(&name), url: &links.url, thumbnail_url: &links.thumbnail_url };
+    let (key, urls) = (&stored.key, &stored.urls);
+    let avatar = Avatar { picture: Some(key), url: &urls.url, thumbnail_url: &urls.thumbnail_url };
     let account = store::users::set_avatar(&mut tx, caller.user_id, &avatar).await?;
     tx.commit().await?;
     Ok(account)
@@ -65,7 +61,7 @@ pub(crate) async fn remove(app: &App, caller: &Caller) -> Result<Account, Error>
 
 /// The picture that `parts` are, if they are all there.
 async fn collect(app: &App, mut parts: Streaming<pb::SetAvatarRequest>) -> Result<Upload, Error> {
-    let mut upload = app.media.upload().await?;
+    let mut upload = app.images.media().upload().await?;
     while let Some(part) = next(&mut parts).await? {
         match part {
             Part::Chunk(chunk) => upload.push(&chunk)?,

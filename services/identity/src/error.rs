@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
-use bodega_media::{Rejected, StorageError};
+use bodega_media::{Rejected, StorageError, StoreError};
 use bodega_runtime::status::{self, Violations};
 use tonic::{Code, Status};
 use tracing::error;
@@ -63,6 +63,15 @@ impl Error {
             Some("one_user_per_email") => Self::EmailTaken,
             Some("one_user_per_username") => Self::UsernameTaken,
             _ => Self::Database(cause),
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Database(error) => Self::Database(error),
+            StoreError::Storage(error) => Self::Storage(error),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! makes and anybody can verify for a quarter of an hour, and a refresh token, good for one use, for the next pair
 //! (`refresh`). A session ends once, by its owner (`profile`), by an admin (`manage`) or by a refresh token
 //! that somebody else must have used; `revocations` tells every gateway within a second. An account may show a picture
-//! (`avatar`); what none shows any more is deleted (`bodega_media::sweep`). `store` is the only module that speaks SQL.
+//! (`avatar`); what none shows any more is deleted (`bodega_media::ImageRegistry`). `store` is the only module that speaks SQL.
 
 mod account;
 mod address;
@@ -29,7 +29,7 @@ mod store;
 
 use std::{path::Path, sync::Arc};
 
-use bodega_media::Media;
+use bodega_media::{ImageRegistry, Media};
 use bodega_proto::identity::v1::{
     identity_service_server::IdentityServiceServer, token_service_server::TokenServiceServer,
 };
@@ -95,13 +95,13 @@ pub async fn start(
         revocations: Arc::new(Revocations::new(db.clone(), settings.access_ttl)),
         db: db.clone(),
         settings,
-        media,
+        images: ImageRegistry::new(db.clone(), SCHEMA, media),
     });
     let routes = Routes::new(IdentityServiceServer::new(IdentityGrpc { app: app.clone() }))
         .add_service(TokenServiceServer::new(TokenGrpc { app: app.clone(), shutdown: shutdown.clone() }));
     let service = Service::new("identity", routes, db, shutdown).await;
     service.spawn(app.revocations.clone().listen());
-    service.spawn(bodega_media::sweep::run(store::pictures::Pictures(app.db.clone()), app.media.clone()));
+    service.spawn(app.images.clone().clean_up());
     service.spawn(housekeeping::run(app));
     Ok(service)
 }

@@ -1,6 +1,6 @@
 //! Categories, tags and products. Reads are for anyone, writes for admins.
 
-use bodega_media::Media;
+use bodega_media::ImageRegistry;
 use bodega_proto::catalog::v1::{
     AddProductImagesRequest, AddProductImagesResponse, BatchGetProductsRequest, BatchGetProductsResponse,
     CreateCategoryRequest, CreateCategoryResponse, CreateProductRequest, CreateProductResponse,
@@ -29,14 +29,14 @@ use crate::{
 pub(crate) struct CatalogApi {
     db: PgPool,
     currency: Currency,
-    media: Media,
+    images: ImageRegistry,
     finder: Finder,
 }
 
 impl CatalogApi {
-    /// The catalog in `db`, priced in `currency`, with its pictures in `media`.
-    pub(crate) fn new(db: PgPool, currency: Currency, media: Media) -> Self {
-        Self { finder: Finder::new(db.clone()), db, currency, media }
+    /// The catalog in `db`, priced in `currency`, with its images in `images`.
+    pub(crate) fn new(db: PgPool, currency: Currency, images: ImageRegistry) -> Self {
+        Self { finder: Finder::new(db.clone()), db, currency, images }
     }
 }
 
@@ -214,7 +214,7 @@ impl CatalogService for CatalogApi {
     ) -> Result<Response<AddProductImagesResponse>, Status> {
         Caller::admin_of(&request)?;
         let parts = Parts::new(request.into_inner());
-        let product = pictures::add(&self.db, &self.media, parts).await?;
+        let product = pictures::add(&self.db, &self.images, parts).await?;
         Ok(Response::new(AddProductImagesResponse { product: Some(product.into()) }))
     }
 

@@ -1,9 +1,8 @@
 //! `catalog.product_images`: what products show, and in which order. Whoever changes it has locked the product; pictures that
 //! are not shown any more are left to be swept at once.
 
+use bodega_media::StoredImage;
 use sqlx::{PgConnection, PgExecutor};
-
-use crate::pictures::Kept;
 
 /// How many a product has that is sold; `None` when it is not there, or archived.
 pub(crate) async fn count(db: impl PgExecutor<'_>, product_id: i32) -> sqlx::Result<Option<i64>> {
@@ -18,10 +17,10 @@ pub(crate) async fn count(db: impl PgExecutor<'_>, product_id: i32) -> sqlx::Res
 }
 
 /// Adds pictures behind what a product has, in their order.
-pub(crate) async fn append(db: &mut PgConnection, product_id: i32, kept: &[Kept]) -> sqlx::Result<()> {
+pub(crate) async fn append(db: &mut PgConnection, product_id: i32, kept: &[StoredImage]) -> sqlx::Result<()> {
     let keys: Vec<_> = kept.iter().map(|kept| kept.key.clone()).collect();
-    let urls: Vec<_> = kept.iter().map(|kept| kept.links.url.clone()).collect();
-    let thumbnail_urls: Vec<_> = kept.iter().map(|kept| kept.links.thumbnail_url.clone()).collect();
+    let urls: Vec<_> = kept.iter().map(|kept| kept.urls.url.clone()).collect();
+    let thumbnail_urls: Vec<_> = kept.iter().map(|kept| kept.urls.thumbnail_url.clone()).collect();
     sqlx::query!(
         "with behind as (
              select coalesce(max(position), -1) as position from catalog.product_images where product_id = $1

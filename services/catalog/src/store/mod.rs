@@ -8,7 +8,6 @@ pub(crate) mod categories;
 pub(crate) mod images;
 mod labels;
 pub(crate) mod listing;
-pub(crate) mod pictures;
 pub(crate) mod products;
 pub(crate) mod reservations;
 mod search;

@@ -1,42 +1,53 @@
-//! What can go wrong: with a picture, and with a storage.
+//! Errors of images and storages.
 
 use std::{error::Error, fmt::Write as _};
 
-/// Why an upload is not kept.
+/// Why an uploaded image is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
-    /// More bytes than may be.
-    #[error("must have at most {max_bytes} bytes")]
+    /// The file is too large.
+    #[error("must be at most {max_bytes} bytes")]
     TooLarge {
-        /// The bound.
+        /// The limit in bytes.
         max_bytes: usize,
     },
-    /// No JPEG, PNG, WebP or GIF by its content.
+    /// The content is not an image of a supported format.
     #[error("must be a JPEG, PNG, WebP or GIF")]
     Unsupported,
-    /// Is cut off, cannot be decoded, or has too many pixels: says which.
+    /// The image is truncated or corrupt, or has too many pixels; the message says which.
     #[error("{0}")]
     Invalid(String),
-    /// No room for one more now.
-    #[error("too many pictures at once")]
+    /// The limit of concurrent uploads or of memory is reached.
+    #[error("too many images are being uploaded")]
     Busy,
 }
 
-/// That a storage did not do what it was asked to. As text: with every cause, and without any secret.
+/// A failure of the image storage. Its text includes all sources, and no secrets.
 #[derive(Debug, thiserror::Error)]
-#[error("the storage of pictures: {}", with_causes(.0.as_ref()))]
+#[error("image storage failed: {}", with_sources(.0.as_ref()))]
 pub struct StorageError(pub Box<dyn Error + Send + Sync>);
 
-/// Clients of HTTP tell what happened in their causes only; some repeat a cause in their own text.
-fn with_causes(error: &(dyn Error + 'static)) -> String {
+/// Why [`ImageRegistry::store`](crate::ImageRegistry::store) failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The row could not be inserted.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// The object could not be written.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// HTTP clients give the reason in their sources only; some repeat a source in their own text.
+fn with_sources(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
+    let mut source = error.source();
+    while let Some(error) = source {
         let more = error.to_string();
         if !text.contains(&more) {
             let _ = write!(text, ": {more}");
         }
-        cause = error.source();
+        source = error.source();
     }
     text
 }
@@ -46,12 +57,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_storage_error_tells_each_cause_once() {
-        let cause =
+    fn a_storage_error_contains_each_source_once() {
+        let source =
             anyhow::anyhow!("connection refused").context("connect: connection refused").context("put");
         assert_eq!(
-            StorageError(cause.into()).to_string(),
-            "the storage of pictures: put: connect: connection refused"
+            StorageError(source.into()).to_string(),
+            "image storage failed: put: connect: connection refused"
         );
     }
 }

@@ -1,34 +1,30 @@
-//! Pictures: looked at, made harmless, and kept somewhere.
+//! Uploaded images: validation, re-encoding, storage and cleanup.
 //!
-//! What a client uploads is bytes that claim to be a picture. They are collected up to a bound ([`Upload`]), told by
-//! their content, decoded, and encoded anew ([`EncodedImage`]): what is kept has been written here, pixel by pixel, and
-//! nothing else of the file is left: no position where a photograph was taken, no script behind it. An animation
-//! becomes its first picture. A thumbnail goes with it.
+//! An [`Upload`] collects the bytes of a file up to a limit. [`Media::encode`] detects its format by content, decodes it
+//! and encodes the pixels again, so that the [`EncodedImage`] contains nothing else of the file: no metadata such as GPS
+//! positions, and no appended scripts. An animation becomes its first frame. Each image has a thumbnail.
 //!
-//! A storage keeps them under a [`ImageKey`]: a directory that the gateway shows, a bucket of an S3-compatible store, or
-//! Cloudinary. [`MediaArgs`] say which.
+//! The storage is a directory that the gateway serves, a bucket of an S3-compatible store, or Cloudinary; [`MediaArgs`]
+//! configure it. [`ImageRegistry`] records the stored images of a service in its database and deletes unused ones.
 //!
-//! What nobody shows any more is deleted ([`sweep`]): each service keeps a row for each of its objects.
-//!
-//! How much memory pictures take is bounded, however many come at once: uploads by their number and size, pictures by
-//! the room that is reserved for them before they are decoded. What finds no room soon is [`Rejected::Busy`].
+//! Memory is limited for any number of concurrent uploads: [`Rejected::Busy`] is returned when a limit is reached.
 
 mod args;
 mod error;
-mod key;
+mod image_key;
 mod media;
-mod outline;
-mod picture;
-mod secret;
+mod memory;
+mod probe;
+mod registry;
 mod storage;
-pub mod sweep;
+mod transcode;
 mod upload;
-mod worker;
 
 pub use args::MediaArgs;
-pub use error::{Rejected, StorageError};
-pub use key::{ImageKey, InvalidImageKey};
+pub use error::{Rejected, StorageError, StoreError};
+pub use image_key::{ImageKey, InvalidImageKey};
 pub use media::Media;
-pub use picture::{EncodedImage, Format};
+pub use registry::{ImageRegistry, StoredImage};
 pub use storage::ImageUrls;
+pub use transcode::{EncodedImage, Format};
 pub use upload::Upload;

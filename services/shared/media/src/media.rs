@@ -1,26 +1,25 @@
-//! Pictures from their first byte to the storage.
+//! The pipeline of an image: upload, re-encoding, storage.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
-    args::Bounds,
+    args::ImageLimits,
     error::{Rejected, StorageError},
-    key::ImageKey,
-    outline::Outline,
-    picture::{self, EncodedImage},
+    image_key::ImageKey,
+    memory::{self, DecodeMemory},
+    probe::ImageInfo,
     storage::{ImageUrls, Local, Storage},
+    transcode::{self, EncodedImage},
     upload::Upload,
-    worker::{self, Memory},
 };
 
-/// How many uploads are collected at once.
-const PLACES: usize = 8;
-/// How long an upload waits for a place.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Uploads that are collected at the same time.
+const MAX_UPLOADS: usize = 8;
+const UPLOAD_WAIT: Duration = Duration::from_secs(2);
 
-/// Takes pictures in, and keeps them. Cheap to clone; clones share the bounds.
+/// Accepts, re-encodes and stores images. Cheap to clone; clones share the limits.
 #[derive(Clone, Debug)]
 pub struct Media {
     inner: Arc<Inner>,
@@ -28,69 +27,70 @@ pub struct Media {
 
 #[derive(Debug)]
 struct Inner {
-    bounds: Bounds,
-    places: Arc<Semaphore>,
-    memory: Memory,
+    limits: ImageLimits,
+    uploads: Arc<Semaphore>,
+    memory: DecodeMemory,
     storage: Storage,
 }
 
 impl Media {
-    /// Pictures in a directory, shown under `/media` by the gateway; the default bounds. The directory is made when it
-    /// is first needed.
+    /// Creates a storage in `directory` with the default limits. The directory is created when it is first needed, and
+    /// the gateway serves it under `/media`.
     pub fn local(directory: &Path) -> Self {
-        Self::new(Bounds::default(), Storage::Local(Local::new(directory)))
+        Self::new(ImageLimits::default(), Storage::Local(Local::new(directory)))
     }
 
-    pub(crate) fn new(bounds: Bounds, storage: Storage) -> Self {
-        let places = Arc::new(Semaphore::new(PLACES));
-        let memory = Memory::for_pictures_up_to(bounds.image_max_side);
-        Self { inner: Arc::new(Inner { bounds, places, memory, storage }) }
+    pub(crate) fn new(limits: ImageLimits, storage: Storage) -> Self {
+        let uploads = Arc::new(Semaphore::new(MAX_UPLOADS));
+        let memory = DecodeMemory::for_images_up_to(limits.image_max_side);
+        Self { inner: Arc::new(Inner { limits, uploads, memory, storage }) }
     }
 
-    /// The name of the storage, as the database remembers it: `local`, `s3` or `cloudinary`.
+    /// Returns the name of the storage: `local`, `s3` or `cloudinary`.
     pub fn storage(&self) -> &'static str {
         self.inner.storage.name()
     }
 
-    /// Room for one more upload: waits for one of eight places, at most 2 s.
+    /// Starts an upload, after waiting at most 2 seconds for one of 8 permits.
     ///
     /// # Errors
-    /// [`Rejected::Busy`] when none gets free.
+    /// [`Rejected::Busy`] when no permit becomes free.
     pub async fn upload(&self) -> Result<Upload, Rejected> {
-        match timeout(PATIENCE, Arc::clone(&self.inner.places).acquire_owned()).await {
-            Ok(Ok(place)) => Ok(Upload::new(self.inner.bounds.image_max_bytes, place)),
+        match timeout(UPLOAD_WAIT, Arc::clone(&self.inner.uploads).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Upload::new(self.inner.limits.image_max_bytes, permit)),
             _ => Err(Rejected::Busy),
         }
     }
 
-    /// Looks at an upload by its content, decodes it and encodes it anew, in a bounded worker. A call that is given up
-    /// leaves its worker to finish, with the memory it has.
+    /// Decodes an upload and encodes it again, on a blocking thread and within a memory limit. When the future is
+    /// dropped, the thread finishes and keeps its memory reserved until then.
     ///
     /// # Errors
-    /// When it is no picture, or none that may be kept; [`Rejected::Busy`] when no memory gets free in 30 s.
+    /// When the upload is not an image that can be accepted; [`Rejected::Busy`] when no memory becomes free within 30
+    /// seconds.
     pub async fn encode(&self, upload: Upload) -> Result<EncodedImage, Rejected> {
-        let max_side = self.inner.bounds.image_max_side;
-        let (upload, outline) = worker::run(move || {
-            let outline = Outline::of(upload.bytes(), max_side)?;
-            Ok((upload, outline))
+        let max_side = self.inner.limits.image_max_side;
+        let (upload, info) = memory::run_blocking(move || {
+            let info = ImageInfo::probe(upload.bytes(), max_side)?;
+            Ok((upload, info))
         })
         .await?;
-        let memory = self.inner.memory.reserve(outline.pixels()).await?;
-        worker::run(move || picture::make(upload.bytes(), outline, memory)).await
+        let memory = self.inner.memory.reserve(info.pixels()).await?;
+        memory::run_blocking(move || transcode::transcode(upload.bytes(), info, memory)).await
     }
 
-    /// Keeps a picture and its thumbnail under `key`.
+    /// Stores an image and its thumbnail under `key`.
     ///
     /// # Errors
-    /// When the storage does not take it; then it may have it all the same.
-    pub async fn put(&self, key: &ImageKey, picture: EncodedImage) -> Result<ImageUrls, StorageError> {
-        self.inner.storage.put(key, &picture).await
+    /// When the storage fails. The objects may have been written nevertheless.
+    pub async fn put(&self, key: &ImageKey, image: EncodedImage) -> Result<ImageUrls, StorageError> {
+        self.inner.storage.put(key, &image).await
     }
 
-    /// Removes what is kept under `key`; that nothing is, is fine.
+    /// Deletes the image and the thumbnail under `key`. Succeeds when they do not exist.
     ///
     /// # Errors
-    /// When the storage does not say that it is gone.
+    /// When the storage fails. The objects may still exist.
     pub async fn delete(&self, key: &ImageKey) -> Result<(), StorageError> {
         self.inner.storage.delete(key).await
     }
@@ -101,10 +101,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_upload_too_many_waits_for_a_place_and_not_for_long() {
+    async fn limits_concurrent_uploads_and_their_wait() {
         let media = Media::local(Path::new("unused"));
         let mut uploads = Vec::new();
-        for _ in 0..PLACES {
+        for _ in 0..MAX_UPLOADS {
             uploads.push(media.upload().await.unwrap());
         }
         assert_eq!(media.clone().upload().await.unwrap_err(), Rejected::Busy);

@@ -1,33 +1,33 @@
-//! The bytes of a picture on their way in.
+//! The bytes of an image while they are received.
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::error::Rejected;
 
-/// The bytes of a picture as they come in, up to the bound. Has one of the bounded places until it is dropped.
+/// The bytes of an image that were received so far. Holds one of the upload permits until it is dropped.
 #[derive(Debug)]
 pub struct Upload {
     bytes: Vec<u8>,
     max_bytes: usize,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Upload {
-    pub(crate) fn new(max_bytes: usize, place: OwnedSemaphorePermit) -> Self {
-        Self { bytes: Vec::new(), max_bytes, _place: place }
+    pub(crate) fn new(max_bytes: usize, permit: OwnedSemaphorePermit) -> Self {
+        Self { bytes: Vec::new(), max_bytes, _permit: permit }
     }
 
-    /// Adds what came next.
+    /// Appends a chunk.
     ///
     /// # Errors
-    /// [`Rejected::TooLarge`] past the bound; the chunk is not taken then.
+    /// [`Rejected::TooLarge`] when the limit would be exceeded; the chunk is not appended then.
     pub fn push(&mut self, chunk: &[u8]) -> Result<(), Rejected> {
         let len = self.bytes.len().saturating_add(chunk.len());
         if len > self.max_bytes {
             return Err(Rejected::TooLarge { max_bytes: self.max_bytes });
         }
         if len > self.bytes.capacity() {
-            // Doubled as vectors do, and never past the bound.
+            // `Vec` itself would double the capacity past the limit.
             let capacity = self.bytes.capacity().saturating_mul(2).clamp(len, self.max_bytes);
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
@@ -35,7 +35,6 @@ impl Upload {
         Ok(())
     }
 
-    /// What came so far.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -50,9 +49,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_upload_takes_bytes_up_to_the_bound_and_no_more_memory_than_that() {
-        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let mut upload = Upload::new(10, place);
+    fn limits_the_bytes_and_the_capacity() {
+        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let mut upload = Upload::new(10, permit);
         for _ in 0..3 {
             upload.push(b"abc").unwrap();
         }

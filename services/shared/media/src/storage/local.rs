@@ -1,4 +1,4 @@
-//! Pictures in a directory, which the gateway shows.
+//! Images in a directory that the gateway serves.
 
 use std::{
     io::ErrorKind,
@@ -11,12 +11,12 @@ use object_store::{Attributes, local::LocalFileSystem, path::Path};
 use tokio::fs;
 
 use super::{ImageUrls, objects};
-use crate::{key::ImageKey, picture::EncodedImage};
+use crate::{image_key::ImageKey, transcode::EncodedImage};
 
-/// Where the gateway shows them.
+/// The path under which the gateway serves the directory.
 const BASE: &str = "/media";
 
-/// A directory. A file in it is whole, and on the disk, once it has its name.
+/// A directory. A file has its final name only when it is complete and synced.
 #[derive(Debug)]
 pub(crate) struct Local {
     directory: PathBuf,
@@ -28,10 +28,7 @@ impl Local {
         Self { directory: directory.to_owned(), store: OnceLock::new() }
     }
 
-    /// The directory, made when it is not there.
-    ///
-    /// # Errors
-    /// When it cannot be.
+    /// Opens the directory; creates it when it does not exist.
     pub(crate) fn open(&self) -> anyhow::Result<&LocalFileSystem> {
         if let Some(store) = self.store.get() {
             return Ok(store);
@@ -41,8 +38,8 @@ impl Local {
         Ok(self.store.get_or_init(|| store))
     }
 
-    pub(super) async fn put(&self, key: &ImageKey, picture: &EncodedImage) -> anyhow::Result<ImageUrls> {
-        objects::put(self.open()?, key, picture, Attributes::new()).await?;
+    pub(super) async fn put(&self, key: &ImageKey, image: &EncodedImage) -> anyhow::Result<ImageUrls> {
+        objects::put(self.open()?, key, image, Attributes::new()).await?;
         Ok(ImageUrls::below(BASE, key))
     }
 
@@ -54,12 +51,12 @@ impl Local {
         Ok(())
     }
 
-    /// Removes what a process that was killed left beside `path`: a file has this name before it is whole.
+    /// Deletes the incomplete file of a process that was killed while it wrote `path`: `object_store` names it so.
     async fn delete_staged(&self, path: &Path) -> anyhow::Result<()> {
         let staged = self.directory.join(format!("{path}#1"));
         match fs::remove_file(&staged).await {
-            Err(cause) if cause.kind() != ErrorKind::NotFound => {
-                Err(cause).with_context(|| format!("cannot remove {}", staged.display()))
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot delete {}", staged.display()))
             }
             _ => Ok(()),
         }

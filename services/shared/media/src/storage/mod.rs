@@ -1,4 +1,4 @@
-//! Where pictures are kept.
+//! The storages of images.
 
 mod cloudinary;
 mod local;
@@ -18,40 +18,37 @@ pub(crate) use self::{
     local::Local,
     s3::{S3, S3Args},
 };
-use crate::{error::StorageError, key::ImageKey, picture::EncodedImage};
+use crate::{error::StorageError, image_key::ImageKey, transcode::EncodedImage};
 
-/// How long a storage behind a network may take.
+/// Timeouts of a remote storage.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
-    /// To connect.
+pub(crate) struct StorageTimeouts {
     pub(crate) connect: Duration,
-    /// To keep or delete a picture, with everything that is tried again.
+    /// For storing or deleting an image, including retries.
     pub(crate) total: Duration,
 }
 
-impl Default for Patience {
+impl Default for StorageTimeouts {
     fn default() -> Self {
         Self { connect: Duration::from_secs(5), total: Duration::from_secs(30) }
     }
 }
 
-/// Where a picture that is kept can be seen.
+/// The URLs of a stored image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageUrls {
     /// Absolute, or a path on the gateway's host.
     pub url: String,
-    /// The thumbnail's.
+    /// The URL of the thumbnail.
     pub thumbnail_url: String,
 }
 
 impl ImageUrls {
-    /// Of a picture that is kept under its key below `base`.
     fn below(base: &str, key: &ImageKey) -> Self {
         Self { url: format!("{base}/{key}"), thumbnail_url: format!("{base}/{}", key.thumbnail()) }
     }
 }
 
-/// One of the places.
 #[derive(Debug)]
 pub(crate) enum Storage {
     Local(Local),
@@ -60,7 +57,7 @@ pub(crate) enum Storage {
 }
 
 impl Storage {
-    /// As the database remembers it.
+    /// Returns the name in the column `stored_images.storage`.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Local(_) => "local",
@@ -69,38 +66,31 @@ impl Storage {
         }
     }
 
-    /// Keeps a picture and its thumbnail.
-    ///
-    /// # Errors
-    /// When either may not be kept.
-    pub(crate) async fn put(
-        &self,
-        key: &ImageKey,
-        picture: &EncodedImage,
-    ) -> Result<ImageUrls, StorageError> {
-        let links = match self {
-            Self::Local(local) => local.put(key, picture).await,
-            Self::S3(s3) => in_time(s3.patience, s3.put(key, picture)).await,
-            Self::Cloudinary(cloudinary) => in_time(cloudinary.patience, cloudinary.put(key, picture)).await,
+    /// Stores an image and its thumbnail.
+    pub(crate) async fn put(&self, key: &ImageKey, image: &EncodedImage) -> Result<ImageUrls, StorageError> {
+        let urls = match self {
+            Self::Local(local) => local.put(key, image).await,
+            Self::S3(s3) => in_time(s3.timeouts, s3.put(key, image)).await,
+            Self::Cloudinary(cloudinary) => in_time(cloudinary.timeouts, cloudinary.put(key, image)).await,
         };
-        links.map_err(|cause| StorageError(cause.into()))
+        urls.map_err(|error| StorageError(error.into()))
     }
 
-    /// Removes a picture and its thumbnail, if they are there.
-    ///
-    /// # Errors
-    /// When either may still be there.
+    /// Deletes an image and its thumbnail, if they exist.
     pub(crate) async fn delete(&self, key: &ImageKey) -> Result<(), StorageError> {
         let deleted = match self {
             Self::Local(local) => local.delete(key).await,
-            Self::S3(s3) => in_time(s3.patience, s3.delete(key)).await,
-            Self::Cloudinary(cloudinary) => in_time(cloudinary.patience, cloudinary.delete(key)).await,
+            Self::S3(s3) => in_time(s3.timeouts, s3.delete(key)).await,
+            Self::Cloudinary(cloudinary) => in_time(cloudinary.timeouts, cloudinary.delete(key)).await,
         };
-        deleted.map_err(|cause| StorageError(cause.into()))
+        deleted.map_err(|error| StorageError(error.into()))
     }
 }
 
-async fn in_time<T>(patience: Patience, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let limit = patience.total;
-    timeout(limit, work).await.with_context(|| format!("no answer within {limit:?}"))?
+async fn in_time<T>(
+    timeouts: StorageTimeouts,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let limit = timeouts.total;
+    timeout(limit, work).await.with_context(|| format!("no response within {limit:?}"))?
 }

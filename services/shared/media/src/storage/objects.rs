@@ -1,43 +1,37 @@
-//! What storages of plain objects do alike.
+//! The operations that storages of plain objects share.
 
 use object_store::{Attributes, Error, ObjectStore, ObjectStoreExt as _, PutOptions, Result, path::Path};
 use tokio::join;
 
-use crate::{key::ImageKey, picture::EncodedImage};
+use crate::{image_key::ImageKey, transcode::EncodedImage};
 
-/// Keeps a picture and its thumbnail, both with `attributes`.
-///
-/// # Errors
-/// When either is not kept.
+/// Writes an image and its thumbnail with the same `attributes`.
 pub(super) async fn put(
     store: &dyn ObjectStore,
     key: &ImageKey,
-    picture: &EncodedImage,
+    image: &EncodedImage,
     attributes: Attributes,
 ) -> Result<()> {
     let options = PutOptions::from(attributes);
     let (original, thumbnail) = (Path::from(key.to_string()), Path::from(key.thumbnail()));
-    // Both to their end: one that is left alone because the other failed may still be written after that was told.
+    // Both are awaited: a write that is dropped because the other failed could still succeed after the error was returned.
     let (original, thumbnail) = join!(
-        store.put_opts(&original, picture.original.clone().into(), options.clone()),
-        store.put_opts(&thumbnail, picture.thumbnail.clone().into(), options),
+        store.put_opts(&original, image.original.clone().into(), options.clone()),
+        store.put_opts(&thumbnail, image.thumbnail.clone().into(), options),
     );
     original.and(thumbnail).map(drop)
 }
 
-/// Removes a picture and its thumbnail, each even where the other cannot be removed.
-///
-/// # Errors
-/// When either may still be there.
+/// Deletes an image and its thumbnail; the failure of one does not skip the other.
 pub(super) async fn delete(store: &dyn ObjectStore, key: &ImageKey) -> Result<()> {
     let (original, thumbnail) = (Path::from(key.to_string()), Path::from(key.thumbnail()));
     let (original, thumbnail) = join!(store.delete(&original), store.delete(&thumbnail));
-    absent(original).and(absent(thumbnail))
+    ignore_not_found(original).and(ignore_not_found(thumbnail))
 }
 
-fn absent(deleted: Result<()>) -> Result<()> {
+fn ignore_not_found(deleted: Result<()>) -> Result<()> {
     match deleted {
-        // Without its bucket a picture may well be there, in another.
+        // A missing bucket is a wrong configuration: the image may exist in the right one.
         Err(Error::NotFound { source, .. }) if !source.to_string().contains("NoSuchBucket") => Ok(()),
         deleted => deleted,
     }

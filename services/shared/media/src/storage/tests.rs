@@ -1,20 +1,21 @@
-//! Storages that fail, and the signature against values from elsewhere.
+//! Failing storages, and signatures compared with the official SDK.
 
 use std::time::{Duration, Instant};
 
 use axum::{Router, http::StatusCode};
 use clap::Parser as _;
 use image::{DynamicImage, ImageFormat};
+use secrecy::SecretString;
 use tokio::{net::TcpListener, time::sleep};
 use uuid::Uuid;
 
-use super::{CloudinaryArgs, Patience, S3Args, Storage, signature::sign};
-use crate::{EncodedImage, ImageKey, Media, secret::Secret};
+use super::{CloudinaryArgs, S3Args, Storage, StorageTimeouts, signature::sign};
+use crate::{EncodedImage, ImageKey, Media};
 
-const PATIENCE: Patience =
-    Patience { connect: Duration::from_millis(500), total: Duration::from_millis(700) };
+const TIMEOUTS: StorageTimeouts =
+    StorageTimeouts { connect: Duration::from_millis(500), total: Duration::from_millis(700) };
 
-/// Both storages behind a network, at this URL.
+/// Returns both remote storages.
 fn storages(url: &str) -> [Storage; 2] {
     #[derive(clap::Parser)]
     struct Cli {
@@ -28,27 +29,27 @@ fn storages(url: &str) -> [Storage; 2] {
     let (endpoint, api) = (format!("--s3-endpoint={url}"), format!("--cloudinary-url={url}"));
     let cli = Cli::parse_from([&bucket[..], &account, &[&endpoint, &api]].concat());
     [
-        Storage::S3(cli.s3.open(PATIENCE).unwrap().unwrap()),
-        Storage::Cloudinary(cli.cloudinary.open(PATIENCE).unwrap().unwrap()),
+        Storage::S3(cli.s3.open(TIMEOUTS).unwrap().unwrap()),
+        Storage::Cloudinary(cli.cloudinary.open(TIMEOUTS).unwrap().unwrap()),
     ]
 }
 
-/// That neither storage keeps or deletes anything, says why, and takes no longer than it may.
+/// Asserts that both storages fail within their timeout for one of `reasons`.
 async fn assert_fails(url: &str, reasons: &[&str]) {
-    let picture = picture().await;
-    let key = ImageKey { folder: "products".to_owned(), id: Uuid::now_v7(), format: picture.format };
+    let image = encoded_image().await;
+    let key = ImageKey { folder: "products".to_owned(), id: Uuid::now_v7(), format: image.format };
     for storage in storages(url) {
         let began = Instant::now();
-        let put = storage.put(&key, &picture).await.unwrap_err().to_string();
+        let put = storage.put(&key, &image).await.unwrap_err().to_string();
         let deleted = storage.delete(&key).await.unwrap_err().to_string();
         for error in [put, deleted] {
             assert!(reasons.iter().any(|reason| error.contains(reason)), "{}: {error}", storage.name());
         }
-        assert!(began.elapsed() < PATIENCE.total * 6, "{}: {:?}", storage.name(), began.elapsed());
+        assert!(began.elapsed() < TIMEOUTS.total * 6, "{}: {:?}", storage.name(), began.elapsed());
     }
 }
 
-async fn picture() -> EncodedImage {
+async fn encoded_image() -> EncodedImage {
     let media = Media::local("unused".as_ref());
     let mut png = std::io::Cursor::new(Vec::new());
     DynamicImage::new_rgb8(2, 2).write_to(&mut png, ImageFormat::Png).unwrap();
@@ -57,8 +58,8 @@ async fn picture() -> EncodedImage {
     media.encode(upload).await.unwrap()
 }
 
-/// Answers everything so.
-async fn answering(status: StatusCode, body: &'static str, delay: Duration) -> String {
+/// Starts a server with the same response to every request; returns its URL.
+async fn responding(status: StatusCode, body: &'static str, delay: Duration) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let app = Router::new().fallback(move || async move {
@@ -70,50 +71,50 @@ async fn answering(status: StatusCode, body: &'static str, delay: Duration) -> S
 }
 
 #[tokio::test]
-async fn a_storage_that_fails_is_an_error() {
-    let url = answering(StatusCode::INTERNAL_SERVER_ERROR, "", Duration::ZERO).await;
-    assert_fails(&url, &["500", "no answer within 700ms"]).await;
+async fn returns_an_error_when_the_storage_fails() {
+    let url = responding(StatusCode::INTERNAL_SERVER_ERROR, "", Duration::ZERO).await;
+    assert_fails(&url, &["500", "no response within 700ms"]).await;
 }
 
 #[tokio::test]
-async fn a_storage_that_refuses_is_an_error() {
+async fn returns_the_reason_when_the_storage_rejects_a_call() {
     let body = r#"{"error":{"message":"cloud_name is disabled"}}"#;
-    let url = answering(StatusCode::FORBIDDEN, body, Duration::ZERO).await;
+    let url = responding(StatusCode::FORBIDDEN, body, Duration::ZERO).await;
     assert_fails(&url, &["cloud_name is disabled"]).await;
 }
 
 #[tokio::test]
-async fn a_storage_that_does_not_answer_is_an_error_soon() {
-    let url = answering(StatusCode::OK, "", Duration::from_secs(60)).await;
-    assert_fails(&url, &["no answer within 700ms", "operation timed out"]).await;
+async fn times_out_when_the_storage_does_not_respond() {
+    let url = responding(StatusCode::OK, "", Duration::from_secs(60)).await;
+    assert_fails(&url, &["no response within 700ms", "operation timed out"]).await;
 }
 
 #[tokio::test]
-async fn what_is_tried_again_takes_no_longer_than_one_try_may() {
-    let url = answering(StatusCode::INTERNAL_SERVER_ERROR, "", PATIENCE.total.mul_f64(0.6)).await;
-    let picture = picture().await;
-    let key = ImageKey { folder: "products".to_owned(), id: Uuid::now_v7(), format: picture.format };
+async fn retries_stay_within_the_timeout() {
+    let url = responding(StatusCode::INTERNAL_SERVER_ERROR, "", TIMEOUTS.total.mul_f64(0.6)).await;
+    let image = encoded_image().await;
+    let key = ImageKey { folder: "products".to_owned(), id: Uuid::now_v7(), format: image.format };
     let [s3, _] = storages(&url);
-    let error = s3.put(&key, &picture).await.unwrap_err().to_string();
-    assert!(error.contains("no answer within 700ms"), "{error}");
+    let error = s3.put(&key, &image).await.unwrap_err().to_string();
+    assert!(error.contains("no response within 700ms"), "{error}");
 }
 
 #[tokio::test]
-async fn a_storage_that_is_not_there_is_an_error() {
+async fn returns_an_error_when_the_connection_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    assert_fails(&url, &["Connection refused", "no answer within 700ms"]).await;
+    assert_fails(&url, &["Connection refused", "no response within 700ms"]).await;
 }
 
 #[tokio::test]
-async fn a_storage_that_speaks_no_tls_where_it_should_is_an_error() {
-    let url = answering(StatusCode::OK, "", Duration::ZERO).await.replace("http:", "https:");
-    assert_fails(&url, &["error sending request", "no answer within 700ms"]).await;
+async fn returns_an_error_when_the_server_does_not_use_tls() {
+    let url = responding(StatusCode::OK, "", Duration::ZERO).await.replace("http:", "https:");
+    assert_fails(&url, &["error sending request", "no response within 700ms"]).await;
 }
 
 #[tokio::test]
-async fn a_storage_that_hangs_up_is_an_error() {
+async fn returns_an_error_when_the_connection_is_closed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -121,36 +122,37 @@ async fn a_storage_that_hangs_up_is_an_error() {
             drop(listener.accept().await);
         }
     });
-    assert_fails(&url, &["error sending request", "no answer within 700ms"]).await;
+    assert_fails(&url, &["error sending request", "no response within 700ms"]).await;
 }
 
 #[tokio::test]
-async fn what_is_not_in_the_bucket_is_gone_and_what_has_no_bucket_is_not() {
-    let key = ImageKey { folder: "products".to_owned(), id: Uuid::now_v7(), format: picture().await.format };
+async fn deleting_ignores_a_missing_object_and_not_a_missing_bucket() {
+    let key =
+        ImageKey { folder: "products".to_owned(), id: Uuid::now_v7(), format: encoded_image().await.format };
     for (code, is_gone) in [("NoSuchKey", true), ("NoSuchBucket", false)] {
         let body = format!("<Error><Code>{code}</Code></Error>").leak();
-        let url = answering(StatusCode::NOT_FOUND, body, Duration::ZERO).await;
+        let url = responding(StatusCode::NOT_FOUND, body, Duration::ZERO).await;
         let [s3, _] = storages(&url);
         assert_eq!(s3.delete(&key).await.is_ok(), is_gone, "{code}");
     }
 }
 
 #[tokio::test]
-async fn an_answer_that_makes_no_sense_is_an_error() {
-    let picture = picture().await;
-    let key = ImageKey { folder: "products".to_owned(), id: Uuid::now_v7(), format: picture.format };
+async fn returns_an_error_for_an_unexpected_response() {
+    let image = encoded_image().await;
+    let key = ImageKey { folder: "products".to_owned(), id: Uuid::now_v7(), format: image.format };
     for body in ["", "<html>", "{}", r#"{"secure_url": "https://example.com/a.jpg", "result": "error"}"#] {
-        let url = answering(StatusCode::OK, body, Duration::ZERO).await;
+        let url = responding(StatusCode::OK, body, Duration::ZERO).await;
         let [_, cloudinary] = storages(&url);
-        cloudinary.put(&key, &picture).await.unwrap_err();
+        cloudinary.put(&key, &image).await.unwrap_err();
         cloudinary.delete(&key).await.unwrap_err();
     }
 }
 
-/// Made with Cloudinary's own SDK for Python, 1.46.3: `cloudinary.utils.api_sign_request(parameters, secret)`. Lists
+/// Generated with Cloudinary's own SDK for Python, 1.46.3: `cloudinary.utils.api_sign_request(parameters, secret)`. Lists
 /// are written as the SDK sends them, with commas.
 #[test]
-fn signatures_are_those_of_the_official_sdk() {
+fn signatures_match_the_official_sdk() {
     let id = ("public_id", "bodega/products/019988aa-1111-7222-8333-0123456789ab");
     let time = ("timestamp", "1700000000");
     for (secret, params, expected) in [
@@ -182,6 +184,6 @@ fn signatures_are_those_of_the_official_sdk() {
             "613fe3b7d287d9d1e7b49eb454423973611b628c",
         ),
     ] {
-        assert_eq!(sign(params.iter().copied(), &Secret::from(secret)), expected, "{params:?}");
+        assert_eq!(sign(params.iter().copied(), &SecretString::from(secret)), expected, "{params:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Pictures at Cloudinary, seen by what stands in for it.
+//! The Cloudinary storage, against a fake server.
 
 use std::{
     collections::BTreeMap,
@@ -19,20 +19,20 @@ use bodega_media::{EncodedImage, Media};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::pictures::{args, key, picture, quarters};
+use crate::images::{args, encoded_image, key, quarters};
 
 const SECRET: &str = "hunter2";
 
-/// What is kept, by its public id: the content type and the bytes.
-type Kept = Arc<Mutex<BTreeMap<String, (String, Bytes)>>>;
-type Answer = (StatusCode, Json<Value>);
+/// Content type and bytes of each file by its public id.
+type StoredFiles = Arc<Mutex<BTreeMap<String, (String, Bytes)>>>;
+type FakeResponse = (StatusCode, Json<Value>);
 
-/// Answers as Cloudinary does to what is signed as it wants.
-async fn answer(
-    State(kept): State<Kept>,
+/// Responds as Cloudinary does, and rejects invalid signatures.
+async fn respond(
+    State(stored): State<StoredFiles>,
     UrlPath((cloud, action)): UrlPath<(String, String)>,
     mut form: Multipart,
-) -> Answer {
+) -> FakeResponse {
     let mut params = BTreeMap::new();
     let mut file = None;
     while let Some(field) = form.next_field().await.unwrap() {
@@ -43,31 +43,31 @@ async fn answer(
             params.insert(name, field.text().await.unwrap());
         }
     }
-    if let Err(message) = check(params.clone()) {
+    if let Err(message) = check_signature(params.clone()) {
         return (StatusCode::UNAUTHORIZED, Json(json!({"error": {"message": message}})));
     }
     let id = params["public_id"].clone();
-    let mut kept = kept.lock().unwrap();
-    let answer = match action.as_str() {
+    let mut stored = stored.lock().unwrap();
+    let response = match action.as_str() {
         "upload" => {
             let (content_type, bytes) = file.unwrap();
             let extension = content_type.trim_start_matches("image/").replace("jpeg", "jpg");
-            kept.insert(id.clone(), (content_type, bytes));
+            stored.insert(id.clone(), (content_type, bytes));
             let url = format!("https://res.cloudinary.example/{cloud}/image/upload/v17/{id}.{extension}");
             json!({"public_id": id, "version": 17, "secure_url": url, "format": extension})
         }
         "destroy" if params.get("invalidate").is_some_and(|value| value == "true") => {
-            match kept.remove(&id) {
+            match stored.remove(&id) {
                 Some(_) => json!({"result": "ok"}),
                 None => json!({"result": "not found"}),
             }
         }
         _ => json!({"result": "error"}),
     };
-    (StatusCode::OK, Json(answer))
+    (StatusCode::OK, Json(response))
 }
 
-fn check(mut params: BTreeMap<String, String>) -> Result<(), String> {
+fn check_signature(mut params: BTreeMap<String, String>) -> Result<(), String> {
     let signature = params.remove("signature").ok_or("no signature")?;
     if params.remove("api_key").as_deref() != Some("314159") {
         return Err("unknown api_key".to_owned());
@@ -87,13 +87,14 @@ fn check(mut params: BTreeMap<String, String>) -> Result<(), String> {
     }
 }
 
-async fn stand_in() -> (String, Kept) {
-    let kept = Kept::default();
+async fn fake_cloudinary() -> (String, StoredFiles) {
+    let stored = StoredFiles::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let app = Router::new().route("/v1_1/{cloud}/image/{action}", post(answer)).with_state(Arc::clone(&kept));
+    let app =
+        Router::new().route("/v1_1/{cloud}/image/{action}", post(respond)).with_state(Arc::clone(&stored));
     tokio::spawn(async move { axum::serve(listener, app).await });
-    (url, kept)
+    (url, stored)
 }
 
 fn open(url: &str, secret: &str) -> Media {
@@ -105,47 +106,47 @@ fn open(url: &str, secret: &str) -> Media {
 }
 
 #[tokio::test]
-async fn a_picture_is_uploaded_once_and_shown_in_two_sizes() {
-    let (url, kept) = stand_in().await;
+async fn uploads_once_and_derives_the_thumbnail_url() {
+    let (url, stored) = fake_cloudinary().await;
     let media = open(&url, SECRET);
     assert_eq!(media.storage(), "cloudinary");
-    let picture = picture().await;
-    let key = key(&picture);
+    let image = encoded_image().await;
+    let key = key(&image);
     let id = format!("bodega/products/{}", key.id);
 
-    let links = media.put(&key, picture.clone()).await.unwrap();
+    let urls = media.put(&key, image.clone()).await.unwrap();
     let base = "https://res.cloudinary.example/demo/image/upload";
-    assert_eq!(links.url, format!("{base}/v17/{id}.jpg"));
-    assert_eq!(links.thumbnail_url, format!("{base}/c_limit,h_400,w_400/v17/{id}.jpg"));
-    let expected = ("image/jpeg".to_owned(), picture.original);
-    assert_eq!(*kept.lock().unwrap(), BTreeMap::from([(id, expected)]));
+    assert_eq!(urls.url, format!("{base}/v17/{id}.jpg"));
+    assert_eq!(urls.thumbnail_url, format!("{base}/c_limit,h_400,w_400/v17/{id}.jpg"));
+    let expected = ("image/jpeg".to_owned(), image.original);
+    assert_eq!(*stored.lock().unwrap(), BTreeMap::from([(id, expected)]));
 
     media.delete(&key).await.unwrap();
-    assert!(kept.lock().unwrap().is_empty());
+    assert!(stored.lock().unwrap().is_empty());
     media.delete(&key).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_png_stays_one() {
-    let (url, kept) = stand_in().await;
+async fn stores_a_png_as_png() {
+    let (url, stored) = fake_cloudinary().await;
     let media = open(&url, SECRET);
-    let bytes = crate::pictures::file(&quarters(20, 20), image::ImageFormat::Png);
-    let picture: EncodedImage = crate::pictures::take_in(&media, &bytes).await.unwrap();
-    let key = key(&picture);
-    let links = media.put(&key, picture).await.unwrap();
-    assert!(links.url.ends_with(".png"), "{links:?}");
-    assert!(kept.lock().unwrap().values().all(|(content_type, _)| content_type == "image/png"));
+    let bytes = crate::images::file(&quarters(20, 20), image::ImageFormat::Png);
+    let image: EncodedImage = crate::images::encode(&media, &bytes).await.unwrap();
+    let key = key(&image);
+    let urls = media.put(&key, image).await.unwrap();
+    assert!(urls.url.ends_with(".png"), "{urls:?}");
+    assert!(stored.lock().unwrap().values().all(|(content_type, _)| content_type == "image/png"));
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_an_error_that_says_what_cloudinary_says() {
-    let (url, kept) = stand_in().await;
+async fn returns_the_error_of_cloudinary_for_a_wrong_secret() {
+    let (url, stored) = fake_cloudinary().await;
     let media = open(&url, "not it");
-    let picture = picture().await;
-    let key = key(&picture);
-    let error = media.put(&key, picture).await.unwrap_err().to_string();
-    assert!(error.contains("401 Unauthorized to upload: Invalid Signature"), "{error}");
+    let image = encoded_image().await;
+    let key = key(&image);
+    let error = media.put(&key, image).await.unwrap_err().to_string();
+    assert!(error.contains("upload returned 401 Unauthorized: Invalid Signature"), "{error}");
     assert!(!error.contains("not it"), "{error}");
     media.delete(&key).await.unwrap_err();
-    assert!(kept.lock().unwrap().is_empty());
+    assert!(stored.lock().unwrap().is_empty());
 }

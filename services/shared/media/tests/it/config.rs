@@ -1,11 +1,11 @@
-//! What an operator may say, and what is refused.
+//! Accepted and rejected settings.
 
 use std::path::Path;
 
-use crate::pictures::args;
+use crate::images::args;
 
-/// Nothing, whatever the environment of the test says.
-const NOTHING: [(&str, &str); 10] = [
+/// Empty settings, which override the environment of the test.
+const UNSET: [(&str, &str); 10] = [
     ("--s3-bucket", ""),
     ("--s3-endpoint", ""),
     ("--s3-region", ""),
@@ -18,9 +18,9 @@ const NOTHING: [(&str, &str); 10] = [
     ("--cloudinary-url", ""),
 ];
 
-/// What is opened with these, or what is said.
+/// Returns the name of the storage that is opened, or the error.
 fn open(given: &[(&str, &str)]) -> Result<&'static str, String> {
-    let rest = NOTHING.iter().filter(|(flag, _)| given.iter().all(|(other, _)| other != flag));
+    let rest = UNSET.iter().filter(|(flag, _)| given.iter().all(|(other, _)| other != flag));
     let arguments: Vec<_> = given.iter().chain(rest).flat_map(|(flag, value)| [*flag, *value]).collect();
     let args = args(&arguments).map_err(|error| error.to_string())?;
     let media = args.open(Path::new(env!("CARGO_TARGET_TMPDIR"))).map_err(|error| format!("{error:#}"))?;
@@ -35,76 +35,76 @@ const ACCOUNT: [(&str, &str); 3] =
     [("--cloud-name", "demo"), ("--cloud-api-key", "hunter1"), ("--cloud-api-secret", "hunter2")];
 
 #[test]
-fn a_directory_is_where_nothing_is_said_or_only_empty_variables() {
+fn uses_the_directory_when_settings_are_missing_or_empty() {
     assert_eq!(open(&[]), Ok("local"));
     assert_eq!(open(&[("--image-max-bytes", ""), ("--image-max-side", "")]), Ok("local"));
 }
 
 #[test]
-fn keys_that_are_there_for_other_programs_configure_nothing() {
+fn access_keys_alone_configure_no_storage() {
     assert_eq!(open(&KEYS), Ok("local"));
 }
 
 #[test]
-fn a_whole_configuration_is_opened() {
+fn opens_a_complete_configuration() {
     let [id, secret] = KEYS;
-    assert_eq!(open(&[("--s3-bucket", "pictures"), id, secret]), Ok("s3"));
+    assert_eq!(open(&[("--s3-bucket", "images"), id, secret]), Ok("s3"));
     let local = ("--s3-endpoint", "http://127.0.0.1:9000/");
-    assert_eq!(open(&[("--s3-bucket", "pictures"), local, id, secret]), Ok("s3"));
+    assert_eq!(open(&[("--s3-bucket", "images"), local, id, secret]), Ok("s3"));
     assert_eq!(open(&ACCOUNT), Ok("cloudinary"));
 }
 
 #[test]
-fn half_a_configuration_is_refused_and_names_what_is_missing() {
+fn rejects_an_incomplete_configuration_and_names_the_missing_settings() {
     let [id, secret] = KEYS;
     let [name, key, _] = ACCOUNT;
     for (given, expected) in [
-        (&[("--s3-bucket", "b")][..], "in S3, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY as well"),
-        (&[("--s3-bucket", "b"), id], "in S3, set AWS_SECRET_ACCESS_KEY as well"),
-        (&[("--s3-endpoint", "http://s3"), id, secret], "in S3, set BODEGA_S3_BUCKET as well"),
-        (&[("--s3-region", "eu-west-1"), id, secret], "in S3, set BODEGA_S3_BUCKET as well"),
-        (&[name], "at Cloudinary, set CLOUD_API_KEY and CLOUD_API_SECRET as well"),
-        (&[name, key], "at Cloudinary, set CLOUD_API_SECRET as well"),
-        (&[key], "at Cloudinary, set CLOUD_NAME and CLOUD_API_SECRET as well"),
+        (&[("--s3-bucket", "b")][..], "in S3, also set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        (&[("--s3-bucket", "b"), id], "in S3, also set AWS_SECRET_ACCESS_KEY"),
+        (&[("--s3-endpoint", "http://s3"), id, secret], "in S3, also set BODEGA_S3_BUCKET"),
+        (&[("--s3-region", "eu-west-1"), id, secret], "in S3, also set BODEGA_S3_BUCKET"),
+        (&[name], "at Cloudinary, also set CLOUD_API_KEY and CLOUD_API_SECRET"),
+        (&[name, key], "at Cloudinary, also set CLOUD_API_SECRET"),
+        (&[key], "at Cloudinary, also set CLOUD_NAME and CLOUD_API_SECRET"),
         (
             &[("--cloudinary-url", "http://cloudinary")],
-            "at Cloudinary, set CLOUD_NAME and CLOUD_API_KEY and CLOUD_API_SECRET as well",
+            "at Cloudinary, also set CLOUD_NAME and CLOUD_API_KEY and CLOUD_API_SECRET",
         ),
     ] {
-        assert_eq!(open(given), Err(format!("to keep pictures {expected}")));
+        assert_eq!(open(given), Err(format!("to store images {expected}")));
     }
 }
 
 #[test]
-fn two_places_at_once_are_refused() {
-    let both = [&[("--s3-bucket", "pictures")][..], &KEYS, &ACCOUNT].concat();
-    let refused = open(&both).unwrap_err();
-    assert!(refused.contains("BODEGA_S3_BUCKET or CLOUD_NAME, and not both"), "{refused}");
+fn rejects_two_storages() {
+    let both = [&[("--s3-bucket", "images")][..], &KEYS, &ACCOUNT].concat();
+    let rejected = open(&both).unwrap_err();
+    assert!(rejected.contains("BODEGA_S3_BUCKET or CLOUD_NAME, and not both"), "{rejected}");
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_is_refused() {
-    let flags = NOTHING.map(|(flag, value)| [flag, value]).concat();
-    let refused = args(&flags).unwrap().open(Path::new("/dev/null/media")).unwrap_err();
-    assert!(refused.to_string().contains("/dev/null/media"), "{refused}");
+fn rejects_a_directory_that_cannot_be_created() {
+    let flags = UNSET.map(|(flag, value)| [flag, value]).concat();
+    let rejected = args(&flags).unwrap().open(Path::new("/dev/null/media")).unwrap_err();
+    assert!(rejected.to_string().contains("/dev/null/media"), "{rejected}");
 }
 
 #[test]
-fn values_that_cannot_be_are_refused_with_the_mend() {
-    for (flag, value, mend) in [
+fn rejects_invalid_values_with_a_hint() {
+    for (flag, value, hint) in [
         ("--image-max-bytes", "10 MB", "use a number of bytes from 1 to 104857600 (100 MiB)"),
         ("--image-max-bytes", "0", "use a number of bytes"),
         ("--image-max-bytes", "104857601", "use a number of bytes"),
         ("--image-max-side", "16385", "use a number of pixels from 1 to 16384"),
         ("--image-max-side", "-1", "use a number of pixels"),
-        ("--s3-endpoint", "localhost:9000", "use a URL such as https://pictures.example.com"),
+        ("--s3-endpoint", "localhost:9000", "use a URL such as https://images.example.com"),
         ("--s3-public-url", "/media", "use a URL"),
         ("--cloudinary-url", "cloudinary://key:secret@demo", "use a URL"),
         ("--s3-bucket", "a/b", "use letters, digits, '-', '_' and '.'"),
         ("--cloud-name", "..", "use a name"),
     ] {
         let argument = format!("{flag}={value}");
-        let refused = args(&[&argument]).unwrap_err().to_string();
-        assert!(refused.contains(mend), "{argument}: {refused}");
+        let rejected = args(&[&argument]).unwrap_err().to_string();
+        assert!(rejected.contains(hint), "{argument}: {rejected}");
     }
 }

@@ -1,4 +1,4 @@
-//! Files that are made to do harm.
+//! Malicious and oversized files.
 
 use std::path::Path;
 
@@ -7,15 +7,15 @@ use image::ImageFormat;
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::{
+    images::{QUARTERS, args, assert_shows, encode, file, files, media, noise, quarters},
     metadata::{assert_is_clean, with_segment},
-    pictures::{QUARTERS, args, assert_shows, file, files, media, noise, quarters, take_in},
 };
 
 const HTML: &[u8] = b"<!doctype html><script>alert(1)</script>";
 const ZIP: &[u8] = b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x08\0\0\0evil.txtPK\x05\x06";
 
 #[tokio::test]
-async fn what_hides_behind_or_in_a_picture_is_gone() {
+async fn removes_data_hidden_in_or_after_an_image() {
     let [jpeg, png, webp, gif] = files(&quarters(48, 32));
     let mut polyglots = Vec::new();
     for bytes in [&jpeg, &png, &webp, &gif] {
@@ -25,29 +25,29 @@ async fn what_hides_behind_or_in_a_picture_is_gone() {
     polyglots.push(with_segment(&jpeg, 0xFE, HTML));
     polyglots.push(with_chunk(&png, b"tEXt", &[b"Comment\0", HTML].concat()));
     polyglots.push(with_chunk(&png, b"eviL", ZIP));
-    // In front of its first picture, a comment.
-    let picture = gif.iter().position(|&byte| byte == b'!').unwrap();
+    // A comment before the first frame.
+    let frame = gif.iter().position(|&byte| byte == b'!').unwrap();
     let comment = [&[b'!', 0xFE, HTML.len() as u8], HTML, &[0]].concat();
-    polyglots.push([&gif[..picture], &comment, &gif[picture..]].concat());
+    polyglots.push([&gif[..frame], &comment, &gif[frame..]].concat());
 
     for bytes in polyglots {
-        let picture = take_in(&media(), &bytes).await.unwrap();
-        assert_shows(&picture, QUARTERS);
-        assert_is_clean(&picture);
-        for bytes in [&picture.original, &picture.thumbnail] {
+        let image = encode(&media(), &bytes).await.unwrap();
+        assert_shows(&image, QUARTERS);
+        assert_is_clean(&image);
+        for bytes in [&image.original, &image.thumbnail] {
             assert!(!bytes.windows(4).any(|window| window == b"PK\x03\x04"));
         }
     }
 }
 
 #[tokio::test]
-async fn a_gif_that_is_a_script_is_refused() {
+async fn rejects_a_gif_that_is_a_script() {
     let script = b"GIF89a/*\x01\x01\x80\0\0\0\0\0\xFF\xFF\xFF*/=1;alert(1)//".to_vec();
-    assert!(matches!(take_in(&media(), &script).await, Err(Rejected::Invalid(_))));
+    assert!(matches!(encode(&media(), &script).await, Err(Rejected::Invalid(_))));
 }
 
 #[tokio::test]
-async fn what_is_no_picture_by_its_content_is_unsupported() {
+async fn rejects_content_of_other_formats() {
     for bytes in [
         b"".as_slice(),
         b"\xFF\xD8",
@@ -67,12 +67,12 @@ async fn what_is_no_picture_by_its_content_is_unsupported() {
         b"#?RADIANCE\n",
         b"MZ\x90\0",
     ] {
-        assert_eq!(take_in(&media(), bytes).await.unwrap_err(), Rejected::Unsupported, "{bytes:?}");
+        assert_eq!(encode(&media(), bytes).await.unwrap_err(), Rejected::Unsupported, "{bytes:?}");
     }
 }
 
 #[tokio::test]
-async fn too_many_pixels_are_refused_whatever_the_file_weighs() {
+async fn rejects_too_many_pixels_without_decoding() {
     let media = media();
     let jpeg = |side: u16| {
         let [high, low] = side.to_be_bytes();
@@ -101,46 +101,46 @@ async fn too_many_pixels_are_refused_whatever_the_file_weighs() {
         (webp(1 << 24), 1 << 24),
     ] {
         let expected = format!("must be at most 8192 pixels wide and high, is {side} x {side}");
-        assert_eq!(take_in(&media, &bytes).await.unwrap_err(), Rejected::Invalid(expected));
+        assert_eq!(encode(&media, &bytes).await.unwrap_err(), Rejected::Invalid(expected));
     }
     for bytes in [png(0), gif(0), jpeg(0)] {
-        let expected = Rejected::Invalid("must have pixels".to_owned());
-        assert_eq!(take_in(&media, &bytes).await.unwrap_err(), expected);
+        let expected = Rejected::Invalid("must be at least 1 pixel wide and high".to_owned());
+        assert_eq!(encode(&media, &bytes).await.unwrap_err(), expected);
     }
 }
 
 #[tokio::test]
-async fn a_frame_that_is_larger_than_its_screen_is_refused() {
-    // 1 x 1, in which a picture of 60000 x 60000 begins.
+async fn rejects_a_gif_frame_larger_than_its_screen() {
+    // A screen of 1 x 1 with a frame of 60000 x 60000.
     let frame = b",\0\0\0\0\x60\xEA\x60\xEA\0\x02\x02\x44\x01\0;";
     let gif = [b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xFF\xFF\xFF".as_slice(), frame].concat();
-    assert!(matches!(take_in(&media(), &gif).await, Err(Rejected::Invalid(_))));
+    assert!(matches!(encode(&media(), &gif).await, Err(Rejected::Invalid(_))));
 }
 
 #[tokio::test]
-async fn bytes_past_the_bound_are_refused() {
-    let media = bounded("100", "8192");
+async fn rejects_a_file_larger_than_the_limit() {
+    let media = media_with_limits("100", "8192");
     let bytes = file(&quarters(480, 320), ImageFormat::Jpeg);
-    assert_eq!(take_in(&media, &bytes).await.unwrap_err(), Rejected::TooLarge { max_bytes: 100 });
+    assert_eq!(encode(&media, &bytes).await.unwrap_err(), Rejected::TooLarge { max_bytes: 100 });
 }
 
 #[tokio::test]
-async fn a_picture_that_would_fill_the_storage_is_refused() {
-    let media = bounded("67108864", "8192");
-    let refused = take_in(&media, &file(&noise(3500, 3500), ImageFormat::Png)).await.unwrap_err();
-    assert_eq!(refused, Rejected::Invalid("takes up more than 32 MiB once it is decoded".to_owned()));
+async fn rejects_an_image_that_is_too_large_after_encoding() {
+    let media = media_with_limits("67108864", "8192");
+    let rejected = encode(&media, &file(&noise(3500, 3500), ImageFormat::Png)).await.unwrap_err();
+    assert_eq!(rejected, Rejected::Invalid("must be at most 32 MiB after re-encoding".to_owned()));
 }
 
 #[tokio::test]
-async fn pixels_past_the_bound_are_refused_on_either_side() {
-    let media = bounded("10000", "100");
+async fn limits_both_width_and_height() {
+    let media = media_with_limits("10000", "100");
     for (width, height) in [(101, 1), (1, 101)] {
         for bytes in files(&quarters(width, height)) {
-            assert!(matches!(take_in(&media, &bytes).await, Err(Rejected::Invalid(_))), "{width} x {height}");
+            assert!(matches!(encode(&media, &bytes).await, Err(Rejected::Invalid(_))), "{width} x {height}");
         }
     }
     for bytes in files(&quarters(100, 100)) {
-        take_in(&media, &bytes).await.unwrap();
+        encode(&media, &bytes).await.unwrap();
     }
 }
 
@@ -148,18 +148,18 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_bytes_behind_a_signature_do_harm(
+    fn accepts_or_rejects_arbitrary_bytes_after_a_signature(
         signature in select(vec![
             b"\xFF\xD8\xFF".as_slice(), b"\x89PNG\r\n\x1A\n", b"GIF87a", b"GIF89a",
             b"RIFF\xE8\x03\0\0WEBPVP8 ", b"RIFF\xE8\x03\0\0WEBPVP8L", b"RIFF\xE8\x03\0\0WEBPVP8X",
         ]),
         bytes in vec(any::<u8>(), 0..2000),
     ) {
-        assert_is_settled(&[signature, &bytes].concat());
+        assert_encoded_or_rejected(&[signature, &bytes].concat());
     }
 
     #[test]
-    fn no_picture_that_was_tampered_with_does_harm(
+    fn accepts_or_rejects_images_with_changed_bytes(
         which in 0..4_usize,
         changes in vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
     ) {
@@ -168,27 +168,29 @@ proptest! {
             let index = index.index(bytes.len());
             bytes[index] = byte;
         }
-        assert_is_settled(&bytes);
+        assert_encoded_or_rejected(&bytes);
     }
 }
 
-/// That the bytes are a picture, or are refused for what they are.
-fn assert_is_settled(bytes: &[u8]) {
+/// Asserts that the bytes are re-encoded or rejected as an invalid image.
+fn assert_encoded_or_rejected(bytes: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    match runtime.block_on(take_in(&bounded("10000", "500"), bytes)) {
-        Ok(picture) => assert_is_clean(&picture),
-        Err(refused) => assert!(matches!(refused, Rejected::Invalid(_) | Rejected::Unsupported), "{refused}"),
+    match runtime.block_on(encode(&media_with_limits("10000", "500"), bytes)) {
+        Ok(image) => assert_is_clean(&image),
+        Err(rejected) => {
+            assert!(matches!(rejected, Rejected::Invalid(_) | Rejected::Unsupported), "{rejected}")
+        }
     }
 }
 
-fn bounded(max_bytes: &str, max_side: &str) -> Media {
+fn media_with_limits(max_bytes: &str, max_side: &str) -> Media {
     let no_cloud = ["--cloud-name", "", "--cloud-api-key", "", "--cloud-api-secret", ""];
-    let bounds = ["--image-max-bytes", max_bytes, "--image-max-side", max_side, "--s3-bucket", ""];
-    args(&[&bounds[..], &no_cloud].concat()).unwrap().open(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap()
+    let limits = ["--image-max-bytes", max_bytes, "--image-max-side", max_side, "--s3-bucket", ""];
+    args(&[&limits[..], &no_cloud].concat()).unwrap().open(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap()
 }
 
 fn with_chunk(png: &[u8], name: &[u8; 4], data: &[u8]) -> Vec<u8> {
-    // Behind the signature and the header.
+    // After the signature and the header.
     [&png[..33], &chunk(name, data), &png[33..]].concat()
 }
 

@@ -1,4 +1,4 @@
-//! Pictures in a directory.
+//! The storage in a directory.
 
 use std::{
     fs,
@@ -8,25 +8,25 @@ use std::{
 
 use bodega_media::{ImageUrls, Media};
 
-use crate::pictures::{key, picture};
+use crate::images::{encoded_image, key};
 
 #[tokio::test]
-async fn a_picture_is_kept_until_it_is_deleted_and_can_be_deleted_twice() {
+async fn stores_an_image_until_it_is_deleted_and_deletes_it_twice() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("not yet there #1 ü");
     let media = Media::local(&root);
     assert_eq!(media.storage(), "local");
-    let picture = picture().await;
-    let key = key(&picture);
+    let image = encoded_image().await;
+    let key = key(&image);
 
-    let links = media.put(&key, picture.clone()).await.unwrap();
+    let urls = media.put(&key, image.clone()).await.unwrap();
     let (url, thumbnail_url) =
         (format!("/media/products/{}.jpg", key.id), format!("/media/products/{}-400.jpg", key.id));
-    assert_eq!(links, ImageUrls { url, thumbnail_url });
+    assert_eq!(urls, ImageUrls { url, thumbnail_url });
     let original = root.join(key.to_string());
     let thumbnail = root.join(format!("products/{}-400.jpg", key.id));
-    assert_eq!(fs::read(&original).unwrap(), picture.original);
-    assert_eq!(fs::read(&thumbnail).unwrap(), picture.thumbnail);
+    assert_eq!(fs::read(&original).unwrap(), image.original);
+    assert_eq!(fs::read(&thumbnail).unwrap(), image.thumbnail);
     assert_eq!(files(&root), [&thumbnail, &original].map(PathBuf::clone));
 
     media.delete(&key).await.unwrap();
@@ -35,24 +35,24 @@ async fn a_picture_is_kept_until_it_is_deleted_and_can_be_deleted_twice() {
 }
 
 #[tokio::test]
-async fn files_are_readable_by_the_gateway() {
+async fn files_have_the_default_permissions() {
     let directory = tempfile::tempdir().unwrap();
-    let picture = picture().await;
-    let key = key(&picture);
-    Media::local(directory.path()).put(&key, picture).await.unwrap();
+    let image = encoded_image().await;
+    let key = key(&image);
+    Media::local(directory.path()).put(&key, image).await.unwrap();
     let plain = directory.path().join("plain");
     fs::write(&plain, "").unwrap();
-    // As whatever the process writes: its umask decides.
+    // The umask of the process decides, so that the gateway can read the files.
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
     assert_eq!(mode(&directory.path().join(key.to_string())), mode(&plain));
 }
 
 #[tokio::test]
-async fn what_a_killed_process_left_half_written_goes_with_its_picture() {
+async fn deletes_incomplete_files_of_a_killed_process() {
     let directory = tempfile::tempdir().unwrap();
     let media = Media::local(directory.path());
-    let picture = picture().await;
-    let key = key(&picture);
+    let image = encoded_image().await;
+    let key = key(&image);
     let products = directory.path().join("products");
     fs::create_dir(&products).unwrap();
     for staged in [format!("{}.jpg#1", key.id), format!("{}-400.jpg#1", key.id)] {
@@ -63,48 +63,48 @@ async fn what_a_killed_process_left_half_written_goes_with_its_picture() {
 }
 
 #[tokio::test]
-async fn a_failed_write_leaves_nothing_half_written() {
+async fn a_failed_write_leaves_no_incomplete_file() {
     let directory = tempfile::tempdir().unwrap();
     let media = Media::local(directory.path());
-    let picture = picture().await;
-    let key = key(&picture);
-    // A directory has the picture's name, so that it cannot be moved there.
+    let image = encoded_image().await;
+    let key = key(&image);
+    // A directory with the name of the image, so that the file cannot be renamed to it.
     let taken = directory.path().join(key.to_string()).join("taken");
     fs::create_dir_all(taken.parent().unwrap()).unwrap();
     fs::write(&taken, "").unwrap();
 
-    let error = media.put(&key, picture).await.unwrap_err().to_string();
-    assert!(error.starts_with("the storage of pictures: "), "{error}");
+    let error = media.put(&key, image).await.unwrap_err().to_string();
+    assert!(error.starts_with("image storage failed: "), "{error}");
     assert!(files(directory.path()).iter().all(|file| !file.to_string_lossy().contains('#')));
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_is_an_error_and_no_panic() {
+async fn returns_an_error_when_the_directory_cannot_be_created() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("a file");
     fs::write(&file, "").unwrap();
     let media = Media::local(&file.join("media"));
-    let picture = picture().await;
-    let key = key(&picture);
-    media.put(&key, picture).await.unwrap_err();
+    let image = encoded_image().await;
+    let key = key(&image);
+    media.put(&key, image).await.unwrap_err();
     media.delete(&key).await.unwrap_err();
 }
 
 #[tokio::test]
-async fn no_key_leads_out_of_the_directory() {
+async fn keys_cannot_escape_the_directory() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("media");
-    let picture = picture().await;
-    let mut key = key(&picture);
+    let image = encoded_image().await;
+    let mut key = key(&image);
     key.folder = "../outside".to_owned();
     let media = Media::local(&root);
-    media.put(&key, picture).await.unwrap();
+    media.put(&key, image).await.unwrap();
     assert!(files(directory.path()).iter().all(|file| file.starts_with(&root)));
     media.delete(&key).await.unwrap();
     assert_eq!(files(directory.path()), Vec::<PathBuf>::new());
 }
 
-/// All files below `directory`, in order.
+/// Returns all files below `directory`, sorted.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {

@@ -1,14 +1,14 @@
-//! Pictures from the bytes of a client to every storage, the honest ones and the others.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! Upload, encoding and storage of images.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod cloudinary;
 mod config;
-mod cut_off;
 mod formats;
 mod hostile;
+mod images;
 mod local;
 mod memory;
 mod metadata;
-mod pictures;
 mod s3;
 mod thumbnails;
+mod truncated;

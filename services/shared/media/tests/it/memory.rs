@@ -1,27 +1,27 @@
-//! What pictures cost while they are worked on.
+//! Memory usage of decoding.
 
 use std::fs;
 
 use image::{DynamicImage, ImageFormat, RgbaImage};
 use tokio::task::JoinSet;
 
-use crate::pictures::{file, media, take_in};
+use crate::images::{encode, file, media};
 
-/// Measures the whole process, so nothing else may run in it:
-/// `cargo test -p bodega-media -- --ignored --exact memory::many_bombs_at_once_cost_as_much_as_one`.
+/// Measures the whole process, so no other test may run in it:
+/// `cargo test -p bodega-media -- --ignored --exact memory::concurrent_decompression_bombs_use_the_memory_of_one`.
 #[tokio::test]
 #[ignore = "slow, and measures the process it runs in"]
-async fn many_bombs_at_once_cost_as_much_as_one() {
+async fn concurrent_decompression_bombs_use_the_memory_of_one() {
     // 256 MiB of pixels in little more than 1 MiB.
     let bomb = file(&DynamicImage::from(RgbaImage::new(8192, 8192)), ImageFormat::Png);
     let media = media();
-    take_in(&media, &bomb).await.unwrap();
+    encode(&media, &bomb).await.unwrap();
     let one = peak();
 
     let mut tasks = JoinSet::new();
     for _ in 0..16 {
         let (media, bomb) = (media.clone(), bomb.clone());
-        tasks.spawn(async move { take_in(&media, &bomb).await.is_ok() });
+        tasks.spawn(async move { encode(&media, &bomb).await.is_ok() });
     }
     let taken = tasks.join_all().await.into_iter().filter(|taken| *taken).count();
     let many = peak();
@@ -31,7 +31,7 @@ async fn many_bombs_at_once_cost_as_much_as_one() {
     assert!(many < 1024, "{many} MiB");
 }
 
-/// The most memory that this process ever had, in MiB.
+/// Returns the peak memory usage of this process in MiB.
 fn peak() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();

@@ -1,4 +1,4 @@
-//! What is said beside the pixels: heeded where it turns the picture, and then gone.
+//! Metadata: the orientation is applied, and all of it is removed.
 
 use bodega_media::EncodedImage;
 use image::{
@@ -6,26 +6,26 @@ use image::{
     codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder},
 };
 
-use crate::pictures::{
-    BLUE as B, Colour, GREEN as G, RED as R, WHITE as W, assert_shows, file, media, quarters, take_in,
+use crate::images::{
+    BLUE as B, Color, GREEN as G, RED as R, WHITE as W, assert_shows, encode, file, media, quarters,
 };
 
-/// In every one of the pieces below.
+/// A text in all metadata below.
 const SECRET: &str = "52.5163N 13.3777E";
 
 #[tokio::test]
-async fn a_picture_is_turned_as_its_exif_says() {
+async fn applies_the_exif_orientation() {
     for (orientation, expected) in ORIENTATIONS {
         let jpeg = with_exif(&file(&quarters(48, 32), ImageFormat::Jpeg), &exif(orientation));
-        let picture = take_in(&media(), &jpeg).await.unwrap();
+        let image = encode(&media(), &jpeg).await.unwrap();
         let size = if orientation < 5 { (48, 32) } else { (32, 48) };
-        assert_eq!((picture.width, picture.height), size, "{orientation}");
-        assert_shows(&picture, expected);
+        assert_eq!((image.width, image.height), size, "{orientation}");
+        assert_shows(&image, expected);
     }
 }
 
-/// Where each quarter of a file belongs.
-const ORIENTATIONS: [(u8, [Colour; 4]); 9] = [
+/// The expected colors of the quarters for each orientation.
+const ORIENTATIONS: [(u8, [Color; 4]); 9] = [
     (1, [R, G, B, W]),
     (2, [G, R, W, B]),
     (3, [W, B, G, R]),
@@ -34,20 +34,20 @@ const ORIENTATIONS: [(u8, [Colour; 4]); 9] = [
     (6, [B, R, W, G]),
     (7, [W, G, B, R]),
     (8, [G, W, R, B]),
-    // There is none such.
+    // An invalid orientation is ignored.
     (0, [R, G, B, W]),
 ];
 
 #[tokio::test]
-async fn png_and_webp_are_turned_too() {
+async fn applies_the_orientation_of_png_and_webp() {
     let mut png = Vec::new();
     write(PngEncoder::new(&mut png));
     let mut webp = Vec::new();
     write(WebPEncoder::new_lossless(&mut webp));
     for bytes in [png, webp] {
-        let picture = take_in(&media(), &bytes).await.unwrap();
-        assert_shows(&picture, [B, R, W, G]);
-        assert_is_clean(&picture);
+        let image = encode(&media(), &bytes).await.unwrap();
+        assert_shows(&image, [B, R, W, G]);
+        assert_is_clean(&image);
     }
 }
 
@@ -57,7 +57,7 @@ fn write(mut encoder: impl ImageEncoder) {
 }
 
 #[tokio::test]
-async fn nothing_but_the_picture_is_left_of_a_jpeg() {
+async fn removes_all_metadata_of_a_jpeg() {
     let mut jpeg = Vec::new();
     let mut encoder = JpegEncoder::new(&mut jpeg);
     encoder.set_icc_profile([b"a profile from ", SECRET.as_bytes()].concat()).unwrap();
@@ -68,12 +68,12 @@ async fn nothing_but_the_picture_is_left_of_a_jpeg() {
     let jpeg = with_segment(&jpeg, 0xFE, SECRET.as_bytes());
     let jpeg = [&jpeg, b"<script>".as_slice(), SECRET.as_bytes()].concat();
 
-    assert_is_clean(&take_in(&media(), &jpeg).await.unwrap());
+    assert_is_clean(&encode(&media(), &jpeg).await.unwrap());
 }
 
-/// That the files consist of what shows the picture, and end with it.
-pub(crate) fn assert_is_clean(picture: &EncodedImage) {
-    for bytes in [&picture.original, &picture.thumbnail] {
+/// Asserts that the files contain the image only, and nothing after its end.
+pub(crate) fn assert_is_clean(image: &EncodedImage) {
+    for bytes in [&image.original, &image.thumbnail] {
         match image::guess_format(bytes).unwrap() {
             ImageFormat::Png => assert_is_clean_png(bytes),
             ImageFormat::Jpeg => assert_is_clean_jpeg(bytes),
@@ -102,7 +102,7 @@ fn assert_is_clean_jpeg(bytes: &[u8]) {
         let [0xFF, marker, high, low, ..] = *rest else { panic!("no marker: {:?}", &rest[..4]) };
         match marker {
             0xE0 => assert_eq!(&rest[4..9], b"JFIF\0"),
-            // Tables and the frame.
+            // Tables and frame.
             0xDB | 0xC0 | 0xC4 | 0xDA => {}
             other => panic!("segment {other:X}"),
         }
@@ -115,7 +115,7 @@ fn assert_is_clean_jpeg(bytes: &[u8]) {
     assert_eq!(rest[end..], [0xFF, 0xD9]);
 }
 
-/// A TIFF with an orientation, a description and a place.
+/// Returns a TIFF with an orientation, a description and a GPS position.
 fn exif(orientation: u8) -> Vec<u8> {
     let mut tiff = b"MM\0\x2A\0\0\0\x08".to_vec();
     let entry = |tag: u16, kind: u16, count: u32, value: [u8; 4]| {
@@ -137,7 +137,7 @@ fn with_exif(jpeg: &[u8], exif: &[u8]) -> Vec<u8> {
     with_segment(jpeg, 0xE1, &[b"Exif\0\0", exif].concat())
 }
 
-/// `jpeg` with one more segment at its start.
+/// Inserts a segment at the start of a JPEG.
 pub(crate) fn with_segment(jpeg: &[u8], marker: u8, data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u16 + 2).to_be_bytes();
     [&jpeg[..2], &[0xFF, marker], &length, data, &jpeg[2..]].concat()

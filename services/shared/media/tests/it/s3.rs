@@ -1,4 +1,4 @@
-//! Pictures in a bucket, seen by what stands in for S3.
+//! The S3 storage, against a fake server.
 
 use std::{
     path::Path,
@@ -15,9 +15,9 @@ use axum::{
 use bodega_media::{ImageUrls, Media};
 use tokio::net::TcpListener;
 
-use crate::pictures::{args, key, picture};
+use crate::images::{args, encoded_image, key};
 
-/// A call as it arrived.
+/// A recorded request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Call {
     method: String,
@@ -50,7 +50,7 @@ async fn record(
     (status, [(header::ETAG, "\"1\"")])
 }
 
-async fn stand_in() -> (String, Calls) {
+async fn fake_s3() -> (String, Calls) {
     let calls = Calls::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -60,28 +60,27 @@ async fn stand_in() -> (String, Calls) {
 }
 
 fn open(endpoint: &str, more: &[&str]) -> Media {
-    let bucket = ["--s3-bucket", "pictures", "--s3-endpoint", endpoint, "--cloud-name", ""];
+    let bucket = ["--s3-bucket", "images", "--s3-endpoint", endpoint, "--cloud-name", ""];
     let key = ["--aws-access-key-id", "AKIDEXAMPLE", "--aws-secret-access-key", "hunter2"];
     args(&[&bucket[..], &key, more].concat()).unwrap().open(Path::new("unused")).unwrap()
 }
 
 #[tokio::test]
-async fn a_picture_is_put_and_deleted_signed_and_with_its_headers() {
-    let (endpoint, calls) = stand_in().await;
+async fn puts_and_deletes_with_signatures_and_headers() {
+    let (endpoint, calls) = fake_s3().await;
     let media = open(&endpoint, &[]);
     assert_eq!(media.storage(), "s3");
-    let picture = picture().await;
-    let key = key(&picture);
-    let paths =
-        [format!("/pictures/products/{}-400.jpg", key.id), format!("/pictures/products/{}.jpg", key.id)];
+    let image = encoded_image().await;
+    let key = key(&image);
+    let paths = [format!("/images/products/{}-400.jpg", key.id), format!("/images/products/{}.jpg", key.id)];
 
-    let links = media.put(&key, picture.clone()).await.unwrap();
+    let urls = media.put(&key, image.clone()).await.unwrap();
     let [thumbnail_url, url] = paths.clone().map(|path| format!("{endpoint}{path}"));
-    assert_eq!(links, ImageUrls { url, thumbnail_url });
+    assert_eq!(urls, ImageUrls { url, thumbnail_url });
     let mut put = std::mem::take(&mut *calls.lock().unwrap());
     put.sort();
     let expected =
-        paths.clone().into_iter().zip([picture.thumbnail, picture.original]).map(|(path, body)| Call {
+        paths.clone().into_iter().zip([image.thumbnail, image.original]).map(|(path, body)| Call {
             method: "PUT".to_owned(),
             path,
             content_type: "image/jpeg".to_owned(),
@@ -99,12 +98,12 @@ async fn a_picture_is_put_and_deleted_signed_and_with_its_headers() {
 }
 
 #[tokio::test]
-async fn links_are_below_the_public_url() {
-    let (endpoint, _) = stand_in().await;
-    let media = open(&endpoint, &["--s3-public-url", "https://pictures.example.com/shop/"]);
-    let picture = picture().await;
-    let key = key(&picture);
-    let links = media.put(&key, picture).await.unwrap();
-    assert_eq!(links.url, format!("https://pictures.example.com/shop/{key}"));
-    assert_eq!(links.thumbnail_url, format!("https://pictures.example.com/shop/products/{}-400.jpg", key.id));
+async fn image_urls_start_with_the_public_url() {
+    let (endpoint, _) = fake_s3().await;
+    let media = open(&endpoint, &["--s3-public-url", "https://images.example.com/shop/"]);
+    let image = encoded_image().await;
+    let key = key(&image);
+    let urls = media.put(&key, image).await.unwrap();
+    assert_eq!(urls.url, format!("https://images.example.com/shop/{key}"));
+    assert_eq!(urls.thumbnail_url, format!("https://images.example.com/shop/products/{}-400.jpg", key.id));
 }

@@ -1,24 +1,24 @@
-//! What a picture is kept under.
+//! Keys of images in the storage.
 
 use std::{fmt, str::FromStr};
 
 use uuid::Uuid;
 
-use crate::picture::{Format, THUMBNAIL_SIDE};
+use crate::transcode::{Format, THUMBNAIL_SIDE};
 
-/// What a picture is kept under; as text, `products/<uuid>.jpg`.
+/// The key of an image in the storage. Its text is `products/<uuid>.jpg`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageKey {
-    /// Whose room it is: `products`, `avatars`. 1 to 32 lower-case letters.
+    /// Folder of the storage: `products` or `avatars`. 1 to 32 lower-case letters.
     pub folder: String,
-    /// Its own.
+    /// Unique id.
     pub id: Uuid,
-    /// What it is encoded as.
+    /// Encoding, which decides the extension.
     pub format: Format,
 }
 
 impl ImageKey {
-    /// What the thumbnail is kept under: `products/<uuid>-400.jpg`.
+    /// Returns the key of the thumbnail: `products/<uuid>-400.jpg`.
     pub(crate) fn thumbnail(&self) -> String {
         format!("{}/{}-{THUMBNAIL_SIDE}.{}", self.folder, self.id, self.format.extension())
     }
@@ -30,9 +30,9 @@ impl fmt::Display for ImageKey {
     }
 }
 
-/// That a text is no key.
+/// The error of parsing an [`ImageKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not the key of a picture")]
+#[error("invalid image key")]
 pub struct InvalidImageKey;
 
 impl FromStr for ImageKey {
@@ -41,11 +41,12 @@ impl FromStr for ImageKey {
     fn from_str(text: &str) -> Result<Self, InvalidImageKey> {
         let (folder, file) = text.split_once('/').ok_or(InvalidImageKey)?;
         let (id, extension) = file.split_once('.').ok_or(InvalidImageKey)?;
-        let format = Format::of_extension(extension).ok_or(InvalidImageKey)?;
-        let key = Self { folder: folder.to_owned(), id: id.parse().map_err(|_| InvalidImageKey)?, format };
+        let format = Format::from_extension(extension).ok_or(InvalidImageKey)?;
+        let id = id.parse().map_err(|_| InvalidImageKey)?;
+        let key = Self { folder: folder.to_owned(), id, format };
         let is_folder =
             (1..=32).contains(&folder.len()) && folder.bytes().all(|byte| byte.is_ascii_lowercase());
-        // UUIDs can be spelled in more ways than one; keys cannot.
+        // A UUID has several spellings, a key has one.
         if is_folder && key.to_string() == text { Ok(key) } else { Err(InvalidImageKey) }
     }
 }
@@ -57,7 +58,7 @@ mod tests {
     const ID: &str = "019988aa-1111-7222-8333-0123456789ab";
 
     #[test]
-    fn a_key_is_read_as_it_is_written() {
+    fn parses_a_displayed_key() {
         for (format, extension) in [(Format::Jpeg, "jpg"), (Format::Png, "png")] {
             let key = ImageKey { folder: "products".to_owned(), id: ID.parse().unwrap(), format };
             assert_eq!(key.to_string(), format!("products/{ID}.{extension}"));
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_written_as_a_key_is_none() {
+    fn rejects_any_other_text() {
         for text in [
             String::new(),
             format!("{ID}.jpg"),

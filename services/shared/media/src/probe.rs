@@ -1,15 +1,16 @@
-//! What a file is, how large its picture is and whether it is whole: read from its structure alone.
+//! Format, dimensions and completeness of an image, read from the structure of the file.
 //!
-//! Nothing is decoded and nothing allocated here, so that a file is refused for its size before it costs anything. And
-//! decoders make do with half a file, some without a word: whether the end is there is seen here too.
+//! Nothing is decoded or allocated here, so that decompression bombs are rejected before they cost memory. Crates that read
+//! dimensions (`imagesize`, `image` itself) stop at the header, and some decoders accept truncated files without an error:
+//! only the walk to the end of the file detects those.
 
 use image::ImageFormat;
 
 use crate::error::Rejected;
 
-/// What is known of a picture before it is decoded.
+/// The properties of an image that are known before it is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Outline {
+pub(crate) struct ImageInfo {
     /// JPEG, PNG, WebP or GIF.
     pub(crate) format: ImageFormat,
     /// In pixels.
@@ -18,12 +19,12 @@ pub(crate) struct Outline {
     pub(crate) height: u32,
 }
 
-impl Outline {
-    /// Tells a file by its content; what follows its end does not matter.
+impl ImageInfo {
+    /// Reads the structure of a file. Bytes after the end of the image are ignored.
     ///
     /// # Errors
-    /// When it is no picture, is cut off, or is wider or higher than `max_side`.
-    pub(crate) fn of(bytes: &[u8], max_side: u32) -> Result<Self, Rejected> {
+    /// When the file is not an image, is truncated, or is wider or higher than `max_side`.
+    pub(crate) fn probe(bytes: &[u8], max_side: u32) -> Result<Self, Rejected> {
         let file = Reader(bytes);
         let format = image::guess_format(bytes).map_err(|_| Rejected::Unsupported)?;
         let (name, size) = match format {
@@ -34,10 +35,10 @@ impl Outline {
             _ => return Err(Rejected::Unsupported),
         };
         let Some((width, height)) = size else {
-            return Err(Rejected::Invalid(format!("is not a whole {name}: it is cut off or corrupt")));
+            return Err(Rejected::Invalid(format!("is a truncated or corrupt {name}")));
         };
         if width == 0 || height == 0 {
-            return Err(Rejected::Invalid("must have pixels".to_owned()));
+            return Err(Rejected::Invalid("must be at least 1 pixel wide and high".to_owned()));
         }
         if width > max_side || height > max_side {
             return Err(Rejected::Invalid(format!(
@@ -47,13 +48,12 @@ impl Outline {
         Ok(Self { format, width, height })
     }
 
-    /// How many.
     pub(crate) fn pixels(self) -> u64 {
         u64::from(self.width) * u64::from(self.height)
     }
 }
 
-/// Signature, then chunks: length, name, data, checksum.
+/// A PNG is a signature and chunks of length, name, data and checksum.
 fn png(mut file: Reader<'_>) -> Option<(u32, u32)> {
     file.take(8)?;
     let mut size = None;
@@ -70,14 +70,15 @@ fn png(mut file: Reader<'_>) -> Option<(u32, u32)> {
     }
 }
 
-/// Segments behind markers; behind the start of a scan, coded data in which no marker can occur.
+/// A JPEG is a sequence of markers with segments. After the start of a scan follows entropy-coded data, in which no marker
+/// can occur.
 fn jpeg(mut file: Reader<'_>) -> Option<(u32, u32)> {
     const END: u8 = 0xD9;
     let mut size = None;
     loop {
         match file.jpeg_marker()? {
             END => return size,
-            // The start of the file, restarts: markers without a segment.
+            // Start of image and restarts: markers without a segment.
             0x01 | 0xD0..=0xD8 => {}
             marker => {
                 let length = usize::from(file.u16_be()?);
@@ -93,9 +94,9 @@ fn jpeg(mut file: Reader<'_>) -> Option<(u32, u32)> {
     }
 }
 
-/// A RIFF container that says how long it is; its first chunk says how large the picture is.
+/// A WebP is a RIFF container with its length; the first chunk contains the dimensions.
 fn webp(mut file: Reader<'_>) -> Option<(u32, u32)> {
-    const SIDE: u32 = 0x3FFF;
+    const SIDE_MASK: u32 = 0x3FFF;
     file.take(4)?;
     let length = file.u32_le()?;
     let mut body = Reader(file.take(length as usize)?);
@@ -106,13 +107,13 @@ fn webp(mut file: Reader<'_>) -> Option<(u32, u32)> {
     match name {
         b"VP8 " => {
             data.take(6)?;
-            let width = u32::from(data.u16_le()?) & SIDE;
-            Some((width, u32::from(data.u16_le()?) & SIDE))
+            let width = u32::from(data.u16_le()?) & SIDE_MASK;
+            Some((width, u32::from(data.u16_le()?) & SIDE_MASK))
         }
         b"VP8L" => {
             data.take(1)?;
             let sides = data.u32_le()?;
-            Some(((sides & SIDE) + 1, (sides >> 14 & SIDE) + 1))
+            Some(((sides & SIDE_MASK) + 1, (sides >> 14 & SIDE_MASK) + 1))
         }
         b"VP8X" => {
             data.take(4)?;
@@ -122,13 +123,14 @@ fn webp(mut file: Reader<'_>) -> Option<(u32, u32)> {
     }
 }
 
-/// A screen, then extensions and frames, whose data come in blocks of up to 255 bytes; an empty block ends them.
+/// A GIF is a screen descriptor followed by extensions and frames, whose data are blocks of up to 255 bytes that end with
+/// an empty block.
 fn gif(mut file: Reader<'_>) -> Option<(u32, u32)> {
     file.take(6)?;
     let size = (u32::from(file.u16_le()?), u32::from(file.u16_le()?));
     let flags = file.u8()?;
     file.take(2)?;
-    file.gif_colours(flags)?;
+    file.skip_gif_colors(flags)?;
     loop {
         match file.u8()? {
             b';' => return Some(size),
@@ -138,7 +140,7 @@ fn gif(mut file: Reader<'_>) -> Option<(u32, u32)> {
             b',' => {
                 file.take(8)?;
                 let flags = file.u8()?;
-                file.gif_colours(flags)?;
+                file.skip_gif_colors(flags)?;
                 file.take(1)?;
             }
             _ => return None,
@@ -149,7 +151,7 @@ fn gif(mut file: Reader<'_>) -> Option<(u32, u32)> {
     }
 }
 
-/// The rest of a file; nothing is read past its end.
+/// The unread rest of a file.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -189,7 +191,7 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
-    /// The next byte that is a marker: behind one or more 0xFF, and not 0, which stands for a 0xFF in coded data.
+    /// Returns the next marker: a byte after one or more 0xFF, except 0, which escapes a 0xFF in coded data.
     fn jpeg_marker(&mut self) -> Option<u8> {
         loop {
             let start = self.0.iter().position(|&byte| byte == 0xFF)?;
@@ -204,8 +206,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes the table of colours that `flags` announce.
-    fn gif_colours(&mut self, flags: u8) -> Option<()> {
+    /// Skips the color table, if `flags` say that there is one.
+    fn skip_gif_colors(&mut self, flags: u8) -> Option<()> {
         if flags & 0x80 != 0 {
             self.take(3 << ((flags & 7) + 1))?;
         }

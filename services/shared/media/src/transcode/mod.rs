@@ -1,6 +1,6 @@
-//! A picture, made anew from the pixels of a file.
+//! Decoding an uploaded file and encoding its pixels again.
 
-mod colour;
+mod color;
 mod thumbnail;
 
 use std::{fmt, io::Cursor, sync::Arc};
@@ -17,32 +17,31 @@ use image::{
 use tracing::debug;
 
 pub(crate) use self::thumbnail::SIDE as THUMBNAIL_SIDE;
-use crate::{error::Rejected, outline::Outline, worker::Reserved};
+use crate::{error::Rejected, memory::MemoryReservation, probe::ImageInfo};
 
-/// Of JPEGs, from 1 to 100: where a loss cannot be seen yet.
-const QUALITY: u8 = 85;
-/// PNGs of so many pixels are packed tightly: more would take many seconds, for a tenth of their bytes.
-const TIGHTLY_PACKED: u32 = 4 << 20;
-/// What a picture may take up, encoded. A small file can hold a picture that no other encoder packs as well: it must not
-/// fill the storage.
-const MAX_ENCODED: usize = 32 << 20;
-/// What a decoder may set aside for what is not pixels.
-const METADATA: u64 = 4 << 20;
+/// From 1 to 100; at 85 the loss is not visible.
+const JPEG_QUALITY: u8 = 85;
+/// Larger PNGs are compressed fast: the default would take many seconds and save a tenth of the bytes.
+const MAX_DEFAULT_COMPRESSION_PIXELS: u32 = 4 << 20;
+/// A small file can contain an image that our encoders compress far worse. It must not fill the storage.
+const MAX_ENCODED_BYTES: usize = 32 << 20;
+/// Allocation limit of a decoder for data other than pixels.
+const METADATA_BYTES: u64 = 4 << 20;
 
-/// A picture that is nothing but a picture. Keeps the memory that it takes reserved until it is dropped.
+/// A re-encoded image with its thumbnail. Its memory stays reserved until it is dropped.
 #[derive(Clone)]
 pub struct EncodedImage {
-    /// What it was encoded as.
+    /// Encoding of both files.
     pub format: Format,
     /// In pixels.
     pub width: u32,
     /// In pixels.
     pub height: u32,
-    /// Encoded, as large as it came. A PNG may have more bytes than what was uploaded, at most 32 MiB.
+    /// The image in its original size, encoded. At most 32 MiB; a PNG may be larger than the uploaded file.
     pub original: Bytes,
-    /// Encoded, at most 400 pixels wide and high; the original where that is small enough.
+    /// The thumbnail, encoded, at most 400 pixels wide and high; the same as `original` when that is small enough.
     pub thumbnail: Bytes,
-    _memory: Arc<Reserved>,
+    _memory: Arc<MemoryReservation>,
 }
 
 impl fmt::Debug for EncodedImage {
@@ -56,17 +55,17 @@ impl fmt::Debug for EncodedImage {
     }
 }
 
-/// What pictures are encoded as.
+/// The encodings of stored images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Photographs: whatever came without transparency as JPEG or WebP.
+    /// For opaque images that were uploaded as JPEG or WebP.
     Jpeg,
-    /// Everything else.
+    /// For all others.
     Png,
 }
 
 impl Format {
-    /// Of the name of a file: `jpg` or `png`.
+    /// Returns the file extension: `jpg` or `png`.
     pub const fn extension(self) -> &'static str {
         match self {
             Self::Jpeg => "jpg",
@@ -74,12 +73,11 @@ impl Format {
         }
     }
 
-    /// The format of files with this extension.
-    pub(crate) fn of_extension(extension: &str) -> Option<Self> {
+    pub(crate) fn from_extension(extension: &str) -> Option<Self> {
         [Self::Jpeg, Self::Png].into_iter().find(|format| format.extension() == extension)
     }
 
-    /// As HTTP names it: `image/jpeg` or `image/png`.
+    /// Returns the media type: `image/jpeg` or `image/png`.
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::Jpeg => "image/jpeg",
@@ -88,29 +86,33 @@ impl Format {
     }
 }
 
-/// Decodes `bytes` and encodes what they show. Takes long: not for a task that serves.
+/// Decodes `bytes` and encodes the pixels again. Blocks for up to several seconds.
 ///
 /// # Errors
-/// [`Rejected::Invalid`] when they cannot be decoded, or to something else than their outline says, or take up too much.
-pub(crate) fn make(bytes: &[u8], outline: Outline, mut memory: Reserved) -> Result<EncodedImage, Rejected> {
-    let corrupt = |cause| {
-        debug!("A picture cannot be decoded: {cause}");
-        Rejected::Invalid("is corrupt: it cannot be decoded".to_owned())
+/// [`Rejected::Invalid`] when the bytes cannot be decoded, do not match `info`, or are too large after re-encoding.
+pub(crate) fn transcode(
+    bytes: &[u8],
+    info: ImageInfo,
+    mut memory: MemoryReservation,
+) -> Result<EncodedImage, Rejected> {
+    let corrupt = |error| {
+        debug!("image cannot be decoded: {error}");
+        Rejected::Invalid("is corrupt and cannot be decoded".to_owned())
     };
-    let image = pixels(bytes, outline).map_err(corrupt)?;
+    let image = decode(bytes, info).map_err(corrupt)?;
     let (width, height) = (image.width(), image.height());
-    let format = match outline.format {
+    let format = match info.format {
         ImageFormat::Jpeg | ImageFormat::WebP if !image.color().has_alpha() => Format::Jpeg,
         _ => Format::Png,
     };
     let original = encode(&image, format).map_err(corrupt)?;
-    if original.len() > MAX_ENCODED {
+    if original.len() > MAX_ENCODED_BYTES {
         return Err(Rejected::Invalid(format!(
-            "takes up more than {} MiB once it is decoded",
-            MAX_ENCODED >> 20
+            "must be at most {} MiB after re-encoding",
+            MAX_ENCODED_BYTES >> 20
         )));
     }
-    let thumbnail = match thumbnail::of(image) {
+    let thumbnail = match thumbnail::thumbnail(image) {
         Some(image) => encode(&image, format).map_err(corrupt)?,
         None => original.clone(),
     };
@@ -118,29 +120,28 @@ pub(crate) fn make(bytes: &[u8], outline: Outline, mut memory: Reserved) -> Resu
     Ok(EncodedImage { format, width, height, original, thumbnail, _memory: Arc::new(memory) })
 }
 
-/// The pixels of the file, upright and in sRGB: grey or colours with 8 bits a channel, with alpha only where something
-/// is transparent.
-fn pixels(bytes: &[u8], outline: Outline) -> ImageResult<DynamicImage> {
+/// Returns the pixels upright and in sRGB with 8 bits per channel, with an alpha channel only when a pixel is transparent.
+fn decode(bytes: &[u8], info: ImageInfo) -> ImageResult<DynamicImage> {
     let mut limits = Limits::default();
-    limits.max_image_width = Some(outline.width);
-    limits.max_image_height = Some(outline.height);
-    limits.max_alloc = Some(outline.pixels() * 4 + bytes.len() as u64 * 2 + METADATA);
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), outline.format);
+    limits.max_image_width = Some(info.width);
+    limits.max_image_height = Some(info.height);
+    limits.max_alloc = Some(info.pixels() * 4 + bytes.len() as u64 * 2 + METADATA_BYTES);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), info.format);
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
-    // What is said beside the pixels may be nonsense: then it is passed over.
+    // Invalid metadata is ignored.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let profile = decoder.icc_profile().unwrap_or_default();
 
-    let mut image = eight_bits(DynamicImage::from_decoder(decoder)?);
+    let mut image = to_8_bits(DynamicImage::from_decoder(decoder)?);
     if let Some(profile) = profile {
-        colour::to_srgb(&mut image, &profile);
+        color::to_srgb(&mut image, &profile);
     }
     image.apply_orientation(orientation);
-    Ok(without_needless_alpha(image))
+    Ok(without_opaque_alpha(image))
 }
 
-fn eight_bits(image: DynamicImage) -> DynamicImage {
+fn to_8_bits(image: DynamicImage) -> DynamicImage {
     match image {
         DynamicImage::ImageLuma8(_)
         | DynamicImage::ImageLumaA8(_)
@@ -153,7 +154,7 @@ fn eight_bits(image: DynamicImage) -> DynamicImage {
     }
 }
 
-fn without_needless_alpha(image: DynamicImage) -> DynamicImage {
+fn without_opaque_alpha(image: DynamicImage) -> DynamicImage {
     match &image {
         DynamicImage::ImageLumaA8(pixels) if pixels.pixels().all(|pixel| pixel.0[1] == u8::MAX) => {
             image.into_luma8().into()
@@ -168,10 +169,10 @@ fn without_needless_alpha(image: DynamicImage) -> DynamicImage {
 fn encode(image: &DynamicImage, format: Format) -> ImageResult<Bytes> {
     let mut bytes = Vec::new();
     match format {
-        Format::Jpeg => image.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, QUALITY))?,
+        Format::Jpeg => image.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))?,
         Format::Png => {
             let compression = match image.width().saturating_mul(image.height()) {
-                ..=TIGHTLY_PACKED => CompressionType::Default,
+                ..=MAX_DEFAULT_COMPRESSION_PIXELS => CompressionType::Default,
                 _ => CompressionType::Fast,
             };
             let encoder = PngEncoder::new_with_quality(&mut bytes, compression, FilterType::Adaptive);
