@@ -101,10 +101,11 @@ pub(crate) fn install(cache: &Path) -> anyhow::Result<PathBuf> {
     ensure!(found == checksum, "{url} has checksum {found}, expected {checksum}");
     let archive_file = staging.join("archive.tgz");
     fs::write(&archive_file, archive)?;
-    unpack(&archive_file, &staging)?;
+    run(Command::new("tar").arg("-xzf").arg(&archive_file).arg("-C").arg(&staging).arg("--no-same-owner"))?;
     let unpacked = staging.join("package/native");
     create_links(&unpacked)?;
-    make_readable(&unpacked)?;
+    // For the server's user, whatever the umask and the modes in the archive are.
+    run(Command::new("chmod").args(["-R", "a+rx"]).arg(&unpacked))?;
     fs::rename(&unpacked, &directory)?;
     fs::remove_dir_all(&staging)?;
     Ok(directory.join("bin"))
@@ -117,12 +118,12 @@ async fn download(url: &str) -> reqwest::Result<Vec<u8>> {
     Ok(response.bytes().await?.into())
 }
 
-fn unpack(archive: &Path, directory: &Path) -> anyhow::Result<()> {
-    let mut tar = Command::new("tar");
-    tar.arg("-xzf").arg(archive).arg("-C").arg(directory).arg("--no-same-owner");
-    let output = tar.stdin(Stdio::null()).output().context("cannot run tar")?;
+/// Runs a command to completion.
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {program}"))?;
     if !output.status.success() {
-        bail!("tar failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        bail!("{program} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
 }
@@ -139,22 +140,6 @@ fn create_links(native: &Path) -> anyhow::Result<()> {
         let link =
             link.strip_prefix("native").with_context(|| format!("{link:?} is outside of the package"))?;
         symlink(name, native.join(link)).with_context(|| format!("cannot create {link:?}"))?;
-    }
-    Ok(())
-}
-
-/// Lets the server's user read all files and run the programs, whatever the umask and the archive say.
-fn make_readable(directory: &Path) -> anyhow::Result<()> {
-    fs::set_permissions(directory, Permissions::from_mode(0o755))?;
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            make_readable(&entry.path())?;
-        } else if kind.is_file() {
-            let mode = if directory.ends_with("bin") { 0o755 } else { 0o644 };
-            fs::set_permissions(entry.path(), Permissions::from_mode(mode))?;
-        }
     }
     Ok(())
 }
