@@ -3,10 +3,13 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 /// Part of the socket's name; no TCP port is opened. Always given explicitly, so that `PGPORT` has no effect.
 pub(crate) const PORT: u16 = 5432;
+
+/// All but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub(crate) fn over_socket(socket_dir: &Path, role: &str, password: Option<&str>, database: &str) -> String {
     let role = encode(role.as_bytes());
@@ -17,7 +20,7 @@ pub(crate) fn over_socket(socket_dir: &Path, role: &str, password: Option<&str>,
 }
 
 fn encode(bytes: &[u8]) -> String {
-    percent_encode(bytes, NON_ALPHANUMERIC).to_string()
+    percent_encode(bytes, RESERVED).to_string()
 }
 
 #[cfg(test)]
