@@ -8,7 +8,7 @@ use std::{
 use futures_util::{StreamExt as _, future::join_all, stream};
 use serde_json::{Value, json};
 
-use crate::shop::{PASSWORD, Person, Response, Shop, in_the_end};
+use crate::harness::store::{PASSWORD, Person, Response, Shop, in_the_end};
 
 /// Connections a service has in these tests: some, as in earnest.
 const CONNECTIONS: u32 = 10;

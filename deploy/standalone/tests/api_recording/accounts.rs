@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::recorder::{Recorder, Role};
-use crate::{
-    pictures::{file, png},
-    shop::{PASSWORD, Response},
+use crate::harness::{
+    images::{file, png},
+    store::{PASSWORD, Response},
 };
 use reqwest::{Method, multipart::Form};
 

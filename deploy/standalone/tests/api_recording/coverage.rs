@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use super::recorder::template;
-use crate::shop::Shop;
+use crate::harness::store::Shop;
 
 /// Statuses of overload and outages, which the tests of those produce.
 const NOT_RECORDED: [&str; 3] = ["408", "429", "503"];

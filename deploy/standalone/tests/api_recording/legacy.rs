@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::recorder::{Recorder, Role};
-use crate::shop::PASSWORD;
+use crate::harness::store::PASSWORD;
 
 #[tokio::test]
 async fn legacy_sessions() {

@@ -7,11 +7,11 @@ use regex::{Captures, Regex};
 use reqwest::{Request, RequestBuilder, header::HeaderMap};
 use serde_json::{Value, json};
 
-use crate::{
-    contract::{Route, Who, routes},
-    seed_001::bad_input::inputs::{Input, inputs},
-    shop::{Person, Response, Shop},
-    till::Till,
+use crate::harness::{
+    payments::Till,
+    request_bodies::{Input, inputs},
+    routes::{Route, Who, routes},
+    store::{Person, Response, Shop},
 };
 
 /// Who sends a request.

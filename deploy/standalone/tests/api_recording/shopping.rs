@@ -7,9 +7,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::recorder::{Recorder, Role};
-use crate::{
-    shop::Shop,
-    till::{self, WEBHOOK, path_of},
+use crate::harness::{
+    payments::{self, WEBHOOK, path_of},
+    store::Shop,
 };
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn payments() {
     let user = api.client(Role::User);
     let order = user.buy(1, 2).await;
     let path = format!("{}/payment", path_of(&order));
-    till::break_down(api.stripe());
+    payments::break_down(api.stripe());
     api.send(Role::User, "POST", &path).await;
     api.stripe().clear_faults();
     let mut intent = Value::Null;

@@ -1,9 +1,9 @@
 //! `bodega verify` finds what is wrong, and nothing where nothing is.
 
-mod breaks;
 mod repairs;
-mod repairs_live;
-mod used;
+mod repairs_under_load;
+mod sample_data;
+mod violations;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -11,7 +11,7 @@ use bodega::verify::{self, CHECKS, Kind, Report};
 use bodega_embedded_postgres::testing::TestDatabase;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 
-use self::{breaks::BREAKS, used::used};
+use self::{sample_data::used, violations::BREAKS};
 
 /// The rules about time.
 const OVERDUE: [&str; 4] = [

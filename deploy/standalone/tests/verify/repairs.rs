@@ -6,8 +6,8 @@ use bodega::verify::repair::{self, Repaired};
 use bodega_embedded_postgres::testing::{TempDir, TestDatabase};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::{breaks::BREAKS, broken, report, used::used};
-use crate::{process, program::bodega};
+use super::{broken, report, sample_data::used, violations::BREAKS};
+use crate::harness::{binary::bodega, process};
 
 /// Lets an hour pass: nothing is in anybody's hands any more.
 const AN_HOUR_LATER: &str = "

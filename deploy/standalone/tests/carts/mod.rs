@@ -1,0 +1,4 @@
+//! Carts of users and guests.
+
+mod guests;
+mod items;

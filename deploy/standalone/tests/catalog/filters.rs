@@ -1,0 +1,137 @@
+//! Lists of products: line 60; row `GET /api/products` of the contract, every filter with every other, against the
+//! plain way to filter and sort.
+
+use std::cmp::Ordering;
+
+use futures_util::{StreamExt as _, stream};
+use serde_json::json;
+
+use crate::harness::{responses::pluck, store::Shop};
+
+/// Requests at a time.
+const AT_ONCE: usize = 8;
+const CATEGORIES: [&str; 3] = ["Kitchen", "Home & Garden", "Toys"];
+const TAGS: [&str; 3] = ["blue", "ceramic", "sale"];
+
+/// A product as the model has it; categories and tags by their numbers, which count from 1.
+struct Good {
+    id: i64,
+    name: String,
+    cents: i64,
+    stock: i64,
+    category: Option<usize>,
+    tags: Vec<usize>,
+}
+
+/// One way to filter: as a query has it, and the plain way.
+type Filter = (&'static str, fn(&Good) -> bool);
+
+const BY_CATEGORY: [Filter; 5] = [
+    ("", |_| true),
+    ("category=1", |good| good.category == Some(1)),
+    ("category=home+%26+GARDEN", |good| good.category == Some(2)),
+    ("category=Kitchen&category=3", |good| matches!(good.category, Some(1 | 3))),
+    ("category=none", |_| false),
+];
+const BY_TAG: [Filter; 4] = [
+    ("", |_| true),
+    ("tag=blue", |good| good.tags.contains(&1)),
+    ("tag=2", |good| good.tags.contains(&2)),
+    ("tag=BLUE&tag=2", |good| good.tags.contains(&1) && good.tags.contains(&2)),
+];
+const BY_PRICE: [Filter; 4] = [
+    ("", |_| true),
+    ("minPrice=5.01", |good| good.cents >= 501),
+    ("maxPrice=10", |good| good.cents <= 1000),
+    ("minPrice=5&maxPrice=10.00", |good| (500..=1000).contains(&good.cents)),
+];
+const BY_STOCK: [Filter; 3] =
+    [("", |_| true), ("inStock=true", |good| good.stock > 0), ("inStock=false", |good| good.stock == 0)];
+const BY_TEXT: [Filter; 2] = [("", |_| true), ("q=mug", |good| good.name.contains("Mug"))];
+
+/// An order: as a query has it, and the plain way.
+type Order = (&'static str, fn(&Good, &Good) -> Ordering);
+
+const ORDERS: [Order; 4] = [
+    ("sort=newest", |one, other| other.id.cmp(&one.id)),
+    ("sort=oldest", |one, other| one.id.cmp(&other.id)),
+    ("sort=price", |one, other| (one.cents, one.id).cmp(&(other.cents, other.id))),
+    ("sort=-name", |one, other| {
+        (other.name.to_lowercase(), other.id).cmp(&(one.name.to_lowercase(), one.id))
+    }),
+];
+
+/// Two dozen products, with every category, tag, price and stock among them.
+async fn stock_up(shop: &Shop) -> Vec<Good> {
+    let admin = shop.admin();
+    for (path, names) in [("/api/categories", CATEGORIES), ("/api/tags", TAGS)] {
+        for (number, name) in (1..).zip(names) {
+            let made = admin.post(path, json!({"name": name})).await.expect(201).json;
+            assert_eq!(made["id"], number, "the filters know them by these numbers");
+        }
+    }
+    let mut goods = Vec::new();
+    for index in 0..24_usize {
+        let name = format!("{} {}", ["Mug", "Pot", "lamp", "Cup"][index % 4], index / 3);
+        let cents = [499, 500, 750, 1000, 1999][index * 7 % 5];
+        let stock = i64::from(index % 3 != 0);
+        let category = Some(index % 4).filter(|category| *category > 0);
+        let tags: Vec<_> = (1..=3).filter(|tag| (index / 2) & (1 << (tag - 1)) != 0).collect();
+        let price = format!("{}.{:02}", cents / 100, cents % 100);
+        let body =
+            json!({"name": name, "price": price, "stock": stock, "categoryId": category, "tagIds": tags});
+        let id = admin.post("/api/products", body).await.expect(201).json["id"].as_i64().unwrap();
+        goods.push(Good { id, name, cents, stock, category, tags });
+    }
+    goods
+}
+
+#[tokio::test]
+async fn every_filter_goes_with_every_other_and_every_order() {
+    let shop = Shop::start().await;
+    let goods = stock_up(&shop).await;
+    let mut queries = Vec::new();
+    for category in BY_CATEGORY {
+        for tag in BY_TAG {
+            for price in BY_PRICE {
+                for stock in BY_STOCK {
+                    for text in BY_TEXT {
+                        queries.push([category, tag, price, stock, text]);
+                    }
+                }
+            }
+        }
+    }
+    let asked = queries.iter().enumerate().map(async |(index, filters)| {
+        let (sort, compare) = ORDERS[index % ORDERS.len()];
+        let mut expected: Vec<_> =
+            goods.iter().filter(|good| filters.iter().all(|(_, is_wanted)| is_wanted(good))).collect();
+        expected.sort_by(|one, other| compare(one, other));
+        let expected: Vec<_> = expected.iter().map(|good| good.id).collect();
+        let parts = filters.iter().map(|(part, _)| *part).chain([sort, "limit=100"]);
+        let query = parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("&");
+        let found = shop.guest().get(&format!("/api/products?{query}")).await.expect(200);
+        assert_eq!(pluck(found.items(), "id"), expected, "{query}");
+        expected.len()
+    });
+    let sizes: Vec<_> = stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
+    assert_eq!(sizes.len(), 480);
+    let some = sizes.iter().filter(|size| (1..goods.len()).contains(size)).count();
+    assert!(some > 150, "most queries tell products apart: {some}");
+}
+
+/// A page goes on with the filters it began with.
+#[tokio::test]
+async fn what_is_filtered_comes_page_by_page() {
+    let shop = Shop::start().await;
+    let goods = stock_up(&shop).await;
+    let query = "/api/products?category=Kitchen&category=3&inStock=true&minPrice=5&sort=price";
+    let pages = shop.guest().all_pages(&format!("{query}&limit=2")).await;
+    let whole = shop.guest().get(&format!("{query}&limit=100")).await.expect(200);
+    assert_eq!(pages, whole.items());
+    let expected = goods
+        .iter()
+        .filter(|good| matches!(good.category, Some(1 | 3)) && good.stock > 0 && good.cents >= 500);
+    assert_eq!(pages.len(), expected.count());
+    assert!(pages.len() > 4);
+}

@@ -1,0 +1,221 @@
+//! Lists of products: line 22; row `GET /api/products` of the contract.
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    responses::{PRODUCT, assert_fields},
+    store::Shop,
+};
+
+/// Name, description, price, stock, category and tags of a product.
+type Good = (&'static str, &'static str, &'static str, u32, &'static str, &'static [&'static str]);
+
+/// In the order they are made.
+const GOODS: [Good; 6] = [
+    ("Blue Mug", "Holds tea.", "12.50", 5, "Kitchen", &["blue", "ceramic"]),
+    ("Red Mug", "Holds coffee.", "12.50", 0, "Kitchen", &["red", "ceramic"]),
+    ("Teapot", "Fills a mug.", "39.99", 2, "Kitchen", &["ceramic"]),
+    ("Lamp", "Bright.", "80", 1, "Home & Garden", &["blue"]),
+    ("apron", "For tea drinkers.", "9.99", 30, "Kitchen", &[]),
+    ("Gift card", "", "0", 0, "", &[]),
+];
+
+/// A shop with [`GOODS`].
+struct Shelves {
+    shop: Shop,
+    category_ids: Vec<(&'static str, i64)>,
+    tag_ids: Vec<(&'static str, i64)>,
+    ids: Vec<i64>,
+}
+
+impl Shelves {
+    async fn fill() -> Self {
+        let shop = Shop::start().await;
+        let mut shelves = Self { shop, category_ids: Vec::new(), tag_ids: Vec::new(), ids: Vec::new() };
+        for name in ["Kitchen", "Home & Garden"] {
+            let id = shelves.create("/api/categories", json!({"name": name})).await;
+            shelves.category_ids.push((name, id));
+        }
+        for name in ["blue", "red", "ceramic"] {
+            let id = shelves.create("/api/tags", json!({"name": name})).await;
+            shelves.tag_ids.push((name, id));
+        }
+        for (name, description, price, stock, category, tags) in GOODS {
+            let category = shelves.category_ids.iter().find(|(name, _)| *name == category).map(|(_, id)| id);
+            let tags: Vec<_> =
+                shelves.tag_ids.iter().filter(|(name, _)| tags.contains(name)).map(|(_, id)| id).collect();
+            let body = json!({"name": name, "description": description, "price": price, "stock": stock, "categoryId": category, "tagIds": tags});
+            let id = shelves.create("/api/products", body).await;
+            shelves.ids.push(id);
+        }
+        shelves
+    }
+
+    async fn create(&self, path: &str, body: Value) -> i64 {
+        self.shop.admin().post(path, body).await.expect(201).json["id"].as_i64().unwrap()
+    }
+
+    /// The names that a query finds, in its order.
+    async fn find(&self, query: &str) -> Vec<String> {
+        let found = self.shop.guest().get(&format!("/api/products?{query}")).await.expect(200);
+        found.items().iter().map(|product| product["name"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_list_has_whole_products_newest_first() {
+    let shelves = Shelves::fill().await;
+    let all = shelves.shop.guest().get("/api/products").await.expect(200);
+    assert_fields(&all.json, "items");
+    all.items().iter().for_each(|product| assert_fields(product, PRODUCT));
+    let newest = shelves.find("").await;
+    assert_eq!(newest, ["Gift card", "apron", "Lamp", "Teapot", "Red Mug", "Blue Mug"]);
+    let one = format!("/api/products/{}", shelves.ids[0]);
+    assert_eq!(all.items()[5], shelves.shop.guest().get(&one).await.expect(200).json);
+}
+
+#[tokio::test]
+async fn filters_find_what_they_name_and_are_joined_by_and() {
+    let shelves = Shelves::fill().await;
+    let [kitchen, garden] = shelves.category_ids[..] else { panic!() };
+    let [blue, _, ceramic] = shelves.tag_ids[..] else { panic!() };
+    let ids = &shelves.ids;
+    for (query, expected) in [
+        (format!("category={}", garden.1), vec!["Lamp"]),
+        ("category=kitCHEN".to_owned(), vec!["apron", "Teapot", "Red Mug", "Blue Mug"]),
+        ("category=Home+%26+Garden".to_owned(), vec!["Lamp"]),
+        (
+            format!("category={}&category=home%20%26%20garden", kitchen.1),
+            vec!["apron", "Lamp", "Teapot", "Red Mug", "Blue Mug"],
+        ),
+        ("category=none".to_owned(), vec![]),
+        ("category=999".to_owned(), vec![]),
+        (format!("tag={}", blue.1), vec!["Lamp", "Blue Mug"]),
+        (format!("tag=BLUE&tag={}", ceramic.1), vec!["Blue Mug"]),
+        ("tag=none".to_owned(), vec![]),
+        ("minPrice=12.50".to_owned(), vec!["Lamp", "Teapot", "Red Mug", "Blue Mug"]),
+        ("minPrice=12.51".to_owned(), vec!["Lamp", "Teapot"]),
+        ("maxPrice=9.99".to_owned(), vec!["Gift card", "apron"]),
+        ("minPrice=9.99&maxPrice=12.5".to_owned(), vec!["apron", "Red Mug", "Blue Mug"]),
+        ("inStock=true".to_owned(), vec!["apron", "Lamp", "Teapot", "Blue Mug"]),
+        ("inStock=false".to_owned(), vec!["Gift card", "Red Mug"]),
+        (format!("ids={},{},999", ids[0], ids[5]), vec!["Gift card", "Blue Mug"]),
+        (format!("ids={}&ids={}", ids[2], ids[3]), vec!["Lamp", "Teapot"]),
+        ("q=lamp".to_owned(), vec!["Lamp"]),
+        ("q=nothing-like-it".to_owned(), vec![]),
+        ("q=%3F%21".to_owned(), vec![]),
+        ("tag=ceramic&maxPrice=20&inStock=true&category=kitchen&q=mug".to_owned(), vec!["Blue Mug"]),
+    ] {
+        assert_eq!(shelves.find(&query).await, expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn words_are_found_in_names_and_descriptions_the_best_match_first() {
+    let shelves = Shelves::fill().await;
+    let found = shelves.find("q=mug").await;
+    assert_eq!(found.last().unwrap(), "Teapot", "a description counts for less: {found:?}");
+    assert_eq!(found.len(), 3);
+    assert_eq!(shelves.find("q=MUG%20blue").await, ["Blue Mug"], "every word");
+    assert_eq!(shelves.find("q=teap").await, ["Teapot"], "a beginning");
+    for odd in ["%00", "'", "\"", "%25", "&", "%7C%21%28", "%5C", "%F0%9F%8D%B5", "a:*b", "---"] {
+        shelves.shop.guest().get(&format!("/api/products?q={odd}")).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn every_sort_is_an_order_of_its_own_and_pages_through_to_the_end() {
+    let shelves = Shelves::fill().await;
+    let cheapest = ["Gift card", "apron", "Blue Mug", "Red Mug", "Teapot", "Lamp"];
+    let by_name = ["apron", "Blue Mug", "Gift card", "Lamp", "Red Mug", "Teapot"];
+    let newest = ["Gift card", "apron", "Lamp", "Teapot", "Red Mug", "Blue Mug"];
+    let backwards = |names: [&'static str; 6]| names.into_iter().rev().collect::<Vec<_>>();
+    for (sort, expected) in [
+        ("newest", newest.to_vec()),
+        ("oldest", backwards(newest)),
+        ("price", cheapest.to_vec()),
+        ("-price", backwards(cheapest)),
+        ("name", by_name.to_vec()),
+        ("-name", backwards(by_name)),
+        ("relevance", newest.to_vec()),
+    ] {
+        assert_eq!(shelves.find(&format!("sort={sort}")).await, expected, "{sort}");
+        for limit in [1, 2, 4, 6, 100] {
+            let pages =
+                shelves.shop.guest().all_pages(&format!("/api/products?sort={sort}&limit={limit}")).await;
+            let names: Vec<_> = pages.iter().map(|product| product["name"].as_str().unwrap()).collect();
+            assert_eq!(names, expected, "{sort}, {limit} a page");
+        }
+    }
+    let found = shelves.find("q=tea").await;
+    let pages = shelves.shop.guest().all_pages("/api/products?q=tea&limit=1").await;
+    assert!(found.len() > 1);
+    assert_eq!(pages.iter().map(|product| product["name"].as_str().unwrap()).collect::<Vec<_>>(), found);
+}
+
+/// Contract, "Lists": cursors are stable while rows are added, changed in what is not sorted by, and taken away.
+#[tokio::test]
+async fn a_page_goes_on_where_the_last_one_ended_whatever_came_meanwhile() {
+    for sort in ["newest", "price", "name"] {
+        let shelves = Shelves::fill().await;
+        let admin = shelves.shop.admin();
+        let all = shelves.find(&format!("sort={sort}")).await;
+        let path = format!("/api/products?sort={sort}&limit=2");
+        let first = admin.get(&path).await.expect(200).json;
+        admin.create_product("0", "0", 1).await; // before the rest of the list, in each of these orders
+        admin.delete(&format!("/api/products/{}", first["items"][1]["id"])).await.expect(204);
+        let second =
+            admin.get(&format!("{path}&cursor={}", first["nextCursor"].as_str().unwrap())).await.expect(200);
+        let names: Vec<_> = second.items().iter().map(|product| product["name"].as_str().unwrap()).collect();
+        assert_eq!(names, all[2..4], "{sort}");
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_that_cannot_be_is_refused_by_name() {
+    let shelves = Shelves::fill().await;
+    let by_price = shelves.shop.guest().get("/api/products?sort=price&limit=1").await.expect(200).json;
+    let by_price = by_price["nextCursor"].as_str().unwrap();
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=ten", "limit"),
+        ("limit=", "limit"),
+        ("limit=1&limit=2", "limit"),
+        ("cursor=x", "cursor"),
+        ("cursor=%00", "cursor"),
+        ("cursor=bnVsbA", "cursor"),
+        (&format!("cursor={by_price}"), "cursor"),
+        (&format!("sort=-price&cursor={by_price}"), "cursor"),
+        (&format!("sort=name&cursor={by_price}"), "cursor"),
+        ("sort=cheapest", "sort"),
+        ("sort=", "sort"),
+        ("minPrice=abc", "minPrice"),
+        ("minPrice=-1", "minPrice"),
+        ("maxPrice=1.999", "maxPrice"),
+        ("inStock=perhaps", "inStock"),
+        ("ids=1,x", "ids"),
+        ("ids=99999999999", "ids"),
+        ("category=", "category"),
+        ("tag=", "tag"),
+        ("page=2", "page"),
+        ("min_price=2", "min_price"),
+        ("%00=2", "\0"),
+    ] {
+        shelves.shop.guest().get(&format!("/api/products?{query}")).await.expect_refused(400, field);
+    }
+    let long = "x".repeat(201);
+    let many = vec!["1"; 201].join(",");
+    for (query, field) in [
+        (format!("q={long}"), "q"),
+        (format!("ids={many}"), "ids"),
+        (format!("category={long}"), "category"),
+        (format!("tag={long}"), "tag"),
+        (["category=1"; 51].join("&"), "category"),
+        (["tag=1"; 51].join("&"), "tag"),
+        ("minPrice=2&maxPrice=1".to_owned(), "minPrice"),
+    ] {
+        shelves.shop.guest().get(&format!("/api/products?{query}")).await.expect_refused(400, field);
+    }
+}

@@ -1,0 +1,6 @@
+//! The command line of `bodega`: commands, settings, databases.
+
+mod commands;
+mod database_outage;
+mod databases;
+mod settings;

@@ -1,0 +1,4 @@
+//! The database: roles and tables.
+
+mod roles;
+mod tables;

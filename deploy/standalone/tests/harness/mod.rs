@@ -1,0 +1,11 @@
+//! Test stores, their clients, and what both need.
+
+pub(crate) mod binary;
+pub(crate) mod client;
+pub(crate) mod images;
+pub(crate) mod payments;
+pub(crate) mod process;
+pub(crate) mod request_bodies;
+pub(crate) mod responses;
+pub(crate) mod routes;
+pub(crate) mod store;

@@ -1,0 +1,292 @@
+//! What every route that takes a body wants in it, and values that each field must refuse.
+
+use serde_json::{Value, json};
+
+use crate::harness::routes::Who::{self, Admin, Anyone, User};
+
+/// A route that takes a body.
+pub(crate) struct Input {
+    pub(crate) method: &'static str,
+    /// With `{product}`, `{category}`, `{tag}`, `{user}` and `{order}` for ids that exist.
+    pub(crate) path: &'static str,
+    pub(crate) who: Who,
+    /// Whether it may come without a body.
+    pub(crate) optional: bool,
+    /// A body that would be taken.
+    pub(crate) body: Value,
+    pub(crate) fields: Vec<Field>,
+}
+
+/// A field of a body.
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) required: bool,
+    nullable: bool,
+    kind: Kind,
+}
+
+/// What a field holds.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// 1 to so many characters, none of them a control character.
+    Line(usize),
+    /// At most so many characters of several lines.
+    Text(usize),
+    Email,
+    Username,
+    /// Any text.
+    Secret,
+    NewPassword,
+    Money,
+    /// A whole number, within bounds.
+    Number(i64, i64),
+    /// Of a category, or null.
+    Category,
+    /// The same, or a name.
+    CategoryOrName,
+    Tags,
+    Url,
+    Role,
+    Flag,
+    Status,
+    Addresses,
+}
+
+impl Field {
+    /// Values that must be refused.
+    pub(crate) fn wrong(&self) -> Vec<Value> {
+        let mut wrong = match self.kind {
+            Kind::Secret => vec![json!(7)],
+            Kind::NewPassword => {
+                vec![json!(7), json!("1234567"), json!("x".repeat(257)), json!("password123")]
+            }
+            Kind::Line(max) => {
+                vec![json!(7), json!(" "), json!("x".repeat(max + 1)), json!("a\0b"), json!("a\u{7}b")]
+            }
+            Kind::Text(max) => vec![json!(7), json!("x".repeat(max + 1)), json!("a\0b"), json!("a\u{1b}b")],
+            Kind::Email => ["", "ada", "a\0@b.example", "a@b", &format!("{}@b.example", "x".repeat(250))]
+                .map(Value::from)
+                .into(),
+            Kind::Username => ["ab", "a b", "a@b", "a\0bc", &"x".repeat(31)].map(Value::from).into(),
+            Kind::Money => vec![
+                json!(-1),
+                json!(-0.01),
+                json!(19.999),
+                json!(1e300),
+                json!(u64::MAX),
+                json!(""),
+                json!("abc"),
+                json!("1,5"),
+                json!(" 1"),
+                json!("-1"),
+                json!("1e99999999999"),
+                json!("NaN"),
+                json!("1\0"),
+            ],
+            Kind::Number(min, max) => vec![
+                json!("1"),
+                json!(1.5),
+                json!(min - 1),
+                json!(max + 1),
+                json!(1_i64 << 31),
+                json!(u64::MAX),
+            ],
+            Kind::Category => vec![
+                json!("1"),
+                json!("Kitchen"),
+                json!(1.5),
+                json!(0),
+                json!(-1),
+                json!(999),
+                json!(1_i64 << 31),
+            ],
+            Kind::CategoryOrName => {
+                vec![json!(""), json!("a\0b"), json!("x".repeat(101)), json!(1.5), json!(0), json!(999)]
+            }
+            Kind::Tags => vec![
+                json!(1),
+                json!("1"),
+                json!([0]),
+                json!([999]),
+                json!(["x"]),
+                json!([1.5]),
+                json!(vec![1; 51]),
+            ],
+            Kind::Url => vec![
+                json!(7),
+                json!("mug.jpg"),
+                json!("//evil.example/a"),
+                json!("javascript:alert(1)"),
+                json!("/a\0b"),
+                json!(format!("/{}", "x".repeat(2000))),
+            ],
+            Kind::Role => vec![json!(7), json!(""), json!("root"), json!("ADMIN")],
+            Kind::Flag => vec![json!(1), json!("true")],
+            Kind::Status => {
+                vec![json!(7), json!(""), json!("lost"), json!("PAID"), json!("placing"), json!("rejected")]
+            }
+            Kind::Addresses => vec![
+                json!(7),
+                json!("x"),
+                json!(["x"]),
+                json!([{}]),
+                json!([["Ada", "1 Main St", "", "London", "", "", "GB", "", true]]),
+            ],
+        };
+        if !matches!(self.kind, Kind::Flag) {
+            wrong.push(json!(true));
+        }
+        if !matches!(self.kind, Kind::Tags | Kind::Addresses) {
+            wrong.extend([json!([]), json!([[]])]);
+        }
+        wrong.push(json!({"a": 1}));
+        if !self.nullable {
+            wrong.push(Value::Null);
+        }
+        wrong
+    }
+}
+
+/// A route, its body and what is in it: a name ending in `?` may be left out or null, one ending in `!` left out only.
+fn input(
+    method: &'static str,
+    path: &'static str,
+    who: Who,
+    body: Value,
+    fields: &[(&'static str, Kind)],
+) -> Input {
+    let field = |(name, kind): &(&'static str, Kind)| Field {
+        name: name.trim_end_matches(['?', '!']),
+        required: !name.ends_with(['?', '!']),
+        nullable: name.ends_with('?'),
+        kind: *kind,
+    };
+    let optional = path.ends_with("/orders") || path == "/order";
+    Input { method, path, who, optional, body, fields: fields.iter().map(field).collect() }
+}
+
+/// All of them.
+pub(crate) fn inputs() -> Vec<Input> {
+    let register = json!({"name": "Eve", "email": "eve@shop.example", "username": "eve", "password": "a mug of tea at nine"});
+    let registering = [
+        ("name", Kind::Line(100)),
+        ("email", Kind::Email),
+        ("username?", Kind::Username),
+        ("password", Kind::NewPassword),
+    ];
+    let login = json!({"login": "nobody", "password": "a mug of tea at nine"});
+    let logging_in = [("password", Kind::Secret)];
+    let profile = json!({"name": "Eve", "email": "eve@shop.example"});
+    let profiles = [
+        ("name", Kind::Line(100)),
+        ("email", Kind::Email),
+        ("username?", Kind::Username),
+        ("addresses!", Kind::Addresses),
+    ];
+    let profile_patches = [
+        ("name!", Kind::Line(100)),
+        ("email!", Kind::Email),
+        ("username?", Kind::Username),
+        ("addresses!", Kind::Addresses),
+    ];
+    let group = json!({"name": "Fresh"});
+    let groups = [("name", Kind::Line(100))];
+    let product = json!({"name": "Cup", "price": 5, "stock": 1});
+    let stock = Kind::Number(0, 1_000_000_000);
+    let rest = [
+        ("description?", Kind::Text(10_000)),
+        ("currency?", Kind::Line(3)),
+        ("categoryId?", Kind::Category),
+        ("tagIds?", Kind::Tags),
+        ("imageUrl?", Kind::Url),
+    ];
+    let patched = [
+        ("description!", Kind::Text(10_000)),
+        ("currency!", Kind::Line(3)),
+        ("categoryId?", Kind::Category),
+        ("tagIds!", Kind::Tags),
+        ("imageUrl?", Kind::Url),
+    ];
+    let products =
+        [&[("name", Kind::Line(200)), ("price", Kind::Money), ("stock", stock)], &rest[..]].concat();
+    let product_patches =
+        [&[("name!", Kind::Line(200)), ("price!", Kind::Money), ("stock!", stock)], &patched[..]].concat();
+    let classic = json!({"name": "Cup", "price": 5, "quantity": 1});
+    let rest =
+        [("description?", Kind::Text(10_000)), ("category?", Kind::CategoryOrName), ("imageUrl?", Kind::Url)];
+    let patched =
+        [("description!", Kind::Text(10_000)), ("category?", Kind::CategoryOrName), ("imageUrl?", Kind::Url)];
+    let classics =
+        [&[("name", Kind::Line(200)), ("price", Kind::Money), ("quantity", stock)], &rest[..]].concat();
+    let classic_patches =
+        [&[("name!", Kind::Line(200)), ("price!", Kind::Money), ("quantity!", stock)], &patched[..]].concat();
+    let line = json!({"productId": 1, "quantity": 1});
+    let quantity = Kind::Number(1, 9_999);
+    let lines = [("quantity!", quantity)];
+    let set = [("quantity", Kind::Number(0, 9_999))];
+    let order = [("expectedTotal?", Kind::Money)];
+    let status = json!({"status": "paid"});
+    let statuses = [("status", Kind::Status)];
+
+    let mut inputs = vec![
+        input(
+            "POST",
+            "/api/auth/refresh",
+            Anyone,
+            json!({"refreshToken": "x"}),
+            &[("refreshToken", Kind::Secret)],
+        ),
+        input("PUT", "/api/users/me", User, profile.clone(), &profiles),
+        input("PATCH", "/api/users/me", User, profile, &profile_patches),
+        input(
+            "POST",
+            "/api/users/me/password",
+            User,
+            json!({"currentPassword": "a mug of tea at four", "newPassword": "a mug of tea at nine"}),
+            &[("currentPassword", Kind::Secret), ("newPassword", Kind::NewPassword)],
+        ),
+        input(
+            "PATCH",
+            "/api/users/{user}",
+            Admin,
+            json!({"role": "admin"}),
+            &[("role!", Kind::Role), ("disabled!", Kind::Flag)],
+        ),
+        input("POST", "/api/products", Admin, product.clone(), &products),
+        input("PUT", "/api/products/{product}", Admin, product.clone(), &products),
+        input("PATCH", "/api/products/{product}", Admin, product, &product_patches),
+        input("POST", "/products", Admin, classic.clone(), &classics),
+        input("PUT", "/products/{product}", Admin, classic, &classic_patches),
+    ];
+    for path in ["/api/auth/register", "/auth/register", "/auth/signup"] {
+        inputs.push(input("POST", path, Anyone, register.clone(), &registering));
+    }
+    for path in ["/api/auth/login", "/auth/login"] {
+        inputs.push(input("POST", path, Anyone, login.clone(), &logging_in));
+    }
+    for (all, one) in [("/api/categories", "/api/categories/{category}"), ("/api/tags", "/api/tags/{tag}")] {
+        inputs.push(input("POST", all, Admin, group.clone(), &groups));
+        inputs.push(input("PUT", one, Admin, group.clone(), &groups));
+        inputs.push(input("PATCH", one, Admin, group.clone(), &groups));
+    }
+    for path in ["/api/cart/add", "/cart/add", "/cart"] {
+        inputs.push(input("POST", path, User, line.clone(), &lines));
+    }
+    for path in ["/api/cart/remove", "/cart/remove"] {
+        inputs.push(input("POST", path, User, json!({"productId": 1}), &[]));
+    }
+    for (method, path) in [
+        ("PUT", "/api/cart/items/{product}"),
+        ("PATCH", "/api/cart/items/{product}"),
+        ("PUT", "/cart/{product}"),
+    ] {
+        inputs.push(input(method, path, User, json!({"quantity": 1}), &set));
+    }
+    for path in ["/api/orders", "/orders", "/order"] {
+        inputs.push(input("POST", path, User, json!({"expectedTotal": 1}), &order));
+    }
+    for path in ["/api/orders/{order}", "/orders/{order}"] {
+        inputs.push(input("PATCH", path, Admin, status.clone(), &statuses));
+    }
+    inputs
+}

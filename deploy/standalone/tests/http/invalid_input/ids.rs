@@ -1,0 +1,86 @@
+//! Ids in paths, and in the lines of a cart.
+
+use reqwest::{Method, multipart::Form};
+use serde_json::json;
+
+use super::{Case, Stage};
+use crate::harness::request_bodies::inputs;
+use crate::harness::{
+    images::{file, png},
+    routes::routes,
+};
+
+/// Each parameter of each route: method, route, its name, what is before it, and what is behind.
+fn parameters() -> Vec<(&'static str, &'static str, &'static str, &'static str, &'static str)> {
+    let mut parameters = Vec::new();
+    for (method, route, _) in routes() {
+        for (start, _) in route.match_indices('{') {
+            let (before, rest) = route.split_at(start);
+            let (name, behind) = rest[1..].split_once('}').unwrap();
+            parameters.push((method, route, name, before, behind));
+        }
+    }
+    parameters
+}
+
+#[tokio::test]
+async fn an_id_that_is_none_is_refused_and_one_that_nothing_has_is_not_found() {
+    let stage = Stage::set().await;
+    let bodies = inputs();
+    let long = "9".repeat(3000);
+    let mut cases = Vec::new();
+    for (method, route, parameter, before, behind) in parameters() {
+        let has_uuid = ["users", "sessions", "order"].iter().any(|noun| before.contains(noun));
+        let is_image = parameter == "imageId";
+        let nothing = if has_uuid {
+            [
+                "00000000-0000-0000-0000-000000000000",
+                "0197F0C5-7D0E-7CC3-A3B5-6F1D2F1F7A10",
+                "ffffffff-ffff-ffff-ffff-ffffffffffff",
+            ]
+        } else {
+            ["0", "-1", "2147483647"]
+        };
+        let (above, below) = match is_image {
+            true => ("9223372036854775808", "-9223372036854775809"),
+            false => ("2147483648", "-2147483649"),
+        };
+        let none = ["x", "1.5", above, below, "1%00", "%00", "%ff", "%201", "1%2f2", "%E2%80%AE", &long];
+        let none = none.into_iter().map(|id| (id, 400, parameter));
+        let prefix = format!("{before}{{");
+        let input = bodies.iter().find(|it| it.method == method && it.path.starts_with(&prefix));
+        for (id, status, field) in none.chain(nothing.map(|id| (id, 404, ""))) {
+            let path = format!("{before}{id}{behind}");
+            // What stands beside it is good.
+            let path = path.replace("{id}", &stage.ids[0].1).replace("{imageId}", "1");
+            let mut request = stage.shop.admin().request(method.parse().unwrap(), &path);
+            if let Some(input) = input {
+                request = request.json(&input.body);
+            } else if route == "/api/products/{id}/images" {
+                request = request.multipart(Form::new().part("images", file(&png())));
+            }
+            cases.push(Case {
+                request,
+                what: format!("{method} {path}"),
+                expected: (status, field.to_owned()),
+            });
+        }
+    }
+    stage.refuses(cases).await;
+}
+
+#[tokio::test]
+async fn a_line_of_a_cart_names_a_product() {
+    let stage = Stage::set().await;
+    let mut cases = Vec::new();
+    for path in ["/api/cart/add", "/cart/add", "/cart", "/api/cart/remove", "/cart/remove"] {
+        let nothing = [json!(0), json!(-1), json!(999), json!(i32::MAX)].map(|id| (id, 404, ""));
+        let none =
+            [json!(null), json!("1"), json!(1.5), json!([]), json!({}), json!(true), json!(1_i64 << 31)];
+        for (id, status, field) in none.map(|id| (id, 422, "productId")).into_iter().chain(nothing) {
+            let request = stage.ada.request(Method::POST, path).json(&json!({"productId": id}));
+            cases.push(Case { request, what: format!("{path} {id}"), expected: (status, field.to_owned()) });
+        }
+    }
+    stage.refuses(cases).await;
+}

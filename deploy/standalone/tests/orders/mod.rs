@@ -1,0 +1,6 @@
+//! Checkout, order status and lists of orders.
+
+mod admin_list;
+mod checkout;
+mod history;
+mod status;

@@ -1,0 +1,119 @@
+//! The store as five processes, with real gRPC between them.
+
+use std::{
+    env,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use bodega_embedded_postgres::testing::{TempDir, TestDatabase};
+use bodega_stripe_double::{Card, StripeDouble};
+use serde_json::json;
+
+use crate::harness::{
+    images::{photograph, png},
+    payments,
+    process::{self, Running},
+    store::{self, Person},
+};
+
+/// The directory that `cargo` puts our programs into.
+fn programs() -> PathBuf {
+    let directory = env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
+    let names = ["identity", "catalog", "cart", "order", "gateway"];
+    if !names.iter().all(|name| directory.join(format!("bodega-{name}")).exists()) {
+        let release = directory.ends_with("release").then_some("--release");
+        let build = ["build", "--bins", "--workspace"].into_iter().chain(release);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        assert!(Command::new(env!("CARGO")).args(build).current_dir(root).status().unwrap().success());
+    }
+    directory
+}
+
+/// The processes, in the order they were started.
+struct Processes {
+    running: Vec<Running>,
+    guest: Person,
+    /// What identity and catalog keep, and the gateway shows.
+    _pictures: TempDir,
+}
+
+impl Processes {
+    /// Starts all five, each service as its own role; the order service takes cards.
+    async fn start(database: &TestDatabase, stripe: &StripeDouble) -> Self {
+        let pictures = TempDir::new("processes").unwrap();
+        // Held until all five are known, so that they differ.
+        let held: Vec<_> = (0..5).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let addresses: Vec<_> = held.iter().map(|port| port.local_addr().unwrap().to_string()).collect();
+        drop(held);
+
+        let directory = programs();
+        let services = ["identity", "catalog", "cart", "order"];
+        let start = |name: &str, address: &str| {
+            let mut command = process::command(directory.join(format!("bodega-{name}")));
+            command.env("BODEGA_LISTEN", address);
+            command.env("BODEGA_SERVICE_TOKEN", "a token of the tests, shared by all five".replace(' ', "_"));
+            command.env("JWT_SECRET_KEY", store::JWT_SECRET_KEY);
+            command.env("DATABASE_URL", database.url_as(&format!("bodega_{name}")));
+            command.env("BODEGA_MEDIA_DIR", pictures.path()).envs(payments::variables(stripe));
+            for (service, address) in services.iter().zip(&addresses) {
+                command.env(format!("BODEGA_{}_URL", service.to_uppercase()), format!("http://{address}"));
+            }
+            Running::start(&mut command)
+        };
+        let mut running: Vec<_> = services.iter().zip(&addresses).map(|(name, at)| start(name, at)).collect();
+        running.push(start("gateway", &addresses[4]));
+        let url = format!("http://{}", addresses[4]);
+        stripe.deliver_to(&format!("{url}{}", payments::WEBHOOK));
+        let guest = Person::at(&url);
+        let ready = async {
+            while !guest.reaches("/readyz").await {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), ready).await.expect("all five are ready in time");
+        Self { running, guest, _pictures: pictures }
+    }
+
+    /// Asks all five to end; each does, in good order.
+    async fn stop(self) {
+        for process in self.running {
+            let status = process.terminate().await;
+            assert!(status.success(), "{status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_goes_through_five_processes() {
+    let database = store::database().await;
+    let stripe = payments::stripe().await;
+    let store = Processes::start(&database, &stripe).await;
+
+    let admin = store.guest.sign_in(store::ADMIN_EMAIL).await;
+    let mug = admin.create_product("Mug", "19.99", 5).await;
+    let body = json!({"name": "Ada", "email": "ada@shop.example", "password": store::PASSWORD});
+    let session = store.guest.post("/api/auth/register", body).await.expect(201).json;
+    let ada = store.guest.clone().signed_in(session);
+    let order = ada.buy(mug, 2).await;
+    assert_eq!(order["totalAmount"].to_string(), "39.98");
+    let intent = ada.begin_payment(&order).await.expect(200).json;
+    payments::pay(&stripe, &intent, Card::Visa).await;
+    ada.see_order(&order, "paid").await;
+    assert_eq!(ada.stock_of(mug).await, 3);
+
+    let product = admin.add_images(mug, &[&photograph()]).await.expect(201).json;
+    let profile = ada.set_avatar(&png()).await.expect(200).json;
+    for url in [&product["images"][0]["thumbnailUrl"], &profile["avatarUrl"]] {
+        store.guest.look_at(url.as_str().unwrap()).await.image();
+    }
+
+    ada.send(ada.request(reqwest::Method::POST, "/api/auth/logout")).await.expect(204);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(ada.get("/api/cart").await.status, 401, "the gateway hears of ended sessions");
+    store.stop().await;
+    store::verify(&database.url().parse().unwrap()).await;
+    assert_eq!(stripe.check(), Vec::<String>::new());
+}

@@ -1,0 +1,134 @@
+//! `bodega verify --repair` on a store that is open.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use bodega::verify::repair::{self, Repaired};
+use bodega_embedded_postgres::testing::TestDatabase;
+use bodega_stripe_double::Card;
+use futures_util::{future::join_all, join};
+use sqlx::PgPool;
+
+use crate::harness::{
+    payments::{Till, payment_of},
+    store::{self, Plan, Shop},
+};
+
+/// Whatever happens happens two minutes ago: nothing is too young to be mended.
+const LONG_AGO: &str = "
+    create function orders.long_ago() returns trigger language plpgsql as $$
+    begin
+        if tg_op = 'INSERT' then
+            new.created_at := new.created_at - interval '2 min';
+        elsif new.placed_at is distinct from old.placed_at then
+            new.placed_at := new.placed_at - interval '2 min';
+        end if;
+        new.updated_at := new.updated_at - interval '2 min';
+        return new;
+    end
+    $$;
+    create trigger long_ago before insert or update on orders.orders for each row execute function orders.long_ago();
+    alter table orders.outbox alter created_at set default now() - interval '2 min';
+    alter table catalog.reservations alter created_at set default now() - interval '2 min';
+    alter table cart.cart_items alter added_at set default clock_timestamp() - interval '2 min'";
+
+/// Where no event of Stripe's gets to.
+const NOWHERE: &str = "http://127.0.0.1:1/";
+
+async fn repaired(database: &TestDatabase) -> Repaired {
+    repair::run(&database.url().parse().unwrap()).await.unwrap()
+}
+
+/// Orders, and cancels every other order; how many of the product are still ordered.
+async fn shop_around(shop: &Shop, name: &str, product: i64) -> i64 {
+    let buyer = shop.register(name).await;
+    let mut kept = 0;
+    for round in 0..8 {
+        buyer.add_to_cart(product, 2).await.expect(200);
+        let order = buyer.place_order_with_key(&round.to_string()).await.expect(201).json;
+        if round % 2 == 0 {
+            buyer.cancel(&order).await.expect(200);
+        } else {
+            kept += 2;
+        }
+    }
+    kept
+}
+
+#[tokio::test]
+async fn while_orders_are_placed_and_cancelled_nothing_is_mended_and_nothing_needs_to_be() {
+    let database = store::database().await;
+    let db = PgPool::connect(&database.url()).await.unwrap();
+    sqlx::raw_sql(LONG_AGO).execute(&db).await.unwrap();
+    let shop = Shop::open(database.url().parse().unwrap(), Plan { connections: 10, ..Plan::default() }).await;
+    let mug = shop.admin().create_product("Mug", "19.99", 1000).await;
+
+    let names: Vec<_> = (0..8).map(|index| format!("buyer{index}")).collect();
+    let shopping = join_all(names.iter().map(|name| shop_around(&shop, name, mug)));
+    let (done, mut rounds) = (tokio::sync::OnceCell::new(), 0);
+    let mending = async {
+        while !done.initialized() {
+            let Repaired { done, .. } = repaired(&database).await;
+            assert_eq!(done, Vec::<String>::new());
+            rounds += 1;
+        }
+    };
+    let shopping = async {
+        let kept: i64 = shopping.await.into_iter().sum();
+        done.set(()).unwrap();
+        kept
+    };
+    let (kept, ()) = join!(shopping, mending);
+    assert!(rounds > 3, "it was mended {rounds} times only");
+    assert_eq!(kept, 8 * 8);
+    assert_eq!(shop.admin().stock_of(mug).await, 1000 - kept);
+    shop.verify().await;
+}
+
+/// What the order service is to see to again is seen to when the command ends.
+#[tokio::test]
+async fn what_is_handed_to_the_order_service_is_done_when_it_is_verified() {
+    let till = Till::open().await;
+    let (ada, order) = till.order("ada").await;
+    let intent = ada.begin_payment(&order).await.expect(200).json;
+    let mug = order["products"][0]["productId"].as_i64().unwrap();
+    ada.add_to_cart(mug, 9_000).await.expect(200);
+    ada.place_order_with_key("too-many").await.expect(409);
+    let (grace, paid) = till.paid_order("grace").await;
+    let db = till.shop.sql().await;
+    let count = async |sql: &'static str| sqlx::query_scalar::<_, i64>(sql).fetch_one(&db).await.unwrap();
+    let events = count("select count(*) from orders.provider_events").await;
+    assert!(events > 0);
+    till.stripe.deliver_to(NOWHERE);
+    // Later than the rules about time want to hear of.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+
+    let stuck = "
+        update orders.payments set next_poll_at = null, updated_at = now() - interval '1 h' where status = 'requires_payment';
+        update orders.provider_events set applied_at = null, outcome = null, next_attempt_at = now() + interval '1 h',
+            received_at = now() - interval '1 h';
+        insert into orders.outbox (order_id, kind, next_attempt_at, created_at, attempts)
+        select id, 'clear_cart', now() + interval '1 h', now() - interval '1 h', 60 from orders.orders where status = 'paid';
+        update orders.orders set status = 'placing', rejection = null, lease_until = now(), recover_at = now() + interval '1 h',
+            created_at = now() - interval '2 min'
+        where status = 'rejected'";
+    sqlx::raw_sql(stuck).execute(&db).await.unwrap();
+    till.pay(&intent, Card::Visa).await;
+    let before = Instant::now();
+    let Repaired { done, report } = repair::run(&db.connect_options()).await.unwrap();
+
+    let mut kinds = BTreeMap::new();
+    for line in &done {
+        *kinds.entry(line.split(' ').nth(1).unwrap()).or_insert(0) += 1;
+    }
+    let expected = [("clear_cart", 1), ("event", events), ("order", 1), ("payment", 1)];
+    assert_eq!(kinds, BTreeMap::from(expected), "{done:?}");
+    assert!(report.is_clean(), "after {:?}: {report}", before.elapsed());
+    let seen = ada.see_order(&order, "paid").await;
+    assert_eq!(payment_of(&seen), "stripe completed");
+    assert_eq!(grace.order(&paid).await["status"], "paid");
+    assert_eq!(count("select count(*) from orders.orders where status = 'rejected'").await, 1);
+    till.verify().await;
+}
