@@ -13,21 +13,17 @@
 //!
 //! A page of products, one product or a batch of them is one SQL statement.
 
-mod browse;
 pub mod bulk;
+mod categories_and_tags;
 mod config;
-mod draft;
 mod error;
 mod grpc;
-mod label;
+mod images;
 mod listing;
-mod manage;
-mod pictures;
-mod product;
-mod reserve;
+mod products;
+mod reservations;
 mod store;
 mod text;
-mod upload;
 
 use std::path::Path;
 
@@ -47,7 +43,13 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use self::config::Config;
-use self::grpc::{CatalogApi, StockApi};
+use self::{
+    categories_and_tags::category_or_tag as label,
+    grpc::{CatalogApi, StockApi},
+    images::{add as pictures, upload_stream as upload},
+    products::{browse, draft, manage, product},
+    reservations::reserve,
+};
 
 /// What brings the schema into being.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();

@@ -1,5 +1,6 @@
 //! Lists of products: what to find, in which order, from where on.
 
+pub(crate) mod db;
 mod filter;
 mod sort;
 mod words;

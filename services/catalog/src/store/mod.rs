@@ -4,14 +4,9 @@
 //! the pictures of one product. So nobody waits in a circle. What readers see of a product changes together with its
 //! version.
 
-pub(crate) mod categories;
-pub(crate) mod images;
-mod labels;
-pub(crate) mod listing;
-pub(crate) mod products;
-pub(crate) mod reservations;
-mod search;
-pub(crate) mod shown;
-pub(crate) mod stock;
-pub(crate) mod tags;
-pub(crate) mod trigrams;
+pub(crate) use crate::{
+    categories_and_tags::db::{categories, tags},
+    listing::db::{self as listing, trigrams},
+    products::db::{product_images as images, products, shown},
+    reservations::{db as reservations, stock},
+};

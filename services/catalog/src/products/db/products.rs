@@ -80,7 +80,7 @@ pub(crate) async fn lock(db: &mut PgConnection, id: i32) -> sqlx::Result<Option<
     .await
 }
 
-/// Changes a locked product, and raises its version. Not its tags and images: see [`set_tags`] and [`super::images`].
+/// Changes a locked product, and raises its version. Not its tags and images: see [`set_tags`] and [`super::product_images`].
 ///
 /// A new price is in the shop's currency; `category_id` is `Some(None)` for none any more.
 pub(crate) async fn update(
@@ -140,7 +140,7 @@ pub(crate) async fn touch(db: &mut PgConnection, id: i32) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Archives a locked product. Not its pictures: see [`super::images::remove_pictures`].
+/// Archives a locked product. Not its pictures: see [`super::product_images::remove_pictures`].
 pub(crate) async fn archive(db: &mut PgConnection, id: i32) -> sqlx::Result<()> {
     sqlx::query!(
         "update catalog.products

@@ -5,7 +5,10 @@
 
 use sqlx::{PgPool, Postgres, QueryBuilder};
 
-use super::search;
+pub(crate) mod trigrams;
+
+mod search;
+
 use crate::{
     label::Ref,
     listing::{Cursor, Filter, Sort},

@@ -8,7 +8,7 @@
 //! Both are materialized before they are sorted. The planner cannot tell how many there are: left to itself it would
 //! walk through all products in their order, waiting for a match that never comes.
 
-use super::listing::{Query, order, push_candidates, push_first};
+use super::{Query, order, push_candidates, push_first};
 use crate::listing::{Filter, Sort, Words};
 
 /// How alike a word and one of a name have to be, by their trigrams: `keybord` and `keyboard` are 0.55,

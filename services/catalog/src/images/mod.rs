@@ -1,0 +1,4 @@
+//! Images of products.
+
+pub(crate) mod add;
+pub(crate) mod upload_stream;

@@ -1,0 +1,5 @@
+//! SQL of products, by table.
+
+pub(crate) mod product_images;
+pub(crate) mod products;
+pub(crate) mod shown;
