@@ -1,54 +1,40 @@
-//! Many products at once: for demo data, imports and benchmarks.
+//! Inserting many products at once, for demo data, imports and benchmarks.
 
 use bodega_runtime::money::Currency;
 use sqlx::PgPool;
 
-use crate::store::{categories, products, tags};
+use crate::{
+    categories_and_tags::{self, Kind},
+    products,
+};
 
-/// Products that go into the database together.
+pub use crate::products::NewProduct;
+
 const BATCH: usize = 1_000;
 
-/// A product to make. The bounds are those of `CreateProductRequest`.
-#[derive(Clone, Debug)]
-pub struct NewProduct {
-    /// 1 to 200 characters.
-    pub name: String,
-    /// At most 10,000 characters.
-    pub description: String,
-    /// Of one unit, in minor units of the shop's currency; 0 to 1,000,000,000,000.
-    pub price_minor: i64,
-    /// Units there are; not negative.
-    pub stock: i32,
-    /// One that is there, or none.
-    pub category_id: Option<i32>,
-    /// Of tags that are there; none twice.
-    pub tag_ids: Vec<i32>,
-    /// The picture to show, if any.
-    pub image_url: Option<String>,
-}
-
-/// The ids of the categories of these names, in their order; those that are not there yet are made.
+/// Returns the ids of the categories with these names, in the same order. Creates those that do not exist.
 ///
 /// # Errors
-/// The database's; among them names that are empty or too long.
+/// When the database fails, or a name is empty or too long.
 pub async fn categories(db: &PgPool, names: &[String]) -> sqlx::Result<Vec<i32>> {
-    categories::ids_of(db, names).await
+    categories_and_tags::db::find_or_create(db, Kind::Category, names).await
 }
 
-/// The ids of the tags of these names, in their order; those that are not there yet are made.
+/// Returns the ids of the tags with these names, in the same order. Creates those that do not exist.
 ///
 /// # Errors
 /// As [`categories`].
 pub async fn tags(db: &PgPool, names: &[String]) -> sqlx::Result<Vec<i32>> {
-    tags::ids_of(db, names).await
+    categories_and_tags::db::find_or_create(db, Kind::Tag, names).await
 }
 
-/// Makes these products, with a ledger row for the stock of each; their ids, in the same order.
+/// Inserts products with their initial stock, and returns their ids in the same order.
 ///
-/// They come in batches of a thousand, each of them whole or not at all: `progress` is told how many are in after each.
+/// Products are inserted in transactions of 1,000. `progress` is called after each with the number of products inserted
+/// so far.
 ///
 /// # Errors
-/// The database's; among them the constraint that a product is out of bounds of. Earlier batches stay.
+/// When the database fails, or a product violates a constraint. Earlier transactions stay committed.
 pub async fn insert_products(
     db: &PgPool,
     currency: Currency,
@@ -58,7 +44,7 @@ pub async fn insert_products(
     let mut ids = Vec::with_capacity(products.len());
     for batch in products.chunks(BATCH) {
         let mut transaction = db.begin().await?;
-        ids.extend(products::insert(&mut transaction, currency, batch).await?);
+        ids.extend(products::db::products::insert(&mut transaction, currency, batch).await?);
         transaction.commit().await?;
         progress(ids.len());
     }

@@ -1,4 +1,4 @@
-//! What the process is told.
+//! Configuration.
 
 use std::path::PathBuf;
 
@@ -9,20 +9,20 @@ use tonic::transport::Uri;
 /// Configuration of the catalog service.
 #[derive(Debug, clap::Args)]
 pub struct Config {
-    /// Where the schema `catalog` is
+    /// Database with the schema `catalog`
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// Where identity is
+    /// URL of identity
     #[arg(long, env = "BODEGA_IDENTITY_URL", default_value = "http://127.0.0.1:7001",
         value_parser = bodega_runtime::config::url)]
     pub identity_url: Uri,
-    /// Currency of the shop, a code of ISO 4217; the same for gateway and catalog
+    /// Currency of the store, an ISO 4217 code; must be the same for gateway and catalog
     #[arg(long, env = "BODEGA_CURRENCY", default_value = "USD")]
     pub currency: Currency,
-    /// Where the pictures are, and what they may be
+    /// Image storage and limits
     #[command(flatten)]
     pub media: MediaArgs,
-    /// Directory of the pictures, where they are in no other storage: the gateway's [default: .bodega/media]
+    /// Directory for images if no other storage is configured; must be the gateway's [default: .bodega/media]
     #[arg(long, env = "BODEGA_MEDIA_DIR")]
     pub media_dir: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! What can be refused, and its status.
+//! Errors of the catalog, and their gRPC statuses.
 
 use std::{fmt::Display, time::Duration};
 
@@ -10,92 +10,60 @@ use bodega_runtime::{
 use tonic::{Code, Status};
 use tracing::error;
 
-/// When to come back to a storage of pictures that is down, or to pictures that find no room.
+/// For uploads, while the storage fails or an upload limit is reached.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Why a call fails: refusals a client can act on, then causes that are nobody's business.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// Fields that cannot be.
     #[error(transparent)]
     Invalid(#[from] Violations),
-    /// A limit or a cursor that cannot be; refused by the runtime already.
+    /// An invalid limit or cursor.
     #[error(transparent)]
     Page(#[from] Status),
-    /// No category has this id.
-    #[error("no such category")]
+    #[error("category does not exist")]
     CategoryNotFound,
-    /// Another category has this name.
-    #[error("there is a category of this name already")]
+    #[error("a category with this name already exists")]
     CategoryExists,
-    /// No tag has this id.
-    #[error("no such tag")]
+    #[error("tag does not exist")]
     TagNotFound,
-    /// Another tag has this name.
-    #[error("there is a tag of this name already")]
+    #[error("a tag with this name already exists")]
     TagExists,
-    /// No product has this id, or it is archived.
-    #[error("no such product")]
+    #[error("product does not exist")]
     ProductNotFound,
-    /// Somebody changed the product meanwhile.
-    #[error("the product is at version {actual} by now")]
-    VersionMismatch {
-        /// The version it has.
-        actual: i64,
-    },
-    /// The product has no image of this id.
-    #[error("the product has no such image")]
+    #[error("product has version {actual}")]
+    VersionMismatch { actual: i64 },
+    #[error("product does not have this image")]
     ImageNotFound,
-    /// One of the pictures of an upload cannot be kept.
-    #[error("images[{index}] {refused}")]
-    Picture {
-        /// Which.
-        index: usize,
-        /// Why.
-        refused: Rejected,
-    },
-    /// There are more pictures than may be.
-    #[error("images[{index}] {bound}")]
-    TooManyImages {
-        /// The first that may not be.
-        index: usize,
-        /// How many may be.
-        bound: String,
-    },
-    /// An upload breaks off, or its parts are out of order.
-    #[error("images[{index}] {how}")]
-    UploadIncomplete {
-        /// The picture that was about to come.
-        index: usize,
-        /// What is wrong.
-        how: &'static str,
-    },
-    /// The pictures of an upload took so long that the first are being swept.
-    #[error("the pictures took too long to be kept")]
-    PictureSwept,
-    /// The storage of pictures does not do what it is asked to.
+    #[error("images[{index}] {reason}")]
+    ImageRejected { index: usize, reason: Rejected },
+    #[error("images[{index}] {limit}")]
+    TooManyImages { index: usize, limit: String },
+    /// An upload ended early, or its parts were in the wrong order.
+    #[error("images[{index}] {problem}")]
+    UploadIncomplete { index: usize, problem: &'static str },
+    /// An upload took so long that the deletion of its first images has begun.
+    #[error("the upload took too long")]
+    ImageExpired,
     #[error(transparent)]
-    Storage(#[from] StorageError),
-    /// The order's stock was given back: it is to get none any more.
-    #[error("the stock of this order was given back")]
+    Storage(StorageError),
+    #[error("the stock of this order was released")]
     ReservationReleased,
-    /// The database's answer.
     #[error(transparent)]
     Database(sqlx::Error),
 }
 
 impl IsConflict for Error {
     fn is_conflict(&self) -> bool {
-        matches!(self, Self::Database(cause) if cause.is_conflict())
+        matches!(self, Self::Database(error) if error.is_conflict())
     }
 }
 
 impl From<sqlx::Error> for Error {
-    fn from(cause: sqlx::Error) -> Self {
-        match status::violated_constraint(&cause) {
+    fn from(error: sqlx::Error) -> Self {
+        match status::violated_constraint(&error) {
             Some("category_names_are_unique") => Self::CategoryExists,
             Some("tag_names_are_unique") => Self::TagExists,
-            _ => Self::Database(cause),
+            _ => Self::Database(error),
         }
     }
 }
@@ -114,7 +82,7 @@ impl From<Error> for Status {
         use status::{database, rejected, unavailable};
         match error {
             Error::Invalid(violations) => violations.into(),
-            Error::Page(refused) => refused,
+            Error::Page(status) => status,
             Error::CategoryNotFound => rejected(Code::NotFound, "category_not_found", &error),
             Error::CategoryExists => rejected(Code::AlreadyExists, "category_exists", &error),
             Error::TagNotFound => rejected(Code::NotFound, "tag_not_found", &error),
@@ -122,30 +90,26 @@ impl From<Error> for Status {
             Error::ProductNotFound => rejected(Code::NotFound, "product_not_found", &error),
             Error::VersionMismatch { .. } => rejected(Code::Aborted, "version_mismatch", &error),
             Error::ImageNotFound => rejected(Code::NotFound, "image_not_found", &error),
-            Error::Picture { index, refused } => of_picture(index, &refused),
-            Error::TooManyImages { index, bound } => of_image(index, "too_many_images", bound),
-            Error::UploadIncomplete { index, how } => of_image(index, "upload_incomplete", how),
-            Error::PictureSwept => unavailable(&error, RETRY_AFTER),
-            Error::Storage(cause) => {
-                error!("{cause}");
-                unavailable("pictures cannot be kept at the moment", RETRY_AFTER)
+            Error::ImageRejected { index, reason } => match reason {
+                Rejected::TooLarge { .. } => rejected_image(index, "image_too_large", reason),
+                Rejected::Unsupported => rejected_image(index, "unsupported_image", reason),
+                Rejected::Invalid(_) => rejected_image(index, "invalid_image", reason),
+                Rejected::Busy => unavailable(reason, RETRY_AFTER),
+            },
+            Error::TooManyImages { index, limit } => rejected_image(index, "too_many_images", limit),
+            Error::UploadIncomplete { index, problem } => rejected_image(index, "upload_incomplete", problem),
+            Error::ImageExpired => unavailable(&error, RETRY_AFTER),
+            Error::Storage(error) => {
+                error!("{error}");
+                unavailable("images cannot be stored at the moment", RETRY_AFTER)
             }
             Error::ReservationReleased => rejected(Code::FailedPrecondition, "reservation_released", &error),
-            Error::Database(cause) => database(&cause),
+            Error::Database(error) => database(&error),
         }
     }
 }
 
-fn of_picture(index: usize, refused: &Rejected) -> Status {
-    match refused {
-        Rejected::TooLarge { .. } => of_image(index, "image_too_large", refused),
-        Rejected::Unsupported => of_image(index, "unsupported_image", refused),
-        Rejected::Invalid(_) => of_image(index, "invalid_image", refused),
-        Rejected::Busy => status::unavailable(refused, RETRY_AFTER),
-    }
-}
-
-/// The refusal of one of the pictures that were sent.
-fn of_image(index: usize, reason: &str, message: impl Display) -> Status {
+/// Rejects an upload because of one of its images.
+fn rejected_image(index: usize, reason: &str, message: impl Display) -> Status {
     status::rejected_field(Code::InvalidArgument, reason, &format!("images[{index}]"), message.to_string())
 }

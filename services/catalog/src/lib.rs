@@ -1,17 +1,16 @@
-//! Catalog: what the shop has, and how much of it is left.
+//! The catalog service: categories, tags, products with their images, and the reservation of stock for orders.
 //!
-//! [`browse`] finds products, by the rules in [`listing`]; [`manage`] makes, changes and archives them, by those in
-//! [`draft`]; [`reserve`] takes their stock for orders and gives it back. Categories and tags are both [`label`]s.
-//! [`pictures`] takes in what products show, from the stream in [`upload`]; [`bodega_media::ImageRegistry`] deletes what none
-//! shows any more. `store` is the only room that speaks SQL.
+//! `grpc` is the entry point. Each domain concept is a folder in which a use case is a file: [`categories_and_tags`],
+//! [`products`], [`listing`], [`images`], [`reservations`]. All SQL is in their `db` modules.
 //!
-//! Three rules hold everywhere:
+//! Three rules apply everywhere:
 //!
 //! - A product's stock is the sum of its movements in the ledger: both change in one transaction.
-//! - A product's version grows with whatever a reader sees of it, the name of its category included.
-//! - Rows are locked in the order that [`store`] tells, so that nobody waits in a circle.
+//! - A product's version grows with every change that clients can see, the name of its category included.
+//! - A transaction locks rows in this order, so that transactions cannot deadlock: categories, tags, reservations,
+//!   products, each by id; then the stored images of one product.
 //!
-//! A page of products, one product or a batch of them is one SQL statement.
+//! A page of products, a batch of them, or one product is read in a single statement.
 
 pub mod bulk;
 mod categories_and_tags;
@@ -22,7 +21,6 @@ mod images;
 mod listing;
 mod products;
 mod reservations;
-mod store;
 mod text;
 
 use std::path::Path;
@@ -44,39 +42,36 @@ use tonic::service::Routes;
 
 pub use self::config::Config;
 use self::{
-    categories_and_tags::category_or_tag as label,
     grpc::{CatalogApi, StockApi},
-    images::{add as pictures, upload_stream as upload},
-    products::{browse, draft, manage, product},
-    reservations::reserve,
+    listing::Listing,
 };
 
-/// What brings the schema into being.
+/// The migrations of the schema [`SCHEMA`].
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 
-/// The schema this service owns.
+/// The schema that the service owns.
 pub const SCHEMA: &str = "catalog";
 
-/// Where a process of its own keeps pictures, unless it is told otherwise.
+/// The default of [`Config::media_dir`].
 const MEDIA_DIR: &str = ".bodega/media";
 
-/// Runs the service as a process of its own, until the shutdown.
+/// Runs the service as its own process until the shutdown.
 ///
 /// # Errors
-/// When the database is not configured, cannot be reached or migrated, the storage of pictures is half configured, or
-/// the listener fails.
+/// When the database is not configured, or cannot be reached or migrated; when the image storage is configured
+/// incompletely; when the listener fails.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let media = config.media.open(config.media_dir.as_deref().unwrap_or(Path::new(MEDIA_DIR)))?;
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let identity = Transport::remote(config.identity_url, &process.service_token);
-    let guard = AuthLayer { service_token: process.service_token, verifier: Verifier::new(identity) };
-    start(db, config.currency, media, process.shutdown).await?.serve(&guard, process.listener).await
+    let auth = AuthLayer { service_token: process.service_token, verifier: Verifier::new(identity) };
+    start(db, config.currency, media, process.shutdown).await?.serve(&auth, process.listener).await
 }
 
-/// Starts the service over a migrated database. All prices are in `currency`.
+/// Starts the service on a migrated database. All prices are in `currency`.
 ///
 /// # Errors
-/// Never: a database or a storage of pictures that is down makes calls fail, not the start.
+/// None: while the database or the image storage is down, calls fail.
 pub async fn start(
     db: PgPool,
     currency: Currency,
@@ -84,7 +79,8 @@ pub async fn start(
     shutdown: CancellationToken,
 ) -> anyhow::Result<Service> {
     let images = ImageRegistry::new(db.clone(), SCHEMA, media);
-    let catalog = CatalogApi::new(db.clone(), currency, images.clone());
+    let listing = Listing::new(db.clone());
+    let catalog = CatalogApi { db: db.clone(), currency, images: images.clone(), listing };
     let routes = Routes::new(CatalogServiceServer::new(catalog))
         .add_service(StockServiceServer::new(StockApi { db: db.clone(), currency }));
     let service = Service::new("catalog", routes, db, shutdown).await;

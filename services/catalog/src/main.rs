@@ -1,4 +1,4 @@
-//! The catalog service as a process of its own.
+//! The catalog service as its own process.
 
 use std::process::ExitCode;
 

@@ -1,10 +1,10 @@
-//! Texts that people type.
+//! Normalization and validation of text fields.
 
 use bodega_runtime::status::Violations;
 use unicode_normalization::UnicodeNormalization as _;
 
-/// A line as it is kept: without space around it, and in the one way (NFC) of the many that Unicode has of writing
-/// it. Not 1 to `max` characters then, or no line: added to the violations of `field`.
+/// Trims a single-line text and normalizes it to NFC. It must have 1 to `max` characters and no control characters;
+/// violations are added under `field`.
 pub(crate) fn line(text: &str, max: usize, field: &str, violations: &mut Violations) -> String {
     let line: String = text.trim().nfc().collect();
     violations.require(
@@ -20,8 +20,8 @@ pub(crate) fn line(text: &str, max: usize, field: &str, violations: &mut Violati
     line
 }
 
-/// A text of several lines as it is kept. More than `max` characters, or some that are no text: added to the
-/// violations of `field`.
+/// Trims a multi-line text and normalizes it to NFC. It must have at most `max` characters, and no control characters but
+/// line breaks and tabs; violations are added under `field`.
 pub(crate) fn block(text: &str, max: usize, field: &str, violations: &mut Violations) -> String {
     let block: String = text.trim().nfc().collect();
     violations.require_text(&block, 0, max, field);
@@ -32,26 +32,26 @@ pub(crate) fn block(text: &str, max: usize, field: &str, violations: &mut Violat
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<String, Violations> {
+    fn parse(text: &str) -> Result<String, Violations> {
         let mut violations = Violations::new();
         let line = line(text, 3, "name", &mut violations);
         violations.finish().map(|()| line)
     }
 
     #[test]
-    fn space_around_a_line_is_no_part_of_it() {
-        assert_eq!(read("  a b\n"), Ok("a b".to_owned()));
+    fn trims_a_line() {
+        assert_eq!(parse("  a b\n"), Ok("a b".to_owned()));
     }
 
     #[test]
-    fn a_letter_is_one_character_however_it_is_written() {
-        assert_eq!(read("e\u{301}e\u{301}e\u{301}"), Ok("ééé".to_owned()));
+    fn counts_a_composed_letter_as_one_character() {
+        assert_eq!(parse("e\u{301}e\u{301}e\u{301}"), Ok("ééé".to_owned()));
     }
 
     #[test]
-    fn what_is_no_line_is_refused() {
+    fn rejects_invalid_lines() {
         for text in ["", "  ", "four", "a\nb", "a\0", "\u{7f}"] {
-            assert!(read(text).is_err(), "{text:?}");
+            assert!(parse(text).is_err(), "{text:?}");
         }
     }
 }

@@ -1,38 +1,32 @@
-//! Categories and tags: names that products are grouped and found by.
+//! The names of categories and tags, and how requests refer to them.
 
 use bodega_proto::catalog::v1 as pb;
 use bodega_runtime::status::Violations;
 
-use crate::text;
+use crate::{error::Error, text};
 
-/// Characters of a name, at most.
+/// In characters.
 const MAX_NAME: usize = 100;
 
-/// A category or a tag.
-#[derive(Clone, Debug)]
-pub(crate) struct Label {
-    pub(crate) id: i32,
-    pub(crate) name: String,
-    /// Products of the shop that have it; archived ones do not count.
-    pub(crate) product_count: i64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Category,
+    Tag,
 }
 
-impl From<Label> for pb::Category {
-    fn from(Label { id, name, product_count }: Label) -> Self {
-        Self { id, name, product_count }
+impl Kind {
+    pub(crate) fn not_found(self) -> Error {
+        match self {
+            Self::Category => Error::CategoryNotFound,
+            Self::Tag => Error::TagNotFound,
+        }
     }
 }
 
-impl From<Label> for pb::Tag {
-    fn from(Label { id, name, product_count }: Label) -> Self {
-        Self { id, name, product_count }
-    }
-}
-
-/// The name that a category or tag is to have.
+/// Validates and normalizes the name of a category or tag.
 ///
 /// # Errors
-/// When it is none, naming the field `name`.
+/// A violation of the field `name`.
 pub(crate) fn parse_name(name: &str) -> Result<String, Violations> {
     let mut violations = Violations::new();
     let name = text::line(name, MAX_NAME, "name", &mut violations);
@@ -40,19 +34,18 @@ pub(crate) fn parse_name(name: &str) -> Result<String, Violations> {
     Ok(name)
 }
 
-/// A category or tag as a request names it.
+/// A reference to a category or tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Ref {
+pub(crate) enum IdOrName {
     Id(i32),
-    /// Without regard to case.
+    /// Case-insensitive.
     Name(String),
 }
 
-impl Ref {
-    /// What `wanted` names; `None` when it names nothing, and when its name cannot be, which is added to the
-    /// violations of `field`.
-    pub(crate) fn parse(wanted: pb::IdOrName, field: &str, violations: &mut Violations) -> Option<Self> {
-        match wanted.value? {
+impl IdOrName {
+    /// Returns `None` if the message has neither an id nor a name. Violations are added under `field`.
+    pub(crate) fn parse(message: pb::IdOrName, field: &str, violations: &mut Violations) -> Option<Self> {
+        match message.value? {
             pb::id_or_name::Value::Id(id) => Some(Self::Id(id)),
             pb::id_or_name::Value::Name(name) => {
                 Some(Self::Name(text::line(&name, MAX_NAME, field, violations)))

@@ -1,43 +1,33 @@
-//! Categories, tags and products. Reads are for anyone, writes for admins.
+//! The catalog service: categories, tags and products. Anyone can read, only admins can write.
 
 use bodega_media::ImageRegistry;
 use bodega_proto::catalog::v1::{
-    AddProductImagesRequest, AddProductImagesResponse, BatchGetProductsRequest, BatchGetProductsResponse,
-    CreateCategoryRequest, CreateCategoryResponse, CreateProductRequest, CreateProductResponse,
-    CreateTagRequest, CreateTagResponse, DeleteCategoryRequest, DeleteCategoryResponse, DeleteProductRequest,
-    DeleteProductResponse, DeleteTagRequest, DeleteTagResponse, GetCategoryRequest, GetCategoryResponse,
-    GetProductRequest, GetProductResponse, GetTagRequest, GetTagResponse, ListCategoriesRequest,
-    ListCategoriesResponse, ListProductsRequest, ListProductsResponse, ListTagsRequest, ListTagsResponse,
-    RemoveProductImageRequest, RemoveProductImageResponse, UpdateCategoryRequest, UpdateCategoryResponse,
-    UpdateProductRequest, UpdateProductResponse, UpdateTagRequest, UpdateTagResponse,
-    catalog_service_server::CatalogService,
+    self as pb, AddProductImagesRequest, AddProductImagesResponse, BatchGetProductsRequest,
+    BatchGetProductsResponse, CreateCategoryRequest, CreateCategoryResponse, CreateProductRequest,
+    CreateProductResponse, CreateTagRequest, CreateTagResponse, DeleteCategoryRequest,
+    DeleteCategoryResponse, DeleteProductRequest, DeleteProductResponse, DeleteTagRequest, DeleteTagResponse,
+    GetCategoryRequest, GetCategoryResponse, GetProductRequest, GetProductResponse, GetTagRequest,
+    GetTagResponse, ListCategoriesRequest, ListCategoriesResponse, ListProductsRequest, ListProductsResponse,
+    ListTagsRequest, ListTagsResponse, RemoveProductImageRequest, RemoveProductImageResponse,
+    UpdateCategoryRequest, UpdateCategoryResponse, UpdateProductRequest, UpdateProductResponse,
+    UpdateTagRequest, UpdateTagResponse, catalog_service_server::CatalogService,
 };
-use bodega_runtime::{auth::Caller, database::retry_on_conflict, money::Currency, page};
+use bodega_runtime::{auth::Caller, money::Currency};
 use sqlx::PgPool;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    browse::Finder,
-    draft::{Changes, Draft},
-    error::Error,
-    label, manage, pictures,
-    store::{categories, tags},
-    upload::Parts,
+    categories_and_tags::{self, CategoryOrTag, Kind},
+    images::{self, UploadStream},
+    listing::Listing,
+    products,
 };
 
-/// For shoppers and admins.
 pub(crate) struct CatalogApi {
-    db: PgPool,
-    currency: Currency,
-    images: ImageRegistry,
-    finder: Finder,
-}
-
-impl CatalogApi {
-    /// The catalog in `db`, priced in `currency`, with its images in `images`.
-    pub(crate) fn new(db: PgPool, currency: Currency, images: ImageRegistry) -> Self {
-        Self { finder: Finder::new(db.clone()), db, currency, images }
-    }
+    pub(crate) db: PgPool,
+    pub(crate) currency: Currency,
+    pub(crate) images: ImageRegistry,
+    pub(crate) listing: Listing,
 }
 
 #[tonic::async_trait]
@@ -47,10 +37,8 @@ impl CatalogService for CatalogApi {
         request: Request<ListCategoriesRequest>,
     ) -> Result<Response<ListCategoriesResponse>, Status> {
         let ListCategoriesRequest { limit, cursor } = request.into_inner();
-        let limit = page::limit(limit, page::MAX_LIMIT)?;
-        let after = page::decode(&cursor)?.unwrap_or_default();
-        let mut categories = categories::list(&self.db, after, limit + 1).await.map_err(Error::from)?;
-        let next_cursor = page::cut(&mut categories, limit, |last| last.id);
+        let (categories, next_cursor) =
+            categories_and_tags::list(&self.db, Kind::Category, limit, &cursor).await?;
         let categories = categories.into_iter().map(Into::into).collect();
         Ok(Response::new(ListCategoriesResponse { categories, next_cursor }))
     }
@@ -59,8 +47,8 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<GetCategoryRequest>,
     ) -> Result<Response<GetCategoryResponse>, Status> {
-        let found = categories::find(&self.db, request.get_ref().id).await.map_err(Error::from)?;
-        let category = found.ok_or(Error::CategoryNotFound)?;
+        let GetCategoryRequest { id } = request.into_inner();
+        let category = categories_and_tags::find(&self.db, Kind::Category, id).await?;
         Ok(Response::new(GetCategoryResponse { category: Some(category.into()) }))
     }
 
@@ -69,8 +57,8 @@ impl CatalogService for CatalogApi {
         request: Request<CreateCategoryRequest>,
     ) -> Result<Response<CreateCategoryResponse>, Status> {
         Caller::admin_of(&request)?;
-        let name = label::parse_name(&request.get_ref().name).map_err(Error::from)?;
-        let category = categories::create(&self.db, &name).await.map_err(Error::from)?;
+        let CreateCategoryRequest { name } = request.into_inner();
+        let category = categories_and_tags::create(&self.db, Kind::Category, &name).await?;
         Ok(Response::new(CreateCategoryResponse { category: Some(category.into()) }))
     }
 
@@ -80,10 +68,7 @@ impl CatalogService for CatalogApi {
     ) -> Result<Response<UpdateCategoryResponse>, Status> {
         Caller::admin_of(&request)?;
         let UpdateCategoryRequest { id, name } = request.into_inner();
-        let name = label::parse_name(&name).map_err(Error::from)?;
-        let rename = || categories::rename(&self.db, id, &name);
-        let category =
-            retry_on_conflict(rename).await.map_err(Error::from)?.ok_or(Error::CategoryNotFound)?;
+        let category = categories_and_tags::rename(&self.db, Kind::Category, id, &name).await?;
         Ok(Response::new(UpdateCategoryResponse { category: Some(category.into()) }))
     }
 
@@ -92,10 +77,7 @@ impl CatalogService for CatalogApi {
         request: Request<DeleteCategoryRequest>,
     ) -> Result<Response<DeleteCategoryResponse>, Status> {
         Caller::admin_of(&request)?;
-        let delete = || categories::delete(&self.db, request.get_ref().id);
-        if !retry_on_conflict(delete).await.map_err(Error::from)? {
-            return Err(Error::CategoryNotFound.into());
-        }
+        categories_and_tags::delete(&self.db, Kind::Category, request.get_ref().id).await?;
         Ok(Response::new(DeleteCategoryResponse {}))
     }
 
@@ -104,17 +86,14 @@ impl CatalogService for CatalogApi {
         request: Request<ListTagsRequest>,
     ) -> Result<Response<ListTagsResponse>, Status> {
         let ListTagsRequest { limit, cursor } = request.into_inner();
-        let limit = page::limit(limit, page::MAX_LIMIT)?;
-        let after = page::decode(&cursor)?.unwrap_or_default();
-        let mut tags = tags::list(&self.db, after, limit + 1).await.map_err(Error::from)?;
-        let next_cursor = page::cut(&mut tags, limit, |last| last.id);
+        let (tags, next_cursor) = categories_and_tags::list(&self.db, Kind::Tag, limit, &cursor).await?;
         let tags = tags.into_iter().map(Into::into).collect();
         Ok(Response::new(ListTagsResponse { tags, next_cursor }))
     }
 
     async fn get_tag(&self, request: Request<GetTagRequest>) -> Result<Response<GetTagResponse>, Status> {
-        let found = tags::find(&self.db, request.get_ref().id).await.map_err(Error::from)?;
-        let tag = found.ok_or(Error::TagNotFound)?;
+        let GetTagRequest { id } = request.into_inner();
+        let tag = categories_and_tags::find(&self.db, Kind::Tag, id).await?;
         Ok(Response::new(GetTagResponse { tag: Some(tag.into()) }))
     }
 
@@ -123,8 +102,8 @@ impl CatalogService for CatalogApi {
         request: Request<CreateTagRequest>,
     ) -> Result<Response<CreateTagResponse>, Status> {
         Caller::admin_of(&request)?;
-        let name = label::parse_name(&request.get_ref().name).map_err(Error::from)?;
-        let tag = tags::create(&self.db, &name).await.map_err(Error::from)?;
+        let CreateTagRequest { name } = request.into_inner();
+        let tag = categories_and_tags::create(&self.db, Kind::Tag, &name).await?;
         Ok(Response::new(CreateTagResponse { tag: Some(tag.into()) }))
     }
 
@@ -134,9 +113,7 @@ impl CatalogService for CatalogApi {
     ) -> Result<Response<UpdateTagResponse>, Status> {
         Caller::admin_of(&request)?;
         let UpdateTagRequest { id, name } = request.into_inner();
-        let name = label::parse_name(&name).map_err(Error::from)?;
-        let rename = || tags::rename(&self.db, id, &name);
-        let tag = retry_on_conflict(rename).await.map_err(Error::from)?.ok_or(Error::TagNotFound)?;
+        let tag = categories_and_tags::rename(&self.db, Kind::Tag, id, &name).await?;
         Ok(Response::new(UpdateTagResponse { tag: Some(tag.into()) }))
     }
 
@@ -145,10 +122,7 @@ impl CatalogService for CatalogApi {
         request: Request<DeleteTagRequest>,
     ) -> Result<Response<DeleteTagResponse>, Status> {
         Caller::admin_of(&request)?;
-        let delete = || tags::delete(&self.db, request.get_ref().id);
-        if !retry_on_conflict(delete).await.map_err(Error::from)? {
-            return Err(Error::TagNotFound.into());
-        }
+        categories_and_tags::delete(&self.db, Kind::Tag, request.get_ref().id).await?;
         Ok(Response::new(DeleteTagResponse {}))
     }
 
@@ -156,14 +130,16 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<ListProductsRequest>,
     ) -> Result<Response<ListProductsResponse>, Status> {
-        Ok(Response::new(self.finder.list(request.into_inner()).await?))
+        let (products, next_cursor) = self.listing.list(request.into_inner()).await?;
+        let products = products.into_iter().map(Into::into).collect();
+        Ok(Response::new(ListProductsResponse { products, next_cursor }))
     }
 
     async fn get_product(
         &self,
         request: Request<GetProductRequest>,
     ) -> Result<Response<GetProductResponse>, Status> {
-        let product = self.finder.get(request.get_ref().id).await?;
+        let product = products::get(&self.db, request.get_ref().id).await?;
         Ok(Response::new(GetProductResponse { product: Some(product.into()) }))
     }
 
@@ -171,7 +147,7 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<BatchGetProductsRequest>,
     ) -> Result<Response<BatchGetProductsResponse>, Status> {
-        let products = self.finder.batch_get(&request.get_ref().ids).await?;
+        let products = products::batch_get(&self.db, &request.get_ref().ids).await?;
         let products = products.into_iter().map(Into::into).collect();
         Ok(Response::new(BatchGetProductsResponse { products }))
     }
@@ -181,8 +157,7 @@ impl CatalogService for CatalogApi {
         request: Request<CreateProductRequest>,
     ) -> Result<Response<CreateProductResponse>, Status> {
         Caller::admin_of(&request)?;
-        let draft = Draft::parse(request.into_inner(), self.currency).map_err(Error::from)?;
-        let product = manage::create(&self.db, self.currency, &draft).await?;
+        let product = products::create(&self.db, self.currency, request.into_inner()).await?;
         Ok(Response::new(CreateProductResponse { product: Some(product.into()) }))
     }
 
@@ -191,10 +166,7 @@ impl CatalogService for CatalogApi {
         request: Request<UpdateProductRequest>,
     ) -> Result<Response<UpdateProductResponse>, Status> {
         Caller::admin_of(&request)?;
-        let request = request.into_inner();
-        let (id, expected_version) = (request.id, request.expected_version);
-        let changes = Changes::parse(request, self.currency).map_err(Error::from)?;
-        let product = manage::update(&self.db, self.currency, id, expected_version, &changes).await?;
+        let product = products::update(&self.db, self.currency, request.into_inner()).await?;
         Ok(Response::new(UpdateProductResponse { product: Some(product.into()) }))
     }
 
@@ -204,7 +176,7 @@ impl CatalogService for CatalogApi {
     ) -> Result<Response<DeleteProductResponse>, Status> {
         Caller::admin_of(&request)?;
         let DeleteProductRequest { id, expected_version } = request.into_inner();
-        manage::archive(&self.db, id, expected_version).await?;
+        products::archive(&self.db, id, expected_version).await?;
         Ok(Response::new(DeleteProductResponse {}))
     }
 
@@ -213,8 +185,8 @@ impl CatalogService for CatalogApi {
         request: Request<Streaming<AddProductImagesRequest>>,
     ) -> Result<Response<AddProductImagesResponse>, Status> {
         Caller::admin_of(&request)?;
-        let parts = Parts::new(request.into_inner());
-        let product = pictures::add(&self.db, &self.images, parts).await?;
+        let stream = UploadStream::new(request.into_inner());
+        let product = images::add(&self.db, &self.images, stream).await?;
         Ok(Response::new(AddProductImagesResponse { product: Some(product.into()) }))
     }
 
@@ -224,7 +196,19 @@ impl CatalogService for CatalogApi {
     ) -> Result<Response<RemoveProductImageResponse>, Status> {
         Caller::admin_of(&request)?;
         let RemoveProductImageRequest { product_id, image_id } = request.into_inner();
-        pictures::remove(&self.db, product_id, image_id).await?;
+        images::remove(&self.db, product_id, image_id).await?;
         Ok(Response::new(RemoveProductImageResponse {}))
+    }
+}
+
+impl From<CategoryOrTag> for pb::Category {
+    fn from(CategoryOrTag { id, name, product_count }: CategoryOrTag) -> Self {
+        Self { id, name, product_count }
+    }
+}
+
+impl From<CategoryOrTag> for pb::Tag {
+    fn from(CategoryOrTag { id, name, product_count }: CategoryOrTag) -> Self {
+        Self { id, name, product_count }
     }
 }

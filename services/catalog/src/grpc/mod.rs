@@ -1,4 +1,4 @@
-//! The catalog's two services on the wire. Decides nothing.
+//! The two gRPC services. They check the caller, call a use case and convert its result.
 
 mod catalog;
 mod stock;

@@ -1,4 +1,4 @@
-//! Stock, for the order service. Who may call is settled by the service token, in the runtime's guard.
+//! The stock service, for other services only: the auth layer requires the service token.
 
 use bodega_proto::catalog::v1::{
     self as pb, InsufficientStock, ReleaseRequest, ReleaseResponse, ReserveRequest, ReserveResponse,
@@ -10,10 +10,9 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     error::Error,
-    reserve::{self, Outcome, ReservedLine, ShortLine},
+    reservations::{self, InsufficientStockLine, Outcome, ReservedLine},
 };
 
-/// For the order service.
 pub(crate) struct StockApi {
     pub(crate) db: PgPool,
     pub(crate) currency: Currency,
@@ -24,14 +23,14 @@ impl StockService for StockApi {
     async fn reserve(&self, request: Request<ReserveRequest>) -> Result<Response<ReserveResponse>, Status> {
         let ReserveRequest { order_id, lines } = request.into_inner();
         let order_id = status::parse_uuid("order_id", &order_id)?;
-        let quantities = reserve::sum_up(&lines).map_err(Error::from)?;
-        let outcome = reserve::reserve(&self.db, self.currency, order_id, &quantities).await?;
+        let quantities = reservations::parse_lines(&lines).map_err(Error::from)?;
+        let outcome = reservations::reserve(&self.db, self.currency, order_id, &quantities).await?;
         Ok(Response::new(ReserveResponse { outcome: Some(outcome.into()) }))
     }
 
     async fn release(&self, request: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
         let order_id = status::parse_uuid("order_id", &request.get_ref().order_id)?;
-        reserve::release(&self.db, order_id).await?;
+        reservations::release(&self.db, order_id).await?;
         Ok(Response::new(ReleaseResponse {}))
     }
 }
@@ -43,7 +42,7 @@ impl From<Outcome> for pb::reserve_response::Outcome {
                 currency: lines.first().map(|line| line.currency.clone()).unwrap_or_default(),
                 lines: lines.into_iter().map(Into::into).collect(),
             }),
-            Outcome::Short(lines) => Self::InsufficientStock(InsufficientStock {
+            Outcome::InsufficientStock(lines) => Self::InsufficientStock(InsufficientStock {
                 lines: lines.into_iter().map(Into::into).collect(),
             }),
         }
@@ -57,9 +56,9 @@ impl From<ReservedLine> for pb::ReservedLine {
     }
 }
 
-impl From<ShortLine> for pb::InsufficientStockLine {
-    fn from(line: ShortLine) -> Self {
-        let ShortLine { product_id, name, wanted, left } = line;
-        Self { product_id, name, requested: wanted, available: left }
+impl From<InsufficientStockLine> for pb::InsufficientStockLine {
+    fn from(line: InsufficientStockLine) -> Self {
+        let InsufficientStockLine { product_id, name, requested, available } = line;
+        Self { product_id, name, requested, available }
     }
 }

@@ -1,127 +1,103 @@
-//! Pictures of products: taken in, shown, and taken away.
+//! Adding images to a product.
 //!
-//! Each picture of a call is made anew and put into the storage before the next is looked at; then one transaction
-//! gives them all to the product. The row of a picture is written before its object, to be swept in an hour; that
-//! transaction takes this back. So wherever a call stops, what no product shows does not stay
-//! ([`ImageRegistry`]), and the storage is never called inside a transaction.
+//! Each image of a call is encoded and stored before the next one is read; then one transaction adds all of them to the
+//! product. The image registry deletes stored images that no product has, wherever a call stops.
 
 use bodega_media::{ImageRegistry, StoredImage};
 use bodega_runtime::database::retry_on_conflict;
 use sqlx::PgPool;
 use tracing::warn;
 
+use super::upload_stream::UploadStream;
 use crate::{
     error::Error,
-    product::Product,
-    store::{images, products, shown},
-    upload::Parts,
+    products::{self, Product, db::product_images},
 };
 
-/// Folder of product images in the storage.
+/// Folder of the storage.
 const FOLDER: &str = "products";
-/// Pictures of a call, at most.
-const MAX_AT_ONCE: usize = 10;
-/// Images of a product, at most; those that are kept elsewhere count.
-const MAX_IMAGES: usize = 20;
+const MAX_IMAGES_PER_CALL: usize = 10;
+/// Includes images on other hosts.
+const MAX_IMAGES_PER_PRODUCT: usize = 20;
 
-/// Adds the pictures in `parts` to their product, behind those it has: all of them or none.
+/// Adds the images of a stream to a product, after those it has: all of them or none.
 ///
 /// # Errors
-/// [`Error::ProductNotFound`]; [`Error::UploadIncomplete`], [`Error::TooManyImages`] and [`Error::Picture`] for what is
-/// refused; [`Error::Storage`] and [`Error::PictureSwept`] for what cannot be kept now.
-pub(crate) async fn add(db: &PgPool, registry: &ImageRegistry, parts: Parts) -> Result<Product, Error> {
-    let mut kept = Vec::new();
-    let added = try_add(db, registry, parts, &mut kept).await;
-    if added.is_err() {
-        discard(registry, &kept).await;
+/// [`Error::ProductNotFound`]; [`Error::UploadIncomplete`], [`Error::TooManyImages`] and [`Error::ImageRejected`] for
+/// invalid uploads; [`Error::Storage`] and [`Error::ImageExpired`] if the images cannot be stored.
+pub(crate) async fn add(
+    db: &PgPool,
+    registry: &ImageRegistry,
+    stream: UploadStream,
+) -> Result<Product, Error> {
+    let mut stored = Vec::new();
+    let added = try_add(db, registry, stream, &mut stored).await;
+    if added.is_err() && !stored.is_empty() {
+        let discarded = registry.discard(&keys(&stored)).await;
+        if let Err(error) = discarded {
+            warn!("cannot discard the images of a failed upload, they are deleted in an hour: {error}");
+        }
     }
     added
 }
 
-/// Leaves what was kept of the pictures in `kept`, when it fails.
+/// `stored` receives the images that were stored before a failure.
 async fn try_add(
     db: &PgPool,
     registry: &ImageRegistry,
-    mut parts: Parts,
-    kept: &mut Vec<StoredImage>,
+    mut stream: UploadStream,
+    stored: &mut Vec<StoredImage>,
 ) -> Result<Product, Error> {
-    let product_id = parts.product_id().await?;
-    // Before a byte is read: nobody takes up room for what is not there.
-    let count = images::count(db, product_id).await?.ok_or(Error::ProductNotFound)?;
-    while parts.begins_picture().await? {
-        let index = kept.len();
-        require_room(count, index)?;
-        let refuse = |refused| Error::Picture { index, refused };
-        let mut upload = registry.media().upload().await.map_err(refuse)?;
-        parts.collect(&mut upload).await?;
-        let picture = registry.media().encode(upload).await.map_err(refuse)?;
-        kept.push(registry.store(FOLDER, picture).await?);
+    let product_id = stream.product_id().await?;
+    // Rejects an unknown product before any image is received.
+    let count = product_images::count(db, product_id).await?.ok_or(Error::ProductNotFound)?;
+    while stream.next_image().await? {
+        let index = stored.len();
+        check_limits(count, index)?;
+        let reject = |reason| Error::ImageRejected { index, reason };
+        let mut upload = registry.media().upload().await.map_err(reject)?;
+        stream.read_image(&mut upload).await?;
+        let image = registry.media().encode(upload).await.map_err(reject)?;
+        stored.push(registry.store(FOLDER, image).await?);
     }
-    retry_on_conflict(|| attach(db, registry, product_id, kept)).await
+    retry_on_conflict(|| attach(db, registry, product_id, stored)).await
 }
 
-/// Refuses a picture of a call that finds no room at a product with so many images.
-fn require_room(count: i64, index: usize) -> Result<(), Error> {
+/// Checks whether the image with this index in a call can be added to a product with `count` images.
+fn check_limits(count: i64, index: usize) -> Result<(), Error> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let bound = if index >= MAX_AT_ONCE {
-        format!("is more than the {MAX_AT_ONCE} that can be added at once")
-    } else if count.saturating_add(index) >= MAX_IMAGES {
-        format!("is more than the {MAX_IMAGES} that a product can have")
+    let limit = if index >= MAX_IMAGES_PER_CALL {
+        format!("exceeds the limit of {MAX_IMAGES_PER_CALL} images per request")
+    } else if count.saturating_add(index) >= MAX_IMAGES_PER_PRODUCT {
+        format!("exceeds the limit of {MAX_IMAGES_PER_PRODUCT} images per product")
     } else {
         return Ok(());
     };
-    Err(Error::TooManyImages { index, bound })
+    Err(Error::TooManyImages { index, limit })
 }
 
 async fn attach(
     db: &PgPool,
     registry: &ImageRegistry,
     product_id: i32,
-    kept: &[StoredImage],
+    images: &[StoredImage],
 ) -> Result<Product, Error> {
     let mut transaction = db.begin().await?;
-    products::lock(&mut transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
-    // Others may have added some meanwhile.
-    let count = images::count(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
-    (0..kept.len()).try_for_each(|index| require_room(count, index))?;
-    if !registry.mark_used(&mut transaction, &keys(kept)).await? {
-        return Err(Error::PictureSwept);
+    products::db::products::lock(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
+    // Another call may have added images since the first count.
+    let count = product_images::count(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
+    (0..images.len()).try_for_each(|index| check_limits(count, index))?;
+    if !registry.mark_used(&mut transaction, &keys(images)).await? {
+        return Err(Error::ImageExpired);
     }
-    images::append(&mut transaction, product_id, kept).await?;
-    products::touch(&mut transaction, product_id).await?;
-    let product = shown::by_id(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
+    product_images::append(&mut *transaction, product_id, images).await?;
+    products::db::products::raise_version(&mut *transaction, product_id).await?;
+    let product =
+        products::db::products::find(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
     transaction.commit().await?;
     Ok(product)
 }
 
-/// Has what was kept in vain swept soon. Where that fails, or a call is dropped, it is swept in its hour.
-async fn discard(registry: &ImageRegistry, kept: &[StoredImage]) {
-    if kept.is_empty() {
-        return;
-    }
-    if let Err(cause) = registry.discard(&keys(kept)).await {
-        warn!("Pictures of a refused upload are swept in an hour: {cause}");
-    }
-}
-
-fn keys(kept: &[StoredImage]) -> Vec<String> {
-    kept.iter().map(|kept| kept.key.clone()).collect()
-}
-
-/// Takes a picture, or an image that is kept elsewhere, away from a product.
-///
-/// # Errors
-/// [`Error::ProductNotFound`], [`Error::ImageNotFound`].
-pub(crate) async fn remove(db: &PgPool, product_id: i32, image_id: i64) -> Result<(), Error> {
-    retry_on_conflict(async || {
-        let mut transaction = db.begin().await?;
-        products::lock(&mut transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
-        if !images::remove(&mut transaction, product_id, image_id).await? {
-            return Err(Error::ImageNotFound);
-        }
-        products::touch(&mut transaction, product_id).await?;
-        transaction.commit().await?;
-        Ok(())
-    })
-    .await
+fn keys(images: &[StoredImage]) -> Vec<String> {
+    images.iter().map(|image| image.key.clone()).collect()
 }

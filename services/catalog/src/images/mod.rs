@@ -1,4 +1,7 @@
-//! Images of products.
+//! Images of products: adding and removing them.
 
-pub(crate) mod add;
-pub(crate) mod upload_stream;
+mod add;
+mod remove;
+mod upload_stream;
+
+pub(crate) use self::{add::add, remove::remove, upload_stream::UploadStream};

@@ -1,4 +1,4 @@
-//! The stream that pictures come in: the product, then each picture and its bytes, then the end.
+//! The stream of an upload: the product id, then for each image its start and chunks, then the end.
 
 use bodega_media::Upload;
 use bodega_proto::catalog::v1::{AddProductImagesRequest, add_product_images_request::Part};
@@ -7,92 +7,87 @@ use tracing::debug;
 
 use crate::error::Error;
 
-/// What a client sends, part by part.
-pub(crate) struct Parts {
-    stream: Streaming<AddProductImagesRequest>,
-    /// Came behind a picture, and has not been looked at.
-    ahead: Option<Part>,
-    /// How many pictures came whole.
-    whole: usize,
+pub(crate) struct UploadStream {
+    messages: Streaming<AddProductImagesRequest>,
+    /// The part that ended the previous image, and was not processed yet.
+    peeked: Option<Part>,
+    /// Number of images that were received completely.
+    received: usize,
 }
 
-impl Parts {
-    /// Nothing has been read of it yet.
-    pub(crate) fn new(stream: Streaming<AddProductImagesRequest>) -> Self {
-        Self { stream, ahead: None, whole: 0 }
+impl UploadStream {
+    pub(crate) fn new(messages: Streaming<AddProductImagesRequest>) -> Self {
+        Self { messages, peeked: None, received: 0 }
     }
 
-    /// Which product the pictures are for.
+    /// Reads the first part.
     ///
     /// # Errors
-    /// [`Error::UploadIncomplete`] when that is not what comes first.
+    /// [`Error::UploadIncomplete`] if it is not the product id.
     pub(crate) async fn product_id(&mut self) -> Result<i32, Error> {
-        match self.next().await? {
+        match self.next_part().await? {
             Part::ProductId(id) => Ok(id),
             Part::Image(_) | Part::Chunk(_) | Part::End(_) => {
-                Err(self.incomplete("comes before its product"))
+                Err(self.incomplete("comes before the product id"))
             }
         }
     }
 
-    /// Whether another picture begins; else that was all.
+    /// Reads the start of the next image; `false` at the end of the upload.
     ///
     /// # Errors
-    /// [`Error::UploadIncomplete`] when something else comes, or something after all.
-    pub(crate) async fn begins_picture(&mut self) -> Result<bool, Error> {
-        match self.next().await? {
+    /// [`Error::UploadIncomplete`] for any other part, and for parts after the end.
+    pub(crate) async fn next_image(&mut self) -> Result<bool, Error> {
+        match self.next_part().await? {
             Part::Image(_) => Ok(true),
-            Part::End(_) if self.whole == 0 => Err(self.incomplete("is missing")),
-            Part::End(_) => match self.message().await? {
+            Part::End(_) if self.received == 0 => Err(self.incomplete("is missing")),
+            Part::End(_) => match self.next_message().await? {
                 None => Ok(false),
-                Some(_) => Err(self.incomplete("comes after the end")),
+                Some(_) => Err(self.incomplete("comes after the end of the upload")),
             },
-            Part::Chunk(_) => Err(self.incomplete("has bytes before it begins")),
-            Part::ProductId(_) => Err(self.incomplete("comes before another product")),
+            Part::Chunk(_) => Err(self.incomplete("has bytes before its start")),
+            Part::ProductId(_) => Err(self.incomplete("comes before another product id")),
         }
     }
 
-    /// Reads the bytes of the picture that has begun into `upload`.
+    /// Reads the bytes of the image that has started.
     ///
     /// # Errors
-    /// [`Error::Picture`] when there are too many, [`Error::UploadIncomplete`] when they break off.
-    pub(crate) async fn collect(&mut self, upload: &mut Upload) -> Result<(), Error> {
+    /// [`Error::ImageRejected`] if it is too large, [`Error::UploadIncomplete`] if the stream ends early.
+    pub(crate) async fn read_image(&mut self, upload: &mut Upload) -> Result<(), Error> {
         loop {
-            match self.next().await? {
-                Part::Chunk(chunk) => {
-                    upload.push(&chunk).map_err(|refused| Error::Picture { index: self.whole, refused })?
-                }
+            match self.next_part().await? {
+                Part::Chunk(chunk) => upload
+                    .push(&chunk)
+                    .map_err(|reason| Error::ImageRejected { index: self.received, reason })?,
                 part @ (Part::Image(_) | Part::End(_) | Part::ProductId(_)) => {
-                    self.ahead = Some(part);
-                    self.whole += 1;
+                    self.peeked = Some(part);
+                    self.received += 1;
                     return Ok(());
                 }
             }
         }
     }
 
-    async fn next(&mut self) -> Result<Part, Error> {
-        if let Some(part) = self.ahead.take() {
+    async fn next_part(&mut self) -> Result<Part, Error> {
+        if let Some(part) = self.peeked.take() {
             return Ok(part);
         }
-        match self.message().await? {
+        match self.next_message().await? {
             Some(AddProductImagesRequest { part: Some(part) }) => Ok(part),
-            Some(AddProductImagesRequest { part: None }) => {
-                Err(self.incomplete("has a part that is nothing"))
-            }
-            None => Err(self.incomplete("breaks off")),
+            Some(AddProductImagesRequest { part: None }) => Err(self.incomplete("has an empty part")),
+            None => Err(self.incomplete("is incomplete: the stream ended early")),
         }
     }
 
-    async fn message(&mut self) -> Result<Option<AddProductImagesRequest>, Error> {
-        self.stream.message().await.map_err(|cause| {
-            debug!("an upload broke off: {cause}");
-            self.incomplete("breaks off")
+    async fn next_message(&mut self) -> Result<Option<AddProductImagesRequest>, Error> {
+        self.messages.message().await.map_err(|error| {
+            debug!("image upload failed: {error}");
+            self.incomplete("is incomplete: the stream ended early")
         })
     }
 
-    /// Refuses the picture that is coming in, or is to come.
-    fn incomplete(&self, how: &'static str) -> Error {
-        Error::UploadIncomplete { index: self.whole, how }
+    fn incomplete(&self, problem: &'static str) -> Error {
+        Error::UploadIncomplete { index: self.received, problem }
     }
 }

@@ -1,64 +1,64 @@
-//! Which products to list: a request, checked.
+//! The filter of a list of products.
 
 use bodega_proto::catalog::v1::{self as pb, ListProductsRequest};
 use bodega_runtime::{page, status::Violations};
 
-use super::{Cursor, Sort, Words};
-use crate::{error::Error, label::Ref};
+use super::{
+    sort::{Cursor, Sort},
+    words::Words,
+};
+use crate::{categories_and_tags::IdOrName, error::Error};
 
 const DEFAULT_LIMIT: i32 = 20;
+/// In characters.
 const MAX_QUERY: usize = 200;
-const MAX_REFS: usize = 50;
+/// Of categories, and of tags.
+const MAX_REFERENCES: usize = 50;
 const MAX_IDS: usize = 200;
 
-/// Which products to list. Filters are joined by "and".
+/// A validated request. A product has to match all conditions.
 #[derive(Clone, Debug)]
 pub(crate) struct Filter {
-    /// Everything is found by `None`, nothing by no words.
+    /// `None` matches every product, an empty list of words none.
     pub(crate) words: Option<Words>,
-    /// In any of these; empty: in any or none.
-    pub(crate) categories: Vec<Ref>,
-    /// With all of these.
-    pub(crate) tags: Vec<Ref>,
+    /// The product has one of these categories; empty matches every product.
+    pub(crate) categories: Vec<IdOrName>,
+    /// The product has all of these tags.
+    pub(crate) tags: Vec<IdOrName>,
     pub(crate) min_price_minor: Option<i64>,
     pub(crate) max_price_minor: Option<i64>,
     pub(crate) in_stock: Option<bool>,
-    /// Only these; empty: all.
+    /// Empty matches every product.
     pub(crate) ids: Vec<i32>,
     pub(crate) sort: Sort,
-    /// `None`: from the start.
+    /// `None` on the first page.
     pub(crate) after: Option<Cursor>,
-    /// Products of a page, at most.
+    /// Maximum number of products on a page.
     pub(crate) limit: i64,
 }
 
 impl Filter {
-    /// What is asked for.
-    ///
     /// # Errors
-    /// [`Error::Invalid`] naming every field that cannot be; [`Error::Page`] for the limit and the cursor.
+    /// [`Error::Invalid`] with all invalid fields; [`Error::Page`] for an invalid limit or cursor.
     pub(crate) fn parse(request: ListProductsRequest) -> Result<Self, Error> {
         let mut violations = Violations::new();
-        let found = &mut violations;
-        let sort = parse_sort(request.sort, found);
+        let sort = parse_sort(request.sort, &mut violations);
         let q = request.q.trim();
-        found.require(
-            q.chars().count() <= MAX_QUERY,
-            "q",
-            format!("must have at most {MAX_QUERY} characters"),
-        );
-        let categories = parse_refs(request.categories, "categories", found);
-        let tags = parse_refs(request.tags, "tags", found);
-        found.require(request.ids.len() <= MAX_IDS, "ids", format!("must be at most {MAX_IDS}"));
+        let is_short = q.chars().count() <= MAX_QUERY;
+        violations.require(is_short, "q", format!("must have at most {MAX_QUERY} characters"));
+        let categories = parse_references(request.categories, "categories", &mut violations);
+        let tags = parse_references(request.tags, "tags", &mut violations);
+        let message = format!("must have at most {MAX_IDS} entries");
+        violations.require(request.ids.len() <= MAX_IDS, "ids", message);
         let (min_price_minor, max_price_minor) = (request.min_price_minor, request.max_price_minor);
         if let Some((min, max)) = min_price_minor.zip(max_price_minor) {
-            found.require(min <= max, "min_price_minor", "must not be more than max_price_minor");
+            violations.require(min <= max, "min_price_minor", "must not be greater than max_price_minor");
         }
         violations.finish()?;
 
-        let sort = Sort::of(sort, !q.is_empty());
+        let sort = Sort::resolve(sort, !q.is_empty());
         Ok(Self {
-            words: (!q.is_empty()).then(|| Words::of(q)),
+            words: (!q.is_empty()).then(|| Words::parse(q)),
             categories,
             tags,
             min_price_minor,
@@ -74,23 +74,29 @@ impl Filter {
 
 fn parse_sort(sort: i32, violations: &mut Violations) -> pb::ProductSort {
     pb::ProductSort::try_from(sort).unwrap_or_else(|_| {
-        violations.add("sort", "is not one there is");
+        violations.add("sort", "is unknown");
         pb::ProductSort::Unspecified
     })
 }
 
-fn parse_refs(refs: Vec<pb::IdOrName>, field: &str, violations: &mut Violations) -> Vec<Ref> {
-    violations.require(refs.len() <= MAX_REFS, field, format!("must be at most {MAX_REFS}"));
-    let names_something = refs.iter().all(|wanted| wanted.value.is_some());
-    violations.require(names_something, field, "must each have an id or a name");
-    refs.into_iter().take(MAX_REFS).filter_map(|wanted| Ref::parse(wanted, field, violations)).collect()
+fn parse_references(
+    references: Vec<pb::IdOrName>,
+    field: &str,
+    violations: &mut Violations,
+) -> Vec<IdOrName> {
+    let message = format!("must have at most {MAX_REFERENCES} entries");
+    violations.require(references.len() <= MAX_REFERENCES, field, message);
+    let have_values = references.iter().all(|reference| reference.value.is_some());
+    violations.require(have_values, field, "must each have an id or a name");
+    let references = references.into_iter().take(MAX_REFERENCES);
+    references.filter_map(|reference| IdOrName::parse(reference, field, violations)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(request: ListProductsRequest) -> String {
+    fn violations_of(request: ListProductsRequest) -> String {
         match Filter::parse(request) {
             Err(Error::Invalid(violations)) => violations.to_string(),
             other => panic!("{other:?}"),
@@ -98,8 +104,8 @@ mod tests {
     }
 
     #[test]
-    fn every_field_that_cannot_be_is_named() {
-        let message = refused(ListProductsRequest {
+    fn names_every_invalid_field() {
+        let message = violations_of(ListProductsRequest {
             q: "x".repeat(201),
             categories: vec![pb::IdOrName::default(); 51],
             tags: vec![pb::IdOrName { value: Some(pb::id_or_name::Value::Name("\0".to_owned())) }],
@@ -115,11 +121,11 @@ mod tests {
     }
 
     #[test]
-    fn a_query_of_space_is_none_and_one_of_punctuation_finds_nothing() {
+    fn a_blank_query_matches_everything_and_a_query_without_words_nothing() {
         let parse = |q: &str| {
             Filter::parse(ListProductsRequest { q: q.to_owned(), ..Default::default() }).unwrap().words
         };
         assert_eq!(parse("  "), None);
-        assert_eq!(parse("?!"), Some(Words::of("")));
+        assert_eq!(parse("?!"), Some(Words::parse("")));
     }
 }

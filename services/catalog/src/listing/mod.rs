@@ -1,12 +1,9 @@
-//! Lists of products: what to find, in which order, from where on.
+//! Lists of products: filters, search, sort order and pages.
 
-pub(crate) mod db;
+mod db;
 mod filter;
+mod list;
 mod sort;
 mod words;
 
-pub(crate) use self::{
-    filter::Filter,
-    sort::{Cursor, Sort},
-    words::Words,
-};
+pub(crate) use self::list::Listing;

@@ -1,28 +1,28 @@
-//! The orders of a list, and where a page of each begins.
+//! The sort orders of a list, and the cursors of its pages.
 
 use bodega_proto::catalog::v1::ProductSort;
 use bodega_runtime::page;
 use serde::{Deserialize, Serialize};
 use tonic::Status;
 
-/// An order of products. It is total: the id breaks ties, in the direction of the rest.
+/// A total order of products: ties are broken by id, in the same direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sort {
-    /// The latest id first: ids grow as products are made.
+    /// By descending id: ids grow as products are created.
     Newest,
     Oldest,
     PriceAsc,
     PriceDesc,
-    /// By code points of the name in small letters.
+    /// By code points of the lower-case name.
     NameAsc,
     NameDesc,
-    /// Best match first, the newest first of those that match alike.
+    /// Best match first; of equally good matches the newest first.
     Relevance,
 }
 
 impl Sort {
-    /// The order that is asked for, of a list with or without a query.
-    pub(crate) fn of(sort: ProductSort, has_query: bool) -> Self {
+    /// Resolves the default order, and relevance without a query.
+    pub(crate) fn resolve(sort: ProductSort, has_query: bool) -> Self {
         match sort {
             ProductSort::Unspecified | ProductSort::Relevance if has_query => Self::Relevance,
             ProductSort::Unspecified | ProductSort::Relevance | ProductSort::Newest => Self::Newest,
@@ -35,7 +35,7 @@ impl Sort {
     }
 }
 
-/// The last product of a page, in the order of its list: the next page has what comes after it.
+/// The sort key of the last product on a page: the next page starts after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Cursor {
@@ -49,13 +49,13 @@ pub(crate) enum Cursor {
 }
 
 impl Cursor {
-    /// Reads a cursor of a list in this order; `None` where the list starts.
+    /// Returns `None` for an empty cursor, which stands for the first page.
     ///
     /// # Errors
-    /// `invalid_cursor` for one of another order, or none of ours.
+    /// `invalid_cursor` if it cannot be decoded, or belongs to another sort order.
     pub(crate) fn parse(cursor: &str, sort: Sort) -> Result<Option<Self>, Status> {
         let Some(cursor) = page::decode::<Self>(cursor)? else { return Ok(None) };
-        if cursor.sort() != sort || !cursor.is_of_a_row() {
+        if cursor.sort() != sort || !cursor.can_be_compared() {
             return Err(page::invalid_cursor());
         }
         Ok(Some(cursor))
@@ -73,8 +73,8 @@ impl Cursor {
         }
     }
 
-    /// Whether a row can have this key: Postgres has no text with a NUL in it.
-    fn is_of_a_row(&self) -> bool {
+    /// Whether Postgres accepts the key: its text cannot contain a NUL.
+    fn can_be_compared(&self) -> bool {
         match self {
             Self::NameAsc(name, _) | Self::NameDesc(name, _) => !name.contains('\0'),
             Self::Newest(_)
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_of_one_order_only() {
+    fn rejects_a_cursor_of_another_order() {
         let cursor = page::encode(&Cursor::PriceAsc(1999, 7));
         assert_eq!(Cursor::parse(&cursor, Sort::PriceAsc).unwrap(), Some(Cursor::PriceAsc(1999, 7)));
         assert!(Cursor::parse(&cursor, Sort::PriceDesc).is_err());
@@ -100,16 +100,16 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_that_no_row_can_have_is_refused() {
+    fn rejects_a_cursor_with_a_nul() {
         let cursor = page::encode(&Cursor::NameAsc("a\0".to_owned(), 7));
         assert!(Cursor::parse(&cursor, Sort::NameAsc).is_err());
     }
 
     #[test]
-    fn relevance_is_for_queries() {
-        assert_eq!(Sort::of(ProductSort::Unspecified, true), Sort::Relevance);
-        assert_eq!(Sort::of(ProductSort::Unspecified, false), Sort::Newest);
-        assert_eq!(Sort::of(ProductSort::Relevance, false), Sort::Newest);
-        assert_eq!(Sort::of(ProductSort::PriceAsc, true), Sort::PriceAsc);
+    fn sorts_by_relevance_only_with_a_query() {
+        assert_eq!(Sort::resolve(ProductSort::Unspecified, true), Sort::Relevance);
+        assert_eq!(Sort::resolve(ProductSort::Unspecified, false), Sort::Newest);
+        assert_eq!(Sort::resolve(ProductSort::Relevance, false), Sort::Newest);
+        assert_eq!(Sort::resolve(ProductSort::PriceAsc, true), Sort::PriceAsc);
     }
 }

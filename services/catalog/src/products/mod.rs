@@ -1,7 +1,18 @@
-//! Products.
+//! Products: reading, creating, updating and archiving them.
 
-pub(crate) mod browse;
+mod archive;
+mod create;
 pub(crate) mod db;
-pub(crate) mod draft;
-pub(crate) mod manage;
-pub(crate) mod product;
+mod image_url;
+mod product;
+mod read;
+mod update;
+
+pub use self::product::NewProduct;
+pub(crate) use self::{
+    archive::archive,
+    create::create,
+    product::Product,
+    read::{batch_get, get},
+    update::update,
+};

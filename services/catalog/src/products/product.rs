@@ -1,9 +1,20 @@
-//! Products as readers see them.
+//! A product as it is read, created and updated: the types, their validation, and their conversion to protobuf.
 
-use bodega_proto::catalog::v1 as pb;
-use bodega_runtime::timestamp;
+use bodega_proto::catalog::v1::{self as pb, CreateProductRequest, UpdateProductRequest};
+use bodega_runtime::{money::Currency, status::Violations, timestamp};
 use sqlx::types::Json;
 use time::OffsetDateTime;
+
+use super::image_url;
+use crate::{categories_and_tags::IdOrName, text};
+
+/// In characters.
+const MAX_NAME: usize = 200;
+/// In characters.
+const MAX_DESCRIPTION: usize = 10_000;
+const MAX_PRICE_MINOR: i64 = 1_000_000_000_000;
+const MAX_STOCK: i32 = 1_000_000_000;
+const MAX_TAGS: usize = 50;
 
 /// A row of the view `catalog.product_view`.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -24,14 +35,12 @@ pub(crate) struct Product {
     pub(crate) images: Json<Vec<Image>>,
 }
 
-/// A tag of a product.
 #[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct Tag {
     id: i32,
     name: String,
 }
 
-/// A picture of a product.
 #[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct Image {
     id: i64,
@@ -39,16 +48,11 @@ pub(crate) struct Image {
     thumbnail_url: String,
 }
 
-impl From<Image> for pb::Image {
-    fn from(Image { id, url, thumbnail_url }: Image) -> Self {
-        Self { id, url, thumbnail_url }
-    }
-}
-
 impl From<Product> for pb::Product {
     fn from(product: Product) -> Self {
         let category = product.category_id.zip(product.category_name);
         let tags = product.tags.0.into_iter();
+        let images = product.images.0.into_iter();
         Self {
             id: product.id,
             name: product.name,
@@ -58,11 +62,148 @@ impl From<Product> for pb::Product {
             stock: product.stock,
             category: category.map(|(id, name)| pb::Category { id, name, product_count: 0 }),
             tags: tags.map(|Tag { id, name }| pb::Tag { id, name, product_count: 0 }).collect(),
-            images: product.images.0.into_iter().map(Into::into).collect(),
+            images: images
+                .map(|Image { id, url, thumbnail_url }| pb::Image { id, url, thumbnail_url })
+                .collect(),
             version: product.version,
             archived: product.archived,
             created_at: Some(timestamp::to_proto(product.created_at)),
             updated_at: Some(timestamp::to_proto(product.updated_at)),
         }
     }
+}
+
+/// A product to create. Limits are those of the protobuf message `CreateProductRequest`.
+#[derive(Clone, Debug, Default)]
+pub struct NewProduct {
+    /// 1 to 200 characters.
+    pub name: String,
+    /// At most 10,000 characters.
+    pub description: String,
+    /// Price of one unit, in minor units of the store's currency; 0 to 1,000,000,000,000.
+    pub price_minor: i64,
+    /// Units in stock; 0 to 1,000,000,000.
+    pub stock: i32,
+    /// An existing category, if any.
+    pub category_id: Option<i32>,
+    /// Existing tags, without duplicates.
+    pub tag_ids: Vec<i32>,
+    /// URL of the first image, if any.
+    pub image_url: Option<String>,
+}
+
+impl NewProduct {
+    /// Validates a request in a store with this currency. The category is returned as the request refers to it, because
+    /// it may have to be created; `category_id` is `None`.
+    ///
+    /// # Errors
+    /// All invalid fields.
+    pub(crate) fn parse(
+        request: CreateProductRequest,
+        currency: Currency,
+    ) -> Result<(Self, Option<IdOrName>), Violations> {
+        let mut violations = Violations::new();
+        if !request.currency.is_empty() {
+            check_currency(&request.currency, currency, &mut violations);
+        }
+        let price_minor = check_price(request.price_minor, &mut violations);
+        let stock = check_stock(request.stock, &mut violations);
+        let name = parse_name(&request.name, &mut violations);
+        let description = parse_description(&request.description, &mut violations);
+        let category =
+            request.category.and_then(|category| IdOrName::parse(category, "category", &mut violations));
+        let product = Self {
+            name,
+            description,
+            price_minor,
+            stock,
+            category_id: None,
+            tag_ids: parse_tag_ids(request.tag_ids, &mut violations),
+            image_url: image_url::parse(request.image_url, &mut violations),
+        };
+        violations.finish()?;
+        Ok((product, category))
+    }
+}
+
+/// Changes to a product; `None` leaves a field as it is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ProductUpdate {
+    pub(crate) name: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) price_minor: Option<i64>,
+    pub(crate) stock: Option<i32>,
+    /// `Some(None)` removes the category.
+    pub(crate) category_id: Option<Option<i32>>,
+    /// Replaces all tags. Without duplicates.
+    pub(crate) tag_ids: Option<Vec<i32>>,
+    /// Replaces the first image; `Some(None)` removes it.
+    pub(crate) image_url: Option<Option<String>>,
+}
+
+impl ProductUpdate {
+    /// Validates a request in a store with this currency. As in [`NewProduct::parse`], the category is returned
+    /// separately, and `category_id` is `None`; `Some(None)` removes the category.
+    ///
+    /// # Errors
+    /// All invalid fields.
+    pub(crate) fn parse(
+        request: UpdateProductRequest,
+        currency: Currency,
+    ) -> Result<(Self, Option<Option<IdOrName>>), Violations> {
+        let mut violations = Violations::new();
+        if let Some(requested) = &request.currency {
+            check_currency(requested, currency, &mut violations);
+        }
+        let price_minor = request.price_minor.map(|price| check_price(price, &mut violations));
+        let stock = request.stock.map(|stock| check_stock(stock, &mut violations));
+        let name = request.name.map(|name| parse_name(&name, &mut violations));
+        let description = request.description.map(|text| parse_description(&text, &mut violations));
+        let category =
+            request.category.map(|category| IdOrName::parse(category, "category", &mut violations));
+        let update = Self {
+            name,
+            description,
+            price_minor,
+            stock,
+            category_id: None,
+            tag_ids: request.tag_ids.map(|tags| parse_tag_ids(tags.ids, &mut violations)),
+            image_url: request.image_url.map(|url| image_url::parse(url, &mut violations)),
+        };
+        violations.finish()?;
+        Ok((update, category))
+    }
+}
+
+fn parse_name(name: &str, violations: &mut Violations) -> String {
+    text::line(name, MAX_NAME, "name", violations)
+}
+
+fn parse_description(description: &str, violations: &mut Violations) -> String {
+    text::block(description, MAX_DESCRIPTION, "description", violations)
+}
+
+fn check_currency(requested: &str, currency: Currency, violations: &mut Violations) {
+    let message = format!("must be {currency}, the currency of the store");
+    violations.require(requested == currency.code(), "currency", message);
+}
+
+fn check_price(price_minor: i64, violations: &mut Violations) -> i64 {
+    let message = format!("must be between 0 and {MAX_PRICE_MINOR} minor units");
+    violations.require((0..=MAX_PRICE_MINOR).contains(&price_minor), "price_minor", message);
+    price_minor
+}
+
+fn check_stock(stock: i32, violations: &mut Violations) -> i32 {
+    let message = format!("must be between 0 and {MAX_STOCK}");
+    violations.require((0..=MAX_STOCK).contains(&stock), "stock", message);
+    stock
+}
+
+fn parse_tag_ids(mut tag_ids: Vec<i32>, violations: &mut Violations) -> Vec<i32> {
+    let message = format!("must have at most {MAX_TAGS} entries");
+    violations.require(tag_ids.len() <= MAX_TAGS, "tag_ids", message);
+    tag_ids.sort_unstable();
+    tag_ids.dedup();
+    tag_ids
 }

@@ -124,7 +124,7 @@ async fn a_storage_that_fails_half_way_is_told_apart_from_a_bad_picture() {
     let mut admin = shop.admin();
     let (answer, ()) = tokio::join!(admin.add_product_images(stream::iter(first).chain(then)), breaking);
     let refused = answer.unwrap_err();
-    assert_eq!(refused.message(), "pictures cannot be kept at the moment");
+    assert_eq!(refused.message(), "images cannot be stored at the moment");
     assert_eq!(refusal::<()>(Err(refused)), unavailable());
     assert_eq!(shop.get(id).await.unwrap().version, 1);
 
@@ -173,7 +173,7 @@ async fn a_storage_that_is_down_fails_the_uploads_and_not_the_shop() {
     let media = Args::parse_from(bucket).media.open(&first.storage()).unwrap();
     let shop = first.replica_with(media).await;
     let refused = shop.add_images(id, &pngs(1)).await.unwrap_err();
-    assert_eq!(refused.message(), "pictures cannot be kept at the moment");
+    assert_eq!(refused.message(), "images cannot be stored at the moment");
     assert_eq!(refusal::<()>(Err(refused)), unavailable());
     assert_eq!(shop.get(id).await.unwrap().version, 1);
     shop.create(product("Cup")).await;

@@ -2,4 +2,3 @@
 
 pub(crate) mod product_images;
 pub(crate) mod products;
-pub(crate) mod shown;

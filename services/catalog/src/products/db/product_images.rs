@@ -1,10 +1,10 @@
-//! `catalog.product_images`: what products show, and in which order. Whoever changes it has locked the product; pictures that
-//! are not shown any more are left to be swept at once.
+//! `catalog.product_images`. The caller has locked the product. Stored images that are removed from a product are left to
+//! the cleanup.
 
 use bodega_media::StoredImage;
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::PgExecutor;
 
-/// How many a product has that is sold; `None` when it is not there, or archived.
+/// Counts the images of a product; `None` if it does not exist or is archived.
 pub(crate) async fn count(db: impl PgExecutor<'_>, product_id: i32) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!(
         r#"select (select count(*) from catalog.product_images i where i.product_id = p.id) as "count!"
@@ -16,19 +16,23 @@ pub(crate) async fn count(db: impl PgExecutor<'_>, product_id: i32) -> sqlx::Res
     .await
 }
 
-/// Adds pictures behind what a product has, in their order.
-pub(crate) async fn append(db: &mut PgConnection, product_id: i32, kept: &[StoredImage]) -> sqlx::Result<()> {
-    let keys: Vec<_> = kept.iter().map(|kept| kept.key.clone()).collect();
-    let urls: Vec<_> = kept.iter().map(|kept| kept.urls.url.clone()).collect();
-    let thumbnail_urls: Vec<_> = kept.iter().map(|kept| kept.urls.thumbnail_url.clone()).collect();
+/// Adds stored images after those that the product has.
+pub(crate) async fn append(
+    db: impl PgExecutor<'_>,
+    product_id: i32,
+    images: &[StoredImage],
+) -> sqlx::Result<()> {
+    let keys: Vec<_> = images.iter().map(|image| image.key.clone()).collect();
+    let urls: Vec<_> = images.iter().map(|image| image.urls.url.clone()).collect();
+    let thumbnail_urls: Vec<_> = images.iter().map(|image| image.urls.thumbnail_url.clone()).collect();
     sqlx::query!(
-        "with behind as (
+        "with last as (
              select coalesce(max(position), -1) as position from catalog.product_images where product_id = $1
          )
          insert into catalog.product_images (product_id, stored_image_key, url, thumbnail_url, position)
-         select $1, key, url, thumbnail_url, behind.position + ordinal::integer
-         from behind, unnest($2::text[], $3::text[], $4::text[])
-              with ordinality as p (key, url, thumbnail_url, ordinal)
+         select $1, key, url, thumbnail_url, last.position + ordinal::integer
+         from last, unnest($2::text[], $3::text[], $4::text[])
+              with ordinality as i (key, url, thumbnail_url, ordinal)
          order by ordinal",
         product_id,
         &keys,
@@ -40,9 +44,14 @@ pub(crate) async fn append(db: &mut PgConnection, product_id: i32, kept: &[Store
     Ok(())
 }
 
-/// Puts an image in the place of the first, or takes the first away. An image that the product has already comes to the
-/// front instead: so the first stays as it is, and no URL of a picture outlives it in a second row.
-pub(crate) async fn set_first(db: &mut PgConnection, product_id: i32, url: Option<&str>) -> sqlx::Result<()> {
+/// Replaces the first image by one with this URL, or removes the first image. If the product already has an image with
+/// this URL, that one becomes the first: so a first image that stays the same is not touched, and two rows never have
+/// the URL of the same stored image.
+pub(crate) async fn set_first(
+    db: impl PgExecutor<'_>,
+    product_id: i32,
+    url: Option<&str>,
+) -> sqlx::Result<()> {
     sqlx::query!(
         "with first as (
              select id, url from catalog.product_images where product_id = $1 order by position, id limit 1
@@ -50,12 +59,17 @@ pub(crate) async fn set_first(db: &mut PgConnection, product_id: i32, url: Optio
              delete from catalog.product_images i using first
              where i.id = first.id and first.url is distinct from $2
              returning i.position, i.stored_image_key
-         ), swept as (
-             update catalog.stored_images p set delete_after = now() from removed where p.key = removed.stored_image_key
+         ), to_delete as (
+             update catalog.stored_images s set delete_after = now()
+             from removed where s.key = removed.stored_image_key
          ), moved as (
-             update catalog.product_images i set position = removed.position from removed
+             update catalog.product_images i set position = removed.position
+             from removed
              where i.id = (
-                 select id from catalog.product_images where product_id = $1 and url = $2 order by position, id limit 1
+                 select id from catalog.product_images
+                 where product_id = $1 and url = $2
+                 order by position, id
+                 limit 1
              )
              returning i.id
          )
@@ -72,13 +86,14 @@ pub(crate) async fn set_first(db: &mut PgConnection, product_id: i32, url: Optio
     Ok(())
 }
 
-/// Takes an image off a product; `false` when it has none of this id.
-pub(crate) async fn remove(db: &mut PgConnection, product_id: i32, id: i64) -> sqlx::Result<bool> {
+/// Removes an image; `false` if the product has none with this id.
+pub(crate) async fn remove(db: impl PgExecutor<'_>, product_id: i32, id: i64) -> sqlx::Result<bool> {
     let removed = sqlx::query_scalar!(
         r#"with removed as (
                delete from catalog.product_images where product_id = $1 and id = $2 returning stored_image_key
-           ), swept as (
-               update catalog.stored_images p set delete_after = now() from removed where p.key = removed.stored_image_key
+           ), to_delete as (
+               update catalog.stored_images s set delete_after = now()
+               from removed where s.key = removed.stored_image_key
            )
            select count(*) as "count!" from removed"#,
         product_id,
@@ -89,13 +104,16 @@ pub(crate) async fn remove(db: &mut PgConnection, product_id: i32, id: i64) -> s
     Ok(removed == 1)
 }
 
-/// Takes every picture off a product. Images that are kept elsewhere stay.
-pub(crate) async fn remove_pictures(db: &mut PgConnection, product_id: i32) -> sqlx::Result<()> {
+/// Removes all stored images. Images on other hosts stay.
+pub(crate) async fn remove_stored(db: impl PgExecutor<'_>, product_id: i32) -> sqlx::Result<()> {
     sqlx::query!(
         "with removed as (
-             delete from catalog.product_images where product_id = $1 and stored_image_key is not null returning stored_image_key
+             delete from catalog.product_images
+             where product_id = $1 and stored_image_key is not null
+             returning stored_image_key
          )
-         update catalog.stored_images p set delete_after = now() from removed where p.key = removed.stored_image_key",
+         update catalog.stored_images s set delete_after = now()
+         from removed where s.key = removed.stored_image_key",
         product_id,
     )
     .execute(db)

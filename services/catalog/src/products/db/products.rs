@@ -1,11 +1,33 @@
-//! `catalog.products`, with the tags and images that hang on them.
+//! `catalog.products`, `catalog.product_tags` and the view `catalog.product_view`.
 
 use bodega_runtime::money::Currency;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor, types::Json};
 
-use crate::{bulk::NewProduct, draft::Changes};
+use crate::products::product::{Image, NewProduct, Product, ProductUpdate, Tag};
 
-/// Makes products, with what hangs on them and their first stock; their ids, in the same order.
+/// Returns the products with these ids, ordered by id, archived ones included.
+pub(crate) async fn find_all(db: impl PgExecutor<'_>, ids: &[i32]) -> sqlx::Result<Vec<Product>> {
+    sqlx::query_as!(
+        Product,
+        r#"select id as "id!", name as "name!", description as "description!", price_minor as "price_minor!",
+                  currency as "currency!", stock as "stock!", version as "version!", archived as "archived!",
+                  created_at as "created_at!", updated_at as "updated_at!", category_id, category_name,
+                  tags as "tags!: Json<Vec<Tag>>", images as "images!: Json<Vec<Image>>"
+           from catalog.product_view
+           where id = any($1)
+           order by id"#,
+        ids,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Returns the product with this id, archived or not.
+pub(crate) async fn find(db: impl PgExecutor<'_>, id: i32) -> sqlx::Result<Option<Product>> {
+    Ok(find_all(db, &[id]).await?.pop())
+}
+
+/// Inserts products with their tags, first image and stock movement. Returns their ids in the same order.
 pub(crate) async fn insert(
     db: &mut PgConnection,
     currency: Currency,
@@ -32,20 +54,20 @@ pub(crate) async fn insert(
     )
     .fetch_all(&mut *db)
     .await?;
-    // Ids are drawn in the order of the rows.
+    // Ids are generated in the order of the rows, but may be returned in another one.
     ids.sort_unstable();
 
-    let tagged =
-        || ids.iter().zip(products).flat_map(|(id, product)| product.tag_ids.iter().map(|tag| (*id, *tag)));
-    let (tagged_ids, tag_ids): (Vec<_>, Vec<_>) = tagged().unzip();
-    let shown = ids.iter().zip(products).filter_map(|(id, product)| Some((*id, product.image_url.clone()?)));
-    let (shown_ids, urls): (Vec<_>, Vec<_>) = shown.unzip();
+    let tags =
+        ids.iter().zip(products).flat_map(|(id, product)| product.tag_ids.iter().map(|tag| (*id, *tag)));
+    let (tag_product_ids, tag_ids): (Vec<_>, Vec<_>) = tags.unzip();
+    let images = ids.iter().zip(products).filter_map(|(id, product)| Some((*id, product.image_url.clone()?)));
+    let (image_product_ids, image_urls): (Vec<_>, Vec<_>) = images.unzip();
     sqlx::query!(
-        "with moved as (
+        "with new_stock_movements as (
              insert into catalog.stock_movements (product_id, delta, reason)
              select id, stock, 'initial' from unnest($1::integer[], $2::integer[]) as p (id, stock)
              where stock > 0
-         ), tagged as (
+         ), new_product_tags as (
              insert into catalog.product_tags (product_id, tag_id)
              select * from unnest($3::integer[], $4::integer[])
          )
@@ -53,26 +75,26 @@ pub(crate) async fn insert(
          select *, 0 from unnest($5::integer[], $6::text[])",
         &ids,
         &stocks,
-        &tagged_ids,
+        &tag_product_ids,
         &tag_ids,
-        &shown_ids,
-        &urls,
+        &image_product_ids,
+        &image_urls,
     )
     .execute(db)
     .await?;
     Ok(ids)
 }
 
-/// A product that nobody else can change until the transaction ends.
-pub(crate) struct Locked {
+/// A product that is locked until the transaction ends.
+pub(crate) struct LockedProduct {
     pub(crate) version: i64,
     pub(crate) stock: i32,
 }
 
-/// Locks a product that is sold.
-pub(crate) async fn lock(db: &mut PgConnection, id: i32) -> sqlx::Result<Option<Locked>> {
+/// Locks a product; `None` if it does not exist or is archived.
+pub(crate) async fn lock(db: impl PgExecutor<'_>, id: i32) -> sqlx::Result<Option<LockedProduct>> {
     sqlx::query_as!(
-        Locked,
+        LockedProduct,
         "select version, stock from catalog.products where id = $1 and archived_at is null for no key update",
         id,
     )
@@ -80,14 +102,13 @@ pub(crate) async fn lock(db: &mut PgConnection, id: i32) -> sqlx::Result<Option<
     .await
 }
 
-/// Changes a locked product, and raises its version. Not its tags and images: see [`set_tags`] and [`super::product_images`].
+/// Changes a locked product and raises its version. Does not write its tags, images and stock movement.
 ///
-/// A new price is in the shop's currency; `category_id` is `Some(None)` for none any more.
+/// A new price is in `currency`.
 pub(crate) async fn update(
-    db: &mut PgConnection,
+    db: impl PgExecutor<'_>,
     id: i32,
-    changes: &Changes,
-    category_id: Option<Option<i32>>,
+    update: &ProductUpdate,
     currency: Currency,
 ) -> sqlx::Result<()> {
     sqlx::query!(
@@ -102,21 +123,37 @@ pub(crate) async fn update(
              updated_at = now()
          where id = $1",
         id,
-        changes.name,
-        changes.description,
-        changes.price_minor,
+        update.name,
+        update.description,
+        update.price_minor,
         currency.code(),
-        changes.stock,
-        category_id.is_some(),
-        category_id.flatten(),
+        update.stock,
+        update.category_id.is_some(),
+        update.category_id.flatten(),
     )
     .execute(db)
     .await?;
     Ok(())
 }
 
-/// Gives a product these tags and no others.
-pub(crate) async fn set_tags(db: &mut PgConnection, id: i32, tag_ids: &[i32]) -> sqlx::Result<()> {
+/// Records that the stock of a product was set to another amount.
+pub(crate) async fn record_stock_adjustment(
+    db: impl PgExecutor<'_>,
+    product_id: i32,
+    delta: i32,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into catalog.stock_movements (product_id, delta, reason) values ($1, $2, 'adjusted')",
+        product_id,
+        delta,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Replaces the tags of a locked product.
+pub(crate) async fn set_tags(db: impl PgExecutor<'_>, id: i32, tag_ids: &[i32]) -> sqlx::Result<()> {
     sqlx::query!(
         "with removed as (
              delete from catalog.product_tags where product_id = $1 and tag_id <> all($2)
@@ -132,16 +169,16 @@ pub(crate) async fn set_tags(db: &mut PgConnection, id: i32, tag_ids: &[i32]) ->
     Ok(())
 }
 
-/// Raises the version of a locked product that was edited.
-pub(crate) async fn touch(db: &mut PgConnection, id: i32) -> sqlx::Result<()> {
+/// Raises the version of a locked product whose images changed.
+pub(crate) async fn raise_version(db: impl PgExecutor<'_>, id: i32) -> sqlx::Result<()> {
     sqlx::query!("update catalog.products set version = version + 1, updated_at = now() where id = $1", id)
         .execute(db)
         .await?;
     Ok(())
 }
 
-/// Archives a locked product. Not its pictures: see [`super::product_images::remove_pictures`].
-pub(crate) async fn archive(db: &mut PgConnection, id: i32) -> sqlx::Result<()> {
+/// Archives a locked product. Does not remove its images.
+pub(crate) async fn archive(db: impl PgExecutor<'_>, id: i32) -> sqlx::Result<()> {
     sqlx::query!(
         "update catalog.products
          set archived_at = now(), version = version + 1, updated_at = now()

@@ -1,0 +1,25 @@
+//! Removing an image from a product.
+
+use bodega_runtime::database::retry_on_conflict;
+use sqlx::PgPool;
+
+use crate::{
+    error::Error,
+    products::db::{product_images, products},
+};
+
+/// # Errors
+/// [`Error::ProductNotFound`], [`Error::ImageNotFound`].
+pub(crate) async fn remove(db: &PgPool, product_id: i32, image_id: i64) -> Result<(), Error> {
+    retry_on_conflict(async || {
+        let mut transaction = db.begin().await?;
+        products::lock(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
+        if !product_images::remove(&mut *transaction, product_id, image_id).await? {
+            return Err(Error::ImageNotFound);
+        }
+        products::raise_version(&mut *transaction, product_id).await?;
+        transaction.commit().await?;
+        Ok(())
+    })
+    .await
+}

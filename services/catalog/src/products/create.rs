@@ -1,0 +1,37 @@
+//! Creating a product.
+
+use bodega_proto::catalog::v1::CreateProductRequest;
+use bodega_runtime::{database::retry_on_conflict, money::Currency};
+use sqlx::PgPool;
+
+use super::{
+    db,
+    product::{NewProduct, Product},
+};
+use crate::{categories_and_tags, error::Error};
+
+/// Creates a product, and its category if the request gives a new name for it.
+///
+/// # Errors
+/// [`Error::Invalid`], also for an unknown category or tag.
+pub(crate) async fn create(
+    db: &PgPool,
+    currency: Currency,
+    request: CreateProductRequest,
+) -> Result<Product, Error> {
+    let (product, category) = NewProduct::parse(request, currency)?;
+    retry_on_conflict(async || {
+        let mut transaction = db.begin().await?;
+        let (category_id, unknown) =
+            categories_and_tags::lock_for_product(&mut transaction, category.as_ref(), &product.tag_ids)
+                .await?;
+        unknown.finish()?;
+        let product = NewProduct { category_id, ..product.clone() };
+        let ids = db::products::insert(&mut transaction, currency, &[product]).await?;
+        let created = db::products::find_all(&mut *transaction, &ids).await?.pop();
+        let created = created.ok_or(sqlx::Error::RowNotFound)?;
+        transaction.commit().await?;
+        Ok(created)
+    })
+    .await
+}

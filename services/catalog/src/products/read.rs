@@ -1,0 +1,27 @@
+//! Reading products by id.
+
+use bodega_runtime::status::Violations;
+use sqlx::PgPool;
+
+use super::{db, product::Product};
+use crate::error::Error;
+
+const MAX_BATCH: usize = 200;
+
+/// # Errors
+/// [`Error::ProductNotFound`], also for an archived product.
+pub(crate) async fn get(db: &PgPool, id: i32) -> Result<Product, Error> {
+    let product = db::products::find(db, id).await?;
+    product.filter(|product| !product.archived).ok_or(Error::ProductNotFound)
+}
+
+/// Returns the products with these ids, ordered by id, archived ones included. Unknown ids are ignored.
+///
+/// # Errors
+/// [`Error::Invalid`] for more than 200 ids.
+pub(crate) async fn batch_get(db: &PgPool, ids: &[i32]) -> Result<Vec<Product>, Error> {
+    let mut violations = Violations::new();
+    violations.require(ids.len() <= MAX_BATCH, "ids", format!("must have at most {MAX_BATCH} entries"));
+    violations.finish()?;
+    Ok(db::products::find_all(db, ids).await?)
+}

@@ -1,0 +1,23 @@
+//! Releasing the stock of an order.
+
+use bodega_runtime::database::retry_on_conflict;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::db::{self, ReservationStatus};
+use crate::error::Error;
+
+/// Returns the stock of an order, once. An order without a reservation is recorded as released, so that a late
+/// reservation is rejected.
+pub(crate) async fn release(db: &PgPool, order_id: Uuid) -> Result<(), Error> {
+    retry_on_conflict(async || {
+        let mut transaction = db.begin().await?;
+        let is_new = db::insert(&mut *transaction, order_id, ReservationStatus::Released).await?;
+        if !is_new && db::set_released(&mut *transaction, order_id).await? {
+            db::return_stock(&mut *transaction, order_id).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    })
+    .await
+}
