@@ -1,59 +1,62 @@
-//! The OpenAPI 3.1 document: what the routes say of themselves, and what is true of all of them.
+//! The OpenAPI 3.1 document: what the handlers document, completed with what is the same for all of them.
 
+use serde_json::Value;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        ContentBuilder, Ref, RefOr, ResponseBuilder,
-        path::Operation,
+        ContentBuilder, PathItem, Ref, RefOr, ResponseBuilder,
+        path::{Operation, Paths},
         request_body::RequestBody,
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
+use utoipa_axum::router::UtoipaMethodRouter;
 
 use crate::{
-    json::OrderInput,
+    api::orders::types::PlaceOrderInput,
+    app::App,
     problem::{PROBLEM_JSON, Problem},
 };
 
-/// See [`base`].
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Bodega",
-        description = "A shop: accounts, catalogue, carts and orders. `/api` is the canonical surface; the classic \
-                       one, at the root, is the same shop in the words of an older contract.",
+        description = "The REST API of an online store: users, catalog, carts, orders and payments. `/api` is the API \
+                       for new clients. The legacy API at the root serves existing clients.\n\nErrors are \
+                       `application/problem+json` (RFC 9457); `code` identifies the kind of problem. Amounts are \
+                       numbers in major units of the currency, for example 19.99.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    components(schemas(Problem, OrderInput)),
+    components(schemas(Problem, PlaceOrderInput)),
     modifiers(&Bearer),
     tags(
-        (name = "Authentication", description = "Register, sign in, stay signed in, sign out."),
-        (name = "Profile", description = "The caller's own account."),
-        (name = "Users", description = "Every account, for admins."),
-        (name = "Categories", description = "A product has at most one."),
-        (name = "Tags", description = "A product has any number."),
-        (name = "Products", description = "What the shop sells."),
-        (name = "Cart", description = "A user's, or a guest's by `X-Cart-Token`."),
-        (name = "Orders", description = "From cart to order, and what becomes of it."),
-        (name = "Operations", description = "For operators, and for verifiers of access tokens."),
-        (name = "Classic", description = "The surface at the root."),
+        (name = "Authentication", description = "Registration, login, token refresh and sessions."),
+        (name = "Profile", description = "The caller's own profile."),
+        (name = "Users", description = "User management, for admins."),
+        (name = "Categories", description = "Categories of products. A product has at most one."),
+        (name = "Tags", description = "Tags of products. A product has any number."),
+        (name = "Products", description = "Products and their images."),
+        (name = "Cart", description = "The cart of a user, or of a guest with an `X-Cart-Token`."),
+        (name = "Orders", description = "Orders and their payments."),
+        (name = "Operations", description = "Health checks, and the public keys of access tokens."),
+        (name = "Legacy", description = "The API for existing clients, at the root."),
     )
 )]
 struct Base;
 
-/// What is not said by any route.
+/// The parts of the document that do not belong to a route.
 pub(crate) fn base() -> utoipa::openapi::OpenApi {
     Base::openapi()
 }
 
-/// The access token.
 struct Bearer;
 
 impl Modify for Bearer {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let mut scheme = Http::new(HttpAuthScheme::Bearer);
         scheme.bearer_format = Some("JWT".to_owned());
-        scheme.description = Some("`token` of a session: register or log in.".to_owned());
+        scheme.description = Some("The access token: `token` of a session.".to_owned());
         document
             .components
             .get_or_insert_default()
@@ -61,41 +64,80 @@ impl Modify for Bearer {
     }
 }
 
-/// The whole document.
+/// Returns the whole document.
 pub fn document() -> utoipa::openapi::OpenApi {
     let mut document = crate::router::document();
     complete(&mut document);
     document
 }
 
-/// Gives every operation an id of its own, the problems that any like it may answer, and the media type of problems.
+/// The same route at another path, documented as an alias in the legacy API.
+pub(crate) fn alias(
+    path: &str,
+    (schemas, canonical, handlers): UtoipaMethodRouter<App>,
+) -> UtoipaMethodRouter<App> {
+    let mut paths = Paths::new();
+    for (canonical_path, mut item) in canonical.paths {
+        for (method, operation) in operations(&mut item) {
+            let alias = format!("Alias of `{} {canonical_path}`.", method.to_uppercase());
+            let description = operation.description.take().unwrap_or_default();
+            operation.description = Some(format!("{alias} {description}"));
+            operation.tags = Some(vec!["Legacy".to_owned()]);
+        }
+        paths.paths.insert(path.to_owned(), item);
+    }
+    (schemas, paths, handlers)
+}
+
+/// The routes of categories, with the documentation of tags.
+pub(crate) fn tags_documentation(
+    (schemas, paths, handlers): UtoipaMethodRouter<App>,
+) -> UtoipaMethodRouter<App> {
+    let words = [("categories", "tags"), ("category", "tag"), ("Categories", "Tags"), ("Category", "Tag")];
+    let schemas = schemas.into_iter().filter(|(name, _)| name.contains("Category"));
+    (replace(&schemas.collect::<Vec<_>>(), &words), replace(&paths, &words), handlers)
+}
+
+/// Replaces words in every string of a part of the document.
+fn replace<T: serde::Serialize + serde::de::DeserializeOwned>(part: &T, words: &[(&str, &str)]) -> T {
+    let json = serde_json::to_string(part).expect("OpenAPI is JSON");
+    let json = words.iter().fold(json, |json, (from, to)| json.replace(from, to));
+    serde_json::from_str(&json).expect("only words were replaced")
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    [
+        ("get", &mut item.get),
+        ("post", &mut item.post),
+        ("put", &mut item.put),
+        ("patch", &mut item.patch),
+        ("delete", &mut item.delete),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// Adds to every operation its id, the problems that all operations like it may return, and its examples.
 fn complete(document: &mut utoipa::openapi::OpenApi) {
+    let components = serde_json::to_value(&document.components).unwrap_or_default();
     for (path, item) in &mut document.paths.paths {
-        let operations = [
-            ("get", &mut item.get),
-            ("post", &mut item.post),
-            ("put", &mut item.put),
-            ("patch", &mut item.patch),
-            ("delete", &mut item.delete),
-        ];
-        for (method, operation) in operations {
-            if let Some(operation) = operation {
-                operation.operation_id = Some(operation_id(method, path));
-                complete_operation(operation);
-            }
+        for (method, operation) in operations(item) {
+            operation.operation_id = Some(operation_id(method, path));
+            add_problems(operation);
+            add_examples(operation, &components["schemas"]);
         }
     }
 }
 
-/// `putCartItemsProductId` for `PUT /api/cart/items/{productId}`; handlers of different resources have the same names.
+/// `putCartItemsProductId` for `PUT /api/cart/items/{productId}`.
 fn operation_id(method: &str, path: &str) -> String {
-    let (surface, path) = match path.strip_prefix("/api/") {
+    let (prefix, path) = match path.strip_prefix("/api/") {
         Some(path) => (None, path),
-        // What both surfaces have is the canonical one's by the plain name.
+        // The prefix tells `GET /products` from `GET /api/products`.
         None => (Some("root"), path),
     };
     let segments = path.split(|c: char| !c.is_ascii_alphanumeric());
-    let mut words = surface.into_iter().chain([method]).chain(segments);
+    let mut words = prefix.into_iter().chain([method]).chain(segments);
     let mut id = words.next().unwrap_or_default().to_owned();
     for word in words {
         let (first, rest) = word.split_at(word.len().min(1));
@@ -105,16 +147,24 @@ fn operation_id(method: &str, path: &str) -> String {
     id
 }
 
-fn complete_operation(operation: &mut Operation) {
-    let mut problems = vec![("503", "A service is down, or too slow.")];
+fn add_problems(operation: &mut Operation) {
+    let mut problems = vec![(
+        "503",
+        "The gateway or a service is overloaded (`overloaded`), a service is unavailable (`upstream_unavailable`), or it \
+         did not respond in time (`timeout`). `Retry-After` says when to retry.",
+    )];
     if operation.parameters.is_some() || operation.request_body.is_some() {
-        problems.push(("400", "Malformed: the syntax, a path or a query parameter."));
+        problems.push(("400", malformed_description(operation)));
     }
     if let Some(RefOr::T(body)) = &operation.request_body {
-        problems.extend(problems_of(body));
+        problems.extend(body_problems(body));
     }
     if operation.security.is_some() {
-        problems.push(("401", "No access token, or none that is good."));
+        problems.push((
+            "401",
+            "The access token is missing (`unauthenticated`), invalid (`invalid_token`) or expired (`expired_token`), or \
+             its session has ended (`session_ended`).",
+        ));
     }
     for (status, description) in problems {
         operation
@@ -125,54 +175,99 @@ fn complete_operation(operation: &mut Operation) {
     }
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
-        if response.description.is_empty() {
-            response.description = description_of(status).to_owned();
+        if status == "403" {
+            response.description = "The caller is not an admin (`admin_only`).".to_owned();
         }
         if status.starts_with(['4', '5']) {
-            let schema = Ref::from_schema_name("Problem");
-            response.content.clear();
-            response
-                .content
-                .insert(PROBLEM_JSON.to_owned(), ContentBuilder::new().schema(Some(schema)).build().into());
+            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+            response.content = [(PROBLEM_JSON.to_owned(), content.into())].into_iter().collect();
         }
     }
 }
 
-/// The problems that any body of its kind may have.
-fn problems_of(body: &RequestBody) -> &'static [(&'static str, &'static str)] {
+fn malformed_description(operation: &Operation) -> &'static str {
+    let parameters = operation.parameters.as_deref().unwrap_or_default();
+    let has_cursor = parameters
+        .iter()
+        .any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == "cursor"));
+    if has_cursor {
+        "A parameter is malformed (`malformed_request`; `errors` names it), or the cursor is not one of this list \
+         (`invalid_cursor`)."
+    } else if operation.request_body.is_some() {
+        "The JSON or a parameter is malformed (`malformed_request`); `errors` names it."
+    } else {
+        "A parameter is malformed (`malformed_request`); `errors` names it."
+    }
+}
+
+/// The problems that any request with such a body may have.
+fn body_problems(body: &RequestBody) -> &'static [(&'static str, &'static str)] {
     if body.content.contains_key("application/json") {
         &[
-            ("413", "The body is too large."),
-            ("415", "The body is not JSON."),
-            ("422", "A field is refused; `errors` names it."),
+            ("413", "The body is too large (`too_large`)."),
+            ("415", "The body is not `application/json` (`unsupported_media_type`)."),
+            ("422", "A field is missing, unknown or invalid (`invalid_field`); `errors` names it."),
         ]
     } else if body.content.contains_key("multipart/form-data") {
         &[
-            ("408", "The body does not come on, or takes too long."),
-            ("413", "The body, or a picture, is too large."),
-            ("415", "The body is no `multipart/form-data`, or a file is no JPEG, PNG, WebP or GIF."),
-            ("422", "A field is refused, or a picture is damaged or has too many pixels; `errors` names it."),
+            ("408", "The body stalled, or the upload took too long (`request_timeout`)."),
+            ("413", "The body (`too_large`) or an image (`image_too_large`) is too large."),
+            (
+                "415",
+                "The body is not `multipart/form-data` (`unsupported_media_type`), or a file is not JPEG, PNG, WebP or \
+                 GIF (`unsupported_image`).",
+            ),
+            (
+                "422",
+                "A field is missing or unknown (`invalid_field`), an image is damaged or has too many pixels \
+                 (`invalid_image`), or there are too many images (`too_many_images`); `errors` names the field.",
+            ),
         ]
     } else {
-        &[("413", "The body is too large.")]
+        &[("413", "The body is too large (`too_large`).")]
     }
 }
 
-fn description_of(status: &str) -> &'static str {
-    match status {
-        "200" => "Done.",
-        "201" => "Made.",
-        "204" => "Done; there is nothing to say.",
-        "304" => "As it was.",
-        "401" => "No access token, or none that is good.",
-        "403" => "Only admins may do this.",
-        "404" => "Not there, or not yours.",
-        "409" => "At odds with how things stand; `code` says which.",
-        "412" => "It has changed since.",
-        "422" => "A field is refused; `errors` names it.",
-        "429" => "Too much at once.",
-        _ => "See `code`.",
+/// Adds the example of its schema to each JSON body without one.
+fn add_examples(operation: &mut Operation, schemas: &Value) {
+    let request = operation.request_body.iter_mut().filter_map(|body| match body {
+        RefOr::T(body) => body.content.get_mut("application/json"),
+        RefOr::Ref(_) => None,
+    });
+    let responses = operation.responses.responses.values_mut().filter_map(|response| match response {
+        RefOr::T(response) => response.content.get_mut("application/json"),
+        RefOr::Ref(_) => None,
+    });
+    for content in request.chain(responses) {
+        if let RefOr::T(content) = content
+            && content.example.is_none()
+        {
+            let schema = serde_json::to_value(&content.schema).unwrap_or_default();
+            content.example = Some(example_of(&schema, schemas));
+        }
     }
+}
+
+fn example_of(schema: &Value, schemas: &Value) -> Value {
+    if let Some(example) = schema.get("example").or_else(|| schema["examples"].get(0)) {
+        return example.clone();
+    }
+    if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+        return example_of(&schemas[name], schemas);
+    }
+    if let Some(items) = schema.get("items") {
+        return Value::Array(vec![example_of(items, schemas)]);
+    }
+    let mut object = serde_json::Map::new();
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        if let Value::Object(fields) = example_of(part, schemas) {
+            object.extend(fields);
+        }
+    }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        object.insert(name.clone(), example_of(property, schemas));
+    }
+    object.into()
 }
 
 #[cfg(test)]
@@ -180,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operations_are_named_by_method_and_path() {
+    fn names_operations_by_method_and_path() {
         assert_eq!(operation_id("put", "/api/cart/items/{productId}"), "putCartItemsProductId");
         assert_eq!(operation_id("post", "/api/auth/logout-all"), "postAuthLogoutAll");
         assert_eq!(operation_id("get", "/products"), "rootGetProducts");

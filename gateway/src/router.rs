@@ -3,7 +3,7 @@
 use std::{any::Any, time::Duration};
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
     response::IntoResponse as _,
@@ -21,25 +21,27 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     api::{
-        admin_orders, auth, avatar, cart, categories, docs, media, operations, orders, product_images,
-        products, profile, tags, users, webhooks,
+        admin_orders, auth, avatar, cart,
+        categories_and_tags::{self, Kind},
+        docs, media, operations, orders, payments, product_images, products, profile, users, webhooks,
     },
     app::App,
     config::Settings,
-    legacy, middleware, openapi,
+    legacy, middleware,
+    openapi::{self, alias, tags_documentation},
     overload::{self, Bounds, Places},
     problem::Problem,
 };
 
-/// How long a browser may remember what a preflight told it.
+/// How long a browser may cache the response to a preflight request.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(3600);
 
-/// What the routes say of themselves.
+/// The documentation of all routes.
 pub(crate) fn document() -> OpenApi {
     OpenApiRouter::<App>::with_openapi(openapi::base())
-        .merge(accounts())
-        .merge(goods())
-        .merge(carts())
+        .merge(identity())
+        .merge(catalog())
+        .merge(cart())
         .merge(orders())
         .merge(payments())
         .merge(uploads())
@@ -48,10 +50,9 @@ pub(crate) fn document() -> OpenApi {
         .into_openapi()
 }
 
-/// Those that identity answers.
-fn accounts() -> OpenApiRouter<App> {
+/// Routes that call identity.
+fn identity() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        // /api/auth
         .routes(routes!(auth::register))
         .routes(routes!(auth::login))
         .routes(routes!(auth::refresh))
@@ -59,82 +60,83 @@ fn accounts() -> OpenApiRouter<App> {
         .routes(routes!(auth::logout_all))
         .routes(routes!(auth::sessions))
         .routes(routes!(auth::end_session))
-        // /api/users
         .routes(routes!(profile::show, profile::change, profile::replace))
         .routes(routes!(profile::change_password))
         .routes(routes!(users::list))
         .routes(routes!(users::show, users::change, users::delete))
-        // At the root
-        .routes(routes!(legacy::short_forms::signup))
-        .routes(routes!(legacy::short_forms::register))
-        .routes(routes!(legacy::short_forms::login))
-        .routes(routes!(legacy::short_forms::logout))
+        .routes(alias("/auth/signup", routes!(auth::register)))
+        .routes(alias("/auth/register", routes!(auth::register)))
+        .routes(alias("/auth/login", routes!(auth::login)))
+        .routes(alias("/auth/logout", routes!(auth::logout)))
 }
 
-/// Those that catalog answers.
-fn goods() -> OpenApiRouter<App> {
+/// Routes that call catalog.
+fn catalog() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        // /api/categories
-        .routes(routes!(categories::list, categories::create))
-        .routes(routes!(categories::show, categories::rename, categories::delete))
-        // /api/tags
-        .routes(routes!(tags::list, tags::create))
-        .routes(routes!(tags::show, tags::rename, tags::delete))
-        // /api/products
+        .merge(categories_and_tags())
         .routes(routes!(products::list, products::create))
         .routes(routes!(products::show, products::replace, products::change, products::delete))
         .routes(routes!(product_images::remove))
-        // At the root
         .routes(routes!(legacy::products::list, legacy::products::create))
-        .routes(routes!(legacy::products::show, legacy::products::change, legacy::products::delete))
+        .routes(routes!(legacy::products::show, legacy::products::change))
+        .routes(alias("/products/{id}", routes!(products::delete)))
 }
 
-/// Those that cart answers.
-fn carts() -> OpenApiRouter<App> {
+fn categories_and_tags() -> OpenApiRouter<App> {
+    let routes = || {
+        [
+            routes!(categories_and_tags::list, categories_and_tags::create),
+            routes!(categories_and_tags::show, categories_and_tags::rename, categories_and_tags::delete),
+        ]
+    };
+    let categories = routes().into_iter().fold(OpenApiRouter::new(), OpenApiRouter::routes);
+    let tags = routes().map(tags_documentation).into_iter().fold(OpenApiRouter::new(), OpenApiRouter::routes);
+    categories.layer(Extension(Kind::Category)).merge(tags.layer(Extension(Kind::Tag)))
+}
+
+/// Routes that call cart.
+fn cart() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        // /api/cart
         .routes(routes!(cart::show, cart::clear))
         .routes(routes!(cart::add))
         .routes(routes!(cart::remove))
         .routes(routes!(cart::set_item, cart::remove_item))
-        // At the root
         .routes(routes!(legacy::cart::show, legacy::cart::add))
         .routes(routes!(legacy::cart::set_item, legacy::cart::remove_item))
-        .routes(routes!(legacy::short_forms::add_to_cart))
-        .routes(routes!(legacy::short_forms::remove_from_cart))
+        .routes(alias("/cart/add", routes!(cart::add)))
+        .routes(alias("/cart/remove", routes!(cart::remove)))
 }
 
-/// Those that order answers.
+/// Routes that call order.
 fn orders() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        // /api/orders
         .routes(routes!(orders::list, orders::place))
-        .routes(routes!(orders::show, orders::advance))
+        .routes(routes!(orders::show, orders::change_status))
         .routes(routes!(orders::cancel))
         .routes(routes!(admin_orders::list))
-        // At the root
         .routes(routes!(legacy::orders::place))
         .routes(routes!(legacy::orders::show))
-        .routes(routes!(legacy::orders::list, legacy::short_forms::place_order))
-        .routes(routes!(legacy::short_forms::advance_order))
+        .routes(routes!(legacy::orders::list))
+        .routes(alias("/orders", routes!(orders::place)))
+        .routes(alias("/orders/{id}", routes!(orders::change_status)))
 }
 
-/// Those that order answers once a payment provider has: one that hangs must not keep orders from being placed.
+/// Routes of order that wait for a payment provider: a slow provider must not keep orders from being placed.
 fn payments() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(orders::pay))
+    OpenApiRouter::new().routes(routes!(payments::create_intent))
 }
 
-/// Those that take files: they may take longer, and are larger.
+/// Routes that receive files, with a longer timeout and a larger body limit.
 fn uploads() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(product_images::add)).routes(routes!(avatar::set, avatar::remove))
 }
 
-/// Those for callers who have no account: an access token is not looked at.
+/// Routes for payment providers, without access tokens.
 fn webhooks() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(webhooks::stripe))
 }
 
-/// Those for operators, who must be answered however much there is to do: an access token is not looked at.
+/// Routes for operators, without access tokens and without a concurrency limit.
 fn operations() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(operations::live))
@@ -157,9 +159,9 @@ pub(crate) fn router(app: App, upload_places: Places) -> Router {
     let media = Router::new().route("/media/{*key}", get(media::show));
     let others = Router::from(operations()).merge(docs::routes(&openapi::document())).fallback(not_found);
 
-    shopping(accounts(), "accounts")
-        .merge(shopping(goods(), "goods"))
-        .merge(shopping(carts(), "carts"))
+    shopping(identity(), "accounts")
+        .merge(shopping(catalog(), "goods"))
+        .merge(shopping(cart(), "carts"))
         .merge(shopping(orders(), "orders"))
         .merge(shopping(payments(), "payments"))
         .merge(everyday(Router::from(webhooks()), "webhooks", webhooks::EVENT_LIMIT))

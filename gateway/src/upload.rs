@@ -10,7 +10,7 @@ use tonic::{Code, Response, Status};
 use crate::problem::Problem;
 
 /// Where the messages of a call are put. A call is whole once it is [finished](Self::finish), and never ends otherwise:
-/// one that broke off must not look as if it were whole, not even for the timestamp until it is dropped.
+/// one that broke off must not look as if it were whole, not even for the moment until it is dropped.
 pub(crate) struct Outgoing<T>(mpsc::Sender<Message<T>>);
 
 enum Message<T> {

@@ -1,36 +1,58 @@
-//! The picture of the caller's account.
+//! `/api/users/me/avatar`.
 
 use axum::extract::State;
 use bodega_proto::identity::v1::{
     RemoveAvatarRequest, SetAvatarRequest, UploadEnd, set_avatar_request::Part,
 };
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema},
+};
 
 use crate::{
     answer::present,
+    api::profile::types::Profile,
     app::App,
     extract::{Files, Json, SignedIn},
-    json::{AvatarForm, Profile},
+    json::file_schema,
     problem::Problem,
     upload::{self, Outgoing},
 };
 
-/// How the field with the picture is called.
 const FIELD: &str = "image";
 
-/// Gives the caller's account a picture, instead of the one it has.
+/// The multipart form, for the OpenAPI document only: [`Files`] reads it as a stream.
+struct AvatarForm;
+
+impl PartialSchema for AvatarForm {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .description(Some("An avatar."))
+            .property(FIELD, file_schema().description(Some("A JPEG, PNG, WebP or GIF file.")))
+            .required(FIELD)
+            .into()
+    }
+}
+
+impl ToSchema for AvatarForm {}
+
+/// Sets the caller's avatar.
+///
+/// Requires an access token. Replaces the present avatar.
 #[utoipa::path(
-    put, path = "/api/users/me/avatar", tag = "Profile",
-    request_body(content = AvatarForm, content_type = "multipart/form-data"), security(("bearer" = [])),
-    responses((status = OK, body = Profile))
+    put, path = "/api/users/me/avatar", tag = "Profile", security(("bearer" = [])),
+    request_body(content = AvatarForm, content_type = "multipart/form-data",
+        description = "A JPEG, PNG, WebP or GIF file."),
+    responses((status = OK, description = "The profile with the new avatar.", body = Profile))
 )]
 pub(crate) async fn set(State(app): State<App>, _: SignedIn, files: Files) -> Result<Json<Profile>, Problem> {
     let (outgoing, messages) = upload::messages();
     let mut identity = app.identity();
-    let answer = upload::answer(identity.set_avatar(messages), send(files, outgoing)).await?;
-    Ok(Json(present(answer.user)?.into()))
+    let response = upload::answer(identity.set_avatar(messages), send(files, outgoing)).await?;
+    Ok(Json(present(response.user)?.into()))
 }
 
-/// Sends the one picture as it comes in.
+/// Forwards the image to identity while it is received.
 async fn send(mut files: Files, identity: Outgoing<SetAvatarRequest>) -> Result<(), Problem> {
     let message = |part| SetAvatarRequest { part: Some(part) };
     let mut count = 0;
@@ -50,12 +72,14 @@ async fn send(mut files: Files, identity: Outgoing<SetAvatarRequest>) -> Result<
     Ok(())
 }
 
-/// Takes the picture of the caller's account away, if it has one.
+/// Deletes the caller's avatar.
+///
+/// Requires an access token. Does nothing when the caller has no avatar.
 #[utoipa::path(
     delete, path = "/api/users/me/avatar", tag = "Profile", security(("bearer" = [])),
-    responses((status = OK, body = Profile))
+    responses((status = OK, description = "The profile without an avatar.", body = Profile))
 )]
 pub(crate) async fn remove(State(app): State<App>, _: SignedIn) -> Result<Json<Profile>, Problem> {
-    let answer = app.identity().remove_avatar(RemoveAvatarRequest {}).await?.into_inner();
-    Ok(Json(present(answer.user)?.into()))
+    let response = app.identity().remove_avatar(RemoveAvatarRequest {}).await?.into_inner();
+    Ok(Json(present(response.user)?.into()))
 }

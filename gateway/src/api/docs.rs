@@ -1,4 +1,4 @@
-//! The OpenAPI document, and Swagger UI to read and try it with. All of it is in the binary.
+//! `/openapi.json`, and Swagger UI at `/docs/`. The files of Swagger UI are part of the binary.
 
 use std::sync::Arc;
 
@@ -18,15 +18,14 @@ use utoipa_swagger_ui::{Config, serve};
 
 use crate::{etag::EntityTag, extract::IfNoneMatch, problem::Problem};
 
-/// The files change with the binary only, whose version is not in their names.
+/// The file names have no version: browsers must check for a newer binary after an hour.
 const CACHING: HeaderValue = HeaderValue::from_static("public, max-age=3600");
-/// Its own scripts and calls, its inline styles and pictures, and nothing of anybody else.
+/// Allows scripts, calls, inline styles and images of this origin only.
 const SWAGGER_UI_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `/openapi.json` and everything under `/docs`.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S> {
-    // What utoipa has built is plain data: there is nothing in it that JSON could refuse.
     let document = document.to_json().unwrap_or_default();
     Router::new()
         .route("/openapi.json", get(openapi))
@@ -37,8 +36,9 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Ro
         .with_state(Arc::new(ui_config()))
 }
 
-async fn openapi(State(document): State<Bytes>, known: IfNoneMatch) -> Response {
-    known.answer(EntityTag::of_bytes(&document, &[]), ([(CONTENT_TYPE, "application/json")], document))
+async fn openapi(State(document): State<Bytes>, if_none_match: IfNoneMatch) -> Response {
+    if_none_match
+        .answer(EntityTag::of_bytes(&document, &[]), ([(CONTENT_TYPE, "application/json")], document))
 }
 
 fn ui_config() -> Config<'static> {
@@ -48,7 +48,7 @@ fn ui_config() -> Config<'static> {
         .try_it_out_enabled(true)
         .display_request_duration(true)
         .filter(true)
-        // The validator is somebody else's server.
+        // The default validator is a server of a third party.
         .validator_url("none")
 }
 
@@ -60,8 +60,8 @@ async fn file(
     State(config): State<Arc<Config<'static>>>,
     Path(path): Path<String>,
 ) -> Result<Response, Problem> {
-    let file = serve(&path, config).map_err(|cause| {
-        tracing::error!("Swagger UI cannot be configured: {cause}");
+    let file = serve(&path, config).map_err(|error| {
+        tracing::error!("cannot serve a file of Swagger UI: {error}");
         Problem::internal()
     })?;
     let file = file.ok_or_else(Problem::no_such_route)?;

@@ -1,4 +1,4 @@
-//! The pictures themselves, where they are in a directory of this machine.
+//! `/media`: uploaded images that are stored in a local directory.
 
 use std::{
     fs, io,
@@ -19,25 +19,24 @@ use uuid::Uuid;
 
 use crate::{app::App, extract::Path, problem::Problem};
 
-/// A picture never changes: another one has another name.
+/// An image never changes: every upload gets a new name.
 const CACHING: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// Whatever a browser should take it for, it may do nothing.
+/// Forbids scripts and all loading, should a browser take an image for a document.
 const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
-/// Letters that the name of a room may have.
-const MAX_ROOM: usize = 32;
+const MAX_FOLDER_LENGTH: usize = 32;
 
-/// Shows a picture, or a part of it. Nothing but pictures is to be had here, and each by its own name only.
+/// Returns an image, or a range of it. Serves no other files of the directory.
 pub(crate) async fn show(
     State(app): State<App>,
     Path(key): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let key = Key::parse(&key).ok_or_else(no_such_picture)?;
+    let key = ImageKey::parse(&key).ok_or_else(image_not_found)?;
     let root = app.settings().media_dir().to_owned();
-    let found = tokio::task::spawn_blocking(move || key.find(&root)).await;
-    let file = found.map_err(io::Error::from).flatten().map_err(|cause| unreadable(&cause))?;
+    let file = tokio::task::spawn_blocking(move || key.find_file(&root)).await;
+    let file = file.map_err(io::Error::from).flatten().map_err(|error| read_error(&error))?;
     let mut serve = ServeFile::new(file).ignore_multi_range_requests(true);
-    let mut response = serve.try_call(request).await.map_err(|cause| unreadable(&cause))?.map(Body::new);
+    let mut response = serve.try_call(request).await.map_err(|error| read_error(&error))?.map(Body::new);
     let range = response.headers_mut().remove(CONTENT_RANGE).map(|range| [(CONTENT_RANGE, range)]);
     match response.status() {
         StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED => {
@@ -45,58 +44,62 @@ pub(crate) async fn show(
             Ok((headers, range, response).into_response())
         }
         status @ StatusCode::RANGE_NOT_SATISFIABLE => {
-            let problem = Problem::new(status, "range_not_satisfiable", "the picture has no such part");
+            let problem = Problem::new(status, "range_not_satisfiable", "the range is outside of the image");
             Ok((range, problem).into_response())
         }
-        status @ StatusCode::PRECONDITION_FAILED => {
-            Err(Problem::new(status, "precondition_failed", "the picture is another"))
-        }
+        status @ StatusCode::PRECONDITION_FAILED => Err(Problem::new(
+            status,
+            "precondition_failed",
+            "the image has another ETag or modification time",
+        )),
         status => {
-            tracing::error!("a picture was answered with {status}");
+            tracing::error!("unexpected status of the file service for an image: {status}");
             Err(Problem::internal())
         }
     }
 }
 
-fn no_such_picture() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "picture_not_found", "there is no such picture")
+fn image_not_found() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "picture_not_found", "the image does not exist")
 }
 
-fn unreadable(cause: &io::Error) -> Problem {
-    if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
-        return no_such_picture();
+fn read_error(error: &io::Error) -> Problem {
+    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+        return image_not_found();
     }
-    tracing::error!("a picture cannot be read: {cause}");
+    tracing::error!("cannot read an image: {error}");
     Problem::internal()
 }
 
-/// What a picture is kept under: `<room>/<uuid>.jpg`, its thumbnail `<room>/<uuid>-400.jpg`; `png` likewise.
+/// The key of a stored image: `<folder>/<uuid>.jpg`, of its thumbnail `<folder>/<uuid>-400.jpg`; `png` likewise.
+///
+/// The format is that of `bodega_media`, which the gateway must not depend on.
 #[derive(Debug, PartialEq, Eq)]
-struct Key {
-    room: String,
+struct ImageKey {
+    folder: String,
     file: String,
 }
 
-impl Key {
-    /// Keys are spelled in one way only, and none of their characters means anything to a file system.
+impl ImageKey {
+    /// Accepts only the canonical spelling, which has no characters that are special to a file system.
     fn parse(text: &str) -> Option<Self> {
-        let (room, file) = text.split_once('/')?;
-        let is_room =
-            (1..=MAX_ROOM).contains(&room.len()) && room.bytes().all(|byte| byte.is_ascii_lowercase());
+        let (folder, file) = text.split_once('/')?;
+        let is_folder = (1..=MAX_FOLDER_LENGTH).contains(&folder.len())
+            && folder.bytes().all(|byte| byte.is_ascii_lowercase());
         let name = file.strip_suffix(".jpg").or_else(|| file.strip_suffix(".png"))?;
         let name = name.strip_suffix("-400").unwrap_or(name);
         let is_id = name.parse::<Uuid>().is_ok_and(|id| id.to_string() == name);
-        (is_room && is_id).then(|| Self { room: room.to_owned(), file: file.to_owned() })
+        (is_folder && is_id).then(|| Self { folder: folder.to_owned(), file: file.to_owned() })
     }
 
-    /// Its file below `root`.
+    /// The path of the file below `root`.
     ///
     /// # Errors
-    /// When there is none. What a link leads to is no picture of ours.
-    fn find(&self, root: &path::Path) -> io::Result<PathBuf> {
-        let room = root.join(&self.room);
-        let file = room.join(&self.file);
-        if fs::symlink_metadata(room)?.is_dir() && fs::symlink_metadata(&file)?.is_file() {
+    /// `NotFound` when there is no such file. Symbolic links are not followed.
+    fn find_file(&self, root: &path::Path) -> io::Result<PathBuf> {
+        let folder = root.join(&self.folder);
+        let file = folder.join(&self.file);
+        if fs::symlink_metadata(folder)?.is_dir() && fs::symlink_metadata(&file)?.is_file() {
             Ok(file)
         } else {
             Err(io::ErrorKind::NotFound.into())
@@ -111,20 +114,20 @@ mod tests {
     const ID: &str = "0197f0c5-a1b2-7c3d-8e4f-5a6b7c8d9e0f";
 
     #[test]
-    fn pictures_and_thumbnails_have_keys() {
-        for (room, file) in [
+    fn parses_keys_of_images_and_thumbnails() {
+        for (folder, file) in [
             ("products", format!("{ID}.jpg")),
             ("avatars", format!("{ID}.png")),
             ("products", format!("{ID}-400.jpg")),
             ("a", format!("{ID}-400.png")),
         ] {
-            let key = Key { room: room.to_owned(), file: file.clone() };
-            assert_eq!(Key::parse(&format!("{room}/{file}")), Some(key));
+            let key = ImageKey { folder: folder.to_owned(), file: file.clone() };
+            assert_eq!(ImageKey::parse(&format!("{folder}/{file}")), Some(key));
         }
     }
 
     #[test]
-    fn nothing_else_has() {
+    fn rejects_all_other_keys() {
         for text in [
             String::new(),
             format!("{ID}.jpg"),
@@ -148,7 +151,7 @@ mod tests {
             format!("products/{{{ID}}}.jpg"),
             format!("products/{ID}\0.jpg"),
         ] {
-            assert_eq!(Key::parse(&text), None, "{text}");
+            assert_eq!(ImageKey::parse(&text), None, "{text}");
         }
     }
 }

@@ -1,8 +1,10 @@
-//! What operators and other verifiers of our tokens ask.
+//! Health checks, and the public keys of access tokens.
+
+use std::time::Duration;
 
 use axum::extract::State;
 use bodega_proto::identity::v1::GetJwksRequest;
-use bodega_runtime::{timeouts, transport::Transport};
+use bodega_runtime::transport::Transport;
 use futures_util::future;
 use http::{HeaderName, HeaderValue, header::CACHE_CONTROL};
 use serde::Serialize;
@@ -14,28 +16,42 @@ use utoipa::ToSchema;
 
 use crate::{app::App, extract::Json, problem::Problem};
 
-/// That it is so.
+/// Timeout of the readiness checks; below the timeout of a Kubernetes probe, which is one second.
+const HEALTH_TIMEOUT: Duration = Duration::from_millis(800);
+
+/// The result of a health check.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"status": "ok"}))]
-pub(crate) struct Healthy {
+pub(crate) struct HealthStatus {
     /// Always `ok`.
     status: &'static str,
 }
 
-/// Whether the process lives.
-#[utoipa::path(get, path = "/healthz", tag = "Operations", responses((status = OK, body = Healthy)))]
-pub(crate) async fn live() -> Json<Healthy> {
-    Json(Healthy { status: "ok" })
+/// Reports that the process is alive.
+///
+/// For liveness probes; anyone may call it. Does not depend on any service or database.
+#[utoipa::path(
+    get, path = "/healthz", tag = "Operations",
+    responses((status = OK, description = "The process is alive.", body = HealthStatus))
+)]
+pub(crate) async fn live() -> Json<HealthStatus> {
+    Json(HealthStatus { status: "ok" })
 }
 
-/// Whether it can serve: every service answers, and so does its database.
+/// Reports whether the gateway can serve requests.
+///
+/// For readiness probes; anyone may call it. Checks every service and its database.
 #[utoipa::path(
     get, path = "/readyz", tag = "Operations",
-    responses((status = OK, body = Healthy))
+    responses(
+        (status = OK, description = "The gateway can serve requests.", body = HealthStatus),
+        (status = SERVICE_UNAVAILABLE,
+            description = "The gateway is shutting down, or a service is unavailable; `detail` names each."),
+    )
 )]
-pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Healthy>, Problem> {
+pub(crate) async fn ready(State(app): State<App>) -> Result<Json<HealthStatus>, Problem> {
     if app.is_leaving() {
-        return Err(Problem::unavailable("not ready: the gateway is leaving"));
+        return Err(Problem::unavailable("not ready: the gateway is shutting down"));
     }
     let neighbours = app.neighbours();
     let checks = [
@@ -44,59 +60,78 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Healthy>, Probl
         ("cart", &neighbours.cart),
         ("order", &neighbours.order),
     ]
-    .map(async |(name, transport)| (name, serves(transport.clone()).await));
-    // Without its keys nobody is signed in; once here, they stay.
-    let keys = async { ("keys of identity", in_time(app.verifier().ready()).await.is_some()) };
+    .map(async |(name, transport)| (name, is_serving(transport.clone()).await));
+    // Without the keys no access token can be verified. They stay in memory once they are fetched.
+    let keys = async { ("keys of identity", before_timeout(app.verifier().ready()).await.is_some()) };
     let (services, keys) = future::join(future::join_all(checks), keys).await;
     let checks = services.into_iter().chain([keys]);
     let down: Vec<_> = checks.filter(|(_, up)| !up).map(|(name, _)| name).collect();
     if down.is_empty() {
-        Ok(Json(Healthy { status: "ok" }))
+        Ok(Json(HealthStatus { status: "ok" }))
     } else {
         Err(Problem::unavailable(&format!("not ready: {}", down.join(", "))))
     }
 }
 
-async fn serves(transport: Transport) -> bool {
-    let answer = in_time(HealthClient::new(transport).check(HealthCheckRequest::default())).await;
-    answer.is_some_and(|answer| answer.get_ref().status() == ServingStatus::Serving)
+async fn is_serving(transport: Transport) -> bool {
+    let response = before_timeout(HealthClient::new(transport).check(HealthCheckRequest::default())).await;
+    response.is_some_and(|response| response.get_ref().status() == ServingStatus::Serving)
 }
 
-/// What is answered well and soon.
-async fn in_time<T>(asked: impl Future<Output = Result<T, Status>>) -> Option<T> {
-    tokio::time::timeout(timeouts::HEALTH_CHECK, asked).await.ok()?.ok()
+async fn before_timeout<T>(check: impl Future<Output = Result<T, Status>>) -> Option<T> {
+    tokio::time::timeout(HEALTH_TIMEOUT, check).await.ok()?.ok()
 }
 
-/// A JSON Web Key Set, as RFC 7517 has it.
+/// A JSON Web Key Set (RFC 7517).
 #[derive(Serialize, ToSchema)]
-pub(crate) struct KeySet {
-    /// The one that signs comes first.
-    keys: Vec<Key>,
+#[schema(example = json!({"keys": [{
+    "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "0197f0c5-7d0e-7cc3-a3b5-6f1d2f1f7a10",
+    "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+}]}))]
+pub(crate) struct JsonWebKeySet {
+    /// Public keys; the first is the one that signs new access tokens.
+    keys: Vec<JsonWebKey>,
 }
 
-/// An Ed25519 public key, as RFC 8037 has it.
+/// An Ed25519 public key (RFC 8037).
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Key {
+pub(crate) struct JsonWebKey {
+    /// Key type, always `OKP`.
     kty: &'static str,
+    /// Curve, always `Ed25519`.
     crv: &'static str,
+    /// Algorithm, always `EdDSA`.
     alg: &'static str,
+    /// Use, always `sig`.
     r#use: &'static str,
+    /// Id of the key, as in the header of an access token.
     kid: String,
+    /// Public key, base64url.
     x: String,
 }
 
-/// The public keys that verify access tokens.
+/// Returns the public keys that verify access tokens.
+///
+/// Anyone may call it.
 #[utoipa::path(
     get, path = "/.well-known/jwks.json", tag = "Operations",
-    responses((status = OK, body = KeySet))
+    responses((status = OK, description = "The key set.", body = JsonWebKeySet))
 )]
 pub(crate) async fn keys(
     State(app): State<App>,
-) -> Result<([(HeaderName, HeaderValue); 1], Json<KeySet>), Problem> {
+) -> Result<([(HeaderName, HeaderValue); 1], Json<JsonWebKeySet>), Problem> {
     let keys = app.tokens().get_jwks(GetJwksRequest {}).await?.into_inner().keys;
     let keys = keys
         .into_iter()
-        .map(|key| Key { kty: "OKP", crv: "Ed25519", alg: "EdDSA", r#use: "sig", kid: key.kid, x: key.x })
+        .map(|key| JsonWebKey {
+            kty: "OKP",
+            crv: "Ed25519",
+            alg: "EdDSA",
+            r#use: "sig",
+            kid: key.kid,
+            x: key.x,
+        })
         .collect();
-    Ok(([(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"))], Json(KeySet { keys })))
+    let caching = HeaderValue::from_static("public, max-age=300");
+    Ok(([(CACHE_CONTROL, caching)], Json(JsonWebKeySet { keys })))
 }

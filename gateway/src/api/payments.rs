@@ -1,37 +1,42 @@
-//! Payments: where they stand, and what a shopper pays by.
+//! `/api/orders/{id}/payment`.
 
-use bodega_proto::order::v1 as pb;
+use axum::extract::State;
+use bodega_proto::order::v1::{self as pb, CreatePaymentIntentRequest};
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::{
     answer::present,
+    app::App,
+    extract::{Json, Path, SignedIn},
     json::{Amount, non_empty},
     problem::Problem,
 };
 
-/// Where a payment stands.
+/// Status of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PaymentStatus {
-    /// The shopper is to pay.
+    /// Waits for the customer to pay.
     RequiresPayment,
-    /// The shopper has paid; the money is on its way.
+    /// The customer has paid; the provider has not received the money yet.
     Processing,
-    /// The money is there.
+    /// The provider has received the money.
     Completed,
-    /// The money is to go back.
+    /// The money is to be refunded.
     RefundPending,
-    /// The money went back.
+    /// The money was refunded.
     Refunded,
-    /// Declined, or called off before any money moved; another may be begun.
+    /// Declined or cancelled before money was received. Another payment may be started.
     Failed,
 }
 
 impl PaymentStatus {
-    /// `None` for what is no status, and for one that this gateway does not know.
-    fn of(status: pb::PaymentStatus) -> Option<Self> {
-        match status {
+    /// # Errors
+    /// An internal problem for a status that this gateway does not know.
+    fn from_proto(status: pb::PaymentStatus) -> Result<Self, Problem> {
+        present(match status {
             pb::PaymentStatus::Unspecified => None,
             pb::PaymentStatus::RequiresPayment => Some(Self::RequiresPayment),
             pb::PaymentStatus::Processing => Some(Self::Processing),
@@ -39,27 +44,27 @@ impl PaymentStatus {
             pb::PaymentStatus::RefundPending => Some(Self::RefundPending),
             pb::PaymentStatus::Refunded => Some(Self::Refunded),
             pb::PaymentStatus::Failed => Some(Self::Failed),
-        }
+        })
     }
 
-    /// Where a payment came to with a step; `None` when it did not move.
+    /// The payment status of an event of an order; `None` when the payment did not change.
     ///
     /// # Errors
-    /// An internal problem when this gateway does not know the status.
-    pub(crate) fn reached(status: i32) -> Result<Option<Self>, Problem> {
-        match pb::PaymentStatus::try_from(status) {
-            Ok(pb::PaymentStatus::Unspecified) => Ok(None),
-            known => present(known.ok().and_then(Self::of)).map(Some),
+    /// As [`Self::from_proto`].
+    pub(crate) fn of_event(status: i32) -> Result<Option<Self>, Problem> {
+        match present(pb::PaymentStatus::try_from(status).ok())? {
+            pb::PaymentStatus::Unspecified => Ok(None),
+            status => Self::from_proto(status).map(Some),
         }
     }
 }
 
-/// How an order is paid.
+/// The payment of an order.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Payment {
-    /// `offline`: money that an admin has seen; `stripe`: a card.
+    /// `offline` for money that an admin has confirmed, `stripe` for a card.
     provider: String,
-    /// Where it stands.
+    /// Status of the payment.
     status: PaymentStatus,
 }
 
@@ -67,11 +72,11 @@ impl TryFrom<pb::Payment> for Payment {
     type Error = Problem;
 
     fn try_from(payment: pb::Payment) -> Result<Self, Problem> {
-        Ok(Self { status: present(PaymentStatus::of(payment.status()))?, provider: payment.provider })
+        Ok(Self { status: PaymentStatus::from_proto(payment.status())?, provider: payment.provider })
     }
 }
 
-/// What a shopper pays an order by.
+/// A payment intent: what a client needs to let the customer pay an order.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
@@ -81,22 +86,22 @@ impl TryFrom<pb::Payment> for Payment {
     "currency": "USD"
 }))]
 pub(crate) struct PaymentIntent {
-    /// `offline`: there is nothing to do online; `stripe`: a card.
+    /// `stripe` for a card; `offline` when there is no online payment.
     provider: String,
-    /// The provider's name for it; null where it has none.
+    /// Id of the payment intent at the provider, or null when the provider has none.
     #[schema(required)]
     payment_intent_id: Option<String>,
-    /// For the provider's library in a browser: lets its bearer pay this, and no more. Null where there is none.
+    /// Secret for the provider's library in the browser, which allows paying this intent only; or null.
     #[schema(required)]
     client_secret: Option<String>,
-    /// The key that the provider's library is used with in a browser; null where there is none.
+    /// Publishable key for the provider's library in the browser, or null.
     #[schema(required)]
     publishable_key: Option<String>,
-    /// Where it stands.
+    /// Status of the payment.
     status: PaymentStatus,
-    /// The order's own total.
+    /// Total of the order, in major units of the currency.
     amount: Amount,
-    /// The order's own, ISO 4217.
+    /// ISO 4217 code of the currency of the order.
     currency: String,
 }
 
@@ -105,7 +110,7 @@ impl TryFrom<pb::PaymentIntent> for PaymentIntent {
 
     fn try_from(intent: pb::PaymentIntent) -> Result<Self, Problem> {
         Ok(Self {
-            status: present(PaymentStatus::of(intent.status()))?,
+            status: PaymentStatus::from_proto(intent.status())?,
             provider: intent.provider,
             payment_intent_id: non_empty(intent.id),
             client_secret: non_empty(intent.client_secret),
@@ -116,14 +121,39 @@ impl TryFrom<pb::PaymentIntent> for PaymentIntent {
     }
 }
 
+/// Creates the payment intent of an order, or returns the open one.
+///
+/// Requires the access token of the user who placed the order. Safe to retry: an order has at most one open payment
+/// intent.
+#[utoipa::path(
+    post, path = "/api/orders/{id}/payment", tag = "Orders",
+    params(("id" = Uuid, Path, description = "Id of the order.")), security(("bearer" = [])),
+    responses(
+        (status = OK, description = "The open payment intent.", body = PaymentIntent),
+        (status = NOT_FOUND, description = "The order does not exist or belongs to another user (`order_not_found`)."),
+        (status = CONFLICT, description = "The order is paid (`already_paid`), is cancelled or completed \
+            (`order_not_payable`), has a total of zero (`nothing_to_pay`), or the provider does not accept its amount \
+            or currency (`payment_refused`)."),
+    )
+)]
+pub(crate) async fn create_intent(
+    State(app): State<App>,
+    _: SignedIn,
+    Path(id): Path<Uuid>,
+) -> Result<Json<PaymentIntent>, Problem> {
+    let request = CreatePaymentIntentRequest { id: id.to_string() };
+    let response = app.orders().create_payment_intent(request).await?.into_inner();
+    Ok(Json(present(response.intent)?.try_into()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_status_has_a_word() {
+    fn writes_every_status() {
         use pb::PaymentStatus::{Completed, Failed, Processing, RefundPending, Refunded, RequiresPayment};
-        for (status, word) in [
+        for (status, name) in [
             (RequiresPayment, "requires_payment"),
             (Processing, "processing"),
             (Completed, "completed"),
@@ -133,15 +163,15 @@ mod tests {
         ] {
             let payment = pb::Payment { provider: "stripe".to_owned(), status: status.into() };
             let json = serde_json::to_value(Payment::try_from(payment).unwrap()).unwrap();
-            assert_eq!(json, serde_json::json!({"provider": "stripe", "status": word}));
-            let reached = PaymentStatus::reached(status.into()).unwrap();
-            assert_eq!(serde_json::to_value(reached).unwrap(), word);
+            assert_eq!(json, serde_json::json!({"provider": "stripe", "status": name}));
+            let status = PaymentStatus::of_event(status.into()).unwrap();
+            assert_eq!(serde_json::to_value(status).unwrap(), name);
         }
     }
 
     #[test]
-    fn a_payment_that_did_not_move_is_no_status_and_an_unknown_one_is_not_guessed() {
-        assert_eq!(PaymentStatus::reached(0).unwrap(), None);
-        assert!(PaymentStatus::reached(99).is_err());
+    fn tells_an_unchanged_payment_from_an_unknown_status() {
+        assert_eq!(PaymentStatus::of_event(0).unwrap(), None);
+        assert!(PaymentStatus::of_event(99).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Pictures of products.
+//! `/api/products/{id}/images`.
 
 use axum::extract::State;
 use bodega_proto::catalog::v1::{
@@ -6,28 +6,59 @@ use bodega_proto::catalog::v1::{
     add_product_images_request::Part,
 };
 use http::StatusCode;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema},
+};
 
-use super::products::tagged;
 use crate::{
     answer::Created,
+    api::products::{types::Product, with_entity_tag},
     app::App,
     etag::EntityTag,
     extract::{Admin, Files, Path},
-    json::{ImagesForm, Product},
+    json::file_schema,
     problem::Problem,
     upload::{self, Outgoing},
 };
 
-/// How the fields with pictures may be called; the first is how we call them.
+/// Accepted names of the field with the images; the first is the documented one.
 const FIELDS: [&str; 3] = ["images", "image", "images[]"];
 
-/// Adds pictures to a product, behind those it has, in the order they come: all of them or none.
+/// The multipart form, for the OpenAPI document only: [`Files`] reads it as a stream.
+struct ImagesForm;
+
+impl PartialSchema for ImagesForm {
+    fn schema() -> RefOr<Schema> {
+        let images = ArrayBuilder::new().items(file_schema()).min_items(Some(1)).description(Some(
+            "JPEG, PNG, WebP or GIF files in display order. The field names `image` and `images[]` are accepted too.",
+        ));
+        ObjectBuilder::new()
+            .description(Some("Images of a product."))
+            .property("images", images)
+            .required("images")
+            .into()
+    }
+}
+
+impl ToSchema for ImagesForm {}
+
+/// Adds images to a product.
+///
+/// Requires an admin's access token. The images are appended to the present ones, in the order of the form. Either all
+/// are added or, when one is rejected, none.
 #[utoipa::path(
-    post, path = "/api/products/{id}/images", tag = "Products", params(("id" = i32, Path)),
-    request_body(content = ImagesForm, content_type = "multipart/form-data"), security(("bearer" = [])),
+    post, path = "/api/products/{id}/images", tag = "Products", security(("bearer" = [])),
+    params(("id" = i32, Path, description = "Id of the product.")),
+    request_body(content = ImagesForm, content_type = "multipart/form-data",
+        description = "JPEG, PNG, WebP or GIF files."),
     responses(
-        (status = CREATED, body = Product, headers(("location" = String), ("etag" = String))),
-        (status = FORBIDDEN, body = Problem), (status = NOT_FOUND, body = Problem),
+        (status = CREATED, description = "Images added. The product with all its images.", body = Product, headers(
+            ("location" = String, description = "Path of the product."),
+            ("etag" = String, description = "Identifies the new version of the product."),
+        )),
+        (status = FORBIDDEN),
+        (status = NOT_FOUND, description = "The product does not exist or was deleted (`product_not_found`)."),
     )
 )]
 pub(crate) async fn add(
@@ -39,12 +70,12 @@ pub(crate) async fn add(
     let (outgoing, messages) = upload::messages();
     let mut catalog = app.catalog();
     let call = catalog.add_product_images(messages);
-    let answer = upload::answer(call, send(id, files, outgoing)).await?;
-    let (tag, product) = tagged(answer.product)?;
-    Ok((tag, Created::at(format!("/api/products/{}", product.id), product.into())))
+    let response = upload::answer(call, send(id, files, outgoing)).await?;
+    let (tag, product) = with_entity_tag(response.product)?;
+    Ok((tag, Created::at(format!("/api/products/{}", product.id), product)))
 }
 
-/// Sends the pictures as they come in.
+/// Forwards the images to catalog while they are received.
 async fn send(id: i32, mut files: Files, catalog: Outgoing<AddProductImagesRequest>) -> Result<(), Problem> {
     let message = |part| AddProductImagesRequest { part: Some(part) };
     catalog.send(message(Part::ProductId(id))).await;
@@ -63,12 +94,20 @@ async fn send(id: i32, mut files: Files, catalog: Outgoing<AddProductImagesReque
     Ok(())
 }
 
-/// Takes a picture away from a product.
+/// Deletes an image of a product.
+///
+/// Requires an admin's access token.
 #[utoipa::path(
-    delete, path = "/api/products/{id}/images/{imageId}", tag = "Products",
-    params(("id" = i32, Path), ("imageId" = i64, Path)), security(("bearer" = [])),
+    delete, path = "/api/products/{id}/images/{imageId}", tag = "Products", security(("bearer" = [])),
+    params(
+        ("id" = i32, Path, description = "Id of the product."),
+        ("imageId" = i64, Path, description = "Id of the image."),
+    ),
     responses(
-        (status = NO_CONTENT), (status = FORBIDDEN, body = Problem), (status = NOT_FOUND, body = Problem),
+        (status = NO_CONTENT, description = "Image deleted. No content."),
+        (status = FORBIDDEN),
+        (status = NOT_FOUND, description = "The product does not exist (`product_not_found`), or the image does not \
+            exist or belongs to another product (`image_not_found`)."),
     )
 )]
 pub(crate) async fn remove(

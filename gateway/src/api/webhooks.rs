@@ -1,4 +1,4 @@
-//! What payment providers tell us, handed on as it came: the service that knows the secret judges it.
+//! `/api/webhooks`: events of payment providers, forwarded unread to the order service, which verifies them.
 
 use axum::{
     extract::{FromRequestParts, State},
@@ -15,18 +15,18 @@ use crate::{
     problem::Problem,
 };
 
-/// Bytes that an event may have.
+/// Maximum size of an event in bytes.
 pub(crate) const EVENT_LIMIT: usize = 1024 * 1024;
 
-/// That an event is stored.
+/// Confirms that an event is stored.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"received": true}))]
-pub(crate) struct Received {
-    /// Always true.
+pub(crate) struct WebhookReceipt {
+    /// Always `true`.
     received: bool,
 }
 
-/// What proves that Stripe sent an event, unread.
+/// The `Stripe-Signature` header, unverified.
 pub(crate) struct StripeSignature(String);
 
 impl<S: Sync> FromRequestParts<S> for StripeSignature {
@@ -36,37 +36,39 @@ impl<S: Sync> FromRequestParts<S> for StripeSignature {
         let signature = parts.headers.get("stripe-signature").and_then(|value| value.to_str().ok());
         match signature {
             Some(signature) if !signature.is_empty() => Ok(Self(signature.to_owned())),
-            _ => Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                "invalid_signature",
-                "an event of Stripe comes with its signature, as Stripe-Signature",
-            )),
+            _ => {
+                let detail = "the Stripe-Signature header is required";
+                Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_signature", detail))
+            }
         }
     }
 }
 
-/// Takes an event of Stripe: stores it by its id, and applies it once, however often it comes.
+/// Receives an event of Stripe.
+///
+/// Called by Stripe, not by clients: the event must be signed with the webhook secret. The event is stored before it is
+/// acknowledged and is applied once, however often Stripe delivers it.
 #[utoipa::path(
     post, path = "/api/webhooks/stripe", tag = "Orders",
-    params(("stripe-signature" = String, Header, description = "When, and by whose secret, the body was signed.",
+    params(("stripe-signature" = String, Header, description = "Timestamp and signatures of the body.",
         example = "t=1795253400,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd")),
     request_body(content = serde_json::Value, content_type = "*/*",
-        description = "The event, as Stripe has signed it: at most 1 MiB, byte for byte.",
+        description = "The event exactly as Stripe signed it, at most 1 MiB.",
         example = json!({"id": "evt_1PBodega", "type": "payment_intent.succeeded"})),
     responses(
-        (status = OK, body = Received),
-        (status = BAD_REQUEST, body = Problem,
-            description = "Not signed by Stripe, or too long ago, or no event. Nothing of it is kept."),
-        (status = NOT_FOUND, body = Problem, description = "This shop takes no cards."),
+        (status = OK, description = "The event is stored.", body = WebhookReceipt),
+        (status = BAD_REQUEST, description = "The signature is missing, wrong or too old (`invalid_signature`), or the \
+            body is not an event (`invalid_event`). Nothing is stored."),
+        (status = NOT_FOUND, description = "Stripe is not configured (`provider_not_configured`)."),
     )
 )]
 pub(crate) async fn stripe(
     State(app): State<App>,
     StripeSignature(signature): StripeSignature,
     Raw(payload): Raw,
-) -> Result<Json<Received>, Problem> {
+) -> Result<Json<WebhookReceipt>, Problem> {
     let request =
         HandleWebhookEventRequest { provider: "stripe".to_owned(), payload: payload.into(), signature };
     app.payment_events().handle_webhook_event(request).await?;
-    Ok(Json(Received { received: true }))
+    Ok(Json(WebhookReceipt { received: true }))
 }

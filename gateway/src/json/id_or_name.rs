@@ -1,36 +1,35 @@
-//! What names a category or tag in a request: its id, or its name.
-
 use bodega_proto::catalog::v1::{self as pb, id_or_name};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use utoipa::ToSchema;
 
 /// A category or tag, by id or by name.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(untagged, expecting = "use an id or a name")]
-pub(crate) enum Reference {
-    /// By id.
+#[serde(untagged, expecting = "expected an id or a name")]
+#[schema(example = "Kitchen")]
+pub(crate) enum IdOrName {
+    /// The id.
     Id(i32),
-    /// By name, without regard to case.
+    /// The name, case-insensitive.
     Name(String),
 }
 
-impl From<Reference> for pb::IdOrName {
-    fn from(reference: Reference) -> Self {
-        let reference = match reference {
-            Reference::Id(id) => id_or_name::Value::Id(id),
-            Reference::Name(name) => id_or_name::Value::Name(name),
+impl From<IdOrName> for pb::IdOrName {
+    fn from(id_or_name: IdOrName) -> Self {
+        let value = match id_or_name {
+            IdOrName::Id(id) => id_or_name::Value::Id(id),
+            IdOrName::Name(name) => id_or_name::Value::Name(name),
         };
-        Self { value: Some(reference) }
+        Self { value: Some(value) }
     }
 }
 
-/// Reads the parameters of a query: digits are an id, all else is a name.
-pub(crate) fn references<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Reference>, D::Error> {
+/// Reads repeated query parameters: digits are an id, all else is a name.
+pub(crate) fn ids_or_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IdOrName>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     let read = |text: String| match text.parse() {
-        Ok(id) => Ok(Reference::Id(id)),
-        Err(_) if text.trim().is_empty() => Err(D::Error::custom("use an id or a name")),
-        Err(_) => Ok(Reference::Name(text)),
+        Ok(id) => Ok(IdOrName::Id(id)),
+        Err(_) if text.trim().is_empty() => Err(D::Error::custom("expected an id or a name")),
+        Err(_) => Ok(IdOrName::Name(text)),
     };
     texts.into_iter().map(read).collect()
 }
@@ -40,12 +39,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_an_id_and_a_text_a_name() {
-        let read = |json| serde_json::from_str::<Reference>(json);
-        assert_eq!(read("3").unwrap(), Reference::Id(3));
-        assert_eq!(read("\"3\"").unwrap(), Reference::Name("3".to_owned()));
+    fn reads_a_number_as_an_id_and_a_string_as_a_name() {
+        let read = |json| serde_json::from_str::<IdOrName>(json);
+        assert_eq!(read("3").unwrap(), IdOrName::Id(3));
+        assert_eq!(read("\"3\"").unwrap(), IdOrName::Name("3".to_owned()));
         for json in ["99999999999", "1.5", "true", "{\"id\": 3}"] {
-            assert!(read(json).unwrap_err().to_string().contains("use an id or a name"), "{json}");
+            assert!(read(json).unwrap_err().to_string().contains("expected an id or a name"), "{json}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Money as JSON: a number in major units, written and read digit by digit.
+//! Money as JSON: a decimal number in major units, never a binary floating-point number.
 
 use std::borrow::Cow;
 
@@ -12,20 +12,20 @@ use utoipa::{
 
 use crate::problem::Problem;
 
-/// An amount that goes out: `19.99`, with all the decimals of its currency.
+/// An amount in a response: `19.99`, with all the decimals of its currency.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Amount(Box<RawValue>);
 
 impl Amount {
-    /// `minor` units of a currency by its code.
+    /// Formats `minor` units of a currency, given by its ISO 4217 code.
     pub(crate) fn new(minor: i64, currency: &str) -> Self {
         let text = match currency.parse::<Currency>() {
             Ok(currency) => currency.format_amount(minor),
-            // Only of an empty cart is the currency not known, and its total is 0 in any.
+            // Only an empty cart has no currency, and its total is 0 in any currency.
             Err(_) => minor.to_string(),
         };
-        // Digits and a point are JSON.
+        // Digits with a decimal point are valid JSON.
         Self(RawValue::from_string(text).unwrap_or_default())
     }
 }
@@ -42,17 +42,17 @@ impl ToSchema for Amount {
     }
 }
 
-/// An amount that comes in: a number, or a string for those whose numbers are binary.
+/// An amount in a request: a number, or a string for clients whose numbers are binary.
 #[derive(Clone, Debug)]
 pub(crate) struct AmountInput(String);
 
 impl AmountInput {
-    /// Its minor units.
+    /// The amount in minor units.
     ///
     /// # Errors
-    /// A problem that names `field`.
+    /// 422 `invalid_field` for `field`.
     pub(crate) fn minor(&self, currency: Currency, field: &str) -> Result<i64, Problem> {
-        currency.parse_amount(&self.0).map_err(|cause| Problem::invalid(field, cause))
+        currency.parse_amount(&self.0).map_err(|error| Problem::invalid(field, error))
     }
 }
 
@@ -65,7 +65,7 @@ impl<'de> Deserialize<'de> for AmountInput {
         } else if text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(D::Error::custom("an amount is a number such as 19.99"))
+            Err(D::Error::custom("expected an amount such as 19.99"))
         }
     }
 }
@@ -73,7 +73,12 @@ impl<'de> Deserialize<'de> for AmountInput {
 impl PartialSchema for AmountInput {
     fn schema() -> RefOr<Schema> {
         let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^\d+(\.\d+)?$"));
-        OneOfBuilder::new().item(number()).item(text).examples([19.99]).into()
+        OneOfBuilder::new()
+            .description(Some("An amount in major units of the currency, as a number or a string."))
+            .item(number())
+            .item(text)
+            .examples([19.99])
+            .into()
     }
 }
 
@@ -87,7 +92,7 @@ fn number() -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::Number)
         .minimum(Some(0))
-        .description(Some("In major units, with the currency's own decimals."))
+        .description(Some("An amount in major units of the currency, for example 19.99."))
         .examples([19.99])
 }
 
@@ -96,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_go_out_digit_by_digit() {
+    fn writes_all_decimals_of_the_currency() {
         let text = |minor, currency| serde_json::to_string(&Amount::new(minor, currency)).unwrap();
         assert_eq!(text(1990, "USD"), "19.90");
         assert_eq!(text(500, "JPY"), "500");
@@ -104,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_strings_come_in() {
+    fn reads_numbers_and_strings() {
         let usd: Currency = "USD".parse().unwrap();
         let minor =
             |json| serde_json::from_str::<AmountInput>(json).map(|amount| amount.minor(usd, "price").ok());

@@ -1,5 +1,3 @@
-//! Objects within a body.
-
 use std::{fmt, marker::PhantomData};
 
 use serde::{
@@ -7,7 +5,7 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-/// A value that comes as an object. serde takes an array for a struct too, whose fields come without their names.
+/// A struct that must be a JSON object: serde alone also accepts an array of the field values without names.
 pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -40,10 +38,10 @@ mod tests {
     }
 
     #[test]
-    fn fields_come_with_their_names() {
+    fn rejects_an_array_instead_of_an_object() {
         let point: Object<Point> = serde_json::from_str(r#"{"x": 7}"#).unwrap();
         assert_eq!(point.0.x, 7);
-        assert!(serde_json::from_str::<Point>("[7]").is_ok(), "serde alone would not mind");
+        assert!(serde_json::from_str::<Point>("[7]").is_ok(), "serde alone accepts an array");
         assert!(serde_json::from_str::<Object<Point>>("[7]").is_err());
     }
 }

@@ -1,5 +1,3 @@
-//! Times as JSON: RFC 3339, in UTC.
-
 use std::borrow::Cow;
 
 use bodega_runtime::timestamp;
@@ -10,18 +8,17 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, schema::Type},
 };
 
-/// A timestamp: goes out as `2026-11-21T09:30:00.123456Z`, and comes in with any offset.
+/// An RFC 3339 timestamp: in UTC in responses, with any offset in requests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timestamp(OffsetDateTime);
 
 impl Timestamp {
-    /// The timestamp of a message; `None` where it has none.
     pub(crate) fn of(at: Option<prost_types::Timestamp>) -> Option<Self> {
         at.as_ref().and_then(timestamp::from_proto).map(Self)
     }
 }
 
-/// Of a field that every message has: without it, the beginning of time.
+/// For fields that every message has; 1970-01-01 when one is missing nevertheless.
 impl From<Option<prost_types::Timestamp>> for Timestamp {
     fn from(at: Option<prost_types::Timestamp>) -> Self {
         Self::of(at).unwrap_or(Self(OffsetDateTime::UNIX_EPOCH))
@@ -39,7 +36,7 @@ impl<'de> Deserialize<'de> for Timestamp {
         let text = String::deserialize(deserializer)?;
         match OffsetDateTime::parse(&text, &Rfc3339) {
             Ok(at) => Ok(Self(at)),
-            Err(_) => Err(D::Error::custom("use a time of RFC 3339 such as 2026-11-21T09:30:00Z")),
+            Err(_) => Err(D::Error::custom("expected an RFC 3339 timestamp such as 2026-11-21T09:30:00Z")),
         }
     }
 }
@@ -55,6 +52,7 @@ impl PartialSchema for Timestamp {
         ObjectBuilder::new()
             .schema_type(Type::String)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some("An RFC 3339 timestamp in UTC."))
             .examples(["2026-11-21T09:30:00.123456Z"])
             .into()
     }
@@ -71,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_go_out_in_utc() {
+    fn writes_timestamps_in_utc() {
         let at = time::macros::datetime!(2024-02-29 23:59:59.5 UTC);
         let timestamp = Timestamp::of(Some(timestamp::to_proto(at)));
         assert_eq!(serde_json::to_string(&timestamp).unwrap(), r#""2024-02-29T23:59:59.5Z""#);
@@ -79,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_come_in_with_any_offset() {
+    fn reads_timestamps_with_any_offset() {
         let seconds = |json| {
             serde_json::from_str::<Timestamp>(json).map(|at| prost_types::Timestamp::from(at).seconds).ok()
         };

@@ -1,74 +1,144 @@
-//! The cart of somebody who is signed in.
+//! `/cart`.
 
 use axum::extract::State;
-use bodega_proto::cart::v1::{self as pb, AddItemRequest, GetCartRequest, RemoveItemRequest, SetItemRequest};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::types::ClassicCart;
 use crate::{
-    answer::present,
+    api::cart::{
+        self,
+        types::{AddToCartInput, Cart, CartLine, CartQuantityInput},
+    },
     app::App,
-    extract::{Json, Path, SignedIn},
-    json::{AddInput, QuantityInput},
+    extract::{CartOwner, Json, Path, SignedIn},
+    json::Amount,
     problem::Problem,
 };
 
-/// Adds a product, on top of what the cart has of it.
+/// A cart with current prices.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "products": [{
+        "productId": 7, "name": "Coffee Mug", "price": 12.50, "quantity": 2, "subtotal": 25.00,
+        "imageUrl": "https://example.com/mug.jpg"
+    }],
+    "totalPrice": 25.00
+}))]
+pub(crate) struct LegacyCart {
+    /// Lines in the order in which the products were added.
+    products: Vec<LegacyCartLine>,
+    /// Sum of the subtotals.
+    total_price: Amount,
+}
+
+/// A line of a cart.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct LegacyCartLine {
+    /// Id of the product.
+    product_id: i32,
+    /// Current name of the product.
+    name: String,
+    /// Current unit price in major units of the currency, for example 12.50.
+    price: Amount,
+    /// Number of units.
+    quantity: i32,
+    /// Price times quantity.
+    subtotal: Amount,
+    /// URL of the main image of the product, or null when it has none.
+    #[schema(required)]
+    image_url: Option<String>,
+}
+
+impl From<Cart> for LegacyCart {
+    fn from(cart: Cart) -> Self {
+        let line = |line: CartLine| LegacyCartLine {
+            product_id: line.product_id,
+            name: line.name,
+            price: line.price,
+            quantity: line.quantity,
+            subtotal: line.line_total,
+            image_url: line.image_url,
+        };
+        Self { products: cart.products.into_iter().map(line).collect(), total_price: cart.total_price }
+    }
+}
+
+/// The user of the access token, whether or not the request has an `X-Cart-Token`.
+fn user() -> CartOwner {
+    CartOwner { caller: None, guest_token: String::new() }
+}
+
+/// Adds a product to the cart.
+///
+/// Requires an access token. The quantity is added to the quantity that is in the cart.
 #[utoipa::path(
-    post, path = "/cart", tag = "Classic", request_body = AddInput, security(("bearer" = [])),
+    post, path = "/cart", tag = "Legacy", request_body = AddToCartInput, security(("bearer" = [])),
     responses(
-        (status = OK, body = ClassicCart),
-        (status = NOT_FOUND, body = Problem), (status = CONFLICT, body = Problem),
+        (status = OK, description = "The cart after the change.", body = LegacyCart),
+        (status = NOT_FOUND, description = "The product does not exist (`product_not_found`)."),
+        (status = CONFLICT, description = "The cart has the maximum number of products (`cart_full`)."),
     )
 )]
 pub(crate) async fn add(
-    State(app): State<App>,
+    app: State<App>,
     _: SignedIn,
-    Json(input): Json<AddInput>,
-) -> Result<Json<ClassicCart>, Problem> {
-    let request =
-        AddItemRequest { product_id: input.product_id, quantity: input.quantity, ..Default::default() };
-    shown(&app, app.cart().add_item(request).await?.into_inner().cart)
+    input: Json<AddToCartInput>,
+) -> Result<Json<LegacyCart>, Problem> {
+    let (_, Json(cart)) = cart::add(app, user(), input).await?;
+    Ok(Json(cart.into()))
 }
 
-/// Shows the cart.
+/// Returns the cart.
+///
+/// Requires an access token.
 #[utoipa::path(
-    get, path = "/cart", tag = "Classic", security(("bearer" = [])), responses((status = OK, body = ClassicCart))
+    get, path = "/cart", tag = "Legacy", security(("bearer" = [])),
+    responses((status = OK, description = "The cart.", body = LegacyCart))
 )]
-pub(crate) async fn show(State(app): State<App>, _: SignedIn) -> Result<Json<ClassicCart>, Problem> {
-    shown(&app, app.cart().get_cart(GetCartRequest::default()).await?.into_inner().cart)
+pub(crate) async fn show(app: State<App>, _: SignedIn) -> Result<Json<LegacyCart>, Problem> {
+    let Json(cart) = cart::show(app, user()).await?;
+    Ok(Json(cart.into()))
 }
 
-/// Sets how many of a product the cart has; 0 removes it.
+/// Sets the quantity of a product in the cart.
+///
+/// Requires an access token. A quantity of 0 removes the product.
 #[utoipa::path(
-    put, path = "/cart/{productId}", tag = "Classic", params(("productId" = i32, Path)),
-    request_body = QuantityInput, security(("bearer" = [])),
-    responses((status = OK, body = ClassicCart), (status = NOT_FOUND, body = Problem))
+    put, path = "/cart/{productId}", tag = "Legacy", request_body = CartQuantityInput, security(("bearer" = [])),
+    params(("productId" = i32, Path, description = "Id of the product.")),
+    responses(
+        (status = OK, description = "The cart after the change.", body = LegacyCart),
+        (status = NOT_FOUND, description = "The product is not in the cart (`item_not_found`)."),
+    )
 )]
 pub(crate) async fn set_item(
-    State(app): State<App>,
+    app: State<App>,
     _: SignedIn,
-    Path(product_id): Path<i32>,
-    Json(input): Json<QuantityInput>,
-) -> Result<Json<ClassicCart>, Problem> {
-    let request = SetItemRequest { product_id, quantity: input.quantity, ..Default::default() };
-    shown(&app, app.cart().set_item(request).await?.into_inner().cart)
+    product_id: Path<i32>,
+    input: Json<CartQuantityInput>,
+) -> Result<Json<LegacyCart>, Problem> {
+    let Json(cart) = cart::set_item(app, user(), product_id, input).await?;
+    Ok(Json(cart.into()))
 }
 
-/// Removes a product.
+/// Removes a product from the cart.
+///
+/// Requires an access token.
 #[utoipa::path(
-    delete, path = "/cart/{productId}", tag = "Classic", params(("productId" = i32, Path)),
-    security(("bearer" = [])),
-    responses((status = OK, body = ClassicCart), (status = NOT_FOUND, body = Problem))
+    delete, path = "/cart/{productId}", tag = "Legacy", security(("bearer" = [])),
+    params(("productId" = i32, Path, description = "Id of the product.")),
+    responses(
+        (status = OK, description = "The cart after the change.", body = LegacyCart),
+        (status = NOT_FOUND, description = "The product is not in the cart (`item_not_found`)."),
+    )
 )]
 pub(crate) async fn remove_item(
-    State(app): State<App>,
+    app: State<App>,
     _: SignedIn,
-    Path(product_id): Path<i32>,
-) -> Result<Json<ClassicCart>, Problem> {
-    let request = RemoveItemRequest { product_id, ..Default::default() };
-    shown(&app, app.cart().remove_item(request).await?.into_inner().cart)
-}
-
-fn shown(app: &App, cart: Option<pb::Cart>) -> Result<Json<ClassicCart>, Problem> {
-    Ok(Json(ClassicCart::new(present(cart)?, app.currency())))
+    product_id: Path<i32>,
+) -> Result<Json<LegacyCart>, Problem> {
+    let Json(cart) = cart::remove_item(app, user(), product_id).await?;
+    Ok(Json(cart.into()))
 }

@@ -1,9 +1,7 @@
-//! The surface at the root: the same store in the words of an older contract. Thin views over the canonical handlers
-//! and calls. Lists are plain arrays, carts need an account, and what the canonical surface calls `stock` is
-//! `quantity` here.
+//! The legacy API at the root: projections of what the handlers of [`crate::api`] return.
+//!
+//! Lists are plain arrays, carts require an access token, and `stock` is called `quantity`.
 
 pub(crate) mod cart;
 pub(crate) mod orders;
 pub(crate) mod products;
-pub(crate) mod short_forms;
-mod types;

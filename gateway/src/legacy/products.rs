@@ -1,33 +1,148 @@
-//! Products.
+//! `/products`.
 
 use axum::{extract::State, response::Response};
-use http::{StatusCode, Uri};
+use http::Uri;
+use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 
-use super::types::{ClassicProduct, ClassicProductInput, ClassicProductPatch};
 use crate::{
     answer::Created,
-    api::products,
+    api::products::{
+        create_product, get_product,
+        input::{ProductInput, ProductPatch},
+        list_products,
+        query::ProductQuery,
+        types::{IdAndName, Product},
+        update_product,
+    },
     app::App,
     etag::EntityTag,
     extract::{Admin, IfMatch, IfNoneMatch, Json, Path, Query},
-    json::ProductQuery,
+    json::{Amount, AmountInput, IdOrName, partial_schema, provided},
     link,
     problem::Problem,
 };
 
-/// Lists products.
+/// A product.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "id": 7, "name": "Coffee Mug", "price": 12.50, "description": "Holds 300 ml.", "quantity": 40,
+    "category": {"id": 3, "name": "Kitchen"}, "imageUrl": "https://example.com/mug.jpg"
+}))]
+pub(crate) struct LegacyProduct {
+    /// Id of the product.
+    id: i32,
+    /// Name, at most 200 characters.
+    name: String,
+    /// Unit price in major units of the currency of the store, for example 12.50.
+    price: Amount,
+    /// Description; may be empty.
+    description: String,
+    /// Units in stock that can be ordered now.
+    quantity: i32,
+    /// Category, or null when the product has none.
+    #[schema(required)]
+    category: Option<IdAndName>,
+    /// URL of the main image, or null when the product has no image.
+    #[schema(required)]
+    image_url: Option<String>,
+}
+
+impl From<Product> for LegacyProduct {
+    fn from(product: Product) -> Self {
+        Self {
+            id: product.id,
+            name: product.name,
+            price: product.price,
+            description: product.description,
+            quantity: product.stock,
+            category: product.category,
+            image_url: product.image_url,
+        }
+    }
+}
+
+/// A product to create.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(example = json!({
+    "name": "Coffee Mug", "price": 12.50, "description": "Holds 300 ml.", "quantity": 40, "category": "Kitchen",
+    "imageUrl": "https://example.com/mug.jpg"
+}))]
+pub(crate) struct LegacyProductInput {
+    /// Name of the product.
+    #[serde(default, deserialize_with = "provided")]
+    #[schema(required, nullable = false, min_length = 1, max_length = 200)]
+    name: Option<String>,
+    /// Unit price in major units of the currency of the store, for example 19.99.
+    #[serde(default, deserialize_with = "provided")]
+    #[schema(required, nullable = false)]
+    price: Option<AmountInput>,
+    /// Description of the product; empty by default.
+    #[serde(default, deserialize_with = "provided")]
+    #[schema(value_type = Option<String>, max_length = 10_000)]
+    description: Option<Option<String>>,
+    /// Units in stock. Replaces the present number.
+    #[serde(default, deserialize_with = "provided")]
+    #[schema(required, nullable = false, minimum = 0, maximum = 1_000_000_000)]
+    quantity: Option<i32>,
+    /// Id or name of the category; an unknown name creates the category. Null for no category, which is the default.
+    #[serde(default, deserialize_with = "provided")]
+    #[schema(value_type = Option<IdOrName>)]
+    category: Option<Option<IdOrName>>,
+    /// URL of the main image: http, https or a path on this host. Null for no image, which is the default.
+    #[serde(default, deserialize_with = "provided")]
+    #[schema(value_type = Option<String>, max_length = 2_000)]
+    image_url: Option<Option<String>>,
+}
+
+impl From<LegacyProductInput> for ProductInput {
+    fn from(input: LegacyProductInput) -> Self {
+        Self {
+            name: input.name,
+            price: input.price,
+            description: input.description,
+            stock: input.quantity,
+            category: input.category,
+            image_url: input.image_url,
+            ..Self::default()
+        }
+    }
+}
+
+/// The fields of a product that a PUT changes.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct LegacyProductPatch(LegacyProductInput);
+
+impl PartialSchema for LegacyProductPatch {
+    fn schema() -> RefOr<Schema> {
+        let description = "Changes of a product. Absent fields stay unchanged.";
+        partial_schema(LegacyProductInput::schema(), description, &["description"])
+    }
+}
+
+impl ToSchema for LegacyProductPatch {}
+
+/// Lists and searches products.
+///
+/// Anyone may call it. Filters are combined with "and". Deleted products are not listed.
 #[utoipa::path(
-    get, path = "/products", tag = "Classic",
+    get, path = "/products", tag = "Legacy",
     params(
         ProductQuery,
-        ("if-none-match" = Option<String>, Header, description = "`ETag` of the list that is known already."),
+        ("if-none-match" = Option<String>, Header, description = "`ETag` of a page that the client already has."),
     ),
     responses(
-        (status = OK, body = Vec<ClassicProduct>, headers(
-            ("link" = String, description = "The next page, as `rel=\"next\"`; absent on the last."),
-            ("etag" = String, description = "Of this page."),
+        (status = OK, description = "A page of products.", body = Vec<LegacyProduct>, headers(
+            ("link" = String, description = "URL of the next page, with `rel=\"next\"`. Absent on the last page."),
+            ("etag" = String, description = "Identifies the content of this page."),
         )),
-        (status = NOT_MODIFIED),
+        (status = NOT_MODIFIED, description = "Not modified: the page still has the `ETag` of `If-None-Match`."),
     )
 )]
 pub(crate) async fn list(
@@ -36,38 +151,50 @@ pub(crate) async fn list(
     Query(query): Query<ProductQuery>,
     if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let page = products::find_all(&app, query).await?;
-    let items: Vec<_> = page.products.into_iter().map(ClassicProduct::from).collect();
+    let page = list_products(&app, query).await?;
+    let items: Vec<_> = page.items.into_iter().map(LegacyProduct::from).collect();
     if_none_match.answer_list(&items, link::next(&uri, &page.next_cursor))
 }
 
-/// Makes a product.
+/// Creates a product.
+///
+/// Requires an admin's access token.
 #[utoipa::path(
-    post, path = "/products", tag = "Classic", request_body = ClassicProductInput, security(("bearer" = [])),
+    post, path = "/products", tag = "Legacy", request_body = LegacyProductInput, security(("bearer" = [])),
     responses(
-        (status = CREATED, body = ClassicProduct, headers(("location" = String), ("etag" = String))),
-        (status = FORBIDDEN, body = Problem),
+        (status = CREATED, description = "Product created.", body = LegacyProduct, headers(
+            ("location" = String, description = "Path of the new product."),
+            ("etag" = String, description = "Identifies the version of the product."),
+        )),
+        (status = FORBIDDEN),
     )
 )]
 pub(crate) async fn create(
     State(app): State<App>,
     _: Admin,
-    Json(input): Json<ClassicProductInput>,
-) -> Result<(EntityTag, Created<ClassicProduct>), Problem> {
-    let (tag, product) = products::make(&app, input.create(app.currency())?).await.map_err(in_our_words)?;
+    Json(input): Json<LegacyProductInput>,
+) -> Result<(EntityTag, Created<LegacyProduct>), Problem> {
+    let request = ProductInput::from(input).into_create(app.currency()).map_err(rename_stock)?;
+    let (tag, product) = create_product(&app, request).await.map_err(rename_stock)?;
     Ok((tag, Created::at(format!("/products/{}", product.id), product.into())))
 }
 
-/// Shows a product.
+/// Returns a product.
+///
+/// Anyone may call it.
 #[utoipa::path(
-    get, path = "/products/{id}", tag = "Classic",
+    get, path = "/products/{id}", tag = "Legacy",
     params(
-        ("id" = i32, Path),
-        ("if-none-match" = Option<String>, Header, description = "`ETag` of the state that is known already."),
+        ("id" = i32, Path, description = "Id of the product."),
+        ("if-none-match" = Option<String>, Header,
+            description = "`ETag` of a version of the product that the client already has."),
     ),
     responses(
-        (status = OK, body = ClassicProduct, headers(("etag" = String, description = "Of this state."))),
-        (status = NOT_MODIFIED), (status = NOT_FOUND, body = Problem),
+        (status = OK, description = "The product.", body = LegacyProduct,
+            headers(("etag" = String, description = "Identifies the version of the product."))),
+        (status = NOT_MODIFIED,
+            description = "Not modified: the product still has the `ETag` of `If-None-Match`."),
+        (status = NOT_FOUND, description = "The product does not exist or was deleted (`product_not_found`)."),
     )
 )]
 pub(crate) async fn show(
@@ -75,21 +202,27 @@ pub(crate) async fn show(
     Path(id): Path<i32>,
     if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let (tag, product) = products::find(&app, id).await?;
-    Ok(if_none_match.answer(tag, Json(ClassicProduct::from(product))))
+    let (tag, product) = get_product(&app, id).await?;
+    Ok(if_none_match.answer(tag, Json(LegacyProduct::from(product))))
 }
 
-/// Changes of a product what is named.
+/// Changes fields of a product.
+///
+/// Requires an admin's access token. Absent fields stay unchanged.
 #[utoipa::path(
-    put, path = "/products/{id}", tag = "Classic", request_body = ClassicProductPatch, security(("bearer" = [])),
+    put, path = "/products/{id}", tag = "Legacy", security(("bearer" = [])),
+    request_body(content = LegacyProductPatch, example = json!({"price": 9.99, "quantity": 60})),
     params(
-        ("id" = i32, Path),
-        ("if-match" = Option<String>, Header, description = "`ETag` of the state to change: another is a 412."),
+        ("id" = i32, Path, description = "Id of the product."),
+        ("if-match" = Option<String>, Header, description = "`ETag` of the version to change."),
     ),
     responses(
-        (status = OK, body = ClassicProduct, headers(("etag" = String))),
-        (status = FORBIDDEN, body = Problem), (status = NOT_FOUND, body = Problem),
-        (status = PRECONDITION_FAILED, body = Problem),
+        (status = OK, description = "The product after the change.", body = LegacyProduct,
+            headers(("etag" = String, description = "Identifies the new version of the product."))),
+        (status = FORBIDDEN),
+        (status = NOT_FOUND, description = "The product does not exist or was deleted (`product_not_found`)."),
+        (status = PRECONDITION_FAILED,
+            description = "The product has another version than `If-Match` names (`version_mismatch`)."),
     )
 )]
 pub(crate) async fn change(
@@ -97,34 +230,13 @@ pub(crate) async fn change(
     _: Admin,
     Path(id): Path<i32>,
     if_match: IfMatch,
-    Json(patch): Json<ClassicProductPatch>,
-) -> Result<(EntityTag, Json<ClassicProduct>), Problem> {
-    let (tag, product) =
-        products::apply(&app, &if_match, patch.update(id, app.currency())?).await.map_err(in_our_words)?;
+    Json(LegacyProductPatch(input)): Json<LegacyProductPatch>,
+) -> Result<(EntityTag, Json<LegacyProduct>), Problem> {
+    let request = ProductPatch(input.into()).into_update(id, app.currency())?;
+    let (tag, product) = update_product(&app, &if_match, request).await.map_err(rename_stock)?;
     Ok((tag, Json(product.into())))
 }
 
-/// Takes a product out of the shop; orders that know it keep it.
-#[utoipa::path(
-    delete, path = "/products/{id}", tag = "Classic", security(("bearer" = [])),
-    params(
-        ("id" = i32, Path),
-        ("if-match" = Option<String>, Header, description = "`ETag` of the state to delete: another is a 412."),
-    ),
-    responses(
-        (status = NO_CONTENT), (status = FORBIDDEN, body = Problem), (status = NOT_FOUND, body = Problem),
-        (status = PRECONDITION_FAILED, body = Problem),
-    )
-)]
-pub(crate) async fn delete(
-    app: State<App>,
-    admin: Admin,
-    id: Path<i32>,
-    if_match: IfMatch,
-) -> Result<StatusCode, Problem> {
-    products::delete(app, admin, id, if_match).await
-}
-
-fn in_our_words(problem: Problem) -> Problem {
+fn rename_stock(problem: Problem) -> Problem {
     problem.renaming("stock", "quantity")
 }

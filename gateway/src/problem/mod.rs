@@ -130,7 +130,7 @@ impl Problem {
 
     /// More requests than can be worked on. Not all are to come back at the same time.
     pub(crate) fn overloaded() -> Self {
-        let detail = "there are too many requests at the timestamp";
+        let detail = "there are too many requests at the moment";
         let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail);
         problem.0.retry_after = Some(Duration::from_secs(rand::random_range(1..=3)));
         problem

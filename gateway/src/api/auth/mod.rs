@@ -1,4 +1,4 @@
-//! Signing in, staying signed in, signing out.
+//! `/api/auth`.
 
 pub(crate) mod types;
 
@@ -15,19 +15,26 @@ use http::StatusCode;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use self::types::{LoginInput, RefreshInput, RegisterInput, Session, SessionInfo, SessionList};
 use crate::{
     answer::present,
     app::App,
     extract::{Client, Json, Path, SignedIn},
-    json::{LoginInput, RefreshInput, RegisterInput, Session, SessionInfo, Sessions},
     problem::Problem,
 };
 
-/// Makes an account and signs it in; with `X-Cart-Token`, the guest's cart becomes the account's.
+/// Registers a user and starts a session.
+///
+/// Anyone may call it. With `X-Cart-Token`, the guest cart becomes the cart of the new user.
 #[utoipa::path(
     post, path = "/api/auth/register", tag = "Authentication", request_body = RegisterInput,
-    params(("x-cart-token" = Option<String>, Header, description = "Of the guest cart to take over.")),
-    responses((status = CREATED, body = Session), (status = CONFLICT, body = Problem))
+    params(("x-cart-token" = Option<String>, Header, description = "Token of the guest cart to merge.")),
+    responses(
+        (status = CREATED, description = "User created, session started.", body = Session),
+        (status = CONFLICT,
+            description = "Another user has this email (`email_taken`) or this username (`username_taken`)."),
+        (status = TOO_MANY_REQUESTS, description = "Too many passwords are being checked (`too_busy`)."),
+    )
 )]
 pub(crate) async fn register(
     State(app): State<App>,
@@ -41,20 +48,23 @@ pub(crate) async fn register(
         password: input.password,
         user_agent: client.user_agent,
     };
-    let answer = app.identity().register(request).await?.into_inner();
-    let session = Session::try_from(present(answer.session)?)?;
+    let response = app.identity().register(request).await?.into_inner();
+    let session = Session::try_from(present(response.session)?)?;
     merge_guest_cart(&app, client.cart_token, &session).await;
     Ok((StatusCode::CREATED, Json(session)))
 }
 
-/// Signs in by email or username; with `X-Cart-Token`, the guest's cart is added to the account's.
+/// Logs a user in and starts a session.
+///
+/// Anyone may call it, with either `email`, `username` or `login`. With `X-Cart-Token`, the guest cart is merged into the
+/// user's cart.
 #[utoipa::path(
     post, path = "/api/auth/login", tag = "Authentication", request_body = LoginInput,
-    params(("x-cart-token" = Option<String>, Header, description = "Of the guest cart to take over.")),
+    params(("x-cart-token" = Option<String>, Header, description = "Token of the guest cart to merge.")),
     responses(
-        (status = OK, body = Session),
-        (status = UNAUTHORIZED, body = Problem, description = "No such account, or not its password."),
-        (status = TOO_MANY_REQUESTS, body = Problem),
+        (status = OK, description = "Session started.", body = Session),
+        (status = UNAUTHORIZED, description = "No enabled user has this login and password (`invalid_credentials`)."),
+        (status = TOO_MANY_REQUESTS, description = "Too many passwords are being checked (`too_busy`)."),
     )
 )]
 pub(crate) async fn login(
@@ -64,15 +74,16 @@ pub(crate) async fn login(
 ) -> Result<Json<Session>, Problem> {
     let (login, password) = input.credentials()?;
     let request = LoginRequest { login, password, user_agent: client.user_agent };
-    let answer = app.identity().login(request).await?.into_inner();
-    let session = Session::try_from(present(answer.session)?)?;
+    let response = app.identity().login(request).await?.into_inner();
+    let session = Session::try_from(present(response.session)?)?;
     merge_guest_cart(&app, client.cart_token, &session).await;
     Ok(Json(session))
 }
 
-/// Adds the guest's cart to that of the user who has just signed in.
+/// Merges the guest cart into the cart of the user of a new session.
 ///
-/// A failure is not the client's: it is signed in, it still has the token of the cart, and showing both merges them.
+/// A failure does not fail the login: the client still has the token of the guest cart, and the next request for the cart
+/// merges it.
 async fn merge_guest_cart(app: &App, guest_token: String, session: &Session) {
     if guest_token.is_empty() {
         return;
@@ -81,17 +92,23 @@ async fn merge_guest_cart(app: &App, guest_token: String, session: &Session) {
     let latest = Instant::now() + app.settings().patience();
     context.deadline = Some(context.deadline.map_or(latest, |deadline| deadline.min(latest)));
     let mut cart = app.cart();
-    if let Err(cause) = context.scope(cart.merge_guest_cart(MergeGuestCartRequest { guest_token })).await {
-        tracing::warn!("a guest's cart waits to be merged: {:?}", cause.code());
+    if let Err(status) = context.scope(cart.merge_guest_cart(MergeGuestCartRequest { guest_token })).await {
+        tracing::warn!(
+            "guest cart not merged at login, the next request for the cart will: {:?}",
+            status.code()
+        );
     }
 }
 
-/// Trades a refresh token for a new pair of tokens. Needs no access token.
+/// Exchanges a refresh token for a new access token and a new refresh token.
+///
+/// Anyone may call it; no access token is required. Each refresh token works once: reuse of an old one ends the session.
 #[utoipa::path(
     post, path = "/api/auth/refresh", tag = "Authentication", request_body = RefreshInput,
     responses(
-        (status = OK, body = Session),
-        (status = UNAUTHORIZED, body = Problem, description = "Not the latest refresh token of a live session."),
+        (status = OK, description = "New tokens of the session.", body = Session),
+        (status = UNAUTHORIZED, description = "The refresh token is unknown or was used, or its session has expired \
+            or ended (`invalid_refresh_token`)."),
     )
 )]
 pub(crate) async fn refresh(
@@ -99,46 +116,59 @@ pub(crate) async fn refresh(
     Json(input): Json<RefreshInput>,
 ) -> Result<Json<Session>, Problem> {
     let request = RefreshRequest { refresh_token: input.refresh_token };
-    let answer = app.identity().refresh(request).await?.into_inner();
-    Ok(Json(present(answer.session)?.try_into()?))
+    let response = app.identity().refresh(request).await?.into_inner();
+    Ok(Json(present(response.session)?.try_into()?))
 }
 
-/// Ends this session, its access token included.
+/// Ends the session of the access token.
+///
+/// Requires an access token. The access token and the refresh token of the session become invalid at once.
 #[utoipa::path(
     post, path = "/api/auth/logout", tag = "Authentication", security(("bearer" = [])),
-    responses((status = NO_CONTENT))
+    responses((status = NO_CONTENT, description = "Session ended. No content."))
 )]
 pub(crate) async fn logout(State(app): State<App>, _: SignedIn) -> Result<StatusCode, Problem> {
-    let answer = app.identity().logout(LogoutRequest {}).await?.into_inner();
-    app.revocations().extend(&answer.ended_session_ids);
+    let response = app.identity().logout(LogoutRequest {}).await?.into_inner();
+    app.revocations().extend(&response.ended_session_ids);
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Ends every session of the caller, this one included.
+/// Ends all sessions of the caller, including the present one.
+///
+/// Requires an access token.
 #[utoipa::path(
     post, path = "/api/auth/logout-all", tag = "Authentication", security(("bearer" = [])),
-    responses((status = NO_CONTENT))
+    responses((status = NO_CONTENT, description = "Sessions ended. No content."))
 )]
 pub(crate) async fn logout_all(State(app): State<App>, _: SignedIn) -> Result<StatusCode, Problem> {
-    let answer = app.identity().logout_all(LogoutAllRequest {}).await?.into_inner();
-    app.revocations().extend(&answer.ended_session_ids);
+    let response = app.identity().logout_all(LogoutAllRequest {}).await?.into_inner();
+    app.revocations().extend(&response.ended_session_ids);
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Lists the caller's live sessions, latest first.
+/// Lists the active sessions of the caller.
+///
+/// Requires an access token. Newest sessions first.
 #[utoipa::path(
     get, path = "/api/auth/sessions", tag = "Authentication", security(("bearer" = [])),
-    responses((status = OK, body = Sessions))
+    responses((status = OK, description = "The active sessions of the caller.", body = SessionList))
 )]
-pub(crate) async fn sessions(State(app): State<App>, _: SignedIn) -> Result<Json<Sessions>, Problem> {
-    let answer = app.identity().list_sessions(ListSessionsRequest {}).await?.into_inner();
-    Ok(Json(Sessions { items: answer.sessions.into_iter().map(SessionInfo::from).collect() }))
+pub(crate) async fn sessions(State(app): State<App>, _: SignedIn) -> Result<Json<SessionList>, Problem> {
+    let response = app.identity().list_sessions(ListSessionsRequest {}).await?.into_inner();
+    Ok(Json(SessionList { items: response.sessions.into_iter().map(SessionInfo::from).collect() }))
 }
 
-/// Ends one of the caller's sessions.
+/// Ends a session of the caller.
+///
+/// Requires an access token.
 #[utoipa::path(
-    delete, path = "/api/auth/sessions/{id}", tag = "Authentication", params(("id" = Uuid, Path)),
-    security(("bearer" = [])), responses((status = NO_CONTENT), (status = NOT_FOUND, body = Problem))
+    delete, path = "/api/auth/sessions/{id}", tag = "Authentication",
+    params(("id" = Uuid, Path, description = "Id of the session.")), security(("bearer" = [])),
+    responses(
+        (status = NO_CONTENT, description = "Session ended. No content."),
+        (status = NOT_FOUND,
+            description = "The session does not exist or belongs to another user (`session_not_found`)."),
+    )
 )]
 pub(crate) async fn end_session(
     State(app): State<App>,
@@ -146,7 +176,7 @@ pub(crate) async fn end_session(
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode, Problem> {
     let request = EndSessionRequest { session_id: id.to_string() };
-    let answer = app.identity().end_session(request).await?.into_inner();
-    app.revocations().extend(&answer.ended_session_ids);
+    let response = app.identity().end_session(request).await?.into_inner();
+    app.revocations().extend(&response.ended_session_ids);
     Ok(StatusCode::NO_CONTENT)
 }

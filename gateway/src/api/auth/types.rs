@@ -1,16 +1,10 @@
-//! Sessions: how one is begun, and what its owner gets and sees of it.
-
 use bodega_proto::identity::v1 as pb;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{
-    answer::present,
-    json::{Timestamp, User},
-    problem::Problem,
-};
+use crate::{answer::present, api::users::types::User, json::Timestamp, problem::Problem};
 
-/// A signed-in session.
+/// A session with its tokens.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
@@ -23,15 +17,15 @@ use crate::{
     "tokenType": "Bearer", "expiresIn": 900, "refreshToken": "kR6x0hYbYc8dSgk0QmV0Jw"
 }))]
 pub(crate) struct Session {
-    /// Whose it is.
+    /// User of the session.
     user: User,
-    /// The access token, a JWT: send it as `Authorization: Bearer …`.
+    /// Access token, a JWT, to be sent as `Authorization: Bearer <token>`.
     token: String,
     /// Always `Bearer`.
     token_type: &'static str,
-    /// Seconds until the access token expires.
+    /// Lifetime of the access token in seconds.
     expires_in: i64,
-    /// Good for one refresh.
+    /// Refresh token; works once.
     refresh_token: String,
 }
 
@@ -50,13 +44,12 @@ impl TryFrom<pb::Session> for Session {
 }
 
 impl Session {
-    /// The access token.
     pub(crate) fn token(&self) -> &str {
         &self.token
     }
 }
 
-/// A session as its owner sees it in a list.
+/// An active session.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
@@ -64,15 +57,15 @@ impl Session {
     "createdAt": "2026-11-21T09:30:00.123456Z", "lastUsedAt": "2026-11-21T10:15:00.123456Z"
 }))]
 pub(crate) struct SessionInfo {
-    /// UUIDv7.
+    /// Id of the session, a UUIDv7.
     id: String,
-    /// What it was begun with, as that called itself.
+    /// `User-Agent` of the client that started the session.
     user_agent: String,
-    /// Whether it is the one that asks.
+    /// Whether it is the session of the request.
     current: bool,
-    /// When it was begun.
+    /// When the session was started.
     created_at: Timestamp,
-    /// When its tokens were last refreshed.
+    /// When the tokens of the session were last refreshed.
     last_used_at: Timestamp,
 }
 
@@ -88,79 +81,83 @@ impl From<pb::SessionInfo> for SessionInfo {
     }
 }
 
-/// The caller's live sessions.
+/// The active sessions of a user.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Sessions {
-    /// Latest first, at most 100.
+#[schema(example = json!({"items": [{
+    "id": "0197f0c5-9a61-7d52-8d0b-0c1f4e9b2a77", "userAgent": "curl/8.5.0", "current": true,
+    "createdAt": "2026-11-21T09:30:00.123456Z", "lastUsedAt": "2026-11-21T10:15:00.123456Z"
+}]}))]
+pub(crate) struct SessionList {
+    /// Newest first, at most 100.
     pub(crate) items: Vec<SessionInfo>,
 }
 
-/// A new account.
+/// A user to register.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
     "name": "Ada Lovelace", "email": "ada@example.com", "username": "ada", "password": "correct horse battery"
 }))]
 pub(crate) struct RegisterInput {
-    /// Full name.
+    /// Full name of the user.
     #[schema(min_length = 1, max_length = 100)]
     pub(crate) name: String,
-    /// Unique without regard to case.
+    /// Email address, unique, case-insensitive.
     #[schema(max_length = 254)]
     pub(crate) email: String,
-    /// Letters, digits, `.`, `_` and `-`; unique without regard to case.
+    /// Username of letters, digits, `.`, `_` and `-`; unique, case-insensitive.
     #[serde(default)]
     #[schema(min_length = 3, max_length = 30)]
     pub(crate) username: Option<String>,
-    /// Any characters; not a common password, nor the name, username or email.
+    /// Password of any characters. Common passwords, the name, the username and the email are rejected.
     #[schema(min_length = 8, max_length = 256)]
     pub(crate) password: String,
 }
 
-/// Who signs in, by exactly one of `email`, `username` and `login`.
+/// Credentials: the password and exactly one of `email`, `username` and `login`.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"email": "ada@example.com", "password": "correct horse battery"}))]
 pub(crate) struct LoginInput {
-    /// In any case.
+    /// Email of the user, case-insensitive.
     #[serde(default)]
     email: Option<String>,
-    /// In any case.
+    /// Username of the user, case-insensitive.
     #[serde(default)]
     username: Option<String>,
-    /// Either.
+    /// Email or username of the user.
     #[serde(default)]
     login: Option<String>,
-    /// As it was set.
+    /// Password of the user.
     password: String,
 }
 
 impl LoginInput {
-    /// The one name that is given, and the password.
+    /// The login and the password.
     ///
     /// # Errors
-    /// A problem that names the fields in question when none is given, or several are.
+    /// 422 `invalid_field` unless exactly one of the three fields is given.
     pub(crate) fn credentials(self) -> Result<(String, String), Problem> {
         let given = [("email", self.email), ("username", self.username), ("login", self.login)];
         let mut given: Vec<_> =
             given.into_iter().filter_map(|(field, value)| value.map(|value| (field, value))).collect();
         match (given.pop(), given.is_empty()) {
             (Some((_, login)), true) => Ok((login, self.password)),
-            (None, _) => Err(Problem::invalid("email", "is required, or else username or login")),
+            (None, _) => Err(Problem::invalid("email", "is required, unless username or login is given")),
             (Some((last, _)), false) => Err(given.iter().fold(
-                Problem::invalid(last, "is one too many: give only one of email, username and login"),
-                |problem, (field, _)| problem.about(field, "is given as well"),
+                Problem::invalid(last, "must be the only one of email, username and login"),
+                |problem, (field, _)| problem.about(field, "must not be given as well"),
             )),
         }
     }
 }
 
-/// A refresh token.
+/// A refresh token to exchange.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(example = json!({"refreshToken": "kR6x0hYbYc8dSgk0QmV0Jw"}))]
 pub(crate) struct RefreshInput {
-    /// The latest one of the session. `refresh_token` is accepted too.
+    /// The newest refresh token of the session. `refresh_token` is accepted too.
     #[serde(alias = "refresh_token")]
     pub(crate) refresh_token: String,
 }
@@ -175,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn any_one_name_signs_in() {
+    fn accepts_each_of_the_three_fields() {
         for field in ["email", "username", "login"] {
             let json = format!(r#"{{"{field}": "ada", "password": "secret"}}"#);
             assert_eq!(login(&json).unwrap(), ("ada".to_owned(), "secret".to_owned()));
@@ -183,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_and_several_are_refused_by_name() {
+    fn rejects_none_and_several_of_the_three_fields() {
         let problem = login(r#"{"password": "secret"}"#).unwrap_err();
         assert_eq!((&problem["status"], &problem["errors"][0]["field"]), (&422.into(), &"email".into()));
         let problem = login(r#"{"email": "a", "login": "b", "password": "secret"}"#).unwrap_err();

@@ -1,4 +1,4 @@
-//! The cart: a user's, or a guest's who shows its token.
+//! `/api/cart`.
 
 pub(crate) mod types;
 
@@ -8,117 +8,157 @@ use bodega_proto::cart::v1::{
     SetItemRequest,
 };
 
+use self::types::{AddToCartInput, Cart, CartQuantityInput, RemoveFromCartInput};
 use crate::{
     answer::present,
     app::App,
     extract::{CART_TOKEN, CartOwner, Json, Path},
-    json::{AddInput, Cart, QuantityInput, RemoveInput},
+    json::non_empty,
     problem::Problem,
 };
 
-/// Shows the cart.
+/// Returns the cart.
+///
+/// A user sends an access token, a guest the `X-Cart-Token` of the guest cart. With both, the guest cart is merged into
+/// the user's cart. Without either, the cart is empty.
 #[utoipa::path(
     get, path = "/api/cart", tag = "Cart", security((), ("bearer" = [])),
-    params(("x-cart-token" = Option<String>, Header, description = "Of a guest's cart.")),
-    responses((status = OK, body = Cart), (status = NOT_FOUND, body = Problem))
+    params(("x-cart-token" = Option<String>, Header, description = "Token of a guest cart.")),
+    responses(
+        (status = OK, description = "The cart.", body = Cart),
+        (status = NOT_FOUND, description = "No guest cart has this token (`cart_not_found`)."),
+    )
 )]
 pub(crate) async fn show(State(app): State<App>, owner: CartOwner) -> Result<Json<Cart>, Problem> {
-    let guest_token = claim(&app, owner).await?;
-    let answer = app.cart().get_cart(GetCartRequest { guest_token }).await?.into_inner();
-    shown(&app, answer.cart)
+    let guest_token = guest_token(&app, owner).await?;
+    let response = app.cart().get_cart(GetCartRequest { guest_token }).await?.into_inner();
+    cart_json(&app, response.cart)
 }
 
-/// Adds a product, on top of what the cart has of it. A guest without a cart gets one, and its token.
+/// Adds a product to the cart.
+///
+/// Users and guests may call it. The quantity is added to the quantity that is in the cart. The first call of a guest
+/// without `X-Cart-Token` creates a guest cart and returns its token.
 #[utoipa::path(
-    post, path = "/api/cart/add", tag = "Cart", request_body = AddInput, security((), ("bearer" = [])),
-    params(("x-cart-token" = Option<String>, Header, description = "Of a guest's cart.")),
+    post, path = "/api/cart/add", tag = "Cart", request_body = AddToCartInput, security((), ("bearer" = [])),
+    params(("x-cart-token" = Option<String>, Header, description = "Token of a guest cart.")),
     responses(
-        (status = OK, body = Cart, headers(("x-cart-token" = String, description = "Of a guest's new cart."))),
-        (status = NOT_FOUND, body = Problem), (status = CONFLICT, body = Problem),
+        (status = OK, description = "The cart after the change.", body = Cart, headers(
+            ("x-cart-token" = String, description = "Token of the guest cart that the call created."),
+        )),
+        (status = NOT_FOUND, description = "The product does not exist (`product_not_found`), or no guest cart has \
+            this token (`cart_not_found`)."),
+        (status = CONFLICT, description = "The cart has the maximum number of products (`cart_full`)."),
     )
 )]
 pub(crate) async fn add(
     State(app): State<App>,
     owner: CartOwner,
-    Json(input): Json<AddInput>,
-) -> Result<(impl IntoResponseParts, Json<Cart>), Problem> {
-    let guest_token = claim(&app, owner).await?;
+    Json(input): Json<AddToCartInput>,
+) -> Result<(impl IntoResponseParts + use<>, Json<Cart>), Problem> {
+    let guest_token = guest_token(&app, owner).await?;
     let request = AddItemRequest { guest_token, product_id: input.product_id, quantity: input.quantity };
-    let answer = app.cart().add_item(request).await?.into_inner();
-    let cart = Cart::new(present(answer.cart)?, app.currency()).with_token(&answer.guest_token);
-    let token = Some(answer.guest_token).filter(|token| !token.is_empty());
+    let response = app.cart().add_item(request).await?.into_inner();
+    let cart = Cart::new(present(response.cart)?, app.currency()).with_token(&response.guest_token);
+    let token = non_empty(response.guest_token);
     Ok((token.map(|token| [(CART_TOKEN, token)]), Json(cart)))
 }
 
-/// Removes a product.
+/// Removes a product from the cart.
+///
+/// Users and guests may call it.
 #[utoipa::path(
-    post, path = "/api/cart/remove", tag = "Cart", request_body = RemoveInput, security((), ("bearer" = [])),
-    params(("x-cart-token" = Option<String>, Header, description = "Of a guest's cart.")),
-    responses((status = OK, body = Cart), (status = NOT_FOUND, body = Problem))
+    post, path = "/api/cart/remove", tag = "Cart", request_body = RemoveFromCartInput,
+    security((), ("bearer" = [])),
+    params(("x-cart-token" = Option<String>, Header, description = "Token of a guest cart.")),
+    responses(
+        (status = OK, description = "The cart after the change.", body = Cart),
+        (status = NOT_FOUND, description = "The product is not in the cart (`item_not_found`), or no guest cart has \
+            this token (`cart_not_found`)."),
+    )
 )]
 pub(crate) async fn remove(
     State(app): State<App>,
     owner: CartOwner,
-    Json(input): Json<RemoveInput>,
+    Json(input): Json<RemoveFromCartInput>,
 ) -> Result<Json<Cart>, Problem> {
     remove_item(State(app), owner, Path(input.product_id)).await
 }
 
-/// Sets how many of a product the cart has; 0 removes it.
+/// Sets the quantity of a product in the cart.
+///
+/// Users and guests may call it. A quantity of 0 removes the product. PUT and PATCH do the same.
 #[utoipa::path(
-    method(put, patch), path = "/api/cart/items/{productId}", tag = "Cart", request_body = QuantityInput,
+    method(put, patch), path = "/api/cart/items/{productId}", tag = "Cart", request_body = CartQuantityInput,
+    security((), ("bearer" = [])),
     params(
-        ("productId" = i32, Path),
-        ("x-cart-token" = Option<String>, Header, description = "Of a guest's cart."),
+        ("productId" = i32, Path, description = "Id of the product."),
+        ("x-cart-token" = Option<String>, Header, description = "Token of a guest cart."),
     ),
-    security((), ("bearer" = [])), responses((status = OK, body = Cart), (status = NOT_FOUND, body = Problem))
+    responses(
+        (status = OK, description = "The cart after the change.", body = Cart),
+        (status = NOT_FOUND, description = "The product is not in the cart (`item_not_found`), or no guest cart has \
+            this token (`cart_not_found`)."),
+    )
 )]
 pub(crate) async fn set_item(
     State(app): State<App>,
     owner: CartOwner,
     Path(product_id): Path<i32>,
-    Json(input): Json<QuantityInput>,
+    Json(input): Json<CartQuantityInput>,
 ) -> Result<Json<Cart>, Problem> {
-    let guest_token = claim(&app, owner).await?;
+    let guest_token = guest_token(&app, owner).await?;
     let request = SetItemRequest { guest_token, product_id, quantity: input.quantity };
-    let answer = app.cart().set_item(request).await?.into_inner();
-    shown(&app, answer.cart)
+    let response = app.cart().set_item(request).await?.into_inner();
+    cart_json(&app, response.cart)
 }
 
-/// Removes a product.
+/// Removes a product from the cart.
+///
+/// Users and guests may call it.
 #[utoipa::path(
     delete, path = "/api/cart/items/{productId}", tag = "Cart", security((), ("bearer" = [])),
     params(
-        ("productId" = i32, Path),
-        ("x-cart-token" = Option<String>, Header, description = "Of a guest's cart."),
+        ("productId" = i32, Path, description = "Id of the product."),
+        ("x-cart-token" = Option<String>, Header, description = "Token of a guest cart."),
     ),
-    responses((status = OK, body = Cart), (status = NOT_FOUND, body = Problem))
+    responses(
+        (status = OK, description = "The cart after the change.", body = Cart),
+        (status = NOT_FOUND, description = "The product is not in the cart (`item_not_found`), or no guest cart has \
+            this token (`cart_not_found`)."),
+    )
 )]
 pub(crate) async fn remove_item(
     State(app): State<App>,
     owner: CartOwner,
     Path(product_id): Path<i32>,
 ) -> Result<Json<Cart>, Problem> {
-    let guest_token = claim(&app, owner).await?;
-    let answer = app.cart().remove_item(RemoveItemRequest { guest_token, product_id }).await?.into_inner();
-    shown(&app, answer.cart)
+    let guest_token = guest_token(&app, owner).await?;
+    let response = app.cart().remove_item(RemoveItemRequest { guest_token, product_id }).await?.into_inner();
+    cart_json(&app, response.cart)
 }
 
-/// Empties the cart.
+/// Removes all products from the cart.
+///
+/// Users and guests may call it.
 #[utoipa::path(
     delete, path = "/api/cart", tag = "Cart", security((), ("bearer" = [])),
-    params(("x-cart-token" = Option<String>, Header, description = "Of a guest's cart.")),
-    responses((status = OK, body = Cart), (status = NOT_FOUND, body = Problem))
+    params(("x-cart-token" = Option<String>, Header, description = "Token of a guest cart.")),
+    responses(
+        (status = OK, description = "The empty cart.", body = Cart),
+        (status = NOT_FOUND, description = "No guest cart has this token (`cart_not_found`)."),
+    )
 )]
 pub(crate) async fn clear(State(app): State<App>, owner: CartOwner) -> Result<Json<Cart>, Problem> {
-    let guest_token = claim(&app, owner).await?;
-    let answer = app.cart().clear_cart(ClearCartRequest { guest_token }).await?.into_inner();
-    shown(&app, answer.cart)
+    let guest_token = guest_token(&app, owner).await?;
+    let response = app.cart().clear_cart(ClearCartRequest { guest_token }).await?.into_inner();
+    cart_json(&app, response.cart)
 }
 
-/// The token of the guest whose cart it is; empty for a user, who first gets what the guest's cart holds: a merge
-/// that was lost at sign-in is made up for here.
-async fn claim(app: &App, owner: CartOwner) -> Result<String, Problem> {
+/// The token of the guest cart that a request is about; empty for the cart of a user.
+///
+/// A user who still sends a guest token has a merge at login that failed: the guest cart is merged first.
+async fn guest_token(app: &App, owner: CartOwner) -> Result<String, Problem> {
     let guest_token = owner.guest_token;
     if owner.caller.is_none() {
         return Ok(guest_token);
@@ -129,6 +169,6 @@ async fn claim(app: &App, owner: CartOwner) -> Result<String, Problem> {
     Ok(String::new())
 }
 
-fn shown(app: &App, cart: Option<pb::Cart>) -> Result<Json<Cart>, Problem> {
+fn cart_json(app: &App, cart: Option<pb::Cart>) -> Result<Json<Cart>, Problem> {
     Ok(Json(Cart::new(present(cart)?, app.currency())))
 }

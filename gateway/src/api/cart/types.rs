@@ -1,13 +1,11 @@
-//! Carts, and what changes them.
-
 use bodega_proto::cart::v1 as pb;
 use bodega_runtime::money::Currency;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::json::{Amount, Timestamp};
+use crate::json::{Amount, Timestamp, non_empty};
 
-/// What somebody means to buy, at the prices of now.
+/// A cart with current prices.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
@@ -18,18 +16,18 @@ use crate::json::{Amount, Timestamp};
     "totalPrice": 25.00, "currency": "USD", "count": 2, "updatedAt": "2026-11-21T09:30:00.123456Z"
 }))]
 pub(crate) struct Cart {
-    /// In the order they were added.
-    products: Vec<CartLine>,
-    /// The sum of the line totals.
-    total_price: Amount,
-    /// ISO 4217.
+    /// Lines in the order in which the products were added.
+    pub(crate) products: Vec<CartLine>,
+    /// Sum of the line totals, in major units of the currency.
+    pub(crate) total_price: Amount,
+    /// ISO 4217 code of the currency.
     currency: String,
-    /// The sum of the quantities.
+    /// Sum of the quantities.
     count: i64,
-    /// When it last changed; null when it never did.
+    /// When the cart last changed, or null when it never did.
     #[schema(required)]
     updated_at: Option<Timestamp>,
-    /// Of a guest's new cart, told this once: to be sent back as `X-Cart-Token`.
+    /// Token of a new guest cart, to be sent as `X-Cart-Token`. Only in the response that creates the cart.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     cart_token: Option<String>,
@@ -38,35 +36,35 @@ pub(crate) struct Cart {
 /// A line of a cart.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct CartLine {
-    /// Which product.
-    product_id: i32,
-    /// As it is called now.
-    name: String,
-    /// Of one unit, now.
-    price: Amount,
-    /// How many.
-    quantity: i32,
+pub(crate) struct CartLine {
+    /// Id of the product.
+    pub(crate) product_id: i32,
+    /// Current name of the product.
+    pub(crate) name: String,
+    /// Current unit price in major units of the currency, for example 12.50.
+    pub(crate) price: Amount,
+    /// Number of units.
+    pub(crate) quantity: i32,
     /// Price times quantity.
-    line_total: Amount,
-    /// Null when there is none.
+    pub(crate) line_total: Amount,
+    /// URL of the main image of the product, or null when it has none.
     #[schema(required)]
-    image_url: Option<String>,
-    /// Whether the whole quantity could be ordered now.
+    pub(crate) image_url: Option<String>,
+    /// Whether the whole quantity is in stock.
     available: bool,
 }
 
 impl Cart {
-    /// A cart in the currency of its lines; an empty one in that of the shop.
-    pub(crate) fn new(cart: pb::Cart, shop: Currency) -> Self {
-        let currency = currency_of(&cart, shop);
+    /// Converts a cart; an empty one gets the currency of the store.
+    pub(crate) fn new(cart: pb::Cart, store: Currency) -> Self {
+        let currency = if cart.currency.is_empty() { store.code().to_owned() } else { cart.currency };
         let line = |item: pb::CartItem| CartLine {
             product_id: item.product_id,
             name: item.name,
             price: Amount::new(item.price_minor, &currency),
             quantity: item.quantity,
             line_total: Amount::new(item.line_total_minor, &currency),
-            image_url: Some(item.image_url).filter(|url| !url.is_empty()),
+            image_url: non_empty(item.image_url),
             available: item.available,
         };
         Self {
@@ -79,28 +77,23 @@ impl Cart {
         }
     }
 
-    /// The same cart, telling its guest the token; an empty one is none.
+    /// Adds the token of a new guest cart, if it is not empty.
     #[must_use]
     pub(crate) fn with_token(mut self, token: &str) -> Self {
-        self.cart_token = Some(token.to_owned()).filter(|token| !token.is_empty());
+        self.cart_token = non_empty(token.to_owned());
         self
     }
 }
 
-/// The currency of a cart's lines; that of the shop where there are none.
-pub(crate) fn currency_of(cart: &pb::Cart, shop: Currency) -> String {
-    if cart.currency.is_empty() { shop.code().to_owned() } else { cart.currency.clone() }
-}
-
-/// A product, and how many of it come into the cart.
+/// A product to add to the cart.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(example = json!({"productId": 7, "quantity": 2}))]
-pub(crate) struct AddInput {
-    /// Which. `product_id` is accepted too.
+pub(crate) struct AddToCartInput {
+    /// Id of the product. `product_id` is accepted too.
     #[serde(alias = "product_id")]
     pub(crate) product_id: i32,
-    /// How many, on top of what the cart has of it.
+    /// Units to add to the quantity that is in the cart.
     #[serde(default = "one")]
     #[schema(minimum = 1, maximum = 9_999, default = 1)]
     pub(crate) quantity: i32,
@@ -110,22 +103,22 @@ fn one() -> i32 {
     1
 }
 
-/// A product that leaves the cart.
+/// A product to remove from the cart.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(example = json!({"productId": 7}))]
-pub(crate) struct RemoveInput {
-    /// Which. `product_id` is accepted too.
+pub(crate) struct RemoveFromCartInput {
+    /// Id of the product. `product_id` is accepted too.
     #[serde(alias = "product_id")]
     pub(crate) product_id: i32,
 }
 
-/// How many of a product the cart has from now on.
+/// The new quantity of a product in the cart.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"quantity": 3}))]
-pub(crate) struct QuantityInput {
-    /// 0 removes the line.
+pub(crate) struct CartQuantityInput {
+    /// Number of units; 0 removes the product.
     #[schema(minimum = 0, maximum = 9_999)]
     pub(crate) quantity: i32,
 }
@@ -139,13 +132,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_cart_has_every_field() {
+    fn writes_every_field_of_an_empty_cart() {
         let json = serde_json::to_string(&Cart::new(pb::Cart::default(), usd())).unwrap();
         assert_eq!(json, r#"{"products":[],"totalPrice":0.00,"currency":"USD","count":0,"updatedAt":null}"#);
     }
 
     #[test]
-    fn a_line_is_priced_and_says_whether_it_can_be_had() {
+    fn writes_the_price_and_availability_of_a_line() {
         let item = pb::CartItem {
             product_id: 7,
             name: "Mug".to_owned(),
@@ -165,9 +158,9 @@ mod tests {
     }
 
     #[test]
-    fn one_is_added_where_nothing_else_is_said() {
-        let input: AddInput = serde_json::from_str(r#"{"product_id": 7}"#).unwrap();
+    fn adds_one_unit_by_default() {
+        let input: AddToCartInput = serde_json::from_str(r#"{"product_id": 7}"#).unwrap();
         assert_eq!((input.product_id, input.quantity), (7, 1));
-        assert!(serde_json::from_str::<AddInput>(r#"{"productId": 7, "quantity": null}"#).is_err());
+        assert!(serde_json::from_str::<AddToCartInput>(r#"{"productId": 7, "quantity": null}"#).is_err());
     }
 }

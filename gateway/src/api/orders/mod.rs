@@ -1,66 +1,78 @@
-//! Orders, for those who place them.
+//! `/api/orders`.
 
 pub(crate) mod types;
 
 use axum::extract::State;
 use bodega_proto::order::v1::{
-    self as pb, CancelOrderRequest, CreatePaymentIntentRequest, GetOrderRequest, ListOrdersRequest,
-    PlaceOrderRequest, UpdateOrderStatusRequest,
+    self as pb, CancelOrderRequest, GetOrderRequest, ListOrdersRequest, PlaceOrderRequest,
+    UpdateOrderStatusRequest,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+use self::types::{Order, OrderStatus, OrderStatusInput, PlaceOrderInput};
 use crate::{
     answer::{Created, present},
     app::App,
     extract::{Admin, IdempotencyKey, Json, Limit, Path, Query, SignedIn},
-    json::{MoveInput, Order, OrderInput, OrderStatus, Page, PaymentIntent},
+    json::Page,
     problem::Problem,
 };
 
-/// Pages of the caller's orders.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
-    /// Only those that stand there.
+    /// Only orders with this status.
     #[param(inline)]
     status: Option<OrderStatus>,
-    /// Rows of a page.
+    /// Maximum number of items in the page.
     #[serde(default)]
     #[param(value_type = Option<i32>, minimum = 1, maximum = 100, default = 20)]
     limit: Limit,
-    /// `nextCursor` of the page before, with the same filter.
+    /// `nextCursor` of the previous page, with the same filter.
     #[serde(default)]
     cursor: String,
 }
 
-/// Places an order from the caller's cart. Safe to repeat: one state of a cart gives one order.
+/// Places an order from the caller's cart.
+///
+/// Requires an access token. Takes the ordered units from the stock and removes the ordered products from the cart.
+/// Safe to retry: the same content of a cart gives at most one order, with or without an `Idempotency-Key`.
 #[utoipa::path(
     post, path = "/api/orders", tag = "Orders", security(("bearer" = [])),
-    request_body(content = ref("#/components/schemas/OrderInput"), content_type = "application/json",
-        description = "May be left out."),
+    request_body(content = ref("#/components/schemas/PlaceOrderInput"), content_type = "application/json",
+        description = "Optional."),
     params(("idempotency-key" = Option<String>, Header, max_length = 255,
-        description = "The same key gives the same order; with another body it is a 422.")),
+        description = "Chosen by the client for one order: a retry with the same key returns the same order.")),
     responses(
-        (status = CREATED, body = Order, headers(("location" = String))), (status = CONFLICT, body = Problem),
+        (status = CREATED, description = "Order placed.", body = Order,
+            headers(("location" = String, description = "Path of the new order."))),
+        (status = CONFLICT, description = "The cart is empty (`empty_cart`), a product has too little stock \
+            (`out_of_stock`; `errors` names each line), the total differs from `expectedTotal` (`price_changed`; \
+            `errors` names each line with a new price), or the order could not be completed (`order_withdrawn`)."),
+        (status = UNPROCESSABLE_ENTITY, description = "A field is missing, unknown or invalid (`invalid_field`; \
+            `errors` names it), or the `Idempotency-Key` was used for a different request \
+            (`idempotency_key_reused`)."),
     )
 )]
 pub(crate) async fn place(
     State(app): State<App>,
     _: SignedIn,
     key: IdempotencyKey,
-    input: Option<Json<OrderInput>>,
+    input: Option<Json<PlaceOrderInput>>,
 ) -> Result<Created<Order>, Problem> {
-    let order = submit(&app, key, input).await?;
-    Ok(Created::at(format!("/api/orders/{}", order.id), order.try_into()?))
+    let order = place_order(&app, key, input).await?;
+    Ok(Created::at(format!("/api/orders/{}", order.id), order))
 }
 
-/// Lists the caller's orders, newest first.
+/// Lists the caller's orders.
+///
+/// Requires an access token. Newest orders first.
 #[utoipa::path(
     get, path = "/api/orders", tag = "Orders", params(ListQuery), security(("bearer" = [])),
-    responses((status = OK, body = Page<Order>))
+    responses((status = OK, description = "A page of the caller's orders.", body = Page<Order>))
 )]
 pub(crate) async fn list(
     State(app): State<App>,
@@ -72,31 +84,41 @@ pub(crate) async fn list(
         limit: query.limit.get(),
         cursor: query.cursor,
     };
-    let answer = app.orders().list_orders(request).await?.into_inner();
-    let items = answer.orders.into_iter().map(Order::try_from).collect::<Result<_, _>>()?;
-    Ok(Json(Page { items, next_cursor: answer.next_cursor }))
+    let page = app.orders().list_orders(request).await?.into_inner();
+    let items = page.orders.into_iter().map(Order::try_from).collect::<Result<_, _>>()?;
+    Ok(Json(Page { items, next_cursor: page.next_cursor }))
 }
 
-/// Shows an order of the caller's; to admins, anybody's.
+/// Returns an order.
+///
+/// Requires an access token. Users see their own orders, admins every order.
 #[utoipa::path(
-    get, path = "/api/orders/{id}", tag = "Orders", params(("id" = Uuid, Path)), security(("bearer" = [])),
-    responses((status = OK, body = Order), (status = NOT_FOUND, body = Problem))
+    get, path = "/api/orders/{id}", tag = "Orders",
+    params(("id" = Uuid, Path, description = "Id of the order.")), security(("bearer" = [])),
+    responses(
+        (status = OK, description = "The order.", body = Order),
+        (status = NOT_FOUND, description = "The order does not exist or belongs to another user (`order_not_found`)."),
+    )
 )]
 pub(crate) async fn show(
     State(app): State<App>,
     _: SignedIn,
     Path(id): Path<Uuid>,
 ) -> Result<Json<Order>, Problem> {
-    Ok(Json(find(&app, id).await?.try_into()?))
+    Ok(Json(get_order(&app, id).await?))
 }
 
-/// Cancels an order; its stock comes back, and what was paid is refunded.
+/// Cancels an order.
+///
+/// Requires the access token of the user who placed the order, or of an admin. The units return to the stock, and a
+/// completed payment is refunded. Safe to retry: a cancelled order is returned as it is.
 #[utoipa::path(
-    post, path = "/api/orders/{id}/cancel", tag = "Orders", params(("id" = Uuid, Path)),
-    security(("bearer" = [])),
+    post, path = "/api/orders/{id}/cancel", tag = "Orders",
+    params(("id" = Uuid, Path, description = "Id of the order.")), security(("bearer" = [])),
     responses(
-        (status = OK, body = Order), (status = NOT_FOUND, body = Problem),
-        (status = CONFLICT, body = Problem, description = "It is past that."),
+        (status = OK, description = "The cancelled order.", body = Order),
+        (status = NOT_FOUND, description = "The order does not exist or belongs to another user (`order_not_found`)."),
+        (status = CONFLICT, description = "The order is shipped or completed (`invalid_transition`)."),
     )
 )]
 pub(crate) async fn cancel(
@@ -104,69 +126,58 @@ pub(crate) async fn cancel(
     _: SignedIn,
     Path(id): Path<Uuid>,
 ) -> Result<Json<Order>, Problem> {
-    let answer = app.orders().cancel_order(CancelOrderRequest { id: id.to_string() }).await?.into_inner();
-    Ok(Json(present(answer.order)?.try_into()?))
+    let request = CancelOrderRequest { id: id.to_string() };
+    let response = app.orders().cancel_order(request).await?.into_inner();
+    Ok(Json(present(response.order)?.try_into()?))
 }
 
-/// Begins the payment of an order of the caller's, or gives back the one that is under way.
+/// Changes the status of an order.
+///
+/// Requires an admin's access token. Allowed changes: `pending` to `confirmed`, `paid` or `cancelled`; `confirmed` to
+/// `paid`, `shipped` or `cancelled`; `paid` to `shipped` or `cancelled`; `shipped` to `completed`.
 #[utoipa::path(
-    post, path = "/api/orders/{id}/payment", tag = "Orders", params(("id" = Uuid, Path)),
+    patch, path = "/api/orders/{id}", tag = "Orders",
+    params(("id" = Uuid, Path, description = "Id of the order.")), request_body = OrderStatusInput,
     security(("bearer" = [])),
     responses(
-        (status = OK, body = PaymentIntent), (status = NOT_FOUND, body = Problem),
-        (status = CONFLICT, body = Problem, description = "It is paid already, or there is nothing to pay."),
+        (status = OK, description = "The order after the change.", body = Order),
+        (status = FORBIDDEN),
+        (status = NOT_FOUND, description = "The order does not exist (`order_not_found`)."),
+        (status = CONFLICT,
+            description = "The status cannot follow the present status of the order (`invalid_transition`)."),
     )
 )]
-pub(crate) async fn pay(
-    State(app): State<App>,
-    _: SignedIn,
-    Path(id): Path<Uuid>,
-) -> Result<Json<PaymentIntent>, Problem> {
-    let answer = app
-        .orders()
-        .create_payment_intent(CreatePaymentIntentRequest { id: id.to_string() })
-        .await?
-        .into_inner();
-    Ok(Json(present(answer.intent)?.try_into()?))
-}
-
-/// Moves an order along its states.
-#[utoipa::path(
-    patch, path = "/api/orders/{id}", tag = "Orders", params(("id" = Uuid, Path)), request_body = MoveInput,
-    security(("bearer" = [])),
-    responses(
-        (status = OK, body = Order), (status = FORBIDDEN, body = Problem), (status = NOT_FOUND, body = Problem),
-        (status = CONFLICT, body = Problem, description = "It cannot go there from where it stands."),
-    )
-)]
-pub(crate) async fn advance(
+pub(crate) async fn change_status(
     State(app): State<App>,
     _: Admin,
     Path(id): Path<Uuid>,
-    Json(input): Json<MoveInput>,
+    Json(input): Json<OrderStatusInput>,
 ) -> Result<Json<Order>, Problem> {
     let request =
         UpdateOrderStatusRequest { id: id.to_string(), status: pb::OrderStatus::from(input.status).into() };
-    let answer = app.orders().update_order_status(request).await?.into_inner();
-    Ok(Json(present(answer.order)?.try_into()?))
+    let response = app.orders().update_order_status(request).await?.into_inner();
+    Ok(Json(present(response.order)?.try_into()?))
 }
 
-/// Places an order; without a body, whatever it comes to.
-pub(crate) async fn submit(
+pub(crate) async fn place_order(
     app: &App,
     IdempotencyKey(idempotency_key): IdempotencyKey,
-    input: Option<Json<OrderInput>>,
-) -> Result<pb::Order, Problem> {
-    let expected = input.and_then(|Json(input)| input.expected_total);
-    let expected = expected.map(|total| total.minor(app.currency(), "expectedTotal")).transpose()?;
-    let request = PlaceOrderRequest { idempotency_key, expected_total_minor: expected };
-    let answer = app.orders().place_order(request).await;
-    let answer =
-        answer.map_err(|refused| Problem::from(refused).renaming("idempotencyKey", "Idempotency-Key"))?;
-    present(answer.into_inner().order)
+    input: Option<Json<PlaceOrderInput>>,
+) -> Result<Order, Problem> {
+    let expected_total = input.and_then(|Json(input)| input.expected_total);
+    let expected_total_minor =
+        expected_total.map(|total| total.minor(app.currency(), "expectedTotal")).transpose()?;
+    let request = PlaceOrderRequest { idempotency_key, expected_total_minor };
+    let response = app
+        .orders()
+        .place_order(request)
+        .await
+        .map_err(|status| Problem::from(status).renaming("idempotencyKey", "Idempotency-Key"))?;
+    present(response.into_inner().order)?.try_into()
 }
 
-/// An order that the caller may see.
-pub(crate) async fn find(app: &App, id: Uuid) -> Result<pb::Order, Problem> {
-    present(app.orders().get_order(GetOrderRequest { id: id.to_string() }).await?.into_inner().order)
+/// Returns an order that the caller may see.
+pub(crate) async fn get_order(app: &App, id: Uuid) -> Result<Order, Problem> {
+    let response = app.orders().get_order(GetOrderRequest { id: id.to_string() }).await?.into_inner();
+    present(response.order)?.try_into()
 }

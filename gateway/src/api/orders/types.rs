@@ -1,70 +1,50 @@
-//! Orders, and what makes and moves them.
-
 use bodega_proto::order::v1 as pb;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
     answer::present,
-    json::{Amount, AmountInput, Payment, PaymentStatus, Timestamp},
+    api::payments::{Payment, PaymentStatus},
+    json::{Amount, AmountInput, Timestamp},
     problem::Problem,
 };
 
-/// Where an order stands.
+/// Status of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum OrderStatus {
-    /// Placed; its stock is taken.
-    Pending,
+    /// Placed; the units are taken from the stock.
+    Pending = pb::OrderStatus::Pending as isize,
     /// Accepted by the merchant.
-    Confirmed,
-    /// Paid for.
-    Paid,
-    /// On its way.
-    Shipped,
+    Confirmed = pb::OrderStatus::Confirmed as isize,
+    /// Paid.
+    Paid = pb::OrderStatus::Paid as isize,
+    /// Sent to the customer.
+    Shipped = pb::OrderStatus::Shipped as isize,
     /// Delivered. Final.
-    Completed,
-    /// IsConflict. Final.
-    Cancelled,
+    Completed = pb::OrderStatus::Completed as isize,
+    /// Cancelled; the units are back in stock. Final.
+    Cancelled = pb::OrderStatus::Cancelled as isize,
 }
 
 impl OrderStatus {
-    /// `None` for a status that this gateway does not know.
-    fn of(status: pb::OrderStatus) -> Option<Self> {
-        match status {
-            pb::OrderStatus::Unspecified => None,
-            pb::OrderStatus::Pending => Some(Self::Pending),
-            pb::OrderStatus::Confirmed => Some(Self::Confirmed),
-            pb::OrderStatus::Paid => Some(Self::Paid),
-            pb::OrderStatus::Shipped => Some(Self::Shipped),
-            pb::OrderStatus::Completed => Some(Self::Completed),
-            pb::OrderStatus::Cancelled => Some(Self::Cancelled),
-        }
-    }
-}
+    const ALL: [Self; 6] =
+        [Self::Pending, Self::Confirmed, Self::Paid, Self::Shipped, Self::Completed, Self::Cancelled];
 
-/// The status of an order.
-///
-/// # Errors
-/// An internal problem when this gateway does not know it.
-pub(crate) fn status_of(order: &pb::Order) -> Result<OrderStatus, Problem> {
-    present(OrderStatus::of(order.status()))
+    /// # Errors
+    /// An internal problem for a status that this gateway does not know.
+    fn from_proto(status: pb::OrderStatus) -> Result<Self, Problem> {
+        present(Self::ALL.into_iter().find(|known| pb::OrderStatus::from(*known) == status))
+    }
 }
 
 impl From<OrderStatus> for pb::OrderStatus {
     fn from(status: OrderStatus) -> Self {
-        match status {
-            OrderStatus::Pending => Self::Pending,
-            OrderStatus::Confirmed => Self::Confirmed,
-            OrderStatus::Paid => Self::Paid,
-            OrderStatus::Shipped => Self::Shipped,
-            OrderStatus::Completed => Self::Completed,
-            OrderStatus::Cancelled => Self::Cancelled,
-        }
+        Self::try_from(status as i32).unwrap_or_default()
     }
 }
 
-/// A cart that was ordered. Names and prices are those of the timestamp of the order.
+/// An order. Names and prices of the products are those at the time the order was placed.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
@@ -80,53 +60,53 @@ impl From<OrderStatus> for pb::OrderStatus {
     "createdAt": "2026-11-21T09:30:00.123456Z", "updatedAt": "2026-11-21T10:15:00.123456Z"
 }))]
 pub(crate) struct Order {
-    /// UUIDv7.
-    id: String,
-    /// Whose, a UUID.
-    user_id: String,
-    /// What was ordered.
-    products: Vec<OrderLine>,
-    /// The sum of the line totals.
-    total_amount: Amount,
-    /// ISO 4217.
-    currency: String,
-    /// Where it stands.
-    status: OrderStatus,
-    /// Null until money is involved. Of several attempts the one that brought the money, else the latest.
+    /// Id of the order, a UUIDv7.
+    pub(crate) id: String,
+    /// Id of the user who placed the order.
+    pub(crate) user_id: String,
+    /// Ordered products.
+    pub(crate) products: Vec<OrderLine>,
+    /// Sum of the line totals, in major units of the currency.
+    pub(crate) total_amount: Amount,
+    /// ISO 4217 code of the currency.
+    pub(crate) currency: String,
+    /// Status of the order.
+    pub(crate) status: OrderStatus,
+    /// The successful payment, else the latest one; null when no payment was started.
     #[schema(required)]
-    payment: Option<Payment>,
-    /// Every step of the order and of its payments, oldest first.
-    history: Vec<Step>,
-    /// When it was placed.
-    created_at: Timestamp,
-    /// When it last moved.
-    updated_at: Timestamp,
+    pub(crate) payment: Option<Payment>,
+    /// Changes of the status of the order and of its payments, oldest first.
+    pub(crate) history: Vec<OrderEvent>,
+    /// When the order was placed.
+    pub(crate) created_at: Timestamp,
+    /// When the order last changed.
+    pub(crate) updated_at: Timestamp,
 }
 
 /// A line of an order.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct OrderLine {
-    /// Which product.
-    product_id: i32,
-    /// What it was called.
-    name: String,
-    /// Of one unit.
-    price: Amount,
-    /// How many.
-    quantity: i32,
+pub(crate) struct OrderLine {
+    /// Id of the product.
+    pub(crate) product_id: i32,
+    /// Name of the product when the order was placed.
+    pub(crate) name: String,
+    /// Unit price when the order was placed, in major units of the currency, for example 12.50.
+    pub(crate) price: Amount,
+    /// Number of units.
+    pub(crate) quantity: i32,
     /// Price times quantity.
-    line_total: Amount,
+    pub(crate) line_total: Amount,
 }
 
-/// A step of an order or of its payment.
+/// A change of the status of an order or of its payment.
 #[derive(Debug, Serialize, ToSchema)]
-struct Step {
-    /// Where the order stood after it.
+pub(crate) struct OrderEvent {
+    /// Status of the order after the change.
     status: OrderStatus,
-    /// When.
+    /// Time of the change.
     at: Timestamp,
-    /// Where the payment came to with it; absent where it was the order alone that moved.
+    /// Status of the payment after the change. Absent when only the order changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     payment: Option<PaymentStatus>,
@@ -143,7 +123,7 @@ impl TryFrom<pb::Order> for Order {
             quantity: item.quantity,
             line_total: Amount::new(item.line_total_minor, &order.currency),
         };
-        let status = status_of(&order)?;
+        let status = OrderStatus::from_proto(order.status())?;
         let payment = order.payment.map(Payment::try_from).transpose()?;
         Ok(Self {
             id: order.id,
@@ -153,41 +133,42 @@ impl TryFrom<pb::Order> for Order {
             currency: order.currency,
             status,
             payment,
-            history: order.history.into_iter().map(Step::try_from).collect::<Result<_, _>>()?,
+            history: order.history.into_iter().map(OrderEvent::try_from).collect::<Result<_, _>>()?,
             created_at: order.created_at.into(),
             updated_at: order.updated_at.into(),
         })
     }
 }
 
-impl TryFrom<pb::OrderEvent> for Step {
+impl TryFrom<pb::OrderEvent> for OrderEvent {
     type Error = Problem;
 
     fn try_from(event: pb::OrderEvent) -> Result<Self, Problem> {
         Ok(Self {
-            status: present(OrderStatus::of(event.status()))?,
+            status: OrderStatus::from_proto(event.status())?,
             at: event.at.into(),
-            payment: PaymentStatus::reached(event.payment)?,
+            payment: PaymentStatus::of_event(event.payment)?,
         })
     }
 }
 
-/// What an order must come to.
+/// Conditions of an order.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(example = json!({"expectedTotal": 25.00}))]
-pub(crate) struct OrderInput {
-    /// The total that the shopper has seen: another one is a 409 that names what changed.
+pub(crate) struct PlaceOrderInput {
+    /// Total that the client showed to the user, in major units of the currency. The order is rejected when its total
+    /// would differ.
     #[serde(default, alias = "expected_total")]
     pub(crate) expected_total: Option<AmountInput>,
 }
 
-/// Where an order is to go.
+/// The new status of an order.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"status": "shipped"}))]
-pub(crate) struct MoveInput {
-    /// One that follows the order's present one.
+pub(crate) struct OrderStatusInput {
+    /// Status that may follow the present one.
     pub(crate) status: OrderStatus,
 }
 
@@ -215,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_has_every_field() {
+    fn writes_every_field_of_an_order() {
         let json = serde_json::to_string(&Order::try_from(order()).unwrap()).unwrap();
         let epoch = "1970-01-01T00:00:00Z";
         assert_eq!(
@@ -227,15 +208,15 @@ mod tests {
     }
 
     #[test]
-    fn a_step_says_where_the_payment_came_to_with_it() {
-        let step = |status: pb::OrderStatus, payment: pb::PaymentStatus| pb::OrderEvent {
+    fn writes_the_payment_status_of_an_event() {
+        let event = |status: pb::OrderStatus, payment: pb::PaymentStatus| pb::OrderEvent {
             status: status.into(),
             at: None,
             payment: payment.into(),
         };
         let history = vec![
-            step(pb::OrderStatus::Pending, pb::PaymentStatus::Unspecified),
-            step(pb::OrderStatus::Paid, pb::PaymentStatus::Completed),
+            event(pb::OrderStatus::Pending, pb::PaymentStatus::Unspecified),
+            event(pb::OrderStatus::Paid, pb::PaymentStatus::Completed),
         ];
         let json = serde_json::to_value(Order::try_from(pb::Order { history, ..order() }).unwrap()).unwrap();
         let epoch = "1970-01-01T00:00:00Z";
@@ -248,23 +229,26 @@ mod tests {
     }
 
     #[test]
-    fn a_status_that_is_not_known_is_not_guessed() {
+    fn rejects_an_unknown_status() {
         assert!(Order::try_from(pb::Order { status: 99, ..order() }).is_err());
         for payment in [0, 99] {
             let payment = pb::Payment { provider: "stripe".to_owned(), status: payment };
             assert!(Order::try_from(pb::Order { payment: Some(payment), ..order() }).is_err());
         }
-        let step = pb::OrderEvent { status: pb::OrderStatus::Paid.into(), payment: 99, ..Default::default() };
-        assert!(Order::try_from(pb::Order { history: vec![step], ..order() }).is_err());
+        let event =
+            pb::OrderEvent { status: pb::OrderStatus::Paid.into(), payment: 99, ..Default::default() };
+        assert!(Order::try_from(pb::Order { history: vec![event], ..order() }).is_err());
     }
 
     #[test]
-    fn every_status_is_called_the_same_in_and_out() {
+    fn reads_and_writes_every_status_by_the_same_name() {
         for name in ["pending", "confirmed", "paid", "shipped", "completed", "cancelled"] {
-            let input: MoveInput = serde_json::from_value(serde_json::json!({"status": name})).unwrap();
-            let there = pb::OrderStatus::from(input.status);
-            assert_eq!(serde_json::to_value(OrderStatus::of(there)).unwrap(), name);
+            let input: OrderStatusInput =
+                serde_json::from_value(serde_json::json!({"status": name})).unwrap();
+            let status = pb::OrderStatus::from(input.status);
+            assert_eq!(status.as_str_name(), format!("ORDER_STATUS_{}", name.to_uppercase()));
+            assert_eq!(serde_json::to_value(OrderStatus::from_proto(status).unwrap()).unwrap(), name);
         }
-        assert!(serde_json::from_str::<MoveInput>(r#"{"status": "placing"}"#).is_err());
+        assert!(serde_json::from_str::<OrderStatusInput>(r#"{"status": "placing"}"#).is_err());
     }
 }

@@ -1,154 +1,157 @@
-//! Products, as admins write them.
-
 use bodega_proto::catalog::v1 as pb;
 use bodega_runtime::money::Currency;
-use serde::Deserialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Deserializer};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 
 use crate::{
-    json::{AmountInput, Reference, given},
+    json::{AmountInput, IdOrName, partial_schema, provided, required},
     problem::Problem,
 };
 
-/// A whole product. Other spellings are accepted: `product_name`, `quantity` for `stock`, `category_id`, `tag_ids`,
-/// `image_url`.
-#[derive(Debug, Deserialize, ToSchema)]
+/// A product to create, or to replace an existing one with. `product_name`, `quantity` (for `stock`), `category_id`,
+/// `tag_ids` and `image_url` are accepted as other names of the fields.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(example = json!({
     "name": "Coffee Mug", "description": "Holds 300 ml.", "price": 12.50, "stock": 40, "categoryId": 3,
     "tagIds": [2], "imageUrl": "https://example.com/mug.jpg"
 }))]
 pub(crate) struct ProductInput {
-    /// What it is called.
-    #[serde(alias = "product_name")]
-    #[schema(min_length = 1, max_length = 200)]
-    name: String,
-    /// None by default.
-    #[serde(default)]
-    #[schema(max_length = 10_000)]
-    description: Option<String>,
-    /// Of one unit.
-    price: AmountInput,
-    /// The shop's own, and so by default.
-    #[serde(default)]
-    #[schema(min_length = 3, max_length = 3, example = "USD")]
-    currency: Option<String>,
-    /// Units there are.
-    #[serde(alias = "quantity")]
-    #[schema(minimum = 0, maximum = 1_000_000_000)]
-    stock: i32,
-    /// None by default.
-    #[serde(default, alias = "category_id")]
-    #[schema(minimum = 1)]
-    category_id: Option<i32>,
-    /// None by default.
-    #[serde(default, alias = "tag_ids")]
-    #[schema(max_items = 50)]
-    tag_ids: Option<Vec<i32>>,
-    /// http, https or a path on this host; none by default.
-    #[serde(default, alias = "image_url")]
-    #[schema(max_length = 2_000)]
-    image_url: Option<String>,
+    /// Name of the product.
+    #[serde(default, deserialize_with = "provided", alias = "product_name")]
+    #[schema(required, nullable = false, min_length = 1, max_length = 200)]
+    pub(crate) name: Option<String>,
+    /// Description of the product; empty by default.
+    #[serde(default, deserialize_with = "provided")]
+    #[schema(value_type = Option<String>, max_length = 10_000)]
+    pub(crate) description: Option<Option<String>>,
+    /// Unit price in major units of the currency, for example 19.99. A change applies to carts and new orders.
+    #[serde(default, deserialize_with = "provided")]
+    #[schema(required, nullable = false)]
+    pub(crate) price: Option<AmountInput>,
+    /// ISO 4217 code. Must be the currency of the store, which is the default.
+    #[serde(default, deserialize_with = "provided")]
+    #[schema(value_type = Option<String>, min_length = 3, max_length = 3, example = "USD")]
+    pub(crate) currency: Option<Option<String>>,
+    /// Units in stock. Replaces the present number.
+    #[serde(default, deserialize_with = "provided", alias = "quantity")]
+    #[schema(required, nullable = false, minimum = 0, maximum = 1_000_000_000)]
+    pub(crate) stock: Option<i32>,
+    /// Id of the category; null for no category, which is the default.
+    #[serde(default, rename = "categoryId", deserialize_with = "provided_id", alias = "category_id")]
+    #[schema(value_type = Option<i32>, minimum = 1)]
+    pub(crate) category: Option<Option<IdOrName>>,
+    /// Ids of all tags of the product; none by default.
+    #[serde(default, deserialize_with = "provided", alias = "tag_ids")]
+    #[schema(value_type = Option<Vec<i32>>, max_items = 50)]
+    pub(crate) tag_ids: Option<Option<Vec<i32>>>,
+    /// URL of the main image: http, https or a path on this host. It replaces the first image; null removes that.
+    #[serde(default, deserialize_with = "provided", alias = "image_url")]
+    #[schema(value_type = Option<String>, max_length = 2_000)]
+    pub(crate) image_url: Option<Option<String>>,
+}
+
+fn provided_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<IdOrName>>, D::Error> {
+    Ok(Some(Option::<i32>::deserialize(deserializer)?.map(IdOrName::Id)))
 }
 
 impl ProductInput {
-    /// As a new product.
+    /// Converts the product of a POST. `currency` is that of the store.
     ///
     /// # Errors
-    /// A problem that names `price` when it is no amount of `currency`.
-    pub(crate) fn create(self, currency: Currency) -> Result<pb::CreateProductRequest, Problem> {
+    /// 422 `invalid_field` for a missing field and for a price that is not an amount of `currency`.
+    pub(crate) fn into_create(self, currency: Currency) -> Result<pb::CreateProductRequest, Problem> {
+        let name = required("name", self.name)?;
+        let price = required("price", self.price)?;
+        let stock = required("stock", self.stock)?;
         Ok(pb::CreateProductRequest {
-            name: self.name,
-            description: self.description.unwrap_or_default(),
-            price_minor: self.price.minor(currency, "price")?,
-            currency: self.currency.unwrap_or_default(),
-            stock: self.stock,
-            category: self.category_id.map(|id| Reference::Id(id).into()),
-            tag_ids: self.tag_ids.unwrap_or_default(),
-            image_url: self.image_url.unwrap_or_default(),
+            name,
+            description: self.description.flatten().unwrap_or_default(),
+            price_minor: price.minor(currency, "price")?,
+            currency: self.currency.flatten().unwrap_or_default(),
+            stock,
+            category: self.category.flatten().map(pb::IdOrName::from),
+            tag_ids: self.tag_ids.flatten().unwrap_or_default(),
+            image_url: self.image_url.flatten().unwrap_or_default(),
         })
     }
 
-    /// As all that the product `id` is from now on.
+    /// Converts the product of a PUT, which replaces every field of the product `id`.
     ///
     /// # Errors
-    /// As [`Self::create`].
-    pub(crate) fn replace(self, id: i32, currency: Currency) -> Result<pb::UpdateProductRequest, Problem> {
-        let whole = self.create(currency)?;
+    /// As [`Self::into_create`].
+    pub(crate) fn into_replace(
+        self,
+        id: i32,
+        currency: Currency,
+    ) -> Result<pb::UpdateProductRequest, Problem> {
+        let product = self.into_create(currency)?;
         Ok(pb::UpdateProductRequest {
             id,
-            name: Some(whole.name),
-            description: Some(whole.description),
-            price_minor: Some(whole.price_minor),
-            currency: Some(whole.currency).filter(|code| !code.is_empty()),
-            stock: Some(whole.stock),
-            category: Some(whole.category.unwrap_or_default()),
-            tag_ids: Some(pb::TagIds { ids: whole.tag_ids }),
-            image_url: Some(whole.image_url),
+            name: Some(product.name),
+            description: Some(product.description),
+            price_minor: Some(product.price_minor),
+            currency: Some(product.currency).filter(|code| !code.is_empty()),
+            stock: Some(product.stock),
+            category: Some(product.category.unwrap_or_default()),
+            tag_ids: Some(pb::TagIds { ids: product.tag_ids }),
+            image_url: Some(product.image_url),
             expected_version: None,
         })
     }
 }
 
-/// Changes of a product; what is not named stays. Other spellings are accepted as for a whole product.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schema(example = json!({"price": 9.99, "stock": 60, "categoryId": null}))]
-pub(crate) struct ProductPatch {
-    /// What it is called.
-    #[serde(default, deserialize_with = "given", alias = "product_name")]
-    #[schema(nullable = false, min_length = 1, max_length = 200)]
-    name: Option<String>,
-    /// May be empty.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(nullable = false, max_length = 10_000)]
-    description: Option<String>,
-    /// Of one unit, for carts and orders from now on.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(nullable = false)]
-    price: Option<AmountInput>,
-    /// Must be the shop's own.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(nullable = false, min_length = 3, max_length = 3, example = "USD")]
-    currency: Option<String>,
-    /// Units there are now, whatever there were.
-    #[serde(default, deserialize_with = "given", alias = "quantity")]
-    #[schema(nullable = false, minimum = 0, maximum = 1_000_000_000)]
-    stock: Option<i32>,
-    /// Null for none.
-    #[serde(default, deserialize_with = "given", alias = "category_id")]
-    #[schema(value_type = Option<i32>, minimum = 1)]
-    category_id: Option<Option<i32>>,
-    /// Replace all that there were.
-    #[serde(default, deserialize_with = "given", alias = "tag_ids")]
-    #[schema(nullable = false, max_items = 50)]
-    tag_ids: Option<Vec<i32>>,
-    /// The picture to show, instead of the first; null removes that.
-    #[serde(default, deserialize_with = "given", alias = "image_url")]
-    #[schema(value_type = Option<String>, max_length = 2_000)]
-    image_url: Option<Option<String>>,
-}
+/// The fields of a product that a PATCH changes.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct ProductPatch(pub(crate) ProductInput);
 
 impl ProductPatch {
-    /// As changes of the product `id`.
+    /// Converts the changes of the product `id`.
     ///
     /// # Errors
-    /// A problem that names `price` when it is no amount of `currency`.
-    pub(crate) fn update(self, id: i32, currency: Currency) -> Result<pb::UpdateProductRequest, Problem> {
-        let category = |id: Option<i32>| id.map(|id| Reference::Id(id).into()).unwrap_or_default();
+    /// 422 `invalid_field` for a field that must not be null and for a price that is not an amount of `currency`.
+    pub(crate) fn into_update(
+        self,
+        id: i32,
+        currency: Currency,
+    ) -> Result<pb::UpdateProductRequest, Problem> {
+        let Self(input) = self;
+        let category = |category: Option<IdOrName>| category.map(pb::IdOrName::from).unwrap_or_default();
         Ok(pb::UpdateProductRequest {
             id,
-            name: self.name,
-            description: self.description,
-            price_minor: self.price.map(|price| price.minor(currency, "price")).transpose()?,
-            currency: self.currency,
-            stock: self.stock,
-            category: self.category_id.map(category),
-            tag_ids: self.tag_ids.map(|ids| pb::TagIds { ids }),
-            image_url: self.image_url.map(Option::unwrap_or_default),
+            name: input.name,
+            description: not_null("description", input.description)?,
+            price_minor: input.price.map(|price| price.minor(currency, "price")).transpose()?,
+            currency: not_null("currency", input.currency)?,
+            stock: input.stock,
+            category: input.category.map(category),
+            tag_ids: not_null("tagIds", input.tag_ids)?.map(|ids| pb::TagIds { ids }),
+            image_url: input.image_url.map(Option::unwrap_or_default),
             expected_version: None,
         })
     }
+}
+
+impl PartialSchema for ProductPatch {
+    fn schema() -> RefOr<Schema> {
+        partial_schema(
+            ProductInput::schema(),
+            "Changes of a product. Absent fields stay unchanged.",
+            &["description", "currency", "tagIds"],
+        )
+    }
+}
+
+impl ToSchema for ProductPatch {}
+
+/// # Errors
+/// 422 `invalid_field` when the field is null.
+fn not_null<T>(field: &str, value: Option<Option<T>>) -> Result<Option<T>, Problem> {
+    value.map(|value| value.ok_or_else(|| Problem::invalid(field, "must not be null"))).transpose()
 }
 
 #[cfg(test)]
@@ -159,39 +162,51 @@ mod tests {
         "USD".parse().unwrap()
     }
 
-    fn input(json: &str) -> serde_json::Result<ProductInput> {
-        serde_json::from_str(json)
+    fn create(json: &str) -> Result<pb::CreateProductRequest, serde_json::Value> {
+        let input: ProductInput = serde_json::from_str(json).unwrap();
+        input.into_create(usd()).map_err(|problem| serde_json::to_value(problem).unwrap())
     }
 
-    fn patch(json: &str) -> pb::UpdateProductRequest {
-        serde_json::from_str::<ProductPatch>(json).unwrap().update(7, usd()).unwrap()
+    fn patch(json: &str) -> Result<pb::UpdateProductRequest, String> {
+        let patch: ProductPatch = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        patch.into_update(7, usd()).map_err(|problem| serde_json::to_string(&problem).unwrap())
     }
 
     #[test]
-    fn the_least_product_is_a_name_a_price_and_a_stock() {
-        let request = input(r#"{"name": "Mug", "price": 12.5, "stock": 0}"#).unwrap().create(usd()).unwrap();
-        let least =
+    fn requires_a_name_a_price_and_a_stock() {
+        let request = create(r#"{"name": "Mug", "price": 12.5, "stock": 0}"#).unwrap();
+        let expected =
             pb::CreateProductRequest { name: "Mug".to_owned(), price_minor: 1250, ..Default::default() };
-        assert_eq!(request, least);
-        for json in
-            [r#"{"price": 1, "stock": 1}"#, r#"{"name": "", "stock": 1}"#, r#"{"name": "", "price": 1}"#]
-        {
-            assert!(input(json).unwrap_err().to_string().starts_with("missing field"), "{json}");
+        assert_eq!(request, expected);
+        for (json, field) in [
+            (r#"{"price": 1, "stock": 1}"#, "name"),
+            (r#"{"name": "", "stock": 1}"#, "price"),
+            (r#"{"name": "", "price": 1}"#, "stock"),
+        ] {
+            let problem = create(json).unwrap_err();
+            let error = serde_json::json!({"field": field, "message": "is required"});
+            assert_eq!((&problem["status"], &problem["errors"][0]), (&422.into(), &error), "{json}");
         }
     }
 
     #[test]
-    fn other_spellings_say_the_same() {
+    fn accepts_other_names_of_the_fields() {
         let camel = r#"{"name": "Mug", "price": "12.50", "stock": 4, "categoryId": 3, "tagIds": [1, 2], "imageUrl": "/a"}"#;
         let snake = r#"{"product_name": "Mug", "price": 12.50, "quantity": 4, "category_id": 3, "tag_ids": [1, 2], "image_url": "/a"}"#;
-        let request = |json| input(json).unwrap().create(usd()).unwrap();
-        assert_eq!(request(camel), request(snake));
-        assert_eq!(request(camel).tag_ids, [1, 2]);
+        assert_eq!(create(camel).unwrap(), create(snake).unwrap());
+        assert_eq!(create(camel).unwrap().tag_ids, [1, 2]);
     }
 
     #[test]
-    fn to_replace_leaves_nothing_as_it_was() {
-        let request = input(r#"{"name": "Mug", "price": 1, "stock": 2}"#).unwrap().replace(7, usd()).unwrap();
+    fn accepts_null_for_optional_fields_of_a_whole_product() {
+        let json = r#"{"name": "Mug", "price": 1, "stock": 2, "description": null, "currency": null,
+            "categoryId": null, "tagIds": null, "imageUrl": null}"#;
+        assert_eq!(create(json).unwrap(), create(r#"{"name": "Mug", "price": 1, "stock": 2}"#).unwrap());
+    }
+
+    #[test]
+    fn put_replaces_every_field() {
+        let input: ProductInput = serde_json::from_str(r#"{"name": "Mug", "price": 1, "stock": 2}"#).unwrap();
         let expected = pb::UpdateProductRequest {
             id: 7,
             name: Some("Mug".to_owned()),
@@ -204,13 +219,13 @@ mod tests {
             image_url: Some(String::new()),
             expected_version: None,
         };
-        assert_eq!(request, expected);
+        assert_eq!(input.into_replace(7, usd()).unwrap(), expected);
     }
 
     #[test]
-    fn a_patch_changes_what_it_names() {
-        assert_eq!(patch("{}"), pb::UpdateProductRequest { id: 7, ..Default::default() });
-        let changes = patch(r#"{"price": 9.99, "quantity": 0, "tagIds": []}"#);
+    fn patch_changes_only_provided_fields() {
+        assert_eq!(patch("{}").unwrap(), pb::UpdateProductRequest { id: 7, ..Default::default() });
+        let changes = patch(r#"{"price": 9.99, "quantity": 0, "tagIds": []}"#).unwrap();
         let expected = pb::UpdateProductRequest {
             id: 7,
             price_minor: Some(999),
@@ -222,22 +237,18 @@ mod tests {
     }
 
     #[test]
-    fn a_null_takes_away_what_need_not_be_there() {
-        let changes = patch(r#"{"categoryId": null, "imageUrl": null}"#);
+    fn patch_with_null_clears_nullable_fields_and_is_rejected_for_others() {
+        let changes = patch(r#"{"categoryId": null, "imageUrl": null}"#).unwrap();
         assert_eq!(changes.category, Some(pb::IdOrName::default()));
         assert_eq!(changes.image_url.as_deref(), Some(""));
         for field in ["name", "description", "price", "currency", "stock", "tagIds"] {
-            assert!(
-                serde_json::from_str::<ProductPatch>(&format!(r#"{{"{field}": null}}"#)).is_err(),
-                "{field}"
-            );
+            assert!(patch(&format!(r#"{{"{field}": null}}"#)).is_err(), "{field}");
         }
     }
 
     #[test]
-    fn a_price_is_exact_or_refused() {
-        let create = |json| serde_json::to_value(input(json).unwrap().create(usd()).unwrap_err()).unwrap();
-        let problem = create(r#"{"name": "Mug", "price": 12.505, "stock": 1}"#);
+    fn rejects_a_price_with_too_many_decimals() {
+        let problem = create(r#"{"name": "Mug", "price": 12.505, "stock": 1}"#).unwrap_err();
         assert_eq!((&problem["status"], &problem["errors"][0]["field"]), (&422.into(), &"price".into()));
     }
 }

@@ -1,4 +1,4 @@
-//! Products: what the shop sells.
+//! `/api/products`.
 
 pub(crate) mod input;
 pub(crate) mod query;
@@ -8,25 +8,33 @@ use axum::{extract::State, response::Response};
 use bodega_proto::catalog::v1::{self as pb, DeleteProductRequest, GetProductRequest, UpdateProductRequest};
 use http::StatusCode;
 
+use self::{
+    input::{ProductInput, ProductPatch},
+    query::ProductQuery,
+    types::Product,
+};
 use crate::{
     answer::{Created, present},
     app::App,
     etag::EntityTag,
     extract::{Admin, IfMatch, IfNoneMatch, Json, Path, Query},
-    json::{Page, Product, ProductInput, ProductPatch, ProductQuery},
+    json::Page,
     problem::Problem,
 };
 
-/// Lists products.
+/// Lists and searches products.
+///
+/// Anyone may call it. Filters are combined with "and". Deleted products are not listed.
 #[utoipa::path(
     get, path = "/api/products", tag = "Products",
     params(
         ProductQuery,
-        ("if-none-match" = Option<String>, Header, description = "`ETag` of the list that is known already."),
+        ("if-none-match" = Option<String>, Header, description = "`ETag` of a page that the client already has."),
     ),
     responses(
-        (status = OK, body = Page<Product>, headers(("etag" = String, description = "Of this page."))),
-        (status = NOT_MODIFIED),
+        (status = OK, description = "A page of products.", body = Page<Product>,
+            headers(("etag" = String, description = "Identifies the content of this page."))),
+        (status = NOT_MODIFIED, description = "Not modified: the page still has the `ETag` of `If-None-Match`."),
     )
 )]
 pub(crate) async fn list(
@@ -34,21 +42,25 @@ pub(crate) async fn list(
     Query(query): Query<ProductQuery>,
     if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let page = find_all(&app, query).await?;
-    let items = page.products.into_iter().map(Product::from).collect();
-    if_none_match.answer_list(&Page { items, next_cursor: page.next_cursor }, None)
+    if_none_match.answer_list(&list_products(&app, query).await?, None)
 }
 
-/// Shows a product.
+/// Returns a product.
+///
+/// Anyone may call it.
 #[utoipa::path(
     get, path = "/api/products/{id}", tag = "Products",
     params(
-        ("id" = i32, Path),
-        ("if-none-match" = Option<String>, Header, description = "`ETag` of the state that is known already."),
+        ("id" = i32, Path, description = "Id of the product."),
+        ("if-none-match" = Option<String>, Header,
+            description = "`ETag` of a version of the product that the client already has."),
     ),
     responses(
-        (status = OK, body = Product, headers(("etag" = String, description = "Of this state."))),
-        (status = NOT_MODIFIED), (status = NOT_FOUND, body = Problem),
+        (status = OK, description = "The product.", body = Product,
+            headers(("etag" = String, description = "Identifies the version of the product."))),
+        (status = NOT_MODIFIED,
+            description = "Not modified: the product still has the `ETag` of `If-None-Match`."),
+        (status = NOT_FOUND, description = "The product does not exist or was deleted (`product_not_found`)."),
     )
 )]
 pub(crate) async fn show(
@@ -56,16 +68,21 @@ pub(crate) async fn show(
     Path(id): Path<i32>,
     if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let (tag, product) = find(&app, id).await?;
-    Ok(if_none_match.answer(tag, Json(Product::from(product))))
+    let (tag, product) = get_product(&app, id).await?;
+    Ok(if_none_match.answer(tag, Json(product)))
 }
 
-/// Makes a product.
+/// Creates a product.
+///
+/// Requires an admin's access token.
 #[utoipa::path(
     post, path = "/api/products", tag = "Products", request_body = ProductInput, security(("bearer" = [])),
     responses(
-        (status = CREATED, body = Product, headers(("location" = String), ("etag" = String))),
-        (status = FORBIDDEN, body = Problem),
+        (status = CREATED, description = "Product created.", body = Product, headers(
+            ("location" = String, description = "Path of the new product."),
+            ("etag" = String, description = "Identifies the version of the product."),
+        )),
+        (status = FORBIDDEN),
     )
 )]
 pub(crate) async fn create(
@@ -73,21 +90,27 @@ pub(crate) async fn create(
     _: Admin,
     Json(input): Json<ProductInput>,
 ) -> Result<(EntityTag, Created<Product>), Problem> {
-    let (tag, product) = make(&app, input.create(app.currency())?).await.map_err(in_our_words)?;
-    Ok((tag, Created::at(format!("/api/products/{}", product.id), product.into())))
+    let (tag, product) =
+        create_product(&app, input.into_create(app.currency())?).await.map_err(rename_category)?;
+    Ok((tag, Created::at(format!("/api/products/{}", product.id), product)))
 }
 
-/// Replaces all that a product is; what is not named is none from now on.
+/// Replaces a product.
+///
+/// Requires an admin's access token. Every field is replaced: an absent optional field gets its default.
 #[utoipa::path(
     put, path = "/api/products/{id}", tag = "Products", request_body = ProductInput, security(("bearer" = [])),
     params(
-        ("id" = i32, Path),
-        ("if-match" = Option<String>, Header, description = "`ETag` of the state to replace: another is a 412."),
+        ("id" = i32, Path, description = "Id of the product."),
+        ("if-match" = Option<String>, Header, description = "`ETag` of the version to replace."),
     ),
     responses(
-        (status = OK, body = Product, headers(("etag" = String))),
-        (status = FORBIDDEN, body = Problem), (status = NOT_FOUND, body = Problem),
-        (status = PRECONDITION_FAILED, body = Problem),
+        (status = OK, description = "The product after the change.", body = Product,
+            headers(("etag" = String, description = "Identifies the new version of the product."))),
+        (status = FORBIDDEN),
+        (status = NOT_FOUND, description = "The product does not exist or was deleted (`product_not_found`)."),
+        (status = PRECONDITION_FAILED,
+            description = "The product has another version than `If-Match` names (`version_mismatch`)."),
     )
 )]
 pub(crate) async fn replace(
@@ -97,22 +120,28 @@ pub(crate) async fn replace(
     if_match: IfMatch,
     Json(input): Json<ProductInput>,
 ) -> Result<(EntityTag, Json<Product>), Problem> {
-    let (tag, product) =
-        apply(&app, &if_match, input.replace(id, app.currency())?).await.map_err(in_our_words)?;
-    Ok((tag, Json(product.into())))
+    let request = input.into_replace(id, app.currency())?;
+    let (tag, product) = update_product(&app, &if_match, request).await.map_err(rename_category)?;
+    Ok((tag, Json(product)))
 }
 
-/// Changes of a product what is named.
+/// Changes fields of a product.
+///
+/// Requires an admin's access token. Absent fields stay unchanged; `tagIds` replaces all tags.
 #[utoipa::path(
-    patch, path = "/api/products/{id}", tag = "Products", request_body = ProductPatch, security(("bearer" = [])),
+    patch, path = "/api/products/{id}", tag = "Products", security(("bearer" = [])),
+    request_body(content = ProductPatch, example = json!({"price": 9.99, "stock": 60, "categoryId": null})),
     params(
-        ("id" = i32, Path),
-        ("if-match" = Option<String>, Header, description = "`ETag` of the state to change: another is a 412."),
+        ("id" = i32, Path, description = "Id of the product."),
+        ("if-match" = Option<String>, Header, description = "`ETag` of the version to change."),
     ),
     responses(
-        (status = OK, body = Product, headers(("etag" = String))),
-        (status = FORBIDDEN, body = Problem), (status = NOT_FOUND, body = Problem),
-        (status = PRECONDITION_FAILED, body = Problem),
+        (status = OK, description = "The product after the change.", body = Product,
+            headers(("etag" = String, description = "Identifies the new version of the product."))),
+        (status = FORBIDDEN),
+        (status = NOT_FOUND, description = "The product does not exist or was deleted (`product_not_found`)."),
+        (status = PRECONDITION_FAILED,
+            description = "The product has another version than `If-Match` names (`version_mismatch`)."),
     )
 )]
 pub(crate) async fn change(
@@ -122,21 +151,27 @@ pub(crate) async fn change(
     if_match: IfMatch,
     Json(patch): Json<ProductPatch>,
 ) -> Result<(EntityTag, Json<Product>), Problem> {
-    let (tag, product) =
-        apply(&app, &if_match, patch.update(id, app.currency())?).await.map_err(in_our_words)?;
-    Ok((tag, Json(product.into())))
+    let request = patch.into_update(id, app.currency())?;
+    let (tag, product) = update_product(&app, &if_match, request).await.map_err(rename_category)?;
+    Ok((tag, Json(product)))
 }
 
-/// Takes a product out of the shop; orders that know it keep it.
+/// Deletes a product.
+///
+/// Requires an admin's access token. The product can no longer be found or ordered; existing orders keep its name and
+/// price.
 #[utoipa::path(
     delete, path = "/api/products/{id}", tag = "Products", security(("bearer" = [])),
     params(
-        ("id" = i32, Path),
-        ("if-match" = Option<String>, Header, description = "`ETag` of the state to delete: another is a 412."),
+        ("id" = i32, Path, description = "Id of the product."),
+        ("if-match" = Option<String>, Header, description = "`ETag` of the version to delete."),
     ),
     responses(
-        (status = NO_CONTENT), (status = FORBIDDEN, body = Problem), (status = NOT_FOUND, body = Problem),
-        (status = PRECONDITION_FAILED, body = Problem),
+        (status = NO_CONTENT, description = "Product deleted. No content."),
+        (status = FORBIDDEN),
+        (status = NOT_FOUND, description = "The product does not exist or was deleted (`product_not_found`)."),
+        (status = PRECONDITION_FAILED,
+            description = "The product has another version than `If-Match` names (`version_mismatch`)."),
     )
 )]
 pub(crate) async fn delete(
@@ -150,67 +185,59 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A category comes in by its id here.
-fn in_our_words(problem: Problem) -> Problem {
+/// Catalog accepts a category by id or name, a request has its id only.
+fn rename_category(problem: Problem) -> Problem {
     problem.renaming("category", "categoryId")
 }
 
-/// A page of products.
-pub(crate) async fn find_all(app: &App, query: ProductQuery) -> Result<pb::ListProductsResponse, Problem> {
+pub(crate) async fn list_products(app: &App, query: ProductQuery) -> Result<Page<Product>, Problem> {
     let request = query.into_request(app.currency())?;
-    let answer = app.catalog().list_products(request).await.map_err(Problem::from);
-    // A query names each by itself.
-    Ok(answer
-        .map_err(|problem| problem.renaming("categories", "category").renaming("tags", "tag").of_query())?
-        .into_inner())
+    let response = app.catalog().list_products(request).await.map_err(|status| {
+        Problem::from(status).renaming("categories", "category").renaming("tags", "tag").of_query()
+    })?;
+    let page = response.into_inner();
+    Ok(Page { items: page.products.into_iter().map(Product::from).collect(), next_cursor: page.next_cursor })
 }
 
-/// A product, and the tag of its state.
-pub(crate) async fn find(app: &App, id: i32) -> Result<(EntityTag, pb::Product), Problem> {
-    let answer = app.catalog().get_product(GetProductRequest { id }).await?.into_inner();
-    tagged(answer.product)
+pub(crate) async fn get_product(app: &App, id: i32) -> Result<(EntityTag, Product), Problem> {
+    with_entity_tag(app.catalog().get_product(GetProductRequest { id }).await?.into_inner().product)
 }
 
-/// Makes a product.
-pub(crate) async fn make(
+pub(crate) async fn create_product(
     app: &App,
     request: pb::CreateProductRequest,
-) -> Result<(EntityTag, pb::Product), Problem> {
-    tagged(app.catalog().create_product(request).await?.into_inner().product)
+) -> Result<(EntityTag, Product), Problem> {
+    with_entity_tag(app.catalog().create_product(request).await?.into_inner().product)
 }
 
-/// Changes a product, where it still is as the client has seen it.
-pub(crate) async fn apply(
+pub(crate) async fn update_product(
     app: &App,
     if_match: &IfMatch,
     request: UpdateProductRequest,
-) -> Result<(EntityTag, pb::Product), Problem> {
+) -> Result<(EntityTag, Product), Problem> {
     let expected_version = expected_version(app, request.id, if_match).await?;
     let request = UpdateProductRequest { expected_version, ..request };
-    tagged(app.catalog().update_product(request).await?.into_inner().product)
+    with_entity_tag(app.catalog().update_product(request).await?.into_inner().product)
 }
 
-/// A product, and the tag of its state.
-pub(super) fn tagged(product: Option<pb::Product>) -> Result<(EntityTag, pb::Product), Problem> {
+pub(crate) fn with_entity_tag(product: Option<pb::Product>) -> Result<(EntityTag, Product), Problem> {
     let product = present(product)?;
-    Ok((EntityTag::of_version(product.version), product))
+    Ok((EntityTag::of_version(product.version), product.into()))
 }
 
-/// The one version that a write may change; `None` when any will do.
+/// The version that a write requires; `None` when it accepts any.
 async fn expected_version(app: &App, id: i32, if_match: &IfMatch) -> Result<Option<i64>, Problem> {
     let Some(versions) = if_match.versions() else { return Ok(None) };
     if let [version] = versions[..] {
         return Ok(Some(version));
     }
-    // Catalog compares with one. Of several, only that which the product has by now can be the one.
-    let (_, product) = find(app, id).await?;
-    if versions.contains(&product.version) {
-        Ok(Some(product.version))
+    // Catalog compares with one version only: of several, only the present one can match.
+    let response = app.catalog().get_product(GetProductRequest { id }).await?.into_inner();
+    let version = present(response.product)?.version;
+    if versions.contains(&version) {
+        Ok(Some(version))
     } else {
-        Err(Problem::new(
-            StatusCode::PRECONDITION_FAILED,
-            "version_mismatch",
-            "the product has changed since",
-        ))
+        let detail = "the product has another version than If-Match names";
+        Err(Problem::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", detail))
     }
 }

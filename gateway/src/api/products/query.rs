@@ -1,5 +1,3 @@
-//! Which products a list shows, and in which order.
-
 use bodega_proto::catalog::v1 as pb;
 use bodega_runtime::money::Currency;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -7,49 +5,48 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     extract::Limit,
-    json::{Reference, references},
+    json::{IdOrName, ids_or_names},
     problem::Problem,
 };
 
-/// Filters, joined by "and", an order and a page.
+/// Filters, all of which must match, the order and the page.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ProductQuery {
-    /// Words to find in names and descriptions.
+    /// Words to search for in names and descriptions.
     #[param(max_length = 200, example = "mug")]
     q: String,
-    /// In this category, by id or name; repeated: in any of these.
-    #[serde(deserialize_with = "references")]
+    /// Id or name of a category. May be repeated: products in any of the categories match.
+    #[serde(deserialize_with = "ids_or_names")]
     #[param(value_type = Vec<String>, max_items = 50)]
-    category: Vec<Reference>,
-    /// With this tag, by id or name; repeated: with all of these.
-    #[serde(deserialize_with = "references")]
+    category: Vec<IdOrName>,
+    /// Id or name of a tag. May be repeated: products with all of the tags match.
+    #[serde(deserialize_with = "ids_or_names")]
     #[param(value_type = Vec<String>, max_items = 50)]
-    tag: Vec<Reference>,
-    /// At least this price.
+    tag: Vec<IdOrName>,
+    /// Lowest unit price in major units of the currency.
     #[param(value_type = Option<f64>, minimum = 0, example = 5)]
     min_price: Option<String>,
-    /// At most this price.
+    /// Highest unit price in major units of the currency.
     #[param(value_type = Option<f64>, minimum = 0, example = 49.99)]
     max_price: Option<String>,
-    /// True: some left; false: none left.
+    /// `true` for products in stock, `false` for products out of stock.
     in_stock: Option<bool>,
-    /// Only these: separated by commas, or repeated.
+    /// Ids of products, separated by commas or repeated.
     #[serde(deserialize_with = "ids")]
     #[param(max_items = 200)]
     ids: Vec<i32>,
-    /// Best match first where there is a `q`, else newest first.
+    /// Order of the products; `-` is descending. By default `relevance` with `q`, else `newest`.
     #[param(inline)]
     sort: Option<Sort>,
-    /// Rows of a page.
+    /// Maximum number of items in the page.
     #[param(value_type = Option<i32>, minimum = 1, maximum = 100, default = 20)]
     limit: Limit,
-    /// `nextCursor` of the page before, with the same filters and sort.
+    /// `nextCursor` of the previous page, with the same filters and sort.
     cursor: String,
 }
 
-/// An order of products.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Sort {
@@ -58,10 +55,10 @@ enum Sort {
     Oldest,
     Price,
     #[serde(rename = "-price")]
-    PriceDown,
+    PriceDescending,
     Name,
     #[serde(rename = "-name")]
-    NameDown,
+    NameDescending,
 }
 
 impl From<Sort> for pb::ProductSort {
@@ -71,9 +68,9 @@ impl From<Sort> for pb::ProductSort {
             Sort::Newest => Self::Newest,
             Sort::Oldest => Self::Oldest,
             Sort::Price => Self::PriceAsc,
-            Sort::PriceDown => Self::PriceDesc,
+            Sort::PriceDescending => Self::PriceDesc,
             Sort::Name => Self::NameAsc,
-            Sort::NameDown => Self::NameDesc,
+            Sort::NameDescending => Self::NameDesc,
         }
     }
 }
@@ -81,18 +78,16 @@ impl From<Sort> for pb::ProductSort {
 fn ids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<i32>, D::Error> {
     let lists = Vec::<String>::deserialize(deserializer)?;
     let ids = lists.iter().flat_map(|list| list.split(',')).map(|id| id.trim().parse());
-    ids.collect::<Result<_, _>>().map_err(|_| D::Error::custom("use ids such as 3,7,11"))
+    ids.collect::<Result<_, _>>().map_err(|_| D::Error::custom("expected ids such as 3,7,11"))
 }
 
 impl ProductQuery {
-    /// As catalog takes it.
-    ///
     /// # Errors
-    /// A problem that names a bound that is no amount of `currency`.
+    /// 400 `malformed_request` for a price that is not an amount of `currency`.
     pub(crate) fn into_request(self, currency: Currency) -> Result<pb::ListProductsRequest, Problem> {
         let price = |text: Option<String>, field| {
             let minor = text.map(|text| currency.parse_amount(&text)).transpose();
-            minor.map_err(|cause| Problem::malformed(field, cause))
+            minor.map_err(|error| Problem::malformed(field, error))
         };
         let sort = self.sort.map_or(pb::ProductSort::Unspecified, pb::ProductSort::from);
         Ok(pb::ListProductsRequest {
@@ -128,22 +123,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_asked_is_everything() {
+    async fn an_empty_query_has_no_filters() {
         assert_eq!(request("").await.unwrap(), pb::ListProductsRequest::default());
     }
 
     #[tokio::test]
-    async fn every_filter_is_read() {
-        let named = |reference| pb::IdOrName { value: Some(reference) };
+    async fn reads_every_filter() {
+        let id_or_name = |value| pb::IdOrName { value: Some(value) };
         let query = "q=mug&category=3&category=Home+%26+Garden&tag=blue&minPrice=5&maxPrice=19.99&inStock=true\
                      &ids=1,2&ids=3&sort=-price&limit=7&cursor=abc";
         let expected = pb::ListProductsRequest {
             q: "mug".to_owned(),
             categories: vec![
-                named(id_or_name::Value::Id(3)),
-                named(id_or_name::Value::Name("Home & Garden".to_owned())),
+                id_or_name(id_or_name::Value::Id(3)),
+                id_or_name(id_or_name::Value::Name("Home & Garden".to_owned())),
             ],
-            tags: vec![named(id_or_name::Value::Name("blue".to_owned()))],
+            tags: vec![id_or_name(id_or_name::Value::Name("blue".to_owned()))],
             min_price_minor: Some(500),
             max_price_minor: Some(1999),
             in_stock: Some(true),
@@ -156,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_sort_is_another() {
+    async fn maps_every_sort() {
         let mut sorts = Vec::new();
         for name in ["relevance", "newest", "oldest", "price", "-price", "name", "-name"] {
             sorts.push(request(&format!("sort={name}")).await.unwrap().sort);
@@ -166,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_wrong_is_named() {
+    async fn names_the_invalid_parameter() {
         for (query, field) in [
             ("sort=cheapest", "sort"),
             ("minPrice=abc", "minPrice"),

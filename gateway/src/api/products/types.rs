@@ -1,12 +1,10 @@
-//! Products, as everybody sees them.
-
 use bodega_proto::catalog::v1 as pb;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::json::{Amount, Timestamp};
 
-/// Something to buy.
+/// A product.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
@@ -20,32 +18,32 @@ use crate::json::{Amount, Timestamp};
     "createdAt": "2026-11-21T09:30:00.123456Z", "updatedAt": "2026-11-21T09:30:00.123456Z"
 }))]
 pub(crate) struct Product {
-    /// Its number.
-    id: i32,
-    /// At most 200 characters.
-    name: String,
-    /// At most 10,000 characters; may be empty.
-    description: String,
-    /// Of one unit.
-    price: Amount,
-    /// ISO 4217.
-    currency: String,
-    /// Units that can be bought now.
-    stock: i32,
-    /// Null when it has none.
+    /// Id of the product.
+    pub(crate) id: i32,
+    /// Name, at most 200 characters.
+    pub(crate) name: String,
+    /// Description, at most 10,000 characters; may be empty.
+    pub(crate) description: String,
+    /// Unit price in major units of the currency, for example 12.50.
+    pub(crate) price: Amount,
+    /// ISO 4217 code of the currency of the price.
+    pub(crate) currency: String,
+    /// Units in stock that can be ordered now.
+    pub(crate) stock: i32,
+    /// Category, or null when the product has none.
     #[schema(required)]
-    category: Option<Named>,
-    /// By name.
-    tags: Vec<Named>,
-    /// The first of the images; null when there is none.
+    pub(crate) category: Option<IdAndName>,
+    /// Tags, ordered by name.
+    pub(crate) tags: Vec<IdAndName>,
+    /// URL of the first image, or null when the product has no image.
     #[schema(required)]
-    image_url: Option<String>,
-    /// The first is the one to show.
-    images: Vec<Image>,
-    /// When it was made.
-    created_at: Timestamp,
-    /// When it was last edited; sales do not count.
-    updated_at: Timestamp,
+    pub(crate) image_url: Option<String>,
+    /// Images in display order; the first is the main image.
+    pub(crate) images: Vec<Image>,
+    /// When the product was created.
+    pub(crate) created_at: Timestamp,
+    /// When the product was last edited. Changes of the stock by orders do not count.
+    pub(crate) updated_at: Timestamp,
 }
 
 impl From<pb::Product> for Product {
@@ -57,8 +55,8 @@ impl From<pb::Product> for Product {
             price: Amount::new(product.price_minor, &product.currency),
             currency: product.currency,
             stock: product.stock,
-            category: product.category.map(Named::from),
-            tags: product.tags.into_iter().map(Named::from).collect(),
+            category: product.category.map(IdAndName::from),
+            tags: product.tags.into_iter().map(IdAndName::from).collect(),
             image_url: product.images.first().map(|image| image.url.clone()),
             images: product.images.into_iter().map(Image::from).collect(),
             created_at: product.created_at.into(),
@@ -67,29 +65,29 @@ impl From<pb::Product> for Product {
     }
 }
 
-/// A category or tag of a product.
+/// The category or a tag of a product.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"id": 3, "name": "Kitchen"}))]
-pub(crate) struct Named {
-    /// Its number.
+pub(crate) struct IdAndName {
+    /// Id of the category or tag.
     id: i32,
-    /// As it was written.
+    /// Name of the category or tag.
     name: String,
 }
 
-impl From<pb::Category> for Named {
+impl From<pb::Category> for IdAndName {
     fn from(category: pb::Category) -> Self {
         Self { id: category.id, name: category.name }
     }
 }
 
-impl From<pb::Tag> for Named {
+impl From<pb::Tag> for IdAndName {
     fn from(tag: pb::Tag) -> Self {
         Self { id: tag.id, name: tag.name }
     }
 }
 
-/// A picture of a product.
+/// An image of a product.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
@@ -97,11 +95,11 @@ impl From<pb::Tag> for Named {
     "thumbnailUrl": "/media/products/0197f0c5-a1b2-7c3d-8e4f-5a6b7c8d9e0f-400.jpg"
 }))]
 pub(crate) struct Image {
-    /// Its number.
+    /// Id of the image.
     id: i64,
-    /// Absolute, or a path on this host.
+    /// URL of the image: absolute, or a path on this host.
     url: String,
-    /// The same picture, at most 400 pixels wide and high; `url` again for a picture that is kept elsewhere.
+    /// URL of the same image scaled to at most 400 pixels wide and high. Equals `url` for images on other hosts.
     thumbnail_url: String,
 }
 
@@ -116,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bare_product_has_every_field() {
+    fn writes_every_field_of_a_minimal_product() {
         let product = pb::Product {
             id: 7,
             name: "Mug".to_owned(),
@@ -136,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_image_is_the_one_to_show() {
+    fn uses_the_first_image_as_image_url() {
         let image = |id| pb::Image {
             id,
             url: format!("/images/{id}.jpg"),

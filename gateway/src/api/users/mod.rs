@@ -1,4 +1,4 @@
-//! Every account, for those who run the shop.
+//! `/api/users`, for admins.
 
 pub(crate) mod types;
 
@@ -11,118 +11,137 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use self::types::{Role, UserDetails};
 use crate::{
     answer::present,
     app::App,
     extract::{Admin, Json, Limit, Path, Query},
-    json::{Account, Page, Role, given},
+    json::{Page, provided},
     problem::Problem,
 };
 
-/// Which accounts.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
-    /// Part of a name, username or email, in any case.
+    /// Part of a name, username or email, case-insensitive.
     #[serde(default)]
     q: String,
-    /// With this role only.
+    /// Only users with this role.
     #[param(inline)]
     role: Option<Role>,
-    /// Rows of a page.
+    /// Maximum number of items in the page.
     #[serde(default)]
     #[param(value_type = Option<i32>, minimum = 1, maximum = 100, default = 20)]
     limit: Limit,
-    /// `nextCursor` of the page before.
+    /// `nextCursor` of the previous page, with the same filters.
     #[serde(default)]
     cursor: String,
 }
 
-/// Changes of an account; what is not named stays.
+/// Changes of a user. Absent fields stay unchanged.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"role": "admin"}))]
-pub(crate) struct AccountPatch {
-    /// What it may do.
-    #[serde(default, deserialize_with = "given")]
+pub(crate) struct UserPatch {
+    /// Role of the user.
+    #[serde(default, deserialize_with = "provided")]
     #[schema(nullable = false)]
     role: Option<Role>,
-    /// A disabled account cannot sign in, and is signed out.
-    #[serde(default, deserialize_with = "given")]
+    /// Whether the user is disabled. A disabled user cannot log in, and all sessions of the user end.
+    #[serde(default, deserialize_with = "provided")]
     #[schema(nullable = false)]
     disabled: Option<bool>,
 }
 
-/// Lists and searches accounts, newest first.
+/// Lists and searches users.
+///
+/// Requires an admin's access token. Newest users first.
 #[utoipa::path(
     get, path = "/api/users", tag = "Users", params(ListQuery), security(("bearer" = [])),
-    responses((status = OK, body = Page<Account>), (status = FORBIDDEN, body = Problem))
+    responses(
+        (status = OK, description = "A page of users.", body = Page<UserDetails>),
+        (status = FORBIDDEN),
+    )
 )]
 pub(crate) async fn list(
     State(app): State<App>,
     _: Admin,
     Query(query): Query<ListQuery>,
-) -> Result<Json<Page<Account>>, Problem> {
+) -> Result<Json<Page<UserDetails>>, Problem> {
     let request = ListUsersRequest {
         q: query.q,
         role: query.role.map_or(pb::Role::Unspecified, pb::Role::from).into(),
         limit: query.limit.get(),
         cursor: query.cursor,
     };
-    let answer = app.identity().list_users(request).await?.into_inner();
-    let items = answer.users.into_iter().map(Account::from).collect();
-    Ok(Json(Page { items, next_cursor: answer.next_cursor }))
+    let page = app.identity().list_users(request).await?.into_inner();
+    let items = page.users.into_iter().map(UserDetails::from).collect();
+    Ok(Json(Page { items, next_cursor: page.next_cursor }))
 }
 
-/// Shows an account.
+/// Returns a user.
+///
+/// Requires an admin's access token.
 #[utoipa::path(
-    get, path = "/api/users/{id}", tag = "Users", params(("id" = Uuid, Path)), security(("bearer" = [])),
+    get, path = "/api/users/{id}", tag = "Users",
+    params(("id" = Uuid, Path, description = "Id of the user.")), security(("bearer" = [])),
     responses(
-        (status = OK, body = Account),
-        (status = FORBIDDEN, body = Problem), (status = NOT_FOUND, body = Problem),
+        (status = OK, description = "The user.", body = UserDetails),
+        (status = FORBIDDEN),
+        (status = NOT_FOUND, description = "The user does not exist (`user_not_found`)."),
     )
 )]
 pub(crate) async fn show(
     State(app): State<App>,
     _: Admin,
     Path(id): Path<Uuid>,
-) -> Result<Json<Account>, Problem> {
-    let answer = app.identity().get_user(GetUserRequest { id: id.to_string() }).await?.into_inner();
-    Ok(Json(present(answer.user)?.into()))
+) -> Result<Json<UserDetails>, Problem> {
+    let response = app.identity().get_user(GetUserRequest { id: id.to_string() }).await?.into_inner();
+    Ok(Json(present(response.user)?.into()))
 }
 
-/// Changes the role of an account, or disables it.
+/// Changes the role of a user, or disables or enables the user.
+///
+/// Requires an admin's access token. Absent fields stay unchanged.
 #[utoipa::path(
-    patch, path = "/api/users/{id}", tag = "Users", params(("id" = Uuid, Path)), request_body = AccountPatch,
-    security(("bearer" = [])),
+    patch, path = "/api/users/{id}", tag = "Users", request_body = UserPatch,
+    params(("id" = Uuid, Path, description = "Id of the user.")), security(("bearer" = [])),
     responses(
-        (status = OK, body = Account), (status = FORBIDDEN, body = Problem),
-        (status = NOT_FOUND, body = Problem), (status = CONFLICT, body = Problem),
+        (status = OK, description = "The user after the change.", body = UserDetails),
+        (status = FORBIDDEN),
+        (status = NOT_FOUND, description = "The user does not exist (`user_not_found`)."),
+        (status = CONFLICT, description = "The user is the last enabled admin (`last_admin`)."),
     )
 )]
 pub(crate) async fn change(
     State(app): State<App>,
     _: Admin,
     Path(id): Path<Uuid>,
-    Json(patch): Json<AccountPatch>,
-) -> Result<Json<Account>, Problem> {
+    Json(patch): Json<UserPatch>,
+) -> Result<Json<UserDetails>, Problem> {
     let request = UpdateUserRequest {
         id: id.to_string(),
         role: patch.role.map_or(pb::Role::Unspecified, pb::Role::from).into(),
         disabled: patch.disabled,
     };
-    let answer = app.identity().update_user(request).await?.into_inner();
-    app.revocations().extend(&answer.ended_session_ids);
-    Ok(Json(present(answer.user)?.into()))
+    let response = app.identity().update_user(request).await?.into_inner();
+    app.revocations().extend(&response.ended_session_ids);
+    Ok(Json(present(response.user)?.into()))
 }
 
-/// Deletes an account: its personal data is erased, its orders stay.
+/// Deletes a user.
+///
+/// Requires an admin's access token. The personal data of the user is erased and all sessions end; orders of the user
+/// remain.
 #[utoipa::path(
-    delete, path = "/api/users/{id}", tag = "Users", params(("id" = Uuid, Path)), security(("bearer" = [])),
+    delete, path = "/api/users/{id}", tag = "Users",
+    params(("id" = Uuid, Path, description = "Id of the user.")), security(("bearer" = [])),
     responses(
-        (status = NO_CONTENT), (status = FORBIDDEN, body = Problem),
-        (status = NOT_FOUND, body = Problem), (status = CONFLICT, body = Problem),
+        (status = NO_CONTENT, description = "User deleted. No content."),
+        (status = FORBIDDEN),
+        (status = NOT_FOUND, description = "The user does not exist (`user_not_found`)."),
+        (status = CONFLICT, description = "The user is the last enabled admin (`last_admin`)."),
     )
 )]
 pub(crate) async fn delete(
@@ -130,7 +149,7 @@ pub(crate) async fn delete(
     _: Admin,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode, Problem> {
-    let answer = app.identity().delete_user(DeleteUserRequest { id: id.to_string() }).await?.into_inner();
-    app.revocations().extend(&answer.ended_session_ids);
+    let response = app.identity().delete_user(DeleteUserRequest { id: id.to_string() }).await?.into_inner();
+    app.revocations().extend(&response.ended_session_ids);
     Ok(StatusCode::NO_CONTENT)
 }
