@@ -1,4 +1,4 @@
-//! The picture of an account.
+//! Avatars of users.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,24 +16,24 @@ use crate::shop::{Answer, Answered as _, Shop};
 
 const PATH: &str = "/api/users/me/avatar";
 
-/// The pictures that identity was given whole.
-type Pictures = Arc<Mutex<Vec<Vec<u8>>>>;
+/// The completed uploads that identity has received.
+type Images = Arc<Mutex<Vec<Vec<u8>>>>;
 
-async fn shop() -> (Shop, Pictures) {
+async fn shop() -> (Shop, Images) {
     let shop = Shop::open().await;
-    let pictures = Pictures::default();
-    let whole = pictures.clone();
+    let images = Images::default();
+    let completed = images.clone();
     shop.identity.accounts.on_stream("SetAvatar", move |mut stream: Streaming<SetAvatarRequest>| {
-        let whole = whole.clone();
+        let completed = completed.clone();
         async move {
-            let mut picture = Vec::new();
+            let mut image = Vec::new();
             while let Some(message) = stream.message().await? {
                 match message.part.unwrap() {
                     Part::Chunk(chunk) => {
                         assert!((1..=64 * 1024).contains(&chunk.len()));
-                        picture.extend(chunk);
+                        image.extend(chunk);
                     }
-                    Part::End(_) => whole.lock().unwrap().push(std::mem::take(&mut picture)),
+                    Part::End(_) => completed.lock().unwrap().push(std::mem::take(&mut image)),
                 }
             }
             let avatar_url = "/media/avatars/a.jpg".to_owned();
@@ -41,7 +41,7 @@ async fn shop() -> (Shop, Pictures) {
             Ok(SetAvatarResponse { user: Some(User { avatar_url, avatar_thumbnail_url, ..User::default() }) })
         }
     });
-    (shop, pictures)
+    (shop, images)
 }
 
 fn file(bytes: &[u8]) -> multipart::Part {
@@ -53,30 +53,30 @@ async fn set(shop: &Shop, form: Form) -> Answer {
 }
 
 #[tokio::test]
-async fn a_user_sets_a_picture_and_sees_it_in_the_profile() {
-    let (shop, pictures) = shop().await;
-    let picture: Vec<u8> = (0..200_000_u32).map(|at| (at / 3).to_le_bytes()[0]).collect();
-    let answer = set(&shop, Form::new().part("image", file(&picture))).await;
+async fn a_new_avatar_is_part_of_the_profile() {
+    let (shop, images) = shop().await;
+    let image: Vec<u8> = (0..200_000_u32).map(|at| (at / 3).to_le_bytes()[0]).collect();
+    let answer = set(&shop, Form::new().part("image", file(&image))).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let profile = answer.json();
     assert_eq!(profile["avatarUrl"], "/media/avatars/a.jpg");
     assert_eq!(profile["avatarThumbnailUrl"], "/media/avatars/a-400.jpg");
     assert_eq!(profile["addresses"], json!([]));
-    assert!(*pictures.lock().unwrap() == [picture]);
+    assert!(*images.lock().unwrap() == [image]);
     let caller = shop.identity.accounts.metadata("SetAvatar")["authorization"].to_str().unwrap().to_owned();
     assert!(caller.starts_with("Bearer "), "{caller}");
 }
 
 #[tokio::test]
-async fn a_picture_without_a_byte_is_for_identity_to_refuse() {
-    let (shop, pictures) = shop().await;
+async fn forwards_an_empty_file_to_identity() {
+    let (shop, images) = shop().await;
     assert_eq!(set(&shop, Form::new().part("image", file(b""))).await.status, 200);
-    assert_eq!(*pictures.lock().unwrap(), [Vec::<u8>::new()]);
+    assert_eq!(*images.lock().unwrap(), [Vec::<u8>::new()]);
 }
 
 #[tokio::test]
-async fn there_is_exactly_one_picture() {
-    let (shop, pictures) = shop().await;
+async fn requires_exactly_one_image() {
+    let (shop, images) = shop().await;
     for (form, field, message) in [
         (Form::new(), "image", "is required"),
         (Form::new().part("image", file(b"a")).part("image", file(b"b")), "image", "is given twice"),
@@ -87,11 +87,11 @@ async fn there_is_exactly_one_picture() {
         let problem = set(&shop, form).await.problem(422, "invalid_field");
         assert_eq!(problem["errors"], json!([{"field": field, "message": message}]));
     }
-    assert_eq!(pictures.lock().unwrap().len(), 0);
+    assert_eq!(images.lock().unwrap().len(), 0);
 }
 
 #[tokio::test]
-async fn a_picture_that_identity_refuses_is_refused_by_the_name_of_its_field() {
+async fn names_the_field_of_an_image_that_identity_rejects() {
     let shop = Shop::open().await;
     for (reason, status) in [("unsupported_image", 415), ("image_too_large", 413), ("invalid_image", 422)] {
         shop.identity.accounts.on_stream("SetAvatar", move |_: Streaming<SetAvatarRequest>| async move {
@@ -109,7 +109,7 @@ async fn a_picture_that_identity_refuses_is_refused_by_the_name_of_its_field() {
 }
 
 #[tokio::test]
-async fn a_user_takes_the_picture_away() {
+async fn deletes_the_avatar() {
     let shop = Shop::open().await;
     shop.identity.accounts.on("RemoveAvatar", |_: RemoveAvatarRequest| {
         Ok(RemoveAvatarResponse { user: Some(User::default()) })
@@ -121,12 +121,12 @@ async fn a_user_takes_the_picture_away() {
 }
 
 #[tokio::test]
-async fn a_picture_is_of_somebody_who_is_signed_in() {
-    let (shop, pictures) = shop().await;
+async fn requires_an_access_token() {
+    let (shop, images) = shop().await;
     for method in [Method::PUT, Method::DELETE] {
         let form = Form::new().part("image", file(b"a"));
         let request = shop.request(method, PATH).multipart(form);
         request.answer().await.problem(401, "unauthenticated");
     }
-    assert_eq!(pictures.lock().unwrap().len(), 0);
+    assert_eq!(images.lock().unwrap().len(), 0);
 }

@@ -1,4 +1,4 @@
-//! Carts: whose they are, and how a guest's becomes a user's.
+//! Carts of users and guests, and how they are merged.
 
 use bodega_proto::cart::v1::{
     AddItemRequest, AddItemResponse, Cart, CartItem, ClearCartRequest, ClearCartResponse, GetCartRequest,
@@ -34,7 +34,7 @@ fn two_mugs() -> Option<Cart> {
     })
 }
 
-/// A shop where a guest without a cart gets the token `new`.
+/// A gateway whose cart service returns the token `new` for a new guest cart.
 async fn shop() -> (Shop, Heard<AddItemRequest>) {
     let shop = Shop::open().await;
     let added = shop.cart.on("AddItem", |request: AddItemRequest| {
@@ -45,7 +45,7 @@ async fn shop() -> (Shop, Heard<AddItemRequest>) {
 }
 
 #[tokio::test]
-async fn a_guest_learns_the_token_of_its_cart_once() {
+async fn returns_the_token_of_a_new_guest_cart_once() {
     let (shop, added) = shop().await;
     for path in ["/api/cart/add", "/cart/add"] {
         let first = shop.post(path, json!({"productId": 3})).answer().await;
@@ -61,7 +61,7 @@ async fn a_guest_learns_the_token_of_its_cart_once() {
 }
 
 #[tokio::test]
-async fn a_token_shown_by_a_user_merges_its_cart_first() {
+async fn merges_the_guest_cart_of_a_user_first() {
     let shop = Shop::open().await;
     let merged = shop.cart.on("MergeGuestCart", |_: MergeGuestCartRequest| Ok(MergeGuestCartResponse {}));
     let got = shop.cart.on("GetCart", |_: GetCartRequest| Ok(GetCartResponse { cart: two_mugs() }));
@@ -80,7 +80,7 @@ async fn a_token_shown_by_a_user_merges_its_cart_first() {
 }
 
 #[tokio::test]
-async fn a_bad_access_token_gets_nobodys_cart() {
+async fn rejects_an_invalid_access_token_instead_of_returning_a_guest_cart() {
     let (shop, added) = shop().await;
     let request = shop.post("/api/cart/add", json!({"productId": 3})).header("x-cart-token", "guest");
     request.bearer_auth("nonsense").answer().await.problem(401, "invalid_token");
@@ -88,7 +88,7 @@ async fn a_bad_access_token_gets_nobodys_cart() {
 }
 
 #[tokio::test]
-async fn every_change_answers_with_the_cart() {
+async fn every_change_returns_the_cart() {
     let shop = Shop::open().await;
     let set = shop.cart.on("SetItem", |_: SetItemRequest| Ok(SetItemResponse { cart: two_mugs() }));
     let removed =
@@ -122,7 +122,7 @@ async fn every_change_answers_with_the_cart() {
 }
 
 #[tokio::test]
-async fn a_token_that_no_cart_has_is_not_found() {
+async fn returns_404_for_an_unknown_cart_token() {
     let shop = Shop::open().await;
     shop.cart.on("GetCart", |_: GetCartRequest| {
         Err::<GetCartResponse, _>(status::rejected(Code::NotFound, "cart_not_found", "no such cart"))
@@ -134,7 +134,7 @@ async fn a_token_that_no_cart_has_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_product_in_the_path_that_is_no_number_is_named() {
+async fn names_a_malformed_product_id_in_the_path() {
     let shop = Shop::open().await;
     for path in ["/api/cart/items/mug", "/api/cart/items/2147483648", "/api/cart/items/1.0"] {
         let answer = shop.request(Method::DELETE, path).answer().await;
@@ -143,7 +143,7 @@ async fn a_product_in_the_path_that_is_no_number_is_named() {
 }
 
 #[tokio::test]
-async fn the_classic_cart_is_for_those_who_are_signed_in() {
+async fn the_legacy_cart_requires_an_access_token() {
     let (shop, added) = shop().await;
     for (method, path) in [
         (Method::POST, "/cart"),

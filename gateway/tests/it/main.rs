@@ -1,26 +1,26 @@
 //! The gateway over real HTTP, with services behind it that answer what each test says.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
-mod accounts;
 mod avatars;
 mod carts;
+mod categories_and_tags;
 mod connections;
 mod context;
-mod document;
 mod fakes;
 mod faults;
-mod groups;
 mod http_manners;
 mod identity;
-mod images;
 mod media;
+mod openapi;
 mod orders;
 mod overload;
 mod payments;
+mod product_images;
 mod products;
 mod refusals;
 mod sessions;
 mod shop;
 mod tokens;
 mod uploads;
+mod users;
 mod webhooks;

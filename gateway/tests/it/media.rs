@@ -1,4 +1,4 @@
-//! Pictures that are in a directory: they are shown for ever, and nothing else is.
+//! Serving uploaded images from a local directory.
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
@@ -10,19 +10,19 @@ use crate::shop::{Answered as _, Shop};
 const ID: &str = "0197f0c5-a1b2-7c3d-8e4f-5a6b7c8d9e0f";
 const OTHER: &str = "0197f0c5-a1b2-7c3d-8e4f-000000000000";
 
-/// What a picture has for bytes: more than is worth compressing, and easily compressed.
+/// The content of an image: large and regular enough that compression would pay.
 fn bytes() -> String {
     "picture ".repeat(1000)
 }
 
-/// A shop with pictures in two rooms, and secrets beside them.
+/// A gateway with images in two folders, and files beside them that must not be served.
 async fn shop() -> (Shop, TempDir) {
     let dir = TempDir::new().unwrap();
     let root = dir.path().join("media");
-    for room in ["products", "avatars"] {
-        fs::create_dir_all(root.join(room)).unwrap();
+    for folder in ["products", "avatars"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
         for name in [format!("{ID}.jpg"), format!("{ID}-400.jpg"), format!("{ID}.png")] {
-            fs::write(root.join(room).join(name), bytes()).unwrap();
+            fs::write(root.join(folder).join(name), bytes()).unwrap();
         }
     }
     fs::write(dir.path().join(format!("{ID}.jpg")), "secret").unwrap();
@@ -39,7 +39,7 @@ async fn open(root: &Path) -> Shop {
 }
 
 #[tokio::test]
-async fn a_picture_is_shown_as_a_picture_and_may_be_kept_for_ever() {
+async fn serves_an_image_with_its_type_and_immutable_caching() {
     let (shop, _dir) = shop().await;
     for (path, media_type) in [
         (format!("/media/products/{ID}.jpg"), "image/jpeg"),
@@ -47,8 +47,8 @@ async fn a_picture_is_shown_as_a_picture_and_may_be_kept_for_ever() {
         (format!("/media/avatars/{ID}.png"), "image/png"),
     ] {
         for encoding in ["identity", "gzip, br, deflate, zstd"] {
-            let ask = |method| shop.request(method, &path).header("accept-encoding", encoding);
-            let answer = ask(Method::GET).answer().await;
+            let request = |method| shop.request(method, &path).header("accept-encoding", encoding);
+            let answer = request(Method::GET).answer().await;
             assert_eq!((answer.status, answer.text.as_str()), (200, bytes().as_str()), "{path}");
             assert_eq!(answer.header("content-type"), media_type);
             assert_eq!(answer.header("cache-control"), "public, max-age=31536000, immutable");
@@ -57,7 +57,7 @@ async fn a_picture_is_shown_as_a_picture_and_may_be_kept_for_ever() {
             assert_eq!(answer.header("content-encoding"), "");
             assert_eq!(answer.header("content-length"), bytes().len().to_string());
 
-            let head = ask(Method::HEAD).answer().await;
+            let head = request(Method::HEAD).answer().await;
             assert_eq!((head.status, head.text.as_str()), (200, ""), "{path}");
             for name in ["content-type", "cache-control", "content-length", "etag", "content-security-policy"]
             {
@@ -69,7 +69,7 @@ async fn a_picture_is_shown_as_a_picture_and_may_be_kept_for_ever() {
 }
 
 #[tokio::test]
-async fn a_picture_that_a_client_has_is_not_sent_again() {
+async fn returns_304_for_an_image_that_the_client_has() {
     let (shop, _dir) = shop().await;
     let path = format!("/media/products/{ID}.jpg");
     let first = shop.get(&path).answer().await;
@@ -87,7 +87,7 @@ async fn a_picture_that_a_client_has_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_part_of_a_picture_may_be_had() {
+async fn serves_a_range_of_an_image() {
     let (shop, _dir) = shop().await;
     let path = format!("/media/products/{ID}.jpg");
     let answer = shop.get(&path).header("range", "bytes=3-6").answer().await;
@@ -104,7 +104,7 @@ async fn a_part_of_a_picture_may_be_had() {
 }
 
 #[tokio::test]
-async fn there_is_nothing_to_be_had_but_pictures_by_their_own_names() {
+async fn serves_nothing_but_images_by_their_exact_names() {
     let (shop, _dir) = shop().await;
     for path in [
         "/media".to_owned(),
@@ -154,14 +154,14 @@ async fn there_is_nothing_to_be_had_but_pictures_by_their_own_names() {
 }
 
 #[tokio::test]
-async fn a_name_may_be_spelled_with_escapes() {
+async fn accepts_percent_encoded_names() {
     let (shop, _dir) = shop().await;
     let path = format!("/media/%70roducts%2F{ID}%2ejpg?size=large");
     assert_eq!(shop.get(&path).answer().await.status, 200);
 }
 
 #[tokio::test]
-async fn what_a_link_leads_to_is_no_picture() {
+async fn does_not_follow_symbolic_links_to_images_or_folders() {
     let (shop, dir) = shop().await;
     let root = dir.path().join("media");
     let secret = dir.path().join(format!("{ID}.jpg"));
@@ -184,7 +184,7 @@ async fn what_a_link_leads_to_is_no_picture() {
 }
 
 #[tokio::test]
-async fn the_directory_itself_may_be_a_link_and_may_be_made_later() {
+async fn the_media_directory_may_be_a_link_and_may_be_created_later() {
     let dir = TempDir::new().unwrap();
     let root = dir.path().join("media");
     let shop = open(&root).await;
@@ -199,7 +199,7 @@ async fn the_directory_itself_may_be_a_link_and_may_be_made_later() {
 }
 
 #[tokio::test]
-async fn pictures_are_only_looked_at() {
+async fn rejects_other_methods_than_get_and_head() {
     let (shop, dir) = shop().await;
     let path = format!("/media/products/{ID}.jpg");
     for method in [Method::PUT, Method::POST, Method::DELETE, Method::PATCH] {

@@ -1,4 +1,4 @@
-//! Orders: placing them once, seeing and moving them.
+//! Placing, viewing and changing orders.
 
 use bodega_proto::order::v1::{
     ListAllOrdersRequest, ListAllOrdersResponse, ListOrdersRequest, ListOrdersResponse, Order, OrderItem,
@@ -42,7 +42,7 @@ async fn shop() -> (Shop, Heard<PlaceOrderRequest>) {
 }
 
 #[tokio::test]
-async fn an_order_is_placed_with_a_body_or_without() {
+async fn places_an_order_with_and_without_a_body() {
     let (shop, placed) = shop().await;
     for (path, location) in [("/api/orders", "/api/orders"), ("/orders", "/api/orders"), ("/order", "/order")]
     {
@@ -62,7 +62,7 @@ async fn an_order_is_placed_with_a_body_or_without() {
 }
 
 #[tokio::test]
-async fn an_order_that_is_not_well_asked_for_is_not_placed() {
+async fn rejects_an_invalid_key_or_body() {
     let (shop, placed) = shop().await;
     let request = || shop.request(Method::POST, "/api/orders").bearer_auth(shop.identity.user());
     for key in ["", "a b", "\u{e9}", &"k".repeat(256)] {
@@ -82,7 +82,7 @@ async fn an_order_that_is_not_well_asked_for_is_not_placed() {
 }
 
 #[tokio::test]
-async fn the_short_lines_are_named() {
+async fn names_each_line_with_too_little_stock() {
     let shop = Shop::open().await;
     shop.orders.on("PlaceOrder", |_: PlaceOrderRequest| {
         let lines = [("products[3]".to_owned(), "only 1 left of Mug".to_owned())];
@@ -100,7 +100,7 @@ async fn the_short_lines_are_named() {
 }
 
 #[tokio::test]
-async fn a_key_that_came_with_another_request_is_called_by_its_header() {
+async fn names_the_header_of_a_reused_idempotency_key() {
     let shop = Shop::open().await;
     shop.orders.on("PlaceOrder", |_: PlaceOrderRequest| {
         let message = "came with another request before".to_owned();
@@ -119,7 +119,7 @@ async fn a_key_that_came_with_another_request_is_called_by_its_header() {
 }
 
 #[tokio::test]
-async fn a_user_lists_orders_by_status() {
+async fn lists_own_orders_by_status() {
     let shop = Shop::open().await;
     let lists = shop.orders.on("ListOrders", |_: ListOrdersRequest| {
         Ok(ListOrdersResponse { orders: vec![order()], next_cursor: String::new() })
@@ -128,34 +128,34 @@ async fn a_user_lists_orders_by_status() {
     let page = get("status=paid&limit=5&cursor=c").answer().await.json();
     assert_eq!(page["items"][0]["status"], "pending");
     assert!(page.get("nextCursor").is_none());
-    let asked = ListOrdersRequest { status: OrderStatus::Paid.into(), limit: 5, cursor: "c".to_owned() };
-    assert_eq!(lists.last(), asked);
+    let expected = ListOrdersRequest { status: OrderStatus::Paid.into(), limit: 5, cursor: "c".to_owned() };
+    assert_eq!(lists.last(), expected);
     for (query, field) in [("status=placing", "status"), ("status=", "status"), ("userId=7", "userId")] {
         assert_eq!(get(query).answer().await.refused_field(400, "malformed_request"), field);
     }
 }
 
 #[tokio::test]
-async fn admins_move_orders() {
+async fn admins_change_the_status_of_orders() {
     let shop = Shop::open().await;
-    let moves = shop.orders.on("UpdateOrderStatus", |request: UpdateOrderStatusRequest| {
+    let changes = shop.orders.on("UpdateOrderStatus", |request: UpdateOrderStatusRequest| {
         Ok(UpdateOrderStatusResponse { order: Some(Order { status: request.status, ..order() }) })
     });
     for path in [format!("/api/orders/{ID}"), format!("/orders/{ID}")] {
         let request = || shop.request(Method::PATCH, &path).json(&json!({"status": "shipped"}));
         request().bearer_auth(shop.identity.user()).answer().await.problem(403, "admin_only");
-        let moved = request().bearer_auth(shop.identity.admin()).answer().await;
-        assert_eq!((moved.status, &moved.json()["status"]), (200, &json!("shipped")));
-        assert_eq!(moves.last().status(), OrderStatus::Shipped);
+        let response = request().bearer_auth(shop.identity.admin()).answer().await;
+        assert_eq!((response.status, &response.json()["status"]), (200, &json!("shipped")));
+        assert_eq!(changes.last().status(), OrderStatus::Shipped);
 
         let request = shop.request(Method::PATCH, &path).bearer_auth(shop.identity.admin());
         let answer = request.json(&json!({"status": "placing"})).answer().await;
         assert_eq!(answer.refused_field(422, "invalid_field"), "status");
     }
-    assert_eq!(moves.count(), 2);
+    assert_eq!(changes.count(), 2);
 }
 
-/// A shop with one page of everybody's orders and more behind it.
+/// A gateway whose order service has two pages of orders.
 async fn shop_with_orders() -> (Shop, Heard<ListAllOrdersRequest>) {
     let shop = Shop::open().await;
     let lists = shop.orders.on("ListAllOrders", |request: ListAllOrdersRequest| {
@@ -166,7 +166,7 @@ async fn shop_with_orders() -> (Shop, Heard<ListAllOrdersRequest>) {
 }
 
 #[tokio::test]
-async fn admins_search_everybodys_orders() {
+async fn admins_search_all_orders() {
     let (shop, lists) = shop_with_orders().await;
     let query =
         format!("status=pending&userId={ID}&from=2026-11-21T09:30:00Z&to=2026-11-21T11:30:00%2B02:00");
@@ -174,10 +174,10 @@ async fn admins_search_everybodys_orders() {
         let path = format!("{path}?{query}");
         shop.get(&path).bearer_auth(shop.identity.user()).answer().await.problem(403, "admin_only");
         assert_eq!(shop.get(&path).bearer_auth(shop.identity.admin()).answer().await.status, 200);
-        let asked = lists.last();
-        assert_eq!((asked.status(), asked.user_id.as_str()), (OrderStatus::Pending, ID));
-        assert_eq!(asked.from, asked.to);
-        assert_eq!(asked.from.unwrap().seconds, 1_795_253_400);
+        let request = lists.last();
+        assert_eq!((request.status(), request.user_id.as_str()), (OrderStatus::Pending, ID));
+        assert_eq!(request.from, request.to);
+        assert_eq!(request.from.unwrap().seconds, 1_795_253_400);
     }
     for (query, field) in [("from=yesterday", "from"), ("to=2026-11-21", "to"), ("userId=7", "userId")] {
         let request = shop.get(&format!("/api/admin/orders?{query}")).bearer_auth(shop.identity.admin());
@@ -186,7 +186,7 @@ async fn admins_search_everybodys_orders() {
 }
 
 #[tokio::test]
-async fn the_classic_list_is_an_array_that_links_to_the_next_page() {
+async fn the_legacy_list_is_an_array_with_a_link_to_the_next_page() {
     let (shop, lists) = shop_with_orders().await;
     let get = |path: &str| shop.get(path).bearer_auth(shop.identity.admin());
     let first = get("/orders?limit=1&status=pending").answer().await;

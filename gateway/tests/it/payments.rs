@@ -1,4 +1,4 @@
-//! Payments: what a shopper pays by, and what an order tells of it.
+//! Payment intents, and payments in orders.
 
 use bodega_proto::order::v1::{
     CreatePaymentIntentRequest, CreatePaymentIntentResponse, GetOrderRequest, GetOrderResponse, Order,
@@ -31,7 +31,7 @@ async fn pay(shop: &Shop) -> Answer {
 }
 
 #[tokio::test]
-async fn the_owner_of_an_order_is_told_what_to_pay_it_by() {
+async fn returns_the_payment_intent_of_an_order() {
     let shop = Shop::open().await;
     let paid = shop.orders.on("CreatePaymentIntent", |_: CreatePaymentIntentRequest| {
         Ok(CreatePaymentIntentResponse { intent: Some(intent()) })
@@ -46,7 +46,7 @@ async fn the_owner_of_an_order_is_told_what_to_pay_it_by() {
 }
 
 #[tokio::test]
-async fn what_there_is_not_to_do_online_is_null() {
+async fn an_offline_payment_has_null_fields() {
     let shop = Shop::open().await;
     shop.orders.on("CreatePaymentIntent", |_: CreatePaymentIntentRequest| {
         let empty =
@@ -64,7 +64,7 @@ async fn what_there_is_not_to_do_online_is_null() {
 }
 
 #[tokio::test]
-async fn an_order_that_cannot_be_paid_says_why() {
+async fn returns_the_reason_why_an_order_cannot_be_paid() {
     let shop = Shop::open().await;
     for (code, reason, status) in [
         (Code::NotFound, "order_not_found", 404),
@@ -82,7 +82,7 @@ async fn an_order_that_cannot_be_paid_says_why() {
 }
 
 #[tokio::test]
-async fn nobody_pays_without_an_account_or_for_what_is_no_order() {
+async fn rejects_a_missing_token_and_a_malformed_order_id() {
     let shop = Shop::open().await;
     let paid = shop.orders.on("CreatePaymentIntent", |_: CreatePaymentIntentRequest| {
         Ok(CreatePaymentIntentResponse { intent: Some(intent()) })
@@ -94,9 +94,9 @@ async fn nobody_pays_without_an_account_or_for_what_is_no_order() {
     assert_eq!(paid.count(), 0);
 }
 
-/// An order that was paid and cancelled, and whose money is on its way back.
+/// An order that was paid and cancelled, and whose refund is pending.
 fn refunded() -> Order {
-    let step = |status: OrderStatus, payment: PaymentStatus| OrderEvent {
+    let event = |status: OrderStatus, payment: PaymentStatus| OrderEvent {
         status: status.into(),
         at: None,
         payment: payment.into(),
@@ -107,17 +107,17 @@ fn refunded() -> Order {
         status: OrderStatus::Cancelled.into(),
         payment: Some(Payment { provider: "stripe".to_owned(), status: PaymentStatus::RefundPending.into() }),
         history: vec![
-            step(OrderStatus::Pending, PaymentStatus::Unspecified),
-            step(OrderStatus::Pending, PaymentStatus::RequiresPayment),
-            step(OrderStatus::Paid, PaymentStatus::Completed),
-            step(OrderStatus::Cancelled, PaymentStatus::RefundPending),
+            event(OrderStatus::Pending, PaymentStatus::Unspecified),
+            event(OrderStatus::Pending, PaymentStatus::RequiresPayment),
+            event(OrderStatus::Paid, PaymentStatus::Completed),
+            event(OrderStatus::Cancelled, PaymentStatus::RefundPending),
         ],
         ..Order::default()
     }
 }
 
 #[tokio::test]
-async fn an_order_tells_every_step_of_its_payment() {
+async fn an_order_has_the_history_of_its_payment() {
     let shop = Shop::open().await;
     shop.orders.on("GetOrder", |_: GetOrderRequest| Ok(GetOrderResponse { order: Some(refunded()) }));
     let path = format!("/api/orders/{ID}");
@@ -134,7 +134,7 @@ async fn an_order_tells_every_step_of_its_payment() {
 }
 
 #[tokio::test]
-async fn the_classic_order_knows_nothing_of_payments() {
+async fn a_legacy_order_has_no_payment() {
     let shop = Shop::open().await;
     shop.orders.on("GetOrder", |_: GetOrderRequest| Ok(GetOrderResponse { order: Some(refunded()) }));
     let path = format!("/order/{ID}");

@@ -1,4 +1,4 @@
-//! Products: their states, and what writes depend on.
+//! Products: conditional requests, and input.
 
 use bodega_proto::catalog::v1::{
     Category, CreateProductRequest, CreateProductResponse, DeleteProductRequest, DeleteProductResponse,
@@ -15,7 +15,7 @@ use crate::{
     shop::{Answer, Answered as _, Shop},
 };
 
-/// A mug at its seventh version.
+/// A product with version 7.
 pub(crate) fn mug() -> Product {
     Product {
         id: 3,
@@ -29,12 +29,12 @@ pub(crate) fn mug() -> Product {
     }
 }
 
-/// A shop that sells the mug, and the changes it hears of.
+/// A gateway whose catalog has [`mug`], and the updates that catalog receives.
 async fn shop() -> (Shop, Heard<UpdateProductRequest>) {
     let shop = Shop::open().await;
     shop.catalog.on("GetProduct", |request: GetProductRequest| match request.id {
         3 => Ok(GetProductResponse { product: Some(mug()) }),
-        _ => Err(status::rejected(Code::NotFound, "product_not_found", "no such product")),
+        _ => Err(status::rejected(Code::NotFound, "product_not_found", "product not found")),
     });
     let changes =
         shop.catalog.on("UpdateProduct", |request: UpdateProductRequest| match request.expected_version {
@@ -53,7 +53,7 @@ async fn patch(shop: &Shop, id: i32, if_match: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_reader_is_not_sent_what_it_has() {
+async fn returns_304_for_a_product_that_the_client_has() {
     let (shop, _) = shop().await;
     for path in ["/api/products/3", "/products/3"] {
         let first = shop.get(path).answer().await;
@@ -72,7 +72,7 @@ async fn a_reader_is_not_sent_what_it_has() {
 }
 
 #[tokio::test]
-async fn a_list_is_sent_again_once_it_has_changed() {
+async fn returns_304_for_a_list_until_it_changes() {
     let shop = Shop::open().await;
     let list = |next_cursor: &'static str| {
         move |_: ListProductsRequest| {
@@ -90,7 +90,7 @@ async fn a_list_is_sent_again_once_it_has_changed() {
 }
 
 #[tokio::test]
-async fn a_writer_changes_only_the_state_it_has_seen() {
+async fn updates_only_the_version_of_if_match() {
     let (shop, changes) = shop().await;
     let changed = patch(&shop, 3, "\"7\"").await;
     assert_eq!((changed.status, changed.header("etag")), (200, "\"8\""));
@@ -107,7 +107,7 @@ async fn a_writer_changes_only_the_state_it_has_seen() {
 }
 
 #[tokio::test]
-async fn a_condition_that_no_state_meets_changes_nothing() {
+async fn rejects_an_if_match_that_no_version_matches() {
     let (shop, changes) = shop().await;
     for never in ["", "7", "W/\"7\"", "\"07\"", "\"abc\"", "\"7", "\"5\", \"6\"", "*, \"7\""] {
         patch(&shop, 3, never).await.problem(412, "version_mismatch");
@@ -117,7 +117,7 @@ async fn a_condition_that_no_state_meets_changes_nothing() {
 }
 
 #[tokio::test]
-async fn who_may_not_write_learns_nothing_of_states() {
+async fn checks_permissions_before_if_match() {
     let (shop, changes) = shop().await;
     for method in [Method::PUT, Method::PATCH, Method::DELETE] {
         let request = || {
@@ -131,7 +131,7 @@ async fn who_may_not_write_learns_nothing_of_states() {
 }
 
 #[tokio::test]
-async fn a_product_is_deleted_in_the_state_it_was_seen_in() {
+async fn deletes_the_version_of_if_match() {
     let (shop, _) = shop().await;
     let deleted = shop.catalog.on("DeleteProduct", |_: DeleteProductRequest| Ok(DeleteProductResponse {}));
     for path in ["/api/products/3", "/products/3"] {
@@ -142,7 +142,7 @@ async fn a_product_is_deleted_in_the_state_it_was_seen_in() {
 }
 
 #[tokio::test]
-async fn a_field_that_catalog_refuses_is_called_as_the_client_called_it() {
+async fn names_a_field_that_catalog_rejects_as_in_the_request() {
     let shop = Shop::open().await;
     shop.catalog.on("UpdateProduct", |_: UpdateProductRequest| {
         let mut violations = Violations::new();
@@ -167,7 +167,7 @@ async fn a_field_that_catalog_refuses_is_called_as_the_client_called_it() {
 }
 
 #[tokio::test]
-async fn numbers_beyond_their_bounds_are_refused_by_name() {
+async fn names_the_field_of_an_invalid_number() {
     let shop = Shop::open().await;
     for (body, field) in [
         (r#"{"name": "Mug", "price": 1, "stock": 2147483648}"#, "stock"),
@@ -188,7 +188,7 @@ async fn numbers_beyond_their_bounds_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn the_classic_product_is_in_words_of_its_own() {
+async fn the_legacy_product_has_its_own_field_names() {
     let (shop, changes) = shop().await;
     let made = shop.catalog.on("CreateProduct", |_: CreateProductRequest| {
         let category = Some(Category { id: 5, name: "Kitchen".to_owned(), product_count: 0 });

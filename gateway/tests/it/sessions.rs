@@ -1,4 +1,4 @@
-//! Registering, signing in, staying signed in, signing out.
+//! Registration, login, refresh, logout and sessions.
 
 use bodega_proto::{
     cart::v1::{MergeGuestCartRequest, MergeGuestCartResponse},
@@ -45,12 +45,12 @@ fn session_json() -> serde_json::Value {
     })
 }
 
-fn let_in(shop: &Shop) -> crate::fakes::Heard<LoginRequest> {
+fn accept_login(shop: &Shop) -> crate::fakes::Heard<LoginRequest> {
     shop.identity.accounts.on("Login", |_: LoginRequest| Ok(LoginResponse { session: Some(session()) }))
 }
 
 #[tokio::test]
-async fn registering_signs_in() {
+async fn registration_starts_a_session() {
     let shop = Shop::open().await;
     let heard = shop
         .identity
@@ -66,7 +66,7 @@ async fn registering_signs_in() {
 }
 
 #[tokio::test]
-async fn a_taken_email_is_a_conflict_about_the_email() {
+async fn returns_409_naming_the_email_that_is_taken() {
     let shop = Shop::open().await;
     shop.identity.accounts.on("Register", |_: RegisterRequest| -> Result<RegisterResponse, _> {
         let message = "is taken".to_owned();
@@ -78,9 +78,9 @@ async fn a_taken_email_is_a_conflict_about_the_email() {
 }
 
 #[tokio::test]
-async fn any_of_three_names_signs_in() {
+async fn accepts_email_username_or_login() {
     let shop = Shop::open().await;
-    let heard = let_in(&shop);
+    let heard = accept_login(&shop);
     for field in ["email", "username", "login"] {
         let answer = shop.post("/api/auth/login", json!({field: "ada", "password": "secret"})).answer().await;
         assert_eq!((answer.status, answer.json()), (200, session_json()));
@@ -89,7 +89,7 @@ async fn any_of_three_names_signs_in() {
 }
 
 #[tokio::test]
-async fn a_refused_login_is_unauthenticated() {
+async fn returns_401_for_a_rejected_login() {
     let shop = Shop::open().await;
     shop.identity.accounts.on("Login", |_: LoginRequest| -> Result<LoginResponse, _> {
         Err(status::rejected(Code::Unauthenticated, "invalid_credentials", "no such account or password"))
@@ -100,9 +100,9 @@ async fn a_refused_login_is_unauthenticated() {
 }
 
 #[tokio::test]
-async fn signing_in_takes_the_guests_cart_along() {
+async fn login_and_registration_merge_the_guest_cart() {
     let shop = Shop::open().await;
-    let_in(&shop);
+    accept_login(&shop);
     let merged = shop.cart.on("MergeGuestCart", |_: MergeGuestCartRequest| Ok(MergeGuestCartResponse {}));
     let login = || shop.post("/api/auth/login", json!({"email": "a", "password": "b"}));
     login().answer().await;
@@ -116,15 +116,15 @@ async fn signing_in_takes_the_guests_cart_along() {
 }
 
 #[tokio::test]
-async fn a_cart_that_is_down_keeps_nobody_out() {
+async fn login_succeeds_while_cart_is_unavailable() {
     let shop = Shop::open_with(|_, neighbours| neighbours.cart = nowhere()).await;
-    let_in(&shop);
+    accept_login(&shop);
     let login = shop.post("/api/auth/login", json!({"email": "a", "password": "b"}));
     assert_eq!(login.header("x-cart-token", "guest").answer().await.status, 200);
 }
 
 #[tokio::test]
-async fn refreshing_needs_no_access_token_and_minds_no_stale_one() {
+async fn refresh_ignores_missing_and_expired_access_tokens() {
     let shop = Shop::open().await;
     let heard = shop
         .identity
@@ -144,7 +144,7 @@ async fn refreshing_needs_no_access_token_and_minds_no_stale_one() {
 }
 
 #[tokio::test]
-async fn logging_out_everywhere_ends_every_session() {
+async fn logout_all_ends_every_session() {
     let shop = Shop::open().await;
     let (this, other) = (Uuid::now_v7(), Uuid::now_v7());
     shop.identity.accounts.on("LogoutAll", move |_: LogoutAllRequest| {
@@ -160,7 +160,7 @@ async fn logging_out_everywhere_ends_every_session() {
 }
 
 #[tokio::test]
-async fn sessions_are_listed_and_ended() {
+async fn lists_and_ends_sessions() {
     let shop = Shop::open().await;
     let session = Uuid::now_v7();
     let at = Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 });

@@ -1,4 +1,4 @@
-//! What a payment provider tells us goes to the order service as it came.
+//! Webhook events, which are forwarded unread to the order service.
 
 use std::{
     future::pending,
@@ -20,7 +20,7 @@ use crate::{
 
 const PATH: &str = "/api/webhooks/stripe";
 const SIGNATURE: &str = "t=1795253400,v1=aa,v1=bb,v0=cc";
-/// Bytes that an event may have.
+/// Maximum size of an event in bytes.
 const EVENT_LIMIT: usize = 1024 * 1024;
 
 async fn shop() -> (Shop, Heard<HandleWebhookEventRequest>) {
@@ -38,7 +38,7 @@ fn event(shop: &Shop, body: impl Into<reqwest::Body>) -> RequestBuilder {
 }
 
 #[tokio::test]
-async fn an_event_arrives_byte_for_byte_with_its_signature() {
+async fn forwards_an_event_byte_for_byte_with_its_signature() {
     let (shop, taken) = shop().await;
     for body in [
         &b"{\"id\": \"evt_1\",\r\n  \"amount\": 1.0}\n\n"[..],
@@ -63,7 +63,7 @@ async fn an_event_arrives_byte_for_byte_with_its_signature() {
 }
 
 #[tokio::test]
-async fn an_event_without_a_signature_goes_no_further() {
+async fn rejects_an_event_without_a_signature() {
     let (shop, taken) = shop().await;
     let request = || shop.request(Method::POST, PATH).json(&json!({"id": "evt_1"}));
     request().answer().await.problem(400, "invalid_signature");
@@ -75,7 +75,7 @@ async fn an_event_without_a_signature_goes_no_further() {
 }
 
 #[tokio::test]
-async fn nobody_signs_in_to_send_an_event() {
+async fn ignores_access_tokens() {
     let (shop, taken) = shop().await;
     for authorization in
         [format!("Bearer {}", shop.identity.admin()), "Bearer nonsense".to_owned(), "Basic x".to_owned()]
@@ -90,25 +90,25 @@ async fn nobody_signs_in_to_send_an_event() {
 }
 
 #[tokio::test]
-async fn identity_is_asked_nothing_about_an_event() {
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let asking = asked.clone();
+async fn does_not_call_identity_for_an_event() {
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let recorder = calls.clone();
     let identity =
         in_process(BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Body>| {
-            asking.lock().unwrap().push(request.uri().path().to_owned());
+            recorder.lock().unwrap().push(request.uri().path().to_owned());
             pending()
         })));
     let shop = Shop::open_with(|_, neighbours| neighbours.identity = identity).await;
     let taken = taken(&shop);
     let request = event(&shop, "{}").bearer_auth(shop.identity.user());
     assert_eq!((request.answer().await.status, taken.count()), (200, 1));
-    // All but the stream of ended sessions, which every gateway follows.
-    asked.lock().unwrap().retain(|path| !path.ends_with("/WatchRevocations"));
-    assert_eq!(*asked.lock().unwrap(), Vec::<String>::new());
+    // Every gateway watches the stream of ended sessions.
+    calls.lock().unwrap().retain(|path| !path.ends_with("/WatchRevocations"));
+    assert_eq!(*calls.lock().unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn an_event_has_a_limit_of_its_own() {
+async fn limits_the_size_of_an_event() {
     let (shop, taken) = shop().await;
     assert_eq!(event(&shop, vec![b'7'; EVENT_LIMIT]).answer().await.status, 200);
     event(&shop, vec![b'7'; EVENT_LIMIT + 1]).answer().await.problem(413, "too_large");
@@ -122,7 +122,7 @@ async fn an_event_has_a_limit_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_the_order_service_does_not_take_is_told_to_the_provider() {
+async fn returns_rejections_of_the_order_service() {
     let shop = Shop::open().await;
     for (code, reason, status) in [
         (Code::InvalidArgument, "invalid_signature", 400),
@@ -142,7 +142,7 @@ async fn what_the_order_service_does_not_take_is_told_to_the_provider() {
 }
 
 #[tokio::test]
-async fn an_event_is_posted() {
+async fn rejects_other_methods_than_post() {
     let shop = Shop::open().await;
     let answer = shop.get(PATH).answer().await;
     answer.problem(405, "method_not_allowed");

@@ -1,4 +1,4 @@
-//! Pictures of products: which fields they come in, and what becomes of them.
+//! Images of products: accepted form fields, and what catalog receives.
 
 use bodega_proto::catalog::v1::{
     AddProductImagesRequest, AddProductImagesResponse, Image, Product, RemoveProductImageRequest,
@@ -33,20 +33,20 @@ async fn add_raw(shop: &Shop, content_type: &str, body: Vec<u8>) -> Answer {
 }
 
 #[tokio::test]
-async fn pictures_arrive_byte_for_byte_in_the_order_they_were_sent() {
+async fn forwards_images_byte_for_byte_in_the_order_of_the_form() {
     let shop = Shop::open().await;
     let uploads = Uploads::taken_by(&shop.catalog);
     let sizes = [5, 0, 1, 65_535, 65_536, 65_537, 0, 400_000, 131_072, 3];
-    let pictures: Vec<Vec<u8>> = (0_u8..).zip(sizes).map(|(index, size)| vec![index; size]).collect();
-    let form = pictures.iter().fold(Form::new(), |form, picture| form.part("images", file(picture)));
+    let images: Vec<Vec<u8>> = (0_u8..).zip(sizes).map(|(index, size)| vec![index; size]).collect();
+    let form = images.iter().fold(Form::new(), |form, image| form.part("images", file(image)));
     assert_eq!(add(&shop, form).await.status, 201);
     let upload = uploads.last().await;
-    assert!(upload.pictures == pictures, "{:?}", upload.pictures.iter().map(Vec::len).collect::<Vec<_>>());
+    assert!(upload.pictures == images, "{:?}", upload.pictures.iter().map(Vec::len).collect::<Vec<_>>());
     assert!(upload.whole);
 }
 
 #[tokio::test]
-async fn the_answer_is_the_product_and_where_it_is() {
+async fn returns_the_product_and_its_location() {
     let shop = Shop::open().await;
     shop.catalog.on_stream("AddProductImages", |mut stream: Streaming<AddProductImagesRequest>| async move {
         while stream.message().await?.is_some() {}
@@ -66,7 +66,7 @@ async fn the_answer_is_the_product_and_where_it_is() {
 }
 
 #[tokio::test]
-async fn the_field_is_accepted_in_other_spellings() {
+async fn accepts_other_names_of_the_field() {
     let shop = Shop::open().await;
     let uploads = Uploads::taken_by(&shop.catalog);
     let fields = ["image", "images[]", "images"];
@@ -82,7 +82,7 @@ fn form_with_quoted_boundary() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_field_that_is_wrong_is_named_and_nothing_is_added() {
+async fn names_an_invalid_field_and_adds_no_image() {
     let shop = Shop::open().await;
     let uploads = Uploads::taken_by(&shop.catalog);
     let good = || Form::new().part("images", file(b"a"));
@@ -102,7 +102,7 @@ async fn a_field_that_is_wrong_is_named_and_nothing_is_added() {
 }
 
 #[tokio::test]
-async fn what_is_no_form_is_told_what_to_send() {
+async fn rejects_other_content_types_with_the_expected_one() {
     let shop = Shop::open().await;
     let uploads = Uploads::taken_by(&shop.catalog);
     let body = || form(&[("images", Some("a"), b"a")]);
@@ -125,7 +125,7 @@ async fn what_is_no_form_is_told_what_to_send() {
 }
 
 #[tokio::test]
-async fn only_who_runs_the_shop_adds_and_removes_pictures() {
+async fn only_admins_add_and_delete_images() {
     let shop = Shop::open().await;
     let uploads = Uploads::taken_by(&shop.catalog);
     for (method, path) in [(Method::POST, PATH), (Method::DELETE, "/api/products/3/images/5")] {
@@ -138,7 +138,7 @@ async fn only_who_runs_the_shop_adds_and_removes_pictures() {
 }
 
 #[tokio::test]
-async fn a_picture_that_catalog_refuses_is_refused_by_the_name_of_its_field() {
+async fn names_the_field_of_an_image_that_catalog_rejects() {
     let shop = Shop::open().await;
     for (code, reason, status) in [
         (Code::InvalidArgument, "unsupported_image", 415),
@@ -158,12 +158,12 @@ async fn a_picture_that_catalog_refuses_is_refused_by_the_name_of_its_field() {
 }
 
 #[tokio::test]
-async fn a_picture_is_taken_away_by_its_number() {
+async fn deletes_an_image_by_id() {
     let shop = Shop::open().await;
     let removed =
         shop.catalog.on("RemoveProductImage", |request: RemoveProductImageRequest| match request.image_id {
             5 => Ok(RemoveProductImageResponse {}),
-            _ => Err(status::rejected(Code::NotFound, "image_not_found", "no such picture")),
+            _ => Err(status::rejected(Code::NotFound, "image_not_found", "image not found")),
         });
     let remove =
         |path: String| shop.request(Method::DELETE, &path).bearer_auth(shop.identity.admin()).answer();

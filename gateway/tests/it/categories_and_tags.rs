@@ -33,7 +33,7 @@ async fn shop() -> (Shop, Heard<ListProductsRequest>) {
 }
 
 #[tokio::test]
-async fn products_are_shown_to_those_who_ask() {
+async fn includes_products_only_on_request() {
     let (shop, lists) = shop().await;
     for (path, name) in [("/api/categories/5", "Kitchen"), ("/api/tags/5", "new")] {
         let plain = shop.get(path).answer().await.json();
@@ -46,18 +46,18 @@ async fn products_are_shown_to_those_who_ask() {
         assert_eq!(full["productCount"], 101);
         assert_eq!(full["products"][0]["name"], "Mug");
         assert_eq!(full["productsNextCursor"], "more");
-        let asked = lists.last();
+        let request = lists.last();
 
-        // The next page is one of that list of products.
+        // The next page is a page of GET /api/products with the same filter.
         shop.get(&format!("/api/products?{filter}=5&limit=100&cursor=more")).answer().await.json();
-        assert_eq!(lists.last(), ListProductsRequest { cursor: "more".to_owned(), ..asked });
+        assert_eq!(lists.last(), ListProductsRequest { cursor: "more".to_owned(), ..request });
     }
     let five = IdOrName { value: Some(id_or_name::Value::Id(5)) };
     assert_eq!(lists.last().tags, [five]);
 }
 
 #[tokio::test]
-async fn a_category_that_is_not_there_has_no_products() {
+async fn returns_404_for_an_unknown_category_with_and_without_products() {
     let (shop, _) = shop().await;
     for query in ["", "?include=products"] {
         let answer = shop.get(&format!("/api/categories/6{query}")).answer().await;
@@ -68,7 +68,7 @@ async fn a_category_that_is_not_there_has_no_products() {
 }
 
 #[tokio::test]
-async fn put_and_patch_rename() {
+async fn put_and_patch_rename_a_tag() {
     let (shop, _) = shop().await;
     let renames = shop.catalog.on("UpdateTag", |request: UpdateTagRequest| {
         Ok(UpdateTagResponse { tag: Some(Tag { id: request.id, name: request.name, product_count: 0 }) })

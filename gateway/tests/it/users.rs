@@ -1,4 +1,4 @@
-//! Profiles, and accounts as admins see them.
+//! Profiles, and the management of users by admins.
 
 use bodega_proto::identity::v1::{
     Address, ChangePasswordRequest, ChangePasswordResponse, DeleteUserRequest, DeleteUserResponse,
@@ -23,7 +23,7 @@ fn ada() -> User {
         username: "ada".to_owned(),
         email: "ada@example.com".to_owned(),
         role: Role::Admin.into(),
-        avatar_url: "https://pictures.example/ada".to_owned(),
+        avatar_url: "https://images.example/ada".to_owned(),
         disabled: true,
         addresses: vec![Address { city: "London".to_owned(), is_default: true, ..Address::default() }],
         ..User::default()
@@ -41,7 +41,7 @@ async fn send(shop: &Shop, method: Method, path: &str, token: String, body: serd
 }
 
 #[tokio::test]
-async fn a_patch_changes_what_it_names() {
+async fn patch_changes_only_provided_fields_of_the_profile() {
     let shop = Shop::open().await;
     let heard = updates(&shop);
     let patch = async |body| send(&shop, Method::PATCH, "/api/users/me", shop.identity.user(), body).await;
@@ -55,10 +55,10 @@ async fn a_patch_changes_what_it_names() {
     assert_eq!((request.email, request.addresses.unwrap().addresses), (None, vec![]));
     let profile = answer.json();
     assert_eq!(profile["role"], "admin");
-    assert_eq!(profile["avatarUrl"], "https://pictures.example/ada");
+    assert_eq!(profile["avatarUrl"], "https://images.example/ada");
     assert_eq!(profile["addresses"][0]["city"], "London");
     assert_eq!(profile["addresses"][0]["isDefault"], true);
-    assert!(profile.get("disabled").is_none(), "that is for admins");
+    assert!(profile.get("disabled").is_none(), "only admins see it");
 
     for (body, field) in [
         (json!({"name": null}), "name"),
@@ -70,7 +70,7 @@ async fn a_patch_changes_what_it_names() {
 }
 
 #[tokio::test]
-async fn a_put_replaces_the_whole_profile() {
+async fn put_replaces_the_whole_profile() {
     let shop = Shop::open().await;
     let heard = updates(&shop);
     let put = async |body| send(&shop, Method::PUT, "/api/users/me", shop.identity.user(), body).await;
@@ -90,7 +90,7 @@ async fn a_put_replaces_the_whole_profile() {
 }
 
 #[tokio::test]
-async fn a_refused_field_deep_inside_is_named_as_the_client_wrote_it() {
+async fn names_a_rejected_nested_field_in_camel_case() {
     let shop = Shop::open().await;
     shop.identity.accounts.on(
         "UpdateProfile",
@@ -105,7 +105,7 @@ async fn a_refused_field_deep_inside_is_named_as_the_client_wrote_it() {
 }
 
 #[tokio::test]
-async fn a_new_password_ends_the_other_sessions() {
+async fn a_password_change_ends_the_other_sessions() {
     let shop = Shop::open().await;
     let other = Uuid::now_v7();
     let heard = shop.identity.accounts.on("ChangePassword", move |_: ChangePasswordRequest| {
@@ -120,7 +120,7 @@ async fn a_new_password_ends_the_other_sessions() {
 }
 
 #[tokio::test]
-async fn admins_search_accounts() {
+async fn admins_search_users() {
     let shop = Shop::open().await;
     let heard = shop.identity.accounts.on("ListUsers", |_: ListUsersRequest| {
         Ok(ListUsersResponse { users: vec![ada()], next_cursor: "more".to_owned() })
@@ -130,7 +130,7 @@ async fn admins_search_accounts() {
     };
     let page = list("?q=ada&role=admin&limit=5&cursor=here").await.json();
     assert_eq!((&page["nextCursor"], &page["items"][0]["disabled"]), (&json!("more"), &json!(true)));
-    assert!(page["items"][0].get("addresses").is_none(), "that is for their owner");
+    assert!(page["items"][0].get("addresses").is_none(), "only the user sees them");
     let request = heard.last();
     assert_eq!((request.q.as_str(), request.role(), request.limit), ("ada", Role::Admin, 5));
     assert_eq!(request.cursor, "here");
@@ -141,7 +141,7 @@ async fn admins_search_accounts() {
 }
 
 #[tokio::test]
-async fn admins_see_change_and_delete_accounts() {
+async fn admins_view_change_and_delete_users() {
     let shop = Shop::open().await;
     let accounts = &shop.identity.accounts;
     let id = Uuid::now_v7();
@@ -150,8 +150,8 @@ async fn admins_see_change_and_delete_accounts() {
     let admin = || shop.identity.admin();
 
     accounts.on("GetUser", |_: GetUserRequest| Ok(GetUserResponse { user: Some(ada()) }));
-    let account = shop.get(&path).bearer_auth(admin()).answer().await.json();
-    assert_eq!((&account["name"], &account["disabled"]), (&json!("Ada"), &json!(true)));
+    let user = shop.get(&path).bearer_auth(admin()).answer().await.json();
+    assert_eq!((&user["name"], &user["disabled"]), (&json!("Ada"), &json!(true)));
 
     let heard = accounts.on("UpdateUser", move |_: UpdateUserRequest| {
         Ok(UpdateUserResponse { user: Some(ada()), ended_session_ids: vec![disabled.to_string()] })
@@ -177,7 +177,7 @@ async fn admins_see_change_and_delete_accounts() {
 }
 
 #[tokio::test]
-async fn the_last_admin_stays() {
+async fn rejects_deleting_the_last_admin() {
     let shop = Shop::open().await;
     shop.identity.accounts.on("DeleteUser", |_: DeleteUserRequest| -> Result<DeleteUserResponse, _> {
         Err(status::rejected(Code::FailedPrecondition, "last_admin", "the last admin cannot be removed"))
