@@ -2,7 +2,7 @@
 
 use bodega_catalog::bulk::{self, NewProduct};
 
-use crate::shop::Shop;
+use crate::test_catalog::Shop;
 
 fn new(name: &str) -> NewProduct {
     NewProduct {

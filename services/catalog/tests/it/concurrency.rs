@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::shop::{Shop, by_id, by_name, changes, product};
+use crate::test_catalog::{Shop, by_id, by_name, changes, product};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_buyers_get_what_there_is_and_no_more() {

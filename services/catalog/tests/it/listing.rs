@@ -10,7 +10,7 @@ use tonic::Code;
 
 use crate::{
     model::{self, Item, LABELS, Model},
-    shop::{Shop, assert_invalid, by_id, by_name, product, refusal},
+    test_catalog::{Shop, assert_invalid, by_id, by_name, product, refusal},
 };
 
 /// Lists that are asked for at once.

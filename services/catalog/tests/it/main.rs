@@ -2,22 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
-mod budget;
+mod authorization;
 mod bulk;
+mod categories_and_tags;
 mod concurrency;
-mod editing;
-mod guard;
-mod images;
-mod labels;
+mod databases;
+mod image_cleanup;
+mod image_fixtures;
+mod image_uploads;
 mod listing;
 mod model;
-mod paging;
-mod pictures;
-mod places;
+mod pagination;
+mod product_images;
+mod product_updates;
+mod product_versions;
 mod products;
+mod reservations;
 mod search;
-mod shop;
-mod stock;
-mod sweep;
-mod uploads;
-mod versions;
+mod statement_counts;
+mod test_catalog;

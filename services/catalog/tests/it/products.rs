@@ -5,7 +5,7 @@ use bodega_proto::catalog::v1::{
 };
 use tonic::Code;
 
-use crate::shop::{Shop, assert_invalid, by_id, by_name, ids, product, refusal};
+use crate::test_catalog::{Shop, assert_invalid, by_id, by_name, ids, product, refusal};
 
 #[tokio::test]
 async fn a_product_is_read_as_it_was_made() {

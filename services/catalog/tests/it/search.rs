@@ -3,7 +3,7 @@
 use bodega_proto::catalog::v1::{CreateProductRequest, ListProductsRequest, ProductSort};
 use proptest::{prelude::*, test_runner::Config};
 
-use crate::shop::{Shop, product};
+use crate::test_catalog::{Shop, product};
 
 async fn shop_of(names: &[&str]) -> Shop {
     let shop = Shop::open().await;

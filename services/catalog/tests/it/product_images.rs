@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 use tonic::{Code, Status};
 
 use crate::{
-    pictures::{files_of, png, pngs, urls},
-    shop::{Shop, changes, product, refusal},
+    image_fixtures::{files_of, png, pngs, urls},
+    test_catalog::{Shop, changes, product, refusal},
 };
 
 const ELSEWHERE: &str = "https://pictures.example/mug.png";

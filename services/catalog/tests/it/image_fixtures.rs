@@ -11,7 +11,7 @@ use image::{ImageFormat, Rgb, RgbImage};
 use tokio::time::{Instant, sleep};
 use tonic::Status;
 
-use crate::shop::Shop;
+use crate::test_catalog::Shop;
 
 /// A square PNG, so many pixels wide, of one colour.
 pub(crate) fn png(width: u32, shade: u8) -> Vec<u8> {

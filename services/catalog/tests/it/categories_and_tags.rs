@@ -7,7 +7,7 @@ use bodega_proto::catalog::v1::{
 };
 use tonic::Code;
 
-use crate::shop::{Shop, assert_invalid, by_id, product, refusal};
+use crate::test_catalog::{Shop, assert_invalid, by_id, product, refusal};
 
 fn named(name: &str) -> CreateCategoryRequest {
     CreateCategoryRequest { name: name.to_owned() }

@@ -9,8 +9,8 @@ use tokio::{runtime::Runtime, time::sleep};
 use tonic::{Code, Status};
 
 use crate::{
-    pictures::{files_of, png, pngs, until, urls},
-    shop::{Shop, changes, refusal},
+    image_fixtures::{files_of, png, pngs, until, urls},
+    test_catalog::{Shop, changes, refusal},
 };
 
 /// Polls `call` so often at most, then drops it wherever it is.

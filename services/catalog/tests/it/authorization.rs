@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, service::Routes};
 
-use crate::shop::{Client, Shop, changes, database, product, refusal};
+use crate::test_catalog::{Client, Shop, changes, database, product, refusal};
 
 /// What every write is refused with.
 async fn writes(mut client: Client) -> Vec<(Code, String)> {

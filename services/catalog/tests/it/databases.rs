@@ -16,8 +16,8 @@ use tonic::Code;
 use uuid::Uuid;
 
 use crate::{
-    pictures::{pngs, until},
-    shop::{self, Shop, by_name, changes, product, refusal},
+    image_fixtures::{pngs, until},
+    test_catalog::{self, Shop, by_name, changes, product, refusal},
 };
 
 /// A database prepared by `before` and `after` the migrations.
@@ -52,7 +52,7 @@ async fn pg_trgm_is_used_where_it_is() {
 
 #[tokio::test]
 async fn a_role_that_may_only_read_and_write_rows_is_enough() {
-    let (database, owner) = shop::database().await;
+    let (database, owner) = test_catalog::database().await;
     sqlx::raw_sql(
         "create role catalog_clerk login;
          grant usage on schema catalog to catalog_clerk;

@@ -9,8 +9,8 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::{
-    pictures::{begin, chunk, end, files_of, picture, png, pngs, product_id, until, upload},
-    shop::{Shop, assert_refused_field, product, refusal},
+    image_fixtures::{begin, chunk, end, files_of, picture, png, pngs, product_id, until, upload},
+    test_catalog::{Shop, assert_refused_field, product, refusal},
 };
 
 fn unavailable() -> (Code, String) {

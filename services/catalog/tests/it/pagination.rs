@@ -4,7 +4,7 @@ use bodega_catalog::bulk::{self, NewProduct};
 use bodega_proto::catalog::v1::{ListProductsRequest, ProductSort};
 use tonic::Code;
 
-use crate::shop::{Shop, refusal};
+use crate::test_catalog::{Shop, refusal};
 
 const SORTS: [ProductSort; 7] = [
     ProductSort::Newest,

@@ -7,8 +7,8 @@ use bodega_proto::catalog::v1::{
 use uuid::Uuid;
 
 use crate::{
-    pictures::pngs,
-    shop::{Shop, by_id, changes, product},
+    image_fixtures::pngs,
+    test_catalog::{Shop, by_id, changes, product},
 };
 
 /// Follows the version of one product.

@@ -6,7 +6,7 @@ use bodega_proto::catalog::v1::{
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::shop::{Shop, assert_invalid, changes, product, refusal};
+use crate::test_catalog::{Shop, assert_invalid, changes, product, refusal};
 
 fn short(outcome: Outcome) -> Vec<InsufficientStockLine> {
     match outcome {

@@ -6,8 +6,8 @@ use bodega_proto::catalog::v1::{
 use tonic::Code;
 
 use crate::{
-    pictures::urls,
-    shop::{Shop, assert_invalid, by_id, by_name, changes, product, refusal},
+    image_fixtures::urls,
+    test_catalog::{Shop, assert_invalid, by_id, by_name, changes, product, refusal},
 };
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use bodega_proto::catalog::v1::{CreateProductRequest, ListCategoriesRequest, Lis
 use uuid::Uuid;
 
 use crate::{
-    pictures::pngs,
-    shop::{Shop, by_id, by_name, product},
+    image_fixtures::pngs,
+    test_catalog::{Shop, by_id, by_name, product},
 };
 
 #[tokio::test]
