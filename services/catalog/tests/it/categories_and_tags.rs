@@ -7,17 +7,17 @@ use bodega_proto::catalog::v1::{
 };
 use tonic::Code;
 
-use crate::test_catalog::{Shop, assert_invalid, by_id, product, refusal};
+use crate::test_catalog::{TestCatalog, assert_invalid, by_id, product, rejection};
 
 fn named(name: &str) -> CreateCategoryRequest {
     CreateCategoryRequest { name: name.to_owned() }
 }
 
 #[tokio::test]
-async fn a_category_is_made_read_renamed_and_deleted() {
-    let shop = Shop::open().await;
-    let mut admin = shop.admin();
-    let id = shop.category("  Kitchen ").await;
+async fn creates_reads_renames_and_deletes_a_category() {
+    let catalog = TestCatalog::start().await;
+    let mut admin = catalog.admin();
+    let id = catalog.category("  Kitchen ").await;
     let found = admin.get_category(GetCategoryRequest { id }).await.unwrap().into_inner().category.unwrap();
     assert_eq!(found, Category { id, name: "Kitchen".to_owned(), product_count: 0 });
 
@@ -27,17 +27,17 @@ async fn a_category_is_made_read_renamed_and_deleted() {
 
     admin.delete_category(DeleteCategoryRequest { id }).await.unwrap();
     let gone = (Code::NotFound, "category_not_found".to_owned());
-    assert_eq!(refusal(admin.get_category(GetCategoryRequest { id }).await), gone);
-    assert_eq!(refusal(admin.delete_category(DeleteCategoryRequest { id }).await), gone);
+    assert_eq!(rejection(admin.get_category(GetCategoryRequest { id }).await), gone);
+    assert_eq!(rejection(admin.delete_category(DeleteCategoryRequest { id }).await), gone);
     let rename = UpdateCategoryRequest { id, name: "Else".to_owned() };
-    assert_eq!(refusal(admin.update_category(rename).await), gone);
+    assert_eq!(rejection(admin.update_category(rename).await), gone);
 }
 
 #[tokio::test]
-async fn a_tag_is_made_read_renamed_and_deleted() {
-    let shop = Shop::open().await;
-    let mut admin = shop.admin();
-    let id = shop.tag("red").await;
+async fn creates_reads_renames_and_deletes_a_tag() {
+    let catalog = TestCatalog::start().await;
+    let mut admin = catalog.admin();
+    let id = catalog.tag("red").await;
     let rename = UpdateTagRequest { id, name: "Scarlet".to_owned() };
     admin.update_tag(rename.clone()).await.unwrap();
     let found = admin.get_tag(GetTagRequest { id }).await.unwrap().into_inner().tag.unwrap();
@@ -45,35 +45,35 @@ async fn a_tag_is_made_read_renamed_and_deleted() {
 
     admin.delete_tag(DeleteTagRequest { id }).await.unwrap();
     let gone = (Code::NotFound, "tag_not_found".to_owned());
-    assert_eq!(refusal(admin.get_tag(GetTagRequest { id }).await), gone);
-    assert_eq!(refusal(admin.delete_tag(DeleteTagRequest { id }).await), gone);
-    assert_eq!(refusal(admin.update_tag(rename).await), gone);
+    assert_eq!(rejection(admin.get_tag(GetTagRequest { id }).await), gone);
+    assert_eq!(rejection(admin.delete_tag(DeleteTagRequest { id }).await), gone);
+    assert_eq!(rejection(admin.update_tag(rename).await), gone);
 }
 
 #[tokio::test]
-async fn a_name_is_taken_without_regard_to_case_and_space() {
-    let shop = Shop::open().await;
-    let mut admin = shop.admin();
-    shop.category("Café").await;
-    let other = shop.category("Bar").await;
+async fn names_are_unique_regardless_of_case_and_whitespace() {
+    let catalog = TestCatalog::start().await;
+    let mut admin = catalog.admin();
+    catalog.category("Café").await;
+    let other = catalog.category("Bar").await;
     let taken = (Code::AlreadyExists, "category_exists".to_owned());
-    assert_eq!(refusal(admin.create_category(named(" CAFÉ ")).await), taken);
-    assert_eq!(refusal(admin.create_category(named("Cafe\u{301}")).await), taken);
+    assert_eq!(rejection(admin.create_category(named(" CAFÉ ")).await), taken);
+    assert_eq!(rejection(admin.create_category(named("Cafe\u{301}")).await), taken);
     let rename = UpdateCategoryRequest { id: other, name: "café".to_owned() };
-    assert_eq!(refusal(admin.update_category(rename).await), taken);
+    assert_eq!(rejection(admin.update_category(rename).await), taken);
 
-    let tag = shop.tag("Red").await;
+    let tag = catalog.tag("Red").await;
     let taken = (Code::AlreadyExists, "tag_exists".to_owned());
     let again = CreateTagRequest { name: "rED".to_owned() };
-    assert_eq!(refusal(admin.create_tag(again).await), taken);
-    // Its own name, in other letters, is free for it.
+    assert_eq!(rejection(admin.create_tag(again).await), taken);
+    // A tag can be renamed to its own name in another case.
     admin.update_tag(UpdateTagRequest { id: tag, name: "RED".to_owned() }).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_name_has_1_to_100_characters_in_one_line() {
-    let shop = Shop::open().await;
-    let mut admin = shop.admin();
+async fn rejects_invalid_names() {
+    let catalog = TestCatalog::start().await;
+    let mut admin = catalog.admin();
     for name in ["", "  ", "a\nb", "a\0b", &"é".repeat(101)] {
         assert_invalid(admin.create_category(named(name)).await, &["name"]);
         assert_invalid(admin.create_tag(CreateTagRequest { name: name.to_owned() }).await, &["name"]);
@@ -82,17 +82,17 @@ async fn a_name_has_1_to_100_characters_in_one_line() {
 }
 
 #[tokio::test]
-async fn categories_and_tags_count_the_products_that_are_sold() {
-    let shop = Shop::open().await;
-    let (category, tag) = (shop.category("Kitchen").await, shop.tag("red").await);
-    let wanted =
+async fn counts_products_that_are_not_archived() {
+    let catalog = TestCatalog::start().await;
+    let (category, tag) = (catalog.category("Kitchen").await, catalog.tag("red").await);
+    let request =
         CreateProductRequest { category: Some(by_id(category)), tag_ids: vec![tag], ..product("Mug") };
-    shop.create(wanted.clone()).await;
-    let archived = shop.create(wanted).await;
-    shop.create(product("Else")).await;
-    shop.archive(archived.id).await;
+    catalog.create(request.clone()).await;
+    let archived = catalog.create(request).await;
+    catalog.create(product("Else")).await;
+    catalog.archive(archived.id).await;
 
-    let mut client = shop.acting_as(None);
+    let mut client = catalog.client_of(None);
     let categories = client.list_categories(ListCategoriesRequest::default()).await.unwrap().into_inner();
     assert_eq!(categories.categories[0].product_count, 1);
     let tags = client.list_tags(ListTagsRequest::default()).await.unwrap().into_inner();
@@ -100,12 +100,12 @@ async fn categories_and_tags_count_the_products_that_are_sold() {
 }
 
 #[tokio::test]
-async fn categories_come_in_pages_by_id() {
-    let shop = Shop::open().await;
-    let mut client = shop.acting_as(None);
-    let mut made = Vec::new();
+async fn paginates_categories_by_id() {
+    let catalog = TestCatalog::start().await;
+    let mut client = catalog.client_of(None);
+    let mut created = Vec::new();
     for number in 0..5 {
-        made.push(shop.category(&format!("c{number}")).await);
+        created.push(catalog.category(&format!("c{number}")).await);
     }
     let mut found = Vec::new();
     let mut cursor = String::new();
@@ -119,30 +119,30 @@ async fn categories_come_in_pages_by_id() {
             break;
         }
     }
-    assert_eq!(found, made);
+    assert_eq!(found, created);
 
     let request = ListCategoriesRequest { limit: 101, cursor: String::new() };
-    let refused = refusal(client.list_categories(request).await);
-    assert_eq!(refused, (Code::OutOfRange, "invalid_limit".to_owned()));
+    let rejected = rejection(client.list_categories(request).await);
+    assert_eq!(rejected, (Code::OutOfRange, "invalid_limit".to_owned()));
     let request = ListTagsRequest { limit: 1, cursor: "?".to_owned() };
-    assert_eq!(refusal(client.list_tags(request).await), (Code::OutOfRange, "invalid_cursor".to_owned()));
+    assert_eq!(rejection(client.list_tags(request).await), (Code::OutOfRange, "invalid_cursor".to_owned()));
 }
 
 #[tokio::test]
-async fn products_stay_when_their_category_and_tags_are_deleted() {
-    let shop = Shop::open().await;
+async fn deleting_a_category_or_tag_keeps_its_products() {
+    let catalog = TestCatalog::start().await;
     let (category, tag, other) =
-        (shop.category("Kitchen").await, shop.tag("red").await, shop.tag("big").await);
-    let made = shop
+        (catalog.category("Kitchen").await, catalog.tag("red").await, catalog.tag("big").await);
+    let created = catalog
         .create(CreateProductRequest {
             category: Some(by_id(category)),
             tag_ids: vec![tag, other],
             ..product("Mug")
         })
         .await;
-    shop.admin().delete_category(DeleteCategoryRequest { id: category }).await.unwrap();
-    shop.admin().delete_tag(DeleteTagRequest { id: tag }).await.unwrap();
-    let left = shop.get(made.id).await.unwrap();
+    catalog.admin().delete_category(DeleteCategoryRequest { id: category }).await.unwrap();
+    catalog.admin().delete_tag(DeleteTagRequest { id: tag }).await.unwrap();
+    let left = catalog.get(created.id).await.unwrap();
     assert_eq!(left.category, None);
     assert_eq!(left.tags.iter().map(|tag| tag.id).collect::<Vec<_>>(), [other]);
 }

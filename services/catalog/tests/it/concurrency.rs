@@ -1,4 +1,4 @@
-//! Many at once.
+//! Concurrent reservations and updates.
 
 use bodega_proto::catalog::v1::{
     CreateProductRequest, DeleteCategoryRequest, UpdateCategoryRequest, UpdateProductRequest,
@@ -8,110 +8,113 @@ use futures_util::future::join_all;
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::test_catalog::{Shop, by_id, by_name, changes, product};
+use crate::{
+    image_fixtures::wait_until,
+    test_catalog::{TestCatalog, by_id, by_name, product, update_request},
+};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_buyers_get_what_there_is_and_no_more() {
-    let shop = Shop::open().await;
-    let (mug, cup) = (shop.stocked(50).await, shop.stocked(50).await);
-    let outcomes = join_all((0..200).map(|buyer| {
-        let lines = if buyer % 2 == 0 { [(mug, 1), (cup, 1)] } else { [(cup, 1), (mug, 1)] };
-        let shop = &shop;
-        async move { shop.try_reserve(Uuid::now_v7(), &lines).await.unwrap() }
+async fn concurrent_reservations_never_oversell() {
+    let catalog = TestCatalog::start().await;
+    let (mug, cup) = (catalog.stocked(50).await, catalog.stocked(50).await);
+    let outcomes = join_all((0..200).map(|number| {
+        let lines = if number % 2 == 0 { [(mug, 1), (cup, 1)] } else { [(cup, 1), (mug, 1)] };
+        let catalog = &catalog;
+        async move { catalog.try_reserve(Uuid::now_v7(), &lines).await.unwrap() }
     }))
     .await;
-    let served = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Reserved(_))).count();
-    assert_eq!(served, 50);
-    assert_eq!((shop.stock_of(mug).await, shop.stock_of(cup).await), (0, 0));
-    shop.assert_ledger_adds_up().await;
+    let reserved = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Reserved(_))).count();
+    assert_eq!(reserved, 50);
+    assert_eq!((catalog.stock_of(mug).await, catalog.stock_of(cup).await), (0, 0));
+    catalog.assert_ledger_adds_up().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_that_asks_twenty_times_at_once_gets_its_stock_once() {
-    let shop = Shop::open().await;
-    let mug = shop.stocked(50).await;
+async fn concurrent_reservations_of_one_order_reserve_once() {
+    let catalog = TestCatalog::start().await;
+    let mug = catalog.stocked(50).await;
     let order_id = Uuid::now_v7();
     let lines = [(mug, 3)];
-    let outcomes = join_all((0..20).map(|_| shop.reserve(order_id, &lines))).await;
+    let outcomes = join_all((0..20).map(|_| catalog.reserve(order_id, &lines))).await;
     assert!(outcomes.iter().all(|outcome| outcome == &outcomes[0]), "{outcomes:?}");
     assert!(matches!(outcomes[0], Outcome::Reserved(_)));
-    assert_eq!(shop.stock_of(mug).await, 47);
+    assert_eq!(catalog.stock_of(mug).await, 47);
 
-    join_all((0..20).map(|_| shop.release(order_id))).await;
-    assert_eq!(shop.stock_of(mug).await, 50);
-    assert_eq!(shop.movements(mug).await.len(), 3);
+    join_all((0..20).map(|_| catalog.release(order_id))).await;
+    assert_eq!(catalog.stock_of(mug).await, 50);
+    assert_eq!(catalog.movements(mug).await.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reservation_and_its_release_at_once_leave_no_stock_taken() {
-    let shop = Shop::open().await;
-    let mug = shop.stocked(50).await;
+async fn a_concurrent_reservation_and_release_leave_no_stock_reserved() {
+    let catalog = TestCatalog::start().await;
+    let mug = catalog.stocked(50).await;
     let lines = [(mug, 1)];
     join_all((0..40).map(|_| {
-        let (shop, lines, order_id) = (&shop, &lines, Uuid::now_v7());
+        let (catalog, lines, order_id) = (&catalog, &lines, Uuid::now_v7());
         async move {
-            let (outcome, ()) = tokio::join!(shop.try_reserve(order_id, lines), shop.release(order_id));
-            if let Err(refused) = outcome {
-                assert_eq!(refused.code(), Code::FailedPrecondition, "{refused:?}");
+            let (outcome, ()) = tokio::join!(catalog.try_reserve(order_id, lines), catalog.release(order_id));
+            if let Err(rejected) = outcome {
+                assert_eq!(rejected.code(), Code::FailedPrecondition, "{rejected:?}");
             }
         }
     }))
     .await;
-    assert_eq!(shop.stock_of(mug).await, 50);
-    shop.assert_ledger_adds_up().await;
+    assert_eq!(catalog.stock_of(mug).await, 50);
+    catalog.assert_ledger_adds_up().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stock_set_while_orders_come_and_go_stays_what_the_ledger_says() {
-    let shop = Shop::open().await;
-    let (mug, cup) = (shop.stocked(100).await, shop.stocked(100).await);
+async fn concurrent_stock_updates_and_reservations_match_the_ledger() {
+    let catalog = TestCatalog::start().await;
+    let (mug, cup) = (catalog.stocked(100).await, catalog.stocked(100).await);
     let orders = join_all((0..60).map(|_| {
-        let (shop, order_id) = (&shop, Uuid::now_v7());
+        let (catalog, order_id) = (&catalog, Uuid::now_v7());
         async move {
-            shop.reserve(order_id, &[(cup, 1), (mug, 2)]).await;
+            catalog.reserve(order_id, &[(cup, 1), (mug, 2)]).await;
             if order_id.as_u128().is_multiple_of(2) {
-                shop.release(order_id).await;
+                catalog.release(order_id).await;
             }
         }
     }));
     let edits = join_all((0..30).map(|edit| {
-        let shop = &shop;
+        let catalog = &catalog;
         async move {
             let id = if edit % 2 == 0 { mug } else { cup };
-            let set = UpdateProductRequest { stock: Some(50 + edit), ..changes(id) };
-            shop.update(set).await.unwrap();
+            let set = UpdateProductRequest { stock: Some(50 + edit), ..update_request(id) };
+            catalog.update(set).await.unwrap();
         }
     }));
     tokio::join!(orders, edits);
-    shop.assert_ledger_adds_up().await;
-    assert!(shop.movements(mug).await.iter().any(|(reason, _)| reason == "adjusted"));
+    catalog.assert_ledger_adds_up().await;
+    assert!(catalog.movements(mug).await.iter().any(|(reason, _)| reason == "adjusted"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn renames_and_deletes_of_a_category_get_along_with_orders_and_edits() {
-    let shop = Shop::open().await;
-    let category = shop.category("Kitchen").await;
+async fn category_changes_do_not_deadlock_with_reservations_and_updates() {
+    let catalog = TestCatalog::start().await;
+    let category = catalog.category("Kitchen").await;
     let mut products = Vec::new();
     for _ in 0..10 {
-        let wanted = CreateProductRequest { stock: 100, category: Some(by_id(category)), ..product("Mug") };
-        products.push(shop.create(wanted).await.id);
+        let request = CreateProductRequest { stock: 100, category: Some(by_id(category)), ..product("Mug") };
+        products.push(catalog.create(request).await.id);
     }
     let orders = join_all((0..40).map(|order| {
-        let (shop, products) = (&shop, &products);
+        let (catalog, products) = (&catalog, &products);
         async move {
             let lines: Vec<_> = products.iter().rev().skip(order % 5).map(|id| (*id, 1)).collect();
-            shop.reserve(Uuid::now_v7(), &lines).await;
+            catalog.reserve(Uuid::now_v7(), &lines).await;
         }
     }));
     let edits = join_all(products.iter().map(|&id| {
-        let shop = &shop;
+        let catalog = &catalog;
         async move {
-            let moved = UpdateProductRequest { category: Some(by_name("Else")), ..changes(id) };
-            shop.update(moved).await.unwrap();
+            let moved = UpdateProductRequest { category: Some(by_name("Other")), ..update_request(id) };
+            catalog.update(moved).await.unwrap();
         }
     }));
     let renames = async {
-        let mut admin = shop.admin();
+        let mut admin = catalog.admin();
         for number in 0..10 {
             let name = format!("Kitchen {number}");
             admin.update_category(UpdateCategoryRequest { id: category, name }).await.unwrap();
@@ -119,31 +122,31 @@ async fn renames_and_deletes_of_a_category_get_along_with_orders_and_edits() {
         admin.delete_category(DeleteCategoryRequest { id: category }).await.unwrap();
     };
     tokio::join!(orders, edits, renames);
-    for product in shop.batch(&products).await {
-        assert_eq!(product.category.unwrap().name, "Else");
+    for product in catalog.batch(&products).await {
+        assert_eq!(product.category.unwrap().name, "Other");
     }
-    shop.assert_ledger_adds_up().await;
+    catalog.assert_ledger_adds_up().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_category_that_many_products_name_at_once_is_made_once() {
-    let shop = Shop::open().await;
-    let made = join_all((0..20).map(|number| {
+async fn concurrent_products_create_a_new_category_once() {
+    let catalog = TestCatalog::start().await;
+    let created = join_all((0..20).map(|number| {
         let name = if number % 2 == 0 { "Kitchen" } else { "KITCHEN" };
-        shop.create(CreateProductRequest { category: Some(by_name(name)), ..product("Mug") })
+        catalog.create(CreateProductRequest { category: Some(by_name(name)), ..product("Mug") })
     }))
     .await;
-    let first = made[0].category.clone().unwrap().id;
-    assert!(made.iter().all(|product| product.category.as_ref().unwrap().id == first));
+    let first = created[0].category.clone().unwrap().id;
+    assert!(created.iter().all(|product| product.category.as_ref().unwrap().id == first));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_edits_of_one_version_one_wins() {
-    let shop = Shop::open().await;
-    let id = shop.stocked(1).await;
+async fn one_of_many_concurrent_updates_of_a_version_succeeds() {
+    let catalog = TestCatalog::start().await;
+    let id = catalog.stocked(1).await;
     let outcomes = join_all((0..20).map(|number| {
         let name = Some(format!("Mug {number}"));
-        shop.update(UpdateProductRequest { name, expected_version: Some(1), ..changes(id) })
+        catalog.update(UpdateProductRequest { name, expected_version: Some(1), ..update_request(id) })
     }))
     .await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
@@ -151,45 +154,31 @@ async fn of_many_edits_of_one_version_one_wins() {
         outcomes
             .iter()
             .filter_map(|outcome| outcome.as_ref().err())
-            .all(|cause| cause.code() == Code::Aborted)
+            .all(|error| error.code() == Code::Aborted)
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reservation_that_a_deadlock_undid_is_made_again() {
-    let shop = Shop::open().await;
-    let (mug, cup) = (shop.stocked(5).await, shop.stocked(5).await);
+async fn retries_a_reservation_after_a_deadlock() {
+    let catalog = TestCatalog::start().await;
+    let (mug, cup) = (catalog.stocked(5).await, catalog.stocked(5).await);
     let order_id = Uuid::now_v7();
     let lines = [(mug, 1), (cup, 1)];
     let lock = "select from catalog.products where id = $1 for update";
 
-    // Somebody else locks the other way round, and is patient: the reservation is undone, not this.
-    let mut rude = shop.db.begin().await.unwrap();
-    sqlx::query("set local deadlock_timeout = '1min'").execute(&mut *rude).await.unwrap();
-    sqlx::query(lock).bind(cup).execute(&mut *rude).await.unwrap();
-    let intruder = async {
-        while !is_waiting(&shop).await {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        sqlx::query(lock).bind(mug).execute(&mut *rude).await.unwrap();
-        rude.rollback().await.unwrap();
+    // Another transaction locks in the opposite order. Its deadlock timeout is longer, so the reservation is aborted.
+    let mut other = catalog.db.begin().await.unwrap();
+    sqlx::query("set local deadlock_timeout = '1min'").execute(&mut *other).await.unwrap();
+    sqlx::query(lock).bind(cup).execute(&mut *other).await.unwrap();
+    let other_transaction = async {
+        wait_until("the reservation waits", async || catalog.waiting().await > 0).await;
+        sqlx::query(lock).bind(mug).execute(&mut *other).await.unwrap();
+        other.rollback().await.unwrap();
     };
-    let (outcome, ()) = tokio::join!(shop.try_reserve(order_id, &lines), intruder);
+    let (outcome, ()) = tokio::join!(catalog.try_reserve(order_id, &lines), other_transaction);
     assert!(matches!(outcome.unwrap(), Outcome::Reserved(_)));
-    assert_eq!((shop.stock_of(mug).await, shop.stock_of(cup).await), (4, 4));
-    let deadlocks: i64 =
-        sqlx::query_scalar("select deadlocks from pg_stat_database where datname = current_database()")
-            .fetch_one(&shop.db)
-            .await
-            .unwrap();
-    assert!(deadlocks > 0);
-}
-
-/// Whether somebody in this database waits for a lock.
-async fn is_waiting(shop: &Shop) -> bool {
-    let waiting = "select exists (
-                       select from pg_stat_activity
-                       where datname = current_database() and wait_event_type = 'Lock'
-                   )";
-    sqlx::query_scalar(waiting).fetch_one(&shop.db).await.unwrap()
+    assert_eq!((catalog.stock_of(mug).await, catalog.stock_of(cup).await), (4, 4));
+    // Postgres publishes statistics with a delay.
+    let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
+    wait_until("the deadlock is counted", async || catalog.number(deadlocks).await > 0).await;
 }

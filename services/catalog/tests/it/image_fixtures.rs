@@ -1,4 +1,4 @@
-//! Pictures to add to products, and what the storage has of them.
+//! Images to upload, and the files in the storage.
 
 use std::{collections::BTreeSet, io::Cursor, path::Path, time::Duration};
 
@@ -11,16 +11,16 @@ use image::{ImageFormat, Rgb, RgbImage};
 use tokio::time::{Instant, sleep};
 use tonic::Status;
 
-use crate::test_catalog::Shop;
+use crate::test_catalog::TestCatalog;
 
-/// A square PNG, so many pixels wide, of one colour.
+/// A square PNG of one colour; `width` is in pixels.
 pub(crate) fn png(width: u32, shade: u8) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     RgbImage::from_pixel(width, width, Rgb([shade, 0, 0])).write_to(&mut bytes, ImageFormat::Png).unwrap();
     bytes.into_inner()
 }
 
-/// So many pictures, each of a shade of its own.
+/// Images of different shades.
 pub(crate) fn pngs(count: u8) -> Vec<Vec<u8>> {
     (0..count).map(|shade| png(8, shade)).collect()
 }
@@ -45,48 +45,48 @@ pub(crate) fn end() -> AddProductImagesRequest {
     part(Part::End(UploadEnd {}))
 }
 
-/// A picture of an upload.
-pub(crate) fn picture(bytes: &[u8]) -> Vec<AddProductImagesRequest> {
+/// The messages of one image.
+pub(crate) fn image_parts(bytes: &[u8]) -> Vec<AddProductImagesRequest> {
     [begin()].into_iter().chain(bytes.chunks(64 * 1024).map(chunk)).collect()
 }
 
-/// A whole upload.
-pub(crate) fn upload(product: i32, pictures: &[Vec<u8>]) -> Vec<AddProductImagesRequest> {
-    let pictures = pictures.iter().flat_map(|bytes| picture(bytes));
-    [product_id(product)].into_iter().chain(pictures).chain([end()]).collect()
+/// The messages of a complete upload.
+pub(crate) fn upload(product: i32, images: &[Vec<u8>]) -> Vec<AddProductImagesRequest> {
+    let images = images.iter().flat_map(|bytes| image_parts(bytes));
+    [product_id(product)].into_iter().chain(images).chain([end()]).collect()
 }
 
 pub(crate) fn urls(product: &Product) -> Vec<&str> {
     product.images.iter().map(|image| image.url.as_str()).collect()
 }
 
-/// The files that a product shows.
+/// The files of a product's images.
 pub(crate) fn files_of(product: &Product) -> BTreeSet<String> {
     let links = product.images.iter().flat_map(|image| [&image.url, &image.thumbnail_url]);
     links.map(|link| file(link)).collect()
 }
 
-/// What the storage keeps under a link.
+/// The path of a file in the storage.
 fn file(link: &str) -> String {
     link.strip_prefix("/media/").unwrap().to_owned()
 }
 
-pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
+pub(crate) async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
     while !holds().await {
-        assert!(begun.elapsed() < Duration::from_secs(20), "never: {what}");
+        assert!(start.elapsed() < Duration::from_secs(20), "timed out waiting until {what}");
         sleep(Duration::from_millis(10)).await;
     }
 }
 
-impl Shop {
+impl TestCatalog {
     pub(crate) async fn send(&self, parts: Vec<AddProductImagesRequest>) -> Result<Product, Status> {
         let response = self.admin().add_product_images(stream::iter(parts)).await?;
         Ok(response.into_inner().product.unwrap())
     }
 
-    pub(crate) async fn add_images(&self, product: i32, pictures: &[Vec<u8>]) -> Result<Product, Status> {
-        self.send(upload(product, pictures)).await
+    pub(crate) async fn add_images(&self, product: i32, images: &[Vec<u8>]) -> Result<Product, Status> {
+        self.send(upload(product, images)).await
     }
 
     pub(crate) async fn remove_image(&self, product_id: i32, image_id: i64) -> Result<(), Status> {
@@ -94,13 +94,13 @@ impl Shop {
         self.admin().remove_product_image(request).await.map(drop)
     }
 
-    /// The shade of the picture that the storage has under a link.
+    /// Reads the shade of an image from the storage.
     pub(crate) fn shade(&self, link: &str) -> u8 {
         let bytes = std::fs::read(self.storage().join(file(link))).unwrap();
         image::load_from_memory(&bytes).unwrap().to_rgb8().get_pixel(0, 0).0[0]
     }
 
-    /// All files of the storage.
+    /// All files in the storage.
     pub(crate) fn files(&self) -> BTreeSet<String> {
         let root = self.storage();
         let mut files = BTreeSet::new();
@@ -108,8 +108,8 @@ impl Shop {
         files
     }
 
-    /// The files that products show, archived ones included.
-    pub(crate) async fn shown(&self) -> BTreeSet<String> {
+    /// The files of the images of all products, archived ones included.
+    pub(crate) async fn referenced_files(&self) -> BTreeSet<String> {
         let links: Vec<String> = sqlx::query_scalar(
             "select unnest(array[url, thumbnail_url]) from catalog.product_images where stored_image_key is not null",
         )
@@ -119,28 +119,41 @@ impl Shop {
         links.iter().map(|link| file(link)).collect()
     }
 
-    /// Makes an hour pass for whatever no product shows.
-    pub(crate) async fn an_hour_later(&self) {
+    /// Makes the retention of unused images end.
+    pub(crate) async fn expire_unused_images(&self) {
         sqlx::query("update catalog.stored_images set delete_after = delete_after - interval '1 hour'")
             .execute(&self.db)
             .await
             .unwrap();
     }
 
-    /// Waits until all that is due has been swept.
-    pub(crate) async fn swept(&self) {
-        // Whoever starts looks at once; the others may in a second.
-        let _another = self.replica().await;
-        let due = "select count(*) from catalog.stored_images where delete_after <= now() or attempts > 0";
-        until("what is due is swept", async || self.number(due).await == 0).await;
+    /// Waits until no more files are written: writes of dropped calls continue on blocking threads.
+    pub(crate) async fn wait_for_background_writes(&self) {
+        let mut files = self.files();
+        loop {
+            sleep(Duration::from_millis(500)).await;
+            let now = self.files();
+            if now == files {
+                return;
+            }
+            files = now;
+        }
     }
 
-    /// The number that a query asks for.
+    /// Waits until all images that are due are deleted.
+    pub(crate) async fn wait_for_cleanup(&self) {
+        // A replica runs the cleanup when it starts; the others may wait for their next interval.
+        let _another = self.replica().await;
+        let due = "select count(*) from catalog.stored_images where delete_after <= now() or attempts > 0";
+        wait_until("due images are deleted", async || self.number(due).await == 0).await;
+    }
+
+    /// Executes a query that returns a number.
     pub(crate) async fn number(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&self.db).await.unwrap()
     }
 
-    /// How many statements wait for a lock.
+    /// Counts the statements that wait for a lock.
     pub(crate) async fn waiting(&self) -> i64 {
         self.number(
             "select count(*) from pg_stat_activity
@@ -149,17 +162,17 @@ impl Shop {
         .await
     }
 
-    /// Makes the storage fail, whatever it is asked to do, until [`Shop::mend_storage`].
+    /// Makes every operation of the storage fail until [`TestCatalog::repair_storage`].
     pub(crate) fn break_storage(&self) {
         let root = self.storage();
         if root.exists() {
             std::fs::rename(&root, root.with_extension("away")).unwrap();
         }
-        // Where a directory should be.
+        // A file in place of the directory.
         std::fs::write(&root, b"").unwrap();
     }
 
-    pub(crate) fn mend_storage(&self) {
+    pub(crate) fn repair_storage(&self) {
         let root = self.storage();
         std::fs::remove_file(&root).unwrap();
         if root.with_extension("away").exists() {
@@ -169,7 +182,7 @@ impl Shop {
 }
 
 fn list(root: &Path, directory: &Path, files: &mut BTreeSet<String>) {
-    // Made with the first picture.
+    // Created with the first image.
     let Ok(entries) = std::fs::read_dir(directory) else { return };
     for path in entries.map(|entry| entry.unwrap().path()) {
         if path.is_dir() {

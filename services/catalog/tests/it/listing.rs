@@ -9,18 +9,18 @@ use proptest::{collection::vec, prelude::*, test_runner::Config};
 use tonic::Code;
 
 use crate::{
-    model::{self, Item, LABELS, Model},
-    test_catalog::{Shop, assert_invalid, by_id, by_name, product, refusal},
+    model::{self, Item, Model, NAMES},
+    test_catalog::{TestCatalog, assert_invalid, by_id, by_name, product, rejection},
 };
 
-/// Lists that are asked for at once.
-const AT_ONCE: usize = 8;
+/// Concurrent requests.
+const CONCURRENCY: usize = 8;
 
 proptest! {
     #![proptest_config(Config { cases: 16, max_shrink_iters: 60, failure_persistence: None, ..Config::default() })]
 
     #[test]
-    fn every_list_is_what_filtering_and_sorting_by_hand_gives(
+    fn lists_match_the_model(
         items in model::items(),
         requests in vec(model::request(), 40),
     ) {
@@ -33,29 +33,33 @@ async fn compare_with_model(
     items: Vec<Item>,
     requests: Vec<ListProductsRequest>,
 ) -> Result<(), TestCaseError> {
-    let shop = Shop::open().await;
-    let names = LABELS.map(str::to_owned);
-    let categories = bulk::categories(&shop.db, &names).await.unwrap();
-    let tags = bulk::tags(&shop.db, &names).await.unwrap();
+    let catalog = TestCatalog::start().await;
+    let names = NAMES.map(str::to_owned);
+    let categories = bulk::categories(&catalog.db, &names).await.unwrap();
+    let tags = bulk::tags(&catalog.db, &names).await.unwrap();
     let new = Model::to_new(&items, &categories, &tags);
-    let ids = bulk::insert_products(&shop.db, "USD".parse().unwrap(), &new, |_| {}).await.unwrap();
+    let ids = bulk::insert_products(&catalog.db, "USD".parse().unwrap(), &new, |_| {}).await.unwrap();
     let model = Model::new(items, ids, categories, tags);
     for id in model.archived() {
-        shop.archive(id).await;
+        catalog.archive(id).await;
     }
-    let checked = stream::iter(requests).map(|request| check(&shop, &model, request));
-    checked.buffer_unordered(AT_ONCE).try_collect().await
+    let checked = stream::iter(requests).map(|request| check(&catalog, &model, request));
+    checked.buffer_unordered(CONCURRENCY).try_collect().await
 }
 
-/// Checks a list as a whole and page by page.
-async fn check(shop: &Shop, model: &Model, request: ListProductsRequest) -> Result<(), TestCaseError> {
+/// Checks a list as one page and page by page.
+async fn check(
+    catalog: &TestCatalog,
+    model: &Model,
+    request: ListProductsRequest,
+) -> Result<(), TestCaseError> {
     let on_one_page = ListProductsRequest { limit: 100, ..request.clone() };
-    let (listed, next) = shop.page(on_one_page).await.unwrap();
+    let (listed, next) = catalog.page(on_one_page).await.unwrap();
     prop_assert_eq!(next, "");
     let checked = model.check(&request, &listed);
-    checked.map_err(|cause| TestCaseError::fail(format!("{cause}\n{request:?}\n{listed:?}")))?;
+    checked.map_err(|error| TestCaseError::fail(format!("{error}\n{request:?}\n{listed:?}")))?;
 
-    let pages = shop.pages(request.clone()).await;
+    let pages = catalog.pages(request.clone()).await;
     prop_assert_eq!(pages.concat(), listed, "{:?}", request);
     let limit = if request.limit == 0 { 20 } else { usize::try_from(request.limit).unwrap() };
     let (last, full) = pages.split_last().unwrap();
@@ -65,10 +69,10 @@ async fn check(shop: &Shop, model: &Model, request: ListProductsRequest) -> Resu
 }
 
 #[tokio::test]
-async fn a_list_shows_products_whole() {
-    let shop = Shop::open().await;
-    let tags = vec![shop.tag("red").await, shop.tag("big").await];
-    let made = shop
+async fn lists_return_complete_products() {
+    let catalog = TestCatalog::start().await;
+    let tags = vec![catalog.tag("red").await, catalog.tag("big").await];
+    let created = catalog
         .create(CreateProductRequest {
             description: "Holds tea".to_owned(),
             category: Some(by_name("Kitchen")),
@@ -79,50 +83,57 @@ async fn a_list_shows_products_whole() {
         .await;
     for q in ["", "mug"] {
         let request = ListProductsRequest { q: q.to_owned(), ..Default::default() };
-        let response = shop.acting_as(None).list_products(request).await.unwrap().into_inner();
-        assert_eq!(response.products, std::slice::from_ref(&made));
+        let response = catalog.client_of(None).list_products(request).await.unwrap().into_inner();
+        assert_eq!(response.products, std::slice::from_ref(&created));
     }
 }
 
 #[tokio::test]
-async fn a_list_has_twenty_products_a_page_unless_asked_otherwise() {
-    let shop = Shop::open().await;
+async fn the_default_page_size_is_twenty() {
+    let catalog = TestCatalog::start().await;
     for _ in 0..21 {
-        shop.create(product("Mug")).await;
+        catalog.create(product("Mug")).await;
     }
-    let (ids, next) = shop.page(ListProductsRequest::default()).await.unwrap();
+    let (ids, next) = catalog.page(ListProductsRequest::default()).await.unwrap();
     assert_eq!(ids.len(), 20);
     assert!(!next.is_empty());
-    let (ids, next) = shop.page(ListProductsRequest { limit: 21, ..Default::default() }).await.unwrap();
+    let (ids, next) = catalog.page(ListProductsRequest { limit: 21, ..Default::default() }).await.unwrap();
     assert_eq!((ids.len(), next.as_str()), (21, ""));
     for limit in [-1, 101] {
-        let outcome = shop.page(ListProductsRequest { limit, ..Default::default() }).await;
-        assert_eq!(refusal(outcome), (Code::OutOfRange, "invalid_limit".to_owned()));
+        let outcome = catalog.page(ListProductsRequest { limit, ..Default::default() }).await;
+        assert_eq!(rejection(outcome), (Code::OutOfRange, "invalid_limit".to_owned()));
     }
 }
 
 #[tokio::test]
-async fn fifty_tags_at_once_can_be_asked_for() {
-    let shop = Shop::open().await;
+async fn filters_by_fifty_tags_within_a_second() {
+    let catalog = TestCatalog::start().await;
     let mut tag_ids = Vec::new();
     for number in 0..50 {
-        tag_ids.push(shop.tag(&format!("tag {number}")).await);
+        tag_ids.push(catalog.tag(&format!("tag {number}")).await);
     }
-    let all = shop.create(CreateProductRequest { tag_ids: tag_ids.clone(), ..product("All") }).await.id;
-    shop.create(CreateProductRequest { tag_ids: tag_ids[1..].to_vec(), ..product("Most") }).await;
+    let all = catalog.create(CreateProductRequest { tag_ids: tag_ids.clone(), ..product("All") }).await.id;
+    catalog.create(CreateProductRequest { tag_ids: tag_ids[1..].to_vec(), ..product("Most") }).await;
     let mut tags: Vec<_> = tag_ids.into_iter().map(by_id).collect();
-    let started = Instant::now();
-    assert_eq!(shop.list(ListProductsRequest { tags: tags.clone(), ..Default::default() }).await, [all]);
-    // Planned as joins they take three seconds.
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    let mut durations = Vec::new();
+    for _ in 0..5 {
+        let started = Instant::now();
+        assert_eq!(
+            catalog.list(ListProductsRequest { tags: tags.clone(), ..Default::default() }).await,
+            [all]
+        );
+        durations.push(started.elapsed());
+    }
+    // Fifty joins take the planner three seconds. The fastest run is not slowed down by concurrent tests.
+    assert!(durations.iter().min() < Some(&Duration::from_secs(1)), "{durations:?}");
     tags[49] = by_name("none such");
-    assert!(shop.list(ListProductsRequest { tags, ..Default::default() }).await.is_empty());
+    assert!(catalog.list(ListProductsRequest { tags, ..Default::default() }).await.is_empty());
 }
 
 #[tokio::test]
-async fn filters_that_cannot_be_are_refused_at_once() {
-    let shop = Shop::open().await;
-    let outcome = shop
+async fn rejects_a_list_with_all_invalid_filters() {
+    let catalog = TestCatalog::start().await;
+    let outcome = catalog
         .page(ListProductsRequest {
             q: "x".repeat(201),
             categories: vec![IdOrName::default()],
@@ -134,10 +145,10 @@ async fn filters_that_cannot_be_are_refused_at_once() {
             ..Default::default()
         })
         .await
-        .map_err(|refused| {
-            assert!(refused.message().contains("max_price_minor"), "{refused:?}");
-            refused
+        .map_err(|rejected| {
+            assert!(rejected.message().contains("max_price_minor"), "{rejected:?}");
+            rejected
         });
-    // Each tag is refused by itself as well as all of them together.
+    // The violations are those of each tag and of their number.
     assert_invalid(outcome, &["sort", "q", "categories", "tags", "ids", "min_price_minor"]);
 }

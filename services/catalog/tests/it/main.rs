@@ -1,6 +1,6 @@
-//! The catalog service against a real Postgres.
+//! Tests of the catalog service with a real Postgres.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![expect(clippy::unwrap_used, reason = "a failed setup should fail the test")]
 
 mod authorization;
 mod bulk;

@@ -1,18 +1,18 @@
-//! Making and reading products.
+//! Creating and reading products.
 
 use bodega_proto::catalog::v1::{
     BatchGetProductsRequest, CreateProductRequest, GetCategoryRequest, IdOrName,
 };
 use tonic::Code;
 
-use crate::test_catalog::{Shop, assert_invalid, by_id, by_name, ids, product, refusal};
+use crate::test_catalog::{TestCatalog, assert_invalid, by_id, by_name, ids, product, rejection};
 
 #[tokio::test]
-async fn a_product_is_read_as_it_was_made() {
-    let shop = Shop::open().await;
-    let category = shop.category("Kitchen").await;
-    let (zinc, amber) = (shop.tag("zinc").await, shop.tag("Amber").await);
-    let made = shop
+async fn reads_a_product_as_it_was_created() {
+    let catalog = TestCatalog::start().await;
+    let category = catalog.category("Kitchen").await;
+    let (zinc, amber) = (catalog.tag("zinc").await, catalog.tag("Amber").await);
+    let created = catalog
         .create(CreateProductRequest {
             name: "  Mug ".to_owned(),
             description: "Holds tea.\nAnd coffee.".to_owned(),
@@ -24,34 +24,34 @@ async fn a_product_is_read_as_it_was_made() {
             image_url: "https://example.com/mug.png".to_owned(),
         })
         .await;
-    assert_eq!(shop.get(made.id).await.unwrap(), made);
-    assert_eq!((made.name.as_str(), made.description.as_str()), ("Mug", "Holds tea.\nAnd coffee."));
-    assert_eq!((made.price_minor, made.currency.as_str(), made.stock), (1999, "USD", 7));
-    assert_eq!(made.category.unwrap().name, "Kitchen");
-    assert_eq!(made.tags.iter().map(|tag| tag.name.as_str()).collect::<Vec<_>>(), ["Amber", "zinc"]);
+    assert_eq!(catalog.get(created.id).await.unwrap(), created);
+    assert_eq!((created.name.as_str(), created.description.as_str()), ("Mug", "Holds tea.\nAnd coffee."));
+    assert_eq!((created.price_minor, created.currency.as_str(), created.stock), (1999, "USD", 7));
+    assert_eq!(created.category.unwrap().name, "Kitchen");
+    assert_eq!(created.tags.iter().map(|tag| tag.name.as_str()).collect::<Vec<_>>(), ["Amber", "zinc"]);
     assert_eq!(
-        made.images.iter().map(|image| image.url.as_str()).collect::<Vec<_>>(),
+        created.images.iter().map(|image| image.url.as_str()).collect::<Vec<_>>(),
         ["https://example.com/mug.png"]
     );
-    assert_eq!((made.version, made.archived, made.created_at), (1, false, made.updated_at));
-    assert_eq!(shop.movements(made.id).await, [("initial".to_owned(), 7)]);
+    assert_eq!((created.version, created.archived, created.created_at), (1, false, created.updated_at));
+    assert_eq!(catalog.movements(created.id).await, [("initial".to_owned(), 7)]);
 }
 
 #[tokio::test]
-async fn a_product_needs_a_name_only() {
-    let shop = Shop::open().await;
-    let made = shop.create(CreateProductRequest { name: "Air".to_owned(), ..Default::default() }).await;
-    assert_eq!((made.price_minor, made.stock, made.currency.as_str()), (0, 0, "USD"));
-    assert!(made.category.is_none() && made.tags.is_empty() && made.images.is_empty());
-    assert!(shop.movements(made.id).await.is_empty());
+async fn creates_a_product_with_only_a_name() {
+    let catalog = TestCatalog::start().await;
+    let created = catalog.create(CreateProductRequest { name: "Air".to_owned(), ..Default::default() }).await;
+    assert_eq!((created.price_minor, created.stock, created.currency.as_str()), (0, 0, "USD"));
+    assert!(created.category.is_none() && created.tags.is_empty() && created.images.is_empty());
+    assert!(catalog.movements(created.id).await.is_empty());
     // Names need not be unique.
-    shop.create(product("Air")).await;
+    catalog.create(product("Air")).await;
 }
 
 #[tokio::test]
-async fn every_field_out_of_bounds_is_refused_at_once() {
-    let shop = Shop::open().await;
-    let outcome = shop
+async fn rejects_a_product_with_all_invalid_fields() {
+    let catalog = TestCatalog::start().await;
+    let outcome = catalog
         .try_create(CreateProductRequest {
             name: String::new(),
             description: "x".repeat(10_001),
@@ -65,31 +65,32 @@ async fn every_field_out_of_bounds_is_refused_at_once() {
         .await;
     let all = ["currency", "price_minor", "stock", "name", "description", "category", "tag_ids", "image_url"];
     assert_invalid(outcome, &all);
-    for (field, wanted) in [
+    for (field, request) in [
         ("name", CreateProductRequest { name: "é".repeat(201), ..product("") }),
         ("description", CreateProductRequest { description: "\0".to_owned(), ..product("a") }),
         ("price_minor", CreateProductRequest { price_minor: 1_000_000_000_001, ..product("a") }),
         ("stock", CreateProductRequest { stock: 1_000_000_001, ..product("a") }),
         ("image_url", CreateProductRequest { image_url: format!("/{}", "x".repeat(2_000)), ..product("a") }),
     ] {
-        assert_invalid(shop.try_create(wanted).await, &[field]);
+        assert_invalid(catalog.try_create(request).await, &[field]);
     }
-    shop.create(CreateProductRequest {
-        name: "é".repeat(200),
-        description: "☕".repeat(10_000),
-        price_minor: 1_000_000_000_000,
-        stock: 1_000_000_000,
-        image_url: format!("/{}", "x".repeat(1_999)),
-        ..Default::default()
-    })
-    .await;
+    catalog
+        .create(CreateProductRequest {
+            name: "é".repeat(200),
+            description: "☕".repeat(10_000),
+            price_minor: 1_000_000_000_000,
+            stock: 1_000_000_000,
+            image_url: format!("/{}", "x".repeat(1_999)),
+            ..Default::default()
+        })
+        .await;
 }
 
 #[tokio::test]
-async fn an_unknown_category_or_tag_is_refused_and_nothing_is_made() {
-    let shop = Shop::open().await;
-    let tag = shop.tag("red").await;
-    let outcome = shop
+async fn rejects_an_unknown_category_or_tag() {
+    let catalog = TestCatalog::start().await;
+    let tag = catalog.tag("red").await;
+    let outcome = catalog
         .try_create(CreateProductRequest {
             category: Some(by_id(99)),
             tag_ids: vec![tag, 99],
@@ -97,44 +98,44 @@ async fn an_unknown_category_or_tag_is_refused_and_nothing_is_made() {
         })
         .await;
     assert_invalid(outcome, &["category", "tag_ids"]);
-    assert!(shop.list(Default::default()).await.is_empty());
+    assert!(catalog.list(Default::default()).await.is_empty());
 }
 
 #[tokio::test]
-async fn a_category_named_by_a_product_is_made_once() {
-    let shop = Shop::open().await;
+async fn creates_a_category_by_name_once() {
+    let catalog = TestCatalog::start().await;
     let make = |name: &'static str| CreateProductRequest { category: Some(by_name(name)), ..product("Mug") };
-    let first = shop.create(make("Kitchen")).await.category.unwrap();
-    let second = shop.create(make(" kitchen ")).await.category.unwrap();
+    let first = catalog.create(make("Kitchen")).await.category.unwrap();
+    let second = catalog.create(make(" kitchen ")).await.category.unwrap();
     assert_eq!(first, second);
     assert_eq!(first.name, "Kitchen");
-    let found = shop.admin().get_category(GetCategoryRequest { id: first.id }).await.unwrap().into_inner();
+    let found = catalog.admin().get_category(GetCategoryRequest { id: first.id }).await.unwrap().into_inner();
     assert_eq!(found.category.unwrap().product_count, 2);
     let none = CreateProductRequest { category: Some(IdOrName::default()), ..product("Mug") };
-    assert_eq!(shop.create(none).await.category, None);
+    assert_eq!(catalog.create(none).await.category, None);
 }
 
 #[tokio::test]
-async fn an_unknown_or_archived_product_is_not_found() {
-    let shop = Shop::open().await;
+async fn returns_not_found_for_an_unknown_or_archived_product() {
+    let catalog = TestCatalog::start().await;
     let gone = (Code::NotFound, "product_not_found".to_owned());
-    assert_eq!(refusal(shop.get(1).await), gone);
-    let id = shop.stocked(1).await;
-    shop.archive(id).await;
-    assert_eq!(refusal(shop.get(id).await), gone);
-    assert!(shop.list(Default::default()).await.is_empty());
+    assert_eq!(rejection(catalog.get(1).await), gone);
+    let id = catalog.stocked(1).await;
+    catalog.archive(id).await;
+    assert_eq!(rejection(catalog.get(id).await), gone);
+    assert!(catalog.list(Default::default()).await.is_empty());
 }
 
 #[tokio::test]
-async fn a_batch_has_each_product_once_by_id_archived_ones_included() {
-    let shop = Shop::open().await;
-    let (first, second) = (shop.stocked(1).await, shop.stocked(2).await);
-    shop.archive(first).await;
-    let batch = shop.batch(&[second, first, second, 99]).await;
+async fn batch_get_returns_each_product_once_including_archived() {
+    let catalog = TestCatalog::start().await;
+    let (first, second) = (catalog.stocked(1).await, catalog.stocked(2).await);
+    catalog.archive(first).await;
+    let batch = catalog.batch(&[second, first, second, 99]).await;
     assert_eq!(ids(&batch), [first, second]);
     assert!(batch[0].archived && !batch[1].archived);
-    assert!(shop.batch(&[]).await.is_empty());
+    assert!(catalog.batch(&[]).await.is_empty());
 
     let too_many = BatchGetProductsRequest { ids: (1..=201).collect() };
-    assert_invalid(shop.admin().batch_get_products(too_many).await, &["ids"]);
+    assert_invalid(catalog.admin().batch_get_products(too_many).await, &["ids"]);
 }

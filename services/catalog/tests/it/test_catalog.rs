@@ -1,4 +1,4 @@
-//! A shop of one catalog service, and those who run it.
+//! A running catalog service, with clients for users and admins.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -26,66 +26,71 @@ use tonic::{
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
-/// A client that acts as somebody, or as nobody.
+/// A client with the identity of a user or admin, or without one.
 pub(crate) type Client = CatalogServiceClient<InterceptedService<Transport, ActAs>>;
 
-/// The directory of the storage, in that of the pictures.
+/// The directory of the image storage, in the temporary directory.
 const MEDIA: &str = "media";
 
-/// A catalog service over a database and a directory of its own.
-pub(crate) struct Shop {
+/// A catalog service with its own database and image directory.
+pub(crate) struct TestCatalog {
     pub(crate) db: PgPool,
-    pub(crate) pictures: Arc<TempDir>,
+    pub(crate) directory: Arc<TempDir>,
     routes: Routes,
     _service: Service,
     _shutdown: DropGuard,
     database: Arc<TestDatabase>,
 }
 
-impl Shop {
-    pub(crate) async fn open() -> Self {
+impl TestCatalog {
+    pub(crate) async fn start() -> Self {
         let (database, db) = database().await;
-        Self::open_with(database, db).await
+        Self::start_with(database, db).await
     }
 
-    /// Opens over a database that things may have happened to.
-    pub(crate) async fn open_with(database: TestDatabase, db: PgPool) -> Self {
-        let pictures: Arc<_> = TempDir::new("pictures").unwrap().into();
-        let media = Media::local(&pictures.path().join(MEDIA));
-        Self::over(database.into(), db, pictures, media).await
+    /// Starts with a prepared database.
+    pub(crate) async fn start_with(database: TestDatabase, db: PgPool) -> Self {
+        let directory: Arc<_> = TempDir::new("images").unwrap().into();
+        let media = Media::local(&directory.path().join(MEDIA));
+        Self::start_in(database.into(), db, directory, media).await
     }
 
-    async fn over(database: Arc<TestDatabase>, db: PgPool, pictures: Arc<TempDir>, media: Media) -> Self {
+    async fn start_in(
+        database: Arc<TestDatabase>,
+        db: PgPool,
+        directory: Arc<TempDir>,
+        media: Media,
+    ) -> Self {
         let shutdown = CancellationToken::new();
         let currency = "USD".parse().unwrap();
         let service = bodega_catalog::start(db.clone(), currency, media, shutdown.clone()).await.unwrap();
         let routes = service.routes();
-        Self { db, pictures, routes, _service: service, _shutdown: shutdown.drop_guard(), database }
+        Self { db, directory, routes, _service: service, _shutdown: shutdown.drop_guard(), database }
     }
 
-    /// Another replica of the service.
+    /// Starts another replica.
     pub(crate) async fn replica(&self) -> Self {
         self.replica_with(Media::local(&self.storage())).await
     }
 
-    /// Another replica, which keeps pictures elsewhere.
+    /// Starts another replica with another image storage.
     pub(crate) async fn replica_with(&self, media: Media) -> Self {
         let db = database::pool(self.database.url().parse().unwrap(), 10, "catalog");
-        Self::over(self.database.clone(), db, self.pictures.clone(), media).await
+        Self::start_in(self.database.clone(), db, self.directory.clone(), media).await
     }
 
-    /// Where the files of pictures are.
+    /// Returns the directory of the image storage.
     pub(crate) fn storage(&self) -> PathBuf {
-        self.pictures.path().join(MEDIA)
+        self.directory.path().join(MEDIA)
     }
 
     pub(crate) fn admin(&self) -> Client {
-        self.acting_as(Some(Role::Admin))
+        self.client_of(Some(Role::Admin))
     }
 
-    pub(crate) fn acting_as(&self, role: Option<Role>) -> Client {
+    pub(crate) fn client_of(&self, role: Option<Role>) -> Client {
         let caller = role.map(|role| Caller { user_id: Uuid::now_v7(), session_id: Uuid::now_v7(), role });
-        // The tests share two cores: a deadline is not what they are about.
+        // Without a deadline: concurrent tests may be slow.
         let transport = Transport::unauthenticated(self.routes.clone()).streaming();
         CatalogServiceClient::with_interceptor(transport, ActAs(caller))
     }
@@ -102,13 +107,13 @@ impl Shop {
         Ok(self.admin().create_product(product).await?.into_inner().product.unwrap())
     }
 
-    /// A product with this much stock; its id.
+    /// Creates a product with this stock and returns its id.
     pub(crate) async fn stocked(&self, stock: i32) -> i32 {
         self.create(CreateProductRequest { stock, ..product("Mug") }).await.id
     }
 
-    pub(crate) async fn update(&self, changes: UpdateProductRequest) -> Result<Product, Status> {
-        Ok(self.admin().update_product(changes).await?.into_inner().product.unwrap())
+    pub(crate) async fn update(&self, request: UpdateProductRequest) -> Result<Product, Status> {
+        Ok(self.admin().update_product(request).await?.into_inner().product.unwrap())
     }
 
     pub(crate) async fn archive(&self, id: i32) {
@@ -116,13 +121,13 @@ impl Shop {
     }
 
     pub(crate) async fn get(&self, id: i32) -> Result<Product, Status> {
-        let response = self.acting_as(None).get_product(GetProductRequest { id }).await?;
+        let response = self.client_of(None).get_product(GetProductRequest { id }).await?;
         Ok(response.into_inner().product.unwrap())
     }
 
     pub(crate) async fn batch(&self, ids: &[i32]) -> Vec<Product> {
         let request = BatchGetProductsRequest { ids: ids.to_vec() };
-        self.acting_as(None).batch_get_products(request).await.unwrap().into_inner().products
+        self.client_of(None).batch_get_products(request).await.unwrap().into_inner().products
     }
 
     pub(crate) async fn category(&self, name: &str) -> i32 {
@@ -135,13 +140,13 @@ impl Shop {
         self.admin().create_tag(request).await.unwrap().into_inner().tag.unwrap().id
     }
 
-    /// A page: ids, and where the next one begins.
+    /// Returns the ids of a page and the cursor of the next one.
     pub(crate) async fn page(&self, request: ListProductsRequest) -> Result<(Vec<i32>, String), Status> {
-        let response = self.acting_as(None).list_products(request).await?.into_inner();
+        let response = self.client_of(None).list_products(request).await?.into_inner();
         Ok((ids(&response.products), response.next_cursor))
     }
 
-    /// The ids of every page.
+    /// Returns the ids of each page.
     pub(crate) async fn pages(&self, mut request: ListProductsRequest) -> Vec<Vec<i32>> {
         let mut pages = Vec::new();
         loop {
@@ -154,15 +159,15 @@ impl Shop {
         }
     }
 
-    /// The ids of all pages.
+    /// Returns the ids of all pages.
     pub(crate) async fn list(&self, request: ListProductsRequest) -> Vec<i32> {
         self.pages(request).await.concat()
     }
 
-    /// The names of what a query finds, best first.
+    /// Returns the names of the products that match a query, best match first.
     pub(crate) async fn search(&self, q: &str) -> Vec<String> {
         let request = ListProductsRequest { q: q.to_owned(), ..Default::default() };
-        let response = self.acting_as(None).list_products(request).await.unwrap().into_inner();
+        let response = self.client_of(None).list_products(request).await.unwrap().into_inner();
         response.products.into_iter().map(|product| product.name).collect()
     }
 
@@ -185,7 +190,7 @@ impl Shop {
         self.batch(&[id]).await[0].stock
     }
 
-    /// Every movement of a product's stock: its reason and by how much.
+    /// Returns the stock movements of a product: reason and delta.
     pub(crate) async fn movements(&self, id: i32) -> Vec<(String, i32)> {
         sqlx::query_as("select reason, delta from catalog.stock_movements where product_id = $1 order by id")
             .bind(id)
@@ -194,7 +199,7 @@ impl Shop {
             .unwrap()
     }
 
-    /// Checks that the ledger, replayed, gives the stock of every product.
+    /// Checks that the stock of every product is the sum of its movements.
     pub(crate) async fn assert_ledger_adds_up(&self) {
         let wrong: Vec<(i32, i32, i64)> = sqlx::query_as(
             "select p.id, p.stock, coalesce(sum(m.delta), 0)
@@ -204,11 +209,11 @@ impl Shop {
         .fetch_all(&self.db)
         .await
         .unwrap();
-        assert!(wrong.is_empty(), "stock is not what the ledger says: {wrong:?}");
+        assert!(wrong.is_empty(), "stock differs from the ledger: {wrong:?}");
     }
 }
 
-/// A migrated database.
+/// Creates a migrated database.
 pub(crate) async fn database() -> (TestDatabase, PgPool) {
     let database = testing::database("catalog", |url| async move {
         database::migrate(&url.parse()?, bodega_catalog::SCHEMA, &bodega_catalog::MIGRATOR).await
@@ -230,13 +235,13 @@ impl Interceptor for ActAs {
     }
 }
 
-/// A product to make, of which only the name matters.
+/// A product to create of which only the name matters.
 pub(crate) fn product(name: &str) -> CreateProductRequest {
     CreateProductRequest { name: name.to_owned(), price_minor: 100, ..Default::default() }
 }
 
-/// Changes to a product: none yet.
-pub(crate) fn changes(id: i32) -> UpdateProductRequest {
+/// An update that changes nothing.
+pub(crate) fn update_request(id: i32) -> UpdateProductRequest {
     UpdateProductRequest { id, ..Default::default() }
 }
 
@@ -252,26 +257,26 @@ pub(crate) fn ids(products: &[Product]) -> Vec<i32> {
     products.iter().map(|product| product.id).collect()
 }
 
-/// Why a call was refused.
-pub(crate) fn refusal<T: std::fmt::Debug>(outcome: Result<T, Status>) -> (Code, String) {
-    let refused = outcome.unwrap_err();
-    (refused.code(), status::reason(&refused))
+/// Returns the code and reason of a rejected call.
+pub(crate) fn rejection<T: std::fmt::Debug>(outcome: Result<T, Status>) -> (Code, String) {
+    let rejected = outcome.unwrap_err();
+    (rejected.code(), status::reason(&rejected))
 }
 
-/// Checks that a call was refused for these fields.
+/// Checks that a call was rejected because of these fields.
 #[track_caller]
 pub(crate) fn assert_invalid<T: std::fmt::Debug>(outcome: Result<T, Status>, fields: &[&str]) {
-    let refused = outcome.unwrap_err();
-    assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
-    let violations = refused.get_details_bad_request().unwrap().field_violations;
+    let rejected = outcome.unwrap_err();
+    assert_eq!(rejected.code(), Code::InvalidArgument, "{rejected:?}");
+    let violations = rejected.get_details_bad_request().unwrap().field_violations;
     let mut found: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
     found.dedup();
     assert_eq!(found, fields);
 }
 
-/// Checks that a call was refused for this reason and field.
+/// Checks that a call was rejected with this reason because of this field.
 #[track_caller]
-pub(crate) fn assert_refused_field<T: std::fmt::Debug>(
+pub(crate) fn assert_rejected_field<T: std::fmt::Debug>(
     outcome: Result<T, Status>,
     reason: &str,
     field: &str,

@@ -1,4 +1,4 @@
-//! The list as it should be: all products in memory, filtered and sorted the plain way.
+//! A model of product lists: products in memory, filtered and sorted directly.
 
 mod strategy;
 mod words;
@@ -10,12 +10,12 @@ use bodega_proto::catalog::v1::{IdOrName, ListProductsRequest, ProductSort, id_o
 use proptest::prelude::*;
 
 pub(crate) use self::strategy::{items, request};
-use self::words::{has_word, is_misspelt, may_have_typos, words};
+use self::words::{has_word, is_similar, may_have_typos, words};
 
-/// The names of the categories and tags there are; more than the tags that a list is joined with.
-pub(crate) const LABELS: [&str; 6] = ["One", "Two", "Three", "Élan", "Five five", "Six"];
+/// The names of all categories and tags: more than the tags that a list joins.
+pub(crate) const NAMES: [&str; 6] = ["One", "Two", "Three", "Élan", "Five five", "Six"];
 
-/// A product as the model has it. Categories and tags are positions in [`LABELS`].
+/// A product of the model. Categories and tags are indexes of [`NAMES`].
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     id: i32,
@@ -31,18 +31,18 @@ pub(crate) struct Item {
 /// How an item matches a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Match {
-    /// Perhaps, if words are misspelt.
-    Guess,
-    /// Has every word or, in its name, what it is a misspelling of.
-    SureGuess,
-    /// Has every word, some as beginnings only.
-    Beginnings,
-    /// Has every word, or one with its stem.
+    /// May match by similar words.
+    PossibleFuzzy,
+    /// Has every word or, in its name, a similar one.
+    CertainFuzzy,
+    /// Has every word, some only as prefixes.
+    Prefixes,
+    /// Has every word, or one with the same stem.
     Words,
 }
 
 impl Item {
-    /// As the catalog takes it, where the labels have these ids.
+    /// Converts the item, with the ids of the categories and tags.
     fn to_new(&self, categories: &[i32], tags: &[i32]) -> NewProduct {
         NewProduct {
             name: self.name.clone(),
@@ -55,20 +55,23 @@ impl Item {
         }
     }
 
-    /// How it matches these words; none of them is matched by everything.
+    /// Returns how it matches these words; every item matches an empty list.
     fn matches(&self, wanted: &[String]) -> Option<Match> {
         let text = words(&format!("{} {}", self.name, self.description));
         if wanted.iter().all(|word| has_word(&text, word, false)) {
             Some(Match::Words)
         } else if wanted.iter().all(|word| has_word(&text, word, true)) {
-            Some(Match::Beginnings)
+            Some(Match::Prefixes)
         } else {
             let is_found = |word: &String| has_word(&text, word, true);
             let name = words(&self.name);
-            if wanted.iter().all(|word| is_found(word) || is_misspelt(&name, word)) {
-                Some(Match::SureGuess)
+            if wanted.iter().all(|word| is_found(word) || is_similar(&name, word)) {
+                Some(Match::CertainFuzzy)
             } else {
-                wanted.iter().all(|word| is_found(word) || may_have_typos(word)).then_some(Match::Guess)
+                wanted
+                    .iter()
+                    .all(|word| is_found(word) || may_have_typos(word))
+                    .then_some(Match::PossibleFuzzy)
             }
         }
     }
@@ -88,7 +91,7 @@ impl Item {
     }
 }
 
-/// All products of a shop.
+/// All products of a catalog.
 #[derive(Debug)]
 pub(crate) struct Model {
     items: BTreeMap<i32, Item>,
@@ -97,30 +100,30 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// The products to make in a shop whose labels have these ids.
+    /// Converts the items, with the ids of the categories and tags.
     pub(crate) fn to_new(items: &[Item], categories: &[i32], tags: &[i32]) -> Vec<NewProduct> {
         items.iter().map(|item| item.to_new(categories, tags)).collect()
     }
 
-    /// Of items that have these ids now.
+    /// Creates a model of items that were inserted with these ids.
     pub(crate) fn new(items: Vec<Item>, ids: Vec<i32>, categories: Vec<i32>, tags: Vec<i32>) -> Self {
         let items = items.into_iter().zip(ids).map(|(item, id)| (id, Item { id, ..item }));
         Self { items: items.collect(), categories, tags }
     }
 
-    /// The products that are archived.
+    /// The ids of the archived products.
     pub(crate) fn archived(&self) -> impl Iterator<Item = i32> {
         self.items.values().filter(|item| item.archived).map(|item| item.id)
     }
 
-    /// Checks that `listed` is what the request asks for, in its order.
+    /// Checks that `listed` has the products that match the request, in its order.
     pub(crate) fn check(&self, request: &ListProductsRequest, listed: &[i32]) -> Result<(), TestCaseError> {
         let wanted = words(&request.q);
         let is_blank = request.q.trim().is_empty();
         let filtered = self.items.values().filter(|item| self.passes(item, request));
         let mut found: Vec<_> = filtered
             .filter(|_| is_blank || !wanted.is_empty())
-            .filter(|item| item.matches(&wanted) > Some(Match::SureGuess))
+            .filter(|item| item.matches(&wanted) > Some(Match::CertainFuzzy))
             .collect();
         found.sort_by(|one, other| one.compare(other, request.sort()));
         let found: Vec<_> = found.into_iter().map(|item| item.id).collect();
@@ -129,11 +132,11 @@ impl Model {
         if by_relevance && !is_blank {
             self.check_relevance(request, listed, &found)
         } else if found.is_empty() {
-            self.check_guesses(request, listed)?;
+            self.check_fuzzy(request, listed)?;
             let in_order = listed.is_sorted_by(|one, other| {
                 self.items[one].compare(&self.items[other], request.sort()) == Ordering::Less
             });
-            prop_assert!(in_order, "guesses are out of order");
+            prop_assert!(in_order, "fuzzy matches are out of order");
             Ok(())
         } else {
             prop_assert_eq!(listed, found);
@@ -141,8 +144,8 @@ impl Model {
         }
     }
 
-    /// Checks what can be told of an order by relevance: what has every word comes before what has beginnings, and that
-    /// before guesses; of products with the same text the newest comes first.
+    /// Checks the known rules of relevance: products with every word come before those with prefixes, then come fuzzy
+    /// matches; of products with the same text the newest comes first.
     fn check_relevance(
         &self,
         request: &ListProductsRequest,
@@ -150,11 +153,11 @@ impl Model {
         found: &[i32],
     ) -> Result<(), TestCaseError> {
         prop_assert!(listed.len() >= found.len(), "some of {found:?} are missing");
-        let (first, guesses) = listed.split_at(found.len());
+        let (first, fuzzy) = listed.split_at(found.len());
         let mut sorted = first.to_vec();
         sorted.sort_unstable_by_key(|id| std::cmp::Reverse(*id));
         prop_assert_eq!(sorted, found);
-        self.check_guesses(request, guesses)?;
+        self.check_fuzzy(request, fuzzy)?;
 
         let wanted = words(&request.q);
         let matches: Vec<_> = first.iter().map(|id| self.items[id].matches(&wanted)).collect();
@@ -168,31 +171,33 @@ impl Model {
         Ok(())
     }
 
-    /// Checks that these may be guesses, and that none is missing that is sure.
-    fn check_guesses(&self, request: &ListProductsRequest, guesses: &[i32]) -> Result<(), TestCaseError> {
+    /// Checks that these can be fuzzy matches, and that no certain one is missing.
+    fn check_fuzzy(&self, request: &ListProductsRequest, fuzzy: &[i32]) -> Result<(), TestCaseError> {
         let wanted = words(&request.q);
-        let mut listed = guesses.to_vec();
+        let mut listed = fuzzy.to_vec();
         listed.sort_unstable();
         listed.dedup();
-        prop_assert_eq!(listed.len(), guesses.len());
+        prop_assert_eq!(listed.len(), fuzzy.len());
         for item in self.items.values() {
             let is_listed = listed.binary_search(&item.id).is_ok();
             match item.matches(&wanted) {
-                Some(Match::SureGuess) => {
+                Some(Match::CertainFuzzy) => {
                     prop_assert_eq!(is_listed, self.passes(item, request), "{:?}", item)
                 }
-                Some(Match::Guess) => prop_assert!(!is_listed || self.passes(item, request), "{item:?}"),
-                _ => prop_assert!(!is_listed, "{item:?} is no guess"),
+                Some(Match::PossibleFuzzy) => {
+                    prop_assert!(!is_listed || self.passes(item, request), "{item:?}")
+                }
+                _ => prop_assert!(!is_listed, "{item:?} is no fuzzy match"),
             }
         }
         Ok(())
     }
 
-    /// Whether an item passes every filter but the query.
+    /// Whether an item passes every filter except the query.
     fn passes(&self, item: &Item, request: &ListProductsRequest) -> bool {
         let in_category =
-            |wanted: &IdOrName| item.category.is_some_and(|own| is_label(wanted, own, &self.categories));
-        let has_tag = |wanted: &IdOrName| item.tags.iter().any(|own| is_label(wanted, *own, &self.tags));
+            |wanted: &IdOrName| item.category.is_some_and(|own| is_referenced(wanted, own, &self.categories));
+        let has_tag = |wanted: &IdOrName| item.tags.iter().any(|own| is_referenced(wanted, *own, &self.tags));
         !item.archived
             && (request.categories.is_empty() || request.categories.iter().any(in_category))
             && request.tags.iter().all(has_tag)
@@ -203,12 +208,12 @@ impl Model {
     }
 }
 
-fn is_label(wanted: &IdOrName, own: usize, ids: &[i32]) -> bool {
+fn is_referenced(wanted: &IdOrName, own: usize, ids: &[i32]) -> bool {
     match wanted.value.as_ref().unwrap() {
         id_or_name::Value::Id(id) => ids[own] == *id,
         id_or_name::Value::Name(name) => {
             let name = name.trim().to_lowercase().replace("e\u{301}", "é");
-            LABELS[own].to_lowercase() == name
+            NAMES[own].to_lowercase() == name
         }
     }
 }

@@ -1,24 +1,24 @@
-//! Words as a search takes them: as they are, by their English stems, and as beginnings.
+//! Words as a search matches them: by themselves, by their English stems, and by prefixes.
 
-/// Words of products. Few, so that they meet; some are stems, beginnings or misspellings of others.
+/// Words of products: few, so that they often match; some are stems, prefixes or misspellings of others.
 pub(super) const WORDS: [&str; 15] = [
     "ab", "abc", "Kl", "klm", "KLM", "Éa", "5mm", "run", "Runs", "running", "runnung", "runner", "mug",
     "mugs", "The",
 ];
 
-/// What a search may have beside the words of products: beginnings, typos, and what is nowhere.
-pub(super) const OTHERS: [&str; 8] = ["k", "ru", "runn", "runnin", "runing", "th", "e\u{301}", "zz"];
+/// Further words of queries: prefixes, typos, and words of no product.
+pub(super) const OTHER_WORDS: [&str; 8] = ["k", "ru", "runn", "runnin", "runing", "th", "e\u{301}", "zz"];
 
-/// A shorter word is never taken for one that is misspelt.
-const MIN_CHARACTERS_WITH_TYPOS: usize = 4;
+/// The search tolerates no typos in shorter words.
+const MIN_LENGTH_FOR_TYPOS: usize = 4;
 
-/// The words of a text, in small letters.
+/// The lower-case words of a text.
 pub(super) fn words(text: &str) -> Vec<String> {
     let text = text.to_lowercase().replace("e\u{301}", "é");
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// What a word is kept and looked for as: itself, and its stem, which words that mean little do not have.
+/// The lexemes of a word: itself, and its stem unless it is a stop word.
 fn lexemes(word: &str) -> Vec<&str> {
     match word {
         "the" => vec![word],
@@ -29,21 +29,21 @@ fn lexemes(word: &str) -> Vec<&str> {
     }
 }
 
-/// Whether `text` has this word, or one with its stem; or one that begins with this word.
-pub(super) fn has_word(text: &[String], word: &str, as_beginning: bool) -> bool {
+/// Whether `text` has this word, one with its stem or, with `as_prefix`, one that begins with it.
+pub(super) fn has_word(text: &[String], word: &str, as_prefix: bool) -> bool {
     let wanted = lexemes(word);
-    let is_meant = |own: &str| wanted.contains(&own) || (as_beginning && own.starts_with(word));
+    let is_meant = |own: &str| wanted.contains(&own) || (as_prefix && own.starts_with(word));
     text.iter().any(|own| lexemes(own).into_iter().any(is_meant))
 }
 
-/// Whether `name` has a word that this one is surely a misspelling of.
-pub(super) fn is_misspelt(name: &[String], word: &str) -> bool {
-    const MISSPELT: [(&str, &str); 3] =
+/// Whether `name` has a word that is certainly similar.
+pub(super) fn is_similar(name: &[String], word: &str) -> bool {
+    const SIMILAR: [(&str, &str); 3] =
         [("runing", "running"), ("runnung", "running"), ("running", "runnung")];
-    name.iter().any(|own| MISSPELT.contains(&(word, own)))
+    name.iter().any(|own| SIMILAR.contains(&(word, own)))
 }
 
-/// Whether this word may be taken for one that is misspelt.
+/// Whether the search tolerates typos in this word.
 pub(super) fn may_have_typos(word: &str) -> bool {
-    word.chars().count() >= MIN_CHARACTERS_WITH_TYPOS
+    word.chars().count() >= MIN_LENGTH_FOR_TYPOS
 }
