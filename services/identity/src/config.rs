@@ -1,42 +1,42 @@
-//! What the service is told.
+//! Configuration of the service.
 
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, thread, time::Duration};
+use std::{path::PathBuf, str::FromStr, thread, time::Duration};
 
 use bodega_media::MediaArgs;
-use bodega_runtime::database::DatabaseArgs;
+use bodega_runtime::{database::DatabaseArgs, timeouts::PASSWORD_HASH_WAIT};
+use secrecy::{ExposeSecret as _, SecretString};
 
-/// Fewer bytes than this can be guessed.
 const MIN_SECRET_BYTES: usize = 32;
 
-/// What the process is told, beside what every process is.
+/// Configuration of the identity service.
 #[derive(Debug, clap::Args)]
 pub struct Config {
-    /// Where the accounts are
+    /// Database of the schema `identity`
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// Seals the keys that sign access tokens: at least 32 bytes, the same for every start
+    /// Secret that encrypts the keys that sign access tokens: at least 32 bytes, the same at every start
     #[arg(long, env = "JWT_SECRET_KEY", hide_env_values = true)]
     pub jwt_secret_key: SecretKey,
-    /// How long tokens are good for
+    /// Lifetimes of tokens
     #[command(flatten)]
     pub tokens: TokenArgs,
-    /// Where the pictures are, and what they may be
+    /// Storage and limits of images
     #[command(flatten)]
     pub media: MediaArgs,
-    /// Directory of the pictures, where they are in no other storage: the gateway's [default: .bodega/media]
+    /// Directory of images when no other storage is configured; the same as the gateway's [default: .bodega/media]
     #[arg(long, env = "BODEGA_MEDIA_DIR")]
     pub media_dir: Option<PathBuf>,
 }
 
-/// How long tokens are good for.
+/// Lifetimes of tokens.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct TokenArgs {
-    /// Seconds that an access token is good for
+    /// Lifetime of an access token in seconds
     #[arg(long, env = "BODEGA_ACCESS_TTL", default_value = "900", value_parser = access_ttl)]
     pub access_ttl: Duration,
 }
 
-/// At most as long as an ended session is remembered, by far.
+/// The maximum is well below the time that an ended session is kept.
 fn access_ttl(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(seconds @ 1..=43_200) => Ok(Duration::from_secs(seconds)),
@@ -44,24 +44,23 @@ fn access_ttl(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// What the service is told, wherever it runs.
+/// Settings of the service, as a process of its own and in the standalone binary.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Seals the signing keys at rest.
+    /// Encrypts the signing keys in the database.
     pub jwt_secret: SecretKey,
-    /// How long an access token is good for. 15 minutes.
+    /// Lifetime of an access token. 15 minutes by default.
     pub access_ttl: Duration,
-    /// How long a session lasts without being used. 30 days.
+    /// Time after which an unused session expires. 30 days by default.
     pub refresh_ttl: Duration,
-    /// How many passwords are hashed at once; each takes a core and 19 MiB. One a core.
+    /// Passwords that are hashed at the same time; each takes a core and 19 MiB. One per core by default.
     pub max_concurrent_hashes: u32,
-    /// How long a password waits for its turn to be hashed. Whoever would have to wait longer is sent away at once. 1
-    /// second: the rest of a request's two is for the hash itself, and for the database.
+    /// Maximum wait before a password is hashed; a call that would wait for longer is rejected at once. 1 second by default.
     pub hash_wait: Duration,
 }
 
 impl Settings {
-    /// The usual ones.
+    /// Returns the default settings.
     pub fn new(jwt_secret: SecretKey) -> Self {
         Self {
             jwt_secret,
@@ -71,19 +70,18 @@ impl Settings {
                 .ok()
                 .and_then(|cores| u32::try_from(cores.get()).ok())
                 .unwrap_or(1),
-            hash_wait: Duration::from_secs(1),
+            hash_wait: PASSWORD_HASH_WAIT,
         }
     }
 }
 
-/// A secret of at least 32 bytes. Never shown, not even by `Debug`.
-#[derive(Clone)]
-pub struct SecretKey(Arc<str>);
+/// A secret of at least 32 bytes.
+#[derive(Clone, Debug)]
+pub struct SecretKey(SecretString);
 
 impl SecretKey {
-    /// The secret.
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+        self.0.expose_secret().as_bytes()
     }
 }
 
@@ -100,24 +98,18 @@ impl FromStr for SecretKey {
     }
 }
 
-impl fmt::Debug for SecretKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretKey(…)")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_that_can_be_guessed_is_refused() {
+    fn rejects_a_short_secret() {
         assert!("x".repeat(31).parse::<SecretKey>().is_err());
         assert!("x".repeat(32).parse::<SecretKey>().is_ok());
     }
 
     #[test]
-    fn an_access_token_is_good_for_a_second_at_least_and_half_a_day_at_most() {
+    fn limits_the_lifetime_of_access_tokens() {
         assert_eq!(access_ttl("1"), Ok(Duration::from_secs(1)));
         assert_eq!(access_ttl("43200"), Ok(Duration::from_secs(12 * 60 * 60)));
         for text in ["0", "43201", "-1", "15m", ""] {
@@ -126,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_never_shows() {
+    fn debug_output_hides_the_secret() {
         let settings = Settings::new("hunter2hunter2hunter2hunter2hunter2".parse().unwrap());
         assert!(!format!("{settings:?}").contains("hunter2"));
     }

@@ -1,4 +1,4 @@
-//! What identity refuses, and as which status.
+//! Errors of calls, and their gRPC statuses.
 
 use std::{fmt::Display, time::Duration};
 
@@ -7,40 +7,38 @@ use bodega_runtime::status::{self, Violations};
 use tonic::{Code, Status};
 use tracing::error;
 
-/// When somebody who was sent away for lack of capacity may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Why something was not done.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error(transparent)]
     Invalid(#[from] Violations),
-    #[error("this email belongs to an account already")]
+    #[error("email is already in use")]
     EmailTaken,
-    #[error("this username belongs to an account already")]
+    #[error("username is already in use")]
     UsernameTaken,
-    #[error("no account has this login and this password")]
+    #[error("invalid credentials")]
     InvalidCredentials,
-    #[error("the refresh token is not valid")]
+    #[error("invalid refresh token")]
     InvalidRefreshToken,
-    #[error("the session has ended")]
+    #[error("session has ended")]
     SessionEnded,
-    #[error("no such session")]
+    #[error("session not found")]
     SessionNotFound,
-    #[error("only admins may do this")]
+    #[error("admin role required")]
     AdminOnly,
-    #[error("no such user")]
+    #[error("user not found")]
     UserNotFound,
-    #[error("the shop needs an admin: this is the last one")]
+    #[error("the last admin cannot be removed")]
     LastAdmin,
-    #[error("too many passwords are being checked at the moment")]
+    #[error("too many concurrent password checks")]
     TooBusy,
     #[error(transparent)]
-    Picture(#[from] Rejected),
-    #[error("the upload {0}")]
+    Image(#[from] Rejected),
+    #[error("image {0}")]
     UploadIncomplete(&'static str),
-    #[error("the picture took too long to be kept")]
-    PictureSwept,
+    #[error("image upload took too long")]
+    ImageExpired,
     #[error(transparent)]
     Storage(#[from] StorageError),
     #[error(transparent)]
@@ -50,19 +48,19 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// A refusal of one field.
+    /// Returns the rejection of one field.
     pub(crate) fn invalid(field: &str, message: &str) -> Self {
         let mut violations = Violations::new();
         violations.add(field, message);
         Self::Invalid(violations)
     }
 
-    /// The refusal that a violated constraint stands for.
-    pub(crate) fn of_account(cause: sqlx::Error) -> Self {
-        match status::violated_constraint(&cause) {
+    /// Maps the unique constraints of `identity.users` to rejections.
+    pub(crate) fn from_user_write(error: sqlx::Error) -> Self {
+        match status::violated_constraint(&error) {
             Some("one_user_per_email") => Self::EmailTaken,
             Some("one_user_per_username") => Self::UsernameTaken,
-            _ => Self::Database(cause),
+            _ => Self::Database(error),
         }
     }
 }
@@ -80,13 +78,13 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         use Code::{AlreadyExists, FailedPrecondition, NotFound, PermissionDenied, Unauthenticated};
         use status::{rejected, rejected_fields};
-        let named = |reason, field: &str| {
-            let message = "is taken".to_owned();
+        let taken = |reason, field: &str| {
+            let message = "is already in use".to_owned();
             rejected_fields(AlreadyExists, reason, &error, [(field.to_owned(), message)])
         };
         match error {
-            Error::EmailTaken => named("email_taken", "email"),
-            Error::UsernameTaken => named("username_taken", "username"),
+            Error::EmailTaken => taken("email_taken", "email"),
+            Error::UsernameTaken => taken("username_taken", "username"),
             Error::Invalid(violations) => violations.into(),
             Error::InvalidCredentials => rejected(Unauthenticated, "invalid_credentials", &error),
             Error::InvalidRefreshToken => rejected(Unauthenticated, "invalid_refresh_token", &error),
@@ -96,33 +94,32 @@ impl From<Error> for Status {
             Error::UserNotFound => rejected(NotFound, "user_not_found", &error),
             Error::LastAdmin => rejected(FailedPrecondition, "last_admin", &error),
             Error::TooBusy => {
-                // Not all are to come back at the same time.
-                let pause = Duration::from_secs(rand::random_range(1..=3));
-                status::retryable(Code::ResourceExhausted, "too_busy", &error, pause)
+                // Random, so that rejected clients do not retry at the same time.
+                let retry_after = Duration::from_secs(rand::random_range(1..=3));
+                status::retryable(Code::ResourceExhausted, "too_busy", &error, retry_after)
             }
-            Error::Picture(refused) => of_picture(&refused),
-            Error::UploadIncomplete(how) => of_image("upload_incomplete", how),
-            Error::PictureSwept => status::unavailable(&error, RETRY_AFTER),
-            Error::Storage(cause) => {
-                error!("{cause}");
-                status::unavailable("pictures cannot be kept at the moment", RETRY_AFTER)
+            Error::Image(rejected) => rejected_image(&rejected),
+            Error::UploadIncomplete(message) => invalid_image("upload_incomplete", message),
+            Error::ImageExpired => status::unavailable(&error, RETRY_AFTER),
+            Error::Storage(error) => {
+                error!("{error}");
+                status::unavailable("image storage is unavailable", RETRY_AFTER)
             }
-            Error::Database(cause) => status::database(&cause),
-            Error::Internal(cause) => status::internal(format_args!("{cause:#}")),
+            Error::Database(error) => status::database(&error),
+            Error::Internal(error) => status::internal(format_args!("{error:#}")),
         }
     }
 }
 
-fn of_picture(refused: &Rejected) -> Status {
-    match refused {
-        Rejected::TooLarge { .. } => of_image("image_too_large", refused),
-        Rejected::Unsupported => of_image("unsupported_image", refused),
-        Rejected::Invalid(_) => of_image("invalid_image", refused),
-        Rejected::Busy => status::unavailable(refused, RETRY_AFTER),
+fn rejected_image(rejected: &Rejected) -> Status {
+    match rejected {
+        Rejected::TooLarge { .. } => invalid_image("image_too_large", rejected),
+        Rejected::Unsupported => invalid_image("unsupported_image", rejected),
+        Rejected::Invalid(_) => invalid_image("invalid_image", rejected),
+        Rejected::Busy => status::unavailable(rejected, RETRY_AFTER),
     }
 }
 
-/// The refusal of what was sent as a picture.
-fn of_image(reason: &str, message: impl Display) -> Status {
+fn invalid_image(reason: &str, message: impl Display) -> Status {
     status::rejected_field(Code::InvalidArgument, reason, "image", message.to_string())
 }

@@ -1,31 +1,24 @@
-//! Identity: who somebody is, and what they may do.
+//! Identity: users, sessions, and the keys that sign access tokens.
 //!
-//! `register` and `login` begin a session and give its owner two tokens: an access token, a JWT that `signing`
-//! makes and anybody can verify for a quarter of an hour, and a refresh token, good for one use, for the next pair
-//! (`refresh`). A session ends once, by its owner (`profile`), by an admin (`manage`) or by a refresh token
-//! that somebody else must have used; `revocations` tells every gateway within a second. An account may show a picture
-//! (`avatar`); what none shows any more is deleted (`bodega_media::ImageRegistry`). `store` is the only module that speaks SQL.
+//! `sessions` registers and logs in users and issues their tokens: an access token, a JWT that `signing` signs and every
+//! process can verify for 15 minutes, and a refresh token, which is used once for the next pair. A session ends on logout,
+//! by an admin (`admin`), with a new password (`profile`) or when an old refresh token is reused; `sessions::revocations`
+//! streams ended sessions to every gateway within a second.
+//!
+//! Requests go from `grpc` to the use cases in `sessions`, `profile`, `avatars` and `admin`, which use `users`,
+//! `passwords` and `signing`. All SQL is in the `db` modules.
 
-mod account;
-mod address;
-mod app;
-mod avatar;
+mod admin;
+mod avatars;
+mod cleanup;
 mod config;
-mod create_admin;
 mod error;
 mod grpc;
-mod housekeeping;
-mod login;
-mod manage;
-mod normal;
-mod password;
+mod passwords;
 mod profile;
-mod refresh;
-mod refresh_token;
-mod register;
-mod revocations;
+mod sessions;
 mod signing;
-mod store;
+mod users;
 
 use std::{path::Path, sync::Arc};
 
@@ -43,32 +36,31 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+pub use self::{
+    admin::{CreatedAdmin, create_admin, has_admin},
+    config::{Config, SecretKey, Settings, TokenArgs},
+};
 use self::{
-    app::App,
     grpc::{IdentityGrpc, TokenGrpc},
-    password::Hasher,
-    revocations::Revocations,
+    passwords::Hasher,
+    sessions::Revocations,
     signing::Signer,
 };
-pub use self::{
-    config::{Config, SecretKey, Settings, TokenArgs},
-    create_admin::{Admin, create_admin, has_admin},
-};
 
-/// Brings [`SCHEMA`] to the state this version needs.
+/// The migrations of [`SCHEMA`].
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 
-/// The schema that is identity's own.
+/// The schema of this service.
 pub const SCHEMA: &str = "identity";
 
-/// Where a process of its own keeps pictures, unless it is told otherwise.
+/// Default directory of images for a process of its own.
 const MEDIA_DIR: &str = ".bodega/media";
 
-/// Serves as a process of its own, until the shutdown.
+/// Runs the service as a process of its own until it is shut down.
 ///
 /// # Errors
-/// When it cannot start: the database cannot be migrated, the storage of pictures is half configured, or
-/// `JWT_SECRET_KEY` is not the former one.
+/// When the database cannot be migrated, the configuration of the image storage is incomplete, or `JWT_SECRET_KEY` is not
+/// the one that encrypted the signing keys.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let media_dir = config.media_dir.as_deref().unwrap_or(Path::new(MEDIA_DIR));
     let media = config.media.open(media_dir)?;
@@ -79,29 +71,36 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     service.serve(&AuthLayer { service_token: process.service_token, verifier }, process.listener).await
 }
 
-/// Starts the service on a database that has been migrated; it serves nobody yet.
+/// Starts the service on a migrated database, without a listener.
 ///
 /// # Errors
-/// When the database does not answer, or the secret is not the one its signing keys were sealed with.
+/// When the database fails, or the signing keys in it were encrypted under another secret.
 pub async fn start(
     db: PgPool,
     settings: Settings,
     media: Media,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Service> {
-    let app = Arc::new(App {
+    let signer = Arc::new(Signer::start(db.clone(), &settings.jwt_secret, settings.access_ttl).await?);
+    let revocations = Arc::new(Revocations::new(db.clone(), settings.access_ttl));
+    let images = ImageRegistry::new(db.clone(), SCHEMA, media);
+    let refresh_ttl = settings.refresh_ttl;
+
+    let identity = IdentityGrpc {
+        pool: db.clone(),
         hasher: Hasher::new(&settings)?,
-        signer: Signer::start(db.clone(), &settings.jwt_secret, settings.access_ttl).await?,
-        revocations: Arc::new(Revocations::new(db.clone(), settings.access_ttl)),
-        db: db.clone(),
         settings,
-        images: ImageRegistry::new(db.clone(), SCHEMA, media),
-    });
-    let routes = Routes::new(IdentityServiceServer::new(IdentityGrpc { app: app.clone() }))
-        .add_service(TokenServiceServer::new(TokenGrpc { app: app.clone(), shutdown: shutdown.clone() }));
-    let service = Service::new("identity", routes, db, shutdown).await;
-    service.spawn(app.revocations.clone().listen());
-    service.spawn(app.images.clone().clean_up());
-    service.spawn(housekeeping::run(app));
+        signer: signer.clone(),
+        images: images.clone(),
+    };
+    let tokens =
+        TokenGrpc { signer: signer.clone(), revocations: revocations.clone(), shutdown: shutdown.clone() };
+    let routes =
+        Routes::new(IdentityServiceServer::new(identity)).add_service(TokenServiceServer::new(tokens));
+    let service = Service::new("identity", routes, db.clone(), shutdown).await;
+    service.spawn(revocations.listen());
+    service.spawn(images.clean_up());
+    service.spawn(cleanup::rotate_signing_keys(signer));
+    service.spawn(cleanup::delete_old_sessions(db, refresh_ttl));
     Ok(service)
 }

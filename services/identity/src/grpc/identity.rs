@@ -1,7 +1,8 @@
-//! The service for people.
+//! `IdentityService`: users and their sessions.
 
 use std::sync::Arc;
 
+use bodega_media::ImageRegistry;
 use bodega_proto::identity::v1::{self as pb, identity_service_server::IdentityService};
 use bodega_runtime::{
     auth::Caller,
@@ -9,27 +10,48 @@ use bodega_runtime::{
     status::{Violations, parse_uuid},
     timestamp,
 };
+use sqlx::PgPool;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
-use super::strings;
+use super::{
+    convert::{all_with_addresses, requested_role, with_addresses},
+    to_strings,
+};
 use crate::{
-    account::Role,
-    app::App,
-    avatar,
+    admin, avatars,
+    config::Settings,
     error::Error,
-    login, manage,
-    normal::fold,
-    profile, refresh, register,
-    store::{self, users::Filter},
+    passwords::Hasher,
+    profile,
+    sessions::{self, IssuedSession},
+    signing::Signer,
+    users::{self, db::Filter, normalize},
 };
 
 const DEFAULT_LIMIT: i32 = 20;
 const MAX_SEARCH: usize = 254;
 
-/// [`IdentityService`] over the [`App`].
 pub(crate) struct IdentityGrpc {
-    pub(crate) app: Arc<App>,
+    pub(crate) pool: PgPool,
+    pub(crate) settings: Settings,
+    pub(crate) hasher: Hasher,
+    pub(crate) signer: Arc<Signer>,
+    pub(crate) images: ImageRegistry,
+}
+
+impl IdentityGrpc {
+    /// Issues an access token and returns the session with its tokens.
+    async fn session(&self, session: IssuedSession) -> Result<pb::Session, Error> {
+        let IssuedSession { id, user, refresh_token } = session;
+        let access_token = self.signer.access_token(&user, id)?;
+        Ok(pb::Session {
+            user: Some(with_addresses(&self.pool, user).await?),
+            access_token,
+            expires_in: i64::try_from(self.settings.access_ttl.as_secs()).unwrap_or(i64::MAX),
+            refresh_token,
+        })
+    }
 }
 
 #[tonic::async_trait]
@@ -38,14 +60,14 @@ impl IdentityService for IdentityGrpc {
         &self,
         request: Request<pb::RegisterRequest>,
     ) -> Result<Response<pb::RegisterResponse>, Status> {
-        let signed_in = register::register(&self.app, request.into_inner()).await?;
-        let session = Some(self.app.session(signed_in).await?);
+        let session = sessions::register(&self.pool, &self.hasher, request.into_inner()).await?;
+        let session = Some(self.session(session).await?);
         Ok(Response::new(pb::RegisterResponse { session }))
     }
 
     async fn login(&self, request: Request<pb::LoginRequest>) -> Result<Response<pb::LoginResponse>, Status> {
-        let signed_in = login::login(&self.app, request.into_inner()).await?;
-        let session = Some(self.app.session(signed_in).await?);
+        let session = sessions::login(&self.pool, &self.hasher, request.into_inner()).await?;
+        let session = Some(self.session(session).await?);
         Ok(Response::new(pb::LoginResponse { session }))
     }
 
@@ -53,8 +75,9 @@ impl IdentityService for IdentityGrpc {
         &self,
         request: Request<pb::RefreshRequest>,
     ) -> Result<Response<pb::RefreshResponse>, Status> {
-        let signed_in = refresh::refresh(&self.app, &request.into_inner().refresh_token).await?;
-        let session = Some(self.app.session(signed_in).await?);
+        let ttl = self.settings.refresh_ttl;
+        let session = sessions::refresh(&self.pool, ttl, &request.into_inner().refresh_token).await?;
+        let session = Some(self.session(session).await?);
         Ok(Response::new(pb::RefreshResponse { session }))
     }
 
@@ -63,7 +86,7 @@ impl IdentityService for IdentityGrpc {
         request: Request<pb::LogoutRequest>,
     ) -> Result<Response<pb::LogoutResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let ended = store::sessions::end(&self.app.db, caller.user_id, caller.session_id)
+        let ended = sessions::db::sessions::end(&self.pool, caller.user_id, caller.session_id)
             .await
             .map_err(Error::from)?
             .ok_or(Error::SessionEnded)?;
@@ -75,10 +98,10 @@ impl IdentityService for IdentityGrpc {
         request: Request<pb::LogoutAllRequest>,
     ) -> Result<Response<pb::LogoutAllResponse>, Status> {
         let caller = Caller::of(&request)?;
-        self.app.signed_in(&caller).await?;
+        sessions::current_user(&self.pool, &caller).await?;
         let ended =
-            store::sessions::end_all(&self.app.db, caller.user_id, None).await.map_err(Error::from)?;
-        Ok(Response::new(pb::LogoutAllResponse { ended_session_ids: strings(ended) }))
+            sessions::db::sessions::end_all(&self.pool, caller.user_id, None).await.map_err(Error::from)?;
+        Ok(Response::new(pb::LogoutAllResponse { ended_session_ids: to_strings(ended) }))
     }
 
     async fn list_sessions(
@@ -86,9 +109,10 @@ impl IdentityService for IdentityGrpc {
         request: Request<pb::ListSessionsRequest>,
     ) -> Result<Response<pb::ListSessionsResponse>, Status> {
         let caller = Caller::of(&request)?;
-        self.app.signed_in(&caller).await?;
-        let ttl = self.app.settings.refresh_ttl;
-        let sessions = store::sessions::list(&self.app.db, caller.user_id, ttl).await.map_err(Error::from)?;
+        sessions::current_user(&self.pool, &caller).await?;
+        let ttl = self.settings.refresh_ttl;
+        let sessions =
+            sessions::db::sessions::list(&self.pool, caller.user_id, ttl).await.map_err(Error::from)?;
         let sessions = sessions
             .into_iter()
             .map(|session| pb::SessionInfo {
@@ -108,8 +132,8 @@ impl IdentityService for IdentityGrpc {
     ) -> Result<Response<pb::EndSessionResponse>, Status> {
         let caller = Caller::of(&request)?;
         let id = parse_uuid("session_id", &request.into_inner().session_id)?;
-        self.app.signed_in(&caller).await?;
-        let ended = store::sessions::end(&self.app.db, caller.user_id, id)
+        sessions::current_user(&self.pool, &caller).await?;
+        let ended = sessions::db::sessions::end(&self.pool, caller.user_id, id)
             .await
             .map_err(Error::from)?
             .ok_or(Error::SessionNotFound)?;
@@ -121,8 +145,8 @@ impl IdentityService for IdentityGrpc {
         request: Request<pb::GetProfileRequest>,
     ) -> Result<Response<pb::GetProfileResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let account = self.app.signed_in(&caller).await?;
-        let user = Some(self.app.user(account).await?);
+        let user = sessions::current_user(&self.pool, &caller).await?;
+        let user = Some(with_addresses(&self.pool, user).await?);
         Ok(Response::new(pb::GetProfileResponse { user }))
     }
 
@@ -131,8 +155,8 @@ impl IdentityService for IdentityGrpc {
         request: Request<pb::UpdateProfileRequest>,
     ) -> Result<Response<pb::UpdateProfileResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let account = profile::update(&self.app, &caller, request.into_inner()).await?;
-        let user = Some(self.app.user(account).await?);
+        let user = profile::update_profile(&self.pool, &caller, request.into_inner()).await?;
+        let user = Some(with_addresses(&self.pool, user).await?);
         Ok(Response::new(pb::UpdateProfileResponse { user }))
     }
 
@@ -141,8 +165,8 @@ impl IdentityService for IdentityGrpc {
         request: Request<pb::ChangePasswordRequest>,
     ) -> Result<Response<pb::ChangePasswordResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let ended = profile::change_password(&self.app, &caller, request.get_ref()).await?;
-        Ok(Response::new(pb::ChangePasswordResponse { ended_session_ids: strings(ended) }))
+        let ended = profile::change_password(&self.pool, &self.hasher, &caller, request.get_ref()).await?;
+        Ok(Response::new(pb::ChangePasswordResponse { ended_session_ids: to_strings(ended) }))
     }
 
     async fn set_avatar(
@@ -150,8 +174,8 @@ impl IdentityService for IdentityGrpc {
         request: Request<Streaming<pb::SetAvatarRequest>>,
     ) -> Result<Response<pb::SetAvatarResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let account = avatar::set(&self.app, &caller, request.into_inner()).await?;
-        let user = Some(self.app.user(account).await?);
+        let user = avatars::set_avatar(&self.pool, &self.images, &caller, request.into_inner()).await?;
+        let user = Some(with_addresses(&self.pool, user).await?);
         Ok(Response::new(pb::SetAvatarResponse { user }))
     }
 
@@ -160,8 +184,8 @@ impl IdentityService for IdentityGrpc {
         request: Request<pb::RemoveAvatarRequest>,
     ) -> Result<Response<pb::RemoveAvatarResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let account = avatar::remove(&self.app, &caller).await?;
-        let user = Some(self.app.user(account).await?);
+        let user = avatars::remove_avatar(&self.pool, &caller).await?;
+        let user = Some(with_addresses(&self.pool, user).await?);
         Ok(Response::new(pb::RemoveAvatarResponse { user }))
     }
 
@@ -173,17 +197,17 @@ impl IdentityService for IdentityGrpc {
         let request = request.into_inner();
         let limit = page::limit(request.limit, DEFAULT_LIMIT)?;
         let before = page::decode::<Uuid>(&request.cursor)?;
-        let role = role_of(request.role)?;
+        let role = requested_role(request.role)?;
         let mut violations = Violations::new();
         violations.require_text(&request.q, 0, MAX_SEARCH, "q");
         violations.finish()?;
 
-        self.app.signed_in_admin(&caller).await?;
-        let part = fold(request.q.trim());
-        let filter = Filter { part: &part, role, before };
-        let mut accounts = store::users::list(&self.app.db, &filter, limit + 1).await.map_err(Error::from)?;
-        let next_cursor = page::cut(&mut accounts, limit, |account| account.id);
-        let users = self.app.users(accounts).await?;
+        sessions::current_admin(&self.pool, &caller).await?;
+        let text = normalize(request.q.trim());
+        let filter = Filter { text: &text, role, before };
+        let mut users = users::db::list(&self.pool, &filter, limit + 1).await.map_err(Error::from)?;
+        let next_cursor = page::cut(&mut users, limit, |user| user.id);
+        let users = all_with_addresses(&self.pool, users).await?;
         Ok(Response::new(pb::ListUsersResponse { users, next_cursor }))
     }
 
@@ -193,10 +217,9 @@ impl IdentityService for IdentityGrpc {
     ) -> Result<Response<pb::GetUserResponse>, Status> {
         let caller = Caller::admin_of(&request)?;
         let id = parse_uuid("id", &request.into_inner().id)?;
-        self.app.signed_in_admin(&caller).await?;
-        let account =
-            store::users::find(&self.app.db, id).await.map_err(Error::from)?.ok_or(Error::UserNotFound)?;
-        let user = Some(self.app.user(account).await?);
+        sessions::current_admin(&self.pool, &caller).await?;
+        let user = users::db::find(&self.pool, id).await.map_err(Error::from)?.ok_or(Error::UserNotFound)?;
+        let user = Some(with_addresses(&self.pool, user).await?);
         Ok(Response::new(pb::GetUserResponse { user }))
     }
 
@@ -207,11 +230,11 @@ impl IdentityService for IdentityGrpc {
         let caller = Caller::admin_of(&request)?;
         let request = request.into_inner();
         let id = parse_uuid("id", &request.id)?;
-        let role = role_of(request.role)?;
-        self.app.signed_in_admin(&caller).await?;
-        let (account, ended) = manage::set_standing(&self.app, id, role, request.disabled).await?;
-        let user = Some(self.app.user(account).await?);
-        Ok(Response::new(pb::UpdateUserResponse { user, ended_session_ids: strings(ended) }))
+        let role = requested_role(request.role)?;
+        sessions::current_admin(&self.pool, &caller).await?;
+        let (user, ended) = admin::update_user(&self.pool, id, role, request.disabled).await?;
+        let user = Some(with_addresses(&self.pool, user).await?);
+        Ok(Response::new(pb::UpdateUserResponse { user, ended_session_ids: to_strings(ended) }))
     }
 
     async fn delete_user(
@@ -220,18 +243,8 @@ impl IdentityService for IdentityGrpc {
     ) -> Result<Response<pb::DeleteUserResponse>, Status> {
         let caller = Caller::admin_of(&request)?;
         let id = parse_uuid("id", &request.into_inner().id)?;
-        self.app.signed_in_admin(&caller).await?;
-        let ended = manage::delete(&self.app, id).await?;
-        Ok(Response::new(pb::DeleteUserResponse { ended_session_ids: strings(ended) }))
-    }
-}
-
-/// The role in a request; `None` where none was said.
-fn role_of(role: i32) -> Result<Option<Role>, Error> {
-    match pb::Role::try_from(role) {
-        Ok(pb::Role::Unspecified) => Ok(None),
-        Ok(pb::Role::User) => Ok(Some(Role::User)),
-        Ok(pb::Role::Admin) => Ok(Some(Role::Admin)),
-        Err(_) => Err(Error::invalid("role", "must be a role")),
+        sessions::current_admin(&self.pool, &caller).await?;
+        let ended = admin::delete_user(&self.pool, id).await?;
+        Ok(Response::new(pb::DeleteUserResponse { ended_session_ids: to_strings(ended) }))
     }
 }

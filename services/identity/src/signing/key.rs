@@ -1,4 +1,4 @@
-//! One Ed25519 key: how it is made, kept and used.
+//! An Ed25519 key that signs access tokens.
 
 use anyhow::{Context as _, anyhow};
 use aws_lc_rs::{
@@ -11,10 +11,11 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use sqlx::PgExecutor;
 use time::OffsetDateTime;
 
-use super::seal::Seal;
-use crate::store::{self, signing_keys::Sealed};
+use super::{
+    db::{self, CurrentKey},
+    key_encryption::KeyEncryption,
+};
 
-/// A key that signs access tokens.
 pub(super) struct SigningKey {
     header: Header,
     kid: String,
@@ -23,25 +24,22 @@ pub(super) struct SigningKey {
 }
 
 impl SigningKey {
-    /// The key that was kept, opened.
-    pub(super) fn open(kept: &Sealed, seal: &Seal) -> anyhow::Result<Self> {
-        let private = seal.open(&kept.kid, &kept.encrypted_private_key).context(
-            "JWT_SECRET_KEY is not the one that the signing keys in the database were sealed with: \
-             start with the former one",
+    pub(super) fn decrypt(key: &CurrentKey, encryption: &KeyEncryption) -> anyhow::Result<Self> {
+        let private = encryption.decrypt(&key.kid, &key.encrypted_private_key).context(
+            "JWT_SECRET_KEY cannot decrypt the signing keys in the database: start with the previous value",
         )?;
         let mut header = Header::new(Algorithm::EdDSA);
-        header.kid = Some(kept.kid.clone());
+        header.kid = Some(key.kid.clone());
         Ok(Self {
             header,
-            kid: kept.kid.clone(),
+            kid: key.kid.clone(),
             private: EncodingKey::from_ed_der(&private),
-            created_at: kept.created_at,
+            created_at: key.created_at,
         })
     }
 
-    /// A token that says this.
     pub(super) fn sign(&self, claims: &Claims) -> anyhow::Result<String> {
-        jsonwebtoken::encode(&self.header, claims, &self.private).context("an access token cannot be signed")
+        jsonwebtoken::encode(&self.header, claims, &self.private).context("cannot sign an access token")
     }
 
     /// RFC 7638 thumbprint.
@@ -49,23 +47,22 @@ impl SigningKey {
         &self.kid
     }
 
-    /// When it was made.
     pub(super) fn created_at(&self) -> OffsetDateTime {
         self.created_at
     }
 }
 
-/// Makes a key and keeps it, unless there is one already.
-pub(super) async fn make(db: impl PgExecutor<'_>, seal: &Seal) -> anyhow::Result<()> {
-    let pair = Ed25519KeyPair::generate().map_err(|_| anyhow!("no signing key can be made"))?;
-    let private = pair.to_pkcs8v1().map_err(|_| anyhow!("a signing key cannot be encoded"))?;
+/// Generates and stores a key, unless there is a current one.
+pub(super) async fn generate(db: impl PgExecutor<'_>, encryption: &KeyEncryption) -> anyhow::Result<()> {
+    let pair = Ed25519KeyPair::generate().map_err(|_| anyhow!("cannot generate a signing key"))?;
+    let private = pair.to_pkcs8v1().map_err(|_| anyhow!("cannot encode a signing key"))?;
     let public_key = pair.public_key().as_ref();
     let kid = thumbprint(public_key);
-    let sealed = seal.close(&kid, private.as_ref())?;
-    Ok(store::signing_keys::insert(db, &kid, public_key, &sealed).await?)
+    let encrypted = encryption.encrypt(&kid, private.as_ref())?;
+    Ok(db::insert(db, &kid, public_key, &encrypted).await?)
 }
 
-/// RFC 7638: SHA-256 over the required members of the JWK, in order.
+/// Returns the RFC 7638 thumbprint: the SHA-256 of the required members of the JWK, sorted.
 fn thumbprint(public_key: &[u8]) -> String {
     let x = BASE64_URL_SAFE_NO_PAD.encode(public_key);
     let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
@@ -77,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_thumbprint_is_that_of_rfc_8037() {
+    fn computes_the_thumbprint_of_rfc_8037() {
         let x = BASE64_URL_SAFE_NO_PAD.decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
         assert_eq!(thumbprint(&x), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     }

@@ -1,7 +1,8 @@
-//! Signing access tokens, with an Ed25519 key that all replicas share through the database.
+//! Signing of access tokens with an Ed25519 key, which all replicas share through the database.
 
+mod db;
 mod key;
-mod seal;
+mod key_encryption;
 
 use std::{
     sync::{Arc, RwLock},
@@ -15,45 +16,45 @@ use time::OffsetDateTime;
 use tracing::info;
 use uuid::Uuid;
 
-use self::{key::SigningKey, seal::Seal};
-use crate::{account::Account, config::SecretKey, store};
+pub(crate) use self::db::PublicKey;
+use self::{key::SigningKey, key_encryption::KeyEncryption};
+use crate::{config::SecretKey, users::User};
 
-/// How long a key signs.
 const KEY_LIFETIME: time::Duration = time::Duration::days(90);
-/// How often a replica looks which key it is to sign with.
+/// Interval at which a replica loads the current key.
 pub(crate) const RELOAD_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// Signs access tokens with the current key.
 pub(crate) struct Signer {
-    db: PgPool,
-    seal: Seal,
+    pool: PgPool,
+    encryption: KeyEncryption,
     access_ttl: Duration,
     current: RwLock<Arc<SigningKey>>,
 }
 
 impl Signer {
-    /// A signer with the current key; the first one ever makes it.
+    /// Loads the current key, or generates it when there is none.
     ///
     /// # Errors
-    /// When the database does not answer, or `secret` is not the one the key was sealed with.
-    pub(crate) async fn start(db: PgPool, secret: &SecretKey, access_ttl: Duration) -> anyhow::Result<Self> {
-        let seal = Seal::new(secret)?;
-        let current = load_or_make(&db, &seal).await?;
-        Ok(Self { db, seal, access_ttl, current: RwLock::new(Arc::new(current)) })
+    /// When the database fails, or the key was encrypted under another secret.
+    pub(crate) async fn start(
+        pool: PgPool,
+        secret: &SecretKey,
+        access_ttl: Duration,
+    ) -> anyhow::Result<Self> {
+        let encryption = KeyEncryption::new(secret)?;
+        let current = load_or_generate(&pool, &encryption).await?;
+        Ok(Self { pool, encryption, access_ttl, current: RwLock::new(Arc::new(current)) })
     }
 
-    /// An access token for a session of `account`, with the role that the account has now.
-    ///
-    /// # Errors
-    /// When it cannot be signed, which a key that could be loaded does not do.
-    pub(crate) fn access_token(&self, account: &Account, session_id: Uuid) -> anyhow::Result<String> {
+    /// Issues an access token for a session of `user`.
+    pub(crate) fn access_token(&self, user: &User, session_id: Uuid) -> anyhow::Result<String> {
         let issued_at = OffsetDateTime::now_utc().unix_timestamp();
         let claims = Claims {
             iss: ISSUER.to_owned(),
             aud: AUDIENCE.to_owned(),
-            sub: account.id,
+            sub: user.id,
             sid: session_id,
-            role: account.role.into(),
+            role: user.role.into(),
             iat: issued_at,
             exp: issued_at + i64::try_from(self.access_ttl.as_secs())?,
             jti: Uuid::now_v7(),
@@ -61,19 +62,16 @@ impl Signer {
         self.current().sign(&claims)
     }
 
-    /// The keys that verify tokens which may still be alive, the one that signs first. From the database: another
-    /// replica may have made a new one.
-    pub(crate) async fn public_keys(&self) -> sqlx::Result<Vec<store::signing_keys::Public>> {
-        // A replica goes on signing with a retired key until it looks again.
-        store::signing_keys::public(&self.db, self.access_ttl + 2 * RELOAD_INTERVAL).await
+    /// Returns the keys that verify tokens which may be valid, first the one that signs. Reads the database, since another
+    /// replica may have rotated the key.
+    pub(crate) async fn public_keys(&self) -> sqlx::Result<Vec<PublicKey>> {
+        // A replica signs with a retired key until it reloads.
+        db::list_public(&self.pool, self.access_ttl + 2 * RELOAD_INTERVAL).await
     }
 
-    /// Takes up the key that another replica has made, or makes one when the current key is old.
-    ///
-    /// # Errors
-    /// As [`Signer::start`].
+    /// Loads the current key, which another replica may have rotated, and rotates it when it is old.
     pub(crate) async fn reload(&self) -> anyhow::Result<()> {
-        let mut key = load_or_make(&self.db, &self.seal).await?;
+        let mut key = load_or_generate(&self.pool, &self.encryption).await?;
         if key.created_at() < OffsetDateTime::now_utc() - KEY_LIFETIME {
             key = self.rotate(&key).await?;
         }
@@ -84,31 +82,31 @@ impl Signer {
     }
 
     async fn rotate(&self, old: &SigningKey) -> anyhow::Result<SigningKey> {
-        let mut tx = self.db.begin().await?;
-        if store::signing_keys::retire(&mut tx, old.kid()).await? {
-            key::make(&mut *tx, &self.seal).await?;
+        let mut tx = self.pool.begin().await?;
+        if db::retire(&mut tx, old.kid()).await? {
+            key::generate(&mut *tx, &self.encryption).await?;
         }
         tx.commit().await?;
-        let new = load_or_make(&self.db, &self.seal).await?;
-        info!(key.id = new.kid(), "Access tokens are signed with key {} from now on", new.kid());
+        let new = load_or_generate(&self.pool, &self.encryption).await?;
+        info!(key.id = new.kid(), "rotated signing key");
         Ok(new)
     }
 
     fn current(&self) -> Arc<SigningKey> {
         match self.current.read() {
             Ok(current) => current.clone(),
-            // Whoever panicked did so with a whole key in place.
+            // The key is replaced as a whole, so it is valid after a panic.
             Err(poisoned) => poisoned.into_inner().clone(),
         }
     }
 }
 
-/// The current key. Of several replicas that start at once, one makes it, and the database settles which.
-async fn load_or_make(db: &PgPool, seal: &Seal) -> anyhow::Result<SigningKey> {
-    if let Some(sealed) = store::signing_keys::current(db).await? {
-        return SigningKey::open(&sealed, seal);
+/// Loads the current key, or generates it. Replicas that start at once agree on one key by a unique index.
+async fn load_or_generate(pool: &PgPool, encryption: &KeyEncryption) -> anyhow::Result<SigningKey> {
+    if let Some(key) = db::find_current(pool).await? {
+        return SigningKey::decrypt(&key, encryption);
     }
-    key::make(db, seal).await?;
-    let sealed = store::signing_keys::current(db).await?.context("there is no signing key")?;
-    SigningKey::open(&sealed, seal)
+    key::generate(pool, encryption).await?;
+    let key = db::find_current(pool).await?.context("signing key not found")?;
+    SigningKey::decrypt(&key, encryption)
 }

@@ -1,19 +1,19 @@
-//! The identity service over its own RPCs, on a real Postgres.
-#![expect(clippy::unwrap_used, reason = "what fails fails the test")]
+//! The identity service over its gRPC API, on a real Postgres.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+mod app;
+mod authentication;
 mod avatar;
 mod create_admin;
-mod guard;
-mod keys;
+mod image_cleanup;
+mod images;
+mod last_admin;
 mod login;
-mod pictures;
 mod profile;
 mod refresh;
 mod register;
 mod revocations;
-mod roles;
 mod sessions;
-mod shop;
-mod silence;
-mod sweep;
+mod signing_keys;
+mod unresponsive_database;
 mod users;

@@ -1,151 +1,150 @@
-//! Refreshing a session: what is forgiven, and what ends it.
+//! Refreshing sessions, retries and reuse of tokens.
 
 use bodega_proto::identity::v1::{Role, UpdateUserRequest};
 use futures_util::future::join_all;
 
-use crate::shop::{Shop, invalid_refresh_token, refusal, session_ended, user};
+use crate::app::{TestApp, invalid_refresh_token, rejection, session_ended, user};
 
 #[tokio::test]
-async fn a_refresh_token_gives_the_next_pair_of_the_same_session() {
-    let shop = Shop::open().await;
-    let first = shop.register("ada").await;
-    let second = shop.refresh(&first.refresh_token).await.unwrap();
+async fn issues_new_tokens_for_the_same_session() {
+    let app = TestApp::start().await;
+    let first = app.register("ada").await;
+    let second = app.refresh(&first.refresh_token).await.unwrap();
     assert_ne!(second.refresh_token, first.refresh_token);
     assert_ne!(second.access_token, first.access_token);
-    assert_eq!(shop.session_id(&second).await, shop.session_id(&first).await);
-    shop.profile(&second).await.unwrap();
-    shop.profile(&first).await.unwrap();
+    assert_eq!(app.session_id(&second).await, app.session_id(&first).await);
+    app.profile(&second).await.unwrap();
+    app.profile(&first).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_lost_reply_is_forgiven_while_its_token_is_unused() {
-    let shop = Shop::open().await;
-    let first = shop.register("ada").await;
-    let lost = shop.refresh(&first.refresh_token).await.unwrap();
-    let second = shop.refresh(&first.refresh_token).await.unwrap();
+async fn a_refresh_token_can_be_retried_until_its_successor_is_used() {
+    let app = TestApp::start().await;
+    let first = app.register("ada").await;
+    let lost = app.refresh(&first.refresh_token).await.unwrap();
+    let second = app.refresh(&first.refresh_token).await.unwrap();
     assert_ne!(second.refresh_token, lost.refresh_token);
-    let third = shop.refresh(&second.refresh_token).await.unwrap();
+    let third = app.refresh(&second.refresh_token).await.unwrap();
 
-    // The reply that was lost turns up with somebody else.
-    assert_eq!(refusal(shop.refresh(&lost.refresh_token).await), invalid_refresh_token());
-    assert_eq!(refusal(shop.refresh(&third.refresh_token).await), invalid_refresh_token());
+    // Another client uses the token of the lost response.
+    assert_eq!(rejection(app.refresh(&lost.refresh_token).await), invalid_refresh_token());
+    assert_eq!(rejection(app.refresh(&third.refresh_token).await), invalid_refresh_token());
 }
 
 #[tokio::test]
-async fn an_older_token_ends_the_session_for_both_of_its_bearers() {
-    let shop = Shop::open().await;
-    let first = shop.register("ada").await;
-    let elsewhere = shop.login("ada").await.unwrap();
-    let second = shop.refresh(&first.refresh_token).await.unwrap();
-    let third = shop.refresh(&second.refresh_token).await.unwrap();
+async fn reuse_of_an_old_token_ends_the_session() {
+    let app = TestApp::start().await;
+    let first = app.register("ada").await;
+    let elsewhere = app.login("ada").await.unwrap();
+    let second = app.refresh(&first.refresh_token).await.unwrap();
+    let third = app.refresh(&second.refresh_token).await.unwrap();
 
-    assert_eq!(refusal(shop.refresh(&first.refresh_token).await), invalid_refresh_token());
-    assert_eq!(refusal(shop.refresh(&third.refresh_token).await), invalid_refresh_token());
-    assert_eq!(refusal(shop.profile(&third).await), session_ended());
-    shop.profile(&elsewhere).await.unwrap();
-    shop.refresh(&elsewhere.refresh_token).await.unwrap();
+    assert_eq!(rejection(app.refresh(&first.refresh_token).await), invalid_refresh_token());
+    assert_eq!(rejection(app.refresh(&third.refresh_token).await), invalid_refresh_token());
+    assert_eq!(rejection(app.profile(&third).await), session_ended());
+    app.profile(&elsewhere).await.unwrap();
+    app.refresh(&elsewhere.refresh_token).await.unwrap();
 }
 
 #[tokio::test]
-async fn whichever_answer_a_client_with_retries_keeps_its_session_lives() {
-    let shop = Shop::open().await;
-    let mut session = shop.register("ada").await;
+async fn a_client_can_continue_with_any_response_of_its_retries() {
+    let app = TestApp::start().await;
+    let mut session = app.register("ada").await;
     for round in 0..8 {
-        let answers = join_all((0..3).map(|_| shop.refresh(&session.refresh_token))).await;
-        let mut sessions: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
+        let responses = join_all((0..3).map(|_| app.refresh(&session.refresh_token))).await;
+        let mut sessions: Vec<_> = responses.into_iter().map(Result::unwrap).collect();
         for session in &sessions {
-            shop.profile(session).await.unwrap();
+            app.profile(session).await.unwrap();
         }
         session = sessions.remove(round % 3);
     }
-    shop.refresh(&session.refresh_token).await.unwrap();
+    app.refresh(&session.refresh_token).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_refresh_that_is_given_up_half_way_can_be_repeated() {
-    let shop = Shop::open().await;
-    let mut session = shop.register("ada").await;
+async fn a_cancelled_refresh_can_be_retried() {
+    let app = TestApp::start().await;
+    let mut session = app.register("ada").await;
     for step in 0..24 {
-        let patience = std::time::Duration::from_micros(step * 250);
-        let _ = tokio::time::timeout(patience, shop.refresh(&session.refresh_token)).await;
-        session = shop.refresh(&session.refresh_token).await.unwrap();
+        let time = std::time::Duration::from_micros(step * 250);
+        let _ = tokio::time::timeout(time, app.refresh(&session.refresh_token)).await;
+        session = app.refresh(&session.refresh_token).await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn a_thief_and_the_owner_cannot_both_go_on() {
-    let shop = Shop::open().await;
-    let stolen = shop.register("ada").await;
-    let thief = shop.refresh(&stolen.refresh_token).await.unwrap();
-    let owner = shop.refresh(&stolen.refresh_token).await.unwrap();
-    // Each goes on: one of them is the second, and that ends it.
-    shop.refresh(&thief.refresh_token).await.unwrap();
-    assert_eq!(refusal(shop.refresh(&owner.refresh_token).await), invalid_refresh_token());
-    assert_eq!(refusal(shop.profile(&owner).await), session_ended());
+async fn a_stolen_token_ends_the_session_when_both_tokens_are_used() {
+    let app = TestApp::start().await;
+    let stolen = app.register("ada").await;
+    let thief = app.refresh(&stolen.refresh_token).await.unwrap();
+    let owner = app.refresh(&stolen.refresh_token).await.unwrap();
+    // Both continue; the second use ends the session.
+    app.refresh(&thief.refresh_token).await.unwrap();
+    assert_eq!(rejection(app.refresh(&owner.refresh_token).await), invalid_refresh_token());
+    assert_eq!(rejection(app.profile(&owner).await), session_ended());
 }
 
 #[tokio::test]
-async fn two_tokens_from_one_used_at_the_same_moment_end_the_session() {
-    let shop = Shop::open().await;
+async fn concurrent_use_of_two_successors_ends_the_session() {
+    let app = TestApp::start().await;
     for round in 0..12 {
-        let stolen = shop.register(&format!("ada{round}")).await;
-        let thief = shop.refresh(&stolen.refresh_token).await.unwrap();
-        let owner = shop.refresh(&stolen.refresh_token).await.unwrap();
-        let (one, other) =
-            tokio::join!(shop.refresh(&thief.refresh_token), shop.refresh(&owner.refresh_token));
+        let stolen = app.register(&format!("ada{round}")).await;
+        let thief = app.refresh(&stolen.refresh_token).await.unwrap();
+        let owner = app.refresh(&stolen.refresh_token).await.unwrap();
+        let (one, other) = tokio::join!(app.refresh(&thief.refresh_token), app.refresh(&owner.refresh_token));
         assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
-        assert_eq!(shop.live_sessions(user(&stolen)).await, 0);
+        assert_eq!(app.active_sessions(user(&stolen)).await, 0);
     }
 }
 
 #[tokio::test]
-async fn what_is_no_refresh_token_is_refused() {
-    let shop = Shop::open().await;
-    let session = shop.register("ada").await;
+async fn rejects_invalid_refresh_tokens() {
+    let app = TestApp::start().await;
+    let session = app.register("ada").await;
     for token in ["", "x", "\0", &session.access_token, &"x".repeat(1 << 20)] {
-        assert_eq!(refusal(shop.refresh(token).await), invalid_refresh_token());
+        assert_eq!(rejection(app.refresh(token).await), invalid_refresh_token());
     }
-    shop.refresh(&session.refresh_token).await.unwrap();
+    app.refresh(&session.refresh_token).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_session_expires_after_thirty_days_without_use() {
-    let shop = Shop::open().await;
-    let session = shop.register("ada").await;
+async fn a_session_expires_after_30_days_without_use() {
+    let app = TestApp::start().await;
+    let session = app.register("ada").await;
     sqlx::query("update identity.sessions set last_used_at = now() - interval '29 days 23 hours'")
-        .execute(&shop.db)
+        .execute(&app.db)
         .await
         .unwrap();
-    let session = shop.refresh(&session.refresh_token).await.unwrap();
+    let session = app.refresh(&session.refresh_token).await.unwrap();
     sqlx::query("update identity.sessions set last_used_at = now() - interval '30 days'")
-        .execute(&shop.db)
+        .execute(&app.db)
         .await
         .unwrap();
-    assert_eq!(refusal(shop.refresh(&session.refresh_token).await), invalid_refresh_token());
+    assert_eq!(rejection(app.refresh(&session.refresh_token).await), invalid_refresh_token());
 }
 
 #[tokio::test]
-async fn a_new_role_arrives_with_the_next_refresh() {
-    let shop = Shop::open().await;
-    let admin = shop.admin("root").await;
-    let session = shop.register("ada").await;
+async fn the_next_refresh_returns_the_new_role() {
+    let app = TestApp::start().await;
+    let admin = app.admin("root").await;
+    let session = app.register("ada").await;
     let request =
         UpdateUserRequest { id: user(&session).id.clone(), role: Role::Admin.into(), ..Default::default() };
-    let (promoted, ended) = shop.update_user(&admin, request).await.unwrap();
+    let (promoted, ended) = app.update_user(&admin, request).await.unwrap();
     assert_eq!((promoted.role(), ended.len()), (Role::Admin, 0));
-    assert!(!shop.verifier.verify(&session.access_token).await.unwrap().is_admin());
-    let session = shop.refresh(&session.refresh_token).await.unwrap();
-    assert!(shop.verifier.verify(&session.access_token).await.unwrap().is_admin());
+    assert!(!app.verifier.verify(&session.access_token).await.unwrap().is_admin());
+    let session = app.refresh(&session.refresh_token).await.unwrap();
+    assert!(app.verifier.verify(&session.access_token).await.unwrap().is_admin());
 }
 
 #[tokio::test]
-async fn tokens_are_kept_as_hashes_only() {
-    let shop = Shop::open().await;
-    let session = shop.register("ada").await;
+async fn stores_only_hashes_of_refresh_tokens() {
+    let app = TestApp::start().await;
+    let session = app.register("ada").await;
     let kept: Vec<String> = sqlx::query_scalar(
         "select t::text from identity.refresh_tokens t union all select s::text from identity.sessions s",
     )
-    .fetch_all(&shop.db)
+    .fetch_all(&app.db)
     .await
     .unwrap();
     assert_eq!(kept.len(), 2);

@@ -56,12 +56,15 @@ pub const DATABASE_RELEASE: Duration = ms(2_500);
 /// Time limit for the check of a connection that was idle.
 pub const DATABASE_PING: Duration = ms(300);
 
-// Carts and passwords.
+// Carts, passwords and sessions.
 
 /// Time limit for the second call to the catalog after a cart was changed.
 pub const CART_REPRICE: Duration = ms(300);
 /// Time limit for the wait before a password is hashed. The rest of a request is for the hash and the database.
 pub const PASSWORD_HASH_WAIT: Duration = ms(1_000);
+
+/// Time limit of a query of the revocation stream, which has no deadline of a caller.
+pub const REVOCATION_QUERY: Duration = ms(2_000);
 
 // Orders and payments.
 
@@ -114,6 +117,7 @@ const _: () = {
     assert!(precedes(HEALTH_CHECK, HEALTH_CHECK_INTERVAL));
     assert!(precedes(sum(UPSTREAM_CALL, CART_REPRICE), REQUEST));
     assert!(precedes(PASSWORD_HASH_WAIT, UPSTREAM_CALL));
+    assert!(precedes(DATABASE_STATEMENT, REVOCATION_QUERY));
     assert!(precedes(INLINE_WORK, INLINE_GRACE));
     assert!(precedes(UPSTREAM_CALL, WORK));
     assert!(precedes(sum(INLINE_WORK, WORK), WORK_LEASE));

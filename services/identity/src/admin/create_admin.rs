@@ -1,0 +1,84 @@
+//! Creating an admin on the command line.
+
+use bodega_runtime::status::Violations;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::{
+    config::Settings,
+    error::Error,
+    passwords::{self, Hasher, PersonalData, Verification, check_policy, db::Credentials},
+    sessions,
+    users::{self, Email, Name, Role, Username, db::NewUser},
+};
+
+/// The result of [`create_admin`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CreatedAdmin {
+    /// A new user was created.
+    Created(Uuid),
+    /// An existing user is an enabled admin with the given password now.
+    Updated(Uuid),
+}
+
+/// Creates an admin, or makes the user with this email an enabled admin. An existing user keeps the name; when the password
+/// changes, all sessions end. A second call with the same arguments changes nothing.
+///
+/// # Errors
+/// When name, email or password are invalid, or the database fails.
+pub async fn create_admin(
+    pool: &PgPool,
+    settings: &Settings,
+    name: &str,
+    email: &str,
+    password: &str,
+) -> anyhow::Result<CreatedAdmin> {
+    let mut violations = Violations::new();
+    let name = Name::parse(name, &mut violations);
+    let email = Email::parse(email, &mut violations);
+    let personal = PersonalData { name: &name, email: &email, username: None::<&Username> };
+    check_policy(password, &personal, "password", &mut violations);
+    violations.finish()?;
+
+    let hasher = Hasher::new(settings)?;
+    if let Some(existing) = passwords::db::find(pool, &email.normalized).await? {
+        update(pool, &hasher, &existing, password).await?;
+        return Ok(CreatedAdmin::Updated(existing.id));
+    }
+    let new = NewUser {
+        id: Uuid::now_v7(),
+        name: &name,
+        email: &email,
+        username: None,
+        password_hash: &hasher.hash(password).await?,
+        role: Role::Admin,
+    };
+    users::db::insert(pool, &new).await.map_err(Error::from_user_write)?;
+    Ok(CreatedAdmin::Created(new.id))
+}
+
+async fn update(pool: &PgPool, hasher: &Hasher, existing: &Credentials, password: &str) -> Result<(), Error> {
+    let verification = hasher.verify(Some(&existing.password_hash), password).await?;
+    let hash = hasher.hash(password).await?;
+
+    let mut tx = pool.begin().await?;
+    let locked = passwords::db::lock(&mut tx, existing.id).await?.ok_or(Error::UserNotFound)?;
+    if locked.user.role != Role::Admin || locked.user.disabled {
+        users::db::set_role(&mut tx, existing.id, Role::Admin, false).await?;
+    }
+    let has_changed = locked.password_hash != existing.password_hash;
+    if verification == Verification::Wrong || has_changed {
+        passwords::db::set_hash(&mut tx, existing.id, &hash).await?;
+        sessions::db::sessions::end_all(&mut *tx, existing.id, None).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Returns whether an admin can log in.
+///
+/// # Errors
+/// When the database fails.
+pub async fn has_admin(pool: &PgPool) -> sqlx::Result<bool> {
+    users::db::has_admin(pool).await
+}

@@ -1,0 +1,42 @@
+//! Changing the role of a user, and disabling a user.
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{require_another_admin, target};
+use crate::{
+    error::Error,
+    sessions,
+    users::{self, Role, User},
+};
+
+/// Changes a user; `None` leaves a value unchanged. A user who loses the admin role or is disabled loses all sessions.
+/// Returns the user and the ended sessions.
+pub(crate) async fn update_user(
+    pool: &PgPool,
+    id: Uuid,
+    role: Option<Role>,
+    disabled: Option<bool>,
+) -> Result<(User, Vec<Uuid>), Error> {
+    let mut tx = pool.begin().await?;
+    let locked = users::db::lock_with_admins(&mut tx, id).await?;
+    let user = target(&locked, id)?;
+    let role = role.unwrap_or(user.role);
+    let disabled = disabled.unwrap_or(user.disabled);
+    if role == user.role && disabled == user.disabled {
+        return Ok((user.clone(), Vec::new()));
+    }
+    if role != Role::Admin || disabled {
+        require_another_admin(&locked, id)?;
+    }
+
+    let is_demoted = user.role == Role::Admin && role != Role::Admin;
+    let user = users::db::set_role(&mut tx, id, role, disabled).await?;
+    let ended = if is_demoted || disabled {
+        sessions::db::sessions::end_all(&mut *tx, id, None).await?
+    } else {
+        Vec::new()
+    };
+    tx.commit().await?;
+    Ok((user, ended))
+}

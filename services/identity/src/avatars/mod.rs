@@ -1,0 +1,90 @@
+//! Avatars of users.
+
+pub(crate) mod db;
+
+use bodega_media::{ImageRegistry, Media, Upload};
+use bodega_proto::identity::v1::{self as pb, set_avatar_request::Part};
+use bodega_runtime::auth::Caller;
+use sqlx::PgPool;
+use tonic::Streaming;
+use tracing::debug;
+
+use self::db::Avatar;
+use crate::{
+    error::Error,
+    sessions,
+    users::{self, User},
+};
+
+/// Folder of avatars in the storage.
+const FOLDER: &str = "avatars";
+
+/// Replaces the avatar of the caller by an uploaded image.
+pub(crate) async fn set_avatar(
+    pool: &PgPool,
+    images: &ImageRegistry,
+    caller: &Caller,
+    parts: Streaming<pb::SetAvatarRequest>,
+) -> Result<User, Error> {
+    // Before the upload is read: it takes a permit.
+    sessions::current_user(pool, caller).await?;
+    let upload = collect(images.media(), parts).await?;
+    let image = images.media().encode(upload).await?;
+    let stored = images.store(FOLDER, image).await?;
+
+    let mut tx = pool.begin().await?;
+    users::db::lock_enabled(&mut tx, caller.user_id).await?.ok_or(Error::SessionEnded)?;
+    db::release_image(&mut tx, caller.user_id).await?;
+    if !images.mark_used(&mut tx, std::slice::from_ref(&stored.key)).await? {
+        return Err(Error::ImageExpired);
+    }
+    let avatar = Avatar {
+        image_key: Some(&stored.key),
+        url: &stored.urls.url,
+        thumbnail_url: &stored.urls.thumbnail_url,
+    };
+    let user = db::set(&mut tx, caller.user_id, &avatar).await?;
+    tx.commit().await?;
+    Ok(user)
+}
+
+/// Removes the avatar of the caller, if there is one.
+pub(crate) async fn remove_avatar(pool: &PgPool, caller: &Caller) -> Result<User, Error> {
+    sessions::current_user(pool, caller).await?;
+    let mut tx = pool.begin().await?;
+    let user = users::db::lock_enabled(&mut tx, caller.user_id).await?.ok_or(Error::SessionEnded)?;
+    if user.avatar_url.is_empty() {
+        return Ok(user);
+    }
+    db::release_image(&mut tx, user.id).await?;
+    let user = db::set(&mut tx, user.id, &Avatar::default()).await?;
+    tx.commit().await?;
+    Ok(user)
+}
+
+/// Reads the parts of an upload until its end.
+async fn collect(media: &Media, mut parts: Streaming<pb::SetAvatarRequest>) -> Result<Upload, Error> {
+    let mut upload = media.upload().await?;
+    while let Some(part) = next_part(&mut parts).await? {
+        match part {
+            Part::Chunk(chunk) => upload.push(&chunk)?,
+            Part::End(pb::UploadEnd {}) if next_part(&mut parts).await?.is_some() => {
+                return Err(Error::UploadIncomplete("has data after its end"));
+            }
+            Part::End(pb::UploadEnd {}) => return Ok(upload),
+        }
+    }
+    Err(Error::UploadIncomplete("is incomplete"))
+}
+
+async fn next_part(parts: &mut Streaming<pb::SetAvatarRequest>) -> Result<Option<Part>, Error> {
+    match parts.message().await {
+        Ok(None) => Ok(None),
+        Ok(Some(pb::SetAvatarRequest { part: Some(part) })) => Ok(Some(part)),
+        Ok(Some(pb::SetAvatarRequest { part: None })) => Err(Error::UploadIncomplete("has an empty part")),
+        Err(error) => {
+            debug!("avatar upload aborted: {error}");
+            Err(Error::UploadIncomplete("is incomplete"))
+        }
+    }
+}

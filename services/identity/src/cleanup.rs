@@ -1,0 +1,49 @@
+//! Workers: the rotation of signing keys, and the cleanup of old sessions.
+
+use std::{sync::Arc, time::Duration};
+
+use bodega_runtime::worker::Worker;
+use sqlx::PgPool;
+use tracing::info;
+
+use crate::{
+    sessions,
+    signing::{RELOAD_INTERVAL, Signer},
+};
+
+const KEY_ROTATION: Worker = Worker {
+    name: "signing key rotation",
+    interval: RELOAD_INTERVAL,
+    concurrency: 1,
+    timeout: Duration::from_secs(30),
+};
+const SESSION_CLEANUP: Worker = Worker {
+    name: "session cleanup",
+    interval: Duration::from_secs(60 * 60),
+    concurrency: 1,
+    timeout: Duration::from_secs(30),
+};
+/// Ended sessions are kept for longer than the maximum lifetime of an access token.
+const ENDED_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+/// Sessions per statement: few enough to be deleted before the statement times out.
+const BATCH: u16 = 500;
+
+/// Rotates the signing key, and loads the key of other replicas.
+pub(crate) async fn rotate_signing_keys(signer: Arc<Signer>) {
+    KEY_ROTATION.repeat(async || signer.reload().await.map(|()| false)).await;
+}
+
+/// Deletes sessions that ended, or were not used within `refresh_ttl`.
+pub(crate) async fn delete_old_sessions(pool: PgPool, refresh_ttl: Duration) {
+    let unused = refresh_ttl + ENDED_RETENTION;
+    SESSION_CLEANUP
+        .repeat(async || -> sqlx::Result<bool> {
+            let deleted =
+                sessions::db::sessions::delete_old(&pool, ENDED_RETENTION, unused, BATCH.into()).await?;
+            if deleted > 0 {
+                info!("deleted {deleted} old sessions");
+            }
+            Ok(deleted == u64::from(BATCH))
+        })
+        .await;
+}

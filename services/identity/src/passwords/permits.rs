@@ -1,0 +1,172 @@
+//! The concurrency limit of password hashing.
+//!
+//! Hashing takes a core and a known time, so whether a permit comes in time can be estimated: a call that would wait for
+//! too long is rejected at once. `tower::limit` and `tower::load_shed` either wait without a limit or reject without
+//! waiting, so only the semaphore comes from a library.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bodega_runtime::context::CallContext;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+/// Weight of the average duration against one new measurement: it follows a change of load within a few hashes.
+const AVERAGE_WEIGHT: u64 = 8;
+
+/// The permits to hash passwords. Cheap to clone; clones share the limit.
+#[derive(Clone)]
+pub(super) struct HashPermits(Arc<Inner>);
+
+struct Inner {
+    max_concurrent: u32,
+    max_wait: Duration,
+    semaphore: Arc<Semaphore>,
+    /// Calls that have a permit or wait for one.
+    calls: AtomicU32,
+    /// Average duration of a hash in microseconds.
+    average: AtomicU64,
+}
+
+/// A permit to hash one password; dropping it returns it.
+pub(super) struct HashPermit {
+    call: CountedCall,
+    acquired_at: Instant,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Decrements the number of calls when it is dropped.
+struct CountedCall(HashPermits);
+
+impl HashPermits {
+    /// Creates `max_concurrent` permits, for which calls wait at most `max_wait`. `duration` is the first estimate of how
+    /// long a hash takes.
+    pub(super) fn new(max_concurrent: u32, max_wait: Duration, duration: Duration) -> Self {
+        let permits = usize::try_from(max_concurrent).unwrap_or(Semaphore::MAX_PERMITS);
+        Self(Arc::new(Inner {
+            max_concurrent,
+            max_wait,
+            semaphore: Arc::new(Semaphore::new(permits)),
+            calls: AtomicU32::new(0),
+            average: AtomicU64::new(micros(duration)),
+        }))
+    }
+
+    /// Waits for a permit. Returns `None` when it does not come in time: before the maximum wait ends, and early enough to
+    /// hash before the deadline of the call. Returns `None` at once when that can be estimated.
+    pub(super) async fn acquire(&self) -> Option<HashPermit> {
+        let calls_before = self.0.calls.fetch_add(1, Ordering::Relaxed);
+        let call = CountedCall(self.clone());
+        let average = Duration::from_micros(self.0.average.load(Ordering::Relaxed));
+        let wait = CallContext::current().deadline.map_or(self.0.max_wait, |deadline| {
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            left.saturating_sub(average).min(self.0.max_wait)
+        });
+        // Zero while a permit is free, so that no call is rejected then, whatever the average is.
+        let queued = (calls_before + 1).saturating_sub(self.0.max_concurrent);
+        if average * queued > wait * self.0.max_concurrent {
+            return None;
+        }
+        let permit = timeout(wait, self.0.semaphore.clone().acquire_owned()).await.ok()?.ok()?;
+        Some(HashPermit { call, acquired_at: Instant::now(), _permit: permit })
+    }
+}
+
+impl Drop for HashPermit {
+    fn drop(&mut self) {
+        let CountedCall(permits) = &self.call;
+        let duration = micros(self.acquired_at.elapsed());
+        let average = permits.0.average.load(Ordering::Relaxed);
+        // Concurrent updates may lose one measurement, which does not matter for an estimate.
+        let average = (average * (AVERAGE_WEIGHT - 1) + duration) / AVERAGE_WEIGHT;
+        permits.0.average.store(average, Ordering::Relaxed);
+    }
+}
+
+impl Drop for CountedCall {
+    fn drop(&mut self) {
+        self.0.0.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::from(u32::MAX)).min(u64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt as _, future::join_all};
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const DURATION: Duration = Duration::from_millis(100);
+
+    fn permits(max_concurrent: u32, max_wait: Duration) -> HashPermits {
+        HashPermits::new(max_concurrent, max_wait, DURATION)
+    }
+
+    #[tokio::test]
+    async fn queues_only_calls_that_can_get_a_permit_in_time() {
+        let permits = permits(2, 3 * DURATION);
+        let _held = [permits.acquire().await.unwrap(), permits.acquire().await.unwrap()];
+        let start = Instant::now();
+        let waited = join_all((0..20).map(async |_| {
+            assert!(permits.acquire().await.is_none());
+            start.elapsed() >= 3 * DURATION
+        }));
+        assert_eq!(waited.await.into_iter().filter(|waited| *waited).count(), 6, "2 at once, 3 durations");
+        assert_eq!(permits.0.calls.load(Ordering::Relaxed), 2, "the other calls have ended");
+    }
+
+    #[tokio::test]
+    async fn rejects_a_call_whose_deadline_leaves_no_time() {
+        let permits = permits(1, 100 * DURATION);
+        let held = permits.acquire().await.unwrap();
+        let within = |time| CallContext {
+            deadline: Some(tokio::time::Instant::now() + time),
+            ..CallContext::default()
+        };
+        let too_short = within(3 * DURATION / 2).scope(permits.acquire());
+        assert!(too_short.now_or_never().unwrap().is_none(), "rejected at once");
+        let start = Instant::now();
+        assert!(within(3 * DURATION).scope(permits.acquire()).await.is_none());
+        assert!(start.elapsed() < 3 * DURATION, "leaves time to hash");
+        drop(held);
+        let free = within(Duration::ZERO).scope(permits.acquire()).await;
+        assert!(free.is_some(), "a free permit is always given");
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_call_takes_no_permit() {
+        let permits = permits(1, 100 * DURATION);
+        let held = permits.acquire().await.unwrap();
+        let cancelled = Box::pin(permits.acquire());
+        let waits = timeout(DURATION, cancelled).await;
+        assert!(waits.is_err());
+        drop(held);
+        assert!(permits.acquire().now_or_never().flatten().is_some());
+        assert_eq!(permits.0.calls.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn measures_the_duration_of_hashes() {
+        let permits = permits(1, 4 * DURATION);
+        let average = || Duration::from_micros(permits.0.average.load(Ordering::Relaxed));
+        for _ in 0..40 {
+            drop(permits.acquire().await);
+        }
+        assert!(average() < DURATION / 10, "{:?}", average());
+        let slow = permits.acquire().await;
+        sleep(DURATION).await;
+        drop(slow);
+        assert!(average() >= DURATION / 8, "{:?}", average());
+    }
+}

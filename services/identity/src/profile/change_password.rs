@@ -1,0 +1,57 @@
+//! Changing the password.
+
+use bodega_proto::identity::v1 as pb;
+use bodega_runtime::{auth::Caller, status::Violations};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::{
+    error::Error,
+    passwords::{self, Hasher, PersonalData, Verification, check_policy},
+    sessions,
+    users::{Email, Name, User, Username},
+};
+
+/// Sets a new password and ends the other sessions of the caller. Returns the ended sessions.
+pub(crate) async fn change_password(
+    pool: &PgPool,
+    hasher: &Hasher,
+    caller: &Caller,
+    request: &pb::ChangePasswordRequest,
+) -> Result<Vec<Uuid>, Error> {
+    let user = sessions::current_user(pool, caller).await?;
+    check_new_password(&user, &request.new_password)?;
+
+    let stored_hash = passwords::db::find_hash(pool, user.id).await?.ok_or(Error::SessionEnded)?;
+    if hasher.verify(Some(&stored_hash), &request.current_password).await? == Verification::Wrong {
+        return Err(wrong_password());
+    }
+    let new_hash = hasher.hash(&request.new_password).await?;
+
+    let mut tx = pool.begin().await?;
+    let locked = passwords::db::lock(&mut tx, user.id).await?.ok_or(Error::SessionEnded)?;
+    if locked.password_hash != stored_hash {
+        return Err(wrong_password());
+    }
+    passwords::db::set_hash(&mut tx, user.id, &new_hash).await?;
+    let ended = sessions::db::sessions::end_all(&mut *tx, user.id, Some(caller.session_id)).await?;
+    tx.commit().await?;
+    Ok(ended)
+}
+
+fn check_new_password(user: &User, password: &str) -> Result<(), Error> {
+    // The stored fields were accepted under the rules of their time, so their violations are ignored.
+    let mut ignored = Violations::new();
+    let name = Name::parse(&user.name, &mut ignored);
+    let email = Email::parse(&user.email, &mut ignored);
+    let username = Username::parse(user.username.as_deref().unwrap_or_default(), &mut ignored);
+
+    let mut violations = Violations::new();
+    let personal = PersonalData { name: &name, email: &email, username: username.as_ref() };
+    check_policy(password, &personal, "new_password", &mut violations);
+    Ok(violations.finish()?)
+}
+
+fn wrong_password() -> Error {
+    Error::invalid("current_password", "is wrong")
+}

@@ -1,0 +1,6 @@
+//! Changes that users make to their own data.
+
+mod change_password;
+mod update_profile;
+
+pub(crate) use self::{change_password::change_password, update_profile::update_profile};

@@ -1,0 +1,4 @@
+//! SQL of sessions and their refresh tokens.
+
+pub(crate) mod refresh_tokens;
+pub(crate) mod sessions;

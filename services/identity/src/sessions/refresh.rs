@@ -1,0 +1,74 @@
+//! Refreshing a session, with detection of reused refresh tokens.
+//!
+//! The refresh tokens of a session have generations. The first use of a token starts a new generation. While no token of
+//! the new generation has been used, the previous token can be used again and gives another token of the same generation:
+//! a client whose response was lost, or whose concurrent retry was faster, keeps its session. Any older token is a sign of
+//! theft, since two clients use the session, and ends it.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tracing::warn;
+
+use super::{
+    IssuedSession,
+    db::{self, refresh_tokens::PresentedToken},
+    refresh_token,
+};
+use crate::error::Error;
+
+/// More bytes than a refresh token has.
+const MAX_TOKEN_BYTES: usize = 128;
+
+/// Issues the next refresh token of a session, which must have been used within `ttl`.
+pub(crate) async fn refresh(pool: &PgPool, ttl: Duration, token: &str) -> Result<IssuedSession, Error> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(Error::InvalidRefreshToken);
+    }
+    let hash = refresh_token::hash(token);
+    let mut tx = pool.begin().await?;
+    let presented = db::refresh_tokens::lock(&mut tx, &hash, ttl).await?.ok_or(Error::InvalidRefreshToken)?;
+    let session_id = presented.session_id;
+
+    let generation = match TokenUse::of(&presented, &hash) {
+        TokenUse::First => {
+            let next = presented.session_generation.saturating_add(1);
+            db::sessions::advance(&mut tx, session_id, next, &hash).await?;
+            next
+        }
+        TokenUse::Retry => presented.session_generation,
+        TokenUse::Reuse => {
+            let user_id = presented.user.id;
+            db::sessions::end(&mut *tx, user_id, session_id).await?;
+            tx.commit().await?;
+            warn!(session.id = %session_id, user.id = %user_id, "old refresh token reused, session ended");
+            return Err(Error::InvalidRefreshToken);
+        }
+    };
+    let (refresh_token, hash) = refresh_token::generate();
+    db::refresh_tokens::insert(&mut tx, &hash, session_id, generation).await?;
+    tx.commit().await?;
+    Ok(IssuedSession { id: session_id, user: presented.user, refresh_token })
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum TokenUse {
+    /// The first use of a token of the current generation.
+    First,
+    /// A repeated use of the token that started the current generation.
+    Retry,
+    /// A use of any older token.
+    Reuse,
+}
+
+impl TokenUse {
+    fn of(presented: &PresentedToken, hash: &refresh_token::Hash) -> Self {
+        if presented.token_generation == presented.session_generation {
+            Self::First
+        } else if presented.used_token_hash.as_deref() == Some(hash) {
+            Self::Retry
+        } else {
+            Self::Reuse
+        }
+    }
+}

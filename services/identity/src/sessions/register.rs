@@ -1,0 +1,45 @@
+//! Registration.
+
+use bodega_proto::identity::v1 as pb;
+use bodega_runtime::status::Violations;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{IssuedSession, start};
+use crate::{
+    error::Error,
+    passwords::{Hasher, PersonalData, check_policy},
+    users::{self, Email, Name, Role, Username, db::NewUser},
+};
+
+/// Creates a user with the role `user` and starts a session.
+pub(crate) async fn register(
+    pool: &PgPool,
+    hasher: &Hasher,
+    request: pb::RegisterRequest,
+) -> Result<IssuedSession, Error> {
+    let mut violations = Violations::new();
+    let name = Name::parse(&request.name, &mut violations);
+    let email = Email::parse(&request.email, &mut violations);
+    let username = Username::parse(&request.username, &mut violations);
+    let personal = PersonalData { name: &name, email: &email, username: username.as_ref() };
+    check_policy(&request.password, &personal, "password", &mut violations);
+    violations.finish()?;
+
+    // Before a connection is acquired: hashing is slow, and connections are few.
+    let password_hash = hasher.hash(&request.password).await?;
+
+    let mut tx = pool.begin().await?;
+    let new = NewUser {
+        id: Uuid::now_v7(),
+        name: &name,
+        email: &email,
+        username: username.as_ref(),
+        password_hash: &password_hash,
+        role: Role::User,
+    };
+    let user = users::db::insert(&mut *tx, &new).await.map_err(Error::from_user_write)?;
+    let session = start(&mut tx, user, &request.user_agent).await?;
+    tx.commit().await?;
+    Ok(session)
+}

@@ -1,0 +1,72 @@
+//! SQL of signing keys.
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgExecutor};
+use time::OffsetDateTime;
+
+/// The key that signs.
+pub(super) struct CurrentKey {
+    pub(super) kid: String,
+    pub(super) encrypted_private_key: Vec<u8>,
+    pub(super) created_at: OffsetDateTime,
+}
+
+pub(super) async fn find_current(db: impl PgExecutor<'_>) -> sqlx::Result<Option<CurrentKey>> {
+    sqlx::query_as!(
+        CurrentKey,
+        "select kid, encrypted_private_key, created_at from identity.signing_keys where retired_at is null"
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Inserts a key as the one that signs, unless there is one.
+pub(super) async fn insert(
+    db: impl PgExecutor<'_>,
+    kid: &str,
+    public_key: &[u8],
+    encrypted_private_key: &[u8],
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into identity.signing_keys (kid, public_key, encrypted_private_key) values ($1, $2, $3)
+         on conflict do nothing",
+        kid,
+        public_key,
+        encrypted_private_key,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Retires the key that signs. Returns `false` when it is retired already.
+pub(super) async fn retire(db: &mut PgConnection, kid: &str) -> sqlx::Result<bool> {
+    let result = sqlx::query!(
+        "update identity.signing_keys set retired_at = now() where kid = $1 and retired_at is null",
+        kid,
+    )
+    .execute(db)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
+/// A key that verifies access tokens.
+pub(crate) struct PublicKey {
+    pub(crate) kid: String,
+    pub(crate) public_key: Vec<u8>,
+}
+
+/// Returns the key that signs, then those that were retired within `retired`, the last retired first.
+pub(super) async fn list_public(db: impl PgExecutor<'_>, retired: Duration) -> sqlx::Result<Vec<PublicKey>> {
+    sqlx::query_as!(
+        PublicKey,
+        "select kid, public_key
+         from identity.signing_keys
+         where retired_at is null or retired_at > now() - make_interval(secs => $1)
+         order by retired_at desc nulls first",
+        retired.as_secs_f64(),
+    )
+    .fetch_all(db)
+    .await
+}
