@@ -1,4 +1,4 @@
-//! What handlers share.
+//! State that the handlers share.
 
 use std::sync::Arc;
 
@@ -17,26 +17,26 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{config::Settings, revocations::Revocations};
 
-/// The ways to the services.
+/// Transports to the services.
 #[derive(Clone)]
-pub struct Neighbours {
-    /// To identity.
+pub struct Upstreams {
+    /// Identity.
     pub identity: Transport,
-    /// To catalog.
+    /// Catalog.
     pub catalog: Transport,
-    /// To cart.
+    /// Cart.
     pub cart: Transport,
-    /// To order.
+    /// Order.
     pub order: Transport,
 }
 
-/// What handlers share. Cheap to clone.
+/// State that the handlers share. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct App(Arc<Inner>);
 
 struct Inner {
     settings: Settings,
-    neighbours: Neighbours,
+    upstreams: Upstreams,
     verifier: Verifier,
     revocations: Revocations,
     shutdown: CancellationToken,
@@ -45,25 +45,25 @@ struct Inner {
 impl App {
     pub(crate) fn new(
         settings: Settings,
-        neighbours: Neighbours,
+        upstreams: Upstreams,
         verifier: Verifier,
         revocations: Revocations,
         shutdown: CancellationToken,
     ) -> Self {
-        Self(Arc::new(Inner { settings, neighbours, verifier, revocations, shutdown }))
+        Self(Arc::new(Inner { settings, upstreams, verifier, revocations, shutdown }))
     }
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.0.settings
     }
 
-    /// The currency of amounts that come in.
+    /// The currency of amounts in requests.
     pub(crate) fn currency(&self) -> Currency {
         self.0.settings.currency
     }
 
-    pub(crate) fn neighbours(&self) -> &Neighbours {
-        &self.0.neighbours
+    pub(crate) fn upstreams(&self) -> &Upstreams {
+        &self.0.upstreams
     }
 
     pub(crate) fn verifier(&self) -> &Verifier {
@@ -74,32 +74,31 @@ impl App {
         &self.0.revocations
     }
 
-    /// Whether the gateway has been told to leave.
-    pub(crate) fn is_leaving(&self) -> bool {
+    pub(crate) fn is_shutting_down(&self) -> bool {
         self.0.shutdown.is_cancelled()
     }
 
     pub(crate) fn identity(&self) -> IdentityServiceClient<Transport> {
-        IdentityServiceClient::new(self.0.neighbours.identity.clone())
+        IdentityServiceClient::new(self.0.upstreams.identity.clone())
     }
 
     pub(crate) fn tokens(&self) -> TokenServiceClient<Transport> {
-        TokenServiceClient::new(self.0.neighbours.identity.clone())
+        TokenServiceClient::new(self.0.upstreams.identity.clone())
     }
 
     pub(crate) fn catalog(&self) -> CatalogServiceClient<Transport> {
-        CatalogServiceClient::new(self.0.neighbours.catalog.clone())
+        CatalogServiceClient::new(self.0.upstreams.catalog.clone())
     }
 
     pub(crate) fn cart(&self) -> CartServiceClient<Transport> {
-        CartServiceClient::new(self.0.neighbours.cart.clone())
+        CartServiceClient::new(self.0.upstreams.cart.clone())
     }
 
     pub(crate) fn orders(&self) -> OrderServiceClient<Transport> {
-        OrderServiceClient::new(self.0.neighbours.order.clone())
+        OrderServiceClient::new(self.0.upstreams.order.clone())
     }
 
     pub(crate) fn payment_events(&self) -> PaymentWebhookServiceClient<Transport> {
-        PaymentWebhookServiceClient::new(self.0.neighbours.order.clone())
+        PaymentWebhookServiceClient::new(self.0.upstreams.order.clone())
     }
 }

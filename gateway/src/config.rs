@@ -1,4 +1,4 @@
-//! What the gateway is told.
+//! The gateway's configuration.
 
 use std::{
     num::NonZero,
@@ -11,92 +11,96 @@ use bodega_runtime::{config, money::Currency, timeouts};
 use clap::builder::RangedI64ValueParser;
 use http::{HeaderValue, Uri};
 
+use crate::access_log::AccessLog;
+
 /// [`timeouts::REQUEST`] in seconds.
 const REQUEST_TIMEOUT: &str = "2";
 const _: () = assert!(timeouts::REQUEST.as_millis() == 2_000);
 
-/// What a gateway process is told.
+/// Arguments of a gateway process.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Config {
-    /// Where identity is
+    /// URL of identity
     #[arg(long, env = "BODEGA_IDENTITY_URL", default_value = "http://127.0.0.1:7001", value_parser = config::url)]
     pub identity_url: Uri,
-    /// Where catalog is
+    /// URL of catalog
     #[arg(long, env = "BODEGA_CATALOG_URL", default_value = "http://127.0.0.1:7002", value_parser = config::url)]
     pub catalog_url: Uri,
-    /// Where cart is
+    /// URL of cart
     #[arg(long, env = "BODEGA_CART_URL", default_value = "http://127.0.0.1:7003", value_parser = config::url)]
     pub cart_url: Uri,
-    /// Where order is
+    /// URL of order
     #[arg(long, env = "BODEGA_ORDER_URL", default_value = "http://127.0.0.1:7004", value_parser = config::url)]
     pub order_url: Uri,
-    /// The gateway's own
+    /// Settings of the gateway
     #[command(flatten)]
     pub settings: Settings,
 }
 
-/// What a gateway is told wherever it runs.
+/// Settings of the gateway, in a process of its own or in the standalone program.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Settings {
-    /// Currency of the shop, a code of ISO 4217; the same for gateway and catalog
+    /// Currency of all prices, an ISO 4217 code; the same for gateway and catalog
     #[arg(long, env = "BODEGA_CURRENCY", default_value = "USD")]
     pub currency: Currency,
-    /// Seconds after which a client has its answer, or is told to come back
+    /// Time limit of a request in seconds, after which it fails with status 503
     #[arg(long, env = "BODEGA_REQUEST_TIMEOUT", default_value = REQUEST_TIMEOUT, value_parser = seconds)]
     pub request_timeout: Duration,
-    /// Reads of each service that are worked on at once, and as many writes; those beyond are told to come back
-    /// [default: 8 for each core, at least 16]
+    /// Concurrent reads of each service, and as many writes; further requests fail with status 503 [default: 8 per core, at
+    /// least 16]
     #[arg(long, env = "BODEGA_MAX_REQUESTS", default_value_t = max_requests(), hide_default_value = true, value_parser = count())]
     pub max_requests: u32,
-    /// Connections that are open at once, if the process may have so many
+    /// Maximum number of open connections, limited to three quarters of the file descriptors
     #[arg(long, env = "BODEGA_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = count())]
     pub max_connections: u32,
-    /// Bytes that a JSON body may have
+    /// Maximum size of a JSON body in bytes
     #[arg(long, env = "BODEGA_BODY_LIMIT", default_value_t = 256 * 1024)]
     pub body_limit: usize,
-    /// Seconds after which nobody waits for an upload any more
+    /// Time limit of an upload in seconds
     #[arg(long, env = "BODEGA_UPLOAD_TIMEOUT", default_value = "60", value_parser = seconds)]
     pub upload_timeout: Duration,
-    /// Seconds from SIGTERM, when `/readyz` says so, to the end of accepting connections
+    /// Seconds between SIGTERM, when `/readyz` starts to fail, and the end of accepting connections
     #[arg(long, env = "BODEGA_DRAIN_DELAY", default_value = "0", value_parser = seconds_or_none)]
     pub drain_delay: Duration,
-    /// Bytes that an upload may have, all of its files together
+    /// Maximum size of an upload in bytes, all of its files together
     #[arg(long, env = "BODEGA_UPLOAD_LIMIT", default_value_t = 32 * 1024 * 1024)]
     pub upload_limit: usize,
-    /// Directory of the pictures, where they are in no other storage: the services' [default: .bodega/media]
+    /// Directory of images in local storage, the same as the services' [default: .bodega/media]
     #[arg(long, env = "BODEGA_MEDIA_DIR")]
     pub media_dir: Option<PathBuf>,
     /// Origins whose pages may call the API, separated by commas; `*` for all
     #[arg(long, env = "BODEGA_CORS_ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<HeaderValue>,
+    /// Requests that are logged
+    #[arg(long, env = "BODEGA_ACCESS_LOG", value_enum, default_value = "errors")]
+    pub access_log: AccessLog,
 }
 
-/// What the services of one machine can work on at once, with room for a process that stands still for half a second, as
-/// while it is replaced: fewer would send away what could wait. More would be late under overload, and take the cores from
-/// what could be in time. Services that have machines of their own can take more.
+/// What services on one machine can process, with reserve for a process that stops for half a second while it is replaced.
+/// With fewer, requests that could wait are rejected; with more, requests time out under overload. Services on machines of
+/// their own can take more.
 fn max_requests() -> u32 {
     let cores = available_parallelism().map_or(1, NonZero::get);
     u32::try_from(cores).unwrap_or(u32::MAX).saturating_mul(8).max(16)
 }
 
 impl Settings {
-    /// The directory of the pictures.
     pub(crate) fn media_dir(&self) -> &Path {
         self.media_dir.as_deref().unwrap_or(Path::new(".bodega/media"))
     }
 
-    /// How long a request waits for what it can do without: a part of its time, so that the rest is left for the answer.
-    pub(crate) fn patience(&self) -> Duration {
+    /// Time limit of a step without which a request may continue. Leaves time for the response.
+    pub(crate) fn optional_step_timeout(&self) -> Duration {
         self.request_timeout / 2
     }
 
-    /// How long an upload may stand still.
-    pub(crate) fn upload_patience(&self) -> Duration {
+    /// Time limit for the next bytes of an upload.
+    pub(crate) fn upload_stall_timeout(&self) -> Duration {
         self.upload_timeout / 6
     }
 }
 
-/// How many there may be of something.
+/// Accepts a limit of at least 1.
 fn count() -> RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=1_000_000)
 }
@@ -104,18 +108,18 @@ fn count() -> RangedI64ValueParser<u32> {
 fn seconds_or_none(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(seconds @ 0..=600) => Ok(Duration::from_secs(seconds)),
-        _ => Err("use a number of seconds from 0 to 600".to_owned()),
+        _ => Err("must be a number of seconds between 0 and 600".to_owned()),
     }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(seconds @ 1..=600) => Ok(Duration::from_secs(seconds)),
-        _ => Err("use a number of seconds from 1 to 600".to_owned()),
+        _ => Err("must be a number of seconds between 1 and 600".to_owned()),
     }
 }
 
-/// As browsers write it. Nothing at all is an origin that no page has: the variable may be there and empty.
+/// Parses an origin as browsers send it. The empty origin, which no page has, is accepted: the variable may be empty.
 fn origin(text: &str) -> Result<HeaderValue, String> {
     let text = text.trim().to_ascii_lowercase();
     let is_origin = text.parse::<Uri>().is_ok_and(|uri| {
@@ -124,18 +128,34 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
         matches!((scheme, authority), (Some(scheme), Some(host)) if text == format!("{scheme}://{host}"))
     });
     if is_origin || text == "*" || text.is_empty() {
-        HeaderValue::try_from(text).map_err(|cause| cause.to_string())
+        HeaderValue::try_from(text).map_err(|error| error.to_string())
     } else {
-        Err("use origins such as https://shop.example, or *".to_owned())
+        Err("must be an origin such as https://shop.example, or *".to_owned())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
     #[test]
-    fn origins_are_what_browsers_send() {
+    fn rejects_an_unknown_access_log() {
+        let access_log = |text| Cli::try_parse_from(["gateway", "--access-log", text]);
+        assert_eq!(access_log("off").unwrap().settings.access_log, AccessLog::Off);
+        let error = access_log("none").unwrap_err().to_string();
+        assert!(error.contains("--access-log") && error.contains("errors, all, off"), "{error}");
+    }
+
+    #[test]
+    fn accepts_origins_as_browsers_send_them() {
         for (text, origin_as_sent) in [
             ("https://shop.example", "https://shop.example"),
             (" HTTPS://Shop.Example", "https://shop.example"),

@@ -1,24 +1,24 @@
-//! The gateway: REST outside, gRPC inside.
+//! The gateway: serves the REST API and calls the services over gRPC.
 //!
-//! A request comes in over a connection of [`server`] and passes the middleware of [`router`], which gives it an id, a
-//! deadline and a trace, or sends it away where too many are here already ([`overload`]); a handler in [`api`] extracts
-//! what it needs ([`extract`]), makes one call to a service, and answers in [`json`]. Files go on to their
-//! service while they come in ([`upload`]). [`legacy`] is the same store in other words. Whatever is refused leaves as a
-//! [`problem`].
+//! A request arrives at a connection of [`server`] and passes the middleware of [`router`]: request id, deadline, span and
+//! authentication ([`middleware`]), or a rejection under overload ([`load_shed`]). A handler in [`api`] extracts its input
+//! ([`extract`]), makes one call to a service, and responds in JSON ([`json`]). Uploaded files are streamed to their
+//! service ([`upload`]). [`legacy`] serves the legacy API with the same handlers. Errors leave as a [`problem`].
 
+mod access_log;
 mod answer;
 mod api;
 mod app;
 mod config;
+mod drain;
 mod etag;
 mod extract;
 mod json;
 mod legacy;
-mod linger;
 mod link;
+mod load_shed;
 mod middleware;
 mod openapi;
-mod overload;
 mod problem;
 mod revocations;
 mod router;
@@ -34,63 +34,64 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use self::{app::App, overload::Places, revocations::Revocations};
 pub use self::{
-    app::Neighbours,
+    access_log::AccessLog,
+    app::Upstreams,
     config::{Config, Settings},
     openapi::document as openapi,
 };
+use self::{app::App, load_shed::ConcurrencyLimit, revocations::Revocations};
 
-/// Serves as a process of its own, with the services somewhere else.
+/// Runs the gateway as a process of its own, until the shutdown.
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let token = &process.service_token;
-    let neighbours = Neighbours {
-        identity: Transport::remote(config.identity_url, token),
-        catalog: Transport::remote(config.catalog_url, token),
-        cart: Transport::remote(config.cart_url, token),
-        order: Transport::remote(config.order_url, token),
+    let upstreams = Upstreams {
+        identity: Transport::remote("identity", config.identity_url, token),
+        catalog: Transport::remote("catalog", config.catalog_url, token),
+        cart: Transport::remote("cart", config.cart_url, token),
+        order: Transport::remote("order", config.order_url, token),
     };
-    start(config.settings, neighbours, process.listener, process.shutdown).await
+    start(config.settings, upstreams, process.listener, process.shutdown).await
 }
 
-/// Serves until the shutdown, and for [`Settings::drain_delay`] beyond it, in which it says that it is not ready; then lets
-/// open requests finish, for as long as a request may take, or an upload where there are any. What takes longer is broken
-/// off: nothing of an upload is kept then.
+/// Serves until the shutdown, and for [`Settings::drain_delay`] after it, during which it is not ready. Then waits for open
+/// requests up to the request timeout, and for uploads up to theirs, and aborts the rest. Nothing of an aborted upload is
+/// stored.
 ///
 /// # Errors
 /// When the listener has no address.
 pub async fn start(
     settings: Settings,
-    neighbours: Neighbours,
+    upstreams: Upstreams,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    info!("bodega-gateway listens on {}", listener.local_addr().context("the listener has no address")?);
+    info!("bodega-gateway listening on {}", listener.local_addr().context("the listener has no address")?);
     let Settings { request_timeout, upload_timeout, drain_delay, max_connections, max_requests, .. } =
         settings;
-    let closing = CancellationToken::new();
-    let verifier = Verifier::new(neighbours.identity.clone());
+    let stopping = CancellationToken::new();
+    let verifier = Verifier::new(upstreams.identity.clone());
     let revocations = Revocations::default();
-    let watch = tokio::spawn(revocations.clone().watch(neighbours.identity.clone(), closing.clone()));
-    let uploads = Places::new("uploads", max_requests);
-    let app = App::new(settings, neighbours, verifier, revocations, shutdown.clone());
+    let revocation_watch =
+        tokio::spawn(revocations.clone().watch(upstreams.identity.clone(), stopping.clone()));
+    let uploads = ConcurrencyLimit::new("uploads", max_requests);
+    let app = App::new(settings, upstreams, verifier, revocations, shutdown.clone());
     let server =
-        server::serve(listener, router::router(app, uploads.clone()), max_connections, closing.clone());
+        server::serve(listener, router::router(app, uploads.clone()), max_connections, stopping.clone());
     let overdue = async {
         shutdown.cancelled().await;
         sleep(drain_delay).await;
-        closing.cancel();
-        sleep(server::LAST_CALL + request_timeout).await;
-        // Fails where the uploads take too long, too.
-        let _ = timeout(upload_timeout.saturating_sub(request_timeout), uploads.left()).await;
+        stopping.cancel();
+        sleep(server::CLOSE_DELAY + request_timeout).await;
+        let _ = timeout(upload_timeout.saturating_sub(request_timeout), uploads.drained()).await;
         sleep(timeouts::RESPONSE_MARGIN).await;
     };
     tokio::select! {
         () = server => {}
-        () = overdue => warn!("bodega-gateway left with requests still open"),
+        () = overdue => warn!("shutdown deadline exceeded, aborting open requests"),
     }
-    watch.await.context("the watch of revocations panicked")
+    revocation_watch.await.context("the revocation watch panicked")
 }

@@ -1,4 +1,4 @@
-//! What requests pass: an id, a deadline, a span, and who asks.
+//! Middleware for all requests: id, metrics, access log, span, deadline, authentication and security headers.
 
 use std::time::Duration;
 
@@ -11,88 +11,101 @@ use bodega_runtime::{
     context::{CallContext, REQUEST_ID},
     status, telemetry, timeouts,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use tokio::time::Instant;
+use tower_http::set_header::SetResponseHeaderLayer;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
+    access_log::{AccessLog, UserId},
     app::App,
+    drain::DrainedBody,
     extract::{Authentication, access_token},
-    linger::Lingering,
     problem::Problem,
 };
 
 /// A client's own request id may have this many visible characters.
 const MAX_REQUEST_ID: usize = 128;
 
-/// Gives a request its id, and measures it.
-pub(crate) async fn measure(mut request: Request, next: Next) -> Response {
+/// Assigns the request id, and records the request in the metrics and the access log.
+pub(crate) async fn record(
+    State(access_log): State<AccessLog>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let method = method_label(request.method()).to_owned();
     let route = route(&request);
     let id = request_id(request.headers());
+    let user_id = UserId::default();
     request.headers_mut().insert(REQUEST_ID, id.clone());
+    request.extensions_mut().insert(user_id.clone());
 
     let mut response = next.run(request).await;
+    let duration = started.elapsed();
+    access_log.record(&method, &route, response.status(), duration, &id, &user_id);
     response.headers_mut().insert(REQUEST_ID, id);
     let status = response.status().as_u16().to_string();
     let labels = [("method", method), ("route", route), ("status", status)];
-    metrics::histogram!("http_server_duration_seconds", &labels).record(started.elapsed());
+    metrics::histogram!("http_server_duration_seconds", &labels).record(duration);
     response
 }
 
-/// Gives a request its span.
+/// Runs the request in a span.
 pub(crate) async fn trace(request: Request, next: Next) -> Response {
     let name = format!("{} {}", method_label(request.method()), route(&request));
     let span = telemetry::request_span("http", &name, request.headers());
     next.run(request).instrument(span).await
 }
 
-/// Serves a request in a context of its own, in which it has `time` to be answered; services have a little less.
-pub(crate) async fn context(State(time): State<Duration>, request: Request, next: Next) -> Response {
+/// Runs the request in a context with a deadline, and limits its time. Upstream calls have a little less.
+pub(crate) async fn context(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     let context = CallContext {
-        deadline: Some(Instant::now() + time.saturating_sub(timeouts::RESPONSE_MARGIN)),
+        deadline: Some(Instant::now() + limit.saturating_sub(timeouts::RESPONSE_MARGIN)),
         authorization: None,
         request_id: request.headers().get(REQUEST_ID).cloned(),
     };
     let work = async {
-        match tokio::time::timeout(time, next.run(request)).await {
+        match tokio::time::timeout(limit, next.run(request)).await {
             Ok(response) => response,
-            Err(_) => Problem::unavailable("the answer took too long").into_response(),
+            Err(_) => Problem::timeout("the request timed out").into_response(),
         }
     };
     context.scope(work).await
 }
 
-/// Finds out who asks: where its access token is good, a request is served in the name of its caller.
+/// Verifies the access token. With a valid one, upstream calls are made on behalf of its user.
 pub(crate) async fn authenticate(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let authentication = Authentication::of(&app, request.headers());
-    // Where anyone may ask, an identity that hangs must not use up the time.
-    let patience = app.settings().patience();
-    let authentication = tokio::time::timeout(patience, authentication).await.unwrap_or_else(|_| {
-        Authentication::Refused(status::unavailable("a service is unavailable", Duration::from_secs(1)))
+    // An identity that hangs must not use up the time of a route that guests may use too.
+    let limit = app.settings().optional_step_timeout();
+    let authentication = tokio::time::timeout(limit, authentication).await.unwrap_or_else(|_| {
+        Authentication::Rejected(status::unavailable("identity is unavailable", Duration::from_secs(1)))
     });
     let mut context = CallContext::current();
-    if authentication.is_caller() {
-        // As the services want it, however it was spelled.
+    if let Authentication::Caller(caller) = &authentication {
+        // In the spelling that the services expect.
         context = context.with_bearer(access_token(request.headers()).unwrap_or_default());
+        if let Some(user_id) = request.extensions().get::<UserId>() {
+            user_id.set(caller.user_id);
+        }
     }
     request.extensions_mut().insert(authentication);
     context.scope(next.run(request)).await
 }
 
-/// Has the body of a request that is answered early read to its end, so that whoever still sends it gets the answer.
-pub(crate) async fn linger(request: Request, next: Next) -> Response {
-    next.run(Lingering::wrap(request)).await
+/// Reads the body of an early response's request to its end, so that a client that is still sending gets the response.
+pub(crate) async fn drain_body(request: Request, next: Next) -> Response {
+    next.run(DrainedBody::wrap(request)).await
 }
 
-/// The route that a request takes, by its pattern: paths that clients make up must not make new series.
+/// The route template: clients choose the path, which must not create time series.
 fn route(request: &Request) -> String {
     request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned()
 }
 
-/// Clients may make methods up: one that HTTP does not know must not make a new series.
+/// The method, if it is a standard one: an invented one must not create a time series.
 fn method_label(method: &Method) -> &str {
     match *method {
         Method::GET
@@ -106,29 +119,27 @@ fn method_label(method: &Method) -> &str {
     }
 }
 
-/// The client's id where it has a sound one, else a new one.
+/// The client's request id if it is valid, or a new one. tower-http's layer accepts any id.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
-    let sound = |id: &&HeaderValue| {
+    let is_valid = |id: &&HeaderValue| {
         (1..=MAX_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
     };
-    let given = headers.get(REQUEST_ID).filter(sound).cloned();
+    let given = headers.get(REQUEST_ID).filter(is_valid).cloned();
     given
         .or_else(|| Uuid::now_v7().to_string().try_into().ok())
         .unwrap_or(HeaderValue::from_static("unknown"))
 }
 
-/// Headers that keep a browser from doing more with an answer than we meant; a handler's own ones stay.
-pub(crate) async fn security_headers(request: Request, next: Next) -> Response {
-    const HEADERS: [(HeaderName, &str); 5] = [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    let mut response = next.run(request).await;
-    for (name, value) in HEADERS {
-        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
-    }
-    response
+type SetHeader = SetResponseHeaderLayer<HeaderValue>;
+
+/// Security headers, unless the handler has set its own.
+pub(crate) fn security_headers() -> (SetHeader, SetHeader, SetHeader, SetHeader, SetHeader) {
+    let set = |name, value| SetHeader::if_not_present(name, HeaderValue::from_static(value));
+    (
+        set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        set(header::X_FRAME_OPTIONS, "DENY"),
+        set(header::REFERRER_POLICY, "no-referrer"),
+        set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        set(header::CACHE_CONTROL, "no-store"),
+    )
 }

@@ -27,9 +27,10 @@ use crate::{
     },
     app::App,
     config::Settings,
-    legacy, middleware,
+    legacy,
+    load_shed::{ConcurrencyLimit, ConcurrencyLimits, load_shed},
+    middleware,
     openapi::{self, alias, tags_documentation},
-    overload::{self, Bounds, Places},
     problem::Problem,
 };
 
@@ -144,13 +145,13 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(operations::keys))
 }
 
-/// The whole gateway, where uploads take these places.
-pub(crate) fn router(app: App, upload_places: Places) -> Router {
+/// The whole gateway, with this concurrency limit for uploads.
+pub(crate) fn router(app: App, upload_limit: ConcurrencyLimit) -> Router {
     let settings = app.settings();
     let authenticate = from_fn_with_state(app.clone(), middleware::authenticate);
     let everyday = |routes: Router<App>, name, body_limit| {
-        let bounds = Bounds::new(name, settings.max_requests);
-        bounded(routes, settings.request_timeout, body_limit, Some(bounds))
+        let limits = ConcurrencyLimits::new(name, settings.max_requests);
+        bounded(routes, settings.request_timeout, body_limit, Some(limits))
     };
     let shopping = |routes: OpenApiRouter<App>, name| {
         everyday(Router::from(routes).layer(authenticate.clone()), name, settings.body_limit)
@@ -166,12 +167,12 @@ pub(crate) fn router(app: App, upload_places: Places) -> Router {
         .merge(shopping(payments(), "payments"))
         .merge(everyday(Router::from(webhooks()), "webhooks", webhooks::EVENT_LIMIT))
         .merge(everyday(media, "media", settings.body_limit))
-        .merge(bounded(uploads, settings.upload_timeout, settings.upload_limit, Some(upload_places.into())))
+        .merge(bounded(uploads, settings.upload_timeout, settings.upload_limit, Some(upload_limit.into())))
         .merge(bounded(others, settings.request_timeout, settings.body_limit, None))
         .layer(
             ServiceBuilder::new()
-                .layer(from_fn(middleware::security_headers))
-                .layer(from_fn(middleware::measure))
+                .layer(middleware::security_headers())
+                .layer(from_fn_with_state(settings.access_log, middleware::record))
                 .layer(CompressionLayer::new().gzip(true))
                 .layer(cors(settings)),
         )
@@ -179,20 +180,25 @@ pub(crate) fn router(app: App, upload_places: Places) -> Router {
 }
 
 /// Routes that have so much time to answer, take so many bytes, and work on no more requests than the bounds say.
-fn bounded(routes: Router<App>, time: Duration, body_limit: usize, bounds: Option<Bounds>) -> Router<App> {
+fn bounded(
+    routes: Router<App>,
+    time: Duration,
+    body_limit: usize,
+    limits: Option<ConcurrencyLimits>,
+) -> Router<App> {
     let mut routes = routes.method_not_allowed_fallback(method_not_allowed).layer(
         ServiceBuilder::new()
             .layer(from_fn(middleware::trace))
             .layer(CatchPanicLayer::custom(panicked))
             .layer(DefaultBodyLimit::max(body_limit)),
     );
-    if let Some(bounds) = bounds {
-        routes = routes.layer(from_fn_with_state(bounds, overload::shed));
+    if let Some(limits) = limits {
+        routes = routes.layer(from_fn_with_state(limits, load_shed));
     }
     routes.layer(
         ServiceBuilder::new()
             .layer(from_fn_with_state(time, middleware::context))
-            .layer(from_fn(middleware::linger)),
+            .layer(from_fn(middleware::drain_body)),
     )
 }
 

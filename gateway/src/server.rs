@@ -1,4 +1,4 @@
-//! Connections: how many there are, how long a silent one is kept, and how they end.
+//! Connections: accepting, limits, timeouts and graceful shutdown.
 
 use std::{
     convert::Infallible,
@@ -12,148 +12,141 @@ use std::{
 };
 
 use axum::{Router, body::Body, response::Response};
+use bodega_runtime::log_throttle::LogThrottle;
 use http::{HeaderValue, Request, Version, header::CONNECTION};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto::Builder,
+    server::{
+        conn::auto::Builder,
+        graceful::{GracefulShutdown, Watcher},
+    },
 };
 use rustix::process::{Resource, getrlimit};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
-    time::sleep,
+    time::{sleep, timeout},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use tracing::{debug, error, warn};
 
-use crate::overload::Log;
-
-/// How long a new connection has to make its first request: clients connect in order to ask, and one that dribbles the
-/// head of a request must not hold a place.
-const FIRST_REQUEST: Duration = Duration::from_secs(10);
-/// How long a connection has for the head of each later request, from the answer before it: so long is it kept idle, too.
-/// Longer than the 60 s of usual load balancers, who would else ask on a connection that is just being closed.
-const NEXT_REQUEST: Duration = Duration::from_secs(75);
-/// How often an HTTP/2 client is asked whether it is still there, and how long it has to say so.
+/// Time limit for the first request on a connection: a client that sends its head byte by byte must not occupy the
+/// connection.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time limit for the head of each later request, from the response before it: the time that an idle connection is kept.
+/// Longer than the 60 s of common load balancers, which would otherwise send requests on a connection that is closing.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// Interval of the pings on an HTTP/2 connection, and time limit for each response.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes that are kept of a connection that are not read yet, and so the most a head may have.
+/// Maximum number of buffered bytes of a connection, and so of a request's head.
 const MAX_BUFFER: usize = 128 * 1024;
-/// From the announcement that connections close to their end. Whoever asks meanwhile is answered, and told not to ask here
-/// again; to close at once would break off requests that are on their way.
-pub(crate) const LAST_CALL: Duration = Duration::from_millis(250);
-/// Pause after a connection could not be accepted: there are no descriptors, and to try again at once is of no use.
+/// Time between the shutdown and the close of idle connections. Responses meanwhile say `connection: close`; closing at
+/// once would cut off requests that are on their way.
+pub(crate) const CLOSE_DELAY: Duration = Duration::from_millis(250);
+/// Pause after a failed accept: without free file descriptors, an immediate retry fails too.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The connection limit is logged at most this often.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Serves HTTP/1 and HTTP/2 until `closing`, then lets open requests finish. There are at most `max_connections` at once,
-/// or as many as the process may have: the next ones wait in the listener's queue.
+/// Serves HTTP/1 and HTTP/2 until `shutdown`, then waits for open requests.
+///
+/// There are at most `max_connections` connections, or as many as the process may open; further ones wait in the
+/// listener's queue.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     max_connections: u32,
-    closing: CancellationToken,
+    shutdown: CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(bounded_by_descriptors(max_connections)));
-    let (connections, full) = (TaskTracker::new(), Log::default());
-    // With its state in place it need not be put there at each request.
+    let max_connections = limit_to_descriptors(max_connections);
+    let permits = Arc::new(Semaphore::new(max_connections as usize));
+    let (graceful, log) = (GracefulShutdown::new(), LogThrottle::new(LOG_INTERVAL));
+    // With the state applied once, the router does not apply it to every request.
     let router = router.with_state::<()>(());
     loop {
         let accepted = async {
-            if places.available_permits() == 0
-                && let Some(times) = full.due()
+            if permits.available_permits() == 0
+                && let Some(times) = log.count()
             {
-                warn!("No place for another connection, {times} times now");
+                warn!("connection limit reached {times} times, new connections wait");
             }
-            let place = places.clone().acquire_owned().await;
-            (place, accept(&listener).await)
+            let permit = permits.clone().acquire_owned().await;
+            (permit, accept(&listener).await)
         };
-        let (place, stream) = tokio::select! {
+        let (permit, stream) = tokio::select! {
             accepted = accepted => accepted,
-            () = closing.cancelled() => break,
+            () = shutdown.cancelled() => break,
         };
-        let connection = converse(stream, router.clone(), closing.clone());
-        connections.spawn(async move {
+        let connection = serve_connection(stream, router.clone(), shutdown.clone(), graceful.watcher());
+        tokio::spawn(async move {
             connection.await;
-            drop(place);
+            drop(permit);
         });
     }
     drop(listener);
-    connections.close();
-    connections.wait().await;
+    let _ = timeout(CLOSE_DELAY, permits.acquire_many(max_connections)).await;
+    graceful.shutdown().await;
 }
 
-/// At most three quarters of the descriptors that the process may have: the rest is for the services and the database.
-fn bounded_by_descriptors(max_connections: u32) -> usize {
+/// At most three quarters of the process's file descriptors: the rest is for the services and the database.
+fn limit_to_descriptors(max_connections: u32) -> u32 {
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let most = u64::from(max_connections).min(descriptors / 4 * 3).max(1);
-    usize::try_from(most).unwrap_or(Semaphore::MAX_PERMITS)
+    u32::try_from(most).unwrap_or(max_connections)
 }
 
-/// The next connection.
+/// Accepts the next connection.
 async fn accept(listener: &TcpListener) -> TcpStream {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                // Compressed answers go out in pieces: none should wait for the acknowledgement of the one before.
-                if let Err(cause) = stream.set_nodelay(true) {
-                    debug!("a connection will be slow: {cause}");
+                // A compressed response is sent in pieces, which must not wait for the acknowledgement of the one before.
+                if let Err(error) = stream.set_nodelay(true) {
+                    debug!("cannot set TCP_NODELAY: {error}");
                 }
                 return stream;
             }
-            // Gone before it was here.
-            Err(cause) if [ConnectionAborted, ConnectionRefused, ConnectionReset].contains(&cause.kind()) => {
+            // The client has closed it already.
+            Err(error) if [ConnectionAborted, ConnectionRefused, ConnectionReset].contains(&error.kind()) => {
             }
-            Err(cause) => {
-                error!("cannot accept a connection: {cause}");
+            Err(error) => {
+                error!("cannot accept a connection, retrying in {ACCEPT_PAUSE:?}: {error}");
                 sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-/// Answers the requests of one connection until its client hangs up, is silent for too long, or the gateway closes.
-async fn converse(stream: TcpStream, router: Router, closing: CancellationToken) {
-    let asked = Arc::new(AtomicBool::new(false));
+/// Serves a connection until its client closes it, a timeout fires, or the gateway shuts down.
+async fn serve_connection(stream: TcpStream, router: Router, shutdown: CancellationToken, watcher: Watcher) {
+    let has_request = Arc::new(AtomicBool::new(false));
     let service = service_fn({
-        let (asked, closing) = (asked.clone(), closing.clone());
+        let has_request = has_request.clone();
         move |request: Request<Incoming>| {
-            asked.store(true, Ordering::Relaxed);
-            answer(router.clone(), request.map(Body::new), closing.clone())
+            has_request.store(true, Ordering::Relaxed);
+            respond(router.clone(), request.map(Body::new), shutdown.clone())
         }
     });
     let http = http();
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-    let mut silent = pin!(sleep(FIRST_REQUEST));
-    let mut last_call = pin!(async {
-        closing.cancelled().await;
-        sleep(LAST_CALL).await;
-    });
-    let (mut is_new, mut is_ending) = (true, false);
-    loop {
-        tokio::select! {
-            // Fails where a client breaks off, or is silent: nothing that we could mend.
-            _ = connection.as_mut() => return,
-            () = silent.as_mut(), if is_new => {
-                if !asked.load(Ordering::Relaxed) {
-                    return;
-                }
-                is_new = false;
-            }
-            () = last_call.as_mut(), if !is_ending => {
-                connection.as_mut().graceful_shutdown();
-                is_ending = true;
-            }
-        }
+    let mut connection = pin!(watcher.watch(http.serve_connection(TokioIo::new(stream), service)));
+    tokio::select! {
+        // Errors are those of clients that break off or time out.
+        _ = connection.as_mut() => return,
+        () = sleep(FIRST_REQUEST_TIMEOUT) => {}
+    }
+    if has_request.load(Ordering::Relaxed) {
+        let _ = connection.await;
     }
 }
 
-/// What every connection is served with.
+/// The settings of all connections.
 fn http() -> Builder<TokioExecutor> {
     let mut http = Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(NEXT_REQUEST).max_buf_size(MAX_BUFFER);
+    http.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT).max_buf_size(MAX_BUFFER);
     http.http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_INTERVAL)
@@ -162,15 +155,15 @@ fn http() -> Builder<TokioExecutor> {
     http
 }
 
-async fn answer(
+async fn respond(
     router: Router,
     request: Request<Body>,
-    closing: CancellationToken,
+    shutdown: CancellationToken,
 ) -> Result<Response, Infallible> {
-    // HTTP/2 says it in frames of its own.
-    let says_close = request.version() <= Version::HTTP_11;
+    // HTTP/2 has frames for this instead of a header.
+    let is_http1 = request.version() <= Version::HTTP_11;
     let mut response = router.oneshot(request).await?;
-    if says_close && closing.is_cancelled() {
+    if is_http1 && shutdown.is_cancelled() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
@@ -181,11 +174,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_never_more_connections_than_descriptors() {
-        assert_eq!(bounded_by_descriptors(7), 7);
+    fn the_connection_limit_stays_below_the_descriptor_limit() {
+        assert_eq!(limit_to_descriptors(7), 7);
         let descriptors = getrlimit(Resource::Nofile).current;
         if let Some(descriptors) = descriptors {
-            assert!(u64::try_from(bounded_by_descriptors(u32::MAX)).unwrap() < descriptors);
+            assert!(u64::from(limit_to_descriptors(u32::MAX)) < descriptors);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
-use bodega_gateway::Neighbours;
+use bodega_gateway::Upstreams;
 use bodega_media::Media;
 use bodega_order::Payments;
 use bodega_runtime::{
@@ -82,7 +82,7 @@ impl Store {
             .await
             .context("order does not start")?;
 
-        let neighbours = Neighbours {
+        let upstreams = Upstreams {
             identity: identity.transport(&guard),
             catalog: catalog.transport(&guard),
             cart: cart.transport(&guard),
@@ -91,7 +91,7 @@ impl Store {
         let closing = CancellationToken::new();
         Ok(Self {
             address,
-            gateway: tokio::spawn(bodega_gateway::start(gateway, neighbours, listener, closing.clone())),
+            gateway: tokio::spawn(bodega_gateway::start(gateway, upstreams, listener, closing.clone())),
             services: vec![order, cart, catalog, identity],
             pools: pools.into(),
             close_gateway: closing.drop_guard(),

@@ -50,15 +50,15 @@ pub(crate) async fn live() -> Json<HealthStatus> {
     )
 )]
 pub(crate) async fn ready(State(app): State<App>) -> Result<Json<HealthStatus>, Problem> {
-    if app.is_leaving() {
+    if app.is_shutting_down() {
         return Err(Problem::unavailable("not ready: the gateway is shutting down"));
     }
-    let neighbours = app.neighbours();
+    let upstreams = app.upstreams();
     let checks = [
-        ("identity", &neighbours.identity),
-        ("catalog", &neighbours.catalog),
-        ("cart", &neighbours.cart),
-        ("order", &neighbours.order),
+        ("identity", &upstreams.identity),
+        ("catalog", &upstreams.catalog),
+        ("cart", &upstreams.cart),
+        ("order", &upstreams.order),
     ]
     .map(async |(name, transport)| (name, is_serving(transport.clone()).await));
     // Without the keys no access token can be verified. They stay in memory once they are fetched.

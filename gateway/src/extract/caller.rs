@@ -1,4 +1,4 @@
-//! Who asks.
+//! Authentication of a request.
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use bodega_runtime::auth::Caller;
@@ -7,40 +7,36 @@ use tonic::Status;
 
 use crate::{app::App, problem::Problem};
 
-/// What became of a request's access token.
+/// The result of verifying a request's access token.
 #[derive(Clone)]
 pub(crate) enum Authentication {
-    /// It came without one.
+    /// The request has no token.
     Guest,
-    /// Its token is good.
+    /// The token is valid.
     Caller(Caller),
-    /// Its token is not, and why.
-    Refused(Status),
+    /// The token is invalid, or could not be verified.
+    Rejected(Status),
 }
 
 impl Authentication {
-    /// Looks at the `authorization` of a request. Routes that need no token do not mind a bad one.
+    /// Verifies the `authorization` of a request. Routes without authentication accept an invalid one.
     pub(crate) async fn of(app: &App, headers: &HeaderMap) -> Self {
         let Some(token) = access_token(headers) else { return Self::Guest };
         match app.verifier().verify(token).await {
             Ok(caller) if app.revocations().contains(caller.session_id) => {
-                Self::Refused(bodega_runtime::status::rejected(
+                Self::Rejected(bodega_runtime::status::rejected(
                     tonic::Code::Unauthenticated,
                     "session_ended",
                     "this session has ended",
                 ))
             }
             Ok(caller) => Self::Caller(caller),
-            Err(status) => Self::Refused(status),
+            Err(status) => Self::Rejected(status),
         }
-    }
-
-    pub(crate) fn is_caller(&self) -> bool {
-        matches!(self, Self::Caller(_))
     }
 }
 
-/// The access token of a request; empty where its `authorization` is another, `None` where there is none.
+/// The access token of a request; empty for another kind of `authorization`, `None` for none.
 pub(crate) fn access_token(headers: &HeaderMap) -> Option<&str> {
     let text = headers.get(AUTHORIZATION)?.to_str().unwrap_or_default();
     Some(match text.split_once(' ') {
@@ -52,12 +48,12 @@ pub(crate) fn access_token(headers: &HeaderMap) -> Option<&str> {
 fn caller(parts: &Parts) -> Result<Option<Caller>, Problem> {
     match parts.extensions.get::<Authentication>() {
         Some(Authentication::Caller(caller)) => Ok(Some(caller.clone())),
-        Some(Authentication::Refused(status)) => Err(status.clone().into()),
+        Some(Authentication::Rejected(status)) => Err(status.clone().into()),
         Some(Authentication::Guest) | None => Ok(None),
     }
 }
 
-/// Somebody who is signed in.
+/// Requires a signed-in user.
 pub(crate) struct SignedIn;
 
 impl<S: Sync> FromRequestParts<S> for SignedIn {
@@ -82,7 +78,7 @@ impl<S: Sync> FromRequestParts<S> for Admin {
 
 /// Whose cart it is: the caller's, or else the guest's who shows its token.
 pub(crate) struct CartOwner {
-    /// Somebody who is signed in.
+    /// Requires a signed-in user.
     pub(crate) caller: Option<Caller>,
     /// What came as `X-Cart-Token`; empty when nothing did.
     pub(crate) guest_token: String,

@@ -47,7 +47,7 @@ impl FromRequest<App> for Files {
             .await
             .map_err(|_| Problem::malformed("content-type", "must say which boundary parts the form"))?;
         let multipart = (!is_empty).then_some(multipart);
-        Ok(Self { multipart, allowance, patience: app.settings().upload_patience() })
+        Ok(Self { multipart, allowance, patience: app.settings().upload_stall_timeout() })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Errors as REST clients see them: RFC 9457, and the one table from gRPC to HTTP.
+//! Error responses of the REST API (RFC 9457), and the mapping from gRPC statuses to them.
 
 mod table;
 
@@ -18,50 +18,52 @@ use utoipa::ToSchema;
 
 /// The media type of every error.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
-/// The reason of services, and our code, for fields whose values are refused.
+/// Code of a problem with rejected fields, in gRPC statuses and in the REST API.
 const INVALID_FIELD: &str = "invalid_field";
+/// Code of a problem with a service that is unavailable.
+const UPSTREAM_UNAVAILABLE: &str = "upstream_unavailable";
 
-/// An error, as RFC 9457 has it. In a box, for it is on the way out of most functions here.
+/// An error (RFC 9457).
+// Boxed, since most functions of the gateway may return one.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(transparent)]
 pub(crate) struct Problem(#[schema(inline)] Box<Content>);
 
-/// What a problem says.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
     "type": "/problems/out_of_stock", "title": "Out of stock", "status": 409, "code": "out_of_stock",
-    "detail": "there is not enough in stock",
+    "detail": "not enough in stock",
     "errors": [{"field": "products[7]", "message": "only 1 left of Coffee Mug"}],
     "requestId": "0197f0c5-7d0e-7cc3-a3b5-6f1d2f1f7a10"
 }))]
 struct Content {
-    /// Names the kind of problem; a relative URI.
+    /// Type of the problem, a relative URI.
     r#type: String,
-    /// The kind of problem, for people.
+    /// Short description of the type.
     title: String,
-    /// The HTTP status.
+    /// HTTP status.
     status: u16,
-    /// What went wrong this time.
+    /// What went wrong with this request.
     detail: String,
-    /// The kind of problem, for programs: a stable snake_case word.
+    /// Stable snake_case name of the type, for programs.
     code: String,
-    /// The fields or lines it is about.
+    /// The rejected fields or lines.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
-    /// To quote when asking for help.
+    /// Id of the request, also in the `x-request-id` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
     #[serde(skip)]
     retry_after: Option<Duration>,
 }
 
-/// A refused field or line.
+/// A rejected field or line.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FieldError {
-    /// Its name, as in the request.
+    /// Name of the field, as in the request.
     field: String,
-    /// What is wrong with it.
+    /// Why the field is rejected.
     message: String,
 }
 
@@ -79,71 +81,82 @@ impl Problem {
         }))
     }
 
-    /// A request that is not well formed: its syntax, a path or a query parameter.
+    /// A malformed request: its syntax, a path parameter or a query parameter.
     pub(crate) fn malformed(field: &str, message: impl Display) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed_request", format!("{field} {message}"))
             .about(field, message)
     }
 
-    /// A field whose value is refused.
+    /// A field with an invalid value.
     pub(crate) fn invalid(field: &str, message: impl Display) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, INVALID_FIELD, format!("{field} {message}"))
             .about(field, message)
     }
 
     pub(crate) fn unauthenticated() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "sign in first")
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "an access token is required")
     }
 
     pub(crate) fn forbidden() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "admin_only", "only admins may do this")
+        Self::new(StatusCode::FORBIDDEN, "admin_only", "only an admin may do this")
     }
 
-    /// A body, or a part of it, that has more bytes than may be.
+    /// A body, or a part of it, over the size limit.
     pub(crate) fn too_large() -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large")
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the request body is too large")
     }
 
-    /// A body that is not of the one media type that is read here.
-    pub(crate) fn unsupported_media_type(wanted: &str) -> Self {
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", format!("send {wanted}"))
+    /// A body of another media type than `expected`.
+    pub(crate) fn unsupported_media_type(expected: &str) -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            format!("the request body must be {expected}"),
+        )
     }
 
-    /// A body that does not come on.
+    /// A body that arrives too slowly.
     pub(crate) fn too_slow(detail: &str) -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
     }
 
     pub(crate) fn no_such_route() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this path")
+        Self::new(StatusCode::NOT_FOUND, "no_such_route", "no such path")
     }
 
     pub(crate) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something went wrong here")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "an internal error occurred")
     }
 
+    /// A service that is unavailable.
     pub(crate) fn unavailable(detail: &str) -> Self {
-        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
-        problem.0.retry_after = Some(Duration::from_secs(1));
-        problem
+        Self::retryable(UPSTREAM_UNAVAILABLE, detail, 1)
     }
 
-    /// More requests than can be worked on. Not all are to come back at the same time.
+    /// A request that was not finished within its time limit.
+    pub(crate) fn timeout(detail: &str) -> Self {
+        Self::retryable("timeout", detail, 1)
+    }
+
+    /// A request over the concurrency limit. The pause is random, so that clients do not retry at the same time.
     pub(crate) fn overloaded() -> Self {
-        let detail = "there are too many requests at the moment";
-        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail);
-        problem.0.retry_after = Some(Duration::from_secs(rand::random_range(1..=3)));
+        Self::retryable("overloaded", "too many concurrent requests", rand::random_range(1..=3))
+    }
+
+    fn retryable(code: &str, detail: &str, retry_after_seconds: u64) -> Self {
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+        problem.0.retry_after = Some(Duration::from_secs(retry_after_seconds));
         problem
     }
 
-    /// Names what it is about.
+    /// Adds a rejected field or line.
     #[must_use]
     pub(crate) fn about(mut self, field: &str, message: impl Display) -> Self {
         self.0.errors.push(FieldError { field: field.to_owned(), message: message.to_string() });
         self
     }
 
-    /// Calls a field as the request does that the service heard of in its own words.
+    /// Renames a rejected field from the service's name for it to the request's.
     #[must_use]
     pub(crate) fn renaming(mut self, service: &str, request: &str) -> Self {
         for error in &mut self.0.errors {
@@ -154,7 +167,7 @@ impl Problem {
         self.listing_fields()
     }
 
-    /// The same of a query: a parameter that is refused makes a malformed request, whoever refuses it.
+    /// Turns a rejected field into a malformed request: the field is a query parameter.
     #[must_use]
     pub(crate) fn of_query(mut self) -> Self {
         if self.0.status == StatusCode::UNPROCESSABLE_ENTITY {
@@ -165,11 +178,11 @@ impl Problem {
         self
     }
 
-    /// Tells refused fields in the words of the request, where the service told them in its own.
+    /// Lists the rejected fields in the detail, with the request's names for them.
     fn listing_fields(mut self) -> Self {
         if self.0.status == StatusCode::UNPROCESSABLE_ENTITY && !self.0.errors.is_empty() {
-            let refused = self.0.errors.iter().map(|error| format!("{} {}", error.field, error.message));
-            self.0.detail = refused.collect::<Vec<_>>().join("; ");
+            let fields = self.0.errors.iter().map(|error| format!("{} {}", error.field, error.message));
+            self.0.detail = fields.collect::<Vec<_>>().join("; ");
         }
         self
     }
@@ -185,7 +198,7 @@ impl IntoResponse for Problem {
             _ => None,
         });
 
-        // RFC 6750: what was shown is no good, as against nothing was.
+        // RFC 6750: an invalid token, as opposed to none.
         let challenge = HeaderValue::from_static(match self.0.code.as_str() {
             "invalid_token" | "expired_token" | "session_ended" => r#"Bearer error="invalid_token""#,
             _ => "Bearer",
@@ -204,7 +217,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// `Out of stock` for `out_of_stock`.
+/// Returns `Out of stock` for `out_of_stock`.
 fn title(code: &str) -> String {
     let mut words = code.replace('_', " ");
     if let Some(first) = words.get_mut(..1) {

@@ -1,19 +1,21 @@
-//! The one table from gRPC to HTTP.
+//! The mapping from gRPC statuses to problems.
 
-use bodega_runtime::status;
+use std::time::Duration;
+
+use bodega_runtime::status::{self, UPSTREAM};
 use http::StatusCode;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::Problem;
+use super::{Problem, UPSTREAM_UNAVAILABLE};
 
-/// The one table: the reasons for which HTTP has a status of its own, then the codes. What is not listed is an internal
-/// error with a fixed text.
+/// The HTTP status for a gRPC code, and for the reasons that have another one. Codes that no service returns to clients are
+/// internal errors.
 fn http_status(code: Code, reason: &str) -> StatusCode {
     match (code, reason) {
         (Code::InvalidArgument, "unsupported_image") => return StatusCode::UNSUPPORTED_MEDIA_TYPE,
         (Code::InvalidArgument, "image_too_large") => return StatusCode::PAYLOAD_TOO_LARGE,
-        // Of a body that is handed on as it came: nothing of it is a field of ours.
+        // Of a body that is forwarded unread: its contents are not fields of the request.
         (Code::InvalidArgument, "invalid_signature" | "invalid_event") => return StatusCode::BAD_REQUEST,
         _ => {}
     }
@@ -38,35 +40,73 @@ fn http_status(code: Code, reason: &str) -> StatusCode {
 
 impl From<Status> for Problem {
     fn from(status: Status) -> Self {
+        if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) {
+            return service_unavailable(&status);
+        }
         if status::is_connection_error(&status) {
-            tracing::debug!("a call to a service broke off: {status}");
-            return Self::unavailable("a service is unavailable");
+            return Self::unavailable("the connection to a service was lost");
         }
         let reason = status::reason(&status);
         let http_status = http_status(status.code(), &reason);
-        // Nobody gave a reason: then it is none of ours, and its text is not for clients. That a service does not know
-        // this gateway is for operators.
-        let is_ours = !reason.is_empty() && reason != "service_token_required";
-        if http_status == StatusCode::INTERNAL_SERVER_ERROR || !is_ours {
-            return match http_status {
-                StatusCode::SERVICE_UNAVAILABLE => Self::unavailable("a service is unavailable"),
-                _ => {
-                    tracing::error!("unexpected answer of a service: {:?} {reason}", status.code());
-                    Self::internal()
-                }
-            };
+        // Clients may see the text of a status only if a service gave a reason for it. That a service rejects the gateway's
+        // own token is not for clients either.
+        let is_for_clients = !reason.is_empty() && reason != "service_token_required";
+        if http_status == StatusCode::INTERNAL_SERVER_ERROR || !is_for_clients {
+            tracing::error!("unexpected status from a service: {:?} {reason}", status.code());
+            return Self::internal();
         }
         let mut problem = Self::new(http_status, &reason, status.message());
-        let refused = status.get_details_bad_request().map(|details| details.field_violations);
-        for violation in refused.unwrap_or_default() {
+        let rejected = status.get_details_bad_request().map(|details| details.field_violations);
+        for violation in rejected.unwrap_or_default() {
             problem = problem.about(&camel_case(&violation.field), violation.description);
         }
-        problem.0.retry_after = status.get_details_retry_info().and_then(|info| info.retry_delay);
+        problem.0.retry_after = retry_after(&status);
         problem.listing_fields()
     }
 }
 
-/// The JSON name of a proto field. Minor units are a matter between the services.
+/// Status 503, with a detail that names the area of the API that fails, and the service's own message if it has one.
+fn service_unavailable(status: &Status) -> Problem {
+    let is_timeout = status.code() == Code::DeadlineExceeded;
+    let reason = status::reason(status);
+    let code = match reason.as_str() {
+        _ if is_timeout => "timeout",
+        "" | "unavailable" => UPSTREAM_UNAVAILABLE,
+        reason => reason,
+    };
+    let upstream = status.metadata().get(UPSTREAM).and_then(|name| name.to_str().ok()).unwrap_or_default();
+    let (subject, verb) = match upstream {
+        "identity" => ("accounts", "are"),
+        "catalog" => ("the catalog", "is"),
+        "cart" => ("carts", "are"),
+        "order" => ("orders", "are"),
+        _ => ("a service", "is"),
+    };
+    let failure = match is_timeout {
+        true => format!("{subject} did not respond in time"),
+        false => format!("{subject} {verb} unavailable"),
+    };
+    let message = status.message();
+    // The transport's own messages say the same about the service.
+    let is_general = message == "timed out"
+        || message
+            .strip_prefix(upstream)
+            .is_some_and(|rest| [" is unavailable", " timed out"].contains(&rest));
+    let detail = match message {
+        _ if reason.is_empty() || is_general => failure,
+        message if upstream.is_empty() => message.to_owned(),
+        message => format!("{failure}: {message}"),
+    };
+    let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+    problem.0.retry_after = retry_after(status);
+    problem
+}
+
+fn retry_after(status: &Status) -> Option<Duration> {
+    status.get_details_retry_info().and_then(|info| info.retry_delay)
+}
+
+/// The JSON name of a protobuf field. Amounts are in minor units only between the services.
 fn camel_case(field: &str) -> String {
     let field = field.replace("_minor", "");
     let mut words = field.split('_');
@@ -85,7 +125,7 @@ mod tests {
     use crate::problem::INVALID_FIELD;
 
     #[test]
-    fn a_refusal_keeps_its_reason_and_its_fields() {
+    fn keeps_the_reason_and_the_fields() {
         let mut violations = status::Violations::new();
         violations.add("price_minor", "must not be negative");
         violations.add("tag_ids", "unknown");
@@ -97,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_called_as_the_request_calls_it() {
+    fn renames_a_field_as_in_the_request() {
         let mut violations = status::Violations::new();
         violations.add("stock", "must not be negative");
         violations.add("name", "must have 1 to 200 characters");
@@ -108,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_that_http_has_a_status_for_gets_it() {
+    fn maps_reasons_with_an_http_status_of_their_own() {
         for (reason, http_status) in [
             ("unsupported_image", 415),
             ("image_too_large", 413),
@@ -116,17 +156,17 @@ mod tests {
             ("invalid_event", 400),
             ("invalid_image", 422),
         ] {
-            let message = "is not right".to_owned();
-            let refusal = status::rejected_field(Code::InvalidArgument, reason, "images[1]", message);
-            let problem = Problem::from(refusal);
+            let message = "is invalid".to_owned();
+            let status = status::rejected_field(Code::InvalidArgument, reason, "images[1]", message);
+            let problem = Problem::from(status);
             assert_eq!((problem.0.status, problem.0.code.as_str()), (http_status, reason));
             assert_eq!(problem.0.errors[0].field, "images[1]");
-            assert_eq!(problem.0.detail, "images[1] is not right");
+            assert_eq!(problem.0.detail, "images[1] is invalid");
         }
     }
 
     #[test]
-    fn what_gives_no_reason_shows_nothing() {
+    fn hides_the_text_of_a_status_without_a_reason() {
         for code in [Code::Internal, Code::Unknown, Code::NotFound, Code::InvalidArgument] {
             let problem = Problem::from(Status::new(code, "secret"));
             assert!(!problem.0.detail.contains("secret"), "{code:?}");
@@ -134,14 +174,45 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_breaks_off_is_worth_another() {
+    fn a_lost_connection_is_503() {
         let broken = Status::from_error(Box::new(std::io::Error::other("reset")));
         assert_eq!(Problem::from(broken).0.status, 503);
     }
 
     #[test]
-    fn a_gateway_that_no_service_knows_is_not_the_clients_fault() {
-        let refusal = status::rejected(Code::Unauthenticated, "service_token_required", "not one of us");
-        assert_eq!(Problem::from(refusal).0.status, 500);
+    fn a_rejected_service_token_is_an_internal_error() {
+        let status =
+            status::rejected(Code::Unauthenticated, "service_token_required", "unknown service token");
+        assert_eq!(Problem::from(status).0.status, 500);
+    }
+
+    #[test]
+    fn a_503_says_which_area_fails_and_why() {
+        let pause = Duration::from_secs(1);
+        let unavailable = |message: &str| status::unavailable(message, pause);
+        let timeout = |message| status::retryable(Code::DeadlineExceeded, "timeout", message, pause);
+        let own = status::retryable(Code::Unavailable, "storage_unavailable", "no storage", pause);
+        for (upstream, status, code, detail) in [
+            ("order", unavailable("order is unavailable"), "upstream_unavailable", "orders are unavailable"),
+            (
+                "order",
+                unavailable("catalog is unavailable"),
+                "upstream_unavailable",
+                "orders are unavailable: catalog is unavailable",
+            ),
+            ("catalog", Status::unavailable("secret"), "upstream_unavailable", "the catalog is unavailable"),
+            ("cart", timeout("cart timed out"), "timeout", "carts did not respond in time"),
+            ("cart", timeout("timed out"), "timeout", "carts did not respond in time"),
+            ("identity", Status::deadline_exceeded("secret"), "timeout", "accounts did not respond in time"),
+            ("catalog", own, "storage_unavailable", "the catalog is unavailable: no storage"),
+        ] {
+            let mut status = status;
+            status.metadata_mut().insert(UPSTREAM, upstream.parse().unwrap());
+            let problem = Problem::from(status);
+            assert_eq!((problem.0.status, problem.0.code.as_str()), (503, code), "{detail}");
+            assert_eq!(problem.0.detail, detail);
+        }
+        let unnamed = Problem::from(unavailable("identity is unavailable"));
+        assert_eq!(unnamed.0.detail, "identity is unavailable");
     }
 }

@@ -76,7 +76,7 @@ async fn merges_the_guest_cart_of_a_user_first() {
     shop.cart.on("MergeGuestCart", |_: MergeGuestCartRequest| {
         Err::<MergeGuestCartResponse, _>(Status::unavailable("down"))
     });
-    get().header("x-cart-token", "guest").answer().await.problem(503, "unavailable");
+    get().header("x-cart-token", "guest").answer().await.problem(503, "upstream_unavailable");
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ async fn who_is_told_to_leave_is_not_ready_and_serves_on_for_a_while() {
         read_answer(&mut stream).await
     };
     shop.shutdown.cancel();
-    get("/readyz").await.problem(503, "unavailable");
+    get("/readyz").await.problem(503, "upstream_unavailable");
     assert_eq!(get("/healthz").await.status, 200);
     let answer = get("/api/categories").await;
     assert_eq!((answer.status, answer.header("connection")), (200, ""), "it is not closing yet");

@@ -129,17 +129,17 @@ impl Fake {
     }
 
     /// The way to it.
-    pub(crate) fn transport(&self) -> Transport {
-        in_process(self.service())
+    pub(crate) fn transport(&self, name: &'static str) -> Transport {
+        in_process(name, self.service())
     }
 
     /// The way to it over a socket, as if it were a process of its own.
-    pub(crate) async fn remote(&self) -> Transport {
+    pub(crate) async fn remote(&self, name: &'static str) -> Transport {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let incoming = TcpListenerStream::new(listener);
         tokio::spawn(Server::builder().serve_with_incoming(self.service(), incoming));
-        Transport::remote(uri, &ServiceToken::random())
+        Transport::remote(name, uri, &ServiceToken::random())
     }
 
     fn service(&self) -> Grpc {
@@ -152,6 +152,6 @@ impl Fake {
 }
 
 /// The way to a service that asks nobody for a service token.
-pub(crate) fn in_process(service: Grpc) -> Transport {
-    Transport::in_process(service, &ServiceToken::random())
+pub(crate) fn in_process(name: &'static str, service: Grpc) -> Transport {
+    Transport::in_process(name, service, &ServiceToken::random())
 }

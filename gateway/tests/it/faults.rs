@@ -15,40 +15,41 @@ use crate::shop::{Answered as _, Shop, TIMEOUT, nowhere};
 
 #[tokio::test]
 async fn a_service_that_is_down_takes_only_its_own_routes_with_it() {
-    let shop = Shop::open_with(|_, neighbours| neighbours.catalog = nowhere()).await;
+    let shop = Shop::open_with(|_, upstreams| upstreams.catalog = nowhere("catalog")).await;
     let profile = GetProfileResponse { user: Some(User::default()) };
     shop.identity.accounts.on("GetProfile", move |_: GetProfileRequest| Ok(profile.clone()));
 
     let answer = shop.get("/api/categories").answer().await;
-    answer.problem(503, "unavailable");
+    let problem = answer.problem(503, "upstream_unavailable");
+    assert_eq!(problem["detail"], "the catalog is unavailable");
     assert_eq!(answer.header("retry-after"), "1");
     let answer = shop.get("/api/users/me").bearer_auth(shop.identity.user()).answer().await;
     assert_eq!(answer.status, 200);
     assert_eq!(shop.get("/healthz").answer().await.status, 200);
-    let readiness = shop.get("/readyz").answer().await.problem(503, "unavailable");
+    let readiness = shop.get("/readyz").answer().await.problem(503, "upstream_unavailable");
     assert!(readiness["detail"].as_str().unwrap().contains("catalog"), "{readiness}");
 }
 
 #[tokio::test]
 async fn readiness_is_known_within_a_second_though_a_service_hangs() {
-    let shop = Shop::open_with(|_, neighbours| {
-        neighbours.identity = hanging();
-        neighbours.order = hanging();
+    let shop = Shop::open_with(|_, upstreams| {
+        upstreams.identity = hanging("identity");
+        upstreams.order = hanging("order");
     })
     .await;
     let asked = shop.get("/readyz").answer();
     let readiness = tokio::time::timeout(TIMEOUT, asked).await.expect("sooner than anything else");
-    let detail = readiness.problem(503, "unavailable")["detail"].as_str().unwrap().to_owned();
+    let detail = readiness.problem(503, "upstream_unavailable")["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("identity") && detail.contains("order"), "{detail}");
 }
 
 #[tokio::test]
 async fn tokens_stay_good_while_identity_is_down() {
-    let shop = Shop::open_with(|_, neighbours| neighbours.identity = nowhere()).await;
+    let shop = Shop::open_with(|_, upstreams| upstreams.identity = nowhere("identity")).await;
     shop.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));
     let token = shop.identity.user();
     let answer = shop.get("/api/users/me").bearer_auth(&token).answer().await;
-    answer.problem(503, "unavailable");
+    answer.problem(503, "upstream_unavailable");
     assert_eq!(shop.get("/api/categories").bearer_auth(token).answer().await.status, 200);
 }
 
@@ -60,15 +61,14 @@ async fn a_slow_service_is_given_up_in_time() {
     });
     let started = Instant::now();
     let answer = shop.get("/api/categories").answer().await;
-    let code = answer.json()["code"].as_str().unwrap().to_owned();
-    answer.problem(503, &code);
+    answer.problem(503, "timeout");
     assert_eq!(answer.header("retry-after"), "1");
     assert!(started.elapsed() < TIMEOUT + Duration::from_secs(1), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
 async fn a_slow_identity_holds_no_request_beyond_its_time() {
-    let shop = Shop::open_with(|_, neighbours| neighbours.identity = hanging()).await;
+    let shop = Shop::open_with(|_, upstreams| upstreams.identity = hanging("identity")).await;
     let started = Instant::now();
     let ask = || shop.get("/api/users/me").bearer_auth(shop.identity.user()).answer();
     for answer in futures_util::future::join_all([ask(), ask(), ask(), ask()]).await {
@@ -79,17 +79,20 @@ async fn a_slow_identity_holds_no_request_beyond_its_time() {
 
 #[tokio::test]
 async fn what_anyone_may_see_is_shown_while_identity_hangs() {
-    let shop = Shop::open_with(|_, neighbours| neighbours.identity = hanging()).await;
+    let shop = Shop::open_with(|_, upstreams| upstreams.identity = hanging("identity")).await;
     shop.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));
     let answer = shop.get("/api/categories").bearer_auth(shop.identity.user()).answer().await;
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
-/// The way to a service that takes calls and never answers.
-fn hanging() -> bodega_runtime::transport::Transport {
-    crate::fakes::in_process(tower::util::BoxCloneSyncService::new(tower::service_fn(
-        |_: http::Request<tonic::body::Body>| pending(),
-    )))
+/// A transport to a service that accepts calls and never responds.
+fn hanging(name: &'static str) -> bodega_runtime::transport::Transport {
+    crate::fakes::in_process(
+        name,
+        tower::util::BoxCloneSyncService::new(tower::service_fn(|_: http::Request<tonic::body::Body>| {
+            pending()
+        })),
+    )
 }
 
 #[tokio::test]

@@ -84,16 +84,19 @@ impl Identity {
     pub(crate) fn transport(&self) -> Transport {
         let tokens = Routes::new(TokenServiceServer::new(self.clone())).prepare();
         let accounts = self.accounts.clone();
-        in_process(BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<_>| {
-            let (tokens, accounts) = (tokens.clone(), accounts.clone());
-            async move {
-                if request.uri().path().contains("TokenService") {
-                    tokens.oneshot(request).await
-                } else {
-                    Ok(accounts.answer(request).await)
+        in_process(
+            "identity",
+            BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<_>| {
+                let (tokens, accounts) = (tokens.clone(), accounts.clone());
+                async move {
+                    if request.uri().path().contains("TokenService") {
+                        tokens.oneshot(request).await
+                    } else {
+                        Ok(accounts.answer(request).await)
+                    }
                 }
-            }
-        })))
+            })),
+        )
     }
 }
 

@@ -10,6 +10,7 @@ mod fakes;
 mod faults;
 mod http_manners;
 mod identity;
+mod logs;
 mod media;
 mod openapi;
 mod orders;

@@ -72,7 +72,7 @@ async fn returns_the_reason_why_an_order_cannot_be_paid() {
         (Code::FailedPrecondition, "order_not_payable", 409),
         (Code::FailedPrecondition, "nothing_to_pay", 409),
         (Code::FailedPrecondition, "payment_refused", 409),
-        (Code::Unavailable, "unavailable", 503),
+        (Code::Unavailable, "upstream_unavailable", 503),
     ] {
         shop.orders.on("CreatePaymentIntent", move |_: CreatePaymentIntentRequest| {
             Err::<CreatePaymentIntentResponse, _>(status::rejected(code, reason, "no"))

@@ -117,7 +117,7 @@ async fn login_and_registration_merge_the_guest_cart() {
 
 #[tokio::test]
 async fn login_succeeds_while_cart_is_unavailable() {
-    let shop = Shop::open_with(|_, neighbours| neighbours.cart = nowhere()).await;
+    let shop = Shop::open_with(|_, upstreams| upstreams.cart = nowhere("cart")).await;
     accept_login(&shop);
     let login = shop.post("/api/auth/login", json!({"email": "a", "password": "b"}));
     assert_eq!(login.header("x-cart-token", "guest").answer().await.status, 200);

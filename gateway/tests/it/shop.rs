@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::OnceLock, time::Duration};
 
-use bodega_gateway::{Neighbours, Settings};
+use bodega_gateway::{AccessLog, Settings, Upstreams};
 use bodega_runtime::{
     auth::ServiceToken,
     config::{LogFormat, TelemetryArgs},
@@ -51,7 +51,7 @@ impl Shop {
     }
 
     /// A shop after `change` has been at its settings and the ways to its services.
-    pub(crate) async fn open_with(change: impl FnOnce(&mut Settings, &mut Neighbours)) -> Self {
+    pub(crate) async fn open_with(change: impl FnOnce(&mut Settings, &mut Upstreams)) -> Self {
         trace();
         let identity = Identity::new();
         let (catalog, cart, orders) = (Fake::default(), Fake::default(), Fake::default());
@@ -66,20 +66,21 @@ impl Shop {
             upload_limit: UPLOAD_LIMIT,
             media_dir: None,
             cors_origins: vec![HeaderValue::from_static(FRIEND)],
+            access_log: AccessLog::All,
         };
-        let mut neighbours = Neighbours {
+        let mut upstreams = Upstreams {
             identity: identity.transport(),
-            catalog: catalog.transport(),
-            cart: cart.transport(),
-            order: orders.transport(),
+            catalog: catalog.transport("catalog"),
+            cart: cart.transport("cart"),
+            order: orders.transport("order"),
         };
-        change(&mut settings, &mut neighbours);
+        change(&mut settings, &mut upstreams);
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let _open = shutdown.clone().drop_guard();
-        let served = tokio::spawn(bodega_gateway::start(settings, neighbours, listener, shutdown.clone()));
+        let served = tokio::spawn(bodega_gateway::start(settings, upstreams, listener, shutdown.clone()));
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { identity, catalog, cart, orders, address, client, shutdown, served, _open }
     }
@@ -205,8 +206,8 @@ impl Answered for RequestBuilder {
 }
 
 /// The way to a service that nobody has started.
-pub(crate) fn nowhere() -> Transport {
-    Transport::remote("http://127.0.0.1:1".parse().unwrap(), &ServiceToken::random())
+pub(crate) fn nowhere(name: &'static str) -> Transport {
+    Transport::remote(name, "http://127.0.0.1:1".parse().unwrap(), &ServiceToken::random())
 }
 
 /// Makes requests have a trace, as in every process of the store.

@@ -93,12 +93,14 @@ async fn ignores_access_tokens() {
 async fn does_not_call_identity_for_an_event() {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let recorder = calls.clone();
-    let identity =
-        in_process(BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Body>| {
+    let identity = in_process(
+        "identity",
+        BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Body>| {
             recorder.lock().unwrap().push(request.uri().path().to_owned());
             pending()
-        })));
-    let shop = Shop::open_with(|_, neighbours| neighbours.identity = identity).await;
+        })),
+    );
+    let shop = Shop::open_with(|_, upstreams| upstreams.identity = identity).await;
     let taken = taken(&shop);
     let request = event(&shop, "{}").bearer_auth(shop.identity.user());
     assert_eq!((request.answer().await.status, taken.count()), (200, 1));
@@ -128,16 +130,16 @@ async fn returns_rejections_of_the_order_service() {
         (Code::InvalidArgument, "invalid_signature", 400),
         (Code::InvalidArgument, "invalid_event", 400),
         (Code::NotFound, "provider_not_configured", 404),
-        (Code::Unavailable, "unavailable", 503),
+        (Code::Unavailable, "upstream_unavailable", 503),
     ] {
         shop.orders.on("HandleWebhookEvent", move |_: HandleWebhookEventRequest| {
             Err::<HandleWebhookEventResponse, _>(status::rejected(code, reason, "no"))
         });
         event(&shop, "{}").answer().await.problem(status, reason);
     }
-    let shop = Shop::open_with(|_, neighbours| neighbours.order = nowhere()).await;
+    let shop = Shop::open_with(|_, upstreams| upstreams.order = nowhere("order")).await;
     let answer = event(&shop, "{}").answer().await;
-    answer.problem(503, "unavailable");
+    answer.problem(503, "upstream_unavailable");
     assert_eq!(answer.header("retry-after"), "1");
 }
 

@@ -68,8 +68,8 @@ pub const SCHEMA: &str = "cart";
 /// When the database is not configured, cannot be reached or migrated, or the listener fails.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
-    let catalog = Transport::remote(config.catalog_url, &process.service_token);
-    let identity = Transport::remote(config.identity_url, &process.service_token);
+    let catalog = Transport::remote("catalog", config.catalog_url, &process.service_token);
+    let identity = Transport::remote("identity", config.identity_url, &process.service_token);
     let guard = AuthLayer { service_token: process.service_token, verifier: Verifier::new(identity) };
     start(db, catalog, process.shutdown).await?.serve(&guard, process.listener).await
 }

@@ -63,7 +63,7 @@ const MEDIA_DIR: &str = ".bodega/media";
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let media = config.media.open(config.media_dir.as_deref().unwrap_or(Path::new(MEDIA_DIR)))?;
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
-    let identity = Transport::remote(config.identity_url, &process.service_token);
+    let identity = Transport::remote("identity", config.identity_url, &process.service_token);
     let auth = AuthLayer { service_token: process.service_token, verifier: Verifier::new(identity) };
     start(db, config.currency, media, process.shutdown).await?.serve(&auth, process.listener).await
 }

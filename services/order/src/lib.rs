@@ -83,12 +83,13 @@ struct App {
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let payments = config.payments.payments()?;
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
-    let to = |uri| Transport::remote(uri, &process.service_token);
+    let to = |name, uri| Transport::remote(name, uri, &process.service_token);
     let guard = AuthLayer {
         service_token: process.service_token.clone(),
-        verifier: Verifier::new(to(config.identity_url)),
+        verifier: Verifier::new(to("identity", config.identity_url)),
     };
-    let neighbours = Neighbours { cart: to(config.cart_url), catalog: to(config.catalog_url) };
+    let neighbours =
+        Neighbours { cart: to("cart", config.cart_url), catalog: to("catalog", config.catalog_url) };
     let service =
         start(db, neighbours, payments, process.shutdown).await.context("cannot start the order service")?;
     service.serve(&guard, process.listener).await

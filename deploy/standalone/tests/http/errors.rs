@@ -120,7 +120,7 @@ async fn a_database_that_is_down_is_a_503_that_passes() {
         guest.post("/api/auth/login", login),
     );
     for answer in <[_; 4]>::from(answers) {
-        assert_problem(&answer, 503, "unavailable", &[]);
+        assert_problem(&answer, 503, "upstream_unavailable", &[]);
     }
     shop.guest().get("/healthz").await.expect(200);
     admit(-1).await;

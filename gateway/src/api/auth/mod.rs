@@ -89,7 +89,7 @@ async fn merge_guest_cart(app: &App, guest_token: String, session: &Session) {
         return;
     }
     let mut context = CallContext::current().with_bearer(session.token());
-    let latest = Instant::now() + app.settings().patience();
+    let latest = Instant::now() + app.settings().optional_step_timeout();
     context.deadline = Some(context.deadline.map_or(latest, |deadline| deadline.min(latest)));
     let mut cart = app.cart();
     if let Err(status) = context.scope(cart.merge_guest_cart(MergeGuestCartRequest { guest_token })).await {

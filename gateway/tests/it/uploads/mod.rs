@@ -144,8 +144,8 @@ async fn shops() -> [(Shop, Fake); 2] {
     let near = Shop::open().await;
     let catalog = near.catalog.clone();
     let far_catalog = Fake::default();
-    let way = far_catalog.remote().await;
-    let far = Shop::open_with(|_, neighbours| neighbours.catalog = way).await;
+    let way = far_catalog.remote("catalog").await;
+    let far = Shop::open_with(|_, upstreams| upstreams.catalog = way).await;
     [(near, catalog), (far, far_catalog)]
 }
 

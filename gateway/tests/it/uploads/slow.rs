@@ -84,12 +84,12 @@ async fn an_upload_is_taken_to_its_end_though_the_gateway_is_told_to_leave() {
 #[tokio::test]
 async fn no_upload_takes_for_ever() {
     let catalog = Fake::default();
-    let ways = [catalog.transport(), catalog.remote().await];
+    let ways = [catalog.transport("catalog"), catalog.remote("catalog").await];
     let uploads = Uploads::taken_by(&catalog);
     for way in ways {
-        let shop = Shop::open_with(|settings, neighbours| {
+        let shop = Shop::open_with(|settings, upstreams| {
             settings.upload_timeout = Duration::from_secs(2);
-            neighbours.catalog = way;
+            upstreams.catalog = way;
         })
         .await;
         let body = form(&[("images", Some("a"), &[7; 200_000])]);
@@ -114,7 +114,7 @@ async fn a_service_that_keeps_an_upload_waiting_is_unavailable() {
 
 #[tokio::test]
 async fn a_service_that_is_down_is_unavailable() {
-    let shop = Shop::open_with(|_, neighbours| neighbours.catalog = crate::shop::nowhere()).await;
+    let shop = Shop::open_with(|_, upstreams| upstreams.catalog = crate::shop::nowhere("catalog")).await;
     let answer = send(&shop, &form(&[("images", Some("a"), &vec![7; 1 << 20])])).await;
-    answer.problem(503, "unavailable");
+    answer.problem(503, "upstream_unavailable");
 }

@@ -64,10 +64,10 @@ async fn a_service_that_takes_nothing_fills_no_memory() {
     catalog.on_stream("AddProductImages", |_stream: Streaming<AddProductImagesRequest>| {
         pending::<Result<AddProductImagesResponse, Status>>()
     });
-    for way in [catalog.transport(), catalog.remote().await] {
-        let shop = Shop::open_with(|settings, neighbours| {
+    for way in [catalog.transport("catalog"), catalog.remote("catalog").await] {
+        let shop = Shop::open_with(|settings, upstreams| {
             settings.upload_limit = 1 << 30;
-            neighbours.catalog = way;
+            upstreams.catalog = way;
         })
         .await;
         let mut stream = shop.connect().await;

@@ -128,7 +128,7 @@ async fn a_guests_cart_that_ends_meanwhile_does_not_come_back() {
 #[tokio::test]
 async fn a_catalog_that_does_not_listen_is_unavailable() {
     let (_database, db) = database().await;
-    let nobody = Transport::remote("http://127.0.0.1:1".parse().unwrap(), &ServiceToken::random());
+    let nobody = Transport::remote("catalog", "http://127.0.0.1:1".parse().unwrap(), &ServiceToken::random());
     let service = bodega_cart::start(db, nobody, CancellationToken::new()).await.unwrap();
     let mut client = CartServiceClient::new(Transport::unauthenticated(service.routes()));
     client.get_cart(GetCartRequest::default()).await.unwrap();

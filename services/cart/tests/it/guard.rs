@@ -31,7 +31,7 @@ async fn only_the_stores_own_processes_are_served() {
     let uri = format!("http://{}", listener.local_addr().unwrap());
     let serving = tokio::spawn(async move { service.serve(&guard, listener).await });
 
-    let stranger = Transport::remote(uri.parse().unwrap(), &ServiceToken::random());
+    let stranger = Transport::remote("cart", uri.parse().unwrap(), &ServiceToken::random());
     let required = (Code::Unauthenticated, "service_token_required".to_owned());
     let outcome = CartServiceClient::new(stranger.clone()).get_cart(GetCartRequest::default()).await;
     assert_eq!(refusal(outcome), required);
@@ -39,7 +39,7 @@ async fn only_the_stores_own_processes_are_served() {
     let outcome = CheckoutServiceClient::new(stranger).get_snapshot(snapshot.clone()).await;
     assert_eq!(refusal(outcome), required);
 
-    let neighbour = Transport::remote(uri.parse().unwrap(), &ours);
+    let neighbour = Transport::remote("cart", uri.parse().unwrap(), &ours);
     CartServiceClient::new(neighbour.clone()).get_cart(GetCartRequest::default()).await.unwrap();
     CheckoutServiceClient::new(neighbour).get_snapshot(snapshot).await.unwrap();
 

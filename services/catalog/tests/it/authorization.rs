@@ -65,7 +65,7 @@ async fn rejects_calls_without_the_service_token() {
     let uri = format!("http://{}", listener.local_addr().unwrap());
     let serving = tokio::spawn(async move { catalog.serve(&auth, listener).await });
 
-    let other_process = Transport::remote(uri.parse().unwrap(), &ServiceToken::random());
+    let other_process = Transport::remote("catalog", uri.parse().unwrap(), &ServiceToken::random());
     let required = (Code::Unauthenticated, "service_token_required".to_owned());
     let categories = ListCategoriesRequest::default();
     let outcome = CatalogServiceClient::new(other_process.clone()).list_categories(categories.clone()).await;
@@ -74,7 +74,7 @@ async fn rejects_calls_without_the_service_token() {
     let outcome = StockServiceClient::new(other_process).release(release.clone()).await;
     assert_eq!(rejection(outcome), required);
 
-    let service = Transport::remote(uri.parse().unwrap(), &service_token);
+    let service = Transport::remote("catalog", uri.parse().unwrap(), &service_token);
     CatalogServiceClient::new(service.clone()).list_categories(categories).await.unwrap();
     StockServiceClient::new(service).release(release).await.unwrap();
 

@@ -20,11 +20,11 @@ async fn requires_the_service_token_and_a_valid_access_token() {
     let guard = AuthLayer { service_token: service_token.clone(), verifier: app.verifier.clone() };
     let serving = tokio::spawn(async move { app.service.serve(&guard, listener).await });
 
-    let foreign = Transport::remote(uri.clone(), &ServiceToken::random());
+    let foreign = Transport::remote("identity", uri.clone(), &ServiceToken::random());
     let response = TokenServiceClient::new(foreign).get_jwks(GetJwksRequest {}).await;
     assert_eq!(rejection(response), (Code::Unauthenticated, "service_token_required".into()));
 
-    let gateway = Transport::remote(uri, &service_token);
+    let gateway = Transport::remote("identity", uri, &service_token);
     let keys = TokenServiceClient::new(gateway.clone()).get_jwks(GetJwksRequest {}).await.unwrap();
     assert_eq!(keys.into_inner().keys.len(), 1);
 

@@ -212,7 +212,7 @@ async fn the_rejection_arrives_while_the_client_is_still_sending() {
     let guard = AuthLayer { service_token: service_token.clone(), verifier: app.verifier.clone() };
     let serving = tokio::spawn(async move { app.service.serve(&guard, listener).await });
 
-    let client = IdentityServiceClient::new(Transport::remote(uri, &service_token).streaming());
+    let client = IdentityServiceClient::new(Transport::remote("identity", uri, &service_token).streaming());
     let send = async |parts: Vec<SetAvatarRequest>| {
         let mut client = client.clone();
         let context = CallContext::default().with_bearer(&session.access_token);

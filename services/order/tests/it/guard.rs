@@ -23,10 +23,10 @@ async fn without_the_stores_own_token_nothing_is_answered() {
     let verifier = Verifier::new(Transport::unauthenticated(Routes::default()));
     let guard = AuthLayer { service_token: ServiceToken::random(), verifier };
     let replica = shop.replica().await;
-    let known = Transport::remote(uri.clone(), &guard.service_token);
+    let known = Transport::remote("order", uri.clone(), &guard.service_token);
     tokio::spawn(async move { replica.service.serve(&guard, listener).await });
 
-    let stranger = Transport::remote(uri, &ServiceToken::random());
+    let stranger = Transport::remote("order", uri, &ServiceToken::random());
     let request = PlaceOrderRequest::default();
     let status = OrderServiceClient::new(stranger).place_order(request).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::Unauthenticated, "service_token_required"));

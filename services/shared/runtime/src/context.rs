@@ -1,24 +1,24 @@
-//! What travels with a call from process to process: its deadline, who asks, and the request's id.
+//! The context of a call, which travels from process to process: deadline, access token and request id.
 //!
-//! The context is task-local: whoever serves a call sets it, [`crate::transport`] reads it. Work that is spawned
-//! starts without one, and so acts in nobody's name.
+//! It is task-local: the server of a call sets it, [`crate::transport`] reads it. A spawned task starts with an empty
+//! context, without a user.
 
 use std::time::Duration;
 
 use http::HeaderValue;
 use tokio::time::Instant;
 
-/// Metadata that names the request across processes and in the logs.
+/// Metadata with the id of the request, the same in all processes and logs.
 pub const REQUEST_ID: &str = "x-request-id";
 
-/// What is carried on to the neighbours of a call.
+/// What a call passes on to the calls it makes.
 #[derive(Clone, Debug, Default)]
 pub struct CallContext {
-    /// When nobody waits for the answer any more.
+    /// The time at which the caller stops waiting.
     pub deadline: Option<Instant>,
-    /// The `authorization` the call came with.
+    /// The `authorization` of the call.
     pub authorization: Option<HeaderValue>,
-    /// The id the request was given at the gateway.
+    /// The request id that the gateway has assigned or accepted.
     pub request_id: Option<HeaderValue>,
 }
 
@@ -27,7 +27,7 @@ tokio::task_local! {
 }
 
 impl CallContext {
-    /// The context of the call that is being served; an empty one outside of any.
+    /// The context of the call being served; an empty one outside of any call.
     pub fn current() -> Self {
         CURRENT.try_with(Clone::clone).unwrap_or_default()
     }
@@ -37,7 +37,7 @@ impl CallContext {
         CURRENT.scope(self, work).await
     }
 
-    /// The same call in another's name: what a login calls on behalf of the user it has just let in.
+    /// The same context with another access token: a login makes calls on behalf of the user who has just signed in.
     #[must_use]
     pub fn with_bearer(mut self, access_token: &str) -> Self {
         self.authorization = HeaderValue::try_from(format!("Bearer {access_token}"))
@@ -49,7 +49,7 @@ impl CallContext {
         self
     }
 
-    /// Time left; `default` where nobody set a deadline.
+    /// Time until the deadline; `default` when there is none.
     pub(crate) fn remaining(&self, default: Duration) -> Duration {
         self.deadline.map_or(default, |deadline| deadline.saturating_duration_since(Instant::now()))
     }

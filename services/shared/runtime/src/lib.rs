@@ -1,15 +1,16 @@
-//! What every process of the store does alike, so that no service has to do it again.
+//! Shared by all services and the gateway: configuration, telemetry, database access, and serving and calling gRPC.
 //!
-//! A process is told what it needs ([`config`]), starts to log and trace ([`telemetry`]), opens its database
-//! ([`database`]) and serves ([`server`]). Neighbours are called over one [`transport`], which carries on the
-//! [`context`] of the call being served: its deadline, its caller, its trace. Who calls is settled in [`auth`];
-//! what is refused leaves through [`status`].
+//! A process reads its configuration ([`config`]), starts logging and tracing ([`telemetry`]), opens its database
+//! ([`database`]) and serves ([`server`]). It calls other services over a [`transport`], which passes on the [`context`]
+//! of the call being served: deadline, access token, request id and trace. [`auth`] verifies callers; errors leave as
+//! gRPC statuses made in [`status`]. [`timeouts`] lists all timeouts that depend on each other.
 
 pub mod auth;
 pub mod backoff;
 pub mod config;
 pub mod context;
 pub mod database;
+pub mod log_throttle;
 pub mod metrics;
 pub mod money;
 pub mod page;

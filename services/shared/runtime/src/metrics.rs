@@ -1,4 +1,4 @@
-//! Prometheus metrics: what is measured everywhere, and the page that shows it.
+//! Prometheus metrics of all processes, and the endpoint that serves them.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -8,10 +8,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
-/// How often the exporter tidies its histograms up.
+/// Interval of the exporter's maintenance of its histograms.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Bounds of the latency histograms, in seconds.
+/// Upper bounds of the latency histograms' buckets, in seconds.
 const BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 fn install() -> anyhow::Result<PrometheusHandle> {
@@ -22,23 +22,23 @@ fn install() -> anyhow::Result<PrometheusHandle> {
 }
 
 /// Records a served call.
-pub(crate) fn rpc(service: &'static str, path: &str, code: Code, took: Duration) {
-    // Paths come from outside: one that is no RPC of ours must not make a new series.
+pub(crate) fn rpc(service: &'static str, path: &str, code: Code, duration: Duration) {
+    // Clients choose the path: an unknown one must not create a time series.
     let method = if code == Code::Unimplemented { "unknown" } else { path };
     let labels =
         [("service", service.to_owned()), ("method", method.to_owned()), ("code", format!("{code:?}"))];
-    ::metrics::histogram!("rpc_server_duration_seconds", &labels).record(took);
+    ::metrics::histogram!("rpc_server_duration_seconds", &labels).record(duration);
 }
 
-/// Counts what was decided about a call that failed: `repeated`, or why it was left at that.
+/// Counts a decision about a failed call: `retried`, or the reason why not.
 pub(crate) fn retry(service: &'static str, outcome: &'static str) {
     ::metrics::counter!("rpc_retries_total", "service" => service, "outcome" => outcome).increment(1);
 }
 
-/// Collects, and shows `/metrics` on `address` until the shutdown.
+/// Installs the recorder, and serves `/metrics` on `address` until the shutdown.
 ///
 /// # Errors
-/// When the address cannot be listened on, or somebody else collects already.
+/// When the address cannot be bound, or a recorder is installed already.
 pub async fn serve(address: SocketAddr, shutdown: CancellationToken) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address)
         .await
@@ -51,11 +51,11 @@ pub async fn serve(address: SocketAddr, shutdown: CancellationToken) -> anyhow::
             upkeep.run_upkeep();
         }
     });
-    let page = axum::Router::new().route("/metrics", axum::routing::get(async move || handle.render()));
+    let router = axum::Router::new().route("/metrics", axum::routing::get(async move || handle.render()));
     tokio::spawn(async move {
-        let served = axum::serve(listener, page).with_graceful_shutdown(shutdown.cancelled_owned());
-        if let Err(cause) = served.await {
-            tracing::error!("no metrics any more: {cause}");
+        let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
+        if let Err(error) = served.await {
+            tracing::error!("metrics server failed: {error}");
         }
     });
     Ok(())

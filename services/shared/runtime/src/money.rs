@@ -1,12 +1,12 @@
-//! Money between people and the ledger: decimal text outside, 64-bit minor units inside, never a float.
+//! Amounts of money: decimal text outside, 64-bit minor units inside, never a float.
 
 use std::{fmt, str::FromStr};
 
-/// A currency of ISO 4217.
+/// An ISO 4217 currency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Currency(iso_currency::Currency);
 
-/// Why a text is no amount.
+/// Why a text is not an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AmountError {
     /// Not a decimal number.
@@ -24,7 +24,7 @@ pub enum AmountError {
 }
 
 impl Currency {
-    /// The three letters.
+    /// The three-letter code.
     pub fn code(self) -> &'static str {
         self.0.code()
     }
@@ -34,11 +34,10 @@ impl Currency {
         self.0.exponent().map_or(0, u32::from)
     }
 
-    /// Minor units of a decimal `text` such as `19.99`. JSON's exponents (`2e1`) count as the number they are,
-    /// and so do zeros behind the last decimal.
+    /// Parses a decimal such as `19.99` to minor units. Exponents as in JSON (`2e1`) and trailing zeros are accepted.
     ///
     /// # Errors
-    /// See [`AmountError`]; nothing is ever rounded.
+    /// See [`AmountError`]. Amounts are never rounded.
     pub fn parse_amount(self, text: &str) -> Result<i64, AmountError> {
         let (negative, text) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -75,7 +74,7 @@ impl Currency {
         digits.checked_mul(scale).ok_or(AmountError::TooLarge)
     }
 
-    /// The decimal text of `minor` units, with all the decimals the currency has.
+    /// Formats minor units with all decimals of the currency.
     pub fn format_amount(self, minor: i64) -> String {
         let decimals = self.decimals();
         let scale = 10_u64.pow(decimals);
@@ -91,7 +90,7 @@ impl Currency {
     }
 }
 
-/// Moves zeros from the end of `digits` into `shift` while there are decimals too many.
+/// Removes trailing zeros from `digits` while `shift` is negative.
 fn strip_zeros(mut digits: &str, mut shift: i64) -> (&str, i64) {
     while shift < 0
         && let Some(shorter) = digits.strip_suffix('0')
@@ -108,7 +107,7 @@ impl FromStr for Currency {
     fn from_str(code: &str) -> Result<Self, Self::Err> {
         iso_currency::Currency::from_code(code)
             .map(Self)
-            .ok_or_else(|| format!("{code:?} is no currency: use a code of ISO 4217 such as USD"))
+            .ok_or_else(|| format!("unknown currency {code:?}: use an ISO 4217 code such as USD"))
     }
 }
 
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_are_read_exactly() {
+    fn parses_amounts_exactly() {
         for (code, text, minor) in [
             ("USD", "19.99", 1999),
             ("USD", "19.9", 1990),
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_amount_is_refused_by_name() {
+    fn rejects_invalid_amounts_with_the_reason() {
         for (code, text, error) in [
             ("USD", "19.999", AmountError::TooManyDecimals(2)),
             ("USD", "0.30000000000000004", AmountError::TooManyDecimals(2)),
@@ -172,13 +171,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(minor in 0..=i64::MAX, code in prop::sample::select(vec!["USD", "JPY", "KWD"])) {
+        fn parses_what_it_formats(minor in 0..=i64::MAX, code in prop::sample::select(vec!["USD", "JPY", "KWD"])) {
             let currency = currency(code);
             prop_assert_eq!(currency.parse_amount(&currency.format_amount(minor)), Ok(minor));
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "[-+0-9.eE]{0,40}") {
+        fn never_panics(text in "[-+0-9.eE]{0,40}") {
             let _ = currency("USD").parse_amount(&text);
         }
     }

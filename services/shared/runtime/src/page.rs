@@ -1,4 +1,4 @@
-//! Pages of a list: limits, and opaque cursors that stay true while rows are added.
+//! Pages of a list: limits, and opaque cursors that stay valid while rows are added.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
@@ -6,36 +6,36 @@ use tonic::{Code, Status};
 
 use crate::status;
 
-/// The most rows a page may have.
+/// Maximum number of rows on a page.
 pub const MAX_LIMIT: i32 = 100;
 
-/// The number of rows to answer with: `asked` when it is 1 to [`MAX_LIMIT`], `default` when it is 0.
+/// The number of rows to return: `requested` when it is 1 to [`MAX_LIMIT`], `default` when it is 0.
 ///
 /// # Errors
 /// `OUT_OF_RANGE` `invalid_limit` for anything else.
-pub fn limit(asked: i32, default: i32) -> Result<i64, Status> {
-    match asked {
+pub fn limit(requested: i32, default: i32) -> Result<i64, Status> {
+    match requested {
         0 => Ok(i64::from(default)),
-        1..=MAX_LIMIT => Ok(i64::from(asked)),
+        1..=MAX_LIMIT => Ok(i64::from(requested)),
         _ => Err(status::rejected_field(
             Code::OutOfRange,
             "invalid_limit",
             "limit",
-            format!("must be 1 to {MAX_LIMIT}"),
+            format!("must be between 1 and {MAX_LIMIT}"),
         )),
     }
 }
 
-/// The cursor of the page that follows `key`, the sort key of the last row shown.
+/// The cursor of the page that follows `key`, the sort key of the last row.
 pub fn encode<K: Serialize>(key: &K) -> String {
-    // A sort key is a few scalars: there is nothing in it that JSON could refuse.
+    // A sort key is a few scalars, which always serialize.
     BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(key).unwrap_or_default())
 }
 
-/// The sort key in `cursor`; `None` where the list starts.
+/// Returns the sort key in `cursor`; `None` for the empty cursor of the first page.
 ///
 /// # Errors
-/// `OUT_OF_RANGE` `invalid_cursor` for what [`encode`] did not make of a key of this type.
+/// `OUT_OF_RANGE` `invalid_cursor` when [`encode`] did not make it from a key of this type.
 pub fn decode<K: DeserializeOwned>(cursor: &str) -> Result<Option<K>, Status> {
     if cursor.is_empty() {
         return Ok(None);
@@ -48,17 +48,18 @@ pub fn decode<K: DeserializeOwned>(cursor: &str) -> Result<Option<K>, Status> {
         .ok_or_else(invalid_cursor)
 }
 
-/// The refusal of a cursor that is not of this list.
+/// The rejection of a cursor that does not belong to this list.
 pub fn invalid_cursor() -> Status {
     status::rejected_field(
         Code::OutOfRange,
         "invalid_cursor",
         "cursor",
-        "is not one that this list gave out".to_owned(),
+        "is not a cursor of this list".to_owned(),
     )
 }
 
-/// Cuts `rows`, of which one more than `limit` was asked for, to a page, and says where the next one starts.
+/// Truncates `rows`, of which one more than `limit` was queried, to a page. Returns the cursor of the next page; empty on
+/// the last page.
 pub fn cut<R, K: Serialize>(rows: &mut Vec<R>, limit: i64, key: impl Fn(&R) -> K) -> String {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if rows.len() <= limit {
@@ -73,20 +74,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_leads_back_to_its_key() {
+    fn decodes_the_key_it_encoded() {
         let key = ("price".to_owned(), 1999_i64, 7_i32);
         assert_eq!(decode::<(String, i64, i32)>(&encode(&key)).unwrap(), Some(key));
     }
 
     #[test]
-    fn a_cursor_of_another_shape_is_refused() {
+    fn rejects_a_cursor_of_another_list() {
         let status = decode::<(String, i64)>(&encode(&7)).unwrap_err();
         assert_eq!(status.code(), Code::OutOfRange);
         assert!(decode::<i32>("not a cursor").is_err());
     }
 
     #[test]
-    fn only_a_full_page_has_a_next_one() {
+    fn returns_a_cursor_only_when_there_are_more_rows() {
         let mut rows = vec![1, 2, 3];
         assert_eq!(cut(&mut rows, 3, |row| *row), "");
         assert_eq!(decode(&cut(&mut rows, 2, |row| *row)).unwrap(), Some(2));
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_bounded() {
+    fn rejects_a_limit_out_of_range() {
         assert_eq!(limit(0, 20).unwrap(), 20);
         assert_eq!(limit(100, 20).unwrap(), 100);
         assert!(limit(101, 20).is_err() && limit(-1, 20).is_err());

@@ -1,4 +1,4 @@
-//! From `main` to a running service, and out again.
+//! Start and shutdown of a process that runs one service.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -21,29 +21,28 @@ use crate::{
     metrics, telemetry,
 };
 
-/// The system's allocator keeps what a thread has freed for that thread: of hashed passwords hundreds of megabytes. And it
-/// took a quarter of the gateway's time under load.
+/// The system's allocator keeps memory that a thread has freed for that thread: hundreds of megabytes after password
+/// hashing. It also took a quarter of the gateway's CPU time under load.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What a process is given by [`main`], beside its service's own arguments.
+/// What [`main`] gives to a service, besides its arguments.
 pub struct Process {
-    /// What it is called: `bodega-catalog`.
+    /// Name, such as `bodega-catalog`.
     pub name: &'static str,
-    /// Where to serve.
+    /// The bound listener to serve on.
     pub listener: TcpListener,
-    /// The secret of the store's processes.
+    /// The secret that all processes share.
     pub service_token: ServiceToken,
     /// Fires at SIGTERM and Ctrl-C.
     pub shutdown: CancellationToken,
 }
 
 impl Process {
-    /// The process's database, with `schema` as `migrator` wants it. Waits for one that is away.
+    /// Connects to the database and migrates `schema`. Waits for a database that is unavailable.
     ///
     /// # Errors
-    /// When no database is configured, it does not let us in, or its schema cannot be brought to that state; and at the
-    /// shutdown.
+    /// When no database is configured, it rejects the connection, or the migration fails; also at the shutdown.
     pub async fn database(
         &self,
         args: &DatabaseArgs,
@@ -51,14 +50,14 @@ impl Process {
         migrator: &Migrator,
     ) -> anyhow::Result<PgPool> {
         let options = args.required()?;
-        let answer = self.shutdown.run_until_cancelled(database::wait_until_available(&options));
-        answer.await.context("told to leave before the database was there")??;
+        let available = self.shutdown.run_until_cancelled(database::wait_until_available(&options));
+        available.await.context("shut down before the database was available")??;
         database::migrate(&options, schema, migrator).await?;
         Ok(database::pool(options, args.db_connections, self.name))
     }
 }
 
-/// Runs `serve` as the process `name`, which listens on 127.0.0.1:`port` unless it is told otherwise.
+/// Runs `serve` as the process `name`. It listens on 127.0.0.1:`port` unless `BODEGA_LISTEN` is set.
 pub fn main<S, F>(name: &'static str, port: u16, serve: impl FnOnce(S, Process) -> F) -> ExitCode
 where
     S: clap::Args,
@@ -83,37 +82,37 @@ where
     })
 }
 
-/// Runs a process to its end; what made it fail is its last line.
+/// Runs `work` to its end. Prints its error, if any, as one line.
 pub fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("cannot start")
+        .context("cannot start the tokio runtime")
         .and_then(|runtime| runtime.block_on(work));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(cause) => {
-            eprintln!("error: {cause:#}");
+        Err(error) => {
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// A token that fires at SIGTERM and Ctrl-C.
+/// Returns a token that fires at SIGTERM and Ctrl-C.
 ///
 /// # Errors
-/// When the process cannot listen to signals.
+/// When no signal handler can be installed.
 pub fn shutdown_signal() -> anyhow::Result<CancellationToken> {
     let shutdown = CancellationToken::new();
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen to SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
     let fired = shutdown.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        info!("Shutting down");
+        info!("shutting down");
         fired.cancel();
     });
     Ok(shutdown)

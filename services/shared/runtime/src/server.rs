@@ -1,4 +1,4 @@
-//! Serving: what every call passes before it reaches a service, and how a service starts and stops.
+//! Serving gRPC: authentication and deadline of each call, health checks, background workers and shutdown.
 
 use std::{convert::Infallible, future, sync::Arc, time::Duration};
 
@@ -19,16 +19,16 @@ use crate::{
     transport::{Grpc, Transport, deadline_exceeded, parse_grpc_timeout},
 };
 
-/// What a service asks of whoever calls it.
+/// Authenticates the calls to a service.
 #[derive(Clone)]
 pub struct AuthLayer {
-    /// The secret of the store's processes.
+    /// The secret that all processes share.
     pub service_token: ServiceToken,
-    /// Verifies the access tokens that calls are made with.
+    /// Verifies the access tokens of calls.
     pub verifier: Verifier,
 }
 
-/// A service that has been started: its routes, and the loops that run beside them.
+/// A running service: its routes and its background tasks.
 pub struct Service {
     name: &'static str,
     routes: Routes,
@@ -37,13 +37,13 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service of these routes, with health and reflection added. It counts as healthy while `db` answers.
+    /// A service of these routes, with health checks and reflection. It is healthy while `db` responds.
     pub async fn new(name: &'static str, routes: Routes, db: PgPool, shutdown: CancellationToken) -> Self {
         let (reporter, health) = tonic_health::server::health_reporter();
         let mut routes = routes.add_service(health);
         match reflection() {
             Ok(reflection) => routes = routes.add_service(reflection),
-            Err(cause) => warn!("no reflection: {cause}"),
+            Err(error) => warn!("gRPC reflection is off: {error}"),
         }
         let service = Self { name, routes, tasks: TaskTracker::new(), shutdown };
         report_health(&reporter, &db).await;
@@ -51,7 +51,7 @@ impl Service {
         service
     }
 
-    /// Runs a loop beside the service until the shutdown; it is dropped at its next await then.
+    /// Runs a background task until the shutdown, which drops it at its next await.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let shutdown = self.shutdown.clone();
         self.tasks.spawn(async move {
@@ -62,30 +62,31 @@ impl Service {
         });
     }
 
-    /// The bare routes, without any check of who calls; for tests and for the service's own use.
+    /// The routes without authentication, for the service itself and for tests.
     pub fn routes(&self) -> Routes {
         self.routes.clone()
     }
 
-    /// The way to this service for the others in this process.
-    pub fn transport(&self, guard: &AuthLayer) -> Transport {
-        Transport::in_process(guarded(self.name, self.routes.clone(), guard), &guard.service_token)
+    /// A transport to this service for the others in this process.
+    pub fn transport(&self, auth: &AuthLayer) -> Transport {
+        let service = authenticated(self.name, self.routes.clone(), auth);
+        Transport::in_process(self.name, service, &auth.service_token)
     }
 
-    /// Serves until the shutdown, then lets open calls and loops finish, for a while.
+    /// Serves until the shutdown, then waits up to [`timeouts::SHUTDOWN`] for open calls and background tasks.
     ///
     /// # Errors
     /// When the listener fails.
-    pub async fn serve(self, guard: &AuthLayer, listener: TcpListener) -> anyhow::Result<()> {
-        info!("{} listens on {}", self.name, listener.local_addr()?);
+    pub async fn serve(self, auth: &AuthLayer, listener: TcpListener) -> anyhow::Result<()> {
+        info!("{} listening on {}", self.name, listener.local_addr()?);
         let shutdown = self.shutdown.clone();
-        // An answer goes out in pieces: none waits for the acknowledgement of the one before. The server's own setting of
-        // that name is for listeners that it has made itself.
+        // A response is sent in pieces, which must not wait for the acknowledgement of the one before. The builder's own
+        // setting applies only to listeners that it has bound itself.
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let server = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(timeouts::SHUTDOWN))
             .serve_with_incoming_shutdown(
-                guarded(self.name, self.routes.clone(), guard),
+                authenticated(self.name, self.routes.clone(), auth),
                 incoming,
                 shutdown.clone().cancelled_owned(),
             );
@@ -95,18 +96,18 @@ impl Service {
         };
         tokio::select! {
             served = server => served?,
-            () = overdue => warn!("{} left with calls still open", self.name),
+            () = overdue => warn!("shutdown deadline exceeded, {} aborts its open calls", self.name),
         }
         self.stop().await;
         Ok(())
     }
 
-    /// Waits for the loops, after the shutdown.
+    /// Shuts the background tasks down and waits for them.
     pub async fn stop(self) {
         self.shutdown.cancel();
         self.tasks.close();
         if tokio::time::timeout(timeouts::SHUTDOWN, self.tasks.wait()).await.is_err() {
-            warn!("{} left with work still running", self.name);
+            warn!("shutdown deadline exceeded, {} aborts its background tasks", self.name);
         }
     }
 }
@@ -129,20 +130,20 @@ async fn watch_health(reporter: HealthReporter, db: PgPool) {
 }
 
 async fn report_health(reporter: &HealthReporter, db: &PgPool) {
-    let answer = tokio::time::timeout(timeouts::HEALTH_CHECK, sqlx::query("select 1").execute(db)).await;
-    let status = if matches!(answer, Ok(Ok(_))) { ServingStatus::Serving } else { ServingStatus::NotServing };
+    let result = tokio::time::timeout(timeouts::HEALTH_CHECK, sqlx::query("select 1").execute(db)).await;
+    let status = if matches!(result, Ok(Ok(_))) { ServingStatus::Serving } else { ServingStatus::NotServing };
     reporter.set_service_status("", status).await;
 }
 
-/// The routes behind the guard.
-fn guarded(name: &'static str, routes: Routes, guard: &AuthLayer) -> Grpc {
+/// The routes behind authentication.
+fn authenticated(name: &'static str, routes: Routes, auth: &AuthLayer) -> Grpc {
     let routes = routes.prepare();
-    let guard = Arc::new(guard.clone());
+    let auth = Arc::new(auth.clone());
     BoxCloneSyncService::new(tower::service_fn(move |request: Request<Body>| {
-        let (guard, routes) = (guard.clone(), routes.clone());
+        let (auth, routes) = (auth.clone(), routes.clone());
         let span = telemetry::request_span("grpc", request.uri().path(), request.headers());
-        let work = async move { handle(name, &guard, routes, request).await }.instrument(span);
-        // A panic is an internal error of this call, not the end of the process or of the neighbour's call.
+        let work = async move { handle(name, &auth, routes, request).await }.instrument(span);
+        // A panic is an internal error of this call: it must not end the process, or the caller in the same process.
         std::panic::AssertUnwindSafe(work).catch_unwind().map(|outcome| {
             Ok::<_, Infallible>(
                 outcome.unwrap_or_else(|_| status::internal("a handler panicked").into_http()),
@@ -153,15 +154,15 @@ fn guarded(name: &'static str, routes: Routes, guard: &AuthLayer) -> Grpc {
 
 async fn handle(
     name: &'static str,
-    guard: &AuthLayer,
+    auth: &AuthLayer,
     routes: Routes,
     request: Request<Body>,
 ) -> Response<Body> {
     let started = Instant::now();
     let path = request.uri().path().to_owned();
-    let response = match admit(guard, request).await {
+    let response = match authenticate(auth, request).await {
         Ok((request, context, timeout)) => {
-            let answer = context.scope(routes.oneshot(request));
+            let response = context.scope(routes.oneshot(request));
             let late = async {
                 match timeout {
                     Some(timeout) => tokio::time::sleep(timeout).await,
@@ -169,24 +170,24 @@ async fn handle(
                 }
             };
             tokio::select! {
-                // In this order: a process that was frozen beyond the deadline must not go on with what its caller has
-                // given up, and may have asked for again.
+                // The deadline first: a process that was frozen beyond it must not continue a call that its caller has given
+                // up, and may have made again.
                 biased;
-                () = late => deadline_exceeded().into_http(),
-                answer = answer => answer.unwrap_or_else(|never| match never {}),
+                () = late => deadline_exceeded("timed out").into_http(),
+                response = response => response.unwrap_or_else(|never| match never {}),
             }
         }
         Err(status) => status.into_http(),
     };
-    // A refusal is in the headers already; what ends in trailers went well so far.
+    // An error is in the headers: a status in the trailers belongs to a call that has succeeded so far.
     let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
     metrics::rpc(name, &path, code, started.elapsed());
     response
 }
 
-/// Checks who calls, and makes the context that the call is served in.
-async fn admit(
-    guard: &AuthLayer,
+/// Authenticates a call. Returns it with its context and its remaining time.
+async fn authenticate(
+    auth: &AuthLayer,
     mut request: Request<Body>,
 ) -> Result<(Request<Body>, CallContext, Option<Duration>), Status> {
     request.extensions_mut().remove::<Caller>();
@@ -201,20 +202,20 @@ async fn admit(
         return Ok((request, context, timeout));
     }
 
-    if !headers.get(SERVICE_TOKEN).is_some_and(|shown| guard.service_token.matches(shown)) {
-        let message = "only the store's own processes may call this";
+    if !headers.get(SERVICE_TOKEN).is_some_and(|token| auth.service_token.matches(token)) {
+        let message = "a valid service token is required";
         return Err(status::rejected(Code::Unauthenticated, "service_token_required", message));
     }
     if let Some(authorization) = headers.get(AUTHORIZATION).cloned() {
         let token = authorization.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
-        let caller = guard.verifier.verify(token.unwrap_or_default()).await?;
+        let caller = auth.verifier.verify(token.unwrap_or_default()).await?;
         context.authorization = Some(authorization);
         request.extensions_mut().insert(caller);
     }
     Ok((request, context, timeout))
 }
 
-/// Probes and tools ask without a token; they learn nothing but the schema and whether we are up.
+/// Health checks and reflection need no token: they reveal only the API and whether the service is healthy.
 fn is_public(path: &str) -> bool {
     path.starts_with("/grpc.health.v1.Health/") || path.starts_with("/grpc.reflection.")
 }

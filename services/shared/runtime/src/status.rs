@@ -1,7 +1,7 @@
-//! The one place that makes gRPC statuses.
+//! Constructors of gRPC statuses.
 //!
-//! A refusal carries a stable snake_case reason in `google.rpc.ErrorInfo`, and the fields or lines it is about in
-//! `google.rpc.BadRequest`. What went wrong inside is logged here, and leaves as a fixed text.
+//! A rejection carries a stable snake_case reason in `google.rpc.ErrorInfo`, and the rejected fields or lines in
+//! `google.rpc.BadRequest`. Internal errors are logged here; the client receives a fixed text.
 
 use std::{collections::HashMap, fmt::Display, time::Duration};
 
@@ -9,15 +9,18 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use tracing::error;
 
-/// The domain of our `ErrorInfo`s.
+/// Domain of every `ErrorInfo`.
 const DOMAIN: &str = "bodega";
 
-/// Something the client asked for and cannot have.
+/// Metadata that names the upstream which was unavailable or too slow. The transport to it sets it.
+pub const UPSTREAM: &str = "x-bodega-upstream";
+
+/// A rejection of the client's request.
 pub fn rejected(code: Code, reason: &str, message: impl Display) -> Status {
     rejected_fields(code, reason, message, [])
 }
 
-/// A refusal that names what it is about: each field or line, and what is wrong with it.
+/// A rejection that names the rejected fields or lines, and what is wrong with each.
 pub fn rejected_fields(
     code: Code,
     reason: &str,
@@ -33,103 +36,106 @@ pub fn rejected_fields(
     Status::with_error_details(code, message.to_string(), details)
 }
 
-/// A refusal about one field.
+/// A rejection of one field.
 pub fn rejected_field(code: Code, reason: &str, field: &str, message: String) -> Status {
     rejected_fields(code, reason, format!("{field} {message}"), [(field.to_owned(), message)])
 }
 
-/// Something that cannot be had now, and may be in `retry_after`.
+/// A failure for lack of something that may be available again in `retry_after`.
 pub fn unavailable(message: impl Display, retry_after: Duration) -> Status {
     retryable(Code::Unavailable, "unavailable", message, retry_after)
 }
 
-/// A refusal for lack of capacity that is worth repeating in `retry_after`.
+/// A failure with a reason of its own that is worth a retry in `retry_after`.
 pub fn retryable(code: Code, reason: &str, message: impl Display, retry_after: Duration) -> Status {
     let mut details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
     details.set_retry_info(Some(retry_after));
     Status::with_error_details(code, message.to_string(), details)
 }
 
-/// Something went wrong here. Logs the cause; the client learns nothing of it.
-pub fn internal(cause: impl Display) -> Status {
-    error!("internal error: {cause:#}");
+/// An internal error. Logs `error`, which the client does not receive.
+pub fn internal(error: impl Display) -> Status {
+    error!("internal error: {error:#}");
     Status::internal("internal error")
 }
 
 /// A database error that no constraint explains.
-pub fn database(cause: &sqlx::Error) -> Status {
-    if !is_database_unavailable(cause) {
-        return internal(cause);
+pub fn database(error: &sqlx::Error) -> Status {
+    if !is_database_unavailable(error) {
+        return internal(error);
     }
-    error!("database unavailable: {cause}");
+    error!("database unavailable: {error}");
     unavailable("the database is unavailable", Duration::from_secs(1))
 }
 
-/// Whether the database cannot be reached, or takes no more: the same may go through later.
-pub(crate) fn is_database_unavailable(cause: &sqlx::Error) -> bool {
+/// Whether the database is unreachable or temporarily unable to serve, so that a retry may succeed.
+pub(crate) fn is_database_unavailable(error: &sqlx::Error) -> bool {
     use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Tls, WorkerCrashed};
-    matches!(cause, Io(_) | PoolClosed | PoolTimedOut | Tls(_) | WorkerCrashed) || is_overwhelmed(cause)
+    matches!(error, Io(_) | PoolClosed | PoolTimedOut | Tls(_) | WorkerCrashed) || is_transient(error)
 }
 
-/// Whether the same may go through later: the server ended the connection or the statement, undid the transaction for the
-/// sake of others, may not write now, or takes no more: it shuts down, starts up, is full or too slow.
-fn is_overwhelmed(cause: &sqlx::Error) -> bool {
-    let code = cause.as_database_error().and_then(|cause| cause.code());
+/// Whether Postgres reports a condition that passes: a lost connection (class 08), a transaction rolled back in favour of
+/// others (40), a lack of resources (53), a shutdown, start or statement timeout (57), a read-only server, an idle
+/// transaction's timeout or a lock that is not available.
+fn is_transient(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| {
-        let of_a_class = ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class));
-        of_a_class || matches!(&*code, "25006" | "25P03" | "55P03")
+        let is_of_class = |class: &&str| code.starts_with(class);
+        ["08", "40", "53", "57"].iter().any(is_of_class) || matches!(&*code, "25006" | "25P03" | "55P03")
     })
 }
 
-/// The constraint that a database error is about.
-pub fn violated_constraint(cause: &sqlx::Error) -> Option<&str> {
-    cause.as_database_error()?.constraint()
+/// The name of the constraint that was violated.
+pub fn violated_constraint(error: &sqlx::Error) -> Option<&str> {
+    error.as_database_error()?.constraint()
 }
 
-/// A neighbour's answer that we cannot mend: "unavailable" stays, and so does that the caller's token expired on its way;
-/// the rest is an internal error of ours.
-pub fn upstream(cause: Status) -> Status {
-    match cause.code() {
-        Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted => cause,
-        Code::Unauthenticated if reason(&cause) == "expired_token" => cause,
-        _ if is_connection_error(&cause) => unavailable("a service is unavailable", Duration::from_secs(1)),
-        _ => internal(cause),
+/// An upstream's failure as the failure of this service's own call. Failures that a retry may overcome stay as they are,
+/// and so does an access token that expired meanwhile; any other one is an internal error.
+pub fn upstream(error: Status) -> Status {
+    match error.code() {
+        Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted => error,
+        Code::Unauthenticated if reason(&error) == "expired_token" => error,
+        _ if is_connection_error(&error) => {
+            unavailable("the connection to an upstream was lost", Duration::from_secs(1))
+        }
+        _ => internal(error),
     }
 }
 
-/// Whether a call came to no answer because its connection broke: nobody sent this status, it was made of an error here.
+/// Whether the call failed because its connection broke: no peer sent this status.
 pub fn is_connection_error(status: &Status) -> bool {
     std::error::Error::source(status).is_some()
 }
 
-/// The stable reason of a refusal, empty where there is none.
+/// The stable reason of a rejection; empty when it has none.
 pub fn reason(status: &Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
 
-/// Refused fields, collected so that a client learns of all of them at once.
+/// Rejected fields, collected so that a client receives all of them at once.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Violations(Vec<(String, String)>);
 
 impl Violations {
-    /// None so far.
+    /// No violations yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds one. `field` is the proto's name for it, with a path where it lies deeper: `addresses[0].city`.
+    /// Adds a violation. `field` is the field's protobuf name, with its path where it is nested: `addresses[0].city`.
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.0.push((field.into(), message.into()));
     }
 
-    /// Adds one unless `holds`.
+    /// Adds a violation unless `holds`.
     pub fn require(&mut self, holds: bool, field: &str, message: impl Into<String>) {
         if !holds {
             self.add(field, message);
         }
     }
 
-    /// Requires `min` to `max` characters, and none that Postgres or a terminal would choke on.
+    /// Requires `min` to `max` characters, not all of them white space, and no control characters but line breaks and tabs.
     pub fn require_text(&mut self, text: &str, min: usize, max: usize, field: &str) {
         let length = text.chars().count();
         self.require(
@@ -144,15 +150,15 @@ impl Violations {
         self.require(!text.contains(harmful), field, "must not contain control characters");
     }
 
-    /// Whether there is none.
+    /// Whether there are no violations.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The violations, or that there are none.
+    /// Ends the collection.
     ///
     /// # Errors
-    /// Itself, when anything was added.
+    /// The violations, if there are any.
     pub fn finish(self) -> Result<(), Self> {
         if self.is_empty() { Ok(()) } else { Err(self) }
     }
@@ -174,7 +180,7 @@ impl From<Violations> for Status {
     }
 }
 
-/// The UUID in a request's `field`.
+/// Parses the UUID in a request's `field`.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` naming the field.
@@ -189,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_carries_its_reason_and_its_fields() {
+    fn carries_the_reason_and_the_rejected_fields() {
         let mut violations = Violations::new();
         violations.require_text("", 1, 100, "name");
         violations.require_text("a\0b", 1, 100, "description");
@@ -206,28 +212,28 @@ mod tests {
     }
 
     #[test]
-    fn nothing_internal_shows() {
+    fn hides_internal_errors() {
         assert_eq!(internal("the password is hunter2").message(), "internal error");
-        let cause = Status::failed_precondition("secret");
-        assert_eq!(upstream(cause).message(), "internal error");
+        let error = Status::failed_precondition("secret");
+        assert_eq!(upstream(error).message(), "internal error");
         assert_eq!(upstream(Status::unavailable("down")).code(), Code::Unavailable);
-        assert_eq!(upstream(Status::unauthenticated("not one of us")).code(), Code::Internal);
+        assert_eq!(upstream(Status::unauthenticated("unknown service token")).code(), Code::Internal);
     }
 
     #[test]
-    fn a_connection_that_breaks_is_not_our_error() {
+    fn reports_a_lost_connection_as_unavailable() {
         let broken = Status::from_error(Box::new(std::io::Error::other("reset")));
         assert_eq!(upstream(broken).code(), Code::Unavailable);
     }
 
     #[test]
-    fn a_token_that_expires_on_its_way_is_the_callers_to_renew() {
+    fn passes_on_that_the_access_token_expired() {
         let expired = rejected(Code::Unauthenticated, "expired_token", "the access token has expired");
         assert_eq!(reason(&upstream(expired)), "expired_token");
     }
 
     #[test]
-    fn text_is_counted_in_characters() {
+    fn counts_text_in_characters() {
         let mut violations = Violations::new();
         violations.require_text("ééé", 1, 3, "name");
         assert!(violations.is_empty());

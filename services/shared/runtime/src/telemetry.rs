@@ -1,7 +1,7 @@
-//! Logs and traces.
+//! Logging and tracing.
 //!
-//! Every request has a span; its trace id comes from the W3C `traceparent` it arrived with, or is new, and goes with
-//! every call to a neighbour. Spans are exported over OTLP where a collector is configured.
+//! Every request has a span. Its trace id comes from the request's W3C `traceparent` header, or is new, and is passed on in
+//! every call. Spans are exported over OTLP if a collector is configured.
 
 use std::io::IsTerminal as _;
 
@@ -22,15 +22,16 @@ use crate::{
     context::REQUEST_ID,
 };
 
-/// Keeps telemetry going; what is not yet exported is sent when it is dropped.
+/// Keeps telemetry running. Exports the remaining spans when it is dropped.
 pub struct Telemetry(SdkTracerProvider);
 
-/// Starts to log and trace, as the process `name`. Once a process.
+/// Starts logging and tracing for the process `name`. To be called once.
 ///
 /// # Errors
-/// When the filter or the collector's address cannot be used.
+/// When the filter or the collector's address is invalid.
 pub fn init(name: &'static str, args: &TelemetryArgs) -> anyhow::Result<Telemetry> {
-    let filter = EnvFilter::try_new(&args.log).context("BODEGA_LOG is no filter: try `info`")?;
+    let filter = EnvFilter::try_new(&args.log)
+        .context("BODEGA_LOG is not a valid filter: use a level such as `info`")?;
     let mut provider =
         SdkTracerProvider::builder().with_resource(Resource::builder().with_service_name(name).build());
     if let Some(endpoint) = &args.otlp_endpoint {
@@ -38,34 +39,34 @@ pub fn init(name: &'static str, args: &TelemetryArgs) -> anyhow::Result<Telemetr
             .with_tonic()
             .with_endpoint(endpoint.to_string())
             .build()
-            .context("OTEL_EXPORTER_OTLP_ENDPOINT cannot be used: try http://localhost:4317")?;
+            .context("OTEL_EXPORTER_OTLP_ENDPOINT is invalid: use a URL such as http://localhost:4317")?;
         provider = provider.with_batch_exporter(exporter);
     }
     let provider = provider.build();
 
-    let for_eyes = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(for_eyes);
-    let lines = match args.log_format {
-        LogFormat::Text => lines.with_target(false).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    let is_terminal = std::io::stderr().is_terminal();
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(is_terminal);
+    let layer = match args.log_format {
+        LogFormat::Text => layer.with_target(false).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry()
         .with(filter)
-        .with(lines)
+        .with(layer)
         .with(tracing_opentelemetry::layer().with_tracer(provider.tracer(name)))
         .try_init()
-        .context("cannot log")?;
+        .context("cannot start logging")?;
     Ok(Telemetry(provider))
 }
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        // At worst some spans are lost, and nobody is left to tell.
+        // An error means that some spans are lost, which is too late to report.
         let _ = self.0.shutdown();
     }
 }
 
-/// The span of a request over `protocol` to `route`, continuing the trace that its headers name.
+/// Creates the span of a request over `protocol` to `route`, within the trace of its headers.
 pub fn request_span(protocol: &'static str, route: &str, headers: &HeaderMap) -> Span {
     let id = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
     let span = info_span!(
@@ -76,14 +77,14 @@ pub fn request_span(protocol: &'static str, route: &str, headers: &HeaderMap) ->
         request.id = id,
         trace.id = tracing::field::Empty
     );
-    // Refused only where tracing is off: then there is nothing to continue.
+    // Fails only if tracing is off.
     let _ = span.set_parent(TraceContextPropagator::new().extract(&Headers(headers)));
     let trace = span.context().span().span_context().trace_id();
     span.record("trace.id", tracing::field::display(trace));
     span
 }
 
-/// Names the current trace in the headers of a call to a neighbour.
+/// Writes the current trace into the headers of a call.
 pub(crate) fn inject(headers: &mut HeaderMap) {
     TraceContextPropagator::new().inject_context(&Span::current().context(), &mut HeadersMut(headers));
 }

@@ -1,4 +1,4 @@
-//! What an access token says: a JWT (RFC 7519) signed with Ed25519 (RFC 8037).
+//! The claims of an access token: a JWT (RFC 7519) signed with Ed25519 (RFC 8037).
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -15,26 +15,26 @@ pub struct Claims {
     pub iss: String,
     /// [`AUDIENCE`].
     pub aud: String,
-    /// The user.
+    /// User id.
     pub sub: Uuid,
-    /// The session; what a revocation names.
+    /// Session id. Revocations name it.
     pub sid: Uuid,
-    /// What the user may do.
+    /// Role of the user when the token was issued.
     pub role: Role,
-    /// When it was issued, in seconds since 1970.
+    /// Time of issue in seconds since 1970.
     pub iat: i64,
-    /// When it expires, in seconds since 1970.
+    /// Time of expiry in seconds since 1970.
     pub exp: i64,
-    /// Makes every token another.
+    /// Id of this token, unique.
     pub jti: Uuid,
 }
 
-/// What somebody may do.
+/// Role of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Shops.
+    /// May read the catalog, and manage their own cart, orders and profile.
     User,
-    /// Runs the shop.
+    /// May also manage products, orders and users.
     Admin,
 }

@@ -1,7 +1,7 @@
-//! Who calls: people by access token, processes by service token.
+//! Authentication: users by access token, processes by service token.
 //!
-//! An access token is verified where it arrives, at the gateway and again in every service it is forwarded to
-//! ([`Verifier`]). Handlers ask for the [`Caller`].
+//! The gateway verifies an access token, and so does every service that it is forwarded to ([`Verifier`]). Handlers get the
+//! user as a [`Caller`].
 
 mod access_token;
 mod service_token;
@@ -17,14 +17,14 @@ pub use self::{
 };
 use crate::status;
 
-/// Somebody with a valid access token.
+/// The user on whose behalf a call is made, as a valid access token names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// Whose token it is.
+    /// Id of the user.
     pub user_id: Uuid,
-    /// The session it belongs to.
+    /// Id of the session that the token belongs to.
     pub session_id: Uuid,
-    /// What its bearer may do.
+    /// Role in the token: the one that the user had when it was issued.
     pub role: Role,
 }
 
@@ -32,13 +32,14 @@ impl Caller {
     /// The caller of a request.
     ///
     /// # Errors
-    /// `UNAUTHENTICATED` `unauthenticated` when there is none.
+    /// `UNAUTHENTICATED` `unauthenticated` when the request has no access token.
     pub fn of<T>(request: &Request<T>) -> Result<Self, Status> {
-        Self::maybe_of(request)
-            .ok_or_else(|| status::rejected(Code::Unauthenticated, "unauthenticated", "sign in first"))
+        Self::maybe_of(request).ok_or_else(|| {
+            status::rejected(Code::Unauthenticated, "unauthenticated", "an access token is required")
+        })
     }
 
-    /// The caller of a request that guests may make too.
+    /// The caller of a request that guests may make too; `None` for a guest.
     pub fn maybe_of<T>(request: &Request<T>) -> Option<Self> {
         request.extensions().get::<Self>().cloned()
     }
@@ -52,11 +53,11 @@ impl Caller {
         if caller.is_admin() {
             Ok(caller)
         } else {
-            Err(status::rejected(Code::PermissionDenied, "admin_only", "only admins may do this"))
+            Err(status::rejected(Code::PermissionDenied, "admin_only", "only an admin may do this"))
         }
     }
 
-    /// Whether it runs the shop.
+    /// Whether the caller is an admin.
     pub fn is_admin(&self) -> bool {
         self.role == Role::Admin
     }

@@ -15,18 +15,18 @@ use tonic::{Code, Status};
 use super::{AUDIENCE, Caller, Claims, ISSUER};
 use crate::{status, transport::Transport};
 
-/// Tokens that were found valid, remembered so that a busy shopper's is verified once.
-const REMEMBERED_TOKENS: u64 = 20_000;
-/// A token longer than this was not made by us.
+/// Valid tokens in the cache, so that a token is not verified again at each request.
+const CACHED_TOKENS: u64 = 20_000;
+/// Longer tokens are rejected unread: identity issues none.
 const MAX_TOKEN_BYTES: usize = 4096;
-/// How often a token with an unknown key may make us ask identity again.
-const REFETCH_PAUSE: Duration = Duration::from_secs(1);
-/// Clocks of two machines may differ by this many seconds.
+/// The keys are fetched at most this often, however many tokens name an unknown key.
+const FETCH_INTERVAL: Duration = Duration::from_secs(1);
+/// Seconds by which the clocks of two machines may differ.
 const LEEWAY_SECONDS: u64 = 5;
 
 /// Verifies access tokens: signature, algorithm, key id, issuer, audience and expiry.
 ///
-/// The keys come from identity and are kept, so that tokens are still accepted while identity is down.
+/// Fetches the keys from identity and keeps them, so that tokens are accepted while identity is down.
 #[derive(Clone)]
 pub struct Verifier(Arc<Inner>);
 
@@ -37,28 +37,28 @@ struct Inner {
     valid: Cache<String, (Caller, i64)>,
 }
 
-/// When the keys were last asked for, and what came of it.
+/// The last time the keys were fetched.
 struct Fetch {
     at: Instant,
     outcome: Result<(), Status>,
 }
 
 impl Verifier {
-    /// A verifier that gets its keys from `identity`.
+    /// A verifier that fetches its keys from `identity`.
     pub fn new(identity: Transport) -> Self {
         Self(Arc::new(Inner {
             identity: TokenServiceClient::new(identity),
             keys: RwLock::default(),
             last_fetch: Mutex::default(),
-            valid: Cache::new(REMEMBERED_TOKENS),
+            valid: Cache::new(CACHED_TOKENS),
         }))
     }
 
-    /// The caller who bears `token`.
+    /// Verifies an access token and returns its user.
     ///
     /// # Errors
-    /// `UNAUTHENTICATED` `invalid_token` or `expired_token`; `UNAVAILABLE` when there are no keys yet and identity
-    /// cannot be reached.
+    /// `UNAUTHENTICATED` `invalid_token` or `expired_token`; `UNAVAILABLE` when the key is unknown and identity cannot be
+    /// reached.
     pub async fn verify(&self, token: &str) -> Result<Caller, Status> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(invalid_token());
@@ -74,7 +74,7 @@ impl Verifier {
         let kid = header.kid.ok_or_else(invalid_token)?;
         let key = self.key(&kid).await?.ok_or_else(invalid_token)?;
         let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation())
-            .map_err(|cause| match cause.kind() {
+            .map_err(|error| match error.kind() {
                 jsonwebtoken::errors::ErrorKind::ExpiredSignature => expired_token(),
                 _ => invalid_token(),
             })?
@@ -85,10 +85,10 @@ impl Verifier {
         Ok(caller)
     }
 
-    /// Whether the keys are there, fetching them if need be.
+    /// Fetches the keys unless there are some.
     ///
     /// # Errors
-    /// Identity's, when it cannot be reached.
+    /// When identity cannot be reached.
     pub async fn ready(&self) -> Result<(), Status> {
         if self.0.keys.read().is_ok_and(|keys| keys.is_empty()) {
             self.fetch().await?;
@@ -97,21 +97,21 @@ impl Verifier {
     }
 
     async fn key(&self, kid: &str) -> Result<Option<DecodingKey>, Status> {
-        if let Some(key) = self.known(kid) {
+        if let Some(key) = self.known_key(kid) {
             return Ok(Some(key));
         }
         self.fetch().await?;
-        Ok(self.known(kid))
+        Ok(self.known_key(kid))
     }
 
-    fn known(&self, kid: &str) -> Option<DecodingKey> {
+    fn known_key(&self, kid: &str) -> Option<DecodingKey> {
         self.0.keys.read().ok()?.get(kid).cloned()
     }
 
-    /// Gets the keys, one call at a time and not too often, whatever tokens people come with.
+    /// Fetches the keys, one call at a time and not more often than [`FETCH_INTERVAL`].
     async fn fetch(&self) -> Result<(), Status> {
         let mut last_fetch = self.0.last_fetch.lock().await;
-        if last_fetch.as_ref().is_some_and(|fetch| fetch.at.elapsed() < REFETCH_PAUSE) {
+        if last_fetch.as_ref().is_some_and(|fetch| fetch.at.elapsed() < FETCH_INTERVAL) {
             return last_fetch.as_ref().map_or(Ok(()), |fetch| fetch.outcome.clone());
         }
         let outcome = self.fetch_now().await;
@@ -120,8 +120,8 @@ impl Verifier {
     }
 
     async fn fetch_now(&self) -> Result<(), Status> {
-        let answer = self.0.identity.clone().get_jwks(GetJwksRequest {}).await;
-        let keys = answer.map_err(status::upstream)?.into_inner().keys;
+        let response = self.0.identity.clone().get_jwks(GetJwksRequest {}).await;
+        let keys = response.map_err(status::upstream)?.into_inner().keys;
         let mut decoded = HashMap::new();
         for key in keys {
             let decoding_key = DecodingKey::from_ed_components(&key.x).map_err(status::internal)?;
@@ -149,7 +149,7 @@ fn now() -> i64 {
 }
 
 fn invalid_token() -> Status {
-    status::rejected(Code::Unauthenticated, "invalid_token", "the access token is not valid")
+    status::rejected(Code::Unauthenticated, "invalid_token", "the access token is invalid")
 }
 
 fn expired_token() -> Status {

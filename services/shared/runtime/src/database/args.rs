@@ -1,42 +1,42 @@
-//! Where the database is.
+//! The database's address and credentials.
 
 use anyhow::Context as _;
 use sqlx::postgres::PgConnectOptions;
 
-/// Where the database is: as one URL, or piece by piece.
+/// Arguments for the database: one URL, or its parts.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct DatabaseArgs {
-    /// The database, as `postgres://user:password@host:port/name`
+    /// Database URL, `postgres://user:password@host:port/name`
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
-    /// Host of the database, instead of a URL
+    /// Host of the database, if there is no URL [default: localhost]
     #[arg(long, env = "DB_HOST")]
     pub db_host: Option<String>,
-    /// Port of the database
+    /// Port of the database [default: 5432]
     #[arg(long, env = "DB_PORT")]
     pub db_port: Option<u16>,
     /// Name of the database
     #[arg(long, env = "DB_NAME")]
     pub db_name: Option<String>,
-    /// Role to connect as
+    /// Database role to connect as
     #[arg(long, env = "DB_USER")]
     pub db_user: Option<String>,
-    /// Password of the role
+    /// Password of the database role
     #[arg(long, env = "DB_PASSWORD", hide_env_values = true)]
     pub db_password: Option<String>,
-    /// Connections that each service keeps at most
+    /// Maximum number of database connections of each service
     #[arg(long, env = "BODEGA_DB_CONNECTIONS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub db_connections: u32,
 }
 
 impl DatabaseArgs {
-    /// Where to connect to; `None` when nothing was said.
+    /// The connection options; `None` when no database is configured.
     ///
     /// # Errors
-    /// When the URL is none, naming the variable.
+    /// When the URL is invalid. The error names the variable and does not show the URL.
     pub fn options(&self) -> anyhow::Result<Option<PgConnectOptions>> {
         if let Some(url) = &self.database_url {
-            // The driver itself would take any scheme.
+            // sqlx accepts any scheme.
             let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
             let options = url.parse().ok().filter(|_| is_postgres);
             return options.map(Some).context("DATABASE_URL is not postgres://user:password@host:port/name");
@@ -59,10 +59,10 @@ impl DatabaseArgs {
         Ok(Some(options))
     }
 
-    /// Where to connect to, for a process that cannot do without.
+    /// The connection options of a process that needs a database.
     ///
     /// # Errors
-    /// As [`DatabaseArgs::options`], and when nothing was said.
+    /// As [`DatabaseArgs::options`], and when no database is configured.
     pub fn required(&self) -> anyhow::Result<PgConnectOptions> {
         self.options()?.context("DATABASE_URL is missing: set it to postgres://user:password@host:port/name")
     }
@@ -77,19 +77,19 @@ mod tests {
     }
 
     #[test]
-    fn a_url_of_another_kind_is_refused_without_being_shown() {
+    fn rejects_an_invalid_url_without_showing_it() {
         assert!(url("postgres://ada:hunter2@localhost/shop").unwrap().is_some());
         for bad in ["mysql://ada:hunter2@localhost/shop", "hunter2", "postgres://ada:hunter2@host:port/shop"]
         {
-            let refusal = format!("{:#}", url(bad).unwrap_err());
-            assert!(refusal.starts_with("DATABASE_URL") && !refusal.contains("hunter2"), "{refusal}");
+            let error = format!("{:#}", url(bad).unwrap_err());
+            assert!(error.starts_with("DATABASE_URL") && !error.contains("hunter2"), "{error}");
         }
     }
 
     #[test]
-    fn a_database_may_be_said_piece_by_piece_or_not_at_all() {
-        let pieces = DatabaseArgs { db_name: Some("shop".to_owned()), ..DatabaseArgs::default() };
-        let options = pieces.options().unwrap().unwrap();
+    fn accepts_a_url_its_parts_or_neither() {
+        let parts = DatabaseArgs { db_name: Some("shop".to_owned()), ..DatabaseArgs::default() };
+        let options = parts.options().unwrap().unwrap();
         assert_eq!((options.get_host(), options.get_database()), ("localhost", Some("shop")));
         assert!(DatabaseArgs::default().options().unwrap().is_none());
         assert!(DatabaseArgs::default().required().is_err());

@@ -1,44 +1,47 @@
-//! Doing again what the database undid.
+//! Retries of transactions that conflict with others.
 
 use std::time::Duration;
 
 use crate::backoff::Backoff;
 
-/// How often a transaction is tried before its client has to.
+/// Attempts before the error is returned.
 const ATTEMPTS: i32 = 5;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(160));
 
-/// An error that may say that the database undid a transaction, only because others were at the same rows.
+/// An error that may be a conflict with other transactions.
 pub trait IsConflict: std::fmt::Display {
-    /// Whether it does: then the same transaction may go through when it is tried again.
+    /// Whether Postgres rolled the transaction back in favour of others, so that a retry may succeed.
     fn is_conflict(&self) -> bool;
 }
 
 impl IsConflict for sqlx::Error {
     /// A serialization failure or a deadlock.
     fn is_conflict(&self) -> bool {
-        let code = self.as_database_error().and_then(|cause| cause.code());
+        let code = self.as_database_error().and_then(|error| error.code());
         code.is_some_and(|code| matches!(&*code, "40001" | "40P01"))
     }
 }
 
-/// Runs a transaction, from its beginning to its commit, and again when it was undone.
+/// Runs a transaction, from its beginning to its commit, up to five times while it conflicts with others.
 ///
-/// All take locks in one order, so this should hardly ever be needed.
+/// Conflicts are rare: all transactions take their locks in the same order.
 ///
 /// # Errors
-/// The transaction's, after five attempts at most.
+/// The transaction's, after the last attempt, or at once if it is not a conflict.
 pub async fn retry_on_conflict<T, E: IsConflict, F>(mut transaction: impl FnMut() -> F) -> Result<T, E>
 where
     F: Future<Output = Result<T, E>>,
 {
     for attempt in 1..ATTEMPTS {
         match transaction().await {
-            Err(cause) if cause.is_conflict() => {
-                tracing::warn!("attempt {attempt} of {ATTEMPTS} was undone: {cause}");
-                tokio::time::sleep(BACKOFF.pause(attempt - 1)).await;
+            Err(error) if error.is_conflict() => {
+                let pause = BACKOFF.pause(attempt - 1);
+                tracing::warn!(
+                    "transaction conflict, retrying in {pause:?} ({attempt} of {ATTEMPTS}): {error}"
+                );
+                tokio::time::sleep(pause).await;
             }
-            outcome => return outcome,
+            result => return result,
         }
     }
     transaction().await

@@ -1,4 +1,4 @@
-//! Bringing a schema to the state that this version wants.
+//! Migration of a schema to the version of this program.
 
 use std::time::Duration;
 
@@ -13,57 +13,79 @@ use tracing::{info, warn};
 
 use crate::status;
 
-/// How long a database may take to answer that it is there, and how soon to ask again.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
-const ASK_INTERVAL: Duration = Duration::from_millis(200);
+/// Time limit of an attempt to connect while waiting for the database, and the pause between attempts.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const CONNECT_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Waits for a database that is away: it may be starting, as its services are.
+/// A schema that another baseline of migrations has created: this program's queries do not fit its tables.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "schema {schema} of database {database} was created by an incompatible version of bodega (migration {version} \
+     differs): use an empty database, or the version that created it"
+)]
+pub struct IncompatibleSchema {
+    /// The schema.
+    pub schema: String,
+    /// The database that contains it.
+    pub database: String,
+    /// Version of the migration that was applied with other contents.
+    pub version: i64,
+}
+
+/// Waits for a database that is unavailable: it may be starting, as the services are.
 ///
 /// # Errors
-/// When it answers, and does not let us in.
+/// When the database rejects the connection.
 pub(crate) async fn wait_until_available(options: &PgConnectOptions) -> anyhow::Result<()> {
-    let mut waited = false;
+    let mut has_warned = false;
     loop {
-        match timeout(ANSWER_TIMEOUT, PgConnection::connect_with(options)).await {
+        match timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
             Ok(Ok(connection)) => return Ok(connection.close().await?),
-            Ok(Err(cause)) if !status::is_database_unavailable(&cause) => return Err(cause.into()),
-            _ if std::mem::replace(&mut waited, true) => {}
-            Ok(Err(cause)) => warn!("Waiting for the database: {cause}"),
-            Err(_) => warn!("Waiting for the database: it does not answer"),
+            Ok(Err(error)) if !status::is_database_unavailable(&error) => return Err(error.into()),
+            _ if std::mem::replace(&mut has_warned, true) => {}
+            Ok(Err(error)) => warn!("waiting for the database: {error}"),
+            Err(_) => warn!("waiting for the database: it does not respond"),
         }
-        sleep(ASK_INTERVAL).await;
+        sleep(CONNECT_INTERVAL).await;
     }
 }
 
-/// Brings `schema` to the state that `migrator` holds, if it is not there yet.
+/// Applies the pending migrations of `schema`.
 ///
-/// A service's own role may not change its schema: then the owner runs the migrations, and this only finds that
-/// nothing is left to do.
+/// A service's own role may not change its schema: then its owner runs the migrations (`bodega migrate`), and this only
+/// checks that none is pending.
 ///
 /// # Errors
-/// When a migration fails, or is pending and may not be run.
+/// [`IncompatibleSchema`]; when the schema is of a newer version, or a migration fails or may not be run.
 pub async fn migrate(options: &PgConnectOptions, schema: &str, migrator: &Migrator) -> anyhow::Result<()> {
     let db = PgPoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
     let applied = applied(&db, schema).await.unwrap_or_default();
-    let wanted: Vec<i64> = migrator.iter().map(|migration| migration.version).collect();
-    if wanted != applied {
-        if let Some(unknown) = applied.iter().find(|version| !wanted.contains(version)) {
+    for (version, checksum) in &applied {
+        let Some(known) = migrator.iter().find(|migration| migration.version == *version) else {
             bail!(
-                "schema {schema} has migration {unknown}, which this version does not know: run a newer one"
+                "schema {schema} has migration {version}, which this version does not know: run a newer version"
             );
+        };
+        if *known.checksum != **checksum {
+            let database = options.get_database().unwrap_or_default().to_owned();
+            bail!(IncompatibleSchema { schema: schema.to_owned(), database, version: *version });
         }
+    }
+    if migrator.iter().count() != applied.len() {
         migrator
             .run(&db)
             .await
             .with_context(|| format!("cannot migrate schema {schema}: run `bodega migrate` as its owner"))?;
-        info!("Migrated schema {schema}");
+        info!("migrated schema {schema}");
     }
     db.close().await;
     Ok(())
 }
 
-async fn applied(db: &PgPool, schema: &str) -> sqlx::Result<Vec<i64>> {
-    // The schema is one of four constants of ours.
-    let query = format!("select version from {schema}._sqlx_migrations where success order by version");
-    sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(db).await
+/// The version and checksum of each applied migration.
+async fn applied(db: &PgPool, schema: &str) -> sqlx::Result<Vec<(i64, Vec<u8>)>> {
+    // The schema is a constant of a service, never input.
+    let query =
+        format!("select version, checksum from {schema}._sqlx_migrations where success order by version");
+    sqlx::query_as(AssertSqlSafe(query)).fetch_all(db).await
 }

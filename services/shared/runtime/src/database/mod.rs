@@ -1,8 +1,8 @@
-//! The database: where it is, its pool, its migrations, and what it undid.
+//! The database: arguments, connection pool, migrations, and retries of conflicts.
 //!
-//! A database may be slow, gone, or worst of all silent: a connection whose other end is frozen or cut off waits for ever
-//! where nobody counts the time. So everything that waits for it has a bound: a call its deadline, a loop the bound of
-//! its [`Worker`](crate::worker::Worker), and a connection its check when it comes back to the [`pool`].
+//! A database may be slow, down or silent: a connection whose server is frozen or cut off waits for ever unless there is a
+//! timeout. A call has its deadline, background work the timeout of its [`Worker`](crate::worker::Worker), and a
+//! connection is checked within a time limit when it returns to the [`pool`].
 
 mod args;
 mod conflict;
@@ -13,6 +13,6 @@ pub(crate) use self::migrations::wait_until_available;
 pub use self::{
     args::DatabaseArgs,
     conflict::{IsConflict, retry_on_conflict},
-    migrations::migrate,
+    migrations::{IncompatibleSchema, migrate},
     pool::pool,
 };

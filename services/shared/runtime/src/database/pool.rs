@@ -1,4 +1,4 @@
-//! The pool: connections that are sound, or given up.
+//! The connection pool, which closes broken connections.
 
 use std::{io, time::Duration};
 
@@ -10,8 +10,8 @@ use tokio::time::timeout;
 
 use crate::timeouts;
 
-/// A connection that was used so recently is not asked again.
-const FRESH: Duration = Duration::from_secs(1);
+/// A connection that was idle for longer is checked before its next use.
+const MAX_UNCHECKED_IDLE: Duration = Duration::from_secs(1);
 
 /// Settings of each session. With the last five the server notices that a client is gone, and releases its locks; the last
 /// four have no effect on Unix sockets.
@@ -27,14 +27,14 @@ fn session_settings() -> [(&'static str, String); 7] {
     ]
 }
 
-/// A pool of at most `connections`, which the server knows by a name.
+/// Creates a pool of at most `connections`, with `name` as the application name.
 ///
-/// Connects when it is first used: a database that is down makes calls fail, not the start.
+/// Connects at its first use, so that a database that is down makes calls fail, not the start.
 ///
-/// Callers are dropped wherever they stand when nobody waits for them any more, and so are their statements and their
-/// transactions. So a connection that comes back is asked, within a time, whether it is between transactions: one
-/// that was dropped while it began would answer others for work that is never committed, and one whose server is silent
-/// would keep its place in the pool for ever. Either is closed.
+/// A call whose deadline passes is dropped at any await, with its statement and transaction. So a connection that returns
+/// to the pool is checked, within a time limit, for an open transaction: one that was dropped while it began would collect
+/// the writes of later calls without ever committing them, and one whose server is silent would occupy the pool for ever.
+/// Both are closed.
 pub fn pool(options: PgConnectOptions, connections: u32, name: &str) -> PgPool {
     PgPoolOptions::new()
         .max_connections(connections)
@@ -42,7 +42,7 @@ pub fn pool(options: PgConnectOptions, connections: u32, name: &str) -> PgPool {
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
             Box::pin(async move {
-                if meta.idle_for > FRESH {
+                if meta.idle_for > MAX_UNCHECKED_IDLE {
                     in_time(timeouts::DATABASE_PING, connection.ping()).await?;
                 }
                 Ok(true)
@@ -54,12 +54,14 @@ pub fn pool(options: PgConnectOptions, connections: u32, name: &str) -> PgPool {
         .connect_lazy_with(options.application_name(name).options(session_settings()))
 }
 
-/// A statement outside of a transaction is one of its own: both begin at once. Prepared, it would be three.
+/// Outside of a transaction, a statement is a transaction of its own, and both begin at the same time. The raw query takes
+/// one round trip; a prepared one would take three.
 async fn is_between_transactions(connection: &mut PgConnection) -> sqlx::Result<bool> {
     sqlx::raw_sql("select now() = statement_timestamp()").fetch_one(connection).await?.try_get(0)
 }
 
-async fn in_time<T>(bound: Duration, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    let late = |_| sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the database does not answer"));
-    timeout(bound, work).await.map_err(late)?
+async fn in_time<T>(limit: Duration, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    let timed_out =
+        |_| sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the database does not respond"));
+    timeout(limit, work).await.map_err(timed_out)?
 }

@@ -1,9 +1,9 @@
 //! Connecting to another process.
 //!
-//! A connection that the system has made is not one yet: the system makes it for a process that is frozen, or about to
-//! exit, too, and a proxy makes it with nobody behind. What is sent over such a one is lost, and nobody can say whether
-//! it was served. HTTP/2 servers speak first, with their settings; so we listen for that before anything is sent, and
-//! what finds nobody can be sent again.
+//! An established TCP connection does not prove that a server is behind it: the kernel accepts it for a process that is
+//! frozen or about to exit, and a proxy without its server does too. A request sent over such a connection is lost, and
+//! may or may not have been served. An HTTP/2 server sends its settings first, so the client waits for them before it
+//! sends anything; a call that finds no server was not sent and can be retried.
 
 use std::{error::Error, io};
 
@@ -17,22 +17,26 @@ use tower::ServiceExt as _;
 
 use crate::timeouts;
 
-/// Connects to `uri` and waits until the neighbour is there.
+/// Connects to `uri` and waits until the server has sent something.
+///
+/// A server that sends nothing within [`timeouts::SETTINGS`] counts as present: some proxies wait for the client first.
 ///
 /// # Errors
-/// When it is not: nothing was sent.
+/// When there is no server. Nothing was sent then.
 pub(super) async fn connect(uri: Uri) -> Result<TokioIo<TcpStream>, Box<dyn Error + Send + Sync>> {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     let connection = timeout(timeouts::CONNECT, connector.oneshot(uri)).await??;
-    first_word(timeout(timeouts::SETTINGS, connection.inner().peek(&mut [0])).await)?;
+    check_settings(timeout(timeouts::SETTINGS, connection.inner().peek(&mut [0])).await)?;
     Ok(connection)
 }
 
-fn first_word(heard: Result<io::Result<usize>, Elapsed>) -> io::Result<()> {
-    match heard {
-        Ok(Ok(0)) => Err(io::ErrorKind::UnexpectedEof.into()),
+fn check_settings(peeked: Result<io::Result<usize>, Elapsed>) -> io::Result<()> {
+    match peeked {
+        Ok(Ok(0)) => {
+            Err(io::Error::new(io::ErrorKind::UnexpectedEof, "connection closed before HTTP/2 settings"))
+        }
         Ok(Ok(_)) | Err(_) => Ok(()),
-        Ok(Err(cause)) => Err(cause),
+        Ok(Err(error)) => Err(error),
     }
 }

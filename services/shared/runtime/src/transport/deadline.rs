@@ -1,27 +1,27 @@
-//! How much time a call has, as it is said on the wire.
+//! The remaining time of a call, as the `grpc-timeout` header has it.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use http::HeaderValue;
 use tonic::{Code, Status};
 
 use crate::status;
 
-/// The metadata that says how much time is left.
+/// Header with the remaining time of a call.
 pub(super) const GRPC_TIMEOUT: &str = "grpc-timeout";
 
-/// The answer when the time is up.
-pub(crate) fn deadline_exceeded() -> Status {
-    status::retryable(Code::DeadlineExceeded, "deadline_exceeded", "took too long", Duration::from_secs(1))
+/// The status of a call that did not end before its deadline.
+pub(crate) fn deadline_exceeded(message: impl Display) -> Status {
+    status::retryable(Code::DeadlineExceeded, "timeout", message, Duration::from_secs(1))
 }
 
-/// As gRPC over HTTP/2 wants it: at most eight digits and a unit.
+/// At most eight digits and a unit, as gRPC over HTTP/2 requires.
 pub(super) fn grpc_timeout(remaining: Duration) -> HeaderValue {
     let milliseconds = remaining.as_millis().clamp(1, 99_999_999);
     HeaderValue::try_from(format!("{milliseconds}m")).unwrap_or(HeaderValue::from_static("1m"))
 }
 
-/// The time an inbound `grpc-timeout` leaves. `None` where there is none, or none that can be read.
+/// Parses an inbound `grpc-timeout`. Returns `None` when it is malformed.
 pub(crate) fn parse_grpc_timeout(value: &HeaderValue) -> Option<Duration> {
     let text = value.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -45,14 +45,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timeout_survives_the_wire() {
+    fn reads_the_timeouts_it_writes() {
         for timeout in [Duration::from_millis(1), Duration::from_millis(2_500), Duration::from_secs(86_400)] {
             assert_eq!(parse_grpc_timeout(&grpc_timeout(timeout)), Some(timeout));
         }
     }
 
     #[test]
-    fn what_is_no_timeout_is_none() {
+    fn ignores_a_malformed_timeout() {
         for text in ["", "5", "m", "-5m", "999999999m", "5x", "+5m"] {
             assert_eq!(parse_grpc_timeout(&HeaderValue::from_static(text)), None, "{text}");
         }

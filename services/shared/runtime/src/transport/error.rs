@@ -1,61 +1,52 @@
-//! Why a call has no answer, and what that says about whether it was served.
+//! Why a call has no response, and whether it may have been served.
 
-use std::{error::Error, time::Duration};
+use std::error::Error;
 
-use http::Response;
-use tonic::{ConnectError, TimeoutExpired, body::Body};
+use tonic::{ConnectError, TimeoutExpired};
 
-use super::deadline_exceeded;
-use crate::status;
-
-/// Why a call has no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a call has no response. Holds the channel's error as text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CallError {
-    /// Nothing of it has left this process.
-    NotSent,
-    /// The neighbour says that it did not look at it.
-    Unprocessed,
-    /// Its connection broke: it may have been served, or be served still.
-    ConnectionLost,
-    /// Its time was up.
+    /// Nothing of the call has left this process.
+    #[error("cannot connect: {0}")]
+    NotSent(String),
+    /// The upstream says that it did not process the call.
+    #[error("call refused: {0}")]
+    Unprocessed(String),
+    /// The connection broke: the call may have been served, or may still be.
+    #[error("connection lost: {0}")]
+    ConnectionLost(String),
+    #[error("deadline exceeded")]
     DeadlineExceeded,
 }
 
 impl CallError {
-    /// What the channel's error means. What proves nothing is [`CallError::ConnectionLost`].
-    pub(super) fn from_error(cause: &(dyn Error + 'static)) -> Self {
-        let causes = || std::iter::successors(Some(cause), |&cause| cause.source());
-        if causes().any(|cause| cause.is::<TimeoutExpired>()) {
+    /// Classifies the channel's error. One that proves nothing is [`CallError::ConnectionLost`].
+    pub(super) fn from_error(error: &(dyn Error + 'static)) -> Self {
+        let sources = || std::iter::successors(Some(error), |&error| error.source());
+        // The outer errors only say that there was an error.
+        let text = sources().last().unwrap_or(error).to_string();
+        if sources().any(|source| source.is::<TimeoutExpired>()) {
             return Self::DeadlineExceeded;
         }
-        if causes().any(|cause| cause.is::<ConnectError>()) {
-            return Self::NotSent;
+        if sources().any(|source| source.is::<ConnectError>()) {
+            return Self::NotSent(text);
         }
-        // hyper cancels what it has not given to HTTP/2 when the connection is closed or closing.
-        if causes().filter_map(|cause| cause.downcast_ref()).any(hyper::Error::is_canceled) {
-            return Self::NotSent;
+        // hyper cancels requests that it has not yet handed to HTTP/2 when the connection closes.
+        if sources().filter_map(|source| source.downcast_ref()).any(hyper::Error::is_canceled) {
+            return Self::NotSent(text);
         }
-        if causes().filter_map(|cause| cause.downcast_ref()).any(is_refusal) {
-            return Self::Unprocessed;
+        if sources().filter_map(|source| source.downcast_ref()).any(is_unprocessed) {
+            return Self::Unprocessed(text);
         }
-        Self::ConnectionLost
-    }
-
-    /// What whoever called is told.
-    pub(super) fn into_http(self) -> Response<Body> {
-        match self {
-            Self::DeadlineExceeded => deadline_exceeded().into_http(),
-            Self::NotSent | Self::Unprocessed | Self::ConnectionLost => {
-                status::unavailable("a service is unavailable", Duration::from_secs(1)).into_http()
-            }
-        }
+        Self::ConnectionLost(text)
     }
 }
 
-/// Whether a peer that received this stream, or would have, says that it is not processed (RFC 9113, section 8.7).
+/// Whether the peer says that it has not processed this stream (RFC 9113, section 8.7).
 ///
-/// A GOAWAY reaches the streams beyond the last that the peer will look at. It also reaches one that was just being
-/// opened: of that, the message was not sent, without which no unary call is served.
-fn is_refusal(error: &h2::Error) -> bool {
+/// A GOAWAY covers the streams beyond the last one that the peer processes. It also covers a stream that was just being
+/// opened: its message was not sent, and no unary call is served without one.
+fn is_unprocessed(error: &h2::Error) -> bool {
     error.is_remote() && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM))
 }

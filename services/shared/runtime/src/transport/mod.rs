@@ -1,14 +1,15 @@
-//! One way to call a neighbour, whether it is another process or lives in this one.
+//! Calls to another service, whether it is another process or runs in this one.
 //!
-//! A [`Transport`] goes into any generated client. With every call it hands on what is left of the deadline, the
-//! caller's access token, the request's id and the trace, and shows the neighbour our service token. A call to another
-//! process is made again where that cannot do harm: see [`repeat`].
+//! A [`Transport`] is the channel of any generated client. Each call carries the remaining time, the caller's access
+//! token, the request id and the trace, and our service token. A call to another process is retried where that is safe:
+//! see [`retry`].
 
 mod connect;
 mod deadline;
 mod error;
 mod remote;
 mod retry;
+mod upstream;
 
 use std::{
     convert::Infallible,
@@ -23,7 +24,9 @@ use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
 
 use self::{
     deadline::{GRPC_TIMEOUT, grpc_timeout},
+    error::CallError,
     remote::Remote,
+    upstream::Upstream,
 };
 use crate::{
     auth::{SERVICE_TOKEN, ServiceToken},
@@ -36,9 +39,10 @@ pub(crate) use self::deadline::{deadline_exceeded, parse_grpc_timeout};
 /// A gRPC service of this process.
 pub type Grpc = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
-/// The way to a neighbour. Cheap to clone.
+/// Calls one service. Cheap to clone.
 #[derive(Clone)]
 pub struct Transport {
+    upstream: Upstream,
     target: Target,
     service_token: Option<HeaderValue>,
     streaming: bool,
@@ -46,39 +50,31 @@ pub struct Transport {
 
 #[derive(Clone)]
 enum Target {
-    /// In this process.
     InProcess(Grpc),
-    /// In another one.
     Remote(Remote),
 }
 
 impl Transport {
-    /// To another process. Connects when it is first used, and again whenever it has to.
-    pub fn remote(uri: Uri, service_token: &ServiceToken) -> Self {
-        Self {
-            target: Target::Remote(Remote::new(uri)),
-            service_token: service_token.to_header(),
-            streaming: false,
-        }
+    /// Calls the service `name` in another process. Connects at the first call, and again whenever necessary.
+    pub fn remote(name: &'static str, uri: Uri, service_token: &ServiceToken) -> Self {
+        Self::new(name, Target::Remote(Remote::new(uri)), service_token.to_header())
     }
 
-    /// Straight into a service of this process: no socket, no encoding of frames.
-    pub fn in_process(service: Grpc, service_token: &ServiceToken) -> Self {
-        Self {
-            target: Target::InProcess(service),
-            service_token: service_token.to_header(),
-            streaming: false,
-        }
+    /// Calls the service `name` in this process, without sockets or framing.
+    pub fn in_process(name: &'static str, service: Grpc, service_token: &ServiceToken) -> Self {
+        Self::new(name, Target::InProcess(service), service_token.to_header())
     }
 
-    /// Straight into bare routes, past every check of who calls.
+    /// Calls routes in this process directly, past all authentication.
     pub fn unauthenticated(routes: Routes) -> Self {
-        let service = BoxCloneSyncService::new(routes.prepare());
-        Self { target: Target::InProcess(service), service_token: None, streaming: false }
+        Self::new("in-process service", Target::InProcess(BoxCloneSyncService::new(routes.prepare())), None)
     }
 
-    /// The same way, for streams that go on for as long as both ends live. Calls on it have no deadline, and are made
-    /// once.
+    fn new(name: &'static str, target: Target, service_token: Option<HeaderValue>) -> Self {
+        Self { upstream: Upstream::new(name), target, service_token, streaming: false }
+    }
+
+    /// The same transport for streams without an end. Its calls have no deadline and are not retried.
     #[must_use]
     pub fn streaming(mut self) -> Self {
         self.streaming = true;
@@ -109,45 +105,45 @@ impl Service<Request<Body>> for Transport {
         }
         telemetry::inject(headers);
 
-        let target = self.target.clone();
+        let (target, upstream) = (self.target.clone(), self.upstream.clone());
         if self.streaming {
-            return Box::pin(target.call_streaming(request));
+            return Box::pin(async move { Ok(upstream.response(target.call_streaming(request).await)) });
         }
         let remaining = context.remaining(timeouts::CALL);
         Box::pin(async move {
-            // Whoever asked has gone: there is nobody to do it for.
+            // The caller has given up already.
             if remaining.is_zero() {
-                return Ok(deadline_exceeded().into_http());
+                return Ok(deadline_exceeded("timed out").into_http());
             }
             let deadline = Instant::now() + remaining;
-            match timeout_at(deadline, target.call(request, deadline)).await {
-                Ok(answer) => answer,
-                Err(_) => Ok(deadline_exceeded().into_http()),
-            }
+            let outcome = timeout_at(deadline, target.call(request, deadline)).await;
+            Ok(upstream.response(outcome.unwrap_or(Err(CallError::DeadlineExceeded))))
         })
     }
 }
 
 impl Target {
-    async fn call(self, mut request: Request<Body>, deadline: Instant) -> Result<Response<Body>, Infallible> {
+    async fn call(self, mut request: Request<Body>, deadline: Instant) -> Result<Response<Body>, CallError> {
         match self {
             Self::InProcess(service) => {
                 set_timeout(&mut request, deadline);
-                service.oneshot(request).await
+                Ok(service.oneshot(request).await.unwrap_or_else(|never| match never {}))
             }
-            Self::Remote(neighbour) => Ok(neighbour.call(request, deadline).await),
+            Self::Remote(remote) => remote.call(request, deadline).await,
         }
     }
 
-    async fn call_streaming(self, request: Request<Body>) -> Result<Response<Body>, Infallible> {
+    async fn call_streaming(self, request: Request<Body>) -> Result<Response<Body>, CallError> {
         match self {
-            Self::InProcess(service) => service.oneshot(request).await,
-            Self::Remote(neighbour) => Ok(neighbour.call_once(request).await),
+            Self::InProcess(service) => {
+                Ok(service.oneshot(request).await.unwrap_or_else(|never| match never {}))
+            }
+            Self::Remote(remote) => remote.call_once(request).await,
         }
     }
 }
 
-/// Tells the neighbour what is left until the deadline, now.
+/// Sets the time that is left until the deadline.
 fn set_timeout(request: &mut Request<Body>, deadline: Instant) {
     let remaining = deadline.saturating_duration_since(Instant::now());
     request.headers_mut().insert(GRPC_TIMEOUT, grpc_timeout(remaining));

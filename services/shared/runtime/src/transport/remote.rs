@@ -19,14 +19,14 @@ use tower::{
 use super::{connect::connect, error::CallError, retry::RetryPolicy, set_timeout};
 use crate::timeouts;
 
-/// The way to another process.
+/// A connection to another process, and its retry budget.
 #[derive(Clone)]
 pub(super) struct Remote {
     channel: Channel,
     budget: Arc<TpsBudget>,
 }
 
-/// A call that can be made any number of times.
+/// A call that can be sent any number of times.
 #[derive(Clone)]
 pub(super) struct Call {
     head: Parts,
@@ -34,20 +34,24 @@ pub(super) struct Call {
 }
 
 impl Remote {
-    /// Connects when it is first used.
+    /// Connects at the first call.
     pub(super) fn new(uri: Uri) -> Self {
-        // A host that is gone closes no connection: pings notice it, before every call waits for its deadline.
+        // A host that is gone closes no connection: the pings notice it, before every call waits for its deadline.
         let channel = Endpoint::from(uri)
             .http2_keep_alive_interval(timeouts::KEEPALIVE)
             .keep_alive_timeout(timeouts::KEEPALIVE)
             .keep_alive_while_idle(true)
             .connect_with_connector_lazy(tower::service_fn(connect));
-        // Its default: of the calls of the last ten seconds one in five, and ten a second for those who call seldom.
+        // The default budget: one in five of the calls of the last ten seconds, and ten per second in any case.
         Self { channel, budget: Arc::new(TpsBudget::default()) }
     }
 
-    /// Calls, and calls again where that may be: a method of the contract with one message, which is kept for that.
-    pub(super) async fn call(self, mut request: Request<Body>, deadline: Instant) -> Response<Body> {
+    /// Calls a method, with retries if it is one of the contract that takes a single message.
+    pub(super) async fn call(
+        self,
+        mut request: Request<Body>,
+        deadline: Instant,
+    ) -> Result<Response<Body>, CallError> {
         let known = bodega_proto::method(request.uri().path());
         let Some(method) = known.filter(|method| !method.client_streaming) else {
             set_timeout(&mut request, deadline);
@@ -56,21 +60,18 @@ impl Remote {
         let (head, body) = request.into_parts();
         let message = match body.collect().await {
             Ok(body) => body.to_bytes(),
-            Err(status) => return status.into_http(),
+            Err(status) => return Ok(status.into_http()),
         };
         let attempt = |call| attempt(self.channel.clone(), method, call, deadline);
-        let repeats = RetryPolicy::new(method, deadline, self.budget);
-        let answer = Retry::new(repeats, tower::service_fn(attempt)).oneshot(Call { head, message }).await;
-        answer.unwrap_or_else(CallError::into_http)
+        let policy = RetryPolicy::new(method, deadline, self.budget);
+        Retry::new(policy, tower::service_fn(attempt)).oneshot(Call { head, message }).await
     }
 
-    /// Calls once.
-    pub(super) async fn call_once(self, request: Request<Body>) -> Response<Body> {
-        send(self.channel, request).await.unwrap_or_else(CallError::into_http)
+    pub(super) async fn call_once(self, request: Request<Body>) -> Result<Response<Body>, CallError> {
+        send(self.channel, request).await
     }
 }
 
-/// One of the times that a call is made.
 async fn attempt(
     channel: Channel,
     method: &Method,
@@ -83,21 +84,14 @@ async fn attempt(
     if method.server_streaming {
         return Ok(response);
     }
-    // The rest of the answer may be lost as well as its head, and has no more time.
+    // The connection may also break within the body: then the call is retried as a whole.
     let (head, body) = response.into_parts();
     match body.collect().await {
         Ok(body) => Ok(Response::from_parts(head, Body::new(body))),
-        Err(cause) => {
-            tracing::debug!("lost a neighbour's answer: {cause:?}");
-            Err(CallError::ConnectionLost)
-        }
+        Err(error) => Err(CallError::ConnectionLost(error.to_string())),
     }
 }
 
 async fn send(channel: Channel, request: Request<Body>) -> Result<Response<Body>, CallError> {
-    channel.oneshot(request).await.map_err(|cause| {
-        // Whoever asked says what could not be done for it; at each call it would be the same line again.
-        tracing::debug!("cannot reach a neighbour: {cause:?}");
-        CallError::from_error(&cause)
-    })
+    channel.oneshot(request).await.map_err(|error| CallError::from_error(&error))
 }

@@ -1,13 +1,13 @@
-//! Making a call again.
+//! Retries of a call.
 //!
-//! - What has not been sent is sent again for as long as there is time: a neighbour that restarts is away for some
-//!   hundred milliseconds. It costs the neighbour nothing: connections are made one after the other.
-//! - What the neighbour refused to look at is sent again, whatever it is.
-//! - What may have been served, and what was answered with UNAVAILABLE, only where the contract says that it may be:
+//! - A call that has not been sent is retried for as long as there is time: an upstream that restarts is away for some
+//!   hundred milliseconds. That costs the upstream nothing: connections are made one after the other.
+//! - A call that the upstream refused to process is retried, whatever it is.
+//! - A call that may have been served, or whose response is UNAVAILABLE, is retried only where the contract allows it:
 //!   [`Idempotency::may_retry`](bodega_proto::Idempotency::may_retry).
 //!
-//! The last two are more work for a neighbour that may have too much already: they are few for each call, and few
-//! of all calls.
+//! The last two are additional load for an upstream that may be overloaded, so they are limited per call, and by a budget
+//! over all calls.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,54 +24,52 @@ use tower::retry::{
 use super::{error::CallError, remote::Call};
 use crate::{backoff::Backoff, metrics, timeouts};
 
-/// From the time in which a neighbour hands over to its successor to that in which it starts.
+/// From the time that a handover to another process takes to the time in which one starts.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(25), Duration::from_millis(250));
-/// How often a call that has reached the neighbour is made again.
+/// Retries of a call that has reached the upstream.
 const MAX_RETRIES: u32 = 3;
 
-/// Decides whether one call is made again.
+/// Decides whether one call is retried.
 #[derive(Clone)]
 pub(super) struct RetryPolicy {
     method: &'static Method,
     deadline: Instant,
     budget: Arc<TpsBudget>,
-    /// Of this call, in a row.
+    /// Failed attempts of this call.
     failures: i32,
-    /// Of those failures, the ones of which the neighbour may know.
-    taken: u32,
+    /// Failed attempts that may have reached the upstream.
+    sent_failures: u32,
 }
 
-/// What is to be done about a call that failed.
 enum Decision {
     Retry(Duration),
-    /// It is left at that; why.
     GiveUp(&'static str),
 }
 
 impl RetryPolicy {
-    /// For a call that has until `deadline`, within the budget of all calls to its neighbour.
+    /// For a call that has until `deadline`, within the budget of all calls to its upstream.
     pub(super) fn new(method: &'static Method, deadline: Instant, budget: Arc<TpsBudget>) -> Self {
         budget.deposit();
-        Self { method, deadline, budget, failures: 0, taken: 0 }
+        Self { method, deadline, budget, failures: 0, sent_failures: 0 }
     }
 
-    /// How long to leave the neighbour alone at least; `None` when the call must not be made again.
-    fn pause_after(&self, answer: &Result<Response<Body>, CallError>) -> Option<Duration> {
-        match answer {
-            Err(CallError::NotSent | CallError::Unprocessed) => Some(Duration::ZERO),
-            Err(CallError::ConnectionLost) if self.method.idempotency.may_retry() => Some(Duration::ZERO),
-            Ok(response) if self.method.idempotency.may_retry() => asked_pause(response),
-            Ok(_) | Err(CallError::ConnectionLost | CallError::DeadlineExceeded) => None,
+    /// The least pause before a retry; `None` when the call must not be retried.
+    fn least_pause(&self, outcome: &Result<Response<Body>, CallError>) -> Option<Duration> {
+        match outcome {
+            Err(CallError::NotSent(_) | CallError::Unprocessed(_)) => Some(Duration::ZERO),
+            Err(CallError::ConnectionLost(_)) if self.method.idempotency.may_retry() => Some(Duration::ZERO),
+            Ok(response) if self.method.idempotency.may_retry() => retry_delay(response),
+            Ok(_) | Err(CallError::ConnectionLost(_) | CallError::DeadlineExceeded) => None,
         }
     }
 
-    fn decide(&self, pause: Duration, was_unsent: bool) -> Decision {
-        let pause = pause + BACKOFF.pause(self.failures);
+    fn decide(&self, least_pause: Duration, was_unsent: bool) -> Decision {
+        let pause = least_pause + BACKOFF.pause(self.failures);
         if Instant::now() + pause + timeouts::RETRY_RESERVE > self.deadline {
             Decision::GiveUp("out_of_time")
         } else if was_unsent {
             Decision::Retry(pause)
-        } else if self.taken == MAX_RETRIES {
+        } else if self.sent_failures == MAX_RETRIES {
             Decision::GiveUp("too_many_retries")
         } else if !self.budget.withdraw() {
             Decision::GiveUp("over_budget")
@@ -84,19 +82,19 @@ impl RetryPolicy {
 impl Policy<Call, Response<Body>, CallError> for RetryPolicy {
     type Future = Sleep;
 
-    fn retry(&mut self, _: &mut Call, answer: &mut Result<Response<Body>, CallError>) -> Option<Sleep> {
-        let pause = self.pause_after(answer)?;
-        let was_unsent = matches!(answer, Err(CallError::NotSent));
+    fn retry(&mut self, _: &mut Call, outcome: &mut Result<Response<Body>, CallError>) -> Option<Sleep> {
+        let least_pause = self.least_pause(outcome)?;
+        let was_unsent = matches!(outcome, Err(CallError::NotSent(_)));
         let service = &self.method.service;
-        match self.decide(pause, was_unsent) {
+        match self.decide(least_pause, was_unsent) {
             Decision::Retry(pause) => {
                 metrics::retry(service, "retried");
                 self.failures = self.failures.saturating_add(1);
-                self.taken += u32::from(!was_unsent);
+                self.sent_failures += u32::from(!was_unsent);
                 Some(tokio::time::sleep(pause))
             }
-            Decision::GiveUp(why) => {
-                metrics::retry(service, why);
+            Decision::GiveUp(reason) => {
+                metrics::retry(service, reason);
                 None
             }
         }
@@ -107,8 +105,8 @@ impl Policy<Call, Response<Body>, CallError> for RetryPolicy {
     }
 }
 
-/// How long a neighbour that is unavailable wants to be left alone; `None` for every other answer.
-fn asked_pause(response: &Response<Body>) -> Option<Duration> {
+/// The pause that an unavailable upstream asks for; `None` for any other response.
+fn retry_delay(response: &Response<Body>) -> Option<Duration> {
     let status = Status::from_header_map(response.headers())?;
     if status.code() != Code::Unavailable {
         return None;

@@ -1,13 +1,12 @@
-//! What every service has from the runtime, tried on one: who may call, how long a call may take, what it hands on, and
-//! what a database may do to it.
+//! Tests of what the runtime does for every service: authentication, deadlines, retries, and database failures.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access_tokens;
+mod authentication;
 mod database;
 mod deadlines;
-mod guard;
-mod neighbour;
+mod harness;
 mod restarts;
 mod retries;
-mod tokens;
-mod world;
+mod scripted_upstream;

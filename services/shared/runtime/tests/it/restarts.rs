@@ -1,4 +1,4 @@
-//! A neighbour that goes away amid a load, and comes back: what its callers see of it.
+//! An upstream that restarts under load, and connections that die.
 
 use std::{
     net::SocketAddr,
@@ -29,47 +29,53 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Status, service::Routes};
 
 use crate::{
-    neighbour::{Act, EMPTY_MESSAGE, Neighbour, nobody, ok, to, within},
-    world::{Identity, no_database},
+    harness::{Identity, unreachable_database},
+    scripted_upstream::{
+        Action, EMPTY_MESSAGE, ScriptedUpstream, ok_trailers, transport_to, unused_address, within,
+    },
 };
 
-/// How many call at once.
+/// Concurrent callers.
 const CALLERS: usize = 8;
 
-/// The service that goes and comes. It answers every call, in a while.
+/// A service that can be restarted. It responds to every call after a few milliseconds.
 #[derive(Clone)]
-struct Restarted {
+struct RestartableService {
     address: SocketAddr,
-    guard: AuthLayer,
+    auth: AuthLayer,
     served: Arc<AtomicUsize>,
 }
 
-impl Restarted {
+impl RestartableService {
     async fn new() -> Self {
         let verifier = Verifier::new(Identity::new().transport());
-        let guard = AuthLayer { service_token: ServiceToken::random(), verifier };
-        Self { address: nobody().await, guard, served: Arc::default() }
+        let auth = AuthLayer { service_token: ServiceToken::random(), verifier };
+        Self { address: unused_address().await, auth, served: Arc::default() }
     }
 
     fn transport(&self) -> Transport {
-        Transport::remote(format!("http://{}", self.address).parse().unwrap(), &self.guard.service_token)
+        Transport::remote(
+            "restarted",
+            format!("http://{}", self.address).parse().unwrap(),
+            &self.auth.service_token,
+        )
     }
 
-    /// Serves until the shutdown, and lets what is open finish.
+    /// Serves until the shutdown, and finishes open calls.
     async fn serve(&self, shutdown: CancellationToken) {
         let served = self.served.clone();
-        let answer = async move || {
+        let handler = async move || {
             sleep(Duration::from_millis(5)).await;
             served.fetch_add(1, Ordering::Relaxed);
-            let body = Full::from(EMPTY_MESSAGE).with_trailers(async { Some(Ok(ok())) });
+            let body = Full::from(EMPTY_MESSAGE).with_trailers(async { Some(Ok(ok_trailers())) });
             ([("content-type", "application/grpc")], axum::body::Body::new(body))
         };
-        let routes = Routes::from(Router::new().fallback(answer));
-        let service = Service::new("restarted", routes, no_database(), shutdown).await;
-        service.serve(&self.guard, TcpListener::bind(self.address).await.unwrap()).await.unwrap();
+        let routes = Routes::from(Router::new().fallback(handler));
+        let service = Service::new("restarted", routes, unreachable_database(), shutdown).await;
+        service.serve(&self.auth, TcpListener::bind(self.address).await.unwrap()).await.unwrap();
     }
 
-    /// Serves in a process of its own, as far as its callers can tell, until that is killed.
+    /// Serves in a tokio runtime of its own: dropping it is like killing a process.
     fn run(&self) -> tokio::runtime::Runtime {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let service = self.clone();
@@ -78,51 +84,51 @@ impl Restarted {
     }
 }
 
-/// Calls one time after the other until told to stop: how often it was answered.
+/// Calls repeatedly until `stop`. Returns the number of responses.
 async fn load<F: Future<Output = Result<(), Status>>>(
     call: impl Fn() -> F,
     stop: &CancellationToken,
 ) -> Result<usize, Status> {
-    let mut answered = 0;
+    let mut responses = 0;
     while !stop.is_cancelled() {
         within(Duration::from_secs(10)).scope(call()).await?;
-        answered += 1;
+        responses += 1;
     }
-    Ok(answered)
+    Ok(responses)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_neighbour_that_is_killed_and_comes_back_loses_no_call_that_only_looks() {
-    let neighbour = Restarted::new().await;
-    let transport = neighbour.transport();
-    let look = || {
+async fn reads_survive_kills_of_the_upstream() {
+    let upstream = RestartableService::new().await;
+    let transport = upstream.transport();
+    let read = || {
         let mut client = CheckoutServiceClient::new(transport.clone());
         async move { client.get_snapshot(GetSnapshotRequest::default()).await.map(drop) }
     };
     let stop = CancellationToken::new();
     let restarts = async {
         for _ in 0..3 {
-            let process = neighbour.run();
+            let process = upstream.run();
             sleep(Duration::from_millis(300)).await;
             process.shutdown_background();
             sleep(Duration::from_millis(150)).await;
         }
-        let process = neighbour.run();
+        let process = upstream.run();
         sleep(Duration::from_millis(300)).await;
         stop.cancel();
         process
     };
-    let (answers, process) = tokio::join!(join_all((0..CALLERS).map(|_| load(look, &stop))), restarts);
+    let (results, process) = tokio::join!(join_all((0..CALLERS).map(|_| load(read, &stop))), restarts);
     process.shutdown_background();
-    let answered: usize = answers.into_iter().map(Result::unwrap).sum();
-    assert!(answered > 25 * CALLERS, "{answered}");
+    let responses: usize = results.into_iter().map(Result::unwrap).sum();
+    assert!(responses > 25 * CALLERS, "{responses}");
 }
 
-/// Not even one that must not be repeated; and none is served twice.
+/// Including calls that must not be retried; and none is served twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_neighbour_that_shuts_down_and_comes_back_loses_no_call() {
-    let neighbour = Restarted::new().await;
-    let transport = neighbour.transport();
+async fn all_calls_survive_graceful_restarts_of_the_upstream() {
+    let upstream = RestartableService::new().await;
+    let transport = upstream.transport();
     let add = || {
         let mut client = CartServiceClient::new(transport.clone());
         async move { client.add_item(AddItemRequest::default()).await.map(drop) }
@@ -135,83 +141,83 @@ async fn a_neighbour_that_shuts_down_and_comes_back_loses_no_call() {
                 sleep(Duration::from_millis(150)).await;
                 shutdown.cancel();
             };
-            tokio::join!(neighbour.serve(shutdown.clone()), later);
+            tokio::join!(upstream.serve(shutdown.clone()), later);
         }
         let shutdown = CancellationToken::new();
         let later = async {
             sleep(Duration::from_millis(150)).await;
             stop.cancel();
-            // The callers' last calls.
+            // Time for the last calls.
             sleep(Duration::from_millis(150)).await;
             shutdown.cancel();
         };
-        tokio::join!(neighbour.serve(shutdown.clone()), later);
+        tokio::join!(upstream.serve(shutdown.clone()), later);
     };
-    let (answers, ()) = tokio::join!(join_all((0..CALLERS).map(|_| load(add, &stop))), restarts);
-    let answered: usize = answers.into_iter().map(Result::unwrap).sum();
-    assert!(answered > 50 * CALLERS, "{answered}");
-    assert_eq!(answered, neighbour.served.load(Ordering::Relaxed));
+    let (results, ()) = tokio::join!(join_all((0..CALLERS).map(|_| load(add, &stop))), restarts);
+    let responses: usize = results.into_iter().map(Result::unwrap).sum();
+    assert!(responses > 50 * CALLERS, "{responses}");
+    assert_eq!(responses, upstream.served.load(Ordering::Relaxed));
 }
 
-/// Else whoever connects would wait in vain for that, each time.
+/// Clients wait for the settings at each connection.
 #[tokio::test]
-async fn a_service_of_ours_speaks_first() {
-    let neighbour = Restarted::new().await;
+async fn the_server_sends_its_settings_first() {
+    let upstream = RestartableService::new().await;
     let shutdown = CancellationToken::new();
-    let heard = async {
+    let peeked = async {
         let connection = loop {
-            match TcpStream::connect(neighbour.address).await {
+            match TcpStream::connect(upstream.address).await {
                 Ok(connection) => break connection,
                 Err(_) => sleep(Duration::from_millis(10)).await,
             }
         };
-        let heard = timeout(Duration::from_secs(10), connection.peek(&mut [0])).await;
+        let peeked = timeout(Duration::from_secs(10), connection.peek(&mut [0])).await;
         shutdown.cancel();
-        heard
+        peeked
     };
-    let (heard, ()) = tokio::join!(heard, neighbour.serve(shutdown.clone()));
-    assert_eq!(heard.unwrap().unwrap(), 1);
+    let (peeked, ()) = tokio::join!(peeked, upstream.serve(shutdown.clone()));
+    assert_eq!(peeked.unwrap().unwrap(), 1);
 }
 
-/// A frozen process: its system goes on to take connections.
+/// As with a frozen process: its kernel still accepts connections.
 #[tokio::test]
-async fn a_neighbour_that_never_speaks_costs_no_more_than_the_deadline() {
+async fn a_server_that_never_sends_its_settings_delays_a_call_to_its_deadline_at_most() {
     let frozen = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut client = CheckoutServiceClient::new(to(frozen.local_addr().unwrap()));
+    let mut client = CheckoutServiceClient::new(transport_to(frozen.local_addr().unwrap()));
     let started = std::time::Instant::now();
     let call = client.get_snapshot(GetSnapshotRequest::default());
     within(Duration::from_millis(600)).scope(call).await.unwrap_err();
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
-/// Nothing comes through any more, and nothing says so.
+/// As with a host that is gone: nothing arrives, and no connection is closed.
 #[tokio::test]
-async fn a_connection_that_has_died_is_given_up_for_a_new_one() {
-    let neighbour = Neighbour::start([Act::Answer]).await;
-    let gate = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut client = CheckoutServiceClient::new(to(gate.local_addr().unwrap()));
-    let (address, dead) = (neighbour.address, CancellationToken::new());
+async fn replaces_a_dead_connection() {
+    let upstream = ScriptedUpstream::start([Action::Respond]).await;
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = CheckoutServiceClient::new(transport_to(proxy.local_addr().unwrap()));
+    let (address, dead) = (upstream.address, CancellationToken::new());
     let first = dead.clone();
     tokio::spawn(async move {
-        pass(gate.accept().await.unwrap().0, address, first).await;
-        let (second, _) = gate.accept().await.unwrap();
-        pass(second, address, CancellationToken::new()).await;
+        forward(proxy.accept().await.unwrap().0, address, first).await;
+        let (second, _) = proxy.accept().await.unwrap();
+        forward(second, address, CancellationToken::new()).await;
     });
-    let mut look = async |time| within(time).scope(client.get_snapshot(GetSnapshotRequest::default())).await;
-    look(Duration::from_secs(10)).await.unwrap();
+    let mut read = async |time| within(time).scope(client.get_snapshot(GetSnapshotRequest::default())).await;
+    read(Duration::from_secs(10)).await.unwrap();
 
     dead.cancel();
-    look(Duration::from_millis(200)).await.unwrap_err();
-    // Waits for the dead connection until that is noticed, and is repeated then.
-    look(Duration::from_secs(20)).await.unwrap();
+    read(Duration::from_millis(200)).await.unwrap_err();
+    // Waits until the keepalive notices the dead connection, and is retried then.
+    read(Duration::from_secs(20)).await.unwrap();
 }
 
-/// Passes on what comes, until the connection is dead; and holds it even then.
-async fn pass(mut from: TcpStream, to: SocketAddr, dead: CancellationToken) {
+/// Forwards the connection until it is dead, and keeps it open even then.
+async fn forward(mut from: TcpStream, to: SocketAddr, dead: CancellationToken) {
     tokio::spawn(async move {
         let mut to = TcpStream::connect(to).await.unwrap();
-        let passing = tokio::io::copy_bidirectional(&mut from, &mut to);
-        if dead.run_until_cancelled(passing).await.is_none() {
+        let forwarding = tokio::io::copy_bidirectional(&mut from, &mut to);
+        if dead.run_until_cancelled(forwarding).await.is_none() {
             std::future::pending().await
         }
     });

@@ -1,4 +1,4 @@
-//! Which calls are made again, and how often.
+//! Retries: of which calls, and how often.
 
 use std::time::Duration;
 
@@ -14,167 +14,172 @@ use futures_util::future::join_all;
 use tokio::{net::TcpListener, time::sleep};
 use tonic::{Code, Status};
 
-use crate::neighbour::{Act, Neighbour, nobody, to, within};
+use crate::scripted_upstream::{Action, ScriptedUpstream, transport_to, unused_address, within};
 
-/// Has no side effects.
-async fn look(transport: Transport) -> Result<(), Status> {
+/// A call without side effects.
+async fn read(transport: Transport) -> Result<(), Status> {
     let mut client = CheckoutServiceClient::new(transport);
     client.get_snapshot(GetSnapshotRequest::default()).await.map(drop)
 }
 
-/// May be repeated.
+/// An idempotent call.
 async fn clear(transport: Transport) -> Result<(), Status> {
     let mut client = CheckoutServiceClient::new(transport);
     client.clear_ordered(ClearOrderedRequest::default()).await.map(drop)
 }
 
-/// Must not be.
+/// A call that is not idempotent.
 async fn add(transport: Transport) -> Result<(), Status> {
     let mut client = CartServiceClient::new(transport);
     client.add_item(AddItemRequest::default()).await.map(drop)
 }
 
-/// A stream to the neighbour, which is not kept.
+/// A stream of messages, which cannot be sent again.
 async fn upload(transport: Transport) -> Result<(), Status> {
     let mut client = IdentityServiceClient::new(transport);
     client.set_avatar(tokio_stream::once(SetAvatarRequest::default())).await.map(drop)
 }
 
 #[tokio::test]
-async fn what_may_be_repeated_outlives_a_broken_connection() {
-    for broken in [Act::Close, Act::BreakOff] {
-        let neighbour = Neighbour::start([broken, broken, Act::Answer]).await;
-        look(neighbour.transport()).await.unwrap();
-        assert_eq!(neighbour.seen().len(), 3, "{broken:?}");
-        let neighbour = Neighbour::start([broken, Act::Answer]).await;
-        clear(neighbour.transport()).await.unwrap();
-        assert_eq!(neighbour.seen().len(), 2, "{broken:?}");
+async fn retries_idempotent_calls_after_a_lost_connection() {
+    for broken in [Action::Close, Action::CloseWithinResponse] {
+        let upstream = ScriptedUpstream::start([broken, broken, Action::Respond]).await;
+        read(upstream.transport()).await.unwrap();
+        assert_eq!(upstream.timeouts().len(), 3, "{broken:?}");
+        let upstream = ScriptedUpstream::start([broken, Action::Respond]).await;
+        clear(upstream.transport()).await.unwrap();
+        assert_eq!(upstream.timeouts().len(), 2, "{broken:?}");
     }
 }
 
 #[tokio::test]
-async fn a_call_that_may_have_been_served_is_not_repeated() {
-    for broken in [Act::Close, Act::BreakOff] {
-        let neighbour = Neighbour::start([broken, Act::Answer]).await;
-        let failure = add(neighbour.transport()).await.unwrap_err();
-        assert_eq!(failure.code(), Code::Unavailable, "{failure:?}");
-        assert_eq!(neighbour.seen().len(), 1, "{broken:?}");
+async fn does_not_retry_a_call_that_may_have_been_served() {
+    for broken in [Action::Close, Action::CloseWithinResponse] {
+        let upstream = ScriptedUpstream::start([broken, Action::Respond]).await;
+        let error = add(upstream.transport()).await.unwrap_err();
+        assert_eq!(error.code(), Code::Unavailable, "{error:?}");
+        assert_eq!(upstream.timeouts().len(), 1, "{broken:?}");
     }
 }
 
 #[tokio::test]
-async fn what_a_neighbour_did_not_look_at_is_sent_again_whatever_it_is() {
-    let neighbour = Neighbour::start([Act::Refuse, Act::Refuse, Act::Answer]).await;
-    add(neighbour.transport()).await.unwrap();
-    assert_eq!(neighbour.seen().len(), 3);
+async fn retries_any_call_that_was_refused_unprocessed() {
+    let upstream =
+        ScriptedUpstream::start([Action::RefuseStream, Action::RefuseStream, Action::Respond]).await;
+    add(upstream.transport()).await.unwrap();
+    assert_eq!(upstream.timeouts().len(), 3);
 }
 
 #[tokio::test]
-async fn a_neighbour_that_is_unavailable_is_asked_again_a_few_times() {
-    let neighbour = Neighbour::start([Act::Busy(None), Act::Answer]).await;
-    look(neighbour.transport()).await.unwrap();
+async fn retries_idempotent_calls_to_an_unavailable_upstream_three_times() {
+    let upstream = ScriptedUpstream::start([Action::Unavailable(None), Action::Respond]).await;
+    read(upstream.transport()).await.unwrap();
 
-    let neighbour = Neighbour::start([Act::Busy(None)]).await;
-    let failure = look(neighbour.transport()).await.unwrap_err();
-    assert_eq!((failure.code(), failure.message()), (Code::Unavailable, "busy"));
-    assert_eq!(neighbour.seen().len(), 4);
-    assert_eq!(add(neighbour.transport()).await.unwrap_err().message(), "busy");
-    assert_eq!(neighbour.seen().len(), 5, "what must not be repeated is not");
+    let upstream = ScriptedUpstream::start([Action::Unavailable(None)]).await;
+    let error = read(upstream.transport()).await.unwrap_err();
+    assert_eq!((error.code(), error.message()), (Code::Unavailable, "busy"));
+    assert_eq!(upstream.timeouts().len(), 4);
+    assert_eq!(add(upstream.transport()).await.unwrap_err().message(), "busy");
+    assert_eq!(upstream.timeouts().len(), 5, "a call that is not idempotent is not retried");
 }
 
 #[tokio::test]
-async fn a_neighbour_is_left_alone_for_as_long_as_it_wants() {
+async fn waits_for_the_retry_delay_that_the_upstream_asks_for() {
     let pause = Duration::from_millis(400);
-    let neighbour = Neighbour::start([Act::Busy(Some(pause)), Act::Answer]).await;
-    within(Duration::from_secs(5)).scope(look(neighbour.transport())).await.unwrap();
-    let [first, second] = neighbour.seen()[..] else { panic!("{:?}", neighbour.seen()) };
+    let upstream = ScriptedUpstream::start([Action::Unavailable(Some(pause)), Action::Respond]).await;
+    within(Duration::from_secs(5)).scope(read(upstream.transport())).await.unwrap();
+    let [first, second] = upstream.timeouts()[..] else { panic!("{:?}", upstream.timeouts()) };
     assert!(first - second >= pause, "{first:?} {second:?}");
 
-    let neighbour = Neighbour::start([Act::Busy(Some(Duration::from_secs(60))), Act::Answer]).await;
-    look(neighbour.transport()).await.unwrap_err();
-    assert_eq!(neighbour.seen().len(), 1, "there is no time to wait for it");
+    let upstream =
+        ScriptedUpstream::start([Action::Unavailable(Some(Duration::from_secs(60))), Action::Respond]).await;
+    read(upstream.transport()).await.unwrap_err();
+    assert_eq!(upstream.timeouts().len(), 1, "the deadline leaves no time for the delay");
 }
 
 #[tokio::test]
-async fn each_attempt_is_told_what_is_left() {
-    let neighbour = Neighbour::start([Act::Busy(None), Act::Close, Act::Answer]).await;
-    within(Duration::from_secs(5)).scope(look(neighbour.transport())).await.unwrap();
-    let seen = neighbour.seen();
-    assert_eq!(seen.len(), 3);
+async fn each_attempt_carries_the_remaining_time() {
+    let upstream = ScriptedUpstream::start([Action::Unavailable(None), Action::Close, Action::Respond]).await;
+    within(Duration::from_secs(5)).scope(read(upstream.transport())).await.unwrap();
+    let timeouts = upstream.timeouts();
+    assert_eq!(timeouts.len(), 3);
     assert!(
-        seen[0] <= Duration::from_secs(5) && seen.is_sorted_by(|before, after| before > after),
-        "{seen:?}"
+        timeouts[0] <= Duration::from_secs(5) && timeouts.is_sorted_by(|before, after| before > after),
+        "{timeouts:?}"
     );
 }
 
 #[tokio::test]
-async fn a_neighbour_that_is_down_gets_no_storm() {
-    let neighbour = Neighbour::start([Act::Busy(None)]).await;
-    let transport = neighbour.transport();
+async fn the_budget_limits_retries_to_an_unavailable_upstream() {
+    let upstream = ScriptedUpstream::start([Action::Unavailable(None)]).await;
+    let transport = upstream.transport();
     let calls = 500;
-    let answers =
-        join_all((0..calls).map(|_| within(Duration::from_secs(20)).scope(look(transport.clone())))).await;
-    assert!(answers.iter().all(Result::is_err));
-    // One in five of them, and ten a second for ten seconds; without a budget it were three times as many.
-    let repeated = neighbour.seen().len() - calls;
-    assert!((100..=calls / 5 + 100).contains(&repeated), "{repeated}");
+    let results =
+        join_all((0..calls).map(|_| within(Duration::from_secs(20)).scope(read(transport.clone())))).await;
+    assert!(results.iter().all(Result::is_err));
+    // One in five of the calls, and ten per second for ten seconds. Without a budget there would be 1,500.
+    let retries = upstream.timeouts().len() - calls;
+    assert!((100..=calls / 5 + 100).contains(&retries), "{retries}");
 }
 
 #[tokio::test]
-async fn what_could_not_be_sent_waits_for_the_neighbour_to_come_up() {
-    let address = nobody().await;
+async fn unsent_calls_wait_until_the_upstream_is_up() {
+    let address = unused_address().await;
     let calls = tokio::spawn(within(Duration::from_secs(20)).scope(async move {
-        let way = to(address);
-        tokio::join!(look(way.clone()), clear(way.clone()), add(way))
+        let transport = transport_to(address);
+        tokio::join!(read(transport.clone()), clear(transport.clone()), add(transport))
     }));
     sleep(Duration::from_millis(400)).await;
-    let neighbour = Neighbour::start_at(TcpListener::bind(address).await.unwrap(), [Act::Answer]);
-    let (looked, cleared, added) = calls.await.unwrap();
-    looked.unwrap();
+    let upstream = ScriptedUpstream::start_at(TcpListener::bind(address).await.unwrap(), [Action::Respond]);
+    let (was_read, cleared, added) = calls.await.unwrap();
+    was_read.unwrap();
     cleared.unwrap();
     added.unwrap();
-    assert_eq!(neighbour.seen().len(), 3);
+    assert_eq!(upstream.timeouts().len(), 3);
 }
 
-/// As behind a proxy whose neighbour is away, and in the queue of a process that is about to exit.
+/// As with a proxy without its server, and with the queue of a process that is about to exit.
 #[tokio::test]
-async fn a_connection_with_nobody_behind_takes_no_call() {
+async fn sends_nothing_over_a_connection_without_a_server() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let mut call = tokio::spawn(within(Duration::from_secs(20)).scope(add(to(address))));
-    let refuse = async {
+    let mut call = tokio::spawn(within(Duration::from_secs(20)).scope(add(transport_to(address))));
+    let close_three = async {
         for _ in 0..3 {
             drop(listener.accept().await.unwrap());
         }
-        Neighbour::start_at(listener, [Act::Answer])
+        ScriptedUpstream::start_at(listener, [Action::Respond])
     };
-    let neighbour = tokio::select! {
-        neighbour = refuse => neighbour,
-        answer = &mut call => panic!("{answer:?}"),
+    let upstream = tokio::select! {
+        upstream = close_three => upstream,
+        result = &mut call => panic!("{result:?}"),
     };
     call.await.unwrap().unwrap();
-    assert_eq!(neighbour.seen().len(), 1);
+    assert_eq!(upstream.timeouts().len(), 1);
 }
 
 #[tokio::test]
-async fn a_neighbour_that_stays_away_costs_no_more_than_the_deadline() {
+async fn an_upstream_that_stays_down_delays_a_call_to_its_deadline_at_most() {
     let started = std::time::Instant::now();
-    let failure = within(Duration::from_millis(500)).scope(add(to(nobody().await))).await.unwrap_err();
-    assert_eq!(failure.code(), Code::Unavailable);
+    let error = within(Duration::from_millis(500))
+        .scope(add(transport_to(unused_address().await)))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), Code::Unavailable);
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
 #[tokio::test]
-async fn uploads_are_not_repeated() {
-    let neighbour = Neighbour::start([Act::Refuse, Act::Answer]).await;
-    upload(neighbour.transport()).await.unwrap_err();
-    assert_eq!(neighbour.seen().len(), 1);
+async fn does_not_retry_uploads() {
+    let upstream = ScriptedUpstream::start([Action::RefuseStream, Action::Respond]).await;
+    upload(upstream.transport()).await.unwrap_err();
+    assert_eq!(upstream.timeouts().len(), 1);
 }
 
 #[tokio::test]
-async fn a_call_whose_deadline_has_passed_is_not_made() {
-    let neighbour = Neighbour::start([Act::Answer]).await;
-    let late = within(Duration::ZERO).scope(look(neighbour.transport())).await.unwrap_err();
-    assert_eq!(late.code(), Code::DeadlineExceeded);
-    assert!(neighbour.seen().is_empty());
+async fn makes_no_call_after_the_deadline() {
+    let upstream = ScriptedUpstream::start([Action::Respond]).await;
+    let error = within(Duration::ZERO).scope(read(upstream.transport())).await.unwrap_err();
+    assert_eq!(error.code(), Code::DeadlineExceeded);
+    assert!(upstream.timeouts().is_empty());
 }

@@ -1,4 +1,4 @@
-//! Transactions that the database undoes for the sake of others.
+//! Transactions that conflict with each other.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use tokio::time::sleep;
 
 use super::empty_database;
 
-/// Adds one to two counters, in this order, slowly: two that do it in opposite order wait for each other.
-async fn count(db: &PgPool, order: [i32; 2]) -> sqlx::Result<()> {
+/// Increments two counters slowly, in this order. Two transactions in opposite order deadlock.
+async fn increment(db: &PgPool, order: [i32; 2]) -> sqlx::Result<()> {
     let mut transaction = db.begin().await?;
     for id in order {
         sqlx::query("update public.counters set count = count + 1 where id = $1")
@@ -29,18 +29,20 @@ async fn counters() -> (bodega_embedded_postgres::testing::TestDatabase, PgPool)
 }
 
 #[tokio::test]
-async fn a_deadlock_undoes_one_of_two() {
+async fn a_deadlock_is_a_conflict() {
     let (_database, db) = counters().await;
-    let (one, other) = tokio::join!(count(&db, [1, 2]), count(&db, [2, 1]));
-    let undone = [one, other].into_iter().filter_map(Result::err).collect::<Vec<_>>();
-    assert!(undone.len() == 1 && undone[0].is_conflict(), "{undone:?}");
+    let (one, other) = tokio::join!(increment(&db, [1, 2]), increment(&db, [2, 1]));
+    let errors = [one, other].into_iter().filter_map(Result::err).collect::<Vec<_>>();
+    assert!(errors.len() == 1 && errors[0].is_conflict(), "{errors:?}");
 }
 
 #[tokio::test]
-async fn what_was_undone_is_done_again_whole() {
+async fn retries_the_whole_transaction_after_a_conflict() {
     let (_database, db) = counters().await;
-    let (one, other) =
-        tokio::join!(retry_on_conflict(|| count(&db, [1, 2])), retry_on_conflict(|| count(&db, [2, 1])),);
+    let (one, other) = tokio::join!(
+        retry_on_conflict(|| increment(&db, [1, 2])),
+        retry_on_conflict(|| increment(&db, [2, 1])),
+    );
     one.and(other).unwrap();
     let counts: Vec<i32> =
         sqlx::query_scalar("select count from public.counters").fetch_all(&db).await.unwrap();
@@ -48,13 +50,13 @@ async fn what_was_undone_is_done_again_whole() {
 }
 
 #[tokio::test]
-async fn another_error_is_told_at_once() {
+async fn returns_other_errors_without_a_retry() {
     let (_database, db) = counters().await;
-    let mut tried = 0;
-    let outcome = retry_on_conflict(|| {
-        tried += 1;
+    let mut attempts = 0;
+    let result = retry_on_conflict(|| {
+        attempts += 1;
         sqlx::query("insert into public.counters (id, count) values (1, 0)").execute(&db)
     });
-    assert!(!outcome.await.unwrap_err().is_conflict());
-    assert_eq!(tried, 1);
+    assert!(!result.await.unwrap_err().is_conflict());
+    assert_eq!(attempts, 1);
 }

@@ -1,8 +1,8 @@
-//! What a database may do to a service: fall silent, and undo.
+//! Database failures: unresponsive servers and transaction conflicts.
 
 mod conflicts;
-mod relay;
-mod silence;
+mod proxy;
+mod unresponsive;
 
 use bodega_embedded_postgres::testing::{TestDatabase, database};
 

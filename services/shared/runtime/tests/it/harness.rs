@@ -1,4 +1,4 @@
-//! A small world: an identity that signs tokens, and a service behind the guard.
+//! An identity that signs access tokens, and two services that authenticate their calls.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
 use uuid::Uuid;
 
-/// Signs access tokens, and publishes the key that verifies them.
+/// Signs access tokens, and serves the public key.
 #[derive(Clone)]
 pub(crate) struct Identity {
     signing: EncodingKey,
@@ -55,13 +55,13 @@ impl Identity {
         Transport::unauthenticated(Routes::new(TokenServiceServer::new(self.clone())))
     }
 
-    /// A token as it should be, after `change` has been at it.
+    /// A token whose claims `change` may change.
     pub(crate) fn token(&self, change: impl FnOnce(&mut Claims)) -> String {
-        self.token_under(self.kid(), change)
+        self.token_with_kid(self.kid(), change)
     }
 
-    /// The same, naming another key.
-    pub(crate) fn token_under(&self, kid: &str, change: impl FnOnce(&mut Claims)) -> String {
+    /// The same, with the key id `kid`.
+    pub(crate) fn token_with_kid(&self, kid: &str, change: impl FnOnce(&mut Claims)) -> String {
         let mut claims = claims();
         change(&mut claims);
         let mut header = Header::new(Algorithm::EdDSA);
@@ -70,7 +70,7 @@ impl Identity {
     }
 }
 
-/// What a user's token says.
+/// The claims of a valid token.
 pub(crate) fn claims() -> Claims {
     let now = time::OffsetDateTime::now_utc().unix_timestamp();
     Claims {
@@ -101,37 +101,37 @@ impl TokenService for Identity {
     }
 }
 
-/// What the service saw of a call.
+/// The caller and the context of a call.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
+pub(crate) struct RecordedCall {
     pub(crate) caller: Option<Caller>,
     pub(crate) context: CallContext,
 }
 
-/// A service that notes each call. What it is asked for decides what it does: `slow`, `panic`, or nothing special.
+/// A service that records its calls. The user id `slow` makes a call take a minute, and `panic` makes it panic.
 #[derive(Clone, Default)]
-pub(crate) struct Subject {
-    seen: Arc<std::sync::Mutex<Vec<Seen>>>,
+pub(crate) struct RecordingService {
+    calls: Arc<std::sync::Mutex<Vec<RecordedCall>>>,
     next: Option<Transport>,
 }
 
-impl Subject {
-    pub(crate) fn last(&self) -> Seen {
-        self.seen.lock().unwrap().last().cloned().unwrap()
+impl RecordingService {
+    pub(crate) fn last(&self) -> RecordedCall {
+        self.calls.lock().unwrap().last().cloned().unwrap()
     }
 }
 
 #[tonic::async_trait]
-impl CheckoutService for Subject {
+impl CheckoutService for RecordingService {
     async fn get_snapshot(
         &self,
         request: Request<GetSnapshotRequest>,
     ) -> Result<Response<GetSnapshotResponse>, Status> {
         let caller = Caller::maybe_of(&request);
-        self.seen.lock().unwrap().push(Seen { caller, context: CallContext::current() });
+        self.calls.lock().unwrap().push(RecordedCall { caller, context: CallContext::current() });
         match request.get_ref().user_id.as_str() {
             "slow" => tokio::time::sleep(Duration::from_secs(60)).await,
-            "panic" => panic!("asked to"),
+            "panic" => panic!("requested by the test"),
             _ => {}
         }
         if let Some(next) = self.next.clone() {
@@ -148,53 +148,54 @@ impl CheckoutService for Subject {
     }
 }
 
-/// A pool that never connects: nothing here asks a database.
-pub(crate) fn no_database() -> PgPool {
+/// A pool that cannot connect.
+pub(crate) fn unreachable_database() -> PgPool {
     let options = PgPoolOptions::new().acquire_timeout(Duration::from_millis(10));
-    options.connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap()
+    options.connect_lazy("postgres://user@127.0.0.1:1/none").unwrap()
 }
 
-/// A front service that calls a back service, both guarded; the front one over a socket.
-pub(crate) struct World {
+/// A front service, over a socket, that calls a back service; both authenticate their calls.
+pub(crate) struct Harness {
     pub(crate) identity: Identity,
-    pub(crate) guard: AuthLayer,
-    pub(crate) front: Subject,
-    pub(crate) back: Subject,
+    pub(crate) auth: AuthLayer,
+    pub(crate) front: RecordingService,
+    pub(crate) back: RecordingService,
     address: std::net::SocketAddr,
 }
 
-impl World {
+impl Harness {
     pub(crate) async fn start() -> Self {
         let identity = Identity::new();
-        let guard = AuthLayer {
+        let auth = AuthLayer {
             service_token: ServiceToken::random(),
             verifier: Verifier::new(identity.transport()),
         };
         let shutdown = CancellationToken::new();
 
-        let back = Subject::default();
+        let back = RecordingService::default();
         let routes = Routes::new(CheckoutServiceServer::new(back.clone()));
-        let back_service = Service::new("back", routes, no_database(), shutdown.clone()).await;
-        let front = Subject { next: Some(back_service.transport(&guard)), ..Subject::default() };
+        let back_service = Service::new("back", routes, unreachable_database(), shutdown.clone()).await;
+        let front =
+            RecordingService { next: Some(back_service.transport(&auth)), ..RecordingService::default() };
         let routes = Routes::new(CheckoutServiceServer::new(front.clone()));
-        let service = Service::new("front", routes, no_database(), shutdown).await;
+        let service = Service::new("front", routes, unreachable_database(), shutdown).await;
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let served = guard.clone();
-        tokio::spawn(async move { service.serve(&served, listener).await });
-        Self { identity, guard, front, back, address }
+        let server_auth = auth.clone();
+        tokio::spawn(async move { service.serve(&server_auth, listener).await });
+        Self { identity, auth, front, back, address }
     }
 
-    /// The way to the front service over its socket, with a service token.
+    /// A transport to the front service with a service token.
     pub(crate) fn transport(&self, token: &ServiceToken) -> Transport {
-        Transport::remote(format!("http://{}", self.address).parse().unwrap(), token)
+        Transport::remote("front", format!("http://{}", self.address).parse().unwrap(), token)
     }
 
     /// Calls the front service in a context.
-    pub(crate) async fn call(&self, context: CallContext, what: &str) -> Result<(), Status> {
-        let mut client = CheckoutServiceClient::new(self.transport(&self.guard.service_token));
-        let request = GetSnapshotRequest { user_id: what.to_owned() };
+    pub(crate) async fn call(&self, context: CallContext, user_id: &str) -> Result<(), Status> {
+        let mut client = CheckoutServiceClient::new(self.transport(&self.auth.service_token));
+        let request = GetSnapshotRequest { user_id: user_id.to_owned() };
         context.scope(client.get_snapshot(request)).await.map(|_| ())
     }
 

@@ -1,0 +1,66 @@
+//! The service at the other end of a transport, by name: its failures in the log and in statuses.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderValue, Response};
+use tonic::{Code, Status, body::Body};
+
+use super::{deadline_exceeded, error::CallError};
+use crate::{
+    log_throttle::LogThrottle,
+    status::{self, UPSTREAM},
+};
+
+/// Failures of one upstream are logged at most this often.
+const LOG_INTERVAL: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+pub(super) struct Upstream {
+    name: &'static str,
+    throttle: Arc<LogThrottle>,
+}
+
+impl Upstream {
+    pub(super) fn new(name: &'static str) -> Self {
+        Self { name, throttle: Arc::new(LogThrottle::new(LOG_INTERVAL)) }
+    }
+
+    /// The response to a call. When the upstream is unavailable or too slow, logs that and names it in the response.
+    pub(super) fn response(&self, outcome: Result<Response<Body>, CallError>) -> Response<Body> {
+        let mut response = match outcome {
+            Ok(response) => {
+                let Some(status) = failure(&response) else { return response };
+                self.log(&format_args!("{:?}: {}", status.code(), status.message()));
+                response
+            }
+            Err(error) => {
+                self.log(&error);
+                self.status(&error).into_http()
+            }
+        };
+        response.headers_mut().insert(UPSTREAM, HeaderValue::from_static(self.name));
+        response
+    }
+
+    fn status(&self, error: &CallError) -> Status {
+        match error {
+            CallError::DeadlineExceeded => deadline_exceeded(format_args!("{} timed out", self.name)),
+            CallError::NotSent(_) | CallError::Unprocessed(_) | CallError::ConnectionLost(_) => {
+                let message = format_args!("{} is unavailable", self.name);
+                status::unavailable(message, Duration::from_secs(1))
+            }
+        }
+    }
+
+    fn log(&self, error: &dyn std::fmt::Display) {
+        if let Some(failures) = self.throttle.count() {
+            tracing::warn!(upstream = self.name, failures, "{} failed: {error}", self.name);
+        }
+    }
+}
+
+/// The status of a response that says that its service is unavailable or too slow.
+fn failure(response: &Response<Body>) -> Option<Status> {
+    let status = Status::from_header_map(response.headers())?;
+    matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded).then_some(status)
+}
