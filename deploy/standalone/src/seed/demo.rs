@@ -53,7 +53,7 @@ pub(super) async fn fill(db: &PgPool, currency: Currency) -> anyhow::Result<usiz
             stock: product.stock,
             category_id: categories.get(&category).copied(),
             tag_ids: product.tags.iter().filter_map(|tag| tags.get(tag).copied()).collect(),
-            image_url: None,
+            ..NewProduct::default()
         })
         .collect();
     // Few enough for one transaction: all of them or none.

@@ -73,8 +73,7 @@ pub(super) fn product(index: usize, categories: &[i32]) -> NewProduct {
         price_minor: price_minor(index),
         stock: stock(index),
         category_id: categories.get(choice(index, categories.len())).copied(),
-        tag_ids: Vec::new(),
-        image_url: None,
+        ..NewProduct::default()
     }
 }
 

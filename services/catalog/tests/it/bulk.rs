@@ -5,15 +5,7 @@ use bodega_catalog::bulk::{self, NewProduct};
 use crate::test_catalog::TestCatalog;
 
 fn new(name: &str) -> NewProduct {
-    NewProduct {
-        name: name.to_owned(),
-        description: String::new(),
-        price_minor: 100,
-        stock: 3,
-        category_id: None,
-        tag_ids: Vec::new(),
-        image_url: None,
-    }
+    NewProduct { name: name.to_owned(), price_minor: 100, stock: 3, ..NewProduct::default() }
 }
 
 #[tokio::test]

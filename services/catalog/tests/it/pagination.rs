@@ -27,9 +27,7 @@ async fn fill(catalog: &TestCatalog, products: usize) {
         description: if number % 2 == 0 { "mug" } else { "" }.to_owned(),
         price_minor: i64::try_from(number % 3).unwrap(),
         stock: 1,
-        category_id: None,
-        tag_ids: Vec::new(),
-        image_url: None,
+        ..NewProduct::default()
     });
     let products: Vec<_> = products.collect();
     bulk::insert_products(&catalog.db, "USD".parse().unwrap(), &products, |_| {}).await.unwrap();

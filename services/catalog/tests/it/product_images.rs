@@ -63,11 +63,11 @@ async fn adds_uploads_after_an_external_image_without_a_thumbnail() {
     let created = catalog.create(request).await;
     let external = created.images[0].clone();
     assert_eq!((external.url.as_str(), external.thumbnail_url.as_str()), (EXTERNAL, EXTERNAL));
-    let with_picture = catalog.add_images(created.id, &[png(8, 1)]).await.unwrap();
-    assert_eq!(with_picture.images[0], external);
-    assert_eq!(with_picture.images.len(), 2);
+    let with_upload = catalog.add_images(created.id, &[png(8, 1)]).await.unwrap();
+    assert_eq!(with_upload.images[0], external);
+    assert_eq!(with_upload.images.len(), 2);
     catalog.remove_image(created.id, external.id).await.unwrap();
-    assert_eq!(catalog.get(created.id).await.unwrap().images, with_picture.images[1..]);
+    assert_eq!(catalog.get(created.id).await.unwrap().images, with_upload.images[1..]);
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ impl Item {
             stock: self.stock,
             category_id: self.category.map(|position| categories[position]),
             tag_ids: self.tags.iter().map(|position| tags[*position]).collect(),
-            image_url: None,
+            ..NewProduct::default()
         }
     }
 
