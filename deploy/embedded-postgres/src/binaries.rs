@@ -40,7 +40,7 @@ impl Binaries {
     /// # Errors
     /// When there is none and the download fails, and when the data was created by another version.
     pub(crate) fn find_or_download(data_dir: &DataDir) -> anyhow::Result<Binaries> {
-        let (version, user) = (data_dir.version()?, data_dir.user());
+        let (version, user) = (data_dir.version()?, data_dir.user);
         if let Some(directory) = env::var_os("PG_BIN_DIR").filter(|value| !value.is_empty()) {
             let directory = PathBuf::from(directory);
             return select(std::slice::from_ref(&directory), version, user)?.with_context(|| {
@@ -78,15 +78,8 @@ impl Binaries {
         (version >= MIN_VERSION).then_some(Binaries { directory, version })
     }
 
-    pub(crate) fn initdb(&self, user: Option<ServerUser>) -> Command {
-        self.command("initdb", user)
-    }
-
-    pub(crate) fn postgres(&self, user: Option<ServerUser>) -> Command {
-        self.command("postgres", user)
-    }
-
-    fn command(&self, program: &str, user: Option<ServerUser>) -> Command {
+    /// Returns the command that runs `program` as `user`.
+    pub(crate) fn command(&self, program: &str, user: Option<ServerUser>) -> Command {
         let mut command = Command::new(self.directory.join(program));
         // The environment may contain secrets, and `PG…` variables that change what Postgres does.
         command.env_clear();

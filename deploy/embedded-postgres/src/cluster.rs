@@ -66,7 +66,7 @@ impl Cluster {
     pub(crate) fn run(binaries: Binaries, data_dir: DataDir, durable: bool) -> anyhow::Result<Cluster> {
         recovery::clean_up(&data_dir)?;
         let superuser_password = initdb::prepare(&binaries, &data_dir, durable)?;
-        let (directory, socket_dir) = (data_dir.path().to_owned(), data_dir.socket_dir().to_owned());
+        let (directory, socket_dir) = (data_dir.path.clone(), data_dir.socket_dir.clone());
         let supervisor = Arc::new(Supervisor::start(binaries, data_dir, durable)?);
         Ok(Cluster { supervisor, directory, socket_dir, superuser_password })
     }

@@ -27,9 +27,10 @@ const MAX_SOCKET_PATH: usize = 103;
 
 /// A cluster's directory, locked until dropped.
 pub(crate) struct DataDir {
-    path: PathBuf,
-    socket_dir: PathBuf,
-    user: Option<ServerUser>,
+    pub(crate) path: PathBuf,
+    pub(crate) socket_dir: PathBuf,
+    /// The user to run the server as; `None` when this process is not root.
+    pub(crate) user: Option<ServerUser>,
     lock: File,
 }
 
@@ -46,10 +47,6 @@ impl DataDir {
         Ok(DataDir { path, socket_dir, user, lock })
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub(crate) fn pgdata(&self) -> PathBuf {
         self.path.join("data")
     }
@@ -64,15 +61,6 @@ impl DataDir {
 
     pub(crate) fn password_file(&self) -> PathBuf {
         self.path.join("superuser.password")
-    }
-
-    pub(crate) fn socket_dir(&self) -> &Path {
-        &self.socket_dir
-    }
-
-    /// The user to run the server as; `None` when this process is not root.
-    pub(crate) fn user(&self) -> Option<ServerUser> {
-        self.user
     }
 
     /// The major version of Postgres that created the data; `None` when there is no data.
@@ -239,7 +227,7 @@ mod tests {
         let data_dir = DataDir::open(dir.path()).unwrap();
         let error = DataDir::open(dir.path()).err().unwrap().to_string();
         let expected =
-            format!("another bodega is using {} (process {})", data_dir.path().display(), std::process::id());
+            format!("another bodega is using {} (process {})", data_dir.path.display(), std::process::id());
         assert_eq!(error, expected);
         drop(data_dir);
         DataDir::open(dir.path()).unwrap();

@@ -159,7 +159,7 @@ mod tests {
             let dir = TempDir::new("download").unwrap();
             let programs = install(&dir.path().join("cache")).unwrap();
             let data_dir = DataDir::open(dir.path()).unwrap();
-            let binaries = Binaries::at(&programs, data_dir.user()).unwrap();
+            let binaries = Binaries::at(&programs, data_dir.user).unwrap();
             Cluster::run(binaries, data_dir, true).unwrap();
         };
         tokio::task::spawn_blocking(run).await.unwrap();

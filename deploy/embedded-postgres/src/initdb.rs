@@ -25,7 +25,7 @@ pub(crate) fn prepare(
     durable: bool,
 ) -> anyhow::Result<Option<String>> {
     if data_dir.version()?.is_none() {
-        tracing::debug!("creating a database cluster in {}", data_dir.path().display());
+        tracing::debug!("creating a database cluster in {}", data_dir.path.display());
         if durable {
             write_password(data_dir)?;
         }
@@ -39,7 +39,7 @@ pub(crate) fn prepare(
 fn run_initdb(binaries: &Binaries, data_dir: &DataDir, durable: bool) -> anyhow::Result<()> {
     let mut message = String::new();
     for locale in LOCALES {
-        let mut initdb = binaries.initdb(data_dir.user());
+        let mut initdb = binaries.command("initdb", data_dir.user);
         initdb.arg("-D").arg(data_dir.staging()).args(["-U", SUPERUSER, "--encoding=UTF8", locale]);
         if durable {
             initdb.arg("--auth=scram-sha-256").arg("--pwfile").arg(data_dir.password_file());
@@ -62,7 +62,7 @@ fn run_initdb(binaries: &Binaries, data_dir: &DataDir, durable: bool) -> anyhow:
 fn move_into_place(data_dir: &DataDir) -> io::Result<()> {
     fs::rename(data_dir.staging(), data_dir.pgdata())?;
     // A power failure must not undo the rename once data is committed.
-    File::open(data_dir.path())?.sync_all()
+    File::open(&data_dir.path)?.sync_all()
 }
 
 fn remove_tree(path: &Path) -> anyhow::Result<()> {

@@ -141,10 +141,10 @@ impl Drop for Server {
 }
 
 fn command(binaries: &Binaries, data_dir: &DataDir, durable: bool, log: &File) -> anyhow::Result<Command> {
-    let mut command = binaries.postgres(data_dir.user());
+    let mut command = binaries.command("postgres", data_dir.user);
     command.arg("-D").arg(data_dir.pgdata());
     let mut socket_dir = std::ffi::OsString::from("unix_socket_directories=");
-    socket_dir.push(data_dir.socket_dir());
+    socket_dir.push(&data_dir.socket_dir);
     command.arg("-c").arg(socket_dir).arg("-c").arg(format!("port={}", crate::url::PORT));
     for setting in SETTINGS.iter().chain(if durable { DURABLE_SETTINGS } else { THROW_AWAY_SETTINGS }) {
         command.args(["-c", setting]);
