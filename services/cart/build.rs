@@ -1,4 +1,4 @@
-//! New migrations are embedded only where the crate is built again.
+//! Rebuilds the crate when a migration changes: migrations are embedded.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");

@@ -1,4 +1,4 @@
-//! What the catalog says of the products in a cart, in one call for all of them.
+//! The client of the catalog.
 
 use std::collections::HashMap;
 
@@ -10,22 +10,20 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 
-/// The answer carries whole products: a hundred and one of them at their longest must fit.
-const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// For 101 products of the maximum length.
+const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 
-/// The way to the catalog.
 pub(crate) struct Catalog(CatalogServiceClient<Transport>);
 
 impl Catalog {
-    /// The catalog at the other end of `transport`.
     pub(crate) fn new(transport: Transport) -> Self {
-        Self(CatalogServiceClient::new(transport).max_decoding_message_size(MAX_ANSWER_BYTES))
+        Self(CatalogServiceClient::new(transport).max_decoding_message_size(MAX_RESPONSE_BYTES))
     }
 
-    /// Asks for those of `ids` that `products` was not asked for yet; makes no call when there are none.
+    /// Adds those of `ids` to `products` that are missing, in one call; makes no call if none is missing.
     ///
     /// # Errors
-    /// The catalog's own, when it cannot be reached or takes too long.
+    /// When the catalog is unavailable or times out.
     pub(crate) async fn complete(
         &self,
         products: &mut Products,
@@ -37,27 +35,27 @@ impl Catalog {
         }
         let request = BatchGetProductsRequest { ids: ids.clone() };
         let mut catalog = self.0.clone();
-        let found = in_time(catalog.batch_get_products(request)).await?.into_inner().products;
+        let found = with_timeout(catalog.batch_get_products(request)).await?.into_inner().products;
         products.0.extend(ids.into_iter().map(|id| (id, None)));
         products.0.extend(found.into_iter().map(|product| (product.id, Some(product))));
         Ok(())
     }
 }
 
-/// Makes a call in the time that its caller's has left, and within [`timeouts::UPSTREAM_CALL`].
-async fn in_time<F: Future>(call: F) -> F::Output {
+/// Limits a call to the caller's deadline and to [`timeouts::UPSTREAM_CALL`].
+async fn with_timeout<F: Future>(call: F) -> F::Output {
     let mut context = CallContext::current();
-    let bound = Instant::now() + timeouts::UPSTREAM_CALL;
-    context.deadline = Some(context.deadline.map_or(bound, |deadline| bound.min(deadline)));
+    let limit = Instant::now() + timeouts::UPSTREAM_CALL;
+    context.deadline = Some(context.deadline.map_or(limit, |deadline| limit.min(deadline)));
     context.scope(call).await
 }
 
-/// Products that the catalog was asked for; `None` for those it does not know.
+/// Products by id; `None` if the catalog does not have them.
 #[derive(Default)]
 pub(crate) struct Products(HashMap<i32, Option<Product>>);
 
 impl Products {
-    /// A product, if the catalog knows it. It may be archived.
+    /// Returns a product, which may be archived.
     pub(crate) fn get(&self, id: i32) -> Option<&Product> {
         self.0.get(&id)?.as_ref()
     }

@@ -1,4 +1,4 @@
-//! A user's cart on its way to becoming an order.
+//! Hands a user's cart to the order service.
 
 use bodega_proto::cart::v1::{ClearOrderedRequest, GetSnapshotResponse, SnapshotLine};
 use bodega_runtime::status::Violations;
@@ -6,15 +6,16 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
+    db::{carts, checkouts, items},
     error::Error,
     owner::Owner,
-    store::{carts, checkouts, items},
 };
 
-/// What the user's cart holds, by product id, and its version. A user without a cart has an empty one, version 0.
+/// Returns the lines of the user's cart by product id, and its version. A user without a cart has an empty one with
+/// version 0.
 ///
 /// # Errors
-/// The database's.
+/// Errors of the database.
 pub(crate) async fn snapshot(db: &PgPool, user_id: Uuid) -> Result<GetSnapshotResponse, Error> {
     let cart = carts::load(db, &Owner::User(user_id)).await?.unwrap_or_default();
     let mut lines: Vec<_> = cart
@@ -23,14 +24,14 @@ pub(crate) async fn snapshot(db: &PgPool, user_id: Uuid) -> Result<GetSnapshotRe
         .map(|line| SnapshotLine {
             product_id: line.product_id,
             quantity: line.quantity,
-            quoted_price_minor: line.seen_price_minor,
+            quoted_price_minor: line.quoted_price_minor,
         })
         .collect();
     lines.sort_by_key(|line| line.product_id);
     Ok(GetSnapshotResponse { version: cart.version, lines })
 }
 
-/// What an order took from its user's cart.
+/// The ordered lines of a cart.
 #[derive(Debug)]
 pub(crate) struct Ordered {
     order_id: Uuid,
@@ -40,10 +41,10 @@ pub(crate) struct Ordered {
 }
 
 impl Ordered {
-    /// Reads a request.
+    /// Decodes a request.
     ///
     /// # Errors
-    /// Names every field that makes no sense.
+    /// Lists all invalid fields.
     pub(crate) fn parse(request: &ClearOrderedRequest) -> Result<Self, Violations> {
         let mut violations = Violations::new();
         let mut uuid = |field: &str, text: &str| {
@@ -61,10 +62,10 @@ impl Ordered {
     }
 }
 
-/// Takes what was ordered out of the cart, the first time an order asks for it; what was added since stays.
+/// Removes the ordered quantities from the cart, once per order; units added since then remain.
 ///
 /// # Errors
-/// The database's; nothing has changed.
+/// Errors of the database; nothing has changed.
 pub(crate) async fn clear_ordered(db: &PgPool, ordered: &Ordered) -> Result<(), Error> {
     let mut transaction = db.begin().await?;
     if !checkouts::insert(&mut *transaction, ordered.order_id, ordered.user_id).await? {

@@ -6,7 +6,7 @@ use bodega_runtime::worker::Worker;
 use sqlx::PgPool;
 use tracing::info;
 
-use crate::store::{carts, checkouts};
+use crate::db::{carts, checkouts};
 
 const WORKER: Worker = Worker {
     name: "cart cleanup",

@@ -1,4 +1,4 @@
-//! The cart's two services on the wire. Decides nothing.
+//! The gRPC services: decode, act, encode.
 
 use bodega_proto::cart::v1::{
     AddItemRequest, AddItemResponse, ClearCartRequest, ClearCartResponse, ClearOrderedRequest,
@@ -11,24 +11,23 @@ use sqlx::PgPool;
 use tonic::{Request, Response, Status};
 
 use crate::{
+    actions::CartActions,
     catalog::Catalog,
     checkout::{self, Ordered},
     error::Error,
     merge,
     owner::{GuestToken, Owner, TokenHash},
-    shopping::Shopping,
 };
 
-/// For shoppers.
+/// For users and guests.
 pub(crate) struct CartApi {
     db: PgPool,
-    shopping: Shopping,
+    actions: CartActions,
 }
 
 impl CartApi {
-    /// Carts in `db`, priced by `catalog`.
     pub(crate) fn new(db: PgPool, catalog: Catalog) -> Self {
-        Self { shopping: Shopping::new(db.clone(), catalog), db }
+        Self { actions: CartActions::new(db.clone(), catalog), db }
     }
 }
 
@@ -36,14 +35,14 @@ impl CartApi {
 impl CartService for CartApi {
     async fn get_cart(&self, request: Request<GetCartRequest>) -> Result<Response<GetCartResponse>, Status> {
         let owner = owner(&request, &request.get_ref().guest_token)?;
-        let cart = self.shopping.get(owner.as_ref()).await?;
+        let cart = self.actions.get(owner.as_ref()).await?;
         Ok(Response::new(GetCartResponse { cart: Some(cart) }))
     }
 
     async fn add_item(&self, request: Request<AddItemRequest>) -> Result<Response<AddItemResponse>, Status> {
         let owner = owner(&request, &request.get_ref().guest_token)?;
         let AddItemRequest { product_id, quantity, .. } = request.into_inner();
-        let (cart, token) = self.shopping.add(owner.as_ref(), product_id, quantity).await?;
+        let (cart, token) = self.actions.add(owner.as_ref(), product_id, quantity).await?;
         let guest_token = token.map(GuestToken::into_string).unwrap_or_default();
         Ok(Response::new(AddItemResponse { cart: Some(cart), guest_token }))
     }
@@ -51,7 +50,7 @@ impl CartService for CartApi {
     async fn set_item(&self, request: Request<SetItemRequest>) -> Result<Response<SetItemResponse>, Status> {
         let owner = owner(&request, &request.get_ref().guest_token)?;
         let SetItemRequest { product_id, quantity, .. } = request.into_inner();
-        let cart = self.shopping.set(owner.as_ref(), product_id, quantity).await?;
+        let cart = self.actions.set(owner.as_ref(), product_id, quantity).await?;
         Ok(Response::new(SetItemResponse { cart: Some(cart) }))
     }
 
@@ -60,7 +59,7 @@ impl CartService for CartApi {
         request: Request<RemoveItemRequest>,
     ) -> Result<Response<RemoveItemResponse>, Status> {
         let owner = owner(&request, &request.get_ref().guest_token)?;
-        let cart = self.shopping.remove(owner.as_ref(), request.get_ref().product_id).await?;
+        let cart = self.actions.remove(owner.as_ref(), request.get_ref().product_id).await?;
         Ok(Response::new(RemoveItemResponse { cart: Some(cart) }))
     }
 
@@ -69,7 +68,7 @@ impl CartService for CartApi {
         request: Request<ClearCartRequest>,
     ) -> Result<Response<ClearCartResponse>, Status> {
         let owner = owner(&request, &request.get_ref().guest_token)?;
-        let cart = self.shopping.clear(owner.as_ref()).await?;
+        let cart = self.actions.clear(owner.as_ref()).await?;
         Ok(Response::new(ClearCartResponse { cart: Some(cart) }))
     }
 
@@ -78,7 +77,7 @@ impl CartService for CartApi {
         request: Request<MergeGuestCartRequest>,
     ) -> Result<Response<MergeGuestCartResponse>, Status> {
         let caller = Caller::of(&request)?;
-        // A text that was never a token is as good as one that has ended.
+        // A malformed token is treated like an expired one.
         if let Some(guest) = TokenHash::of(&request.get_ref().guest_token) {
             merge::merge_guest_cart(&self.db, guest, caller.user_id).await?;
         }
@@ -96,7 +95,6 @@ pub(crate) struct CheckoutApi {
 }
 
 impl CheckoutApi {
-    /// Carts in `db`.
     pub(crate) fn new(db: PgPool) -> Self {
         Self { db }
     }

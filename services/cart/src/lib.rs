@@ -1,41 +1,40 @@
-//! Carts: what somebody means to buy.
+//! The cart service: carts of users and guests.
 //!
-//! [`shopping`] tells what a shopper does with a cart, [`merge`] what becomes of a guest's when its owner signs in,
-//! and [`checkout`] how a cart becomes an order. [`pricing`] joins the lines with what the [`catalog`] says of
-//! their products; `store` is the only room that speaks SQL.
+//! `actions` reads and changes a cart, `merge` adds a guest's cart to a user's at login, and `checkout` hands a cart to
+//! the order service. `pricing` joins the lines with the products of the `catalog`. All SQL is in `db`.
 //!
-//! Three rules hold everywhere:
+//! Three rules:
 //!
-//! - Whoever changes a cart locks its row first, which raising its version does. So changes of one cart come one
-//!   after the other, none is lost, and no two of them can deadlock.
-//! - The catalog is asked before anything is written, and never inside a transaction: when it cannot be reached,
-//!   the call fails and nothing has changed.
-//! - What a call may cost, beside the begin and the commit of a transaction:
+//! - A change of a cart first locks its row by raising its version. Changes of one cart are serialized, so none is lost
+//!   and no two of them deadlock.
+//! - The catalog is called before anything is written and never inside a transaction: when it is unavailable, the call
+//!   fails and nothing has changed.
+//! - A call costs at most this, besides `begin` and `commit`:
 //!
-//! | call | catalog | SQL statements |
+//! | call | catalog calls | SQL statements |
 //! |---|---|---|
 //! | `GetCart` | 1; none for an empty cart | 1 |
 //! | `AddItem` | 1 | 3; 2 for a guest's first |
-//! | `SetItem`, `RemoveItem` | 1; none where nothing remains | 3 |
+//! | `SetItem`, `RemoveItem` | 1; none if no line remains | 3 |
 //! | `ClearCart` | none | 2 |
 //! | `MergeGuestCart` | none | 4 |
 //! | `GetSnapshot` | none | 1 |
 //! | `ClearOrdered` | none | 3 |
 //!
-//! A change that finds a line which somebody else added meanwhile asks the catalog once more.
+//! A change that finds a line which was added concurrently calls the catalog once more.
 
+mod actions;
 mod cart;
 mod catalog;
 mod checkout;
 mod cleanup;
 mod config;
+mod db;
 mod error;
 mod grpc;
 mod merge;
 mod owner;
 mod pricing;
-mod shopping;
-mod store;
 
 use bodega_proto::cart::v1::{
     cart_service_server::CartServiceServer, checkout_service_server::CheckoutServiceServer,
@@ -56,13 +55,13 @@ use self::{
     grpc::{CartApi, CheckoutApi},
 };
 
-/// What brings the schema into being.
+/// The migrations of the schema.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 
-/// The schema this service owns.
+/// The name of the schema.
 pub const SCHEMA: &str = "cart";
 
-/// Runs the service as a process of its own, until the shutdown.
+/// Runs the service in its own process until shutdown.
 ///
 /// # Errors
 /// When the database is not configured, cannot be reached or migrated, or the listener fails.
@@ -70,14 +69,14 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let catalog = Transport::remote("catalog", config.catalog_url, &process.service_token);
     let identity = Transport::remote("identity", config.identity_url, &process.service_token);
-    let guard = AuthLayer { service_token: process.service_token, verifier: Verifier::new(identity) };
-    start(db, catalog, process.shutdown).await?.serve(&guard, process.listener).await
+    let auth = AuthLayer { service_token: process.service_token, verifier: Verifier::new(identity) };
+    start(db, catalog, process.shutdown).await?.serve(&auth, process.listener).await
 }
 
-/// Starts the service over a migrated database, sweeping what nobody comes back for until the shutdown.
+/// Starts the service on a migrated database, with a cleanup worker that runs until shutdown.
 ///
 /// # Errors
-/// Never: a database or a catalog that is down makes calls fail, not the start.
+/// Never: when the database or the catalog is down, calls fail, but not the start.
 pub async fn start(db: PgPool, catalog: Transport, shutdown: CancellationToken) -> anyhow::Result<Service> {
     let routes = Routes::new(CartServiceServer::new(CartApi::new(db.clone(), Catalog::new(catalog))))
         .add_service(CheckoutServiceServer::new(CheckoutApi::new(db.clone())));

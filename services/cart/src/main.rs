@@ -1,4 +1,4 @@
-//! The cart service as a process of its own.
+//! The cart service in its own process.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! A guest signs in: the guest's cart becomes part of the user's, and ends.
+//! Merges a guest's cart into the user's at login.
 
 use sqlx::PgPool;
 use tracing::info;
@@ -6,21 +6,21 @@ use uuid::Uuid;
 
 use crate::{
     cart::{MAX_LINES, MAX_QUANTITY},
+    db::{carts, items},
     error::Error,
     owner::{Owner, TokenHash},
-    store::{carts, items},
 };
 
-/// Adds the guest's lines to the user's cart and ends the guest's, all at once or not at all.
+/// Adds the guest's lines to the user's cart and deletes the guest's, in one transaction.
 ///
-/// Nothing is refused, since nobody is there to be asked: a line stops at [`MAX_QUANTITY`] units, and when
-/// [`MAX_LINES`] would be exceeded, the user's lines stay and the guest's newest are dropped.
+/// A merge is never rejected, because it is part of a login: a line is limited to [`MAX_QUANTITY`] units, and when
+/// [`MAX_LINES`] would be exceeded, the guest's newest lines are dropped.
 ///
-/// Of any number of merges of the same cart, one finds it: the others, and those with a token that has ended, change
-/// nothing. The guest's cart is locked before the user's, and no one locks two carts in another order.
+/// Only the first merge of a cart finds it; others, and those with an expired token, change nothing. The guest's cart is
+/// locked before the user's; no other transaction locks two carts.
 ///
 /// # Errors
-/// The database's; nothing has changed.
+/// Errors of the database; nothing has changed.
 pub(crate) async fn merge_guest_cart(db: &PgPool, guest: TokenHash, user_id: Uuid) -> Result<(), Error> {
     let mut transaction = db.begin().await?;
     let Some(guest_cart) = carts::lock(&mut *transaction, &Owner::Guest(guest)).await? else {
@@ -30,6 +30,6 @@ pub(crate) async fn merge_guest_cart(db: &PgPool, guest: TokenHash, user_id: Uui
     items::merge(&mut *transaction, guest_cart, user_cart, MAX_QUANTITY, MAX_LINES).await?;
     carts::delete(&mut *transaction, guest_cart).await?;
     transaction.commit().await?;
-    info!(cart.id = %user_cart, "Merged guest cart {guest_cart} into cart {user_cart}");
+    info!(cart.id = %user_cart, "merged guest cart {guest_cart} into cart {user_cart}");
     Ok(())
 }

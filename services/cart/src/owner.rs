@@ -1,4 +1,4 @@
-//! Whose cart it is: a user's by access token, a guest's by a secret of the cart's own.
+//! The owner of a cart: a user, or a guest with the cart's secret token.
 
 use std::fmt;
 
@@ -9,21 +9,20 @@ use uuid::Uuid;
 
 use crate::error::Error;
 
-/// Whose cart it is.
+/// The owner of a cart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Owner {
-    /// Somebody with an account. The cart is there from the first write on, for good.
+    /// The cart of a user is created by the first change and never deleted.
     User(Uuid),
-    /// Whoever bears the token with this hash. The cart ends when it is merged, or left alone for long.
+    /// The client with the token of this hash. A guest's cart is deleted when it is merged, or unchanged for a long time.
     Guest(TokenHash),
 }
 
 impl Owner {
-    /// The owner that a request speaks for: its caller, whatever token comes along; else the bearer of
-    /// `guest_token`. `None` is a guest who has no cart yet.
+    /// Returns the caller if there is one, or the guest with `guest_token`. `None` is a guest without a cart.
     ///
     /// # Errors
-    /// [`Error::CartNotFound`] for a token that was never given out.
+    /// [`Error::CartNotFound`] for a malformed token.
     pub(crate) fn of(caller: Option<Caller>, guest_token: &str) -> Result<Option<Self>, Error> {
         match caller {
             Some(caller) => Ok(Some(Self::User(caller.user_id))),
@@ -32,7 +31,6 @@ impl Owner {
         }
     }
 
-    /// The user.
     pub(crate) fn user_id(&self) -> Option<Uuid> {
         match self {
             Self::User(id) => Some(*id),
@@ -40,7 +38,6 @@ impl Owner {
         }
     }
 
-    /// The hash of the guest's token.
     pub(crate) fn guest_token_hash(&self) -> Option<&[u8]> {
         match self {
             Self::User(_) => None,
@@ -49,17 +46,15 @@ impl Owner {
     }
 }
 
-/// What opens a guest's cart: 256 random bits, base64url. Given out once, and stored only as its hash.
+/// The secret of a guest's cart: 256 random bits in base64url. Sent to the client once; only its hash is stored.
 pub(crate) struct GuestToken(String);
 
 impl GuestToken {
-    /// A new one.
     pub(crate) fn random() -> (Self, TokenHash) {
         let secret: [u8; 32] = rand::random();
         (Self(BASE64_URL_SAFE_NO_PAD.encode(secret)), TokenHash::of_secret(&secret))
     }
 
-    /// The text to give out.
     pub(crate) fn into_string(self) -> String {
         self.0
     }
@@ -71,15 +66,15 @@ impl fmt::Debug for GuestToken {
     }
 }
 
-/// SHA-256 of a guest's token. The token is random in full, so the hash needs no salt and no work factor.
+/// SHA-256 of a guest token. The token is random, so the hash needs no salt and no work factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TokenHash([u8; digest::SHA256_OUTPUT_LEN]);
 
 impl TokenHash {
-    /// The hash of a token as it was given out; `None` for a text that cannot have been.
+    /// Returns the hash of a token, or `None` if it is malformed.
     pub(crate) fn of(token: &str) -> Option<Self> {
         let mut secret = [0; 32];
-        // Exactly 32 bytes, or the slice has room left or is too short.
+        // The secret must have exactly 32 bytes.
         let length = BASE64_URL_SAFE_NO_PAD.decode_slice(token, &mut secret).ok()?;
         (length == secret.len()).then(|| Self::of_secret(&secret))
     }
@@ -90,7 +85,6 @@ impl TokenHash {
         Self(hash)
     }
 
-    /// As it is stored.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -101,14 +95,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_known_by_its_hash() {
+    fn a_token_has_the_stored_hash() {
         let (token, hash) = GuestToken::random();
         assert_eq!(TokenHash::of(&token.into_string()), Some(hash));
         assert_ne!(hash, GuestToken::random().1);
     }
 
     #[test]
-    fn what_was_never_given_out_has_no_hash() {
+    fn a_malformed_token_has_no_hash() {
         let token = GuestToken::random().0.into_string();
         let (short, long) = (&token[..42], format!("{token}A"));
         for text in ["", "x", short, &long, "é", &token.replace(|_: char| true, "="), &"A".repeat(1_000_000)]
@@ -118,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_does_not_show() {
+    fn debug_output_hides_the_token() {
         assert_eq!(format!("{:?}", GuestToken::random().0), "GuestToken(…)");
     }
 }

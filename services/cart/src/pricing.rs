@@ -1,4 +1,4 @@
-//! A cart's lines, priced with what the catalog says of their products now.
+//! Prices the lines of a cart with the current products of the catalog.
 
 use bodega_proto::cart::v1::{Cart as PricedCart, CartItem};
 use bodega_runtime::timestamp;
@@ -9,10 +9,10 @@ use crate::{
     error::Error,
 };
 
-/// The cart as its shopper sees it.
+/// Returns the cart with names, prices and totals.
 ///
 /// # Errors
-/// [`Error::TotalOverflow`]; the catalog's bounds keep a hundred lines well below it.
+/// [`Error::TotalOverflow`], which the limits of the catalog rule out.
 pub(crate) fn price(cart: &Cart, products: &Products) -> Result<PricedCart, Error> {
     let items = cart.lines.iter().map(|line| price_line(line, products)).collect::<Result<Vec<_>, _>>()?;
     let total_minor = items
@@ -29,10 +29,10 @@ pub(crate) fn price(cart: &Cart, products: &Products) -> Result<PricedCart, Erro
     })
 }
 
-/// A product that the catalog knows nothing of keeps the price its shopper saw, and cannot be ordered.
+/// A product that the catalog does not have keeps its quoted price and is not available.
 fn price_line(line: &Line, products: &Products) -> Result<CartItem, Error> {
     let product = products.get(line.product_id);
-    let price_minor = product.map_or(line.seen_price_minor, |product| product.price_minor);
+    let price_minor = product.map_or(line.quoted_price_minor, |product| product.price_minor);
     let stock = product.filter(|product| !product.archived).map(|product| product.stock);
     Ok(CartItem {
         product_id: line.product_id,
@@ -49,11 +49,11 @@ fn price_line(line: &Line, products: &Products) -> Result<CartItem, Error> {
     })
 }
 
-/// The shop has one currency. A line remembers it too, for a cart of nothing but products that are gone.
+/// All products have the same currency. The line's own is for a cart whose products have all been deleted.
 fn currency(cart: &Cart, products: &Products) -> String {
-    let known = cart.product_ids().find_map(|id| products.get(id)).map(|product| &product.currency);
-    let remembered = || cart.lines.first().map(|line| &line.currency);
-    known.or_else(remembered).cloned().unwrap_or_default()
+    let current = cart.product_ids().find_map(|id| products.get(id)).map(|product| &product.currency);
+    let quoted = || cart.lines.first().map(|line| &line.currency);
+    current.or_else(quoted).cloned().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -65,12 +65,12 @@ mod tests {
     use crate::cart::{MAX_LINES, MAX_QUANTITY};
 
     fn line(product_id: i32, quantity: i32) -> Line {
-        Line { product_id, quantity, seen_price_minor: 77, currency: "EUR".to_owned() }
+        Line { product_id, quantity, quoted_price_minor: 77, currency: "EUR".to_owned() }
     }
 
     fn product(id: i32, price_minor: i64, stock: i32) -> Product {
         let images = vec![
-            Image { id: 1, url: "/shown.png".to_owned(), ..Image::default() },
+            Image { id: 1, url: "/first.png".to_owned(), ..Image::default() },
             Image { id: 2, url: "/other.png".to_owned(), ..Image::default() },
         ];
         Product {
@@ -89,19 +89,19 @@ mod tests {
     }
 
     #[test]
-    fn a_line_shows_what_the_catalog_says_now() {
+    fn prices_a_line_with_the_current_product() {
         let priced = price(&cart(vec![line(1, 2)]), &Products::from_iter([product(1, 1999, 2)])).unwrap();
-        let shown = CartItem {
+        let expected = CartItem {
             product_id: 1,
             name: "Mug".to_owned(),
             price_minor: 1999,
             quantity: 2,
             line_total_minor: 3998,
-            image_url: "/shown.png".to_owned(),
+            image_url: "/first.png".to_owned(),
             available: true,
             stock: 2,
         };
-        assert_eq!(priced.items, [shown]);
+        assert_eq!(priced.items, [expected]);
         assert_eq!((priced.total_minor, priced.count, priced.version), (3998, 2, 3));
         assert_eq!(priced.currency, "USD");
     }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn an_archived_product_keeps_its_name_and_cannot_be_had() {
+    fn an_archived_product_keeps_its_name_and_is_not_available() {
         let archived = Product { archived: true, ..product(1, 1999, 5) };
         let priced = price(&cart(vec![line(1, 1)]), &Products::from_iter([archived])).unwrap();
         assert_eq!(priced.items[0].name, "Mug");
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_product_that_is_gone_keeps_the_price_that_was_seen() {
+    fn a_deleted_product_keeps_its_quoted_price() {
         let priced = price(&cart(vec![line(1, 2)]), &Products::default()).unwrap();
         assert_eq!((priced.items[0].name.as_str(), priced.items[0].price_minor), ("", 77));
         assert_eq!((priced.items[0].available, priced.items[0].stock), (false, 0));
@@ -136,7 +136,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_total_is_exact_or_refused(
+        fn the_total_is_exact_or_an_error(
             lines in prop::collection::vec((0..=i64::MAX / 64, 1..=MAX_QUANTITY), 0..=MAX_LINES),
         ) {
             let products: Products = (1..).zip(&lines).map(|(id, (price, _))| product(id, *price, 0)).collect();
@@ -147,7 +147,7 @@ mod tests {
         }
 
         #[test]
-        fn what_the_catalog_allows_never_overflows(
+        fn prices_within_the_limits_of_the_catalog_never_overflow(
             lines in prop::collection::vec((0..=1_000_000_000_000_i64, 1..=MAX_QUANTITY), 0..=MAX_LINES),
         ) {
             let products: Products = (1..).zip(&lines).map(|(id, (price, _))| product(id, *price, 0)).collect();

@@ -46,7 +46,7 @@ const UNCLEAR_CART: &str = "
     create temporary table latest as
     select o.* from orders.orders o where placed_at is not null order by placed_at desc limit 1;
     delete from cart.checkouts where order_id in (select id from latest);
-    insert into cart.cart_items (cart_id, product_id, quantity, seen_price_minor, currency, added_at)
+    insert into cart.cart_items (cart_id, product_id, quantity, quoted_price_minor, currency, added_at)
     select c.id, i.product_id, i.quantity + 1, i.price_minor, o.currency, o.created_at - interval '1 s'
     from latest o join orders.order_items i on i.order_id = o.id join cart.carts c on c.user_id = o.user_id";
 

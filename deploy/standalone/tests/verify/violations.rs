@@ -136,7 +136,7 @@ pub(super) const BREAKS: &[(&str, &str)] = &[
     ),
     (
         "a cart's lines are within bounds, of products there are",
-        "insert into cart.cart_items (cart_id, product_id, quantity, seen_price_minor, currency)
+        "insert into cart.cart_items (cart_id, product_id, quantity, quoted_price_minor, currency)
          select id, 999, 1, 0, 'USD' from cart.carts limit 1",
     ),
     ("a cart belongs to an account or a guest", "update cart.carts set user_id = gen_random_uuid() where user_id is not null"),

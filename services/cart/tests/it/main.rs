@@ -1,16 +1,16 @@
-//! The cart service against a real Postgres and a catalog of the tests' own.
+//! Tests of the cart service with a real Postgres and a fake catalog.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod budget;
-mod catalog;
+mod app;
+mod authentication;
+mod catalog_outages;
 mod checkout;
+mod cleanup;
 mod concurrency;
-mod faults;
-mod guard;
+mod fake_catalog;
 mod guests;
+mod items;
 mod limits;
 mod merge;
-mod shop;
-mod shopping;
-mod sweep;
+mod query_budgets;

@@ -1,50 +1,50 @@
-//! A guest signs in.
+//! Merging a guest's cart at login.
 
 use futures_util::future::join_all;
 use tonic::Code;
 
-use crate::shop::{Shop, refusal};
+use crate::app::{TestApp, rejection};
 
 #[tokio::test]
-async fn a_merge_adds_quantities_up_and_ends_the_guests_cart() {
-    let shop = Shop::open().await;
-    let user = shop.user();
+async fn adds_quantities_and_deletes_the_guests_cart() {
+    let app = TestApp::start().await;
+    let user = app.user();
     user.add(1, 2).await.unwrap();
-    let guest = shop.guest_with(1, 3).await;
+    let guest = app.guest_with(1, 3).await;
     guest.add(5, 1).await.unwrap();
     user.merge(&guest.guest_token).await.unwrap();
     let cart = user.get().await.unwrap();
     assert_eq!(user.lines().await, [(1, 5), (5, 1)]);
     assert_eq!(cart.version, 2);
-    assert_eq!(refusal(guest.get().await), (Code::NotFound, "cart_not_found".into()));
-    assert_eq!(refusal(guest.add(1, 1).await), (Code::NotFound, "cart_not_found".into()));
-    assert_eq!(shop.carts().await, 1);
+    assert_eq!(rejection(guest.get().await), (Code::NotFound, "cart_not_found".into()));
+    assert_eq!(rejection(guest.add(1, 1).await), (Code::NotFound, "cart_not_found".into()));
+    assert_eq!(app.cart_count().await, 1);
 }
 
 #[tokio::test]
-async fn a_user_without_a_cart_gets_the_guests() {
-    let shop = Shop::open().await;
-    let user = shop.user();
-    let guest = shop.guest_with(1, 3).await;
+async fn a_user_without_a_cart_gets_the_guests_lines() {
+    let app = TestApp::start().await;
+    let user = app.user();
+    let guest = app.guest_with(1, 3).await;
     user.merge(&guest.guest_token).await.unwrap();
     assert_eq!(user.lines().await, [(1, 3)]);
 }
 
 #[tokio::test]
-async fn a_merge_needs_a_user() {
-    let shop = Shop::open().await;
-    let guest = shop.guest_with(1, 3).await;
-    let outcome = shop.guest("").merge(&guest.guest_token).await;
-    assert_eq!(refusal(outcome), (Code::Unauthenticated, "unauthenticated".into()));
+async fn requires_a_user() {
+    let app = TestApp::start().await;
+    let guest = app.guest_with(1, 3).await;
+    let outcome = app.guest("").merge(&guest.guest_token).await;
+    assert_eq!(rejection(outcome), (Code::Unauthenticated, "unauthenticated".into()));
     assert_eq!(guest.lines().await, [(1, 3)]);
 }
 
 #[tokio::test]
-async fn a_token_that_is_unknown_or_has_ended_changes_nothing() {
-    let shop = Shop::open().await;
-    let user = shop.user();
+async fn an_unknown_or_expired_token_changes_nothing() {
+    let app = TestApp::start().await;
+    let user = app.user();
     user.add(1, 1).await.unwrap();
-    let guest = shop.guest_with(1, 1).await;
+    let guest = app.guest_with(1, 1).await;
     user.merge(&guest.guest_token).await.unwrap();
     let merged = user.get().await.unwrap();
     for token in [&guest.guest_token, "", "x", "\0", &"A".repeat(43)] {
@@ -54,24 +54,24 @@ async fn a_token_that_is_unknown_or_has_ended_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_merged_line_stops_at_9999_units() {
-    let shop = Shop::open().await;
-    let user = shop.user();
+async fn limits_a_merged_line_to_9999_units() {
+    let app = TestApp::start().await;
+    let user = app.user();
     user.add(1, 9_000).await.unwrap();
-    let guest = shop.guest_with(1, 9_000).await;
+    let guest = app.guest_with(1, 9_000).await;
     user.merge(&guest.guest_token).await.unwrap();
     assert_eq!(user.lines().await, [(1, 9_999)]);
 }
 
 #[tokio::test]
-async fn a_merge_beyond_100_lines_drops_the_guests_newest() {
-    let shop = Shop::open().await;
-    let user = shop.user();
+async fn drops_the_guests_newest_lines_beyond_100() {
+    let app = TestApp::start().await;
+    let user = app.user();
     for product_id in 1..=98 {
         user.add(product_id, 1).await.unwrap();
     }
-    // One line that there is no room for, though it came before some that take none.
-    let guest = shop.guest_with(202, 1).await;
+    // There is room for two of the three new lines; lines of products that the user has need no room.
+    let guest = app.guest_with(202, 1).await;
     for product_id in [201, 200, 98, 1] {
         guest.add(product_id, 1).await.unwrap();
     }
@@ -80,17 +80,17 @@ async fn a_merge_beyond_100_lines_drops_the_guests_newest() {
     assert_eq!(lines.len(), 100);
     assert_eq!(lines[98..], [(202, 1), (201, 1)]);
     assert_eq!((lines[0], lines[97]), ((1, 2), (98, 2)));
-    assert_eq!(shop.carts().await, 1);
+    assert_eq!(app.cart_count().await, 1);
 }
 
 #[tokio::test]
-async fn a_merge_into_a_full_cart_still_adds_to_its_lines() {
-    let shop = Shop::open().await;
-    let user = shop.user();
+async fn merging_into_a_full_cart_adds_to_existing_lines() {
+    let app = TestApp::start().await;
+    let user = app.user();
     for product_id in 1..=100 {
         user.add(product_id, 1).await.unwrap();
     }
-    let guest = shop.guest_with(200, 1).await;
+    let guest = app.guest_with(200, 1).await;
     guest.add(50, 4).await.unwrap();
     user.merge(&guest.guest_token).await.unwrap();
     let lines = user.lines().await;
@@ -98,22 +98,22 @@ async fn a_merge_into_a_full_cart_still_adds_to_its_lines() {
 }
 
 #[tokio::test]
-async fn a_merged_line_remembers_the_price_that_the_guest_saw() {
-    let shop = Shop::open().await;
-    let user = shop.user();
+async fn a_merged_line_has_the_guests_quoted_price() {
+    let app = TestApp::start().await;
+    let user = app.user();
     user.add(1, 1).await.unwrap();
-    shop.catalog.edit(1, |product| product.price_minor = 55);
-    let guest = shop.guest_with(1, 1).await;
+    app.catalog.edit(1, |product| product.price_minor = 55);
+    let guest = app.guest_with(1, 1).await;
     user.merge(&guest.guest_token).await.unwrap();
-    assert_eq!(shop.snapshot(&user).await.lines[0].quoted_price_minor, 55);
+    assert_eq!(app.snapshot(&user).await.lines[0].quoted_price_minor, 55);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_merges_at_once_count_once() {
-    let shop = Shop::open().await;
-    let user = shop.user();
+async fn concurrent_merges_count_once() {
+    let app = TestApp::start().await;
+    let user = app.user();
     user.add(1, 1).await.unwrap();
-    let guest = shop.guest_with(1, 2).await;
+    let guest = app.guest_with(1, 2).await;
     let merges = join_all((0..20).map(|_| user.merge(&guest.guest_token))).await;
     assert!(merges.iter().all(Result::is_ok), "{merges:?}");
     assert_eq!(user.lines().await, [(1, 3)]);
@@ -121,11 +121,11 @@ async fn twenty_merges_at_once_count_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_users_who_merge_one_guests_cart_exactly_one_gets_it() {
-    let shop = Shop::open().await;
+async fn one_of_many_concurrent_users_gets_the_guests_cart() {
+    let app = TestApp::start().await;
     for _ in 0..10 {
-        let guest = shop.guest_with(1, 2).await;
-        let users: Vec<_> = (0..10).map(|_| shop.user()).collect();
+        let guest = app.guest_with(1, 2).await;
+        let users: Vec<_> = (0..10).map(|_| app.user()).collect();
         let merges = join_all(users.iter().map(|user| user.merge(&guest.guest_token))).await;
         assert!(merges.iter().all(Result::is_ok), "{merges:?}");
         let carts = join_all(users.iter().map(|user| user.lines())).await;
@@ -134,10 +134,10 @@ async fn of_many_users_who_merge_one_guests_cart_exactly_one_gets_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn merges_and_adds_at_once_lose_nothing_and_never_deadlock() {
-    let shop = Shop::open().await;
-    let user = shop.user();
-    let guests = join_all((0..10).map(|_| shop.guest_with(1, 1))).await;
+async fn concurrent_merges_and_adds_lose_nothing_and_do_not_deadlock() {
+    let app = TestApp::start().await;
+    let user = app.user();
+    let guests = join_all((0..10).map(|_| app.guest_with(1, 1))).await;
     let work = guests.iter().map(|guest| async {
         let (merged, added_by_guest, added_by_user) =
             tokio::join!(user.merge(&guest.guest_token), guest.add(1, 1), user.add(1, 1));
@@ -145,14 +145,14 @@ async fn merges_and_adds_at_once_lose_nothing_and_never_deadlock() {
         added_by_user.unwrap();
         match added_by_guest {
             Ok(_) => 1,
-            Err(ended) => {
-                assert_eq!(ended.code(), Code::NotFound, "{ended}");
+            Err(error) => {
+                assert_eq!(error.code(), Code::NotFound, "{error}");
                 0
             }
         }
     });
     let added_in_time: i32 = join_all(work).await.into_iter().sum();
-    // Ten first adds, ten of the user, and those of guests that came before their merge.
+    // Ten first adds, ten of the user, and those of guests before their merge.
     assert_eq!(user.lines().await, [(1, 20 + added_in_time)]);
-    assert_eq!(shop.carts().await, 1);
+    assert_eq!(app.cart_count().await, 1);
 }

@@ -230,7 +230,7 @@ mod tests {
         insert into cart.carts (id, user_id, guest_token_hash) values
             (gen_random_uuid(), '00000000-0000-0000-0000-000000000001', null),
             (gen_random_uuid(), null, sha256('a guest'));
-        insert into cart.cart_items (cart_id, product_id, quantity, seen_price_minor, currency)
+        insert into cart.cart_items (cart_id, product_id, quantity, quoted_price_minor, currency)
         select id, 1, 3, 1250, 'USD' from cart.carts";
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! What nobody comes back for ends.
+//! Deleting expired carts and records.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use tonic::Code;
 use uuid::Uuid;
 
 use crate::{
-    catalog::FakeCatalog,
-    shop::{Shop, database},
+    app::{TestApp, database},
+    fake_catalog::FakeCatalog,
 };
 
 #[tokio::test]
-async fn old_guests_carts_and_checkouts_go_and_nothing_else_does() {
+async fn deletes_expired_guest_carts_and_checkouts_only() {
     let (database, db) = database().await;
     // More than one batch of each.
     sqlx::raw_sql(
         "insert into cart.carts (id, guest_token_hash, updated_at)
          select gen_random_uuid(), sha256(n::text::bytea), now() - interval '31 days'
          from generate_series(1, 2500) n;
-         insert into cart.cart_items (cart_id, product_id, quantity, seen_price_minor, currency)
+         insert into cart.cart_items (cart_id, product_id, quantity, quoted_price_minor, currency)
          select id, 1, 1, 100, 'USD' from cart.carts;
          insert into cart.carts (id, guest_token_hash, updated_at)
          values (gen_random_uuid(), sha256('recent'), now() - interval '29 days');
@@ -34,50 +34,50 @@ async fn old_guests_carts_and_checkouts_go_and_nothing_else_does() {
     .await
     .unwrap();
 
-    let shop = Shop::open_with(database, db, FakeCatalog::new()).await;
+    let app = TestApp::start_with(database, db, FakeCatalog::new()).await;
     let rows = async || -> (i64, i64, i64) {
         sqlx::query_as(
             "select (select count(*) from cart.carts),
                     (select count(*) from cart.cart_items),
                     (select count(*) from cart.checkouts)",
         )
-        .fetch_one(&shop.db)
+        .fetch_one(&app.db)
         .await
         .unwrap()
     };
-    let swept = async {
+    let deleted = async {
         while rows().await != (2, 0, 1) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), swept).await.expect("all that is old goes");
-    // Nor does anything more go afterwards.
+    tokio::time::timeout(Duration::from_secs(20), deleted).await.expect("all expired rows are deleted");
+    // The other rows remain.
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(rows().await, (2, 0, 1));
 }
 
 #[tokio::test]
-async fn a_swept_guests_token_has_ended() {
+async fn the_token_of_a_deleted_guest_cart_is_invalid() {
     let (database, db) = database().await;
     let catalog = FakeCatalog::new();
-    let shop = Shop::open_with(database, db, catalog.clone()).await;
-    let guest = shop.guest_with(1, 1).await;
+    let app = TestApp::start_with(database, db, catalog.clone()).await;
+    let guest = app.guest_with(1, 1).await;
     sqlx::raw_sql("update cart.carts set updated_at = now() - interval '31 days'")
-        .execute(&shop.db)
+        .execute(&app.db)
         .await
         .unwrap();
-    // Another replica starts, and sweeps.
+    // Another replica starts with a cleanup.
     let shutdown = tokio_util::sync::CancellationToken::new();
     let replica =
-        bodega_cart::start(shop.db.clone(), crate::shop::catalog_at(&catalog), shutdown).await.unwrap();
-    let swept = async {
-        while shop.carts().await != 0 {
+        bodega_cart::start(app.db.clone(), crate::app::catalog_at(&catalog), shutdown).await.unwrap();
+    let deleted = async {
+        while app.cart_count().await != 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), swept).await.expect("the cart goes");
+    tokio::time::timeout(Duration::from_secs(20), deleted).await.expect("the cart is deleted");
     assert_eq!(guest.get().await.unwrap_err().code(), Code::NotFound);
     replica.stop().await;
-    assert_ne!(shop.guest_with(1, 1).await.guest_token, guest.guest_token);
-    shop.clear_ordered(Uuid::now_v7(), &shop.user(), &[]).await;
+    assert_ne!(app.guest_with(1, 1).await.guest_token, guest.guest_token);
+    app.clear_ordered(Uuid::now_v7(), &app.user(), &[]).await;
 }

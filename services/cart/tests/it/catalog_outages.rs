@@ -1,4 +1,4 @@
-//! The catalog comes and goes, and takes its time.
+//! The catalog is unavailable or slow.
 
 use std::time::{Duration, Instant};
 
@@ -9,98 +9,98 @@ use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::shop::{Shop, database, lines, refusal};
+use crate::app::{TestApp, database, lines, rejection};
 
 #[tokio::test]
-async fn without_the_catalog_nothing_that_shows_prices_changes_anything() {
-    let shop = Shop::open().await;
-    let user = shop.user();
+async fn calls_that_need_prices_fail_without_changing_anything() {
+    let app = TestApp::start().await;
+    let user = app.user();
     user.add(1, 1).await.unwrap();
     user.add(2, 1).await.unwrap();
     let before = user.get().await.unwrap();
 
-    shop.catalog.set_down(true);
+    app.catalog.set_down(true);
     for outcome in [
         user.get().await,
         user.add(1, 1).await,
         user.set(1, 5).await,
         user.remove(1).await,
-        shop.guest("").add(1, 1).await,
+        app.guest("").add(1, 1).await,
     ] {
         assert_eq!(outcome.unwrap_err().code(), Code::Unavailable);
     }
-    shop.catalog.set_down(false);
+    app.catalog.set_down(false);
     assert_eq!(user.get().await.unwrap(), before);
-    assert_eq!(shop.carts().await, 1);
+    assert_eq!(app.cart_count().await, 1);
 }
 
 #[tokio::test]
-async fn what_shows_no_prices_works_without_the_catalog() {
-    let shop = Shop::open().await;
-    let user = shop.user();
+async fn calls_without_prices_work_without_the_catalog() {
+    let app = TestApp::start().await;
+    let user = app.user();
     user.add(1, 1).await.unwrap();
-    let guest = shop.guest_with(2, 1).await;
+    let guest = app.guest_with(2, 1).await;
 
-    shop.catalog.set_down(true);
-    assert_eq!(shop.user().lines().await, []);
+    app.catalog.set_down(true);
+    assert_eq!(app.user().lines().await, []);
     user.merge(&guest.guest_token).await.unwrap();
-    assert_eq!(shop.snapshot(&user).await.lines.len(), 2);
-    shop.clear_ordered(uuid::Uuid::now_v7(), &user, &[(1, 1)]).await;
-    assert_eq!(lines(&user.remove(2).await.unwrap()), [], "nothing remains to be priced");
+    assert_eq!(app.snapshot(&user).await.lines.len(), 2);
+    app.clear_ordered(uuid::Uuid::now_v7(), &user, &[(1, 1)]).await;
+    assert_eq!(lines(&user.remove(2).await.unwrap()), [], "no line remains to be priced");
     user.clear().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_line_that_came_meanwhile_is_priced_too() {
-    let shop = Shop::open().await;
-    let user = shop.user();
-    let mut held = shop.catalog.hold_next_call();
+async fn prices_a_concurrently_added_line() {
+    let app = TestApp::start().await;
+    let user = app.user();
+    let mut held = app.catalog.hold_next_call();
     let slow = tokio::spawn({
         let user = user.clone();
         async move { user.add(1, 1).await }
     });
     held.arrived().await;
     user.add(2, 1).await.unwrap();
-    shop.catalog.take_calls();
+    app.catalog.take_calls();
     held.release();
     let cart = slow.await.unwrap().unwrap();
     assert_eq!(lines(&cart), [(2, 1), (1, 1)]);
     assert_eq!((cart.items[0].name.as_str(), cart.total_minor), ("Product 2", 300));
-    assert_eq!(shop.catalog.take_calls(), 1, "once more, for the line that came meanwhile");
+    assert_eq!(app.catalog.take_calls(), 1, "once more, for the concurrently added line");
 }
 
 #[tokio::test]
-async fn a_change_that_is_done_is_answered_even_if_the_catalog_goes_away_meanwhile() {
-    let shop = Shop::open().await;
-    let user = shop.user();
-    let mut held = shop.catalog.hold_next_call();
+async fn a_committed_change_succeeds_even_if_the_catalog_fails_afterwards() {
+    let app = TestApp::start().await;
+    let user = app.user();
+    let mut held = app.catalog.hold_next_call();
     let slow = tokio::spawn({
         let user = user.clone();
         async move { user.add(1, 1).await }
     });
     held.arrived().await;
     user.add(2, 1).await.unwrap();
-    shop.catalog.set_down(true);
+    app.catalog.set_down(true);
     held.release();
     let cart = slow.await.unwrap().unwrap();
     assert_eq!(lines(&cart), [(2, 1), (1, 1)]);
     assert_eq!((cart.items[0].name.as_str(), cart.total_minor), ("", 300));
-    shop.catalog.set_down(false);
+    app.catalog.set_down(false);
     assert_eq!(user.lines().await, [(2, 1), (1, 1)]);
 }
 
 #[tokio::test]
-async fn a_cart_waits_for_no_one_while_the_catalog_is_slow() {
-    let shop = Shop::open().await;
-    let user = shop.user();
+async fn a_slow_catalog_does_not_lock_the_cart() {
+    let app = TestApp::start().await;
+    let user = app.user();
     user.add(1, 1).await.unwrap();
-    let mut held = shop.catalog.hold_next_call();
+    let mut held = app.catalog.hold_next_call();
     let slow = tokio::spawn({
         let user = user.clone();
         async move { user.set(1, 9).await }
     });
     held.arrived().await;
-    // The cart is not locked while the catalog is asked.
+    // The cart is not locked during the call of the catalog.
     user.remove(1).await.unwrap();
     held.release();
     assert_eq!(slow.await.unwrap().unwrap_err().code(), Code::NotFound);
@@ -108,11 +108,11 @@ async fn a_cart_waits_for_no_one_while_the_catalog_is_slow() {
 }
 
 #[tokio::test]
-async fn a_guests_cart_that_ends_meanwhile_does_not_come_back() {
-    let shop = Shop::open().await;
-    let guest = shop.guest_with(1, 1).await;
-    let user = shop.user();
-    let mut held = shop.catalog.hold_next_call();
+async fn a_concurrently_merged_guest_cart_is_not_recreated() {
+    let app = TestApp::start().await;
+    let guest = app.guest_with(1, 1).await;
+    let user = app.user();
+    let mut held = app.catalog.hold_next_call();
     let slow = tokio::spawn({
         let guest = guest.clone();
         async move { guest.add(1, 1).await }
@@ -120,16 +120,17 @@ async fn a_guests_cart_that_ends_meanwhile_does_not_come_back() {
     held.arrived().await;
     user.merge(&guest.guest_token).await.unwrap();
     held.release();
-    assert_eq!(refusal(slow.await.unwrap()), (Code::NotFound, "cart_not_found".into()));
+    assert_eq!(rejection(slow.await.unwrap()), (Code::NotFound, "cart_not_found".into()));
     assert_eq!(user.lines().await, [(1, 1)]);
-    assert_eq!(shop.carts().await, 1);
+    assert_eq!(app.cart_count().await, 1);
 }
 
 #[tokio::test]
-async fn a_catalog_that_does_not_listen_is_unavailable() {
+async fn returns_unavailable_when_the_catalog_is_down() {
     let (_database, db) = database().await;
-    let nobody = Transport::remote("catalog", "http://127.0.0.1:1".parse().unwrap(), &ServiceToken::random());
-    let service = bodega_cart::start(db, nobody, CancellationToken::new()).await.unwrap();
+    let closed_port =
+        Transport::remote("catalog", "http://127.0.0.1:1".parse().unwrap(), &ServiceToken::random());
+    let service = bodega_cart::start(db, closed_port, CancellationToken::new()).await.unwrap();
     let mut client = CartServiceClient::new(Transport::unauthenticated(service.routes()));
     client.get_cart(GetCartRequest::default()).await.unwrap();
     let request = AddItemRequest { product_id: 1, quantity: 1, ..AddItemRequest::default() };
@@ -137,9 +138,9 @@ async fn a_catalog_that_does_not_listen_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_catalog_that_does_not_answer_keeps_nobody_waiting() {
-    let shop = Shop::open().await;
-    let user = shop.user();
+async fn times_out_when_the_catalog_does_not_respond() {
+    let app = TestApp::start().await;
+    let user = app.user();
     user.add(1, 1).await.unwrap();
     let context = || CallContext {
         deadline: Some((Instant::now() + Duration::from_secs(30)).into()),
@@ -153,7 +154,7 @@ async fn a_catalog_that_does_not_answer_keeps_nobody_waiting() {
     ];
     user.add(2, 1).await.unwrap();
     for (name, call) in calls {
-        let _held = shop.catalog.hold_next_call();
+        let _held = app.catalog.hold_next_call();
         let started = Instant::now();
         let status = context().scope(call).await.unwrap_err();
         assert_eq!(status.code(), Code::DeadlineExceeded, "{name}");
@@ -164,17 +165,17 @@ async fn a_catalog_that_does_not_answer_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn a_change_that_is_done_is_answered_even_if_the_catalog_is_slow_to_be_asked_again() {
-    let shop = Shop::open().await;
-    let user = shop.user();
-    let mut held = shop.catalog.hold_next_call();
+async fn a_committed_change_succeeds_even_if_the_catalog_is_slow_afterwards() {
+    let app = TestApp::start().await;
+    let user = app.user();
+    let mut held = app.catalog.hold_next_call();
     let slow = tokio::spawn({
         let user = user.clone();
         async move { user.add(1, 1).await }
     });
     held.arrived().await;
     user.add(2, 1).await.unwrap();
-    let _held_too = shop.catalog.hold_next_call();
+    let _second_held = app.catalog.hold_next_call();
     held.release();
     let cart = slow.await.unwrap().unwrap();
     assert_eq!(lines(&cart), [(2, 1), (1, 1)]);

@@ -1,7 +1,7 @@
-//! What a shopper does with a cart: look, add, set, remove, clear.
+//! Reads and changes carts: get, add, set, remove, clear.
 //!
-//! Each change goes the same way: read the lines, ask the catalog about them in one call, write and read back in one
-//! transaction, answer with the prices fetched before.
+//! Each change reads the lines, gets their products from the catalog in one call, writes and reads back in one
+//! transaction, and returns the cart with the prices from before.
 
 use bodega_proto::cart::v1::Cart as PricedCart;
 use bodega_runtime::timeouts;
@@ -12,28 +12,27 @@ use tracing::warn;
 use crate::{
     cart::{Cart, Line, MAX_LINES, check_quantity},
     catalog::{Catalog, Products},
+    db::{carts, items},
     error::Error,
     owner::{GuestToken, Owner},
     pricing::price,
-    store::{carts, items},
 };
 
-/// Carts, for those who shop with them. An `owner` of `None` is a guest who has none yet.
-pub(crate) struct Shopping {
+/// The actions of users and guests. An `owner` of `None` is a guest without a cart.
+pub(crate) struct CartActions {
     db: PgPool,
     catalog: Catalog,
 }
 
-impl Shopping {
-    /// Carts in `db`, priced by `catalog`.
+impl CartActions {
     pub(crate) fn new(db: PgPool, catalog: Catalog) -> Self {
         Self { db, catalog }
     }
 
-    /// The cart as it stands; an empty one where there is none.
+    /// Returns the cart, or an empty one if there is none.
     ///
     /// # Errors
-    /// [`Error::CartNotFound`] for a guest's token that has ended; the catalog's.
+    /// [`Error::CartNotFound`] for an expired guest token; errors of the catalog.
     pub(crate) async fn get(&self, owner: Option<&Owner>) -> Result<PricedCart, Error> {
         let cart = self.load(owner).await?;
         let mut products = Products::default();
@@ -41,13 +40,14 @@ impl Shopping {
         price(&cart, &products)
     }
 
-    /// Adds `quantity` to a line, or makes it. Makes the cart too, where there is none; a guest's comes with a token.
+    /// Adds `quantity` to a line, or creates the line and, if there is none, the cart. The token of a guest's new cart is
+    /// returned.
     ///
-    /// More than there is in stock may be added: the line says that it is not available.
+    /// A quantity beyond the stock is accepted: the line is marked as not available.
     ///
     /// # Errors
-    /// Nothing has changed: a quantity out of bounds, [`Error::ProductNotFound`], [`Error::CartFull`],
-    /// [`Error::CartNotFound`]; the catalog's.
+    /// A quantity out of range, [`Error::ProductNotFound`], [`Error::CartFull`], [`Error::CartNotFound`], errors of the
+    /// catalog. The cart is then unchanged.
     pub(crate) async fn add(
         &self,
         owner: Option<&Owner>,
@@ -66,7 +66,7 @@ impl Shopping {
         let line = Line {
             product_id,
             quantity,
-            seen_price_minor: product.price_minor,
+            quoted_price_minor: product.price_minor,
             currency: product.currency.clone(),
         };
 
@@ -77,7 +77,7 @@ impl Shopping {
                 (Owner::Guest(hash), Some(token))
             }
         };
-        // A guest's cart that has ended meanwhile must not come back to life under its old token.
+        // A guest's cart that was deleted concurrently must not be created again with its old token.
         let may_create = token.is_some() || owner.user_id().is_some();
         let mut transaction = self.db.begin().await?;
         items::add(&mut *transaction, &owner, may_create, &line).await?;
@@ -86,14 +86,14 @@ impl Shopping {
             return Err(Error::CartFull);
         }
         transaction.commit().await?;
-        Ok((self.answer(&after, products).await?, token))
+        Ok((self.priced(&after, products).await?, token))
     }
 
-    /// Sets the quantity of a line; 0 removes it. Whether the product is still sold does not matter.
+    /// Sets the quantity of a line; 0 removes it. The product may be archived.
     ///
     /// # Errors
-    /// Nothing has changed: a quantity out of bounds, [`Error::ItemNotFound`], [`Error::CartNotFound`]; the
-    /// catalog's.
+    /// A quantity out of range, [`Error::ItemNotFound`], [`Error::CartNotFound`], errors of the catalog. The cart is then
+    /// unchanged.
     pub(crate) async fn set(
         &self,
         owner: Option<&Owner>,
@@ -104,7 +104,7 @@ impl Shopping {
         if quantity == 0 {
             return self.remove(owner, product_id).await;
         }
-        let (owner, before) = self.holding(owner, product_id).await?;
+        let (owner, before) = self.load_with_product(owner, product_id).await?;
         let mut products = Products::default();
         self.catalog.complete(&mut products, before.product_ids()).await?;
         let product = products.get(product_id);
@@ -115,15 +115,15 @@ impl Shopping {
         }
         let after = carts::load(&mut *transaction, owner).await?.ok_or(Error::CartNotFound)?;
         transaction.commit().await?;
-        self.answer(&after, products).await
+        self.priced(&after, products).await
     }
 
     /// Removes a line.
     ///
     /// # Errors
-    /// Nothing has changed: [`Error::ItemNotFound`], [`Error::CartNotFound`]; the catalog's.
+    /// [`Error::ItemNotFound`], [`Error::CartNotFound`], errors of the catalog. The cart is then unchanged.
     pub(crate) async fn remove(&self, owner: Option<&Owner>, product_id: i32) -> Result<PricedCart, Error> {
-        let (owner, before) = self.holding(owner, product_id).await?;
+        let (owner, before) = self.load_with_product(owner, product_id).await?;
         let mut products = Products::default();
         let remaining = before.product_ids().filter(|id| *id != product_id);
         self.catalog.complete(&mut products, remaining).await?;
@@ -134,13 +134,13 @@ impl Shopping {
         }
         let after = carts::load(&mut *transaction, owner).await?.ok_or(Error::CartNotFound)?;
         transaction.commit().await?;
-        self.answer(&after, products).await
+        self.priced(&after, products).await
     }
 
-    /// Removes every line. Needs no prices, so it works while the catalog is down.
+    /// Removes all lines. Works while the catalog is unavailable, since it needs no prices.
     ///
     /// # Errors
-    /// [`Error::CartNotFound`] for a guest's token that has ended.
+    /// [`Error::CartNotFound`] for an expired guest token.
     pub(crate) async fn clear(&self, owner: Option<&Owner>) -> Result<PricedCart, Error> {
         let Some(owner) = owner else {
             return price(&Cart::default(), &Products::default());
@@ -151,7 +151,7 @@ impl Shopping {
                 items::remove_all(&mut *transaction, head.id).await?;
                 Cart { version: head.version, updated_at: Some(head.updated_at), lines: Vec::new() }
             }
-            None => absent(owner)?,
+            None => missing_cart(owner)?,
         };
         transaction.commit().await?;
         price(&cart, &Products::default())
@@ -163,35 +163,35 @@ impl Shopping {
         };
         match carts::load(&self.db, owner).await? {
             Some(cart) => Ok(cart),
-            None => absent(owner),
+            None => missing_cart(owner),
         }
     }
 
-    /// The cart, which must have a line of the product.
-    async fn holding<'a>(
+    /// Loads a cart that must contain the product.
+    async fn load_with_product<'a>(
         &self,
         owner: Option<&'a Owner>,
         product_id: i32,
     ) -> Result<(&'a Owner, Cart), Error> {
         let cart = self.load(owner).await?;
-        owner.filter(|_| cart.holds(product_id)).map(|owner| (owner, cart)).ok_or(Error::ItemNotFound)
+        owner.filter(|_| cart.contains(product_id)).map(|owner| (owner, cart)).ok_or(Error::ItemNotFound)
     }
 
-    /// The answer to a change that is done. It must not fail for a line that somebody else added meanwhile: the
-    /// shopper would do it again. Should the catalog have gone away since it was asked, such a line has no details yet.
-    async fn answer(&self, cart: &Cart, mut products: Products) -> Result<PricedCart, Error> {
+    /// Prices a cart after a committed change. A line that was added concurrently must not make this fail, or the client
+    /// would repeat the change: if the catalog is unavailable by now, such a line has no details.
+    async fn priced(&self, cart: &Cart, mut products: Products) -> Result<PricedCart, Error> {
         match timeout(timeouts::CART_REPRICE, self.catalog.complete(&mut products, cart.product_ids())).await
         {
             Ok(Ok(())) => {}
-            Ok(Err(cause)) => warn!("cannot price lines that were added meanwhile: {cause}"),
-            Err(_) => warn!("cannot price lines that were added meanwhile: the catalog takes too long"),
+            Ok(Err(error)) => warn!("cannot price concurrently added lines: {error}"),
+            Err(_) => warn!("cannot price concurrently added lines: the catalog timed out"),
         }
         price(cart, &products)
     }
 }
 
-/// What stands for a cart that is not there.
-fn absent(owner: &Owner) -> Result<Cart, Error> {
+/// The result when the owner's cart does not exist.
+fn missing_cart(owner: &Owner) -> Result<Cart, Error> {
     match owner {
         Owner::User(_) => Ok(Cart::default()),
         Owner::Guest(_) => Err(Error::CartNotFound),

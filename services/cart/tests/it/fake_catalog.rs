@@ -1,4 +1,4 @@
-//! A catalog of the tests' own, in the place of the real one.
+//! A fake catalog.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use bodega_proto::catalog::v1::{catalog_service_server::CatalogService, *};
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, Streaming};
 
-/// Products 1 to 250, each for a hundred times its id; a million of each in stock. Counts its calls.
+/// Has products 1 to 250 with a price of a hundred times the id and a stock of a million. Counts its calls.
 #[derive(Clone)]
 pub(crate) struct FakeCatalog(Arc<Inner>);
 
@@ -23,7 +23,7 @@ struct Inner {
     hold: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
 }
 
-/// A call that the catalog does not answer yet.
+/// A call whose response is delayed.
 pub(crate) struct HeldCall {
     arrived: oneshot::Receiver<()>,
     release: oneshot::Sender<()>,
@@ -51,7 +51,7 @@ impl FakeCatalog {
         }))
     }
 
-    /// Calls since the last time this was asked.
+    /// The number of calls since the last time.
     pub(crate) fn take_calls(&self) -> usize {
         self.0.calls.swap(0, SeqCst)
     }
@@ -60,17 +60,17 @@ impl FakeCatalog {
         edit(self.0.products.lock().unwrap().get_mut(&id).unwrap());
     }
 
-    /// As if there had never been such a product.
-    pub(crate) fn forget(&self, id: i32) {
+    /// Deletes a product.
+    pub(crate) fn delete(&self, id: i32) {
         self.0.products.lock().unwrap().remove(&id).unwrap();
     }
 
-    /// From the next call on.
+    /// Makes further calls fail.
     pub(crate) fn set_down(&self, down: bool) {
         self.0.down.store(down, SeqCst);
     }
 
-    /// Keeps the next call waiting, and that one alone.
+    /// Delays the next call.
     pub(crate) fn hold_next_call(&self) -> HeldCall {
         let (arrive, arrived) = oneshot::channel();
         let (release, released) = oneshot::channel();
@@ -83,7 +83,7 @@ impl FakeCatalog {
         if self.0.down.load(SeqCst) {
             return Err(Status::unavailable("the catalog is down"));
         }
-        // As the real one does.
+        // Like the real catalog.
         if request.ids.len() > 200 || request.ids.iter().any(|id| *id < 1) {
             return Err(Status::invalid_argument("ids"));
         }
@@ -108,8 +108,8 @@ impl HeldCall {
     }
 }
 
-/// A cart has no business with the rest of the catalog.
-macro_rules! serve_products_and_nothing_else {
+/// The cart service calls no other method.
+macro_rules! serve_only_batch_get_products {
     ($($rpc:ident($request:ty) -> $response:ident;)*) => {
         #[tonic::async_trait]
         impl CatalogService for FakeCatalog {
@@ -126,7 +126,7 @@ macro_rules! serve_products_and_nothing_else {
     };
 }
 
-serve_products_and_nothing_else! {
+serve_only_batch_get_products! {
     list_categories(ListCategoriesRequest) -> ListCategoriesResponse;
     get_category(GetCategoryRequest) -> GetCategoryResponse;
     create_category(CreateCategoryRequest) -> CreateCategoryResponse;

@@ -1,24 +1,24 @@
-//! What one shopper does, one thing after the other.
+//! Reading and changing the lines of a cart.
 
 use bodega_proto::cart::v1::{Cart, CartItem};
 use tonic::Code;
 
-use crate::shop::{Shop, lines, refusal};
+use crate::app::{TestApp, lines, rejection};
 
 #[tokio::test]
-async fn somebody_without_a_cart_sees_an_empty_one_and_nothing_is_written() {
-    let shop = Shop::open().await;
-    assert_eq!(shop.user().get().await.unwrap(), Cart::default());
-    assert_eq!(shop.guest("").get().await.unwrap(), Cart::default());
-    assert_eq!(shop.user().clear().await.unwrap(), Cart::default());
-    assert_eq!(shop.guest("").clear().await.unwrap(), Cart::default());
-    assert_eq!(shop.carts().await, 0);
+async fn reading_a_missing_cart_returns_an_empty_one_and_writes_nothing() {
+    let app = TestApp::start().await;
+    assert_eq!(app.user().get().await.unwrap(), Cart::default());
+    assert_eq!(app.guest("").get().await.unwrap(), Cart::default());
+    assert_eq!(app.user().clear().await.unwrap(), Cart::default());
+    assert_eq!(app.guest("").clear().await.unwrap(), Cart::default());
+    assert_eq!(app.cart_count().await, 0);
 }
 
 #[tokio::test]
-async fn a_line_shows_what_the_catalog_says_of_its_product() {
-    let shop = Shop::open().await;
-    let user = shop.user();
+async fn a_line_has_the_details_of_its_product() {
+    let app = TestApp::start().await;
+    let user = app.user();
     let cart = user.add(7, 3).await.unwrap();
     let line = CartItem {
         product_id: 7,
@@ -37,9 +37,9 @@ async fn a_line_shows_what_the_catalog_says_of_its_product() {
 }
 
 #[tokio::test]
-async fn what_is_added_again_adds_up_and_lines_keep_the_order_they_came_in() {
-    let shop = Shop::open().await;
-    let user = shop.user();
+async fn adding_again_adds_up_and_keeps_the_order_of_lines() {
+    let app = TestApp::start().await;
+    let user = app.user();
     user.add(9, 1).await.unwrap();
     user.add(2, 1).await.unwrap();
     let cart = user.add(9, 4).await.unwrap();
@@ -48,9 +48,9 @@ async fn what_is_added_again_adds_up_and_lines_keep_the_order_they_came_in() {
 }
 
 #[tokio::test]
-async fn every_change_raises_the_version_and_a_refused_one_does_not() {
-    let shop = Shop::open().await;
-    let user = shop.user();
+async fn each_change_raises_the_version_and_a_rejected_one_does_not() {
+    let app = TestApp::start().await;
+    let user = app.user();
     let versions = [
         user.add(1, 1).await.unwrap().version,
         user.add(1, 1).await.unwrap().version,
@@ -67,36 +67,36 @@ async fn every_change_raises_the_version_and_a_refused_one_does_not() {
 }
 
 #[tokio::test]
-async fn what_was_never_sold_or_is_no_longer_cannot_be_added() {
-    let shop = Shop::open().await;
-    shop.catalog.edit(3, |product| product.archived = true);
-    let user = shop.user();
+async fn rejects_unknown_and_archived_products() {
+    let app = TestApp::start().await;
+    app.catalog.edit(3, |product| product.archived = true);
+    let user = app.user();
     for product_id in [3, 999, 0, -1, i32::MIN] {
         let outcome = user.add(product_id, 1).await;
-        assert_eq!(refusal(outcome), (Code::NotFound, "product_not_found".into()), "{product_id}");
-        shop.guest("").add(product_id, 1).await.unwrap_err();
+        assert_eq!(rejection(outcome), (Code::NotFound, "product_not_found".into()), "{product_id}");
+        app.guest("").add(product_id, 1).await.unwrap_err();
     }
-    assert_eq!(shop.carts().await, 0);
+    assert_eq!(app.cart_count().await, 0);
 }
 
 #[tokio::test]
-async fn more_than_there_is_may_be_added_and_the_line_says_so() {
-    let shop = Shop::open().await;
-    shop.catalog.edit(3, |product| product.stock = 2);
-    let user = shop.user();
+async fn a_line_beyond_the_stock_is_not_available() {
+    let app = TestApp::start().await;
+    app.catalog.edit(3, |product| product.stock = 2);
+    let user = app.user();
     assert!(user.add(3, 2).await.unwrap().items[0].available);
     let cart = user.add(3, 1).await.unwrap();
     assert_eq!((cart.items[0].available, cart.items[0].stock), (false, 2));
 }
 
 #[tokio::test]
-async fn a_line_whose_product_has_gone_stays_and_can_be_set_and_removed() {
-    let shop = Shop::open().await;
-    let user = shop.user();
+async fn lines_of_deleted_products_remain_and_can_be_changed() {
+    let app = TestApp::start().await;
+    let user = app.user();
     user.add(3, 2).await.unwrap();
     user.add(4, 2).await.unwrap();
-    shop.catalog.edit(3, |product| product.archived = true);
-    shop.catalog.forget(4);
+    app.catalog.edit(3, |product| product.archived = true);
+    app.catalog.delete(4);
 
     let cart = user.get().await.unwrap();
     assert_eq!((cart.items[0].name.as_str(), cart.items[0].available), ("Product 3", false));
@@ -111,9 +111,9 @@ async fn a_line_whose_product_has_gone_stays_and_can_be_set_and_removed() {
 }
 
 #[tokio::test]
-async fn a_line_is_set_to_a_quantity_and_0_removes_it() {
-    let shop = Shop::open().await;
-    let user = shop.user();
+async fn setting_a_quantity_of_0_removes_the_line() {
+    let app = TestApp::start().await;
+    let user = app.user();
     user.add(1, 5).await.unwrap();
     user.add(2, 1).await.unwrap();
     assert_eq!(lines(&user.set(1, 2).await.unwrap()), [(1, 2), (2, 1)]);
@@ -123,23 +123,23 @@ async fn a_line_is_set_to_a_quantity_and_0_removes_it() {
 }
 
 #[tokio::test]
-async fn only_what_is_in_the_cart_can_be_set_or_removed() {
-    let shop = Shop::open().await;
+async fn rejects_setting_or_removing_a_missing_line() {
+    let app = TestApp::start().await;
     let no_such_item = (Code::NotFound, "item_not_found".to_owned());
-    let with_another = shop.user();
+    let with_another = app.user();
     with_another.add(2, 1).await.unwrap();
-    for shopper in [shop.user(), shop.guest(""), with_another] {
-        assert_eq!(refusal(shopper.set(1, 1).await), no_such_item);
-        assert_eq!(refusal(shopper.set(1, 0).await), no_such_item);
-        assert_eq!(refusal(shopper.remove(1).await), no_such_item);
+    for client in [app.user(), app.guest(""), with_another] {
+        assert_eq!(rejection(client.set(1, 1).await), no_such_item);
+        assert_eq!(rejection(client.set(1, 0).await), no_such_item);
+        assert_eq!(rejection(client.remove(1).await), no_such_item);
     }
-    assert_eq!(shop.carts().await, 1);
+    assert_eq!(app.cart_count().await, 1);
 }
 
 #[tokio::test]
-async fn a_cleared_cart_is_empty_and_goes_on() {
-    let shop = Shop::open().await;
-    let user = shop.user();
+async fn a_cleared_cart_is_empty_and_can_be_used_again() {
+    let app = TestApp::start().await;
+    let user = app.user();
     user.add(1, 5).await.unwrap();
     user.add(2, 5).await.unwrap();
     let cleared = user.clear().await.unwrap();
@@ -150,9 +150,9 @@ async fn a_cleared_cart_is_empty_and_goes_on() {
 }
 
 #[tokio::test]
-async fn users_do_not_see_each_others_carts() {
-    let shop = Shop::open().await;
-    let (one, other) = (shop.user(), shop.user());
+async fn users_have_separate_carts() {
+    let app = TestApp::start().await;
+    let (one, other) = (app.user(), app.user());
     one.add(1, 1).await.unwrap();
     other.add(2, 2).await.unwrap();
     other.clear().await.unwrap();

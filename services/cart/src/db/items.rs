@@ -1,4 +1,4 @@
-//! `cart.cart_items`: the lines.
+//! `cart.cart_items`: the lines of carts.
 
 use bodega_proto::catalog::v1::Product;
 use sqlx::PgExecutor;
@@ -6,9 +6,8 @@ use uuid::Uuid;
 
 use crate::{cart::Line, owner::Owner};
 
-/// Adds a line to the owner's cart, or its quantity to the line that is there, and raises the version.
-///
-/// A cart that is not there is made when it `may_create` one; else nothing happens.
+/// Adds a line to the owner's cart, or its quantity to the existing line, and raises the version. A missing cart is
+/// created if `may_create`; otherwise nothing happens.
 pub(crate) async fn add(
     db: impl PgExecutor<'_>,
     owner: &Owner,
@@ -25,16 +24,16 @@ pub(crate) async fn add(
              insert into cart.carts as c (id, user_id, guest_token_hash)
              select $1, $2, $3
              where $4 and not exists (select from touched)
-             on conflict (user_id) do update -- somebody was faster
+             on conflict (user_id) do update -- created concurrently
              set version = c.version + 1, updated_at = clock_timestamp()
              returning id
          )
-         insert into cart.cart_items as i (cart_id, product_id, quantity, seen_price_minor, currency)
+         insert into cart.cart_items as i (cart_id, product_id, quantity, quoted_price_minor, currency)
          select id, $5, $6, $7, $8
          from (select id from touched union all select id from created) cart
          on conflict (cart_id, product_id) do update
          set quantity = i.quantity + excluded.quantity,
-             seen_price_minor = excluded.seen_price_minor,
+             quoted_price_minor = excluded.quoted_price_minor,
              currency = excluded.currency",
         Uuid::now_v7(),
         owner.user_id(),
@@ -42,7 +41,7 @@ pub(crate) async fn add(
         may_create,
         line.product_id,
         line.quantity,
-        line.seen_price_minor,
+        line.quoted_price_minor,
         line.currency,
     )
     .execute(db)
@@ -50,8 +49,8 @@ pub(crate) async fn add(
     Ok(())
 }
 
-/// Sets a line's quantity and raises the version; `false` when the cart has no such line. What was seen stays where
-/// there is no `product`.
+/// Sets the quantity of a line and raises the version; returns `false` if the cart has no such line. Without a `product`
+/// the quoted price stays.
 pub(crate) async fn set(
     db: impl PgExecutor<'_>,
     owner: &Owner,
@@ -68,7 +67,7 @@ pub(crate) async fn set(
          )
          update cart.cart_items i
          set quantity = $4,
-             seen_price_minor = coalesce($5, i.seen_price_minor),
+             quoted_price_minor = coalesce($5, i.quoted_price_minor),
              currency = coalesce($6, i.currency)
          from touched
          where i.cart_id = touched.id and i.product_id = $3",
@@ -84,7 +83,7 @@ pub(crate) async fn set(
     Ok(updated.rows_affected() == 1)
 }
 
-/// Removes a line and raises the version; `false` when the cart has no such line.
+/// Removes a line and raises the version; returns `false` if the cart has no such line.
 pub(crate) async fn remove(db: impl PgExecutor<'_>, owner: &Owner, product_id: i32) -> sqlx::Result<bool> {
     let deleted = sqlx::query!(
         "with touched as (
@@ -105,13 +104,13 @@ pub(crate) async fn remove(db: impl PgExecutor<'_>, owner: &Owner, product_id: i
     Ok(deleted.rows_affected() == 1)
 }
 
-/// Removes every line of a cart that is locked.
+/// Removes all lines of a locked cart.
 pub(crate) async fn remove_all(db: impl PgExecutor<'_>, cart_id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from cart.cart_items where cart_id = $1", cart_id).execute(db).await?;
     Ok(())
 }
 
-/// Takes these quantities out of a cart that is locked; a line of which nothing is left goes.
+/// Subtracts quantities from the lines of a locked cart; lines without remaining units are deleted.
 pub(crate) async fn subtract(
     db: impl PgExecutor<'_>,
     cart_id: Uuid,
@@ -141,8 +140,8 @@ pub(crate) async fn subtract(
     Ok(())
 }
 
-/// Adds the lines of one cart to those of another; both are locked. A line is cut to `max_quantity`; of the lines
-/// that are new to the other cart, the oldest are taken until it has `max_lines`.
+/// Adds the lines of one cart to another; both are locked. A line is limited to `max_quantity`. Of the lines that are new
+/// to the other cart, the oldest are added until it has `max_lines`.
 pub(crate) async fn merge(
     db: impl PgExecutor<'_>,
     from: Uuid,
@@ -151,12 +150,12 @@ pub(crate) async fn merge(
     max_lines: usize,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into cart.cart_items as i (cart_id, product_id, quantity, seen_price_minor, currency, added_at)
-         select $2, f.product_id, f.quantity, f.seen_price_minor, f.currency, f.added_at
+        "insert into cart.cart_items as i (cart_id, product_id, quantity, quoted_price_minor, currency, added_at)
+         select $2, f.product_id, f.quantity, f.quoted_price_minor, f.currency, f.added_at
          from cart.cart_items f
          left join cart.cart_items t on t.cart_id = $2 and t.product_id = f.product_id
          where f.cart_id = $1
-         order by t.product_id is null, f.added_at, f.product_id -- those in both carts take no room
+         order by t.product_id is null, f.added_at, f.product_id -- products in both carts add no line
          limit $4 - (
              select count(*) from cart.cart_items t
              where t.cart_id = $2
@@ -164,7 +163,7 @@ pub(crate) async fn merge(
          )
          on conflict (cart_id, product_id) do update
          set quantity = least(i.quantity + excluded.quantity, $3),
-             seen_price_minor = excluded.seen_price_minor,
+             quoted_price_minor = excluded.quoted_price_minor,
              currency = excluded.currency",
         from,
         into,

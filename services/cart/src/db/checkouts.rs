@@ -1,9 +1,9 @@
-//! `cart.checkouts`: orders that were taken out of a cart already.
+//! `cart.checkouts`: orders whose lines have been removed from a cart.
 
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-/// Remembers an order; `false` when it is known already. Waits for another transaction that is about to remember it.
+/// Inserts an order; returns `false` if it exists. Waits for a concurrent transaction that inserts the same order.
 pub(crate) async fn insert(db: impl PgExecutor<'_>, order_id: Uuid, user_id: Uuid) -> sqlx::Result<bool> {
     let inserted = sqlx::query!(
         "insert into cart.checkouts (order_id, user_id)
@@ -17,7 +17,7 @@ pub(crate) async fn insert(db: impl PgExecutor<'_>, order_id: Uuid, user_id: Uui
     Ok(inserted.rows_affected() == 1)
 }
 
-/// Forgets at most `limit` orders that are older than `days`; how many there were.
+/// Deletes at most `limit` rows older than `days`, and returns their number.
 pub(crate) async fn delete_old(db: impl PgExecutor<'_>, days: i32, limit: i64) -> sqlx::Result<u64> {
     let deleted = sqlx::query!(
         "delete from cart.checkouts

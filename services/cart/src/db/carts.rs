@@ -1,4 +1,4 @@
-//! `cart.carts`: whose, and at which version.
+//! `cart.carts`.
 
 use sqlx::PgExecutor;
 use time::OffsetDateTime;
@@ -12,20 +12,17 @@ use crate::{
 /// A cart without its lines.
 #[derive(Debug)]
 pub(crate) struct Head {
-    /// What its lines refer to.
     pub(crate) id: Uuid,
-    /// By now.
     pub(crate) version: i64,
-    /// When it last changed.
     pub(crate) updated_at: OffsetDateTime,
 }
 
-/// The owner's cart with its lines, in the order they were added.
+/// Returns the owner's cart with its lines in the order of addition.
 pub(crate) async fn load(db: impl PgExecutor<'_>, owner: &Owner) -> sqlx::Result<Option<Cart>> {
     let rows = sqlx::query!(
         r#"select c.version, c.updated_at,
                   i.product_id as "product_id?", i.quantity as "quantity?",
-                  i.seen_price_minor as "seen_price_minor?", i.currency as "currency?"
+                  i.quoted_price_minor as "quoted_price_minor?", i.currency as "currency?"
            from cart.carts c
            left join cart.cart_items i on i.cart_id = c.id
            where c.user_id = $1 or c.guest_token_hash = $2
@@ -44,14 +41,14 @@ pub(crate) async fn load(db: impl PgExecutor<'_>, owner: &Owner) -> sqlx::Result
         Some(Line {
             product_id: row.product_id?,
             quantity: row.quantity?,
-            seen_price_minor: row.seen_price_minor?,
+            quoted_price_minor: row.quoted_price_minor?,
             currency: row.currency?,
         })
     });
     Ok(Some(Cart { version, updated_at, lines: lines.collect() }))
 }
 
-/// Raises the version of the owner's cart, and so locks it until the end of the transaction.
+/// Raises the version of the owner's cart, which locks it until the end of the transaction.
 pub(crate) async fn touch(db: impl PgExecutor<'_>, owner: &Owner) -> sqlx::Result<Option<Head>> {
     sqlx::query_as!(
         Head,
@@ -66,7 +63,7 @@ pub(crate) async fn touch(db: impl PgExecutor<'_>, owner: &Owner) -> sqlx::Resul
     .await
 }
 
-/// Raises the version of the user's cart, making it where there is none, and so locks it. Its id.
+/// Raises the version of the user's cart, which locks it, or creates the cart. Returns its id.
 pub(crate) async fn touch_or_create(db: impl PgExecutor<'_>, user_id: Uuid) -> sqlx::Result<Uuid> {
     sqlx::query_scalar!(
         "insert into cart.carts as c (id, user_id)
@@ -81,7 +78,7 @@ pub(crate) async fn touch_or_create(db: impl PgExecutor<'_>, user_id: Uuid) -> s
     .await
 }
 
-/// Locks the owner's cart until the end of the transaction. Its id.
+/// Locks the owner's cart until the end of the transaction and returns its id.
 pub(crate) async fn lock(db: impl PgExecutor<'_>, owner: &Owner) -> sqlx::Result<Option<Uuid>> {
     sqlx::query_scalar!(
         "select id from cart.carts
@@ -100,7 +97,7 @@ pub(crate) async fn delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()
     Ok(())
 }
 
-/// Deletes at most `limit` guests' carts that did not change for `days`; how many there were.
+/// Deletes at most `limit` guests' carts that have not changed for `days`, and returns their number.
 pub(crate) async fn delete_stale_guests(db: impl PgExecutor<'_>, days: i32, limit: i64) -> sqlx::Result<u64> {
     let deleted = sqlx::query!(
         "delete from cart.carts
@@ -109,7 +106,7 @@ pub(crate) async fn delete_stale_guests(db: impl PgExecutor<'_>, days: i32, limi
              where guest_token_hash is not null and updated_at < now() - make_interval(days => $1)
              order by updated_at
              limit $2
-             for update skip locked -- whoever holds one is using it, or sweeps as well
+             for update skip locked -- a locked cart is in use, or being deleted
          ))",
         days,
         limit,

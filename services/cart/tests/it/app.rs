@@ -1,4 +1,4 @@
-//! A shop of one cart service, and those who shop in it.
+//! The test harness: a cart service and its clients.
 
 use bodega_embedded_postgres::testing::{self, TestDatabase};
 use bodega_proto::{
@@ -25,10 +25,10 @@ use tonic::{
 };
 use uuid::Uuid;
 
-use crate::catalog::FakeCatalog;
+use crate::fake_catalog::FakeCatalog;
 
-/// A cart service over a database of its own.
-pub(crate) struct Shop {
+/// A cart service with its own database.
+pub(crate) struct TestApp {
     pub(crate) catalog: FakeCatalog,
     pub(crate) db: PgPool,
     routes: Routes,
@@ -37,14 +37,14 @@ pub(crate) struct Shop {
     _database: TestDatabase,
 }
 
-impl Shop {
-    pub(crate) async fn open() -> Self {
+impl TestApp {
+    pub(crate) async fn start() -> Self {
         let (database, db) = database().await;
-        Self::open_with(database, db, FakeCatalog::new()).await
+        Self::start_with(database, db, FakeCatalog::new()).await
     }
 
-    /// Opens over a database that things may have happened to.
-    pub(crate) async fn open_with(database: TestDatabase, db: PgPool, catalog: FakeCatalog) -> Self {
+    /// Starts on an existing database.
+    pub(crate) async fn start_with(database: TestDatabase, db: PgPool, catalog: FakeCatalog) -> Self {
         let shutdown = CancellationToken::new();
         let service = bodega_cart::start(db.clone(), catalog_at(&catalog), shutdown.clone()).await.unwrap();
         Self {
@@ -57,27 +57,27 @@ impl Shop {
         }
     }
 
-    /// Somebody new, with an account.
-    pub(crate) fn user(&self) -> Shopper {
+    /// A client with a new user.
+    pub(crate) fn user(&self) -> Client {
         let user_id = Uuid::now_v7();
         let caller = Caller { user_id, session_id: Uuid::now_v7(), role: Role::User };
-        self.shopper(Some(caller), "")
+        self.client_of(Some(caller), "")
     }
 
-    /// Somebody without one, who shows `guest_token`.
-    pub(crate) fn guest(&self, guest_token: &str) -> Shopper {
-        self.shopper(None, guest_token)
+    /// A client without a user, with `guest_token`.
+    pub(crate) fn guest(&self, guest_token: &str) -> Client {
+        self.client_of(None, guest_token)
     }
 
-    /// A guest who has put `quantity` of a product into a cart.
-    pub(crate) async fn guest_with(&self, product_id: i32, quantity: i32) -> Shopper {
+    /// A guest with `quantity` of a product in the cart.
+    pub(crate) async fn guest_with(&self, product_id: i32, quantity: i32) -> Client {
         let response = self.guest("").try_add(product_id, quantity).await.unwrap();
         self.guest(&response.guest_token)
     }
 
-    fn shopper(&self, caller: Option<Caller>, guest_token: &str) -> Shopper {
+    fn client_of(&self, caller: Option<Caller>, guest_token: &str) -> Client {
         let transport = Transport::unauthenticated(self.routes.clone());
-        Shopper {
+        Client {
             user_id: caller.as_ref().map(|caller| caller.user_id),
             guest_token: guest_token.to_owned(),
             client: CartServiceClient::with_interceptor(transport, ActAs(caller)),
@@ -88,13 +88,13 @@ impl Shop {
         CheckoutServiceClient::new(Transport::unauthenticated(self.routes.clone()))
     }
 
-    pub(crate) async fn snapshot(&self, user: &Shopper) -> GetSnapshotResponse {
+    pub(crate) async fn snapshot(&self, user: &Client) -> GetSnapshotResponse {
         let request = GetSnapshotRequest { user_id: user.user_id.unwrap().to_string() };
         self.checkout().get_snapshot(request).await.unwrap().into_inner()
     }
 
-    /// Takes `lines` out of the user's cart for the order.
-    pub(crate) async fn clear_ordered(&self, order_id: Uuid, user: &Shopper, lines: &[(i32, i32)]) {
+    /// Removes the lines of an order from the user's cart.
+    pub(crate) async fn clear_ordered(&self, order_id: Uuid, user: &Client, lines: &[(i32, i32)]) {
         let lines =
             lines.iter().map(|&(product_id, quantity)| OrderedLine { product_id, quantity }).collect();
         let user_id = user.user_id.unwrap().to_string();
@@ -102,13 +102,13 @@ impl Shop {
         self.checkout().clear_ordered(request).await.unwrap();
     }
 
-    /// Rows of `cart.carts`.
-    pub(crate) async fn carts(&self) -> i64 {
+    /// The number of rows in `cart.carts`.
+    pub(crate) async fn cart_count(&self) -> i64 {
         sqlx::query_scalar("select count(*) from cart.carts").fetch_one(&self.db).await.unwrap()
     }
 }
 
-/// A migrated database.
+/// Creates a migrated database.
 pub(crate) async fn database() -> (TestDatabase, PgPool) {
     let database = testing::database("cart", |url| async move {
         database::migrate(&url.parse()?, bodega_cart::SCHEMA, &bodega_cart::MIGRATOR).await
@@ -122,17 +122,17 @@ pub(crate) fn catalog_at(catalog: &FakeCatalog) -> Transport {
     Transport::unauthenticated(Routes::new(CatalogServiceServer::new(catalog.clone())))
 }
 
-/// Somebody who shops.
+/// A client of the cart service.
 #[derive(Clone)]
-pub(crate) struct Shopper {
+pub(crate) struct Client {
     pub(crate) user_id: Option<Uuid>,
     pub(crate) guest_token: String,
     client: CartServiceClient<InterceptedService<Transport, ActAs>>,
 }
 
-impl Shopper {
-    /// The same one, showing a guest's token as well.
-    pub(crate) fn showing(&self, guest_token: &str) -> Self {
+impl Client {
+    /// The same client, with a guest token.
+    pub(crate) fn with_guest_token(&self, guest_token: &str) -> Self {
         Self { guest_token: guest_token.to_owned(), ..self.clone() }
     }
 
@@ -193,8 +193,8 @@ pub(crate) fn lines(cart: &Cart) -> Vec<(i32, i32)> {
     cart.items.iter().map(|item| (item.product_id, item.quantity)).collect()
 }
 
-/// Why a call was refused.
-pub(crate) fn refusal<T: std::fmt::Debug>(outcome: Result<T, Status>) -> (Code, String) {
-    let refused = outcome.unwrap_err();
-    (refused.code(), status::reason(&refused))
+/// Returns the code and reason of an error.
+pub(crate) fn rejection<T: std::fmt::Debug>(result: Result<T, Status>) -> (Code, String) {
+    let status = result.unwrap_err();
+    (status.code(), status::reason(&status))
 }
