@@ -1,4 +1,4 @@
-//! A TCP proxy that can delay, block, refuse and cut connections.
+//! A TCP proxy that can delay, block, reset and close connections.
 //!
 //! Its address never changes, its upstream may: open connections keep theirs, new ones use the new one. A change of the
 //! [`Mode`] affects open connections as well; see [`pump`].
@@ -39,7 +39,7 @@ pub(crate) enum Mode {
     /// forwarded when the mode changes.
     BlackHole,
     /// New connections are reset. Open ones are forwarded.
-    Refuse,
+    Reset,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +118,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         match listener.accept().await {
-            Ok((client, _)) if *shared.mode.borrow() == Mode::Refuse => reset_on_drop(&client),
+            Ok((client, _)) if *shared.mode.borrow() == Mode::Reset => reset_on_drop(&client),
             Ok((client, _)) => {
                 let stop = lock(&shared.connections).clone();
                 tokio::spawn(stop.run_until_cancelled_owned(forward(client, Arc::clone(&shared))));

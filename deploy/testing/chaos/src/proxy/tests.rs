@@ -181,10 +181,10 @@ async fn a_black_hole_hides_the_end_of_the_upstream_connection() {
 }
 
 #[tokio::test]
-async fn refuses_new_connections_and_keeps_old_ones() {
+async fn resets_new_connections_and_keeps_old_ones() {
     let proxy = proxy_to_echo_server().await;
     let mut old = open(&proxy).await;
-    proxy.set_mode(Mode::Refuse);
+    proxy.set_mode(Mode::Reset);
     assert!(is_closed(&mut connect(&proxy).await).await);
     old.write_all(b"hello").await.unwrap();
     assert_eq!(receive(&mut old, 5).await, "hello");

@@ -1,4 +1,4 @@
-//! Virtual users of a load: each repeats the same sequence of operations and looks at the status only.
+//! Virtual users of a load: each repeats the same sequence of operations and reads only the status of the responses.
 
 use std::{fmt, sync::Arc};
 
