@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{require_another_admin, target};
+use super::last_admin::{require_another_admin, target};
 use crate::{
     error::Error,
     sessions,

@@ -8,7 +8,7 @@ use bodega_runtime::status::Violations;
 use sqlx::PgPool;
 use tracing::info;
 
-use super::{IssuedSession, start};
+use super::issue::{IssuedSession, start_session};
 use crate::{
     error::Error,
     passwords::{self, Hasher, Verification, db::Credentials},
@@ -76,7 +76,7 @@ async fn start_if_unchanged(
         passwords::db::set_hash(&mut tx, verified.id, &hash).await?;
         info!(user.id = %verified.id, "upgraded password hash");
     }
-    let session = start(&mut tx, locked.user, user_agent).await?;
+    let session = start_session(&mut tx, locked.user, user_agent).await?;
     tx.commit().await?;
     Ok(Some(session))
 }

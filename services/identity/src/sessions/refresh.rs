@@ -11,8 +11,8 @@ use sqlx::PgPool;
 use tracing::warn;
 
 use super::{
-    IssuedSession,
     db::{self, refresh_tokens::PresentedToken},
+    issue::IssuedSession,
     refresh_token,
 };
 use crate::error::Error;

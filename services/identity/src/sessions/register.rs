@@ -5,7 +5,7 @@ use bodega_runtime::status::Violations;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{IssuedSession, start};
+use super::issue::{IssuedSession, start_session};
 use crate::{
     error::Error,
     passwords::{Hasher, PersonalData, check_policy},
@@ -39,7 +39,7 @@ pub(crate) async fn register(
         role: Role::User,
     };
     let user = users::db::insert(&mut *tx, &new).await.map_err(Error::from_user_write)?;
-    let session = start(&mut tx, user, &request.user_agent).await?;
+    let session = start_session(&mut tx, user, &request.user_agent).await?;
     tx.commit().await?;
     Ok(session)
 }
