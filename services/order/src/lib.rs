@@ -16,27 +16,46 @@
 //! A fresh order costs six statements here with an idempotency key, and five without; and one call each of GetSnapshot,
 //! Reserve and ClearOrdered.
 
+#[path = "timeouts.rs"]
 mod backoff;
+#[path = "payments/update.rs"]
 mod bookkeeping;
+#[path = "payments/order_payments/mod.rs"]
 mod books;
+#[path = "detached.rs"]
 mod bounds;
 mod config;
+#[path = "checkout/processing.rs"]
 mod drive;
 mod error;
+#[path = "payments/apply.rs"]
 mod events;
 mod grpc;
+#[path = "orders/transition.rs"]
 mod move_order;
+#[path = "upstream.rs"]
 mod neighbours;
+#[path = "checkout/pricing.rs"]
 mod order;
+#[path = "outbox/deliveries.rs"]
 mod outbox;
+#[path = "payments/start.rs"]
 mod pay;
+#[path = "payments/payment.rs"]
 mod payment;
+#[path = "payments/providers.rs"]
 mod payments;
+#[path = "checkout/place_order.rs"]
 mod place_order;
+#[path = "payments/provider/mod.rs"]
 mod provider;
+#[path = "payments/reconcile.rs"]
 mod reconcile;
+#[path = "checkout/recovery.rs"]
 mod recover;
+#[path = "checkout/rejection.rs"]
 mod rejection;
+#[path = "orders/status.rs"]
 mod status;
 mod store;
 

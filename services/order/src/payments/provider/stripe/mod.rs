@@ -7,7 +7,9 @@
 mod amounts;
 mod client;
 mod events;
+#[path = "error.rs"]
 mod failure;
+#[path = "config.rs"]
 mod keys;
 mod objects;
 mod signature;

@@ -1,5 +1,6 @@
 //! How the shop is paid: who moves the money, and how long that may take.
 
+#[path = "config.rs"]
 mod args;
 
 use std::{sync::Arc, time::Duration};

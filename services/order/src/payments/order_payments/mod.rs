@@ -6,6 +6,7 @@
 //! What a provider tells may come twice, late and in any order. Money only ever goes forward here, from `failed` or open
 //! to completed, then to the refund; so the order of what is told does not matter, only the sum of it.
 
+#[path = "changes.rs"]
 mod moves;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! Calls as they are on the wire.
 
+#[path = "scripted_server.rs"]
 mod canned;
 mod double;
 
