@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::Context as _;
 use bodega_gateway::Upstreams;
 use bodega_media::Media;
-use bodega_order::Payments;
+use bodega_order::PaymentProviders;
 use bodega_runtime::{
     auth::{ServiceToken, Verifier},
     database,
@@ -29,7 +29,7 @@ pub struct Options {
     /// The gateway's own; its currency is the catalog's too, and its directory of pictures the one of `media`.
     pub gateway: bodega_gateway::Settings,
     /// How the shop is paid.
-    pub payments: Payments,
+    pub payments: PaymentProviders,
     /// Where the pictures of products and accounts are kept.
     pub media: Media,
 }
@@ -77,7 +77,7 @@ impl Store {
             .await
             .context("cart does not start")?;
         let neighbours =
-            bodega_order::Neighbours { cart: cart.transport(&guard), catalog: catalog.transport(&guard) };
+            bodega_order::Upstreams { cart: cart.transport(&guard), catalog: catalog.transport(&guard) };
         let order = bodega_order::start(order_db, neighbours, payments, closing)
             .await
             .context("order does not start")?;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use anyhow::Context as _;
 use bodega_gateway::Settings;
 use bodega_media::Media;
-use bodega_order::Payments;
+use bodega_order::PaymentProviders;
 use bodega_runtime::{config, metrics, process};
 use clap::builder::BoolishValueParser;
 use tokio::net::TcpListener;
@@ -78,14 +78,14 @@ pub(crate) async fn run(args: Args, store: &StoreArgs) -> anyhow::Result<()> {
 
 /// What is not in the database; looked at before one is started, so that half a configuration starts nothing.
 struct Outside {
-    payments: Payments,
+    payments: PaymentProviders,
     media: Media,
     gateway: Settings,
 }
 
 impl Outside {
     fn configured(store: &StoreArgs) -> anyhow::Result<Self> {
-        let payments = store.payments.payments()?;
+        let payments = store.payments.providers()?;
         let (media, gateway) = store.media()?;
         Ok(Self { payments, media, gateway })
     }

@@ -4,6 +4,9 @@ create table orders.orders (
     user_id              uuid not null,     -- identity's; no foreign keys across schemas
     cart_version         bigint not null,   -- of the cart that was checked out
     status               text not null,
+    stage                text not null generated always as (
+        case when status in ('placing', 'rejected') then status else 'placed' end
+    ) stored,
     expected_total_minor bigint,            -- the total that the client requires, if any
     total_minor          bigint,
     currency             text,

@@ -1,26 +1,26 @@
-//! What the order service is told when it runs as a process of its own.
+//! Configuration of the order service as a process of its own.
 
 use bodega_runtime::{config, database::DatabaseArgs};
 use tonic::transport::Uri;
 
-use crate::payments::PaymentArgs;
+use crate::payments::config::PaymentArgs;
 
 /// Flags and variables of `bodega-order`.
 #[derive(Debug, clap::Args)]
 pub struct Config {
-    /// Where the orders are kept
+    /// The database of the service
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// Where identity answers
+    /// URL of the identity service
     #[arg(long, env = "BODEGA_IDENTITY_URL", default_value = "http://127.0.0.1:7001", value_parser = config::url)]
     pub identity_url: Uri,
-    /// Where the catalog answers
+    /// URL of the catalog service
     #[arg(long, env = "BODEGA_CATALOG_URL", default_value = "http://127.0.0.1:7002", value_parser = config::url)]
     pub catalog_url: Uri,
-    /// Where the cart answers
+    /// URL of the cart service
     #[arg(long, env = "BODEGA_CART_URL", default_value = "http://127.0.0.1:7003", value_parser = config::url)]
     pub cart_url: Uri,
-    /// How the shop is paid
+    /// Payments
     #[command(flatten)]
     pub payments: PaymentArgs,
 }

@@ -1,63 +1,33 @@
-//! Orders: turning a cart into a promise.
+//! The order service: checkout, the order lifecycle and payments.
 //!
-//! `place_order` tells the story, `drive` its decisive part: an attempt is written down as `placing` before any
-//! stock is asked for, and ends as an order or `rejected`, whoever drives it there: the call that began it, its retry,
-//! or the loop in `recover`. What neighbours must be told afterwards is written with the end itself, and told until
-//! they have heard (`outbox`). Then an order moves along its `status` (`move_order`), is paid for (`pay`), and its money
-//! is looked after: by what providers tell (`events`) and by asking them (`reconcile`). An order and its payments are
-//! one in the `books`.
+//! `checkout::place_order` is the entry point. A checkout is stored as `placing` before any stock is reserved, and ends as
+//! an order or `rejected`. It is completed by the call that started it, by a retry of that call, or by the worker in
+//! `checkout::recovery`. Calls to other services that follow from it are stored in the same statement, and `outbox`
+//! delivers them until they succeed. Then `orders::transition` changes the order's status, `payments::start` creates
+//! payment intents, and `payments::apply` (webhook events) and `payments::reconcile` (polling) follow what becomes of
+//! them. An order and its payments form one aggregate, `payments::order_payments`.
 //!
-//! Two rules make this exact. Whatever ends an attempt is one statement that compares and sets, and whatever moves an
-//! order or its money happens in its locked books: of any number of drivers one wins, and the others find what came of
-//! it. And no neighbour and no provider is called inside a transaction, only between them, with calls that may be
-//! repeated by the order's id: stopping anywhere needs no more than someone to go on. `store` is the only module that
-//! speaks SQL. How long each step may take is one table (`bounds`).
+//! Two rules make this exact. A checkout ends with one compare-and-set statement, and an order and its payments change only
+//! while the order's row is locked: of concurrent processes one succeeds, and the others read its result. And no service
+//! and no payment provider is called inside a transaction; the calls can be repeated, with the order's id as their
+//! idempotency key. So a process may stop anywhere, and another one continues.
 //!
-//! A fresh order costs six statements here with an idempotency key, and five without; and one call each of GetSnapshot,
+//! All SQL is in the `db` modules. Rows are locked in this order: provider events, orders, payments.
+//!
+//! Placing an order takes six statements with an idempotency key and five without, and one call each of GetSnapshot,
 //! Reserve and ClearOrdered.
 
-#[path = "timeouts.rs"]
-mod backoff;
-#[path = "payments/update.rs"]
-mod bookkeeping;
-#[path = "payments/order_payments/mod.rs"]
-mod books;
-#[path = "detached.rs"]
-mod bounds;
+mod app;
+mod checkout;
 mod config;
-#[path = "checkout/processing.rs"]
-mod drive;
+mod detached;
 mod error;
-#[path = "payments/apply.rs"]
-mod events;
 mod grpc;
-#[path = "orders/transition.rs"]
-mod move_order;
-#[path = "upstream.rs"]
-mod neighbours;
-#[path = "checkout/pricing.rs"]
-mod order;
-#[path = "outbox/deliveries.rs"]
+mod orders;
 mod outbox;
-#[path = "payments/start.rs"]
-mod pay;
-#[path = "payments/payment.rs"]
-mod payment;
-#[path = "payments/providers.rs"]
 mod payments;
-#[path = "checkout/place_order.rs"]
-mod place_order;
-#[path = "payments/provider/mod.rs"]
-mod provider;
-#[path = "payments/reconcile.rs"]
-mod reconcile;
-#[path = "checkout/recovery.rs"]
-mod recover;
-#[path = "checkout/rejection.rs"]
-mod rejection;
-#[path = "orders/status.rs"]
-mod status;
-mod store;
+mod timeouts;
+mod upstream;
 
 use anyhow::Context as _;
 use bodega_proto::order::v1::{
@@ -73,64 +43,61 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-use self::grpc::{Orders, PaymentEvents};
+use self::{
+    app::App,
+    grpc::{orders::OrderApi, payment_webhooks::PaymentWebhookApi},
+};
 pub use self::{
     config::Config,
-    neighbours::Neighbours,
-    payments::{PaymentArgs, Payments},
+    payments::{config::PaymentArgs, providers::PaymentProviders},
+    upstream::Upstreams,
 };
 
-/// The schema's migrations.
+/// The migrations of the schema.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 
 /// The schema that this service owns.
 pub const SCHEMA: &str = "orders";
 
-/// What the use cases work with.
-#[derive(Clone)]
-struct App {
-    db: PgPool,
-    neighbours: Neighbours,
-    payments: Payments,
-}
-
 /// Runs the service as a process of its own, until the shutdown.
 ///
 /// # Errors
-/// When the configuration lacks a database or a part of a payment provider's, the schema cannot be migrated, or the
-/// listener fails.
+/// If the configuration lacks a database or a part of a payment provider's settings, the schema cannot be migrated, or
+/// the listener fails.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
-    let payments = config.payments.payments()?;
+    let providers = config.payments.providers()?;
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
-    let to = |name, uri| Transport::remote(name, uri, &process.service_token);
-    let guard = AuthLayer {
+    let transport = |name, uri| Transport::remote(name, uri, &process.service_token);
+    let auth = AuthLayer {
         service_token: process.service_token.clone(),
-        verifier: Verifier::new(to("identity", config.identity_url)),
+        verifier: Verifier::new(transport("identity", config.identity_url)),
     };
-    let neighbours =
-        Neighbours { cart: to("cart", config.cart_url), catalog: to("catalog", config.catalog_url) };
+    let upstreams = Upstreams {
+        cart: transport("cart", config.cart_url),
+        catalog: transport("catalog", config.catalog_url),
+    };
     let service =
-        start(db, neighbours, payments, process.shutdown).await.context("cannot start the order service")?;
-    service.serve(&guard, process.listener).await
+        start(db, upstreams, providers, process.shutdown).await.context("cannot start the order service")?;
+    service.serve(&auth, process.listener).await
 }
 
-/// Starts the service, and its loops, over a database that has been migrated.
+/// Starts the service and its workers on a migrated database.
 ///
 /// # Errors
-/// None so far: a database or a neighbour that is down makes calls fail, not the start.
+/// None at present: if the database or another service is unavailable, calls fail, but not the start.
 pub async fn start(
     db: PgPool,
-    neighbours: Neighbours,
-    payments: Payments,
+    upstreams: Upstreams,
+    providers: PaymentProviders,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Service> {
-    let app = App { db: db.clone(), neighbours, payments };
-    let routes = Routes::new(OrderServiceServer::new(Orders::new(app.clone())))
-        .add_service(PaymentWebhookServiceServer::new(PaymentEvents::new(app.clone())));
+    let app = App { db: db.clone(), upstreams, providers };
+    let routes = Routes::new(OrderServiceServer::new(OrderApi::new(app.clone())))
+        .add_service(PaymentWebhookServiceServer::new(PaymentWebhookApi::new(app.clone())));
     let service = Service::new("order", routes, db, shutdown).await;
-    service.spawn(recover::run(app.clone()));
-    service.spawn(outbox::run(app.clone()));
-    service.spawn(events::run(app.clone()));
-    service.spawn(reconcile::run(app));
+    service.spawn(checkout::recovery::run(app.clone()));
+    service.spawn(outbox::worker::run(app.clone()));
+    service.spawn(payments::apply::run(app.clone()));
+    service.spawn(payments::reconcile::run(app));
     Ok(service)
 }

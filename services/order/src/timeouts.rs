@@ -1,30 +1,34 @@
-//! How long to leave something alone: what has failed, and what may have changed.
+//! Backoffs and batch sizes. The timeouts and leases are in [`bodega_runtime::timeouts`].
 
 use std::time::Duration;
 
 use bodega_runtime::backoff::Backoff;
 
-/// What is stuck must be resolved within 10 s of its services being up, the rest of the way included.
-const FAILURES: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(3));
-/// With every event of its provider lost, an order is to be paid within 8 s of the money, while somebody may be waiting.
-const SOON: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(6));
-/// Later it is to be within a minute.
-const SELDOM: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30));
+/// Rows that a worker claims at a time.
+pub(crate) const CLAIM_LIMIT: i64 = 16;
+/// Claimed rows that are processed at the same time: all of them, as no lease may run while its row waits for others.
+pub(crate) const CONCURRENCY: usize = 16;
 
-/// The pause after `failures` in a row.
-pub(crate) fn pause(failures: i32) -> Duration {
-    FAILURES.pause(failures)
+/// Pauses between retries of failed work. Together with [`bodega_runtime::timeouts::WORK_LEASE`], abandoned work is
+/// completed within 10 s once its upstreams are available.
+pub(crate) const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(3));
+/// Pauses between checks whether another call has completed the same work.
+pub(crate) const WAIT: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(200));
+
+/// A client may be waiting: an order is paid within 8 s of its money even if every webhook event is lost.
+const POLL_RECENT: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(6));
+/// Later, it is paid within a minute.
+const POLL_OLD: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30));
+
+/// Returns the pause until a payment is polled again, after `poll_count` polls without a change.
+pub(crate) fn poll_pause(poll_count: i32, is_recent: bool) -> Duration {
+    if is_recent { POLL_RECENT.pause(poll_count) } else { POLL_OLD.pause(poll_count) }
 }
 
-/// The pause before a provider is asked again that did not answer or did not do what has to be done, after `looks` at a
-/// payment that is still `fresh`. What is not will hardly be done by asking again: a person has to look.
-pub(crate) fn duty_pause(looks: i32, fresh: bool) -> Duration {
-    if fresh { pause(looks) } else { look_pause(looks, fresh) }
-}
-
-/// The pause after `looks` that showed nothing new, at a payment that is still `fresh` or not.
-pub(crate) fn look_pause(looks: i32, fresh: bool) -> Duration {
-    if fresh { SOON.pause(looks) } else { SELDOM.pause(looks) }
+/// Returns the pause until the provider is called again after a failed call, or until a cancellation or refund that is
+/// due. For old payments this is as rare as polling: repeating the call will hardly help.
+pub(crate) fn provider_retry_pause(poll_count: i32, is_recent: bool) -> Duration {
+    if is_recent { RETRY.pause(poll_count) } else { poll_pause(poll_count, is_recent) }
 }
 
 #[cfg(test)]
@@ -32,13 +36,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_fresh_is_seen_to_soon_however_long_nobody_answered() {
-        for looks in [0, 10, i32::MAX] {
-            assert!(pause(looks) <= Duration::from_secs(3));
-            assert!(duty_pause(looks, true) <= Duration::from_secs(3));
-            assert!(look_pause(looks, true) <= Duration::from_secs(6));
+    fn pauses_for_recent_payments_stay_short() {
+        for poll_count in [0, 10, i32::MAX] {
+            assert!(RETRY.pause(poll_count) <= Duration::from_secs(3));
+            assert!(provider_retry_pause(poll_count, true) <= Duration::from_secs(3));
+            assert!(poll_pause(poll_count, true) <= Duration::from_secs(6));
         }
-        assert!(duty_pause(60, false) >= Duration::from_secs(15));
-        assert!(look_pause(60, false) >= Duration::from_secs(15));
+        assert!(provider_retry_pause(60, false) >= Duration::from_secs(15));
+        assert!(poll_pause(60, false) >= Duration::from_secs(15));
     }
 }

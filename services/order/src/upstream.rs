@@ -1,4 +1,5 @@
-//! The calls to cart and catalog. All may be repeated: what they change is told apart by the order's id.
+//! Calls to cart and catalog. All of them can be repeated: those that change data carry the order's id as their idempotency
+//! key.
 
 use bodega_proto::{
     cart::v1::{
@@ -10,32 +11,32 @@ use bodega_proto::{
         stock_service_client::StockServiceClient,
     },
 };
-use bodega_runtime::{context::CallContext, transport::Transport};
+use bodega_runtime::{context::CallContext, timeouts::UPSTREAM_CALL, transport::Transport};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use crate::{bounds, order::Line};
+use crate::checkout::pricing::Line;
 
-/// The ways to the services that orders need.
+/// Transports to the services that the order service calls.
 #[derive(Clone)]
-pub struct Neighbours {
-    /// To the cart, for its snapshots.
+pub struct Upstreams {
+    /// The cart service.
     pub cart: Transport,
-    /// To the catalog, for its stock.
+    /// The catalog service.
     pub catalog: Transport,
 }
 
-impl Neighbours {
-    /// What the user's cart holds.
-    pub(crate) async fn cart_of(&self, user_id: Uuid) -> Result<GetSnapshotResponse, Status> {
+impl Upstreams {
+    /// Returns the lines and the version of a user's cart.
+    pub(crate) async fn cart_snapshot(&self, user_id: Uuid) -> Result<GetSnapshotResponse, Status> {
         let request = GetSnapshotRequest { user_id: user_id.to_string() };
         let mut cart = CheckoutServiceClient::new(self.cart.clone());
-        Ok(as_ourselves(cart.get_snapshot(request)).await?.into_inner())
+        Ok(with_service_identity(cart.get_snapshot(request)).await?.into_inner())
     }
 
-    /// Takes what was ordered out of the user's cart.
-    pub(crate) async fn clear_cart(
+    /// Removes the lines of an order from its user's cart.
+    pub(crate) async fn clear_ordered(
         &self,
         order_id: Uuid,
         user_id: Uuid,
@@ -49,42 +50,41 @@ impl Neighbours {
             lines: lines.collect(),
         };
         let mut cart = CheckoutServiceClient::new(self.cart.clone());
-        as_ourselves(cart.clear_ordered(request)).await.map(drop)
+        with_service_identity(cart.clear_ordered(request)).await.map(drop)
     }
 
-    /// Takes stock for an order: all lines or none.
+    /// Reserves stock for an order: all lines or none.
     pub(crate) async fn reserve(&self, order_id: Uuid, lines: &[Line]) -> Result<Outcome, Status> {
         let lines =
             lines.iter().map(|line| StockLine { product_id: line.product_id, quantity: line.quantity });
         let request = ReserveRequest { order_id: order_id.to_string(), lines: lines.collect() };
         let mut catalog = StockServiceClient::new(self.catalog.clone());
-        let answer = as_ourselves(catalog.reserve(request)).await?.into_inner();
-        answer.outcome.ok_or_else(|| Status::internal("a reservation without an outcome"))
+        let response = with_service_identity(catalog.reserve(request)).await?.into_inner();
+        response.outcome.ok_or_else(|| Status::internal("reservation without an outcome"))
     }
 
-    /// Gives an order's stock back, and refuses it any from now on.
+    /// Releases an order's stock. The catalog rejects later reservations for the same order.
     pub(crate) async fn release(&self, order_id: Uuid) -> Result<(), Status> {
         let request = ReleaseRequest { order_id: order_id.to_string() };
         let mut catalog = StockServiceClient::new(self.catalog.clone());
-        as_ourselves(catalog.release(request)).await.map(drop)
+        with_service_identity(catalog.release(request)).await.map(drop)
     }
 }
 
-/// What it means that a neighbour did not do what it was asked to.
+/// Whether a failed call is worth a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// It may do it another time.
+    /// The upstream is unavailable: a retry will succeed once it is back.
     Outage,
-    /// It will answer the same for ever.
+    /// The upstream rejected the request: a retry returns the same.
     Rejection,
-    /// Something is wrong with it, or between it and us: that may pass, or not.
+    /// An unexpected error of the upstream or the connection: a retry may succeed.
     Fault,
 }
 
 impl Failure {
-    /// What a neighbour's answer means.
-    pub(crate) fn of(answer: &Status) -> Self {
-        match answer.code() {
+    pub(crate) fn of(status: &Status) -> Self {
+        match status.code() {
             Code::Unavailable
             | Code::DeadlineExceeded
             | Code::ResourceExhausted
@@ -106,11 +106,11 @@ impl Failure {
     }
 }
 
-/// Calls without the shopper's token, which such calls do not need and which may expire before they are made; and for
-/// up to [`bounds::CALL`], whatever time the client has left: what was begun is best ended.
-async fn as_ourselves<F: Future>(call: F) -> F::Output {
+/// Makes a call without the user's access token, which may expire before it is made, and with up to [`UPSTREAM_CALL`],
+/// however little time the client has left: work that was started should be completed.
+async fn with_service_identity<F: Future>(call: F) -> F::Output {
     let mut context = CallContext::current();
     context.authorization = None;
-    context.deadline = Some(Instant::now() + bounds::CALL);
+    context.deadline = Some(Instant::now() + UPSTREAM_CALL);
     context.scope(call).await
 }

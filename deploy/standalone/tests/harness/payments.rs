@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bodega_order::{PaymentArgs, Payments};
+use bodega_order::{PaymentArgs, PaymentProviders};
 use bodega_stripe_double::{Card, ChargeStatus, Fault, IntentStatus, Operation, Options, StripeDouble};
 use clap::Parser;
 use serde_json::Value;
@@ -130,7 +130,7 @@ pub(crate) async fn pay(stripe: &StripeDouble, intent: &Value, card: Card) -> St
 }
 
 /// Ways to be paid that lead to the stand-in.
-pub(crate) fn payments(stripe: &StripeDouble, options: &[&str]) -> Payments {
+pub(crate) fn payments(stripe: &StripeDouble, options: &[&str]) -> PaymentProviders {
     #[derive(Parser)]
     struct Told {
         #[command(flatten)]
@@ -144,7 +144,7 @@ pub(crate) fn payments(stripe: &StripeDouble, options: &[&str]) -> Payments {
         ["--stripe-url", stripe.url()],
     ];
     let arguments = ["test"].into_iter().chain(keys.into_iter().flatten()).chain(options.iter().copied());
-    Told::parse_from(arguments).payments.payments().unwrap()
+    Told::parse_from(arguments).payments.providers().unwrap()
 }
 
 /// The same, as variables of a process.

@@ -12,7 +12,7 @@ use bodega::{
 };
 use bodega_embedded_postgres::testing::{self, TempDir, TestDatabase};
 use bodega_media::Media;
-use bodega_order::Payments;
+use bodega_order::PaymentProviders;
 use clap::Parser;
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
@@ -41,7 +41,7 @@ pub(crate) struct Plan {
     pub(crate) identity: bodega_identity::Settings,
     /// Arguments of the gateway, as on the command line.
     pub(crate) gateway: &'static [&'static str],
-    pub(crate) payments: Payments,
+    pub(crate) payments: PaymentProviders,
 }
 
 /// Two hundred buyers at once take their time where everything else is tested beside them.
@@ -50,7 +50,7 @@ const PATIENT: &[&str] = &["--request-timeout", "60", "--max-requests", "1000"];
 impl Default for Plan {
     /// With small pools, with patience, and without a payment provider.
     fn default() -> Self {
-        let (identity, payments) = (identity_settings(), Payments::offline());
+        let (identity, payments) = (identity_settings(), PaymentProviders::offline());
         Self { connections: 3, identity, gateway: PATIENT, payments }
     }
 }

@@ -1,12 +1,12 @@
-//! Placing an order, as a story.
+//! Places an order:
 //!
-//! 1. A known key is answered with what it led to.
-//! 2. The cart is read, after all that its user ordered before was taken out of it, and the attempt is written down
-//!    under the cart's version. It counts only if no other attempt of the user was begun meanwhile: so lines that were
-//!    ordered are never ordered again, by whatever number of calls. Who comes too late starts over, and finds the
-//!    attempt that came first, by its key or by the version of the cart that both have seen.
-//! 3. The stock is reserved, the order settled, the cart cleared: see [`drive`]. Whoever stops before leaves the rest
-//!    to the next call, or to [`recover`](crate::recover).
+//! 1. A request with a known idempotency key gets the result of its first use.
+//! 2. The cart is read, after the lines of the user's earlier orders were removed from it, and a checkout of the cart's
+//!    version is stored. It is stored only if no other checkout of the user has started meanwhile, so no line is ordered
+//!    twice, however many calls run at once. A call that comes second starts over, and finds the first checkout by its
+//!    key or by the version of the cart that both have read.
+//! 3. The stock is reserved, the order placed and the cart cleared ([`processing`]). If a call stops before, the next call
+//!    or the [`recovery`](super::recovery) worker continues.
 
 use std::time::Instant;
 
@@ -14,40 +14,45 @@ use bodega_runtime::status::Violations;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::{
+    db::checkouts::{self, Checkout, CheckoutState, Outcome, Stage},
+    pricing::Line,
+    processing,
+};
 use crate::{
-    App, drive,
+    app::App,
     error::Error,
-    order::{Attempt, Line, Order, Outcome, Stage},
-    outbox,
-    store::{self, attempts::Known},
+    orders::db::{self, Order},
+    outbox::deliveries,
 };
 
-/// How often a call starts over. Each time somebody else's attempt of the same user has got on.
-const MAX_ROUNDS: usize = 10;
-/// The longest key, in characters.
-const MAX_KEY: usize = 255;
+/// How often a call starts over. Each time, another checkout of the same user has made progress.
+const MAX_ATTEMPTS: usize = 10;
+const MAX_KEY_LENGTH: usize = 255;
 
-/// What a client asks for.
+/// A validated request.
 #[derive(Debug)]
-pub(crate) struct Request {
-    /// Chosen by the client, one a checkout.
-    pub key: Option<String>,
-    /// The total it insists on, in minor units.
+pub(crate) struct PlaceOrder {
+    pub idempotency_key: Option<String>,
+    /// The total that the client requires, in minor units.
     pub expected_total_minor: Option<i64>,
 }
 
-impl Request {
-    /// A request with an empty key for none.
+impl PlaceOrder {
+    /// An empty key stands for none.
     ///
     /// # Errors
-    /// The fields that are out of bounds.
-    pub(crate) fn new(key: String, expected_total_minor: Option<i64>) -> Result<Self, Violations> {
+    /// The invalid fields.
+    pub(crate) fn new(
+        idempotency_key: String,
+        expected_total_minor: Option<i64>,
+    ) -> Result<Self, Violations> {
         let mut violations = Violations::new();
-        let printable = key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let is_printable = idempotency_key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         violations.require(
-            printable && key.len() <= MAX_KEY,
+            is_printable && idempotency_key.len() <= MAX_KEY_LENGTH,
             "idempotency_key",
-            format!("must have 1 to {MAX_KEY} printable ASCII characters"),
+            format!("must have 1 to {MAX_KEY_LENGTH} printable ASCII characters"),
         );
         violations.require(
             expected_total_minor.is_none_or(|total| total >= 0),
@@ -55,101 +60,108 @@ impl Request {
             "must not be negative",
         );
         violations.finish()?;
-        Ok(Self { key: Some(key).filter(|key| !key.is_empty()), expected_total_minor })
+        let idempotency_key = Some(idempotency_key).filter(|key| !key.is_empty());
+        Ok(Self { idempotency_key, expected_total_minor })
     }
 
-    /// Whether an attempt of the same cart may stand for this request too. One that is an order does: a state of a cart
-    /// gives no other. One that may still be refused must be refused for what this request would be.
-    fn is_served_by(&self, attempt: &Known) -> bool {
-        match attempt.stage {
+    /// Whether this request gets the result of a checkout of the same cart. It does if that is an order, as a version of a
+    /// cart gives only one. While the checkout may still be rejected, both must expect the same total.
+    fn shares_result_of(&self, checkout: &CheckoutState) -> bool {
+        match checkout.stage {
             Stage::Placed => true,
-            Stage::Placing => self.expected_total_minor == attempt.expected_total_minor,
+            Stage::Placing => self.expected_total_minor == checkout.expected_total_minor,
             Stage::Rejected => false,
         }
     }
 }
 
 /// Places an order from the user's cart.
-pub(crate) async fn place_order(app: &App, user_id: Uuid, request: &Request) -> Result<Order, Error> {
-    let started = Instant::now();
-    let mut version = None;
-    for _ in 0..MAX_ROUNDS {
-        if let Some(id) = known(app, user_id, request, version).await? {
-            let outcome = drive::to_the_end(app, id).await?;
-            return answer(app, id, outcome).await;
+pub(crate) async fn place_order(app: &App, user_id: Uuid, request: &PlaceOrder) -> Result<Order, Error> {
+    let started_at = Instant::now();
+    let mut cart_version = None;
+    for _ in 0..MAX_ATTEMPTS {
+        if let Some(order_id) = find_existing(app, user_id, request, cart_version).await? {
+            let outcome = processing::run_to_completion(app, order_id).await?;
+            return load_order(app, order_id, outcome).await;
         }
-        let (seen, begun) = begin(app, user_id, request, started).await?;
-        if let Some(attempt) = begun {
-            let outcome = drive::drive(app, &attempt).await?;
-            return answer(app, attempt.id, outcome).await;
+        match start(app, user_id, request, started_at).await? {
+            Start::Started(checkout) => {
+                let outcome = processing::process(app, &checkout).await?;
+                return load_order(app, checkout.id, outcome).await;
+            }
+            Start::StartOver { cart_version: version } => cart_version = Some(version),
         }
-        version = Some(seen);
     }
     Err(Error::StillPlacing)
 }
 
-async fn answer(app: &App, id: Uuid, outcome: Outcome) -> Result<Order, Error> {
+async fn load_order(app: &App, id: Uuid, outcome: Outcome) -> Result<Order, Error> {
     match outcome {
-        Outcome::Placed => store::orders::find(&app.db, id, None).await?.ok_or(Error::NotFound),
-        Outcome::Rejected(rejection) => Err(Error::Refused(rejection)),
+        Outcome::Placed => db::find(&app.db, id, None).await?.ok_or(Error::OrderNotFound),
+        Outcome::Rejected(rejection) => Err(Error::Rejected(rejection)),
     }
 }
 
-/// The attempt that this request has led to already: by its key, or by the version of the cart it has seen.
-async fn known(
+/// Returns the id of the checkout that this request has led to before, by its key or by the version of the cart.
+async fn find_existing(
     app: &App,
     user_id: Uuid,
-    request: &Request,
-    version: Option<i64>,
+    request: &PlaceOrder,
+    cart_version: Option<i64>,
 ) -> Result<Option<Uuid>, Error> {
-    if let Some(key) = &request.key
-        && let Some(known) = store::attempts::by_key(&app.db, user_id, key).await?
+    if let Some(key) = &request.idempotency_key
+        && let Some(recorded) = checkouts::find_key(&app.db, user_id, key).await?
     {
-        if known.expected_total_minor != request.expected_total_minor {
-            return Err(Error::KeyReused);
+        if recorded.expected_total_minor != request.expected_total_minor {
+            return Err(Error::IdempotencyKeyReused);
         }
-        return Ok(Some(known.order_id));
+        return Ok(Some(recorded.order_id));
     }
 
-    let Some(version) = version else { return Ok(None) };
-    let Some(attempt) = store::attempts::of_cart(&app.db, user_id, version).await? else { return Ok(None) };
-    if !request.is_served_by(&attempt) {
+    let Some(cart_version) = cart_version else { return Ok(None) };
+    let found = checkouts::find_by_cart(&app.db, user_id, cart_version).await?;
+    let Some(checkout) = found.filter(|checkout| request.shares_result_of(checkout)) else {
         return Ok(None);
-    }
-    if let Some(key) = &request.key
-        && !store::attempts::record_key(&app.db, user_id, key, request, attempt.id).await?
+    };
+    if let Some(key) = &request.idempotency_key
+        && !checkouts::record_key(&app.db, user_id, key, request.expected_total_minor, checkout.id).await?
     {
-        return Ok(None); // the same key came twice at once; it is known now
+        return Ok(None); // another call has recorded the key: the next attempt finds it
     }
-    if attempt.stage == Stage::Placed && attempt.undelivered {
-        outbox::tell_now(app, attempt.id).await;
+    if checkout.stage == Stage::Placed && checkout.has_deliveries {
+        deliveries::deliver_pending_inline(app, checkout.id).await;
     }
-    Ok(Some(attempt.id))
+    Ok(Some(checkout.id))
 }
 
-/// Reads the cart and begins an attempt. Returns the cart's version, and the attempt unless somebody else was faster,
-/// or something had to be finished first: then the call is to start over, and look for the order of that version.
-async fn begin(
-    app: &App,
-    user_id: Uuid,
-    request: &Request,
-    started: Instant,
-) -> Result<(i64, Option<Attempt>), Error> {
-    let latest = store::attempts::latest(&app.db, user_id).await?;
-    let cart = app.neighbours.cart_of(user_id).await?;
+enum Start {
+    Started(Checkout),
+    /// Another call was first, or an earlier checkout had to be completed: the call is to start over, and to check for an
+    /// order of this version of the cart.
+    StartOver {
+        cart_version: i64,
+    },
+}
+
+/// Reads the cart and starts a checkout of it.
+async fn start(app: &App, user_id: Uuid, request: &PlaceOrder, started_at: Instant) -> Result<Start, Error> {
+    // Before the cart is read: see `checkouts::start`.
+    let latest = checkouts::find_latest(&app.db, user_id).await?;
+    let cart = app.upstreams.cart_snapshot(user_id).await?;
+    let start_over = Start::StartOver { cart_version: cart.version };
 
     if let Some(latest) = &latest
-        && (latest.stage == Stage::Placing || latest.undelivered)
+        && (latest.stage == Stage::Placing || latest.has_deliveries)
     {
-        if latest.cart_version != cart.version || !request.is_served_by(latest) {
-            finish(app, latest).await?;
+        if latest.cart_version != cart.version || !request.shares_result_of(latest) {
+            complete(app, latest).await?;
         }
-        return Ok((cart.version, None));
+        return Ok(start_over);
     }
     if cart.lines.is_empty() {
-        // Emptied under this call's hands, it is the cart that the call was made for.
-        let ordered = store::attempts::cart_ordered_within(&app.db, user_id, started.elapsed()).await?;
-        return Ok((ordered.ok_or(Error::EmptyCart)?, None));
+        // If an order emptied the cart during this call, the call is for that order's cart.
+        let placed = checkouts::cart_version_placed_within(&app.db, user_id, started_at.elapsed()).await?;
+        return Ok(Start::StartOver { cart_version: placed.ok_or(Error::EmptyCart)? });
     }
 
     let lines = cart.lines.into_iter().map(|line| Line {
@@ -157,31 +169,30 @@ async fn begin(
         quantity: line.quantity,
         quoted_price_minor: line.quoted_price_minor,
     });
-    let attempt = Attempt {
+    let checkout = Checkout {
         id: Uuid::now_v7(),
         user_id,
         expected_total_minor: request.expected_total_minor,
         attempts: 0,
-        overdue: false,
+        is_expired: false,
         lines: Json(lines.collect()),
     };
     let previous = latest.map(|latest| latest.id);
-    let begun =
-        store::attempts::begin(&app.db, &attempt, cart.version, request.key.as_deref(), previous).await;
-    match begun {
-        Ok(begun) => Ok((cart.version, begun.then_some(attempt))),
-        Err(cause) if store::attempts::lost_race(&cause) => Ok((cart.version, None)),
-        Err(cause) => Err(cause.into()),
+    let key = request.idempotency_key.as_deref();
+    match checkouts::start(&app.db, &checkout, cart.version, key, previous).await {
+        Ok(true) => Ok(Start::Started(checkout)),
+        Ok(false) => Ok(start_over),
+        Err(error) if checkouts::is_duplicate(&error) => Ok(start_over),
+        Err(error) => Err(error.into()),
     }
 }
 
-/// Finishes an attempt that must be over before the user's next: what it ordered leaves the cart, what it must not
-/// keep goes back to the shelf.
-async fn finish(app: &App, attempt: &Known) -> Result<(), Error> {
-    if attempt.stage == Stage::Placing {
-        drive::to_the_end(app, attempt.id).await?;
+/// Completes a checkout before the user's next one: its lines leave the cart, or its stock is released.
+async fn complete(app: &App, checkout: &CheckoutState) -> Result<(), Error> {
+    if checkout.stage == Stage::Placing {
+        processing::run_to_completion(app, checkout.id).await?;
     }
-    outbox::deliver_all_of(app, attempt.id).await
+    deliveries::deliver_pending(app, checkout.id).await
 }
 
 #[cfg(test)]
@@ -189,19 +200,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_printable_and_bounded() {
-        let key = |key: &str| Request::new(key.to_owned(), None);
-        assert_eq!(key("").unwrap().key, None);
-        assert_eq!(key("a key ~").unwrap().key.as_deref(), Some("a key ~"));
+    fn accepts_printable_keys_of_up_to_255_characters() {
+        let key = |key: &str| PlaceOrder::new(key.to_owned(), None);
+        assert_eq!(key("").unwrap().idempotency_key, None);
+        assert_eq!(key("a key ~").unwrap().idempotency_key.as_deref(), Some("a key ~"));
         assert!(key(&"k".repeat(255)).is_ok());
-        for bad in ["tab\t", "nul\0", "é", &"k".repeat(256)] {
-            assert!(key(bad).is_err(), "{bad:?}");
+        for invalid in ["tab\t", "nul\0", "é", &"k".repeat(256)] {
+            assert!(key(invalid).is_err(), "{invalid:?}");
         }
     }
 
     #[test]
-    fn a_negative_total_is_refused_by_name() {
-        let violations = Request::new(String::new(), Some(-1)).unwrap_err();
+    fn rejects_a_negative_total_and_names_the_field() {
+        let violations = PlaceOrder::new(String::new(), Some(-1)).unwrap_err();
         assert_eq!(violations.to_string(), "expected_total_minor must not be negative");
     }
 }

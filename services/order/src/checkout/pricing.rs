@@ -1,141 +1,36 @@
-//! Orders, and the attempts they grow from.
+//! The prices and the total of an order.
 
 use bodega_proto::catalog::v1::Reserved;
 use serde::Deserialize;
-use sqlx::types::Json;
-use time::OffsetDateTime;
-use uuid::Uuid;
 
-use crate::{
-    outbox::{Delivery, Kind},
-    payment::PaymentStatus,
-    rejection::Rejection,
-    status::OrderStatus,
-};
-
-/// A line as it came from the cart.
+/// A line of the cart that is checked out.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Line {
-    /// Which product.
     pub product_id: i32,
-    /// How many.
     pub quantity: i32,
     /// The price of one unit that the cart showed, in minor units.
     pub quoted_price_minor: i64,
 }
 
-/// An attempt that somebody has the lease of.
-#[derive(Clone, Debug)]
-pub(crate) struct Attempt {
-    /// The order's id.
-    pub id: Uuid,
-    /// Whose.
-    pub user_id: Uuid,
-    /// The total its shopper insists on, in minor units.
-    pub expected_total_minor: Option<i64>,
-    /// How often it was taken over; 0 for whoever began it.
-    pub attempts: i32,
-    /// Whether it was begun so long ago that nobody can be waiting for it any more.
-    pub overdue: bool,
-    /// What to order.
-    pub lines: Json<Vec<Line>>,
-}
-
-impl Attempt {
-    /// What a neighbour is to be told of it.
-    pub(crate) fn delivery(&self, kind: Kind) -> Delivery {
-        Delivery { order_id: self.id, kind, attempts: 0, user_id: self.user_id, lines: self.lines.clone() }
-    }
-}
-
-/// How far an attempt has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub(crate) enum Stage {
-    /// Under way.
-    Placing,
-    /// Over, without an order.
-    Rejected,
-    /// An order.
-    Placed,
-}
-
-/// How an attempt ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// It is an order.
-    Placed,
-    /// It is none, and this is why.
-    Rejected(Rejection),
-}
-
-/// An order, as it is shown.
-#[derive(Debug, sqlx::FromRow)]
-pub(crate) struct Order {
-    pub id: Uuid,
-    pub user_id: Uuid,
-    #[sqlx(json)]
-    pub items: Vec<Item>,
-    pub total_minor: i64,
-    pub currency: String,
-    pub status: OrderStatus,
-    #[sqlx(json(nullable))]
-    pub payment: Option<PaymentView>,
-    #[sqlx(json)]
-    pub history: Vec<Event>,
-    pub placed_at: OffsetDateTime,
-    pub updated_at: OffsetDateTime,
-}
-
-/// A line of an order, with name and price of its moment.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Item {
-    pub product_id: i32,
-    pub name: String,
-    pub price_minor: i64,
-    pub quantity: i32,
-}
-
-/// How an order is paid.
-#[derive(Debug, Deserialize)]
-pub(crate) struct PaymentView {
-    pub provider: String,
-    pub status: PaymentStatus,
-}
-
-/// A step of an order or of its payment.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Event {
-    /// Where the order stood after it.
-    pub status: OrderStatus,
-    /// What the payment came to with it.
-    pub payment_status: Option<PaymentStatus>,
-    #[serde(with = "time::serde::rfc3339")]
-    pub created_at: OffsetDateTime,
-}
-
-/// Lines at the prices of their moment, and their sum.
+/// Names and prices of lines, and their total.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Priced {
-    /// One a line, in the lines' order.
+pub(crate) struct PricedLines {
+    /// One per line, in the order of the lines.
     pub prices: Vec<Price>,
-    /// In minor units.
     pub total_minor: i64,
-    /// ISO 4217.
     pub currency: String,
 }
 
-/// What one line's product is called and costs.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Price {
-    /// Its name.
     pub name: String,
     /// Of one unit, in minor units.
     pub price_minor: i64,
 }
 
-/// Prices `lines` by what the catalog reserved. `None` when that is not what was asked for, or beyond 64 bits.
-pub(crate) fn price(lines: &[Line], reserved: Reserved) -> Option<Priced> {
+/// Prices `lines` as the catalog has reserved them. Returns `None` if the reservation does not match the lines, or the
+/// total exceeds 64 bits.
+pub(crate) fn price(lines: &[Line], reserved: Reserved) -> Option<PricedLines> {
     if reserved.lines.len() != lines.len() {
         return None;
     }
@@ -146,15 +41,11 @@ pub(crate) fn price(lines: &[Line], reserved: Reserved) -> Option<Priced> {
         if found.quantity != line.quantity || found.price_minor < 0 {
             return None;
         }
-        total_minor = total_minor.checked_add(line_total(found.price_minor, line.quantity)?)?;
+        let line_total_minor = found.price_minor.checked_mul(i64::from(line.quantity))?;
+        total_minor = total_minor.checked_add(line_total_minor)?;
         prices.push(Price { name: found.name.clone(), price_minor: found.price_minor });
     }
-    Some(Priced { prices, total_minor, currency: reserved.currency })
-}
-
-/// Price times quantity. `None` beyond 64 bits.
-pub(crate) fn line_total(price_minor: i64, quantity: i32) -> Option<i64> {
-    price_minor.checked_mul(i64::from(quantity))
+    Some(PricedLines { prices, total_minor, currency: reserved.currency })
 }
 
 #[cfg(test)]
@@ -179,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_asked_for_is_not_priced() {
+    fn a_reservation_must_match_the_lines() {
         let lines = [line(1, 2), line(2, 1)];
         assert!(price(&lines, reserved(&lines, |_| 100)).is_some());
         assert_eq!(price(&lines, reserved(&lines[..1], |_| 100)), None, "a line is missing");
@@ -200,7 +91,7 @@ mod tests {
         }
 
         #[test]
-        fn totals_of_a_shop_are_exact(
+        fn totals_of_valid_carts_are_exact(
             lines in prop::collection::btree_map(1..1000_i32, (1..=9_999_i32, 0..=1_000_000_000_000_i64), 1..=100),
         ) {
             let cart: Vec<_> = lines.iter().map(|(id, (quantity, _))| line(*id, *quantity)).collect();

@@ -1,157 +1,170 @@
-//! From an attempt to its end: an order, or a rejection.
+//! Processes a checkout until it is an order or rejected: reserves the stock, then settles.
 //!
-//! One driver at a time has an attempt's lease, which spares the catalog a stampede; nothing depends on it. Two drivers
-//! of one attempt are answered alike, or the one that is refused finds that the other has ended it.
-
-use std::time::Duration;
+//! One process at a time has the lease of a checkout, which spares the catalog duplicate calls; correctness does not depend
+//! on it. Two processes of one checkout get the same reservation, or the one whose reservation is rejected finds that the
+//! other has ended the checkout.
 
 use bodega_proto::catalog::v1::{Reserved, reserve_response};
-use bodega_runtime::status::reason;
-use tokio::time::{Instant, error::Elapsed, sleep, timeout};
+use bodega_runtime::{status::reason, timeouts::WORK};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::Status;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::{
-    App, backoff, bounds,
-    error::Error,
-    neighbours::Failure,
-    order::{Attempt, Outcome, price},
-    outbox::{self, Kind},
+use super::{
+    db::{
+        checkouts::{self, Checkout, Outcome},
+        completion::{self, Rejected},
+    },
+    pricing::price,
     rejection::Rejection,
-    store::{self, settle::Rejected},
+};
+use crate::{
+    app::App,
+    detached::call_deadline,
+    error::Error,
+    outbox::{
+        db::{Delivery, DeliveryKind},
+        deliveries,
+    },
+    timeouts::{RETRY, WAIT},
+    upstream::Failure,
 };
 
-/// How soon those who wait for another driver first look how far it is, and how long they leave it at most.
-const FIRST_LOOK: Duration = Duration::from_millis(10);
-const LOOK_INTERVAL: Duration = Duration::from_millis(200);
-/// An attempt that fails in a way that waiting should not mend is withdrawn after so many tries.
-const MAX_ODD_FAILURES: i32 = 5;
+/// A checkout is withdrawn after so many unexpected errors of the catalog.
+const MAX_FAULTS: i32 = 5;
 
-/// How an attempt ended. Waits for whoever drives it, for as long as the caller does; drives it where nobody does.
-pub(crate) async fn to_the_end(app: &App, id: Uuid) -> Result<Outcome, Error> {
-    let patience = bounds::patience();
-    let mut pause = FIRST_LOOK;
-    loop {
-        if let Some(outcome) = store::attempts::outcome(&app.db, id).await? {
+/// Returns how a checkout ended. Processes it if no other process has its lease, and waits until the caller's deadline
+/// otherwise.
+pub(crate) async fn run_to_completion(app: &App, id: Uuid) -> Result<Outcome, Error> {
+    let deadline = call_deadline();
+    for checks in 0.. {
+        if let Some(outcome) = checkouts::outcome(&app.db, id).await? {
             return Ok(outcome);
         }
-        if let Some(attempt) = store::attempts::take_over(&app.db, id).await? {
-            return drive(app, &attempt).await;
+        if let Some(checkout) = checkouts::claim(&app.db, id).await? {
+            return process(app, &checkout).await;
         }
-        if Instant::now() > patience {
-            return Err(Error::StillPlacing);
+        if Instant::now() > deadline {
+            break;
         }
-        sleep(pause).await;
-        pause = LOOK_INTERVAL.min(pause * 2);
+        sleep(WAIT.pause(checks)).await;
     }
+    Err(Error::StillPlacing)
 }
 
-/// Drives an attempt to its end, in the time that its lease gives, and tells the neighbours of it.
+/// Processes a checkout whose lease this process holds, and delivers what follows from its end.
 ///
 /// # Errors
-/// The catalog's, when it cannot tell now; the attempt is left to whoever comes next.
-pub(crate) async fn drive(app: &App, attempt: &Attempt) -> Result<Outcome, Error> {
-    tell(app, attempt, timeout(bounds::WORK, end(app, attempt)).await).await
+/// Those of the catalog and the database; then the next call or the recovery worker continues.
+pub(crate) async fn process(app: &App, checkout: &Checkout) -> Result<Outcome, Error> {
+    let work = timeout(WORK, reserve_and_settle(app, checkout));
+    let end = work.await.unwrap_or(Err(Error::StillPlacing))?;
+    Ok(deliver(app, checkout, end).await)
 }
 
-/// Ends an attempt that will not become an order.
-pub(crate) async fn withdraw(app: &App, attempt: &Attempt) -> Result<Outcome, Error> {
-    let rejected = reject(app, attempt, Rejection::Withdrawn, Stock::MaybeTaken);
-    tell(app, attempt, timeout(bounds::WORK, rejected).await).await
+/// Ends a checkout that will not become an order.
+pub(crate) async fn withdraw(app: &App, checkout: &Checkout) -> Result<Outcome, Error> {
+    let work = timeout(WORK, reject(app, checkout, Rejection::Withdrawn, Stock::MaybeReserved));
+    let end = work.await.unwrap_or(Err(Error::StillPlacing))?;
+    Ok(deliver(app, checkout, end).await)
 }
 
-/// An attempt's end, and what a neighbour is to be told of it.
-type End = Result<(Outcome, Option<Kind>), Error>;
+/// The end of a checkout, and the call to another service that follows from it.
+struct End {
+    outcome: Outcome,
+    delivery: Option<DeliveryKind>,
+}
 
-async fn tell(app: &App, attempt: &Attempt, ended: Result<End, Elapsed>) -> Result<Outcome, Error> {
-    let (outcome, news) = ended.unwrap_or(Err(Error::StillPlacing))?;
-    if let Some(kind) = news {
-        outbox::deliver_now(app, &attempt.delivery(kind)).await;
+async fn deliver(app: &App, checkout: &Checkout, end: End) -> Outcome {
+    if let Some(kind) = end.delivery {
+        let Checkout { id, user_id, lines, .. } = checkout.clone();
+        let delivery = Delivery { order_id: id, kind, attempts: 0, user_id, lines };
+        deliveries::deliver_inline(app, &delivery).await;
     }
-    Ok(outcome)
+    end.outcome
 }
 
-async fn end(app: &App, attempt: &Attempt) -> End {
-    match app.neighbours.reserve(attempt.id, &attempt.lines).await {
-        Ok(reserve_response::Outcome::Reserved(reserved)) => settle(app, attempt, reserved).await,
+async fn reserve_and_settle(app: &App, checkout: &Checkout) -> Result<End, Error> {
+    let id = checkout.id;
+    match app.upstreams.reserve(id, &checkout.lines).await {
+        Ok(reserve_response::Outcome::Reserved(reserved)) => settle(app, checkout, reserved).await,
         Ok(reserve_response::Outcome::InsufficientStock(short)) => {
-            reject(app, attempt, Rejection::short(short), Stock::NotTaken).await
+            reject(app, checkout, Rejection::out_of_stock(short), Stock::NotReserved).await
         }
-        Err(cause) => match judge(&cause, attempt.attempts) {
-            Verdict::Released => reject(app, attempt, Rejection::Withdrawn, Stock::NotTaken).await,
-            Verdict::Hopeless => {
-                warn!(order.id = %attempt.id, "Withdrawing order {}: the catalog answered {cause}", attempt.id);
-                reject(app, attempt, Rejection::Withdrawn, Stock::MaybeTaken).await
+        Err(error) => match judge(&error, checkout.attempts) {
+            Verdict::Released => reject(app, checkout, Rejection::Withdrawn, Stock::NotReserved).await,
+            Verdict::Withdraw => {
+                warn!(order.id = %id, "reservation failed, withdrawing the order: {error}");
+                reject(app, checkout, Rejection::Withdrawn, Stock::MaybeReserved).await
             }
-            Verdict::Later => {
-                store::attempts::leave(&app.db, attempt, backoff::pause(attempt.attempts)).await?;
-                Err(Error::Upstream(cause))
+            Verdict::Retry => {
+                checkouts::release(&app.db, checkout, RETRY.pause(checkout.attempts)).await?;
+                Err(Error::Upstream(error))
             }
         },
     }
 }
 
-/// What is known of an attempt's stock.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stock {
-    /// None was taken, at least by the one who asks.
-    NotTaken,
-    /// Some may have been.
-    MaybeTaken,
+    /// This process has reserved none.
+    NotReserved,
+    MaybeReserved,
 }
 
-/// The stock is there: makes the attempt an order at the prices it was reserved at.
-async fn settle(app: &App, attempt: &Attempt, reserved: Reserved) -> End {
-    let Some(priced) = price(&attempt.lines, reserved) else {
-        warn!(order.id = %attempt.id, "Withdrawing order {}: its stock is not what was asked for", attempt.id);
-        return reject(app, attempt, Rejection::Withdrawn, Stock::MaybeTaken).await;
+/// Places the order at the prices at which its stock was reserved.
+async fn settle(app: &App, checkout: &Checkout, reserved: Reserved) -> Result<End, Error> {
+    let id = checkout.id;
+    let Some(priced) = price(&checkout.lines, reserved) else {
+        warn!(order.id = %id, "reservation does not match the order, withdrawing it");
+        return reject(app, checkout, Rejection::Withdrawn, Stock::MaybeReserved).await;
     };
-    if let Some(rejection) = Rejection::of_price(attempt, &priced) {
-        return reject(app, attempt, rejection, Stock::MaybeTaken).await;
+    let expected = checkout.expected_total_minor;
+    if let Some(rejection) = Rejection::price_changed(expected, &checkout.lines, &priced) {
+        return reject(app, checkout, rejection, Stock::MaybeReserved).await;
     }
-    if !store::settle::place(&app.db, attempt, &priced).await? {
-        return as_others_ended(app, attempt.id).await;
+    if !completion::place(&app.db, checkout, &priced).await? {
+        return ended_by_another(app, id).await;
     }
-    info!(order.id = %attempt.id, "Placed order {}", attempt.id);
-    Ok((Outcome::Placed, Some(Kind::ClearCart)))
+    info!(order.id = %id, "order placed");
+    Ok(End { outcome: Outcome::Placed, delivery: Some(DeliveryKind::ClearCart) })
 }
 
-async fn reject(app: &App, attempt: &Attempt, rejection: Rejection, stock: Stock) -> End {
-    let nothing_reserved = stock == Stock::NotTaken;
-    let news = match store::settle::reject(&app.db, attempt.id, &rejection, nothing_reserved).await? {
-        Rejected::Lost => return as_others_ended(app, attempt.id).await,
-        Rejected::ToRelease => Some(Kind::ReleaseStock),
-        Rejected::Done => None,
+async fn reject(app: &App, checkout: &Checkout, rejection: Rejection, stock: Stock) -> Result<End, Error> {
+    let nothing_reserved = stock == Stock::NotReserved;
+    let rejected = completion::reject(&app.db, checkout.id, &rejection, nothing_reserved).await?;
+    let delivery = match rejected {
+        Rejected::AlreadyEnded => return ended_by_another(app, checkout.id).await,
+        Rejected::ReleaseStock => Some(DeliveryKind::ReleaseStock),
+        Rejected::NothingToRelease => None,
     };
-    Ok((Outcome::Rejected(rejection), news))
+    Ok(End { outcome: Outcome::Rejected(rejection), delivery })
 }
 
-/// What somebody else has made of an attempt.
-async fn as_others_ended(app: &App, id: Uuid) -> End {
-    let outcome = store::attempts::outcome(&app.db, id).await?.ok_or(Error::StillPlacing)?;
-    Ok((outcome, None))
+async fn ended_by_another(app: &App, id: Uuid) -> Result<End, Error> {
+    let outcome = checkouts::outcome(&app.db, id).await?.ok_or(Error::StillPlacing)?;
+    Ok(End { outcome, delivery: None })
 }
 
-/// What to make of a call for stock that failed.
+/// What follows from a failed reservation.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    /// The attempt's stock was given back: it is over.
+    /// The stock of the checkout was released: it has ended.
     Released,
-    /// It will fail again.
-    Hopeless,
-    /// It may succeed another time.
-    Later,
+    /// A retry would fail as well.
+    Withdraw,
+    Retry,
 }
 
-fn judge(cause: &Status, attempts: i32) -> Verdict {
-    if reason(cause) == "reservation_released" {
+fn judge(error: &Status, attempts: i32) -> Verdict {
+    if reason(error) == "reservation_released" {
         return Verdict::Released;
     }
-    match Failure::of(cause) {
-        Failure::Rejection => Verdict::Hopeless,
-        Failure::Fault if attempts >= MAX_ODD_FAILURES => Verdict::Hopeless,
-        Failure::Fault | Failure::Outage => Verdict::Later,
+    match Failure::of(error) {
+        Failure::Rejection => Verdict::Withdraw,
+        Failure::Fault if attempts >= MAX_FAULTS => Verdict::Withdraw,
+        Failure::Fault | Failure::Outage => Verdict::Retry,
     }
 }
 
@@ -160,23 +173,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outages_are_waited_out_and_refusals_are_final() {
-        assert_eq!(judge(&Status::unavailable(""), i32::MAX), Verdict::Later);
-        assert_eq!(judge(&Status::deadline_exceeded(""), i32::MAX), Verdict::Later);
-        assert_eq!(judge(&Status::invalid_argument(""), 0), Verdict::Hopeless);
-        assert_eq!(judge(&Status::failed_precondition(""), 0), Verdict::Hopeless);
+    fn outages_are_retried_and_rejections_are_final() {
+        assert_eq!(judge(&Status::unavailable(""), i32::MAX), Verdict::Retry);
+        assert_eq!(judge(&Status::deadline_exceeded(""), i32::MAX), Verdict::Retry);
+        assert_eq!(judge(&Status::invalid_argument(""), 0), Verdict::Withdraw);
+        assert_eq!(judge(&Status::failed_precondition(""), 0), Verdict::Withdraw);
     }
 
     #[test]
-    fn odd_failures_are_given_some_chances() {
-        assert_eq!(judge(&Status::internal(""), 0), Verdict::Later);
-        assert_eq!(judge(&Status::internal(""), MAX_ODD_FAILURES), Verdict::Hopeless);
+    fn unexpected_errors_are_retried_a_few_times() {
+        assert_eq!(judge(&Status::internal(""), 0), Verdict::Retry);
+        assert_eq!(judge(&Status::internal(""), MAX_FAULTS), Verdict::Withdraw);
     }
 
     #[test]
-    fn stock_that_was_given_back_is_known_by_its_reason() {
-        let cause =
+    fn released_reservations_are_recognized_by_their_reason() {
+        let error =
             bodega_runtime::status::rejected(tonic::Code::FailedPrecondition, "reservation_released", "");
-        assert_eq!(judge(&cause, 0), Verdict::Released);
+        assert_eq!(judge(&error, 0), Verdict::Released);
     }
 }

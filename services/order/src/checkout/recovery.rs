@@ -1,38 +1,41 @@
-//! Attempts that nobody drives any more: whoever did was killed, gave up, or had no neighbour to ask.
+//! The worker that completes abandoned checkouts: their process was killed, gave up, or an upstream was unavailable.
 //!
-//! Any replica takes them over, one replica each. What is too old to be still wanted is undone instead: a shopper who
-//! was told to come back, and did not, shall not find an order hours later.
+//! Each is claimed by one replica. Expired checkouts are withdrawn instead: a customer who was told that the order failed
+//! and left must not find it placed hours later.
 
-use bodega_runtime::worker::Worker;
+use bodega_runtime::{
+    timeouts::{WORK_LEASE, WORKER_INTERVAL},
+    worker::Worker,
+};
 use tracing::{info, warn};
 
-use crate::{
-    App,
-    bounds::{AT_ONCE, INTERVAL, LEASE},
-    drive,
-    order::Attempt,
-    store,
+use super::{
+    db::checkouts::{self, Checkout},
+    processing,
+};
+use crate::{app::App, timeouts::CONCURRENCY};
+
+/// Processing has a timeout of its own, and the delivery after it needs no lease.
+const WORKER: Worker = Worker {
+    name: "order recovery",
+    interval: WORKER_INTERVAL,
+    concurrency: CONCURRENCY,
+    timeout: WORK_LEASE,
 };
 
-/// Driving has a bound of its own; what is told afterwards needs no lease.
-const WORKER: Worker =
-    Worker { name: "orders left behind", interval: INTERVAL, concurrency: AT_ONCE, timeout: LEASE };
-
-/// Drives on what was left behind, for as long as the service runs.
 pub(crate) async fn run(app: App) {
-    let claim = || store::attempts::take_over_left_behind(&app.db, AT_ONCE);
-    WORKER.run(claim, |attempt| recover(&app, attempt)).await;
+    WORKER.run(|| checkouts::claim_abandoned(&app.db), |checkout| recover(&app, checkout)).await;
 }
 
-async fn recover(app: &App, attempt: Attempt) {
-    let id = attempt.id;
-    let ended = if attempt.overdue {
-        drive::withdraw(app, &attempt).await
+async fn recover(app: &App, checkout: Checkout) {
+    let id = checkout.id;
+    let result = if checkout.is_expired {
+        processing::withdraw(app, &checkout).await
     } else {
-        drive::drive(app, &attempt).await
+        processing::process(app, &checkout).await
     };
-    match ended {
-        Ok(_) => info!(order.id = %id, "Recovered order {id}"),
-        Err(cause) => warn!(order.id = %id, "Order {id} is still being placed: {cause}"),
+    match result {
+        Ok(_) => info!(order.id = %id, "abandoned order recovered"),
+        Err(error) => warn!(order.id = %id, "order recovery failed, will be retried: {error}"),
     }
 }

@@ -1,13 +1,14 @@
-//! What is sent, made from what is known.
+//! Conversions between the domain's types and protobuf.
 
 use bodega_proto::order::v1 as pb;
-use bodega_runtime::timestamp;
+use bodega_runtime::{status::Violations, timestamp};
 
 use crate::{
-    order::{Event, Item, Order, PaymentView},
-    pay::Payable,
-    payment::PaymentStatus,
-    status::OrderStatus,
+    orders::{
+        db::{Event, Item, Order, OrderPayment},
+        status::OrderStatus,
+    },
+    payments::{payment::PaymentStatus, start::PayableIntent},
 };
 
 impl From<OrderStatus> for pb::OrderStatus {
@@ -21,6 +22,26 @@ impl From<OrderStatus> for pb::OrderStatus {
             OrderStatus::Cancelled => Self::Cancelled,
         }
     }
+}
+
+/// Returns the status in a request, or `None` if it is unspecified.
+pub(super) fn optional_status(status: i32) -> Result<Option<OrderStatus>, Violations> {
+    if status == i32::from(pb::OrderStatus::Unspecified) {
+        return Ok(None);
+    }
+    let known = OrderStatus::ALL.into_iter().find(|known| i32::from(pb::OrderStatus::from(*known)) == status);
+    known.map(Some).ok_or_else(invalid_status)
+}
+
+pub(super) fn required_status(status: i32) -> Result<OrderStatus, Violations> {
+    optional_status(status)?.ok_or_else(invalid_status)
+}
+
+fn invalid_status() -> Violations {
+    let mut violations = Violations::new();
+    let names = OrderStatus::ALL.map(OrderStatus::as_str).join(", ");
+    violations.add("status", format!("must be one of {names}"));
+    violations
 }
 
 impl From<Order> for pb::Order {
@@ -47,14 +68,14 @@ impl From<Item> for pb::OrderItem {
             name: item.name,
             price_minor: item.price_minor,
             quantity: item.quantity,
-            // Part of a total that was found to fit.
+            // Cannot saturate: the order's total fits.
             line_total_minor: item.price_minor.saturating_mul(i64::from(item.quantity)),
         }
     }
 }
 
-impl From<PaymentView> for pb::Payment {
-    fn from(payment: PaymentView) -> Self {
+impl From<OrderPayment> for pb::Payment {
+    fn from(payment: OrderPayment) -> Self {
         Self { provider: payment.provider, status: pb::PaymentStatus::from(payment.status).into() }
     }
 }
@@ -72,16 +93,16 @@ impl From<PaymentStatus> for pb::PaymentStatus {
     }
 }
 
-impl From<Payable> for pb::PaymentIntent {
-    fn from(payable: Payable) -> Self {
+impl From<PayableIntent> for pb::PaymentIntent {
+    fn from(intent: PayableIntent) -> Self {
         Self {
-            provider: payable.provider,
-            id: payable.intent_id,
-            client_secret: payable.client_secret,
-            publishable_key: payable.publishable_key,
-            status: pb::PaymentStatus::from(payable.status).into(),
-            amount_minor: payable.amount_minor,
-            currency: payable.currency,
+            provider: intent.provider,
+            id: intent.id,
+            client_secret: intent.client_secret,
+            publishable_key: intent.publishable_key,
+            status: pb::PaymentStatus::from(intent.status).into(),
+            amount_minor: intent.amount_minor,
+            currency: intent.currency,
         }
     }
 }
@@ -93,6 +114,23 @@ impl From<Event> for pb::OrderEvent {
             status: pb::OrderStatus::from(event.status).into(),
             at: Some(timestamp::to_proto(event.created_at)),
             payment: payment.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_is_converted_and_others_are_rejected() {
+        for status in OrderStatus::ALL {
+            let proto = i32::from(pb::OrderStatus::from(status));
+            assert_eq!(required_status(proto), Ok(status));
+        }
+        assert_eq!(optional_status(0), Ok(None));
+        for unknown in [0, 7, -1] {
+            assert!(required_status(unknown).is_err(), "{unknown}");
         }
     }
 }

@@ -1,9 +1,5 @@
-//! Proto in, call, proto out.
+//! The gRPC services: each method decodes its request, calls a use case and encodes the result.
 
-mod orders;
-#[path = "payment_webhooks.rs"]
-mod payment_events;
-#[path = "convert.rs"]
-mod shapes;
-
-pub(crate) use self::{orders::Orders, payment_events::PaymentEvents};
+mod convert;
+pub(crate) mod orders;
+pub(crate) mod payment_webhooks;

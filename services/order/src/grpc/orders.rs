@@ -1,4 +1,4 @@
-//! The service of those who place orders and those who run the shop.
+//! `OrderService`.
 
 use bodega_proto::order::v1::{
     self as pb, CancelOrderRequest, CancelOrderResponse, CreatePaymentIntentRequest,
@@ -16,40 +16,43 @@ use time::OffsetDateTime;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use super::convert::{optional_status, required_status};
 use crate::{
-    App, bounds,
+    app::App,
+    checkout::place_order::{PlaceOrder, place_order},
+    detached::spawn_detached,
     error::Error,
-    move_order::update_order_status,
-    pay::create_payment_intent,
-    place_order::{self, place_order},
-    status::OrderStatus,
-    store::{self, orders::Filter},
+    orders::{
+        db::{self, Filter},
+        status::OrderStatus,
+        transition::change_status,
+    },
+    payments::start::create_payment_intent,
 };
 
-/// Rows of a page where the client does not say.
+/// Orders on a page if the client sets no limit.
 const DEFAULT_LIMIT: i32 = 20;
 
-/// The service, as gRPC sees it.
-pub(crate) struct Orders(App);
+pub(crate) struct OrderApi(App);
 
-impl Orders {
+impl OrderApi {
     pub(crate) fn new(app: App) -> Self {
         Self(app)
     }
 }
 
 #[tonic::async_trait]
-impl OrderService for Orders {
+impl OrderService for OrderApi {
     async fn place_order(
         &self,
         request: Request<PlaceOrderRequest>,
     ) -> Result<Response<PlaceOrderResponse>, Status> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
-        let request = place_order::Request::new(request.idempotency_key, request.expected_total_minor)?;
+        let request = PlaceOrder::new(request.idempotency_key, request.expected_total_minor)?;
         let app = self.0.clone();
         let work = async move { place_order(&app, caller.user_id, &request).await };
-        let order = bounds::go_on(work, Error::StillPlacing).await?;
+        let order = spawn_detached(work, Error::StillPlacing).await?;
         Ok(Response::new(PlaceOrderResponse { order: Some(order.into()) }))
     }
 
@@ -59,8 +62,8 @@ impl OrderService for Orders {
     ) -> Result<Response<GetOrderResponse>, Status> {
         let caller = Caller::of(&request)?;
         let id = parse_uuid("id", &request.get_ref().id)?;
-        let found = store::orders::find(&self.0.db, id, reach(&caller)).await.map_err(Error::Database)?;
-        let order = found.ok_or(Error::NotFound)?;
+        let found = db::find(&self.0.db, id, required_owner(&caller)).await.map_err(Error::Database)?;
+        let order = found.ok_or(Error::OrderNotFound)?;
         Ok(Response::new(GetOrderResponse { order: Some(order.into()) }))
     }
 
@@ -72,7 +75,7 @@ impl OrderService for Orders {
         let request = request.into_inner();
         let filter = Filter {
             user_id: Some(caller.user_id),
-            status: status_filter(request.status)?,
+            status: optional_status(request.status)?,
             from: None,
             to: None,
             after: cursor(&request.cursor)?,
@@ -94,9 +97,9 @@ impl OrderService for Orders {
         };
         let filter = Filter {
             user_id,
-            status: status_filter(request.status)?,
-            from: moment("from", request.from.as_ref())?,
-            to: moment("to", request.to.as_ref())?,
+            status: optional_status(request.status)?,
+            from: time("from", request.from.as_ref())?,
+            to: time("to", request.to.as_ref())?,
             after: cursor(&request.cursor)?,
             limit: page::limit(request.limit, DEFAULT_LIMIT)?,
         };
@@ -110,8 +113,8 @@ impl OrderService for Orders {
     ) -> Result<Response<CancelOrderResponse>, Status> {
         let caller = Caller::of(&request)?;
         let id = parse_uuid("id", &request.get_ref().id)?;
-        let order =
-            update_order_status(&self.0, id, reach(&caller), OrderStatus::Cancelled, caller.user_id).await?;
+        let owner = required_owner(&caller);
+        let order = change_status(&self.0, id, owner, OrderStatus::Cancelled, caller.user_id).await?;
         Ok(Response::new(CancelOrderResponse { order: Some(order.into()) }))
     }
 
@@ -122,8 +125,8 @@ impl OrderService for Orders {
         let caller = Caller::admin_of(&request)?;
         let request = request.into_inner();
         let id = parse_uuid("id", &request.id)?;
-        let to = status_filter(request.status)?.ok_or_else(invalid_status)?;
-        let order = update_order_status(&self.0, id, None, to, caller.user_id).await?;
+        let status = required_status(request.status)?;
+        let order = change_status(&self.0, id, None, status, caller.user_id).await?;
         Ok(Response::new(UpdateOrderStatusResponse { order: Some(order.into()) }))
     }
 
@@ -135,68 +138,49 @@ impl OrderService for Orders {
         let id = parse_uuid("id", &request.get_ref().id)?;
         let app = self.0.clone();
         let work = async move { create_payment_intent(&app, id, caller.user_id).await };
-        let payable = bounds::go_on(work, Error::StillPaying).await?;
-        Ok(Response::new(CreatePaymentIntentResponse { intent: Some(payable.into()) }))
+        let intent = spawn_detached(work, Error::PaymentPending).await?;
+        Ok(Response::new(CreatePaymentIntentResponse { intent: Some(intent.into()) }))
     }
 }
 
-impl Orders {
+impl OrderApi {
     async fn page(&self, filter: Filter) -> Result<(Vec<pb::Order>, String), Status> {
         let limit = filter.limit;
-        // One more than fits tells whether there is a next page.
+        // One more than fits shows whether there is a next page.
         let filter = Filter { limit: limit + 1, ..filter };
-        let mut orders = store::orders::list(&self.0.db, filter).await.map_err(Error::Database)?;
+        let mut orders = db::list(&self.0.db, filter).await.map_err(Error::Database)?;
         let next_cursor = page::cut(&mut orders, limit, |order| (microseconds(order.placed_at), order.id));
         Ok((orders.into_iter().map(Into::into).collect(), next_cursor))
     }
 }
 
-/// Whose orders the caller may touch; `None` for everybody's.
-fn reach(caller: &Caller) -> Option<Uuid> {
+/// Returns the user whose orders the caller may access, or `None` for the orders of all users.
+fn required_owner(caller: &Caller) -> Option<Uuid> {
     (!caller.is_admin()).then_some(caller.user_id)
 }
 
-/// Times in a cursor have the database's precision.
-fn microseconds(at: OffsetDateTime) -> i64 {
-    i64::try_from(at.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
+/// Times in a cursor have the precision of the database.
+fn microseconds(time: OffsetDateTime) -> i64 {
+    i64::try_from(time.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
 }
 
 fn cursor(cursor: &str) -> Result<Option<(OffsetDateTime, Uuid)>, Status> {
     let Some((microseconds, id)) = page::decode::<(i64, Uuid)>(cursor)? else { return Ok(None) };
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(microseconds) * 1000).ok();
-    let at = at.filter(|at| in_range(*at)).ok_or_else(page::invalid_cursor)?;
-    Ok(Some((at, id)))
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(microseconds) * 1000).ok();
+    let time = time.filter(|time| is_supported(*time)).ok_or_else(page::invalid_cursor)?;
+    Ok(Some((time, id)))
 }
 
-fn moment(field: &str, at: Option<&prost_types::Timestamp>) -> Result<Option<OffsetDateTime>, Status> {
-    let Some(at) = at else { return Ok(None) };
-    let moment = timestamp::from_proto(at).filter(|at| in_range(*at));
+fn time(field: &str, time: Option<&prost_types::Timestamp>) -> Result<Option<OffsetDateTime>, Status> {
+    let Some(time) = time else { return Ok(None) };
+    let time = timestamp::from_proto(time).filter(|time| is_supported(*time));
     let mut violations = Violations::new();
-    violations.require(moment.is_some(), field, "must be a time of the years 1 to 9999");
+    violations.require(time.is_some(), field, "must be between the years 1 and 9999");
     violations.finish()?;
-    Ok(moment)
+    Ok(time)
 }
 
-/// Whether it is a time of the years that protobuf and Postgres both know.
-fn in_range(at: OffsetDateTime) -> bool {
-    at.year() >= 1
-}
-
-fn invalid_status() -> Status {
-    let mut violations = Violations::new();
-    violations.add("status", "must be one that an order can have");
-    violations.into()
-}
-
-/// The status asked for; `None` for unspecified.
-fn status_filter(status: i32) -> Result<Option<OrderStatus>, Status> {
-    match pb::OrderStatus::try_from(status).map_err(|_| invalid_status())? {
-        pb::OrderStatus::Unspecified => Ok(None),
-        pb::OrderStatus::Pending => Ok(Some(OrderStatus::Pending)),
-        pb::OrderStatus::Confirmed => Ok(Some(OrderStatus::Confirmed)),
-        pb::OrderStatus::Paid => Ok(Some(OrderStatus::Paid)),
-        pb::OrderStatus::Shipped => Ok(Some(OrderStatus::Shipped)),
-        pb::OrderStatus::Completed => Ok(Some(OrderStatus::Completed)),
-        pb::OrderStatus::Cancelled => Ok(Some(OrderStatus::Cancelled)),
-    }
+/// Whether both protobuf and Postgres can represent the time.
+fn is_supported(time: OffsetDateTime) -> bool {
+    time.year() >= 1
 }

@@ -1,4 +1,4 @@
-//! What payment providers tell, as gRPC sees it.
+//! `PaymentWebhookService`.
 
 use bodega_proto::order::v1::{
     HandleWebhookEventRequest, HandleWebhookEventResponse,
@@ -6,25 +6,24 @@ use bodega_proto::order::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use crate::{App, events};
+use crate::{app::App, payments::apply};
 
-/// The service, as gRPC sees it.
-pub(crate) struct PaymentEvents(App);
+pub(crate) struct PaymentWebhookApi(App);
 
-impl PaymentEvents {
+impl PaymentWebhookApi {
     pub(crate) fn new(app: App) -> Self {
         Self(app)
     }
 }
 
 #[tonic::async_trait]
-impl PaymentWebhookService for PaymentEvents {
+impl PaymentWebhookService for PaymentWebhookApi {
     async fn handle_webhook_event(
         &self,
         request: Request<HandleWebhookEventRequest>,
     ) -> Result<Response<HandleWebhookEventResponse>, Status> {
         let HandleWebhookEventRequest { provider, payload, signature } = request.into_inner();
-        events::take(&self.0, &provider, &payload, &signature).await?;
+        apply::handle_webhook_event(&self.0, &provider, &payload, &signature).await?;
         Ok(Response::new(HandleWebhookEventResponse {}))
     }
 }

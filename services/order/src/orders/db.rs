@@ -1,12 +1,57 @@
-//! Orders as they are shown. Attempts are none, and never show.
+//! Reads orders with their lines, payment and history.
 
+use serde::Deserialize;
 use sqlx::{PgPool, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{order::Order, status::OrderStatus};
+use super::status::OrderStatus;
+use crate::payments::payment::PaymentStatus;
 
-/// Which orders to list. Filters are joined by "and".
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Order {
+    pub id: Uuid,
+    pub user_id: Uuid,
+    #[sqlx(json)]
+    pub items: Vec<Item>,
+    pub total_minor: i64,
+    pub currency: String,
+    pub status: OrderStatus,
+    #[sqlx(json(nullable))]
+    pub payment: Option<OrderPayment>,
+    #[sqlx(json)]
+    pub history: Vec<Event>,
+    pub placed_at: OffsetDateTime,
+    pub updated_at: OffsetDateTime,
+}
+
+/// A line of an order, with the name and price at which it was placed.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Item {
+    pub product_id: i32,
+    pub name: String,
+    pub price_minor: i64,
+    pub quantity: i32,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct OrderPayment {
+    pub provider: String,
+    pub status: PaymentStatus,
+}
+
+/// A change of an order or of its payment.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Event {
+    /// Of the order, after the change.
+    pub status: OrderStatus,
+    /// Of the payment, after the change; `None` if only the order changed.
+    pub payment_status: Option<PaymentStatus>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// An order is listed if it matches all filters.
 #[derive(Debug)]
 pub(crate) struct Filter {
     pub user_id: Option<Uuid>,
@@ -15,24 +60,24 @@ pub(crate) struct Filter {
     pub from: Option<OffsetDateTime>,
     /// Placed before this time.
     pub to: Option<OffsetDateTime>,
-    /// Placed before this order, in the order of the list.
+    /// After this order in the list: its `placed_at` and id.
     pub after: Option<(OffsetDateTime, Uuid)>,
     pub limit: i64,
 }
 
-/// An order of `owner`; of anybody for `None`.
+/// Returns an order of `owner`; of any user if `None`.
 pub(crate) async fn find(db: &PgPool, id: Uuid, owner: Option<Uuid>) -> sqlx::Result<Option<Order>> {
-    let mut query = QueryBuilder::new(ROWS);
+    let mut query = QueryBuilder::new(SELECTED);
     query.push("id = ").push_bind(id);
     if let Some(owner) = owner {
-        query.push(" and user_id = ").push_bind(owner); // someone else's order does not exist
+        query.push(" and user_id = ").push_bind(owner); // another user's order is not found
     }
-    query.push(SHOWN).build_query_as().fetch_optional(db).await
+    query.push(SELECT_ORDERS).build_query_as().fetch_optional(db).await
 }
 
-/// Orders, the latest first.
+/// Lists orders, the latest first.
 pub(crate) async fn list(db: &PgPool, filter: Filter) -> sqlx::Result<Vec<Order>> {
-    let mut query = QueryBuilder::new(ROWS);
+    let mut query = QueryBuilder::new(SELECTED);
     query.push("placed_at is not null");
     if let Some(user_id) = filter.user_id {
         query.push(" and user_id = ").push_bind(user_id);
@@ -50,13 +95,15 @@ pub(crate) async fn list(db: &PgPool, filter: Filter) -> sqlx::Result<Vec<Order>
         query.push(" and (placed_at, id) < (").push_bind(placed_at).push(", ").push_bind(id).push(")");
     }
     query.push(" order by placed_at desc, id desc limit ").push_bind(filter.limit);
-    query.push(SHOWN).build_query_as().fetch_all(db).await
+    query.push(SELECT_ORDERS).build_query_as().fetch_all(db).await
 }
 
-/// The rows to show are picked first, so that only theirs are put together.
-const ROWS: &str = "with picked as (select * from orders.orders where ";
+/// Selects the rows first, so that lines, payments and histories are read for these only.
+const SELECTED: &str = "with selected as (
+    select id, user_id, total_minor, currency, status, placed_at, updated_at from orders.orders where ";
 
-const SHOWN: &str = ")
+/// Of several payments, the one that brought the money counts, or else the latest.
+const SELECT_ORDERS: &str = ")
     select o.id, o.user_id, o.total_minor, o.currency, o.status, o.placed_at, o.updated_at,
            (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id) as items,
            (
@@ -67,6 +114,6 @@ const SHOWN: &str = ")
                limit 1
            ) as payment,
            (select json_agg(e order by e.id) from orders.order_events e where e.order_id = o.id) as history
-    from picked o
+    from selected o
     where o.placed_at is not null
     order by o.placed_at desc, o.id desc";

@@ -1,32 +1,28 @@
-//! Where an order stands, and where it may go from there.
+//! The state machine of orders.
 
 use OrderStatus::{Cancelled, Completed, Confirmed, Paid, Pending, Shipped};
 
-/// Where an order stands. Attempts that are being placed or were rejected are no orders, and have none of these.
+/// The status of an order. Checkouts that are being placed or were rejected are not orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum OrderStatus {
-    /// Placed; its stock is taken.
+    /// Placed; its stock is reserved.
     Pending,
     /// Accepted by the merchant.
     Confirmed,
-    /// Paid for.
     Paid,
-    /// On its way.
     Shipped,
     /// Delivered. Final.
     Completed,
-    /// IsConflict. Final.
+    /// Final.
     Cancelled,
 }
 
 impl OrderStatus {
-    /// All of them.
-    #[cfg(test)]
     pub(crate) const ALL: [Self; 6] = [Pending, Confirmed, Paid, Shipped, Completed, Cancelled];
 
-    /// Whether an order may move from here to `next`.
+    /// Whether an order with this status may get the status `next`.
     pub(crate) fn can_become(self, next: Self) -> bool {
         match self {
             Pending => matches!(next, Confirmed | Paid | Cancelled),
@@ -37,7 +33,7 @@ impl OrderStatus {
         }
     }
 
-    /// Its name, in the database and in messages.
+    /// Returns its name in the database and in messages.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Pending => "pending",
@@ -62,7 +58,6 @@ mod tests {
 
     use super::*;
 
-    /// As the contract has it.
     const ALLOWED: [(OrderStatus, OrderStatus); 9] = [
         (Pending, Confirmed),
         (Pending, Paid),
@@ -76,7 +71,7 @@ mod tests {
     ];
 
     #[test]
-    fn only_the_moves_of_the_contract_are_allowed() {
+    fn only_the_listed_changes_are_allowed() {
         for from in OrderStatus::ALL {
             for to in OrderStatus::ALL {
                 assert_eq!(from.can_become(to), ALLOWED.contains(&(from, to)), "{from} -> {to}");
@@ -86,14 +81,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_walk_enters_a_state_twice_or_leaves_a_final_one(
-            moves in prop::collection::vec(prop::sample::select(OrderStatus::ALL.to_vec()), 0..40),
+        fn no_status_is_entered_twice_and_final_ones_are_never_left(
+            statuses in prop::collection::vec(prop::sample::select(OrderStatus::ALL.to_vec()), 0..40),
         ) {
             let mut entered = vec![Pending];
-            for next in moves {
-                let here = entered[entered.len() - 1];
-                if here.can_become(next) {
-                    prop_assert!(!matches!(here, Completed | Cancelled));
+            for next in statuses {
+                let current = entered[entered.len() - 1];
+                if current.can_become(next) {
+                    prop_assert!(!matches!(current, Completed | Cancelled));
                     prop_assert!(!entered.contains(&next), "{entered:?} -> {next}");
                     entered.push(next);
                 }

@@ -1,26 +1,35 @@
-//! Moving an order along its states; cancelling is one of the moves.
+//! Changes the status of an order; cancelling is one of the changes.
 
 use uuid::Uuid;
 
-use crate::{App, bookkeeping, error::Error, order::Order, outbox, reconcile, status::OrderStatus, store};
+use super::{
+    db::{self, Order},
+    status::OrderStatus,
+};
+use crate::{
+    app::App,
+    error::Error,
+    outbox::deliveries,
+    payments::{reconcile, update::update_locked},
+};
 
-/// Moves an order of `owner` (`None`: anybody's) to `to`, in the name of `actor`. Of moves at the same time, each
-/// starts where the one before has led; a move that is not allowed from there fails.
-pub(crate) async fn update_order_status(
+/// Changes the status of an order of `owner` (of any user if `None`) on behalf of the user `actor`. Concurrent changes
+/// follow one another; each must be allowed from the status that the one before has set.
+pub(crate) async fn change_status(
     app: &App,
     id: Uuid,
     owner: Option<Uuid>,
-    to: OrderStatus,
+    status: OrderStatus,
     actor: Uuid,
 ) -> Result<Order, Error> {
-    let (books, ()) = bookkeeping::keep(app, id, owner, |books| books.move_to(to, Some(actor))).await?;
+    let change = update_locked(app, id, owner, |payments| payments.change_status(status, Some(actor)));
+    let (payments, ()) = change.await?;
 
-    reconcile::log(&books);
-    let tell = async {
-        if to == OrderStatus::Cancelled {
-            outbox::tell_now(app, id).await;
+    let release_stock = async {
+        if status == OrderStatus::Cancelled {
+            deliveries::deliver_pending_inline(app, id).await;
         }
     };
-    tokio::join!(tell, reconcile::settle_now(app, &books));
-    store::orders::find(&app.db, id, owner).await?.ok_or(Error::NotFound)
+    tokio::join!(release_stock, reconcile::act_inline(app, &payments));
+    db::find(&app.db, id, owner).await?.ok_or(Error::OrderNotFound)
 }

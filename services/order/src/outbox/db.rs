@@ -1,22 +1,49 @@
-//! What neighbours are still to be told.
+//! SQL of the outbox.
 
 use std::time::Duration;
 
+use bodega_runtime::timeouts::WORK_LEASE;
 use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
 
-use super::limit;
-use crate::{
-    bounds::LEASE,
-    order::Line,
-    outbox::{Delivery, Kind},
-};
+use crate::{checkout::pricing::Line, timeouts::CLAIM_LIMIT};
 
-/// All that is to be told of an order, whoever else may be telling it.
-pub(crate) async fn of_order(db: &PgPool, order_id: Uuid) -> sqlx::Result<Vec<Delivery>> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub(crate) enum DeliveryKind {
+    /// To the cart: removes the lines of the order.
+    ClearCart,
+    /// To the catalog: releases the stock of the order.
+    ReleaseStock,
+}
+
+impl DeliveryKind {
+    /// Returns its name in the database and in the log.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::ClearCart => "clear_cart",
+            Self::ReleaseStock => "release_stock",
+        }
+    }
+}
+
+/// A call to another service that is to be delivered.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    pub order_id: Uuid,
+    pub kind: DeliveryKind,
+    /// How often the worker has claimed it.
+    pub attempts: i32,
+    pub user_id: Uuid,
+    /// The lines of the order.
+    pub lines: Json<Vec<Line>>,
+}
+
+/// Returns all pending deliveries of an order, also those that the worker has claimed.
+pub(crate) async fn find_pending(db: &PgPool, order_id: Uuid) -> sqlx::Result<Vec<Delivery>> {
     sqlx::query_as!(
         Delivery,
-        r#"select d.order_id, d.kind as "kind: Kind", d.attempts, o.user_id,
+        r#"select d.order_id, d.kind as "kind: DeliveryKind", d.attempts, o.user_id,
                   (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id)
                       as "lines!: Json<Vec<Line>>"
            from orders.outbox d
@@ -28,8 +55,8 @@ pub(crate) async fn of_order(db: &PgPool, order_id: Uuid) -> sqlx::Result<Vec<De
     .await
 }
 
-/// Leases what is due, the longest first.
-pub(crate) async fn claim(db: &PgPool, most: usize) -> sqlx::Result<Vec<Delivery>> {
+/// Claims deliveries that are due, the oldest first.
+pub(crate) async fn claim(db: &PgPool) -> sqlx::Result<Vec<Delivery>> {
     sqlx::query_as!(
         Delivery,
         r#"with due as (
@@ -42,26 +69,31 @@ pub(crate) async fn claim(db: &PgPool, most: usize) -> sqlx::Result<Vec<Delivery
            set attempts = d.attempts + 1, next_attempt_at = now() + make_interval(secs => $2)
            from due, orders.orders o
            where d.order_id = due.order_id and d.kind = due.kind and o.id = d.order_id
-           returning d.order_id, d.kind as "kind: Kind", d.attempts, o.user_id,
+           returning d.order_id, d.kind as "kind: DeliveryKind", d.attempts, o.user_id,
                      (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id)
                          as "lines!: Json<Vec<Line>>""#,
-        limit(most),
-        LEASE.as_secs_f64(),
+        CLAIM_LIMIT,
+        WORK_LEASE.as_secs_f64(),
     )
     .fetch_all(db)
     .await
 }
 
-/// The neighbour was told.
-pub(crate) async fn delivered(db: &PgPool, order_id: Uuid, kind: Kind) -> sqlx::Result<()> {
+/// Deletes a delivery that has succeeded.
+pub(crate) async fn delete(db: &PgPool, order_id: Uuid, kind: DeliveryKind) -> sqlx::Result<()> {
     sqlx::query!("delete from orders.outbox where order_id = $1 and kind = $2", order_id, kind.as_str())
         .execute(db)
         .await?;
     Ok(())
 }
 
-/// The neighbour will not be told, in these words.
-pub(crate) async fn refused(db: &PgPool, order_id: Uuid, kind: Kind, rejection: &str) -> sqlx::Result<()> {
+/// Records that the service rejects a delivery for good.
+pub(crate) async fn reject(
+    db: &PgPool,
+    order_id: Uuid,
+    kind: DeliveryKind,
+    rejection: &str,
+) -> sqlx::Result<()> {
     sqlx::query!(
         "update orders.outbox set rejection = $3 where order_id = $1 and kind = $2",
         order_id,
@@ -73,8 +105,13 @@ pub(crate) async fn refused(db: &PgPool, order_id: Uuid, kind: Kind, rejection: 
     Ok(())
 }
 
-/// The neighbour could not be told; whoever comes after `pause` may try again.
-pub(crate) async fn postpone(db: &PgPool, order_id: Uuid, kind: Kind, pause: Duration) -> sqlx::Result<()> {
+/// Makes a delivery due after `pause`.
+pub(crate) async fn postpone(
+    db: &PgPool,
+    order_id: Uuid,
+    kind: DeliveryKind,
+    pause: Duration,
+) -> sqlx::Result<()> {
     sqlx::query!(
         "update orders.outbox set next_attempt_at = now() + make_interval(secs => $3)
          where order_id = $1 and kind = $2",

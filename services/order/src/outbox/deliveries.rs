@@ -1,128 +1,61 @@
-//! What neighbours must be told once an order has ended or moved: written with that, and told until they have heard.
+//! Delivers calls, as a rule by the call that has stored them. They may be delivered twice.
 //!
-//! Whoever writes it tells it at once, as a rule; the loop takes what was left behind. Telling twice does no harm. What
-//! a neighbour refuses to be told for good is set aside for a person to look at: waiting for it, its shopper could
-//! never order again.
+//! A delivery that its service rejects for good is kept for an operator and not retried: otherwise it would block all
+//! later orders of its user.
 
-use bodega_runtime::worker::Worker;
-use sqlx::types::Json;
+use bodega_runtime::timeouts::INLINE_WORK;
 use tokio::time::timeout;
 use tracing::{error, warn};
 use uuid::Uuid;
 
-use crate::{
-    App, backoff,
-    bounds::{AT_ONCE, INLINE, INTERVAL, WORK},
-    error::Error,
-    neighbours::Failure,
-    order::Line,
-    store,
-};
+use super::db::{self, Delivery, DeliveryKind};
+use crate::{app::App, error::Error, upstream::Failure};
 
-const WORKER: Worker = Worker {
-    name: "what neighbours are to be told",
-    interval: INTERVAL,
-    concurrency: AT_ONCE,
-    timeout: WORK,
-};
-
-/// What is to be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub(crate) enum Kind {
-    /// The cart: that its lines were ordered.
-    ClearCart,
-    /// The catalog: that the order's stock is free.
-    ReleaseStock,
-}
-
-impl Kind {
-    /// Its name in the database.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::ClearCart => "clear_cart",
-            Self::ReleaseStock => "release_stock",
+/// Delivers a call if its service responds soon; otherwise the worker will.
+pub(crate) async fn deliver_inline(app: &App, delivery: &Delivery) {
+    let Delivery { order_id, kind, .. } = delivery;
+    match timeout(INLINE_WORK, deliver(app, delivery)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            warn!(order.id = %order_id, kind = kind.as_str(), "delivery failed, will be retried: {error}");
         }
+        Err(_) => warn!(order.id = %order_id, kind = kind.as_str(), "delivery timed out, will be retried"),
     }
 }
 
-/// Something that a neighbour is to be told of an order.
-#[derive(Clone, Debug)]
-pub(crate) struct Delivery {
-    pub order_id: Uuid,
-    pub kind: Kind,
-    /// How often the loop has tried.
-    pub attempts: i32,
-    /// Whose order it is.
-    pub user_id: Uuid,
-    /// The lines of the order.
-    pub lines: Json<Vec<Line>>,
-}
-
-/// Tells the neighbour now, if it answers soon; else the loop will.
-pub(crate) async fn deliver_now(app: &App, delivery: &Delivery) {
-    match timeout(INLINE, deliver(app, delivery)).await {
+/// Delivers the pending calls of an order if their services respond soon; otherwise the worker will.
+pub(crate) async fn deliver_pending_inline(app: &App, order_id: Uuid) {
+    match timeout(INLINE_WORK, deliver_pending(app, order_id)).await {
         Ok(Ok(())) => {}
-        Ok(Err(cause)) => log(delivery, &cause),
-        Err(_) => log(delivery, &"it took too long"),
+        Ok(Err(error)) => warn!(order.id = %order_id, "delivery failed, will be retried: {error}"),
+        Err(_) => warn!(order.id = %order_id, "delivery timed out, will be retried"),
     }
 }
 
-/// Tells what is to be told of an order now, if its neighbours answer soon; else the loop will.
-pub(crate) async fn tell_now(app: &App, order_id: Uuid) {
-    match timeout(INLINE, deliver_all_of(app, order_id)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(cause)) => warn!(order.id = %order_id, "Not yet delivered of order {order_id}: {cause}"),
-        Err(_) => warn!(order.id = %order_id, "Not yet delivered of order {order_id}: it took too long"),
-    }
-}
-
-/// Tells all that is still to be told of an order.
+/// Delivers the pending calls of an order.
 ///
 /// # Errors
-/// The neighbour's, when it cannot be told now.
-pub(crate) async fn deliver_all_of(app: &App, order_id: Uuid) -> Result<(), Error> {
-    for delivery in store::outbox::of_order(&app.db, order_id).await? {
+/// The first one of its services.
+pub(crate) async fn deliver_pending(app: &App, order_id: Uuid) -> Result<(), Error> {
+    for delivery in db::find_pending(&app.db, order_id).await? {
         deliver(app, &delivery).await?;
     }
     Ok(())
 }
 
-async fn deliver(app: &App, delivery: &Delivery) -> Result<(), Error> {
+pub(crate) async fn deliver(app: &App, delivery: &Delivery) -> Result<(), Error> {
     let Delivery { order_id, kind, user_id, lines, .. } = delivery;
-    let told = match kind {
-        Kind::ClearCart => app.neighbours.clear_cart(*order_id, *user_id, lines).await,
-        Kind::ReleaseStock => app.neighbours.release(*order_id).await,
+    let delivered = match kind {
+        DeliveryKind::ClearCart => app.upstreams.clear_ordered(*order_id, *user_id, lines).await,
+        DeliveryKind::ReleaseStock => app.upstreams.release(*order_id).await,
     };
-    match told {
-        Ok(()) => store::outbox::delivered(&app.db, *order_id, *kind).await?,
-        Err(rejection) if Failure::of(&rejection) == Failure::Rejection => {
-            let kind_of = kind.as_str();
-            error!(order.id = %order_id, "Refused for good: {kind_of} of order {order_id}: {rejection}");
-            store::outbox::refused(&app.db, *order_id, *kind, &rejection.to_string()).await?;
+    match delivered {
+        Ok(()) => db::delete(&app.db, *order_id, *kind).await?,
+        Err(error) if Failure::of(&error) == Failure::Rejection => {
+            error!(order.id = %order_id, kind = kind.as_str(), "delivery rejected, will not be retried: {error}");
+            db::reject(&app.db, *order_id, *kind, &error.to_string()).await?;
         }
-        Err(cause) => return Err(cause.into()),
+        Err(error) => return Err(error.into()),
     }
     Ok(())
-}
-
-/// Tells what was left behind, for as long as the service runs.
-pub(crate) async fn run(app: App) {
-    let claim = || store::outbox::claim(&app.db, AT_ONCE);
-    let deliver = |delivery| deliver_or_postpone(&app, delivery);
-    WORKER.run(claim, deliver).await;
-}
-
-async fn deliver_or_postpone(app: &App, delivery: Delivery) {
-    let Err(cause) = deliver(app, &delivery).await else { return };
-    log(&delivery, &cause);
-    let pause = backoff::pause(delivery.attempts);
-    if let Err(cause) = store::outbox::postpone(&app.db, delivery.order_id, delivery.kind, pause).await {
-        log(&delivery, &cause);
-    }
-}
-
-fn log(delivery: &Delivery, cause: &dyn std::fmt::Display) {
-    let Delivery { order_id, kind, .. } = delivery;
-    warn!(order.id = %order_id, "Not yet delivered: {} of order {order_id}: {cause}", kind.as_str());
 }

@@ -1,109 +1,124 @@
-//! What payment providers tell.
+//! Receives webhook events of payment providers and applies them.
 //!
-//! An event is written down by its id before it is answered, and applied once: at once, as a rule; the loop takes what
-//! was left behind. It may come twice, late, or before what it follows: see [`books`](crate::books).
+//! An event is stored by its id before the provider gets a response, and applied once: as a rule by the call that has stored
+//! it, otherwise by the worker.
 
-use bodega_runtime::{database::retry_on_conflict, worker::Worker};
+use bodega_runtime::{
+    database::retry_on_conflict,
+    timeouts::{INLINE_WORK, WORK, WORKER_INTERVAL},
+    worker::Worker,
+};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::{
-    App, backoff,
-    books::{Books, Outcome, Source},
-    bounds::{AT_ONCE, INLINE, INTERVAL, WORK},
-    error::Error,
-    outbox, reconcile,
-    store::{
-        self,
-        events::{EventId, Unapplied},
+use super::{
+    db::{
+        order_payments::find_by_intent,
+        provider_events::{self, EventKey, PendingEvent},
     },
+    order_payments::{OrderPayments, SnapshotOutcome, Source},
+    update::{log_changes, update_in},
+};
+use crate::{
+    app::App,
+    error::Error,
+    outbox::deliveries,
+    timeouts::{CONCURRENCY, RETRY},
 };
 
-const WORKER: Worker =
-    Worker { name: "events of payment providers", interval: INTERVAL, concurrency: AT_ONCE, timeout: WORK };
+const WORKER: Worker = Worker {
+    name: "provider event processing",
+    interval: WORKER_INTERVAL,
+    concurrency: CONCURRENCY,
+    timeout: WORK,
+};
 
-/// Takes an event in, as it came.
+/// Verifies, stores and applies an event. Events without a snapshot of an intent are ignored.
 ///
 /// # Errors
-/// [`Error::BadEvent`] and [`Error::UnknownProvider`]: nothing was stored.
-pub(crate) async fn take(app: &App, provider: &str, payload: &[u8], signature: &str) -> Result<(), Error> {
-    let event = app.payments.event(provider, payload, signature).ok_or(Error::UnknownProvider)??;
+/// [`Error::InvalidEvent`] and [`Error::ProviderNotConfigured`], with nothing stored.
+pub(crate) async fn handle_webhook_event(
+    app: &App,
+    provider: &str,
+    payload: &[u8],
+    signature: &str,
+) -> Result<(), Error> {
+    let provider = app.providers.by_name(provider).ok_or(Error::ProviderNotConfigured)?;
+    let event = provider.parse_webhook(payload, signature).ok_or(Error::ProviderNotConfigured)??;
     let Some(snapshot) = &event.snapshot else { return Ok(()) };
-    let id = EventId { provider: provider.to_owned(), id: event.id.clone() };
-    if !store::events::insert(&app.db, &id, &event, snapshot).await? {
+    let key = EventKey { provider: provider.name().to_owned(), id: event.id.clone() };
+    if !provider_events::insert(&app.db, &key, &event, snapshot).await? {
         return Ok(());
     }
-    match timeout(INLINE, apply(app, &id)).await {
+    match timeout(INLINE_WORK, apply(app, &key)).await {
         Ok(Ok(())) => {}
-        Ok(Err(cause)) => warn!("Event {} is left for later: {cause}", id.id),
-        Err(_) => warn!("Event {} is left for later: it took too long", id.id),
+        Ok(Err(error)) => warn!(event.id = key.id, "cannot apply a provider event, will be retried: {error}"),
+        Err(_) => warn!(event.id = key.id, "applying a provider event timed out, will be retried"),
     }
     Ok(())
 }
 
-/// Applies what was left behind, for as long as the service runs.
+/// Applies stored events that were not applied by their call.
 pub(crate) async fn run(app: App) {
-    let claim = || store::events::claim(&app.db, AT_ONCE);
-    let apply = |event| apply_or_postpone(&app, event);
-    WORKER.run(claim, apply).await;
+    WORKER.run(|| provider_events::claim(&app.db), |event| apply_or_postpone(&app, event)).await;
 }
 
-async fn apply_or_postpone(app: &App, event: Unapplied) {
-    let Err(cause) = apply(app, &event.id).await else { return };
-    warn!("Event {} is left for later: {cause}", event.id.id);
-    let pause = backoff::pause(event.attempts);
-    if let Err(cause) = store::events::postpone(&app.db, &event.id, pause).await {
-        warn!("Event {} is left for later: {cause}", event.id.id);
+async fn apply_or_postpone(app: &App, event: PendingEvent) {
+    let Err(error) = apply(app, &event.key).await else { return };
+    let pause = RETRY.pause(event.attempts);
+    warn!(event.id = event.key.id, "cannot apply a provider event, retrying in {pause:?}: {error}");
+    if let Err(error) = provider_events::postpone(&app.db, &event.key, pause).await {
+        warn!(event.id = event.key.id, "cannot postpone a provider event: {error}");
     }
 }
 
-/// Applies an event, if nobody else has.
-async fn apply(app: &App, id: &EventId) -> Result<(), Error> {
-    let Some(Applied { kind, outcome, books }) = retry_on_conflict(|| apply_once(app, id)).await? else {
-        return Ok(());
-    };
+/// Applies an event unless it was applied before.
+async fn apply(app: &App, key: &EventKey) -> Result<(), Error> {
+    let applied = retry_on_conflict(|| apply_in_transaction(app, key)).await?;
+    let Some(Applied { kind, outcome, payments }) = applied else { return Ok(()) };
     match outcome {
-        Outcome::Applied | Outcome::Unchanged => {
-            info!("Event {} ({kind}) is {}", id.id, outcome.as_str())
+        SnapshotOutcome::Applied | SnapshotOutcome::Unchanged => {
+            info!(event.id = key.id, kind, outcome = outcome.as_str(), "provider event applied");
         }
-        wrong => warn!("Event {} ({kind}) is let go: {}", id.id, wrong.as_str()),
+        mismatch => warn!(event.id = key.id, kind, outcome = mismatch.as_str(), "provider event ignored"),
     }
-    let Some(books) = books else { return Ok(()) };
-    reconcile::log(&books);
-    if books.was_cancelled() {
-        outbox::tell_now(app, books.id).await;
+    let Some(payments) = payments else { return Ok(()) };
+    log_changes(&payments);
+    if payments.was_cancelled() {
+        deliveries::deliver_pending_inline(app, payments.order_id).await;
     }
     Ok(())
 }
 
-/// What came of an event.
 struct Applied {
     kind: String,
-    outcome: Outcome,
-    books: Option<Books>,
+    outcome: SnapshotOutcome,
+    payments: Option<OrderPayments>,
 }
 
-/// The transaction in which an event is applied; `None` when it was before.
-async fn apply_once(app: &App, id: &EventId) -> sqlx::Result<Option<Applied>> {
+/// Returns `None` if the event was applied before.
+async fn apply_in_transaction(app: &App, key: &EventKey) -> Result<Option<Applied>, Error> {
     let mut transaction = app.db.begin().await?;
-    let Some(event) = store::events::lock(&mut transaction, id).await? else { return Ok(None) };
+    let Some(event) = provider_events::lock(&mut transaction, key).await? else { return Ok(None) };
     let snapshot = &event.snapshot.0;
-    let payment_id = snapshot.payment_id;
-    let found =
-        store::books::of_intent(&mut transaction, &id.provider, &snapshot.intent_id, payment_id).await?;
-    let mut books = match &found {
-        Some(due) if event.own_account => store::books::open(&mut transaction, due.order_id, None).await?,
-        _ => None,
+    let (outcome, payments) = if event.own_account {
+        let intent_id = &snapshot.intent_id;
+        let found = find_by_intent(&mut transaction, &key.provider, intent_id, snapshot.payment_id).await?;
+        let updated = match found {
+            Some(found) => {
+                update_in(app, &mut transaction, found.order_id, None, |payments| {
+                    Ok(payments.apply_snapshot(found.payment_id, snapshot, Source::Event))
+                })
+                .await?
+            }
+            None => None,
+        };
+        updated
+            .map_or((SnapshotOutcome::UnknownPayment, None), |(payments, outcome)| (outcome, Some(payments)))
+    } else {
+        (SnapshotOutcome::WrongAccount, None)
     };
-    let outcome = match (&mut books, found) {
-        _ if !event.own_account => Outcome::WrongAccount,
-        (Some(books), Some(due)) => books.take_in(due.payment_id, snapshot, Source::Told),
-        _ => Outcome::UnknownPayment,
-    };
-    if let Some(books) = &books {
-        store::books::close(&mut transaction, books, app.payments.window()).await?;
-    }
-    store::events::applied(&mut transaction, id, outcome).await?;
+    provider_events::complete(&mut transaction, key, outcome).await?;
     transaction.commit().await?;
-    Ok(Some(Applied { kind: event.kind, outcome, books }))
+    Ok(Some(Applied { kind: event.kind, outcome, payments }))
 }

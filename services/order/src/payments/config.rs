@@ -1,106 +1,49 @@
-//! What the process is told of payments.
+//! Flags and variables of payments.
 
-use std::{fmt, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use anyhow::bail;
-use reqwest::Url;
+use super::{
+    provider::{Provider, stripe::StripeArgs},
+    providers::PaymentProviders,
+};
 
-use super::Payments;
-use crate::provider::{Stripe, StripeKeys};
+const DEFAULT_PAYMENT_WINDOW: &str = "30m";
+const MAX_PAYMENT_WINDOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-const STRIPE_URL: &str = "https://api.stripe.com";
-const PAYMENT_WINDOW: &str = "30m";
-const LONGEST_WINDOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
-/// What the shop is told of payments. Without keys of Stripe's an admin marks orders paid.
+/// Payments. Without an online provider, an admin marks orders paid.
 #[derive(Clone, Debug, clap::Args)]
 pub struct PaymentArgs {
-    /// Secret key of a Stripe account, `sk_...`; with the next two, orders are paid by card
-    #[arg(long, env = "STRIPE_SECRET_KEY", hide_env_values = true)]
-    stripe_secret_key: Option<Key>,
-    /// Its publishable key, `pk_...`
-    #[arg(long, env = "STRIPE_PUBLISHABLE_KEY", hide_env_values = true)]
-    stripe_publishable_key: Option<Key>,
-    /// Secret of its webhook endpoint, `whsec_...`; both, with a comma, while it is rolled
-    #[arg(long, env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true)]
-    stripe_webhook_secret: Option<Key>,
-    /// Where Stripe's API answers
-    #[arg(long, env = "BODEGA_STRIPE_URL", default_value = STRIPE_URL, value_parser = stripe_url)]
-    stripe_url: Url,
-    /// How long an order waits for its card payment, such as 30m, 1h or 1800 (seconds); `off`: for ever
-    #[arg(long, env = "BODEGA_PAYMENT_WINDOW", default_value = PAYMENT_WINDOW, value_parser = window)]
-    payment_window: Window,
+    /// Stripe
+    #[command(flatten)]
+    stripe: StripeArgs,
+    /// Time limit for the card payment of an order, such as 30m, 1h or 1800 (seconds); `off` for none
+    #[arg(long, env = "BODEGA_PAYMENT_WINDOW", default_value = DEFAULT_PAYMENT_WINDOW, value_parser = payment_window)]
+    payment_window: PaymentWindow,
 }
 
-/// A key, or a text in its place that may be one. Never shown, not even by `Debug`.
-#[derive(Clone)]
-struct Key(String);
-
-impl Key {
-    /// The key without blanks around it; `None` when nothing else is there.
-    fn given(&self) -> Option<&str> {
-        Some(self.0.trim()).filter(|key| !key.is_empty())
-    }
-}
-
-impl From<String> for Key {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(…)")
-    }
-}
-
-/// How long an order waits; `None`: for ever. A type of its own, as an `Option` means something else to clap.
+/// `None` for no limit. A type of its own, as an `Option` is an optional flag for clap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Window(Option<Duration>);
+struct PaymentWindow(Option<Duration>);
 
 impl PaymentArgs {
-    /// The ways to be paid that follow. Variables that are empty count as not given.
+    /// Returns the configured providers: one online provider at most, and offline payments.
     ///
     /// # Errors
-    /// When a part of Stripe's configuration is missing, or is not what it should be: names the variable, and never
-    /// shows its value.
-    pub fn payments(&self) -> anyhow::Result<Payments> {
-        let variables = [
-            ("STRIPE_SECRET_KEY", &self.stripe_secret_key),
-            ("STRIPE_PUBLISHABLE_KEY", &self.stripe_publishable_key),
-            ("STRIPE_WEBHOOK_SECRET", &self.stripe_webhook_secret),
-        ];
-        let names = variables.map(|(name, _)| name);
-        let keys = variables.map(|(_, key)| key.as_ref().and_then(Key::given));
-        let [Some(secret), Some(publishable), Some(webhook)] = keys else {
-            let missing = names.into_iter().zip(keys).filter(|(_, key)| key.is_none());
-            let missing: Vec<_> = missing.map(|(name, _)| name).collect();
-            if missing.len() == names.len() {
-                return Ok(Payments::offline());
-            }
-            let verb = if missing.len() == 1 { "is" } else { "are" };
-            let (missing, all) = (missing.join(" and "), names.join(", "));
-            bail!("{missing} {verb} missing: payments by card need all of {all}");
-        };
-        let keys = StripeKeys::new(secret, publishable, webhook)?;
-        let stripe = Stripe::new(self.stripe_url.clone(), keys)?;
-        Ok(Payments::stripe(stripe, self.payment_window.0))
+    /// If a part of a provider's configuration is missing or invalid. Names the variable, never its value.
+    pub fn providers(&self) -> anyhow::Result<PaymentProviders> {
+        // A new provider is one more line: `.or(self.other.provider()?.map(..))`.
+        let online = self.stripe.provider()?.map(|stripe| Arc::new(stripe) as Arc<dyn Provider>);
+        Ok(match online {
+            Some(provider) => PaymentProviders::online(provider, self.payment_window.0),
+            None => PaymentProviders::offline(),
+        })
     }
 }
 
-fn stripe_url(text: &str) -> Result<Url, String> {
-    let text = if text.trim().is_empty() { STRIPE_URL } else { text.trim() };
-    text.parse::<Url>()
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none())
-        .ok_or_else(|| format!("use a URL such as {STRIPE_URL}"))
-}
-
-fn window(text: &str) -> Result<Window, String> {
-    let text = if text.trim().is_empty() { PAYMENT_WINDOW } else { text.trim() };
+fn payment_window(text: &str) -> Result<PaymentWindow, String> {
+    let text = if text.trim().is_empty() { DEFAULT_PAYMENT_WINDOW } else { text.trim() };
     if text == "off" {
-        return Ok(Window(None));
+        return Ok(PaymentWindow(None));
     }
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let seconds = match unit {
@@ -112,9 +55,11 @@ fn window(text: &str) -> Result<Window, String> {
     let window = number.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds));
     window
         .map(Duration::from_secs)
-        .filter(|window| !window.is_zero() && *window <= LONGEST_WINDOW)
-        .map(|window| Window(Some(window)))
-        .ok_or_else(|| "use a time such as 30m, 1h or 1800 (seconds), at most 720h; or off".to_owned())
+        .filter(|window| !window.is_zero() && *window <= MAX_PAYMENT_WINDOW)
+        .map(|window| PaymentWindow(Some(window)))
+        .ok_or_else(|| {
+            "must be a duration such as 30m, 1h or 1800 (seconds), at most 720h; or off".to_owned()
+        })
 }
 
 #[cfg(test)]
@@ -122,7 +67,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::provider::BadEvent;
+    use crate::payments::provider::InvalidEvent;
 
     #[derive(Debug, Parser)]
     struct Cli {
@@ -134,11 +79,11 @@ mod tests {
     const PK: &str = "pk_test_hunter2";
     const WHSEC: &str = "whsec_hunter2";
 
-    fn configured(secret: &str, publishable: &str, webhook: &str) -> anyhow::Result<Payments> {
-        at(STRIPE_URL, secret, publishable, webhook)
+    fn configured(secret: &str, publishable: &str, webhook: &str) -> anyhow::Result<PaymentProviders> {
+        at("https://api.stripe.com", secret, publishable, webhook)
     }
 
-    fn at(url: &str, secret: &str, publishable: &str, webhook: &str) -> anyhow::Result<Payments> {
+    fn at(url: &str, secret: &str, publishable: &str, webhook: &str) -> anyhow::Result<PaymentProviders> {
         let arguments = [
             ["--stripe-url", url],
             ["--stripe-secret-key", secret],
@@ -146,31 +91,29 @@ mod tests {
             ["--stripe-webhook-secret", webhook],
         ];
         let cli = Cli::try_parse_from(["test"].into_iter().chain(arguments.concat())).unwrap();
-        cli.payments.payments()
+        cli.payments.providers()
     }
 
-    /// What the start is refused with.
-    fn rejection(secret: &str, publishable: &str, webhook: &str) -> String {
-        let rejection = configured(secret, publishable, webhook).err().unwrap().to_string();
-        assert!(!rejection.contains("hunter2"), "{rejection}");
-        rejection
+    fn error(secret: &str, publishable: &str, webhook: &str) -> String {
+        let error = configured(secret, publishable, webhook).err().unwrap().to_string();
+        assert!(!error.contains("hunter2"), "{error}");
+        error
     }
 
     #[test]
-    fn without_keys_money_changes_hands_elsewhere() {
+    fn without_keys_payments_are_offline() {
         for empty in ["", " "] {
-            let payments = configured(empty, empty, empty).unwrap();
-            assert_eq!(payments.chosen().name(), "offline");
-            assert_eq!(payments.names(), ["offline"]);
-            assert_eq!(payments.window(), None);
-            assert!(payments.by_name("stripe").is_none());
-            assert!(payments.event("stripe", b"{}", "").is_none());
-            assert!(payments.event("offline", b"{}", "").is_none());
+            let providers = configured(empty, empty, empty).unwrap();
+            assert_eq!(providers.default().name(), "offline");
+            assert_eq!(providers.names(), ["offline"]);
+            assert_eq!(providers.payment_window(), None);
+            assert!(providers.by_name("stripe").is_none());
+            assert!(providers.by_name("offline").unwrap().parse_webhook(b"{}", "").is_none());
         }
     }
 
     #[test]
-    fn with_all_keys_it_is_stripe_and_offline_payments_go_on() {
+    fn with_all_keys_new_payments_are_with_stripe_and_offline_ones_continue() {
         let two_secrets = "whsec_old, whsec_new";
         for (secret, publishable, webhook) in [
             (SK, PK, WHSEC),
@@ -178,19 +121,19 @@ mod tests {
             ("sk_live_1", "pk_live_1", "whsec_1 whsec_2"),
             (" sk_test_1\n", " pk_test_1\n", " whsec_1\n"),
         ] {
-            let payments = configured(secret, publishable, webhook).unwrap();
-            assert_eq!(payments.chosen().name(), "stripe");
-            assert_eq!(payments.chosen().publishable_key(), publishable.trim());
-            assert_eq!(payments.names(), ["stripe", "offline"]);
-            assert_eq!(payments.window(), Some(Duration::from_secs(1800)));
-            assert!(payments.by_name("stripe").is_some() && payments.by_name("offline").is_some());
-            assert_eq!(payments.event("stripe", b"{}", ""), Some(Err(BadEvent::Signature)));
-            assert!(payments.event("offline", b"{}", "").is_none());
+            let providers = configured(secret, publishable, webhook).unwrap();
+            assert_eq!(providers.default().name(), "stripe");
+            assert_eq!(providers.default().publishable_key(), publishable.trim());
+            assert_eq!(providers.names(), ["stripe", "offline"]);
+            assert_eq!(providers.payment_window(), Some(Duration::from_secs(1800)));
+            let (stripe, offline) = (providers.by_name("stripe"), providers.by_name("offline"));
+            assert_eq!(stripe.unwrap().parse_webhook(b"{}", ""), Some(Err(InvalidEvent::Signature)));
+            assert!(offline.unwrap().parse_webhook(b"{}", "").is_none());
         }
     }
 
     #[test]
-    fn half_a_configuration_is_refused_and_what_is_missing_named() {
+    fn an_incomplete_configuration_is_rejected_and_names_the_missing_variables() {
         for (secret, publishable, webhook, missing) in [
             (SK, PK, "", "STRIPE_WEBHOOK_SECRET is missing"),
             (SK, "", WHSEC, "STRIPE_PUBLISHABLE_KEY is missing"),
@@ -198,37 +141,35 @@ mod tests {
             (SK, "", " ", "STRIPE_PUBLISHABLE_KEY and STRIPE_WEBHOOK_SECRET are missing"),
             ("", PK, "", "STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET are missing"),
         ] {
-            let rejection = rejection(secret, publishable, webhook);
-            assert!(rejection.starts_with(missing), "{rejection}");
+            let error = error(secret, publishable, webhook);
+            assert!(error.starts_with(missing), "{error}");
         }
     }
 
     #[test]
-    fn a_key_that_is_none_is_refused_and_not_shown() {
-        assert!(rejection(PK, SK, WHSEC).starts_with("STRIPE_SECRET_KEY is no secret key"));
-        assert!(
-            rejection("sk_test_hunter2\u{7f}", PK, WHSEC).starts_with("STRIPE_SECRET_KEY has characters")
-        );
+    fn invalid_keys_are_rejected_and_not_shown() {
+        assert!(error(PK, SK, WHSEC).starts_with("STRIPE_SECRET_KEY is not a secret key"));
+        assert!(error("sk_test_hunter2\u{7f}", PK, WHSEC).starts_with("STRIPE_SECRET_KEY has characters"));
     }
 
     #[test]
-    fn a_live_key_is_not_sent_in_the_open() {
+    fn live_keys_require_https() {
         let url = "http://stripe.example:8420";
         assert!(at(url, SK, PK, WHSEC).is_ok());
-        let rejection = at(url, "sk_live_1", "pk_live_1", WHSEC).err().unwrap().to_string();
-        assert!(rejection.starts_with("BODEGA_STRIPE_URL"), "{rejection}");
+        let error = at(url, "sk_live_1", "pk_live_1", WHSEC).err().unwrap().to_string();
+        assert!(error.starts_with("BODEGA_STRIPE_URL"), "{error}");
     }
 
     #[test]
-    fn keys_are_shown_nowhere() {
+    fn debug_output_contains_no_keys() {
         let arguments = ["test", "--stripe-secret-key", SK, "--stripe-publishable-key", SK];
         let cli = Cli::parse_from(arguments.into_iter().chain(["--stripe-webhook-secret", WHSEC]));
         let debug = format!("{cli:?}");
-        assert!(debug.contains("stripe_secret_key") && !debug.contains("hunter2"), "{debug}");
+        assert!(debug.contains("secret_key") && !debug.contains("hunter2"), "{debug}");
     }
 
     #[test]
-    fn a_window_is_read_in_the_ways_people_write_it() {
+    fn payment_windows_are_parsed() {
         for (text, seconds) in [
             ("30m", Some(1800)),
             ("1800", Some(1800)),
@@ -239,24 +180,12 @@ mod tests {
             ("", Some(1800)),
             ("off", None),
         ] {
-            assert_eq!(window(text), Ok(Window(seconds.map(Duration::from_secs))), "{text}");
+            assert_eq!(payment_window(text), Ok(PaymentWindow(seconds.map(Duration::from_secs))), "{text}");
         }
         for text in
             ["0", "0m", "-1", "1.5h", "30 m", "m", "1d", "OFF", "never", "721h", "99999999999999999999s", "é"]
         {
-            assert!(window(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_url_of_an_api_is_refused() {
-        for url in ["", "https://api.stripe.com", "http://127.0.0.1:8420", "https://proxy.example/stripe/"] {
-            assert!(stripe_url(url).is_ok(), "{url}");
-        }
-        for url in
-            ["api.stripe.com", "ftp://api.stripe.com", "mailto:a@example.com", "http://", "https://a/?b=c"]
-        {
-            assert!(stripe_url(url).is_err(), "{url}");
+            assert!(payment_window(text).is_err(), "{text}");
         }
     }
 }

@@ -1,32 +1,30 @@
-//! Payments: what they have come to, and what is to be done about them next.
+//! A payment: one attempt to pay an order.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::{payments::OFFLINE, provider::NewIntent};
+use super::provider::{NewIntent, offline};
 
-/// Where a payment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum PaymentStatus {
-    /// The shopper is to pay.
+    /// The customer has not paid yet.
     RequiresPayment,
-    /// The shopper has paid; the money is on its way.
+    /// The customer has paid, and the provider is still processing the payment.
     Processing,
-    /// Declined, or called off before any money moved.
+    /// Declined, or cancelled before any money moved.
     Failed,
-    /// The money is there.
+    /// The money has arrived.
     Completed,
-    /// The money is to go back.
+    /// A refund is required or under way.
     RefundPending,
-    /// The money went back.
     Refunded,
 }
 
 impl PaymentStatus {
-    /// Its name, in the database and in messages.
+    /// Returns its name in the database and in messages.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::RequiresPayment => "requires_payment",
@@ -38,59 +36,51 @@ impl PaymentStatus {
         }
     }
 
-    /// Whether a shopper may be at it.
+    /// Whether a customer may be paying.
     pub(crate) fn is_open(self) -> bool {
         matches!(self, Self::RequiresPayment | Self::Processing)
     }
 
-    /// Whether no money has come of it so far.
+    /// Whether no money has arrived so far.
     pub(crate) fn is_unpaid(self) -> bool {
         self.is_open() || self == Self::Failed
     }
 }
 
-/// As long as an order waits for its payment, where nothing else is configured, somebody may be waiting for what becomes
-/// of it.
-const FRESH: Duration = Duration::from_secs(30 * 60);
-/// And as long as these looks take, whenever something has changed.
-const FRESH_LOOKS: i32 = 60;
+/// A client may be waiting for a payment of this age: the default payment window.
+const RECENT_AGE: Duration = Duration::from_secs(30 * 60);
+/// And for this many polls after a change.
+const RECENT_POLLS: i32 = 60;
 
-/// One attempt to pay an order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Payment {
-    /// UUIDv7.
     pub id: Uuid,
-    /// Of its order, from 1.
+    /// The number of the payment among those of its order, from 1.
     pub attempt: i32,
-    /// Who moves the money.
     pub provider: String,
     pub status: PaymentStatus,
-    /// The provider's name for it, once it is known.
+    /// The provider's id of the intent, once it is known.
     pub intent_id: Option<String>,
-    /// Lets the shopper pay it. Known once the provider has answered us, and never logged.
+    /// Allows a client to pay the intent. Never logged.
     pub client_secret: Option<String>,
-    /// In minor units.
     pub amount_minor: i64,
-    /// ISO 4217.
     pub currency: String,
-    /// No money can come of it any more.
+    /// No money can arrive any more.
     pub closed: bool,
-    /// The provider's name for the refund under way.
+    /// The provider's id of the refund under way.
     pub refund_id: Option<String>,
-    /// How many refunds have failed: the next one needs a key of its own.
+    /// The next refund needs another idempotency key than the failed ones.
     pub failed_refunds: i32,
-    /// Somebody is asking the provider for its intent.
-    pub being_created: bool,
-    /// How often it was looked at since anything changed.
+    /// Another process has the lease to create the intent; or this one, if it sets it.
+    pub intent_leased: bool,
+    /// Polls since the last change.
     pub poll_count: i32,
-    /// Whether its provider did not answer when it was looked at just now.
-    pub is_unanswered: bool,
-    /// Seconds since it was begun.
-    pub age_seconds: f64,
+    /// Whether the provider was unavailable for the poll that is being recorded.
+    pub last_poll_failed: bool,
+    pub age_ms: i64,
 }
 
 impl Payment {
-    /// A new attempt.
     pub(crate) fn new(attempt: i32, provider: &str, amount_minor: i64, currency: &str) -> Self {
         Self {
             id: Uuid::now_v7(),
@@ -104,15 +94,15 @@ impl Payment {
             closed: false,
             refund_id: None,
             failed_refunds: 0,
-            being_created: false,
+            intent_leased: false,
             poll_count: 0,
-            is_unanswered: false,
-            age_seconds: 0.0,
+            last_poll_failed: false,
+            age_ms: 0,
         }
     }
 
-    /// What its intent is made from.
-    pub(crate) fn wanted(&self, order_id: Uuid) -> NewIntent {
+    /// Returns the parameters of its intent.
+    pub(crate) fn new_intent(&self, order_id: Uuid) -> NewIntent {
         NewIntent {
             order_id,
             payment_id: self.id,
@@ -122,29 +112,33 @@ impl Payment {
         }
     }
 
-    /// The key of its next refund: the same until that one has failed.
+    /// Returns the idempotency key of its refund, which changes when a refund has failed.
     pub(crate) fn refund_key(&self) -> String {
         format!("bodega-refund-{}-{}", self.id, self.failed_refunds)
     }
 
-    /// Whether money can come of it without our doing: it is to be watched.
-    pub(crate) fn is_live(&self) -> bool {
+    /// Whether money may still arrive.
+    pub(crate) fn may_be_paid(&self) -> bool {
         self.status.is_unpaid() && !self.closed
     }
 
-    /// Whether somebody may be waiting for what becomes of it.
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.age_seconds < FRESH.as_secs_f64() || self.poll_count < FRESH_LOOKS
+    /// Whether a client may be waiting for its next change.
+    pub(crate) fn is_recent(&self) -> bool {
+        self.age() < RECENT_AGE || self.poll_count < RECENT_POLLS
     }
 
-    /// Whether no provider can have been asked for it any more with an answer that got to a shopper.
-    pub(crate) fn was_never_made(&self) -> bool {
-        self.intent_id.is_none() && !self.being_created
+    /// Whether no client can have got an intent for it, now or later.
+    pub(crate) fn has_no_intent(&self) -> bool {
+        self.intent_id.is_none() && !self.intent_leased
     }
 
-    /// What is left of the `window` that a shopper has to pay; `None` where payments do not expire.
-    pub(crate) fn left_of(&self, window: Option<Duration>) -> Option<Duration> {
-        let window = window.filter(|_| self.provider != OFFLINE)?;
-        Some(window.saturating_sub(Duration::from_secs_f64(self.age_seconds.max(0.0))))
+    /// Returns what is left of the payment window; `None` for payments that do not expire.
+    pub(crate) fn time_left(&self, window: Option<Duration>) -> Option<Duration> {
+        let window = window.filter(|_| self.provider != offline::NAME)?;
+        Some(window.saturating_sub(self.age()))
+    }
+
+    fn age(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.age_ms).unwrap_or_default())
     }
 }

@@ -1,210 +1,199 @@
-//! Payments that somebody has to look at: shoppers may have paid without anybody telling us, orders may not want their
-//! payment any more, and money may have to go back.
+//! Polls payments: customers may have paid without an event arriving, orders may not need their payment any more, and money
+//! may have to be refunded.
 //!
-//! What is to be done follows from the books alone ([`Books::task`]), and is done by whoever comes first: the call that
-//! made it necessary, or the loop of any replica. The provider is asked between transactions; what it answers is
-//! taken in as if it had been told by an event. So stopping anywhere needs no more than the next look.
+//! The action follows from the stored state alone ([`OrderPayments::due_action`]), and is taken by the call that makes it
+//! due or by the worker of any replica. The provider is called between transactions, and its result is applied like an
+//! event. So a process may stop anywhere, and the next poll continues.
 
-use bodega_runtime::worker::Worker;
+use bodega_runtime::{
+    timeouts::{INLINE_WORK, PAYMENT_POLL, WORKER_INTERVAL},
+    worker::Worker,
+};
 use tokio::time::timeout;
-use tracing::{error, info, warn};
-use uuid::Uuid;
+use tracing::{error, warn};
 
-use crate::{
-    App, bookkeeping,
-    books::{Books, Outcome, Source, Task},
-    bounds::{AT_ONCE, INLINE, INTERVAL, LOOK},
-    error::Error,
-    outbox,
+use super::{
+    db::order_payments::{self as db, PaymentKey},
+    order_payments::{Action, OrderPayments, SnapshotOutcome, Source},
     payment::Payment,
-    provider::{Failure, IntentSnapshot, Provider, Refund},
-    status::OrderStatus,
-    store::{self, books::Due},
+    provider::{IntentSnapshot, Provider, ProviderError, Refund},
+    update::update_locked,
+};
+use crate::{app::App, error::Error, orders::status::OrderStatus, outbox::deliveries, timeouts::CONCURRENCY};
+
+const WORKER: Worker = Worker {
+    name: "payment reconciliation",
+    interval: WORKER_INTERVAL,
+    concurrency: CONCURRENCY,
+    timeout: PAYMENT_POLL,
 };
 
-const WORKER: Worker =
-    Worker { name: "payments to look at", interval: INTERVAL, concurrency: AT_ONCE, timeout: LOOK };
-
-/// Looks at what is due, for as long as the service runs.
 pub(crate) async fn run(app: App) {
-    let providers = app.payments.names();
-    let claim = || store::books::claim(&app.db, &providers, AT_ONCE);
-    WORKER.run(claim, |due| look_or_leave(&app, due)).await;
+    let providers = app.providers.names();
+    WORKER.run(|| db::claim(&app.db, &providers), |key| act_or_log(&app, key)).await;
 }
 
-async fn look_or_leave(app: &App, due: Due) {
-    if let Err(cause) = look_at(app, due).await {
-        let id = due.order_id;
-        warn!(order.id = %id, "The payment of order {id} is left for later: {cause}");
+async fn act_or_log(app: &App, key: PaymentKey) {
+    if let Err(error) = act(app, key, |payments, payment| due_action(app, payments, payment)).await {
+        let PaymentKey { order_id, payment_id } = key;
+        warn!(order.id = %order_id, payment.id = %payment_id, "payment poll failed, will be retried: {error}");
     }
 }
 
-/// Does what an order's payments need now, if their providers answer soon; else the loop will.
-pub(crate) async fn settle_now(app: &App, books: &Books) {
-    let id = books.id;
-    let settled = timeout(INLINE, async {
-        for payment in &books.payments {
-            if matches!(books.task(payment, app.payments.window()), Task::CallOff | Task::Refund) {
-                look_or_leave(app, Due { order_id: id, payment_id: payment.id }).await;
+/// Takes the actions that an order's payments need if their providers respond soon; otherwise the worker will.
+pub(crate) async fn act_inline(app: &App, payments: &OrderPayments) {
+    let order_id = payments.order_id;
+    let work = timeout(INLINE_WORK, async {
+        for payment in &payments.payments {
+            if matches!(due_action(app, payments, payment), Action::CancelIntent | Action::Refund) {
+                act_or_log(app, PaymentKey { order_id, payment_id: payment.id }).await;
             }
         }
     });
-    if settled.await.is_err() {
-        warn!(order.id = %id, "The payment of order {id} is left for later: no answer yet");
+    if work.await.is_err() {
+        warn!(order.id = %order_id, "payment provider is slow, the worker will retry");
     }
 }
 
-/// What a provider said.
-enum Answer {
-    /// It need not be asked.
-    None,
-    IntentSnapshot(IntentSnapshot),
+/// Cancels a payment, whether or not its order needs it.
+///
+/// # Errors
+/// Those of the database, and [`Error::ProviderUnavailable`].
+pub(crate) async fn cancel_payment(app: &App, key: PaymentKey) -> Result<(), Error> {
+    act(app, key, |_, payment| if payment.may_be_paid() { Action::CancelIntent } else { Action::Nothing })
+        .await
+}
+
+fn due_action(app: &App, payments: &OrderPayments, payment: &Payment) -> Action {
+    payments.due_action(payment, app.providers.payment_window())
+}
+
+/// The result of a call to a provider.
+enum ProviderResult {
+    NotCalled,
+    Snapshot(IntentSnapshot),
     Refund(Refund),
-    Failure(Failure),
+    Failed(ProviderError),
 }
 
-/// Looks at a payment, and does what is to be done about it.
-///
-/// # Errors
-/// The database's, and [`Error::ProviderDown`]: it is done at another look.
-pub(crate) async fn look_at(app: &App, due: Due) -> Result<(), Error> {
-    attend(app, due, |books, payment| books.task(payment, app.payments.window())).await
-}
-
-/// Calls a payment off, whatever its order wants.
-///
-/// # Errors
-/// As [`look_at`].
-pub(crate) async fn call_off(app: &App, due: Due) -> Result<(), Error> {
-    attend(app, due, |_, payment| if payment.is_live() { Task::CallOff } else { Task::Rest }).await
-}
-
-async fn attend(app: &App, due: Due, task: impl Fn(&Books, &Payment) -> Task) -> Result<(), Error> {
-    let Some(books) = store::books::read(&app.db, due.order_id).await? else { return Ok(()) };
-    let Some(payment) = books.payment(due.payment_id) else { return Ok(()) };
-    let Some(provider) = app.payments.by_name(&payment.provider) else {
-        return Err(Error::ProviderDown(format!("{} is not configured", payment.provider)));
-    };
-    let answer = ask(provider.as_ref(), task(&books, payment), due.order_id, payment).await;
-    if write_down(app, due, payment, &answer, task).await? {
-        outbox::tell_now(app, due.order_id).await;
-    }
-    match answer {
-        Answer::Failure(cause) => Err(Error::ProviderDown(cause.to_string())),
-        Answer::None | Answer::IntentSnapshot(_) | Answer::Refund(_) => Ok(()),
-    }
-}
-
-async fn ask(provider: &dyn Provider, task: Task, order_id: Uuid, payment: &Payment) -> Answer {
-    let intent_id = payment.intent_id.as_deref();
-    let snapshot = match (task, intent_id) {
-        (Task::LookUp, Some(intent_id)) => provider.look_up(intent_id, &payment.wanted(order_id)).await,
-        (Task::CallOff, Some(intent_id)) => provider.cancel(intent_id, &payment.wanted(order_id)).await,
-        (Task::Refund, _) => {
-            let refund = match &payment.refund_id {
-                Some(refund_id) => provider.look_up_refund(refund_id).await,
-                None => provider.refund(intent_id.unwrap_or_default(), &payment.refund_key()).await,
-            };
-            return refund.map_or_else(Answer::Failure, Answer::Refund);
-        }
-        _ => return Answer::None,
-    };
-    snapshot.map_or_else(Answer::Failure, Answer::IntentSnapshot)
-}
-
-/// Writes down what came of a look at a payment as it was `asked` about, and ends what has waited for too long. Whether
-/// the order was cancelled with it.
-async fn write_down(
+/// Takes the action that `action` returns for a payment.
+async fn act(
     app: &App,
-    due: Due,
-    asked: &Payment,
-    answer: &Answer,
-    task: impl Fn(&Books, &Payment) -> Task,
-) -> Result<bool, Error> {
-    let Due { order_id, payment_id } = due;
-    let keep = |books: &mut Books| {
-        take_in(books, asked, answer);
-        let task = |books: &Books| books.payment(payment_id).map(|payment| task(books, payment));
-        let was_never_made = books.payment(payment_id).is_some_and(Payment::was_never_made);
-        if task(books) == Some(Task::CallOff) && was_never_made {
-            books.give_up(payment_id);
+    key: PaymentKey,
+    action: impl Fn(&OrderPayments, &Payment) -> Action,
+) -> Result<(), Error> {
+    let Some(payments) = db::load(&app.db, key.order_id).await? else { return Ok(()) };
+    let Some(payment) = payments.payment(key.payment_id) else { return Ok(()) };
+    let Some(provider) = app.providers.by_name(&payment.provider) else {
+        return Err(Error::ProviderUnavailable(format!("{} is not configured", payment.provider)));
+    };
+    let result = call_provider(provider, action(&payments, payment), &payments, payment).await;
+    let payment_id = key.payment_id;
+    let (updated, ()) = update_locked(app, key.order_id, None, |payments| {
+        apply_result(payments, payment, &result);
+        let action =
+            |payments: &OrderPayments| payments.payment(payment_id).map(|payment| action(payments, payment));
+        let has_no_intent = payments.payment(payment_id).is_some_and(Payment::has_no_intent);
+        if action(payments) == Some(Action::CancelIntent) && has_no_intent {
+            payments.close_unpaid(payment_id);
         }
-        if task(books) == Some(Task::Expire) {
-            books.move_to(OrderStatus::Cancelled, None)?;
+        if action(payments) == Some(Action::CancelOrder) {
+            payments.change_status(OrderStatus::Cancelled, None)?;
         }
         Ok(())
-    };
-    let (books, ()) = bookkeeping::keep(app, order_id, None, keep).await?;
-    log(&books);
-    Ok(books.was_cancelled())
-}
-
-/// Takes in what a provider said of a payment as it was `asked` about. That may be a while ago, and others may have
-/// asked since.
-fn take_in(books: &mut Books, asked: &Payment, answer: &Answer) {
-    let id = asked.id;
-    let Some(payment) = books.payment(id) else { return };
-    let is_as_asked = (payment.status, payment.poll_count) == (asked.status, asked.poll_count);
-    // Of a refund that has failed, another may be under way by now.
-    let is_same_refund =
-        (payment.failed_refunds, &payment.refund_id) == (asked.failed_refunds, &asked.refund_id);
-    books.looked_at(id);
-    match answer {
-        Answer::Refund(_) | Answer::Failure(Failure::Spent(_) | Failure::Refused(_)) if !is_same_refund => {}
-        Answer::IntentSnapshot(snapshot) => {
-            let source = if is_as_asked { Source::Asked } else { Source::Told };
-            let outcome = books.take_in(id, snapshot, source);
-            if !matches!(outcome, Outcome::Applied | Outcome::Unchanged) {
-                let (order_id, what) = (books.id, outcome.as_str());
-                error!(order.id = %order_id, "The provider's intent is not that of order {order_id}: {what}");
-            }
-        }
-        Answer::Refund(refund) => books.take_in_refund(id, refund),
-        // Either is what this key will go on to be answered with.
-        Answer::Failure(Failure::Spent(_) | Failure::Refused(_)) => books.refund_failed(id),
-        Answer::Failure(Failure::Unavailable(_)) => books.unanswered(id),
-        Answer::None => {}
+    })
+    .await?;
+    if updated.was_cancelled() {
+        deliveries::deliver_pending_inline(app, key.order_id).await;
+    }
+    match result {
+        ProviderResult::Failed(error) => Err(Error::ProviderUnavailable(error.to_string())),
+        ProviderResult::NotCalled | ProviderResult::Snapshot(_) | ProviderResult::Refund(_) => Ok(()),
     }
 }
 
-/// Tells what was decided.
-pub(crate) fn log(books: &Books) {
-    let id = books.id;
-    for step in &books.steps {
-        if step.moved {
-            info!(order.id = %id, "Order {id} is {}", step.status);
+async fn call_provider(
+    provider: &dyn Provider,
+    action: Action,
+    payments: &OrderPayments,
+    payment: &Payment,
+) -> ProviderResult {
+    let intent_id = payment.intent_id.as_deref();
+    let new_intent = payment.new_intent(payments.order_id);
+    let snapshot = match (action, intent_id) {
+        (Action::Poll, Some(intent_id)) => provider.retrieve_intent(intent_id, &new_intent).await,
+        (Action::CancelIntent, Some(intent_id)) => provider.cancel_intent(intent_id, &new_intent).await,
+        (Action::Refund, _) => {
+            let refund = match &payment.refund_id {
+                Some(refund_id) => provider.retrieve_refund(refund_id).await,
+                None => provider.refund(intent_id.unwrap_or_default(), &payment.refund_key()).await,
+            };
+            return refund.map_or_else(ProviderResult::Failed, ProviderResult::Refund);
         }
-        if let Some((_, status)) = step.payment {
-            info!(order.id = %id, "The payment of order {id} is {}", status.as_str());
+        _ => return ProviderResult::NotCalled,
+    };
+    snapshot.map_or_else(ProviderResult::Failed, ProviderResult::Snapshot)
+}
+
+/// Applies the result of a call that was made for the payment in the state `polled`. Other processes may have polled it
+/// since.
+fn apply_result(payments: &mut OrderPayments, polled: &Payment, result: &ProviderResult) {
+    let id = polled.id;
+    let Some(payment) = payments.payment(id) else { return };
+    let is_unchanged = (payment.status, payment.poll_count) == (polled.status, polled.poll_count);
+    // If the refund has failed, another one may be under way.
+    let is_same_refund =
+        (payment.failed_refunds, &payment.refund_id) == (polled.failed_refunds, &polled.refund_id);
+    payments.record_poll(id);
+    match result {
+        ProviderResult::Refund(_)
+        | ProviderResult::Failed(ProviderError::KeyUnusable(_) | ProviderError::Rejected(_))
+            if !is_same_refund => {}
+        ProviderResult::Snapshot(snapshot) => {
+            let source = if is_unchanged { Source::Poll } else { Source::Event };
+            let outcome = payments.apply_snapshot(id, snapshot, source);
+            if !matches!(outcome, SnapshotOutcome::Applied | SnapshotOutcome::Unchanged) {
+                let (order_id, outcome) = (payments.order_id, outcome.as_str());
+                error!(order.id = %order_id, payment.id = %id, outcome, "the provider's intent does not match the payment");
+            }
         }
+        ProviderResult::Refund(refund) => payments.apply_refund(id, refund),
+        // The provider returns the same for this key.
+        ProviderResult::Failed(ProviderError::KeyUnusable(_) | ProviderError::Rejected(_)) => {
+            payments.record_failed_refund(id);
+        }
+        ProviderResult::Failed(ProviderError::Unavailable(_)) => payments.record_failed_poll(id),
+        ProviderResult::NotCalled => {}
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
-    use crate::{
+    use crate::payments::{
         payment::PaymentStatus,
         provider::{IntentState, RefundState},
     };
 
-    /// The books of an order with one card payment that stands there.
-    fn books(status: PaymentStatus) -> Books {
-        let mut books = Books {
-            id: Uuid::now_v7(),
+    /// An order with one card payment.
+    fn with_payment(status: PaymentStatus) -> OrderPayments {
+        let mut payment = Payment::new(1, "stripe", 2500, "USD");
+        payment.intent_id = Some("pi_1".to_owned());
+        payment.status = status;
+        OrderPayments {
+            order_id: Uuid::now_v7(),
             status: OrderStatus::Pending,
             total_minor: 2500,
             currency: "USD".to_owned(),
-            payments: vec![Payment::new(1, "stripe", 2500, "USD")],
-            steps: Vec::new(),
-        };
-        books.payments[0].intent_id = Some("pi_1".to_owned());
-        books.payments[0].status = status;
-        books
+            payments: vec![payment],
+            new_events: Vec::new(),
+        }
     }
 
-    fn processing() -> Answer {
-        Answer::IntentSnapshot(IntentSnapshot {
+    fn processing() -> ProviderResult {
+        ProviderResult::Snapshot(IntentSnapshot {
             intent_id: "pi_1".to_owned(),
             order_id: None,
             payment_id: None,
@@ -215,29 +204,29 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_before_others_looked_again_is_how_things_stood_once() {
-        let mut books = books(PaymentStatus::Failed);
-        let asked = books.payments[0].clone();
-        let mut overtaken = books.clone();
-        take_in(&mut books, &asked, &processing());
-        assert_eq!(books.payments[0].status, PaymentStatus::Processing, "the shopper tries again");
-        overtaken.looked_at(asked.id);
-        take_in(&mut overtaken, &asked, &processing());
-        assert_eq!(overtaken.payments[0].status, PaymentStatus::Failed, "that was declined, too");
+    fn a_poll_that_was_overtaken_counts_as_an_old_event() {
+        let mut payments = with_payment(PaymentStatus::Failed);
+        let polled = payments.payments[0].clone();
+        let mut overtaken = payments.clone();
+        apply_result(&mut payments, &polled, &processing());
+        assert_eq!(payments.payments[0].status, PaymentStatus::Processing, "the customer tries again");
+        overtaken.record_poll(polled.id);
+        apply_result(&mut overtaken, &polled, &processing());
+        assert_eq!(overtaken.payments[0].status, PaymentStatus::Failed, "that attempt was declined, too");
     }
 
     #[test]
-    fn a_refusal_that_comes_after_others_have_made_the_refund_does_not_ask_for_another() {
-        let refused = Answer::Failure(Failure::Refused("no".to_owned()));
-        let mut books = books(PaymentStatus::RefundPending);
-        let asked = books.payments[0].clone();
-        let mut overtaken = books.clone();
-        take_in(&mut books, &asked, &refused);
-        assert_ne!(books.payments[0].refund_key(), asked.refund_key());
-        let made = Refund { id: "re_1".to_owned(), state: RefundState::Pending };
-        overtaken.take_in_refund(asked.id, &made);
-        take_in(&mut overtaken, &asked, &refused);
-        assert_eq!(overtaken.payments[0].refund_key(), asked.refund_key());
+    fn a_rejection_of_an_earlier_refund_does_not_start_another_one() {
+        let rejected = ProviderResult::Failed(ProviderError::Rejected("no".to_owned()));
+        let mut payments = with_payment(PaymentStatus::RefundPending);
+        let polled = payments.payments[0].clone();
+        let mut overtaken = payments.clone();
+        apply_result(&mut payments, &polled, &rejected);
+        assert_ne!(payments.payments[0].refund_key(), polled.refund_key());
+        let created = Refund { id: "re_1".to_owned(), state: RefundState::Pending };
+        overtaken.apply_refund(polled.id, &created);
+        apply_result(&mut overtaken, &polled, &rejected);
+        assert_eq!(overtaken.payments[0].refund_key(), polled.refund_key());
         assert_eq!(overtaken.payments[0].refund_id.as_deref(), Some("re_1"));
     }
 }

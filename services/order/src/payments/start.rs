@@ -1,117 +1,103 @@
-//! Beginning a payment, as a story.
+//! Creates payment intents:
 //!
-//! 1. The payment is written down before its provider is asked: an order has one open payment at a time, so all who ask
-//!    at once find the same. One of them gets a lease and asks, the others wait for what it finds.
-//! 2. The provider is asked for an intent, under a key made of the order and the attempt: whoever asks again, after a
-//!    reply that was lost, gets the same intent.
-//! 3. The intent is written down, and only then given to the shopper: money can come of no intent that we do not know.
+//! 1. The payment is stored before its provider is called. An order has one open payment at a time, so that concurrent
+//!    calls find the same one; one of them gets the lease to create the intent, and the others wait.
+//! 2. The provider creates the intent, with an idempotency key made of order and attempt: a repeated call gets the same
+//!    intent.
+//! 3. The intent is stored before the client gets it, so no money arrives for an unknown intent.
 //!
-//! A payment that failed is called off before another begins: it might succeed after all.
+//! A failed payment is cancelled before the next one starts: its intent might still succeed.
 
-use std::time::Duration;
-
+use bodega_runtime::timeouts::PAYMENT_POLL;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
-use crate::{
-    App, bookkeeping,
-    books::Books,
-    bounds,
-    error::Error,
+use super::{
+    db::order_payments::PaymentKey,
+    order_payments::OrderPayments,
     payment::{Payment, PaymentStatus},
-    provider::{Failure, Intent, NewIntent},
+    provider::{Intent, NewIntent, ProviderError},
     reconcile,
-    store::books::Due,
+    update::update_locked,
 };
+use crate::{app::App, detached::call_deadline, error::Error, timeouts::WAIT};
 
-/// How soon those who wait for others first look what they have found, and how long they leave it at most.
-const FIRST_LOOK: Duration = Duration::from_millis(25);
-const LOOK_INTERVAL: Duration = Duration::from_millis(200);
-
-/// What a shopper needs in order to pay.
+/// An intent that a client can pay.
 #[derive(Debug)]
-pub(crate) struct Payable {
+pub(crate) struct PayableIntent {
     pub provider: String,
-    /// The provider's name for the intent.
-    pub intent_id: String,
+    /// The provider's.
+    pub id: String,
     pub client_secret: String,
-    /// Of the provider's library in a browser.
     pub publishable_key: String,
     pub status: PaymentStatus,
-    /// In minor units.
     pub amount_minor: i64,
-    /// ISO 4217.
     pub currency: String,
 }
 
-/// What is to be done before a shopper can pay.
+/// What is to be done until there is a payable intent.
 enum Next {
-    /// Nothing.
-    Ready(Payable),
-    /// To ask for the intent; nobody else will for a while.
+    Ready(PayableIntent),
+    /// Create the intent: this call has the lease.
     Create(NewIntent),
-    /// To wait for who does.
+    /// Wait for the call that has the lease.
     Wait,
-    /// To call off the payment before.
-    CallOff(Uuid),
+    /// Cancel the previous payment.
+    Cancel {
+        payment_id: Uuid,
+    },
 }
 
-/// Begins the payment of an order of `owner`, or gives back the one that is under way. Begins nothing any more when the
-/// caller has gone.
-pub(crate) async fn create_payment_intent(app: &App, id: Uuid, owner: Uuid) -> Result<Payable, Error> {
-    let patience = bounds::patience();
-    let mut pause = FIRST_LOOK;
-    loop {
-        match next(app, id, owner).await? {
-            Next::Ready(payable) => return Ok(payable),
-            Next::Create(wanted) => create(app, &wanted).await?,
-            Next::Wait => {
-                sleep(pause).await;
-                pause = LOOK_INTERVAL.min(pause * 2);
-            }
-            Next::CallOff(payment_id) => {
-                reconcile::call_off(app, Due { order_id: id, payment_id }).await?;
+/// Creates the payment intent of an order of `owner`, or returns the open one. Stops at the caller's deadline.
+pub(crate) async fn create_payment_intent(
+    app: &App,
+    order_id: Uuid,
+    owner: Uuid,
+) -> Result<PayableIntent, Error> {
+    let deadline = call_deadline();
+    for checks in 0.. {
+        let next = update_locked(app, order_id, Some(owner), |payments| {
+            payments.check_payable()?;
+            Ok(decide(app, payments))
+        });
+        match next.await?.1 {
+            Next::Ready(intent) => return Ok(intent),
+            Next::Create(new_intent) => create(app, &new_intent).await?,
+            Next::Wait => sleep(WAIT.pause(checks)).await,
+            Next::Cancel { payment_id } => {
+                reconcile::cancel_payment(app, PaymentKey { order_id, payment_id }).await?;
             }
         }
-        if Instant::now() > patience {
-            return Err(Error::StillPaying);
+        if Instant::now() > deadline {
+            break;
         }
     }
+    Err(Error::PaymentPending)
 }
 
-/// What is next for an order of `owner`, written down.
-async fn next(app: &App, id: Uuid, owner: Uuid) -> Result<Next, Error> {
-    let decide = |books: &mut Books| {
-        books.check_payable()?;
-        Ok(decide(app, books))
+fn decide(app: &App, payments: &mut OrderPayments) -> Next {
+    let provider = app.providers.default();
+    let order_id = payments.order_id;
+    let payment = match payments.payments.last_mut() {
+        Some(payment) if payment.status.is_open() && payment.provider == provider.name() => payment,
+        Some(payment) if payment.may_be_paid() => return Next::Cancel { payment_id: payment.id },
+        _ => payments.start_payment(provider.name()),
     };
-    let (_, next) = bookkeeping::keep(app, id, Some(owner), decide).await?;
-    Ok(next)
-}
-
-fn decide(app: &App, books: &mut Books) -> Next {
-    let chosen = app.payments.chosen();
-    let order_id = books.id;
-    let payment = match books.payments.last_mut() {
-        Some(payment) if payment.status.is_open() && payment.provider == chosen.name() => payment,
-        Some(payment) if payment.is_live() => return Next::CallOff(payment.id),
-        _ => books.begin(chosen.name()),
-    };
-    if let Some(payable) = payable(payment, chosen.publishable_key()) {
-        return Next::Ready(payable);
+    if let Some(intent) = payable_intent(payment, provider.publishable_key()) {
+        return Next::Ready(intent);
     }
-    if payment.being_created {
+    if payment.intent_leased {
         return Next::Wait;
     }
-    payment.being_created = true;
-    Next::Create(payment.wanted(order_id))
+    payment.intent_leased = true;
+    Next::Create(payment.new_intent(order_id))
 }
 
-/// A payment whose intent is known.
-fn payable(payment: &Payment, publishable_key: &str) -> Option<Payable> {
-    Some(Payable {
+/// Returns `None` until the intent is known.
+fn payable_intent(payment: &Payment, publishable_key: &str) -> Option<PayableIntent> {
+    Some(PayableIntent {
         provider: payment.provider.clone(),
-        intent_id: payment.intent_id.clone()?,
+        id: payment.intent_id.clone()?,
         client_secret: payment.client_secret.clone()?,
         publishable_key: publishable_key.to_owned(),
         status: payment.status,
@@ -120,40 +106,43 @@ fn payable(payment: &Payment, publishable_key: &str) -> Option<Payable> {
     })
 }
 
-/// Asks the provider for the intent, and writes down what it says, in the time that is given for it.
-async fn create(app: &App, wanted: &NewIntent) -> Result<(), Error> {
-    let asked = async {
-        let answer = app.payments.chosen().create(wanted).await;
-        let keep = |books: &mut Books| Ok(write_down(books, wanted.payment_id, &answer));
-        let (books, outcome) = bookkeeping::keep(app, wanted.order_id, None, keep).await?;
-        reconcile::log(&books);
-        outcome
+async fn create(app: &App, new_intent: &NewIntent) -> Result<(), Error> {
+    let work = async {
+        let result = app.providers.default().create_intent(new_intent).await;
+        let (_, stored) = update_locked(app, new_intent.order_id, None, |payments| {
+            Ok(store_result(payments, new_intent.payment_id, &result))
+        })
+        .await?;
+        stored
     };
-    timeout(bounds::LOOK, asked).await.unwrap_or(Err(Error::StillPaying))
+    timeout(PAYMENT_POLL, work).await.unwrap_or(Err(Error::PaymentPending))
 }
 
-/// What an answer about the intent of a payment means for the payment and for the caller. Others may have asked for the
-/// same, and may have found it since: what they have stays.
-fn write_down(books: &mut Books, payment_id: Uuid, answer: &Result<Intent, Failure>) -> Result<(), Error> {
-    // One that was given up stays so: nobody learns of its intent.
+/// Stores the provider's result. What another call has stored since stays.
+fn store_result(
+    payments: &mut OrderPayments,
+    payment_id: Uuid,
+    result: &Result<Intent, ProviderError>,
+) -> Result<(), Error> {
+    // A closed payment stays closed: no client gets its intent.
     let open =
-        books.payment_mut(payment_id).filter(|payment| !payment.closed && payment.client_secret.is_none());
+        payments.payment_mut(payment_id).filter(|payment| !payment.closed && payment.client_secret.is_none());
     let Some(payment) = open else { return Ok(()) };
-    payment.being_created = false;
-    match answer {
+    payment.intent_leased = false;
+    match result {
         Ok(intent) => {
             payment.intent_id = Some(intent.id.clone());
             payment.client_secret = Some(intent.client_secret.clone());
             Ok(())
         }
-        Err(Failure::Unavailable(cause)) => Err(Error::ProviderDown(cause.clone())),
-        Err(Failure::Refused(why)) => {
-            books.give_up(payment_id);
-            Err(Error::PaymentRefused(why.clone()))
+        Err(ProviderError::Unavailable(error)) => Err(Error::ProviderUnavailable(error.clone())),
+        Err(ProviderError::Rejected(message)) => {
+            payments.close_unpaid(payment_id);
+            Err(Error::PaymentRejected(message.clone()))
         }
-        // Nobody was told of an intent that it may have made: the next attempt has a key of its own.
-        Err(Failure::Spent(_)) => {
-            books.give_up(payment_id);
+        // No client has got the intent that may exist. The next attempt has another key.
+        Err(ProviderError::KeyUnusable(_)) => {
+            payments.close_unpaid(payment_id);
             Ok(())
         }
     }

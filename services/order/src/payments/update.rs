@@ -1,32 +1,62 @@
-//! Changing an order's books: one transaction, from opening to closing them.
+//! Changes an order and its payments in one transaction, under the lock of the order's row.
 
 use bodega_runtime::database::retry_on_conflict;
+use sqlx::PgConnection;
+use tracing::info;
 use uuid::Uuid;
 
-use crate::{App, books::Books, error::Error, store};
+use super::{db::order_payments as db, order_payments::OrderPayments};
+use crate::{app::App, error::Error};
 
-/// Opens the books of an order of `owner` (`None`: anybody's), lets `decide` change them, and closes them again: at once,
-/// or not at all. Books that were not changed are not written. `decide` is asked again when the database undid it, and
-/// calls nobody.
+/// Loads an order of `owner` (of any user if `None`) with its payments, applies `change`, and saves the result. `change`
+/// runs again if the transaction is retried.
 ///
 /// # Errors
-/// [`Error::NotFound`]; what `decide` refuses with: then nothing has changed.
-pub(crate) async fn keep<T>(
+/// [`Error::OrderNotFound`]; those of `change`, with nothing saved.
+pub(crate) async fn update_locked<T>(
     app: &App,
-    id: Uuid,
+    order_id: Uuid,
     owner: Option<Uuid>,
-    decide: impl Fn(&mut Books) -> Result<T, Error>,
-) -> Result<(Books, T), Error> {
-    retry_on_conflict(|| async {
+    change: impl Fn(&mut OrderPayments) -> Result<T, Error>,
+) -> Result<(OrderPayments, T), Error> {
+    let updated = retry_on_conflict(|| async {
         let mut transaction = app.db.begin().await?;
-        let mut books = store::books::open(&mut transaction, id, owner).await?.ok_or(Error::NotFound)?;
-        let before = books.clone();
-        let decision = decide(&mut books)?;
-        if books != before {
-            store::books::close(&mut transaction, &books, app.payments.window()).await?;
-            transaction.commit().await?;
+        let updated = update_in(app, &mut transaction, order_id, owner, &change).await?;
+        transaction.commit().await?;
+        Ok::<_, Error>(updated)
+    });
+    let (payments, result) = updated.await?.ok_or(Error::OrderNotFound)?;
+    log_changes(&payments);
+    Ok((payments, result))
+}
+
+/// As [`update_locked`], in a transaction of the caller. Returns `None` if the order does not exist. What has not changed
+/// is not written.
+pub(crate) async fn update_in<T>(
+    app: &App,
+    transaction: &mut PgConnection,
+    order_id: Uuid,
+    owner: Option<Uuid>,
+    change: impl Fn(&mut OrderPayments) -> Result<T, Error>,
+) -> Result<Option<(OrderPayments, T)>, Error> {
+    let Some(mut payments) = db::load_locked(transaction, order_id, owner).await? else { return Ok(None) };
+    let before = payments.clone();
+    let result = change(&mut payments)?;
+    if payments != before {
+        db::save(transaction, &payments, app.providers.payment_window()).await?;
+    }
+    Ok(Some((payments, result)))
+}
+
+/// Logs the changes since the payments were loaded.
+pub(crate) fn log_changes(payments: &OrderPayments) {
+    let id = payments.order_id;
+    for event in &payments.new_events {
+        if event.status_changed {
+            info!(order.id = %id, "order status changed to {}", event.status);
         }
-        Ok((books, decision))
-    })
-    .await
+        if let Some((payment_id, status)) = event.payment {
+            info!(order.id = %id, payment.id = %payment_id, "payment status changed to {}", status.as_str());
+        }
+    }
 }

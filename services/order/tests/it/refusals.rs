@@ -18,9 +18,9 @@ async fn too_little_stock_names_each_short_line_and_takes_nothing() {
     assert_eq!(status.code(), Code::FailedPrecondition);
     assert_eq!(bodega_runtime::status::reason(&status), "out_of_stock");
     let expected = [
-        ("products[2]", "only 1000 left of Pen, 2000 wanted"),
-        ("products[3]", "only 1 left of Hat, 3 wanted"),
-        ("products[99]", "there is no product 99"),
+        ("products[2]", "only 1000 left of Pen, 2000 requested"),
+        ("products[3]", "only 1 left of Hat, 3 requested"),
+        ("products[99]", "product 99 does not exist"),
     ]
     .map(|(field, message)| (field.to_owned(), message.to_owned()));
     assert_eq!(sorted(named(&status)), expected);
@@ -85,8 +85,8 @@ async fn another_total_than_expected_names_the_changed_lines_and_gives_the_stock
 
     assert_eq!(status.code(), Code::FailedPrecondition);
     assert_eq!(bodega_runtime::status::reason(&status), "price_changed");
-    assert_eq!(status.message(), "the total is 26.50 USD now, not 22.50 USD");
-    let expected = ("products[1]".to_owned(), "Mug costs 12.00 USD now, not 10.00 USD".to_owned());
+    assert_eq!(status.message(), "total is 26.50 USD, expected 22.50 USD");
+    let expected = ("products[1]".to_owned(), "price of Mug changed from 10.00 USD to 12.00 USD".to_owned());
     assert_eq!(named(&status), [expected]);
     assert_eq!(shop.catalog.left(MUG), 1000, "at once, not by the loop");
 

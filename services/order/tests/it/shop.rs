@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bodega_embedded_postgres::testing::{TestDatabase, database};
-use bodega_order::{MIGRATOR, Neighbours, Payments, SCHEMA};
+use bodega_order::{MIGRATOR, PaymentProviders, SCHEMA, Upstreams};
 use bodega_proto::{
     cart::v1::checkout_service_server::CheckoutServiceServer,
     catalog::v1::stock_service_server::StockServiceServer,
@@ -57,7 +57,7 @@ pub(crate) struct Shop {
     pub(crate) catalog: FakeCatalog,
     pub(crate) db: PgPool,
     database: TestDatabase,
-    payments: Payments,
+    payments: PaymentProviders,
     replica: Replica,
 }
 
@@ -92,11 +92,11 @@ fn client(service: &Service, user: Uuid, role: Role) -> Client {
 impl Shop {
     /// With 1000 mugs, 1000 pens and no hat.
     pub(crate) async fn open() -> Self {
-        Self::paid_by(Payments::offline()).await
+        Self::paid_by(PaymentProviders::offline()).await
     }
 
     /// The same, paid for in this way.
-    pub(crate) async fn paid_by(payments: Payments) -> Self {
+    pub(crate) async fn paid_by(payments: PaymentProviders) -> Self {
         let database =
             database("order", |url| async move { migrate(&url.parse()?, SCHEMA, &MIGRATOR).await });
         let database = database.await;
@@ -121,7 +121,7 @@ impl Shop {
     }
 
     /// Restarts paid for in another way; how it was before.
-    pub(crate) async fn now_paid_by(&mut self, payments: Payments) -> Payments {
+    pub(crate) async fn now_paid_by(&mut self, payments: PaymentProviders) -> PaymentProviders {
         let before = std::mem::replace(&mut self.payments, payments);
         self.restart().await;
         before
@@ -204,14 +204,14 @@ impl Shop {
     }
 }
 
-async fn replica(url: &str, cart: &FakeCart, catalog: &FakeCatalog, payments: &Payments) -> Replica {
-    let neighbours = Neighbours {
+async fn replica(url: &str, cart: &FakeCart, catalog: &FakeCatalog, payments: &PaymentProviders) -> Replica {
+    let upstreams = Upstreams {
         cart: Transport::unauthenticated(Routes::new(CheckoutServiceServer::new(cart.clone()))),
         catalog: Transport::unauthenticated(Routes::new(StockServiceServer::new(catalog.clone()))),
     };
     let db = pool(url.parse().unwrap(), 10, "bodega-order");
     let shutdown = CancellationToken::new();
-    let service = bodega_order::start(db, neighbours, payments.clone(), shutdown.clone()).await.unwrap();
+    let service = bodega_order::start(db, upstreams, payments.clone(), shutdown.clone()).await.unwrap();
     Replica { service, shutdown }
 }
 

@@ -1,17 +1,16 @@
-//! The end of an attempt. Each of these compares and sets: of any number of drivers, one ends it.
+//! Ends checkouts. Each statement compares and sets: of any number of processes, one ends a checkout.
 
+use bodega_runtime::timeouts::INLINE_GRACE;
 use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
 
-use crate::{
-    bounds::INLINE_GRACE,
-    order::{Attempt, Priced},
-    rejection::Rejection,
-};
+use super::checkouts::Checkout;
+use crate::checkout::{pricing::PricedLines, rejection::Rejection};
 
-/// Makes an attempt an order, whose cart is to be cleared. False when somebody else has ended it.
-pub(crate) async fn place(db: &PgPool, attempt: &Attempt, priced: &Priced) -> sqlx::Result<bool> {
-    let product_ids: Vec<_> = attempt.lines.iter().map(|line| line.product_id).collect();
+/// Turns a checkout into an order, and stores the delivery that clears its cart. Returns false if another process has
+/// ended the checkout.
+pub(crate) async fn place(db: &PgPool, checkout: &Checkout, priced: &PricedLines) -> sqlx::Result<bool> {
+    let product_ids: Vec<_> = checkout.lines.iter().map(|line| line.product_id).collect();
     let names: Vec<_> = priced.prices.iter().map(|price| price.name.clone()).collect();
     let prices: Vec<_> = priced.prices.iter().map(|price| price.price_minor).collect();
     sqlx::query_scalar!(
@@ -34,7 +33,7 @@ pub(crate) async fn place(db: &PgPool, attempt: &Attempt, priced: &Priced) -> sq
                select id, 'clear_cart', now() + make_interval(secs => $7) from placed
            )
            select exists (select from placed) as "placed!""#,
-        attempt.id,
+        checkout.id,
         priced.total_minor,
         priced.currency,
         &product_ids,
@@ -46,22 +45,22 @@ pub(crate) async fn place(db: &PgPool, attempt: &Attempt, priced: &Priced) -> sq
     .await
 }
 
-/// What [`reject`] left to do.
+/// The result of [`reject`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum Rejected {
-    /// Nothing: no stock can have been taken.
-    Done,
-    /// Its stock is to be released.
-    ToRelease,
-    /// Somebody else has ended the attempt.
-    Lost,
+    /// No stock can have been reserved.
+    NothingToRelease,
+    /// Its stock must be released: the delivery is stored.
+    ReleaseStock,
+    /// Another process has ended the checkout.
+    AlreadyEnded,
 }
 
-/// Ends an attempt without an order.
+/// Ends a checkout without an order.
 ///
-/// Its stock is released too, unless the catalog said that it has `nothing_reserved` to the only one who ever asked
-/// for it: an attempt that was taken over may have another call for its stock under way, or answered.
+/// Stores a delivery that releases its stock, unless the catalog has `nothing_reserved` for the only call that ever
+/// reserved for it: a checkout that was claimed again may have another reservation under way.
 pub(crate) async fn reject(
     db: &PgPool,
     id: Uuid,
@@ -81,10 +80,10 @@ pub(crate) async fn reject(
                returning order_id
            )
            select case
-               when not exists (select from rejected) then 'lost'
-               when exists (select from delivery) then 'to_release'
-               else 'done'
-           end as "outcome!: Rejected""#,
+               when not exists (select from rejected) then 'already_ended'
+               when exists (select from delivery) then 'release_stock'
+               else 'nothing_to_release'
+           end as "rejected!: Rejected""#,
         id,
         Json(rejection) as _,
         nothing_reserved,

@@ -1,13 +1,12 @@
-//! An order and its payments, as one: what is decided here happens at once or not at all.
+//! The payments of an order, together with its status: they change at once or not at all.
 //!
-//! Nothing here asks anybody. [`store::books`](crate::store::books) opens the books under a lock and closes them with
-//! what was decided; so of any number of deciders each starts where the one before has led.
+//! Nothing here calls a provider or the database. [`update_locked`](super::update::update_locked) loads the aggregate under
+//! a lock and saves its changes, so that concurrent changes follow one another.
 //!
-//! What a provider tells may come twice, late and in any order. Money only ever goes forward here, from `failed` or open
-//! to completed, then to the refund; so the order of what is told does not matter, only the sum of it.
+//! A provider's events may arrive twice, late and in any order. Money only moves forward here: from unpaid to completed,
+//! then to the refund. So the order of the events does not matter.
 
-#[path = "changes.rs"]
-mod moves;
+mod changes;
 #[cfg(test)]
 mod tests;
 
@@ -15,78 +14,71 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::{
-    backoff,
-    error::Error,
+use super::{
     payment::{
         Payment,
         PaymentStatus::{self, Completed, Processing, RefundPending, Refunded},
     },
-    payments::OFFLINE,
-    status::OrderStatus,
+    provider::offline,
+};
+use crate::{
+    error::Error,
+    orders::status::OrderStatus,
+    timeouts::{poll_pause, provider_retry_pause},
 };
 
-/// An order and its payments.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Books {
-    /// The order's id.
-    pub id: Uuid,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OrderPayments {
+    pub order_id: Uuid,
     pub status: OrderStatus,
-    /// In minor units.
     pub total_minor: i64,
-    /// ISO 4217.
     pub currency: String,
     /// By attempt.
     pub payments: Vec<Payment>,
-    /// What was decided since they were opened.
-    pub steps: Vec<Step>,
+    /// Changes since they were loaded.
+    pub new_events: Vec<NewEvent>,
 }
 
-/// A step of an order, of its payment, or of both.
+/// A change of an order, of its payment, or of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Step {
-    /// Where the order stands after it.
+pub(crate) struct NewEvent {
+    /// Of the order, after the change.
     pub status: OrderStatus,
-    /// Whether it came there with this step.
-    pub moved: bool,
-    /// What a payment came to with it.
+    /// Whether the order's status has changed.
+    pub status_changed: bool,
+    /// The payment that has changed, and its status after the change.
     pub payment: Option<(Uuid, PaymentStatus)>,
-    /// Who moved it; `None` where nobody asked.
+    /// The user who made the change; `None` for the system.
     pub actor: Option<Uuid>,
 }
 
-/// How a snapshot came to us.
+/// Where a snapshot of an intent is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// We asked: it is how things stand now.
-    Asked,
-    /// We were told: it is how things stood once.
-    Told,
+    /// Polling: the intent is in this state now.
+    Poll,
+    /// A webhook event, or a poll that was overtaken: the intent was in this state at some time.
+    Event,
 }
 
-/// What came of a snapshot.
+/// The result of applying a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The books have changed.
+pub(crate) enum SnapshotOutcome {
     Applied,
-    /// It was nothing new.
+    /// It contained nothing new.
     Unchanged,
-    /// It is about no payment of ours.
+    /// No payment has this intent.
     UnknownPayment,
-    /// It is of another account, or of a test where we are not, or the other way round.
+    /// It is of another account, or of test mode where live mode is configured, or the reverse.
     WrongAccount,
-    /// It names another order than its payment's.
     WrongOrder,
-    /// It is about another intent than its payment's.
     WrongIntent,
-    /// It is about another amount.
     WrongAmount,
-    /// It is about another currency.
     WrongCurrency,
 }
 
-impl Outcome {
-    /// Its name, in the database and in messages.
+impl SnapshotOutcome {
+    /// Returns its name in the database and in the log.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -101,51 +93,45 @@ impl Outcome {
     }
 }
 
-/// What is to be done about a payment, by asking its provider.
+/// What is to be done about a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Task {
-    /// Nothing.
-    Rest,
-    /// To see how far it has come.
-    LookUp,
-    /// To call it off: its order does not want it any more, or not for so long.
-    CallOff,
-    /// To give its money back.
+pub(crate) enum Action {
+    Nothing,
+    /// Retrieve the state of the intent.
+    Poll,
+    /// Cancel the intent: the order does not need it, or its window is over.
+    CancelIntent,
     Refund,
-    /// To cancel the order that waits for it: it is over.
-    Expire,
+    /// Cancel the order: its payment window is over.
+    CancelOrder,
 }
 
-impl Books {
-    /// A payment by its id.
+impl OrderPayments {
     pub(crate) fn payment(&self, id: Uuid) -> Option<&Payment> {
         self.payments.iter().find(|payment| payment.id == id)
     }
 
-    /// The same, to be filled in.
     pub(crate) fn payment_mut(&mut self, id: Uuid) -> Option<&mut Payment> {
         self.payments.iter_mut().find(|payment| payment.id == id)
     }
 
-    /// Whether the order was cancelled since they were opened.
+    /// Whether the order was cancelled since they were loaded.
     pub(crate) fn was_cancelled(&self) -> bool {
-        self.steps.iter().any(|step| step.moved && step.status == OrderStatus::Cancelled)
+        self.new_events.iter().any(|event| event.status_changed && event.status == OrderStatus::Cancelled)
     }
 
-    /// The latest attempt.
-    pub(crate) fn latest(&self) -> Option<&Payment> {
+    fn latest(&self) -> Option<&Payment> {
         self.payments.last()
     }
 
-    /// Whether the order has its money.
-    pub(crate) fn is_paid(&self) -> bool {
+    fn is_paid(&self) -> bool {
         self.completed().is_some()
     }
 
-    /// Whether the order may still be paid for.
+    /// Checks that the order can be paid.
     ///
     /// # Errors
-    /// That it is paid, or over.
+    /// [`Error::AlreadyPaid`], [`Error::NotPayable`] and [`Error::NothingToPay`].
     pub(crate) fn check_payable(&self) -> Result<(), Error> {
         if self.is_paid() || self.status == OrderStatus::Paid {
             return Err(Error::AlreadyPaid);
@@ -157,51 +143,50 @@ impl Books {
         }
     }
 
-    /// Whether a payment is what its order waits for.
-    pub(crate) fn wants(&self, payment: &Payment) -> bool {
+    /// Whether the order waits for this payment.
+    fn needs(&self, payment: &Payment) -> bool {
         self.latest().is_some_and(|latest| latest.id == payment.id) && self.check_payable().is_ok()
     }
 
-    /// What is to be done about a payment, where payments expire after the `window`.
-    pub(crate) fn task(&self, payment: &Payment, window: Option<Duration>) -> Task {
-        let wanted = self.wants(payment);
-        let expired = wanted && self.time_left(payment, window).is_some_and(|left| left.is_zero());
+    /// Returns what is to be done about a payment, where card payments expire after `window`.
+    pub(crate) fn due_action(&self, payment: &Payment, window: Option<Duration>) -> Action {
+        let needed = self.needs(payment);
+        let expired = needed && self.time_left(payment, window).is_some_and(|left| left.is_zero());
         match payment.status {
-            RefundPending => Task::Refund,
-            Completed | Refunded => Task::Rest,
-            _ if payment.closed && expired => Task::Expire,
-            _ if payment.closed => Task::Rest,
-            _ if !wanted || expired => Task::CallOff,
-            _ if payment.intent_id.is_none() || payment.provider == OFFLINE => Task::Rest,
-            _ => Task::LookUp,
+            RefundPending => Action::Refund,
+            Completed | Refunded => Action::Nothing,
+            _ if payment.closed && expired => Action::CancelOrder,
+            _ if payment.closed => Action::Nothing,
+            _ if !needed || expired => Action::CancelIntent,
+            _ if payment.intent_id.is_none() || payment.provider == offline::NAME => Action::Nothing,
+            _ => Action::Poll,
         }
     }
 
-    /// When to look at a payment again; `None`: never by itself.
-    pub(crate) fn look_in(&self, payment: &Payment, window: Option<Duration>) -> Option<Duration> {
+    /// Returns the pause until a payment is polled next; `None` if it is not.
+    pub(crate) fn next_poll_in(&self, payment: &Payment, window: Option<Duration>) -> Option<Duration> {
         let time_left = self.time_left(payment, window).filter(|left| !left.is_zero());
-        let duty_pause = backoff::duty_pause(payment.poll_count, payment.is_fresh());
-        let look_pause = backoff::look_pause(payment.poll_count, payment.is_fresh());
-        let pause = if payment.is_unanswered { duty_pause } else { look_pause };
-        match self.task(payment, window) {
-            // Nobody is to be asked; but an order is not kept for a payment that does not come.
-            Task::Rest if payment.status.is_unpaid() && self.wants(payment) => time_left,
-            Task::Rest => None,
-            // On its way: that takes its time.
-            Task::Refund if payment.refund_id.is_some() => Some(pause),
-            Task::LookUp => Some(time_left.map_or(pause, |left| pause.min(left))),
-            // What can still bring money cannot be called off, and is looked at like the rest.
-            Task::CallOff if payment.status == Processing => Some(pause),
-            Task::CallOff | Task::Refund | Task::Expire => Some(duty_pause),
+        let retry_pause = provider_retry_pause(payment.poll_count, payment.is_recent());
+        let poll_pause = poll_pause(payment.poll_count, payment.is_recent());
+        let pause = if payment.last_poll_failed { retry_pause } else { poll_pause };
+        match self.due_action(payment, window) {
+            // The provider need not be called, but the order expires if the payment does not arrive.
+            Action::Nothing if payment.status.is_unpaid() && self.needs(payment) => time_left,
+            Action::Nothing => None,
+            // The refund was created: it takes its time.
+            Action::Refund if payment.refund_id.is_some() => Some(pause),
+            Action::Poll => Some(time_left.map_or(pause, |left| pause.min(left))),
+            // An intent that is being processed cannot be cancelled.
+            Action::CancelIntent if payment.status == Processing => Some(pause),
+            Action::CancelIntent | Action::Refund | Action::CancelOrder => Some(retry_pause),
         }
     }
 
-    /// What is left of the `window` until the order expires with a payment; `None`: it does not.
+    /// Returns the time until the order expires if this payment does not arrive; `None` if it does not expire.
     fn time_left(&self, payment: &Payment, window: Option<Duration>) -> Option<Duration> {
-        payment.left_of(window).filter(|_| self.status.can_become(OrderStatus::Cancelled))
+        payment.time_left(window).filter(|_| self.status.can_become(OrderStatus::Cancelled))
     }
 
-    /// Where the payment is that brought the money.
     fn completed(&self) -> Option<usize> {
         self.payments.iter().position(|payment| payment.status == Completed)
     }

@@ -3,40 +3,42 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    payment::PaymentStatus::{Failed, RequiresPayment},
-    provider::{IntentSnapshot, IntentState, Refund, RefundState},
-    status::OrderStatus::{Cancelled, Confirmed, Paid, Pending, Shipped},
+    orders::status::OrderStatus::{Cancelled, Confirmed, Paid, Pending, Shipped},
+    payments::{
+        payment::PaymentStatus::{Failed, RequiresPayment},
+        provider::{IntentSnapshot, IntentState, Refund, RefundState},
+    },
 };
 
 const WINDOW: Option<Duration> = Some(Duration::from_secs(1800));
 
-fn books(status: OrderStatus) -> Books {
-    Books {
-        id: Uuid::now_v7(),
+fn without_payments(status: OrderStatus) -> OrderPayments {
+    OrderPayments {
+        order_id: Uuid::now_v7(),
         status,
         total_minor: 2500,
         currency: "USD".to_owned(),
         payments: Vec::new(),
-        steps: Vec::new(),
+        new_events: Vec::new(),
     }
 }
 
-/// With one card payment, whose intent is known.
-fn with_card(status: OrderStatus) -> (Books, Uuid) {
-    let mut books = books(status);
-    let payment = books.begin("stripe");
+/// An order with one card payment, and the payment's id.
+fn with_card(status: OrderStatus) -> (OrderPayments, Uuid) {
+    let mut order = without_payments(status);
+    let payment = order.start_payment("stripe");
     payment.intent_id = Some("pi_1".to_owned());
     let id = payment.id;
-    (books, id)
+    (order, id)
 }
 
-fn snapshot(books: &Books, payment_id: Uuid, state: IntentState) -> IntentSnapshot {
+fn snapshot(order: &OrderPayments, payment_id: Uuid, state: IntentState) -> IntentSnapshot {
     IntentSnapshot {
-        intent_id: books
+        intent_id: order
             .payment(payment_id)
             .and_then(|payment| payment.intent_id.clone())
             .unwrap_or_default(),
-        order_id: Some(books.id),
+        order_id: Some(order.order_id),
         payment_id: Some(payment_id),
         amount_minor: 2500,
         currency: "USD".to_owned(),
@@ -44,30 +46,34 @@ fn snapshot(books: &Books, payment_id: Uuid, state: IntentState) -> IntentSnapsh
     }
 }
 
-fn tell(books: &mut Books, payment_id: Uuid, state: IntentState) -> Outcome {
-    let snapshot = snapshot(books, payment_id, state);
-    books.take_in(payment_id, &snapshot, Source::Told)
+fn apply_event(order: &mut OrderPayments, payment_id: Uuid, state: IntentState) -> SnapshotOutcome {
+    let snapshot = snapshot(order, payment_id, state);
+    order.apply_snapshot(payment_id, &snapshot, Source::Event)
 }
 
-fn statuses(books: &Books) -> Vec<PaymentStatus> {
-    books.payments.iter().map(|payment| payment.status).collect()
+fn statuses(order: &OrderPayments) -> Vec<PaymentStatus> {
+    order.payments.iter().map(|payment| payment.status).collect()
 }
 
-/// The steps that a history shows.
-fn steps(books: &Books) -> Vec<(OrderStatus, bool, Option<PaymentStatus>)> {
-    books.steps.iter().map(|step| (step.status, step.moved, step.payment.map(|(_, status)| status))).collect()
+/// The events without payment ids and actors.
+fn events(order: &OrderPayments) -> Vec<(OrderStatus, bool, Option<PaymentStatus>)> {
+    order
+        .new_events
+        .iter()
+        .map(|event| (event.status, event.status_changed, event.payment.map(|(_, status)| status)))
+        .collect()
 }
 
 #[test]
-fn money_that_comes_pays_the_order_and_goes_back_when_it_is_cancelled() {
-    let (mut books, id) = with_card(Pending);
-    assert_eq!(tell(&mut books, id, IntentState::Processing), Outcome::Applied);
-    assert_eq!(tell(&mut books, id, IntentState::Succeeded), Outcome::Applied);
-    books.move_to(Cancelled, None).unwrap();
-    books.take_in_refund(id, &Refund { id: "re_1".to_owned(), state: RefundState::Pending });
-    books.take_in_refund(id, &Refund { id: "re_1".to_owned(), state: RefundState::Succeeded });
+fn a_payment_pays_the_order_and_is_refunded_when_it_is_cancelled() {
+    let (mut order, id) = with_card(Pending);
+    assert_eq!(apply_event(&mut order, id, IntentState::Processing), SnapshotOutcome::Applied);
+    assert_eq!(apply_event(&mut order, id, IntentState::Succeeded), SnapshotOutcome::Applied);
+    order.change_status(Cancelled, None).unwrap();
+    order.apply_refund(id, &Refund { id: "re_1".to_owned(), state: RefundState::Pending });
+    order.apply_refund(id, &Refund { id: "re_1".to_owned(), state: RefundState::Succeeded });
     assert_eq!(
-        steps(&books),
+        events(&order),
         [
             (Pending, false, Some(RequiresPayment)),
             (Pending, false, Some(Processing)),
@@ -76,143 +82,147 @@ fn money_that_comes_pays_the_order_and_goes_back_when_it_is_cancelled() {
             (Cancelled, false, Some(Refunded)),
         ]
     );
-    assert_eq!(books.task(&books.payments[0], WINDOW), Task::Rest);
+    assert_eq!(order.due_action(&order.payments[0], WINDOW), Action::Nothing);
 }
 
 #[test]
-fn money_for_a_cancelled_order_goes_back() {
-    let (mut books, id) = with_card(Pending);
-    books.move_to(Cancelled, None).unwrap();
-    assert_eq!(books.task(&books.payments[0], WINDOW), Task::CallOff);
-    tell(&mut books, id, IntentState::Succeeded);
-    assert_eq!(books.task(&books.payments[0], WINDOW), Task::Refund);
+fn a_payment_of_a_cancelled_order_is_refunded() {
+    let (mut order, id) = with_card(Pending);
+    order.change_status(Cancelled, None).unwrap();
+    assert_eq!(order.due_action(&order.payments[0], WINDOW), Action::CancelIntent);
+    apply_event(&mut order, id, IntentState::Succeeded);
+    assert_eq!(order.due_action(&order.payments[0], WINDOW), Action::Refund);
     assert_eq!(
-        steps(&books)[2..],
+        events(&order)[2..],
         [(Cancelled, false, Some(Completed)), (Cancelled, false, Some(RefundPending))]
     );
 }
 
 #[test]
-fn a_refund_of_ours_is_over_when_it_says_so() {
-    let (mut books, id) = with_card(Pending);
-    tell(&mut books, id, IntentState::Succeeded);
-    books.move_to(Cancelled, None).unwrap();
-    assert_eq!(tell(&mut books, id, IntentState::Refunded), Outcome::Unchanged, "it may still fail");
-    books.take_in_refund(id, &Refund { id: "re_1".to_owned(), state: RefundState::Failed });
-    assert_eq!((statuses(&books), books.payments[0].failed_refunds), (vec![RefundPending], 1));
-    books.take_in_refund(id, &Refund { id: "re_2".to_owned(), state: RefundState::Succeeded });
-    assert_eq!(statuses(&books), [Refunded]);
+fn a_refund_is_completed_by_its_own_state_only() {
+    let (mut order, id) = with_card(Pending);
+    apply_event(&mut order, id, IntentState::Succeeded);
+    order.change_status(Cancelled, None).unwrap();
+    assert_eq!(
+        apply_event(&mut order, id, IntentState::Refunded),
+        SnapshotOutcome::Unchanged,
+        "it may still fail"
+    );
+    order.apply_refund(id, &Refund { id: "re_1".to_owned(), state: RefundState::Failed });
+    assert_eq!((statuses(&order), order.payments[0].failed_refunds), (vec![RefundPending], 1));
+    order.apply_refund(id, &Refund { id: "re_2".to_owned(), state: RefundState::Succeeded });
+    assert_eq!(statuses(&order), [Refunded]);
 }
 
 #[test]
-fn money_for_an_order_that_an_admin_has_seen_paid_goes_back() {
-    let (mut books, id) = with_card(Pending);
-    books.move_to(Paid, None).unwrap();
-    assert_eq!(books.task(&books.payments[0], WINDOW), Task::CallOff);
-    tell(&mut books, id, IntentState::Succeeded);
-    assert_eq!(statuses(&books), [RefundPending, Completed]);
-    assert_eq!(books.status, Paid);
+fn a_card_payment_of_an_order_marked_paid_is_refunded() {
+    let (mut order, id) = with_card(Pending);
+    order.change_status(Paid, None).unwrap();
+    assert_eq!(order.due_action(&order.payments[0], WINDOW), Action::CancelIntent);
+    apply_event(&mut order, id, IntentState::Succeeded);
+    assert_eq!(statuses(&order), [RefundPending, Completed]);
+    assert_eq!(order.status, Paid);
 }
 
 #[test]
-fn an_order_on_its_way_takes_its_money_and_stays_where_it_is() {
-    let (mut books, id) = with_card(Confirmed);
-    books.move_to(Shipped, None).unwrap();
-    tell(&mut books, id, IntentState::Succeeded);
-    assert_eq!((books.status, statuses(&books)), (Shipped, vec![Completed]));
+fn a_shipped_order_accepts_its_payment_and_stays_shipped() {
+    let (mut order, id) = with_card(Confirmed);
+    order.change_status(Shipped, None).unwrap();
+    apply_event(&mut order, id, IntentState::Succeeded);
+    assert_eq!((order.status, statuses(&order)), (Shipped, vec![Completed]));
 }
 
 #[test]
-fn an_order_whose_money_was_given_back_elsewhere_ends_unless_it_has_left() {
-    let (mut books, id) = with_card(Pending);
-    tell(&mut books, id, IntentState::Succeeded);
-    let mut shipped = books.clone();
-    tell(&mut books, id, IntentState::Refunded);
-    assert_eq!((books.status, statuses(&books)), (Cancelled, vec![Refunded]));
-    assert!(books.was_cancelled());
+fn an_external_refund_cancels_the_order_unless_it_is_shipped() {
+    let (mut order, id) = with_card(Pending);
+    apply_event(&mut order, id, IntentState::Succeeded);
+    let mut shipped = order.clone();
+    apply_event(&mut order, id, IntentState::Refunded);
+    assert_eq!((order.status, statuses(&order)), (Cancelled, vec![Refunded]));
+    assert!(order.was_cancelled());
 
-    shipped.move_to(Shipped, None).unwrap();
-    tell(&mut shipped, id, IntentState::Refunded);
+    shipped.change_status(Shipped, None).unwrap();
+    apply_event(&mut shipped, id, IntentState::Refunded);
     assert_eq!((shipped.status, statuses(&shipped)), (Shipped, vec![Refunded]));
 }
 
 #[test]
-fn what_does_not_belong_to_a_payment_changes_nothing() {
-    let (mut books, id) = with_card(Pending);
-    let right = snapshot(&books, id, IntentState::Succeeded);
-    let before = format!("{books:?}");
+fn snapshots_that_do_not_match_the_payment_change_nothing() {
+    let (mut order, id) = with_card(Pending);
+    let right = snapshot(&order, id, IntentState::Succeeded);
+    let before = format!("{order:?}");
     for (wrong, outcome) in [
-        (IntentSnapshot { amount_minor: 2499, ..right.clone() }, Outcome::WrongAmount),
-        (IntentSnapshot { currency: "EUR".to_owned(), ..right.clone() }, Outcome::WrongCurrency),
-        (IntentSnapshot { order_id: Some(Uuid::now_v7()), ..right.clone() }, Outcome::WrongOrder),
-        (IntentSnapshot { intent_id: "pi_2".to_owned(), ..right.clone() }, Outcome::WrongIntent),
+        (IntentSnapshot { amount_minor: 2499, ..right.clone() }, SnapshotOutcome::WrongAmount),
+        (IntentSnapshot { currency: "EUR".to_owned(), ..right.clone() }, SnapshotOutcome::WrongCurrency),
+        (IntentSnapshot { order_id: Some(Uuid::now_v7()), ..right.clone() }, SnapshotOutcome::WrongOrder),
+        (IntentSnapshot { intent_id: "pi_2".to_owned(), ..right.clone() }, SnapshotOutcome::WrongIntent),
     ] {
-        assert_eq!(books.take_in(id, &wrong, Source::Told), outcome);
-        assert_eq!(format!("{books:?}"), before);
+        assert_eq!(order.apply_snapshot(id, &wrong, Source::Event), outcome);
+        assert_eq!(format!("{order:?}"), before);
     }
-    assert_eq!(books.take_in(Uuid::now_v7(), &right, Source::Told), Outcome::UnknownPayment);
-    assert_eq!(books.take_in(id, &right, Source::Told), Outcome::Applied);
+    assert_eq!(order.apply_snapshot(Uuid::now_v7(), &right, Source::Event), SnapshotOutcome::UnknownPayment);
+    assert_eq!(order.apply_snapshot(id, &right, Source::Event), SnapshotOutcome::Applied);
 }
 
 #[test]
-fn a_shopper_who_was_declined_is_seen_to_try_again_only_by_asking() {
-    let (mut books, id) = with_card(Pending);
-    tell(&mut books, id, IntentState::Declined);
-    assert_eq!(tell(&mut books, id, IntentState::Processing), Outcome::Unchanged);
-    let snapshot = snapshot(&books, id, IntentState::Processing);
-    assert_eq!(books.take_in(id, &snapshot, Source::Asked), Outcome::Applied);
-    assert_eq!(statuses(&books), [Processing]);
+fn only_a_poll_reopens_a_declined_payment() {
+    let (mut order, id) = with_card(Pending);
+    apply_event(&mut order, id, IntentState::Declined);
+    assert_eq!(apply_event(&mut order, id, IntentState::Processing), SnapshotOutcome::Unchanged);
+    let snapshot = snapshot(&order, id, IntentState::Processing);
+    assert_eq!(order.apply_snapshot(id, &snapshot, Source::Poll), SnapshotOutcome::Applied);
+    assert_eq!(statuses(&order), [Processing]);
 }
 
 #[test]
-fn only_a_card_payment_of_an_order_that_can_be_cancelled_expires() {
-    let expired = |books: &mut Books| {
-        books.payments[0].age_seconds = 1801.0;
-        books.task(&books.payments[0], WINDOW)
+fn only_card_payments_of_cancellable_orders_expire() {
+    let expired = |order: &mut OrderPayments| {
+        order.payments[0].age_ms = 1_801_000;
+        order.due_action(&order.payments[0], WINDOW)
     };
     let (mut pending, id) = with_card(Pending);
-    assert_eq!(pending.task(&pending.payments[0], WINDOW), Task::LookUp);
-    assert_eq!(expired(&mut pending), Task::CallOff);
-    assert_eq!(pending.task(&pending.payments[0], None), Task::LookUp, "the window is off");
-    tell(&mut pending, id, IntentState::Cancelled);
-    assert_eq!(pending.task(&pending.payments[0], WINDOW), Task::Expire);
+    assert_eq!(pending.due_action(&pending.payments[0], WINDOW), Action::Poll);
+    assert_eq!(expired(&mut pending), Action::CancelIntent);
+    assert_eq!(pending.due_action(&pending.payments[0], None), Action::Poll, "the window is off");
+    apply_event(&mut pending, id, IntentState::Cancelled);
+    assert_eq!(pending.due_action(&pending.payments[0], WINDOW), Action::CancelOrder);
 
     let (mut shipped, _) = with_card(Shipped);
-    assert_eq!(expired(&mut shipped), Task::LookUp);
-    let mut offline = books(Pending);
-    offline.begin(OFFLINE);
-    assert_eq!(expired(&mut offline), Task::Rest);
+    assert_eq!(expired(&mut shipped), Action::Poll);
+    let mut offline = without_payments(Pending);
+    offline.start_payment(offline::NAME);
+    assert_eq!(expired(&mut offline), Action::Nothing);
 }
 
 #[test]
-fn a_payment_is_looked_at_in_time() {
-    let (mut books, id) = with_card(Pending);
-    let look_in = |books: &Books| books.look_in(&books.payments[0], WINDOW).unwrap().as_secs_f64();
-    assert!(look_in(&books) <= 1.0);
-    books.payments[0].poll_count = 100;
-    assert!((3.0..=6.0).contains(&look_in(&books)), "somebody may be waiting for it");
-    books.unanswered(id);
-    assert!(look_in(&books) <= 3.0, "it may have come meanwhile");
-    books.payments[0].is_unanswered = false;
-    books.payments[0].age_seconds = 1801.0;
-    let look_in_for_ever = books.look_in(&books.payments[0], None).unwrap().as_secs_f64();
-    assert!((15.0..=30.0).contains(&look_in_for_ever), "{look_in_for_ever}");
-    books.payments[0].age_seconds = 1799.0;
-    assert!(look_in(&books) <= 1.0, "when the window closes");
-    tell(&mut books, id, IntentState::Declined);
-    tell(&mut books, id, IntentState::Cancelled);
-    assert!(look_in(&books) <= 1.0, "nothing to ask for, but the order waits");
-    tell(&mut books, id, IntentState::Succeeded);
-    assert_eq!(books.look_in(&books.payments[0], WINDOW), None);
+fn polls_are_frequent_while_a_client_may_wait() {
+    let (mut order, id) = with_card(Pending);
+    let next_poll_in =
+        |order: &OrderPayments| order.next_poll_in(&order.payments[0], WINDOW).unwrap().as_secs_f64();
+    assert!(next_poll_in(&order) <= 1.0);
+    order.payments[0].poll_count = 100;
+    assert!((3.0..=6.0).contains(&next_poll_in(&order)), "a client may be waiting");
+    order.record_failed_poll(id);
+    assert!(next_poll_in(&order) <= 3.0, "after a failed poll");
+    order.payments[0].last_poll_failed = false;
+    order.payments[0].age_ms = 1_801_000;
+    let without_window = order.next_poll_in(&order.payments[0], None).unwrap().as_secs_f64();
+    assert!((15.0..=30.0).contains(&without_window), "{without_window}");
+    order.payments[0].age_ms = 1_799_000;
+    assert!(next_poll_in(&order) <= 1.0, "when the window ends");
+    apply_event(&mut order, id, IntentState::Declined);
+    apply_event(&mut order, id, IntentState::Cancelled);
+    assert!(next_poll_in(&order) <= 1.0, "the order is to be cancelled");
+    apply_event(&mut order, id, IntentState::Succeeded);
+    assert_eq!(order.next_poll_in(&order.payments[0], WINDOW), None);
 }
 
-/// What may happen to an order and its payments.
 #[derive(Clone, Debug)]
-enum Happening {
-    Move(OrderStatus),
-    Begin,
-    GiveUp(usize),
-    See(usize, IntentState, Source),
+enum Change {
+    Status(OrderStatus),
+    StartPayment,
+    CloseUnpaid(usize),
+    Snapshot(usize, IntentState, Source),
     Refund(usize, RefundState),
 }
 
@@ -221,84 +231,84 @@ fn intent_state() -> impl Strategy<Value = IntentState> {
     prop::sample::select(vec![Open, Processing, Declined, Cancelled, Succeeded, Refunded])
 }
 
-fn happening() -> impl Strategy<Value = Happening> {
-    let source = prop::sample::select(vec![Source::Asked, Source::Told]);
+fn change() -> impl Strategy<Value = Change> {
+    let source = prop::sample::select(vec![Source::Poll, Source::Event]);
     let state = prop::sample::select(vec![RefundState::Pending, RefundState::Succeeded, RefundState::Failed]);
     prop_oneof![
-        prop::sample::select(OrderStatus::ALL.to_vec()).prop_map(Happening::Move),
-        Just(Happening::Begin),
-        (0..4_usize).prop_map(Happening::GiveUp),
+        prop::sample::select(OrderStatus::ALL.to_vec()).prop_map(Change::Status),
+        Just(Change::StartPayment),
+        (0..4_usize).prop_map(Change::CloseUnpaid),
         (0..4_usize, intent_state(), source)
-            .prop_map(|(which, state, source)| Happening::See(which, state, source)),
-        (0..4_usize, state).prop_map(|(which, state)| Happening::Refund(which, state)),
+            .prop_map(|(which, state, source)| Change::Snapshot(which, state, source)),
+        (0..4_usize, state).prop_map(|(which, state)| Change::Refund(which, state)),
     ]
 }
 
-fn happen(books: &mut Books, happening: &Happening) {
-    let id = |books: &Books, which: usize| {
-        books.payments.get(which).map_or_else(Uuid::now_v7, |payment| payment.id)
+fn apply(order: &mut OrderPayments, change: &Change) {
+    let id = |order: &OrderPayments, which: usize| {
+        order.payments.get(which).map_or_else(Uuid::now_v7, |payment| payment.id)
     };
-    match happening {
-        Happening::Move(to) => drop(books.move_to(*to, None)),
-        Happening::Begin => {
-            // As `pay` does: when nothing is under way.
-            if books.check_payable().is_ok() && !books.payments.iter().any(Payment::is_live) {
-                let name = format!("pi_{}", books.payments.len());
-                books.begin("stripe").intent_id = Some(name);
+    match change {
+        Change::Status(to) => drop(order.change_status(*to, None)),
+        Change::StartPayment => {
+            // As `start` does: if no payment is open.
+            if order.check_payable().is_ok() && !order.payments.iter().any(Payment::may_be_paid) {
+                let name = format!("pi_{}", order.payments.len());
+                order.start_payment("stripe").intent_id = Some(name);
             }
         }
-        Happening::GiveUp(which) => books.give_up(id(books, *which)),
-        Happening::See(which, state, source) => {
-            let id = id(books, *which);
-            let snapshot = snapshot(books, id, *state);
-            books.take_in(id, &snapshot, *source);
+        Change::CloseUnpaid(which) => order.close_unpaid(id(order, *which)),
+        Change::Snapshot(which, state, source) => {
+            let id = id(order, *which);
+            let snapshot = snapshot(order, id, *state);
+            order.apply_snapshot(id, &snapshot, *source);
         }
-        Happening::Refund(which, state) => {
+        Change::Refund(which, state) => {
             let refund = Refund { id: "re_1".to_owned(), state: *state };
-            books.take_in_refund(id(books, *which), &refund);
+            order.apply_refund(id(order, *which), &refund);
         }
     }
 }
 
 proptest! {
     #[test]
-    fn events_lead_to_one_end_in_whatever_order_they_come(
+    fn events_lead_to_the_same_state_in_any_order(
         events in prop::collection::vec(intent_state(), 1..12).prop_flat_map(|events| (Just(events.clone()), Just(events).prop_shuffle())),
         order in prop::sample::select(vec![Pending, Confirmed, Shipped, Cancelled]),
     ) {
         let end = |events: &[IntentState]| {
-            let (mut books, id) = with_card(order);
+            let (mut order, id) = with_card(order);
             for state in events {
-                tell(&mut books, id, *state);
+                apply_event(&mut order, id, *state);
             }
-            (books.status, books.payments[0].status, books.payments[0].closed)
+            (order.status, order.payments[0].status, order.payments[0].closed)
         };
         let (one, other) = (end(&events.0), end(&events.1));
         prop_assert_eq!(one, other);
     }
 
     #[test]
-    fn whatever_happens_money_comes_once_and_goes_back_once(happenings in prop::collection::vec(happening(), 0..40)) {
-        let mut books = books(Pending);
-        for happening in &happenings {
-            happen(&mut books, happening);
-            let completed = books.payments.iter().filter(|payment| payment.status == Completed).count();
-            let open = books.payments.iter().filter(|payment| payment.status.is_open()).count();
-            prop_assert!(completed <= 1 && open <= 1, "{books:?}");
-            prop_assert!(books.status != Paid || completed == 1, "paid, without its money: {books:?}");
-            prop_assert!(books.status != Cancelled || completed == 0, "cancelled, with its money: {books:?}");
-            for payment in &books.payments {
+    fn money_arrives_once_and_is_refunded_once(changes in prop::collection::vec(change(), 0..40)) {
+        let mut order = without_payments(Pending);
+        for change in &changes {
+            apply(&mut order, change);
+            let completed = order.payments.iter().filter(|payment| payment.status == Completed).count();
+            let open = order.payments.iter().filter(|payment| payment.status.is_open()).count();
+            prop_assert!(completed <= 1 && open <= 1, "{order:?}");
+            prop_assert!(order.status != Paid || completed == 1, "paid without a completed payment: {order:?}");
+            prop_assert!(order.status != Cancelled || completed == 0, "cancelled with a completed payment: {order:?}");
+            for payment in &order.payments {
                 prop_assert!(!payment.closed || matches!(payment.status, Failed | Refunded), "{payment:?}");
                 for once in [Completed, RefundPending, Refunded] {
-                    let times = books.steps.iter().filter(|step| step.payment == Some((payment.id, once))).count();
-                    prop_assert!(times <= 1, "{once:?} {times} times: {books:?}");
+                    let times = order.new_events.iter().filter(|event| event.payment == Some((payment.id, once))).count();
+                    prop_assert!(times <= 1, "{once:?} {times} times: {order:?}");
                 }
             }
         }
-        let mut moves: Vec<_> = books.steps.iter().filter(|step| step.moved).map(|step| step.status).collect();
-        let entered = moves.len();
-        moves.dedup();
-        prop_assert_eq!(moves.len(), entered);
-        prop_assert!(books.steps.last().is_none_or(|step| step.status == books.status));
+        let mut statuses: Vec<_> = order.new_events.iter().filter(|event| event.status_changed).map(|event| event.status).collect();
+        let entered = statuses.len();
+        statuses.dedup();
+        prop_assert_eq!(statuses.len(), entered);
+        prop_assert!(order.new_events.last().is_none_or(|event| event.status == order.status));
     }
 }

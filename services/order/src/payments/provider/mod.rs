@@ -1,154 +1,154 @@
-//! Who moves the money: one interface, and those who can do it.
+//! The interface of payment providers. A provider is a folder here and a line in
+//! [`PaymentArgs::providers`](super::config::PaymentArgs::providers).
 //!
-//! Every call may be repeated. What it creates is told apart by a key that we choose before we call, so that a reply
-//! that was lost costs another call, and never another charge.
+//! Every call may be repeated: what it creates has an idempotency key that is chosen before the call. So a lost response
+//! costs another call, and never another charge.
 
-mod offline;
-mod stripe;
+pub(crate) mod offline;
+pub(crate) mod stripe;
 
 use uuid::Uuid;
 
-pub(crate) use self::{
-    offline::Offline,
-    stripe::{STRIPE, Stripe, StripeKeys},
-};
-
-/// A way to be paid.
 #[tonic::async_trait]
 pub(crate) trait Provider: Send + Sync {
-    /// Its name, in the database and for clients.
+    /// Returns its name in the database and in the API.
     fn name(&self) -> &'static str;
 
-    /// The key that its library is used with in a browser; empty where there is none.
+    /// Whether real money moves; `None` if there are no online payments.
+    fn livemode(&self) -> Option<bool>;
+
+    /// Returns the key for the provider's client library, or an empty string.
     fn publishable_key(&self) -> &str;
 
-    /// Makes the intent that a payment is to come by; the same one again for the same order and attempt.
-    async fn create(&self, wanted: &NewIntent) -> Result<Intent, Failure>;
+    /// Verifies and parses a webhook request. Returns `None` if the provider sends none.
+    fn parse_webhook(&self, payload: &[u8], signature: &str) -> Option<Result<Event, InvalidEvent>>;
 
-    /// How far an intent has come. `wanted` is what it was made from, for a provider that keeps no books of its own.
-    async fn look_up(&self, intent_id: &str, wanted: &NewIntent) -> Result<IntentSnapshot, Failure>;
+    /// Creates the intent of a payment; the same one again for the same order and attempt.
+    async fn create_intent(&self, new_intent: &NewIntent) -> Result<Intent, ProviderError>;
 
-    /// Calls an intent off, if that can still be done; how far it has come then. An intent that has succeeded, or is
-    /// being processed, stays so. `wanted` as for [`look_up`](Self::look_up).
-    async fn cancel(&self, intent_id: &str, wanted: &NewIntent) -> Result<IntentSnapshot, Failure>;
+    /// Returns the state of an intent. `new_intent` is what it was created from, for providers that store nothing.
+    async fn retrieve_intent(
+        &self,
+        intent_id: &str,
+        new_intent: &NewIntent,
+    ) -> Result<IntentSnapshot, ProviderError>;
 
-    /// Gives back all that an intent brought and that was not given back yet; the same refund again for the same key.
-    /// What was given back before by others counts as done.
-    async fn refund(&self, intent_id: &str, key: &str) -> Result<Refund, Failure>;
+    /// Cancels an intent if that is still possible, and returns its state. An intent that has succeeded or is being
+    /// processed stays so. `new_intent` as for [`retrieve_intent`](Self::retrieve_intent).
+    async fn cancel_intent(
+        &self,
+        intent_id: &str,
+        new_intent: &NewIntent,
+    ) -> Result<IntentSnapshot, ProviderError>;
 
-    /// How far a refund has come.
-    async fn look_up_refund(&self, refund_id: &str) -> Result<Refund, Failure>;
+    /// Refunds what an intent has brought and is not refunded yet; the same refund again for the same key. If all of it
+    /// is refunded already, the refund has succeeded.
+    async fn refund(&self, intent_id: &str, idempotency_key: &str) -> Result<Refund, ProviderError>;
+
+    async fn retrieve_refund(&self, refund_id: &str) -> Result<Refund, ProviderError>;
 }
 
-/// What an intent is made from.
+/// The parameters of an intent.
 #[derive(Clone, Debug)]
 pub(crate) struct NewIntent {
     pub order_id: Uuid,
     pub payment_id: Uuid,
-    /// From 1. With the order, what tells one call from another.
+    /// From 1. Together with the order's id, the idempotency key.
     pub attempt: i32,
-    /// In minor units.
     pub amount_minor: i64,
     /// ISO 4217.
     pub currency: String,
 }
 
-/// An intent that was made.
+/// A created intent.
 #[derive(Clone, Debug)]
 pub(crate) struct Intent {
-    /// The provider's name for it.
+    /// The provider's.
     pub id: String,
-    /// Lets its bearer pay it; empty where there is nothing to do online. Never logged.
+    /// Allows its bearer to pay the intent; empty if there is no online payment. Never logged.
     pub client_secret: String,
 }
 
-/// What was seen of an intent, by asking or in an event.
+/// The state of an intent at some time.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct IntentSnapshot {
     pub intent_id: String,
-    /// Our order, as the intent remembers it; `None` for intents that are not ours.
+    /// From the intent's metadata; `None` for intents that other programs have created.
     pub order_id: Option<Uuid>,
-    /// Our payment, as the intent remembers it.
+    /// As `order_id`.
     pub payment_id: Option<Uuid>,
-    /// In minor units.
     pub amount_minor: i64,
     /// ISO 4217, upper case.
     pub currency: String,
     pub state: IntentState,
 }
 
-/// How far an intent was seen to have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum IntentState {
-    /// The shopper is to pay.
+    /// Not paid yet.
     Open,
-    /// The shopper has paid; the money is on its way.
+    /// Paid, and being processed by the provider.
     Processing,
-    /// Declined; the shopper may try again.
+    /// Declined; the customer may try again.
     Declined,
-    /// Called off; no money can come of it.
+    /// No money can arrive any more.
     Cancelled,
-    /// The money is there.
     Succeeded,
-    /// All of the money went back.
+    /// Refunded in full.
     Refunded,
 }
 
-/// How far a refund has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refund {
-    /// The provider's name for it; empty where there is none to ask for.
+    /// The provider's; empty if there is nothing to retrieve.
     pub id: String,
     pub state: RefundState,
 }
 
-/// Where a refund stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RefundState {
-    /// On its way.
     Pending,
-    /// The money went back.
     Succeeded,
-    /// It came back to us: another one is needed.
+    /// The money was returned to the merchant: another refund is required.
     Failed,
 }
 
-/// An event that a provider has sent.
+/// A webhook event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
-    /// The provider's name for it: what it is told apart by.
+    /// The provider's.
     pub id: String,
-    /// The provider's name for what happened.
+    /// The provider's name of the event type.
     pub kind: String,
-    /// Whether it is of our account and mode (test or live).
+    /// Whether it is of the configured account and mode (test or live).
     pub own_account: bool,
-    /// What it lets us see; `None` for events of no interest.
+    /// The intent that the event is about; `None` for events that are ignored.
     pub snapshot: Option<IntentSnapshot>,
 }
 
-/// Why a provider did not do what it was asked to.
+/// Why a call to a provider failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Failure {
-    /// It may have done it, or not, and may do it another time: no answer, one of trouble, or the same call is under
-    /// way elsewhere.
-    #[error("the payment provider cannot be reached: {0}")]
+pub(crate) enum ProviderError {
+    /// A retry may succeed, and the call may have succeeded: no response, a server error, or a concurrent call with the
+    /// same key.
+    #[error("payment provider is unavailable: {0}")]
     Unavailable(String),
-    /// It keeps answering this key with an error of its own making: another key is needed.
-    #[error("the payment provider failed for good at this key: {0}")]
-    Spent(String),
-    /// It will not, now or later. In words for the client.
+    /// The provider repeats a server error for this idempotency key: another key is needed.
+    #[error("payment provider failed for this idempotency key: {0}")]
+    KeyUnusable(String),
+    /// A retry would fail as well. With a message for the client.
     #[error("{0}")]
-    Refused(String),
+    Rejected(String),
 }
 
-/// Why an event is not taken.
+/// Why a webhook request is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BadEvent {
-    /// Not signed by the provider, or too long ago.
-    #[error("the signature is not the provider's")]
+pub(crate) enum InvalidEvent {
+    /// Not signed by the provider, or too old.
+    #[error("event signature is invalid")]
     Signature,
-    /// Signed, but nothing we can read.
-    #[error("the event cannot be read")]
+    /// Signed, but not readable.
+    #[error("event is malformed")]
     Unreadable,
 }

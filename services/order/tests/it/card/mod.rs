@@ -9,7 +9,7 @@ mod telling;
 use std::time::{Duration, Instant};
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode, routing::post};
-use bodega_order::{PaymentArgs, Payments};
+use bodega_order::{PaymentArgs, PaymentProviders};
 use bodega_proto::order::v1::{
     CreatePaymentIntentRequest, HandleWebhookEventRequest, Order, OrderStatus, PaymentIntent, PaymentStatus,
     payment_webhook_service_client::PaymentWebhookServiceClient,
@@ -44,7 +44,7 @@ struct Cli {
     payments: PaymentArgs,
 }
 
-fn payments(stripe: &StripeDouble, window: &str) -> Payments {
+fn payments(stripe: &StripeDouble, window: &str) -> PaymentProviders {
     let Options { secret_key, publishable_key, webhook_secret, .. } = stripe.options();
     let arguments = [
         ["--stripe-secret-key", secret_key],
@@ -54,7 +54,7 @@ fn payments(stripe: &StripeDouble, window: &str) -> Payments {
         ["--payment-window", window],
     ];
     let arguments = std::iter::once("order").chain(arguments.into_iter().flatten());
-    Cli::parse_from(arguments).payments.payments().unwrap()
+    Cli::parse_from(arguments).payments.providers().unwrap()
 }
 
 impl CardShop {

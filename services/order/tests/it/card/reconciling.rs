@@ -1,9 +1,9 @@
-//! Payments that nobody tells us of, and payments that do not come.
+//! Payments without webhook events, and payments that do not arrive.
 
 use std::time::Duration;
 
 use bodega_embedded_postgres::testing::statements::count;
-use bodega_order::Payments;
+use bodega_order::PaymentProviders;
 use bodega_proto::order::v1::{
     OrderStatus::{Cancelled, Paid, Pending},
     PaymentStatus::{Completed, Failed, Refunded, RequiresPayment},
@@ -177,7 +177,7 @@ async fn a_provider_that_is_configured_away_and_back_leaves_one_charge() {
     let order = shop.shop.order(&[(MUG, 1)]).await;
     let owner = order.user_id.parse().unwrap();
     let intent = shop.pay(&order).await.unwrap();
-    let card = shop.shop.now_paid_by(Payments::offline()).await;
+    let card = shop.shop.now_paid_by(PaymentProviders::offline()).await;
     // It could still be paid: nothing else is begun, and nobody is kept waiting for it.
     let (refused, statements) = count(shop.pay(&order)).await;
     assert_eq!(refused.unwrap_err().code(), tonic::Code::Unavailable);

@@ -1,20 +1,20 @@
-//! Amounts as Stripe counts them.
+//! Conversion of amounts to Stripe's units.
 //!
-//! We count in the minor units of ISO 4217, and so does Stripe, but for a few currencies: see
+//! Stripe uses the minor units of ISO 4217, except for a few currencies: see
 //! <https://docs.stripe.com/currencies>, "Zero-decimal currencies", "Three-decimal currencies" and "Special cases".
 
-use crate::provider::Failure;
+use crate::payments::provider::ProviderError;
 
-/// How Stripe counts a currency.
+/// Stripe's unit for a currency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unit {
-    /// As ISO 4217 does.
-    Same,
-    /// In hundredths, though ISO 4217 has no decimals and no fractions can be charged.
+    /// The minor unit of ISO 4217.
+    Minor,
+    /// Hundredths, although ISO 4217 has no decimals. Fractions cannot be charged.
     Hundredths,
-    /// In whole units, though ISO 4217 has two decimals.
+    /// Whole units, although ISO 4217 has two decimals.
     Whole,
-    /// As ISO 4217 does, three decimals; the last of them is to be 0.
+    /// The minor unit of ISO 4217 with three decimals, of which the last one must be 0.
     Tens,
 }
 
@@ -24,29 +24,29 @@ impl Unit {
             "ISK" | "UGX" => Self::Hundredths,
             "MGA" => Self::Whole,
             "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => Self::Tens,
-            _ => Self::Same,
+            _ => Self::Minor,
         }
     }
 }
 
-/// Stripe's amount for `minor` units of a currency of ISO 4217.
+/// Converts minor units of ISO 4217 to Stripe's amount.
 ///
 /// # Errors
-/// [`Failure::Refused`] when there is none: nothing is rounded.
-pub(super) fn to_stripe(currency: &str, minor: i64) -> Result<i64, Failure> {
+/// [`ProviderError::Rejected`] if the amount would have to be rounded.
+pub(super) fn to_stripe(currency: &str, minor: i64) -> Result<i64, ProviderError> {
     let amount = match Unit::of(currency) {
-        Unit::Same => Some(minor),
+        Unit::Minor => Some(minor),
         Unit::Hundredths => minor.checked_mul(100),
         Unit::Whole => (minor % 100 == 0).then_some(minor / 100),
         Unit::Tens => (minor % 10 == 0).then_some(minor),
     };
-    amount.ok_or_else(|| Failure::Refused(format!("cards cannot be charged such an amount of {currency}")))
+    amount.ok_or_else(|| ProviderError::Rejected(format!("the amount cannot be charged in {currency}")))
 }
 
-/// Minor units of ISO 4217 for Stripe's `amount` of a currency; `None` when it cannot be told in them.
+/// Converts Stripe's amount to minor units of ISO 4217. Returns `None` if it is not a whole number of them.
 pub(super) fn from_stripe(currency: &str, amount: i64) -> Option<i64> {
     match Unit::of(currency) {
-        Unit::Same | Unit::Tens => Some(amount),
+        Unit::Minor | Unit::Tens => Some(amount),
         Unit::Hundredths => (amount % 100 == 0).then_some(amount / 100),
         Unit::Whole => amount.checked_mul(100),
     }
@@ -58,9 +58,9 @@ mod tests {
 
     use super::*;
 
-    /// What Stripe takes for an amount as people write it, by its documentation.
+    /// Examples of Stripe's documentation.
     #[test]
-    fn amounts_are_counted_as_stripe_counts_them() {
+    fn amounts_are_converted_both_ways() {
         for (currency, text, amount) in [
             ("USD", "10", 1000),
             ("EUR", "19.99", 1999),
@@ -82,9 +82,12 @@ mod tests {
     }
 
     #[test]
-    fn what_stripe_cannot_count_is_refused_and_not_rounded() {
+    fn amounts_that_would_be_rounded_are_rejected() {
         for (currency, minor) in [("KWD", 5124), ("BHD", 1), ("MGA", 550), ("ISK", i64::MAX)] {
-            assert!(matches!(to_stripe(currency, minor), Err(Failure::Refused(_))), "{minor} {currency}");
+            assert!(
+                matches!(to_stripe(currency, minor), Err(ProviderError::Rejected(_))),
+                "{minor} {currency}"
+            );
         }
         for (currency, amount) in [("ISK", 550), ("UGX", 1), ("MGA", i64::MAX)] {
             assert_eq!(from_stripe(currency, amount), None, "{amount} {currency}");

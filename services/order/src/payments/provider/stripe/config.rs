@@ -1,46 +1,123 @@
-//! The keys of an account, and what they say of themselves.
+//! Flags, variables and keys of Stripe.
 
-use anyhow::ensure;
+use std::fmt;
 
-use super::signature::Secrets;
+use anyhow::{bail, ensure};
+use reqwest::Url;
 
-/// What an account of Stripe is used with. Has no `Debug`: most of it is secret.
+use super::{Stripe, signature::Secrets};
+
+const DEFAULT_URL: &str = "https://api.stripe.com";
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct StripeArgs {
+    /// Secret key of a Stripe account, `sk_...`; with the next two, orders are paid by card
+    #[arg(long = "stripe-secret-key", env = "STRIPE_SECRET_KEY", hide_env_values = true)]
+    secret_key: Option<Key>,
+    /// Publishable key of the account, `pk_...`
+    #[arg(long = "stripe-publishable-key", env = "STRIPE_PUBLISHABLE_KEY", hide_env_values = true)]
+    publishable_key: Option<Key>,
+    /// Secret of the webhook endpoint, `whsec_...`; while it is rolled both, separated by a comma
+    #[arg(long = "stripe-webhook-secret", env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true)]
+    webhook_secret: Option<Key>,
+    /// URL of Stripe's API
+    #[arg(long = "stripe-url", env = "BODEGA_STRIPE_URL", default_value = DEFAULT_URL, value_parser = url)]
+    url: Url,
+}
+
+/// Never shown, not even by `Debug`.
+#[derive(Clone)]
+struct Key(String);
+
+impl Key {
+    /// Returns the key without whitespace around it, or `None` if it is empty.
+    fn non_empty(&self) -> Option<&str> {
+        Some(self.0.trim()).filter(|key| !key.is_empty())
+    }
+}
+
+impl From<String> for Key {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(…)")
+    }
+}
+
+impl StripeArgs {
+    /// Returns the configured account, or `None` if all keys are missing. Empty variables count as missing.
+    ///
+    /// # Errors
+    /// If some keys are missing, or one is invalid. Names the variable, never its value.
+    pub(crate) fn provider(&self) -> anyhow::Result<Option<Stripe>> {
+        let variables = [
+            ("STRIPE_SECRET_KEY", &self.secret_key),
+            ("STRIPE_PUBLISHABLE_KEY", &self.publishable_key),
+            ("STRIPE_WEBHOOK_SECRET", &self.webhook_secret),
+        ];
+        let names = variables.map(|(name, _)| name);
+        let keys = variables.map(|(_, key)| key.as_ref().and_then(Key::non_empty));
+        let [Some(secret), Some(publishable), Some(webhook)] = keys else {
+            let missing = names.into_iter().zip(keys).filter(|(_, key)| key.is_none());
+            let missing: Vec<_> = missing.map(|(name, _)| name).collect();
+            if missing.len() == names.len() {
+                return Ok(None);
+            }
+            let verb = if missing.len() == 1 { "is" } else { "are" };
+            let (missing, all) = (missing.join(" and "), names.join(", "));
+            bail!("{missing} {verb} missing: card payments require all of {all}");
+        };
+        let keys = Keys::new(secret, publishable, webhook)?;
+        Stripe::new(self.url.clone(), keys).map(Some)
+    }
+}
+
+fn url(text: &str) -> Result<Url, String> {
+    let text = if text.trim().is_empty() { DEFAULT_URL } else { text.trim() };
+    text.parse::<Url>()
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none())
+        .ok_or_else(|| format!("must be a URL such as {DEFAULT_URL}"))
+}
+
+/// The keys of an account. Without `Debug`: most of them are secret.
 pub(crate) struct Keys {
-    /// May do everything that we do.
     pub(super) secret: String,
-    /// For browsers.
     pub(super) publishable: String,
-    /// Sign its events.
     pub(super) webhook: Secrets,
     /// Whether real money moves.
     pub(super) livemode: bool,
 }
 
 impl Keys {
-    /// The keys as the dashboard shows them: `sk_...` or `rk_...`, `pk_...`, and `whsec_...`; several of the latter,
-    /// separated by commas or spaces, while it is rolled.
+    /// Takes the keys as the dashboard shows them. While the webhook secret is rolled, there may be several, separated by
+    /// commas or spaces.
     ///
     /// # Errors
-    /// When one is in the place of another, or they do not belong together. Names the variable, not its value.
+    /// If a key is of another kind, or the keys do not belong together. Names the variable, not its value.
     pub(crate) fn new(secret: &str, publishable: &str, webhook: &str) -> anyhow::Result<Self> {
         let starts_with_one = |key: &str, starts: &[&str]| starts.iter().any(|start| key.starts_with(start));
         ensure!(
             starts_with_one(secret, &["sk_", "rk_"]),
-            "STRIPE_SECRET_KEY is no secret key of Stripe's: those start with sk_ or rk_"
+            "STRIPE_SECRET_KEY is not a secret key of Stripe: it must start with sk_ or rk_"
         );
         ensure!(
             publishable.starts_with("pk_"),
-            "STRIPE_PUBLISHABLE_KEY is no publishable key of Stripe's: those start with pk_"
+            "STRIPE_PUBLISHABLE_KEY is not a publishable key of Stripe: it must start with pk_"
         );
         let secrets: Vec<_> = webhook.split([',', ' ']).filter(|secret| !secret.is_empty()).collect();
         ensure!(
             !secrets.is_empty() && secrets.iter().all(|secret| secret.starts_with("whsec_")),
-            "STRIPE_WEBHOOK_SECRET is no secret of a webhook endpoint of Stripe's: those start with whsec_"
+            "STRIPE_WEBHOOK_SECRET is not a webhook secret of Stripe: it must start with whsec_"
         );
         let livemode = starts_with_one(secret, &["sk_live_", "rk_live_"]);
         ensure!(
             livemode == publishable.starts_with("pk_live_"),
-            "STRIPE_SECRET_KEY and STRIPE_PUBLISHABLE_KEY do not belong together: one is live, one is for tests"
+            "STRIPE_SECRET_KEY and STRIPE_PUBLISHABLE_KEY do not match: one is for live mode, one for test mode"
         );
         Ok(Self {
             secret: secret.to_owned(),
@@ -56,13 +133,13 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
-    use crate::provider::stripe::vectors::{NOW, OTHER_SECRET, SECRET, VECTORS};
+    use crate::payments::provider::stripe::vectors::{NOW, OTHER_SECRET, SECRET, VECTORS};
 
     const SK: &str = "sk_test_hunter2";
     const PK: &str = "pk_test_hunter2";
 
     #[test]
-    fn the_mode_is_that_of_the_keys() {
+    fn the_keys_determine_the_mode() {
         for (secret, publishable, livemode) in [
             (SK, PK, false),
             ("rk_test_1", "pk_test_1", false),
@@ -75,33 +152,46 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_the_place_of_another_is_refused() {
-        for (secret, publishable, webhook, named) in [
-            (PK, SK, SECRET, "STRIPE_SECRET_KEY is no"),
-            (SECRET, PK, SK, "STRIPE_SECRET_KEY is no"),
-            (SK, SK, SECRET, "STRIPE_PUBLISHABLE_KEY is no"),
-            (SK, PK, SK, "STRIPE_WEBHOOK_SECRET is no"),
-            (SK, PK, "whsec_1,hunter2", "STRIPE_WEBHOOK_SECRET is no"),
-            (SK, PK, " , ", "STRIPE_WEBHOOK_SECRET is no"),
-            (SK, "pk_live_1", SECRET, "STRIPE_SECRET_KEY and STRIPE_PUBLISHABLE_KEY do not belong"),
-            ("rk_live_1", PK, SECRET, "STRIPE_SECRET_KEY and STRIPE_PUBLISHABLE_KEY do not belong"),
+    fn rejects_keys_of_another_kind() {
+        for (secret, publishable, webhook, start) in [
+            (PK, SK, SECRET, "STRIPE_SECRET_KEY is not"),
+            (SECRET, PK, SK, "STRIPE_SECRET_KEY is not"),
+            (SK, SK, SECRET, "STRIPE_PUBLISHABLE_KEY is not"),
+            (SK, PK, SK, "STRIPE_WEBHOOK_SECRET is not"),
+            (SK, PK, "whsec_1,hunter2", "STRIPE_WEBHOOK_SECRET is not"),
+            (SK, PK, " , ", "STRIPE_WEBHOOK_SECRET is not"),
+            (SK, "pk_live_1", SECRET, "STRIPE_SECRET_KEY and STRIPE_PUBLISHABLE_KEY do not match"),
+            ("rk_live_1", PK, SECRET, "STRIPE_SECRET_KEY and STRIPE_PUBLISHABLE_KEY do not match"),
         ] {
-            let rejection = Keys::new(secret, publishable, webhook).err().unwrap().to_string();
-            assert!(rejection.starts_with(named) && !rejection.contains("hunter2"), "{rejection}");
+            let error = Keys::new(secret, publishable, webhook).err().unwrap().to_string();
+            assert!(error.starts_with(start) && !error.contains("hunter2"), "{error}");
         }
     }
 
     #[test]
-    fn several_webhook_secrets_may_be_given_while_one_is_rolled() {
+    fn accepts_several_webhook_secrets() {
         let now = OffsetDateTime::from_unix_timestamp(NOW).unwrap();
-        let verdict = |webhook: &str| {
+        let is_valid = |webhook: &str| {
             let vector = &VECTORS[0];
             let keys = Keys::new(SK, PK, webhook).unwrap();
             keys.webhook.verify(vector.payload.as_bytes(), vector.header, now)
         };
-        assert!(verdict(SECRET));
-        assert!(verdict(&format!("{OTHER_SECRET},{SECRET}")));
-        assert!(verdict(&format!("{SECRET} , {OTHER_SECRET}")));
-        assert!(!verdict(&format!("{OTHER_SECRET},{OTHER_SECRET}")));
+        assert!(is_valid(SECRET));
+        assert!(is_valid(&format!("{OTHER_SECRET},{SECRET}")));
+        assert!(is_valid(&format!("{SECRET} , {OTHER_SECRET}")));
+        assert!(!is_valid(&format!("{OTHER_SECRET},{OTHER_SECRET}")));
+    }
+
+    #[test]
+    fn rejects_urls_that_are_not_of_an_api() {
+        for valid in ["", "https://api.stripe.com", "http://127.0.0.1:8420", "https://proxy.example/stripe/"]
+        {
+            assert!(url(valid).is_ok(), "{valid}");
+        }
+        for invalid in
+            ["api.stripe.com", "ftp://api.stripe.com", "mailto:a@example.com", "http://", "https://a/?b=c"]
+        {
+            assert!(url(invalid).is_err(), "{invalid}");
+        }
     }
 }

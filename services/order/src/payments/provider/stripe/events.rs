@@ -1,17 +1,17 @@
-//! Events: what Stripe tells by itself. See <https://docs.stripe.com/api/events/object>.
+//! Parses webhook events: <https://docs.stripe.com/api/events/object>.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::objects::{self, Charge, PaymentIntent};
-use crate::provider::{BadEvent, Event, IntentSnapshot, IntentState};
+use crate::payments::provider::{Event, IntentSnapshot, IntentState, InvalidEvent};
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
     id: String,
     r#type: String,
     livemode: bool,
-    /// The account it is from, where that is not the endpoint's own.
+    /// Set for events of connected accounts.
     account: Option<String>,
     #[serde(borrow)]
     data: Option<Data<'a>>,
@@ -19,17 +19,17 @@ struct Envelope<'a> {
 
 #[derive(Deserialize)]
 struct Data<'a> {
-    /// As it was when this happened.
+    /// The object as it was when the event occurred.
     #[serde(borrow)]
     object: &'a RawValue,
 }
 
-/// Reads an event whose signature is good. `livemode` is that of our keys.
+/// Parses an event whose signature is valid. `livemode` is that of the configured keys.
 ///
 /// # Errors
-/// [`BadEvent::Unreadable`].
-pub(super) fn read(payload: &[u8], livemode: bool) -> Result<Event, BadEvent> {
-    let envelope: Envelope<'_> = serde_json::from_slice(payload).map_err(|_| BadEvent::Unreadable)?;
+/// [`InvalidEvent::Unreadable`].
+pub(super) fn parse(payload: &[u8], livemode: bool) -> Result<Event, InvalidEvent> {
+    let envelope: Envelope<'_> = serde_json::from_slice(payload).map_err(|_| InvalidEvent::Unreadable)?;
     let object = envelope.data.map(|data| data.object);
     Ok(Event {
         snapshot: snapshot(&envelope.r#type, object)?,
@@ -39,8 +39,8 @@ pub(super) fn read(payload: &[u8], livemode: bool) -> Result<Event, BadEvent> {
     })
 }
 
-/// What an event of this kind lets us see of a payment intent; `None` for kinds of no interest.
-fn snapshot(kind: &str, object: Option<&RawValue>) -> Result<Option<IntentSnapshot>, BadEvent> {
+/// Returns the payment intent that an event is about; `None` for events that are ignored.
+fn snapshot(kind: &str, object: Option<&RawValue>) -> Result<Option<IntentSnapshot>, InvalidEvent> {
     let state = match kind {
         "payment_intent.created" | "payment_intent.requires_action" => IntentState::Open,
         "payment_intent.processing" => IntentState::Processing,
@@ -50,19 +50,19 @@ fn snapshot(kind: &str, object: Option<&RawValue>) -> Result<Option<IntentSnapsh
         "charge.refunded" => IntentState::Refunded,
         _ => return Ok(None),
     };
-    let object = object.ok_or(BadEvent::Unreadable)?.get().as_bytes();
-    let unreadable = |_| BadEvent::Unreadable;
+    let object = object.ok_or(InvalidEvent::Unreadable)?.get().as_bytes();
+    let unreadable = |_| InvalidEvent::Unreadable;
     let snapshot = if state == IntentState::Refunded {
-        let charge: Charge = objects::read(object).map_err(unreadable)?;
+        let charge: Charge = objects::parse(object).map_err(unreadable)?;
         if !charge.is_refunded_intent() {
             return Ok(None);
         }
         charge.snapshot()
     } else {
-        let intent: PaymentIntent = objects::read(object).map_err(unreadable)?;
+        let intent: PaymentIntent = objects::parse(object).map_err(unreadable)?;
         intent.snapshot(state)
     };
-    snapshot.map(Some).ok_or(BadEvent::Unreadable)
+    snapshot.map(Some).ok_or(InvalidEvent::Unreadable)
 }
 
 #[cfg(test)]
@@ -80,8 +80,8 @@ mod tests {
         })
     }
 
-    fn read_value(event: &Value) -> Result<Event, BadEvent> {
-        read(event.to_string().as_bytes(), false)
+    fn parse_value(event: &Value) -> Result<Event, InvalidEvent> {
+        parse(event.to_string().as_bytes(), false)
     }
 
     fn intent(status: &str, metadata: Value) -> Value {
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_an_intent_is_seen_for_what_it_is() {
+    fn every_intent_event_is_parsed() {
         let (order_id, payment_id) = (Uuid::now_v7(), Uuid::now_v7());
         let metadata = json!({"order_id": order_id, "payment_id": payment_id, "attempt": "1"});
         for (kind, status, state) in [
@@ -111,7 +111,7 @@ mod tests {
             ("payment_intent.payment_failed", "requires_payment_method", IntentState::Declined),
             ("payment_intent.canceled", "canceled", IntentState::Cancelled),
         ] {
-            let event = read_value(&event(kind, intent(status, metadata.clone()))).unwrap();
+            let event = parse_value(&event(kind, intent(status, metadata.clone()))).unwrap();
             let snapshot = IntentSnapshot {
                 intent_id: "pi_1".to_owned(),
                 order_id: Some(order_id),
@@ -131,19 +131,19 @@ mod tests {
     }
 
     #[test]
-    fn a_success_tells_what_was_received() {
+    fn a_success_reports_the_received_amount() {
         for received in [1999, 1000] {
             let mut intent = intent("succeeded", json!({}));
             intent["amount_received"] = json!(received);
-            let event = read_value(&event("payment_intent.succeeded", intent)).unwrap();
+            let event = parse_value(&event("payment_intent.succeeded", intent)).unwrap();
             let snapshot = event.snapshot.unwrap();
             assert_eq!((snapshot.state, snapshot.amount_minor), (IntentState::Succeeded, received));
         }
     }
 
     #[test]
-    fn a_charge_that_went_back_in_full_is_its_intent_refunded() {
-        let snapshot = |object| read_value(&event("charge.refunded", object)).map(|event| event.snapshot);
+    fn a_fully_refunded_charge_refunds_its_intent() {
+        let snapshot = |object| parse_value(&event("charge.refunded", object)).map(|event| event.snapshot);
         let refunded = snapshot(charge(json!({}))).unwrap().unwrap();
         assert_eq!((refunded.intent_id.as_str(), refunded.state), ("pi_1", IntentState::Refunded));
         assert_eq!((refunded.amount_minor, refunded.currency.as_str()), (5, "ISK"));
@@ -151,24 +151,24 @@ mod tests {
 
         let expanded = snapshot(charge(json!({"payment_intent": {"id": "pi_1", "amount": 500}})));
         assert_eq!(expanded, Ok(Some(refunded)));
-        for nothing in [json!({"refunded": false, "amount_refunded": 100}), json!({"payment_intent": null})] {
-            assert_eq!(snapshot(charge(nothing.clone())), Ok(None), "{nothing}");
+        for ignored in [json!({"refunded": false, "amount_refunded": 100}), json!({"payment_intent": null})] {
+            assert_eq!(snapshot(charge(ignored.clone())), Ok(None), "{ignored}");
         }
     }
 
     #[test]
-    fn kinds_of_no_interest_are_let_be() {
+    fn other_events_are_ignored() {
         let thin = json!({
             "id": "evt_2", "object": "v2.core.event", "type": "v1.billing.meter.no_meter_found", "livemode": false,
         });
-        assert_eq!(read_value(&thin).unwrap().snapshot, None);
+        assert_eq!(parse_value(&thin).unwrap().snapshot, None);
         for object in [json!({"id": "cus_1"}), json!(null), json!([1])] {
-            assert_eq!(read_value(&event("customer.created", object)).unwrap().snapshot, None);
+            assert_eq!(parse_value(&event("customer.created", object)).unwrap().snapshot, None);
         }
     }
 
     #[test]
-    fn events_of_another_account_or_mode_are_not_ours() {
+    fn detects_events_of_another_account_or_mode() {
         let created = event("payment_intent.created", intent("requires_payment_method", json!({})));
         let with = |field: &str, value: Value| {
             let mut event = created.clone();
@@ -183,28 +183,28 @@ mod tests {
             (with("account", json!(null)), false, true),
             (with("account", json!("acct_1")), false, false),
         ] {
-            assert_eq!(read(payload.as_bytes(), livemode).unwrap().own_account, own_account, "{payload}");
+            assert_eq!(parse(payload.as_bytes(), livemode).unwrap().own_account, own_account, "{payload}");
         }
     }
 
     #[test]
-    fn what_lacks_something_is_unreadable() {
+    fn rejects_incomplete_events() {
         let created = event("payment_intent.created", intent("requires_payment_method", json!({})));
         let without = |pointer: &str, field: &str| {
             let mut event = created.clone();
             event.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(field).unwrap();
             event.to_string()
         };
-        let mut bad: Vec<_> = ["id", "type", "livemode", "data"].map(|field| without("", field)).into();
-        bad.push(without("/data", "object"));
-        bad.extend(["id", "amount", "currency", "status"].map(|field| without("/data/object", field)));
-        bad.extend(["", "null", "[]", "{}", r#""evt_1""#].map(str::to_owned));
-        bad.push(event("charge.refunded", json!({"id": "ch_1"})).to_string());
-        // Half a króna.
-        bad.push(event("charge.refunded", charge(json!({"amount": 50}))).to_string());
-        for payload in &bad {
-            assert_eq!(read(payload.as_bytes(), false), Err(BadEvent::Unreadable), "{payload}");
+        let mut invalid: Vec<_> = ["id", "type", "livemode", "data"].map(|field| without("", field)).into();
+        invalid.push(without("/data", "object"));
+        invalid.extend(["id", "amount", "currency", "status"].map(|field| without("/data/object", field)));
+        invalid.extend(["", "null", "[]", "{}", r#""evt_1""#].map(str::to_owned));
+        invalid.push(event("charge.refunded", json!({"id": "ch_1"})).to_string());
+        // Not a whole króna.
+        invalid.push(event("charge.refunded", charge(json!({"amount": 50}))).to_string());
+        for payload in &invalid {
+            assert_eq!(parse(payload.as_bytes(), false), Err(InvalidEvent::Unreadable), "{payload}");
         }
-        assert_eq!(read(b"{\"id\":\"\xff\"}", false), Err(BadEvent::Unreadable));
+        assert_eq!(parse(b"{\"id\":\"\xff\"}", false), Err(InvalidEvent::Unreadable));
     }
 }

@@ -1,16 +1,14 @@
 //! Stripe, over its HTTP API: <https://docs.stripe.com/api>.
 //!
-//! One payment is one `PaymentIntent`, which the shopper confirms with Stripe's own library; we make it, look at it, call
-//! it off, and refund it. `client` makes the calls, `failure` says what their errors mean, `objects` reads what comes
-//! back; `signature` and `events` read what Stripe sends by itself.
+//! A payment is a `PaymentIntent`, which the customer confirms with Stripe's client library. `client` makes the calls,
+//! `error` maps their errors, `objects` parses Stripe's objects; `signature` and `events` verify and parse webhook
+//! requests.
 
 mod amounts;
 mod client;
+mod config;
+mod error;
 mod events;
-#[path = "error.rs"]
-mod failure;
-#[path = "config.rs"]
-mod keys;
 mod objects;
 mod signature;
 #[cfg(test)]
@@ -22,59 +20,52 @@ use anyhow::ensure;
 use reqwest::Url;
 use time::OffsetDateTime;
 
-pub(crate) use self::keys::Keys as StripeKeys;
-use self::{client::Client, failure::CallError, objects::PaymentIntent};
+pub(crate) use self::config::{Keys, StripeArgs};
+use self::{client::Client, error::CallError, objects::PaymentIntent};
 use super::{
-    BadEvent, Event, Failure, Intent, IntentSnapshot, IntentState, NewIntent, Provider, Refund, RefundState,
+    Event, Intent, IntentSnapshot, IntentState, InvalidEvent, NewIntent, Provider, ProviderError, Refund,
+    RefundState,
 };
 
-/// Its name, in the database and for clients.
-pub(crate) const STRIPE: &str = "stripe";
+const NAME: &str = "stripe";
 
-/// A charge tells whether its money went back; an intent does not.
+/// Only the charge of an intent shows whether it was refunded.
 const EXPAND_CHARGE: &str = "expand[]=latest_charge";
 
-/// An account of Stripe.
+/// An account at Stripe.
 pub(crate) struct Stripe {
     client: Client,
-    keys: StripeKeys,
+    keys: Keys,
 }
 
 impl Stripe {
-    /// The account of these keys, at `url`.
-    ///
     /// # Errors
-    /// When the secret key cannot be sent there.
-    pub(crate) fn new(url: Url, keys: StripeKeys) -> anyhow::Result<Self> {
+    /// If the secret key cannot be sent to `url`.
+    pub(crate) fn new(url: Url, keys: Keys) -> anyhow::Result<Self> {
         ensure!(
             !keys.livemode || url.scheme() == "https",
-            "BODEGA_STRIPE_URL is not https://...: STRIPE_SECRET_KEY is live, and must not be seen on the way"
+            "BODEGA_STRIPE_URL must start with https:// if STRIPE_SECRET_KEY is a live key"
         );
         Ok(Self { client: Client::new(url, &keys.secret)?, keys })
     }
 
-    /// Whether real money moves.
-    pub(crate) fn livemode(&self) -> bool {
-        self.keys.livemode
-    }
-
-    /// Reads an event as it came, with its `Stripe-Signature`.
+    /// Verifies and parses a webhook request with its `Stripe-Signature`.
     ///
     /// # Errors
-    /// When it is not signed with our secret within five minutes of `now`, or cannot be read.
-    pub(crate) fn event(
+    /// If it was not signed with the webhook secret within five minutes of `now`, or is malformed.
+    fn parse_webhook_at(
         &self,
         payload: &[u8],
         signature: &str,
         now: OffsetDateTime,
-    ) -> Result<Event, BadEvent> {
+    ) -> Result<Event, InvalidEvent> {
         if !self.keys.webhook.verify(payload, signature, now) {
-            return Err(BadEvent::Signature);
+            return Err(InvalidEvent::Signature);
         }
-        events::read(payload, self.keys.livemode)
+        events::parse(payload, self.keys.livemode)
     }
 
-    async fn retrieve(&self, intent_id: &str) -> Result<IntentSnapshot, Failure> {
+    async fn retrieve(&self, intent_id: &str) -> Result<IntentSnapshot, ProviderError> {
         let intent = self.client.get(&["payment_intents", intent_id], Some(EXPAND_CHARGE)).await?;
         snapshot(&intent)
     }
@@ -83,17 +74,25 @@ impl Stripe {
 #[tonic::async_trait]
 impl Provider for Stripe {
     fn name(&self) -> &'static str {
-        STRIPE
+        NAME
+    }
+
+    fn livemode(&self) -> Option<bool> {
+        Some(self.keys.livemode)
     }
 
     fn publishable_key(&self) -> &str {
         &self.keys.publishable
     }
 
-    /// Any way to pay that is enabled in the account's dashboard will do: so it is where nothing is said of them.
-    async fn create(&self, wanted: &NewIntent) -> Result<Intent, Failure> {
-        let NewIntent { order_id, payment_id, attempt, amount_minor, currency } = wanted;
-        let key = format!("bodega-{order_id}-{attempt}");
+    fn parse_webhook(&self, payload: &[u8], signature: &str) -> Option<Result<Event, InvalidEvent>> {
+        Some(self.parse_webhook_at(payload, signature, OffsetDateTime::now_utc()))
+    }
+
+    /// Sets no payment methods: then Stripe offers all that the account's dashboard enables.
+    async fn create_intent(&self, new_intent: &NewIntent) -> Result<Intent, ProviderError> {
+        let NewIntent { order_id, payment_id, attempt, amount_minor, currency } = new_intent;
+        let idempotency_key = format!("bodega-{order_id}-{attempt}");
         let parameters = [
             ("amount", &*amounts::to_stripe(currency, *amount_minor)?.to_string()),
             ("currency", &currency.to_ascii_lowercase()),
@@ -101,21 +100,23 @@ impl Provider for Stripe {
             ("metadata[payment_id]", &payment_id.to_string()),
             ("metadata[attempt]", &attempt.to_string()),
         ];
-        let intent: PaymentIntent = self.client.post(&["payment_intents"], &parameters, Some(&key)).await?;
+        let intent: PaymentIntent =
+            self.client.post(&["payment_intents"], &parameters, Some(&idempotency_key)).await?;
         let client_secret = intent.client_secret;
-        let client_secret = client_secret.ok_or_else(|| unusable("an intent without a client secret"))?;
+        let client_secret =
+            client_secret.ok_or_else(|| invalid_response("intent without a client secret"))?;
         Ok(Intent { id: intent.id, client_secret })
     }
 
-    async fn look_up(&self, intent_id: &str, _: &NewIntent) -> Result<IntentSnapshot, Failure> {
+    async fn retrieve_intent(&self, intent_id: &str, _: &NewIntent) -> Result<IntentSnapshot, ProviderError> {
         self.retrieve(intent_id).await
     }
 
-    async fn cancel(&self, intent_id: &str, _: &NewIntent) -> Result<IntentSnapshot, Failure> {
+    async fn cancel_intent(&self, intent_id: &str, _: &NewIntent) -> Result<IntentSnapshot, ProviderError> {
         match self.client.post(&["payment_intents", intent_id, "cancel"], &[], None).await {
             Ok(intent) => snapshot(&intent),
-            // It has succeeded, is being processed, or was cancelled before; if not, it is another mistake.
-            Err(CallError::Stripe(error)) if error.is_bad_request() => {
+            // It has succeeded, is being processed, or was cancelled before; otherwise the error stands.
+            Err(CallError::Api(error)) if error.is_bad_request() => {
                 let snapshot = self.retrieve(intent_id).await?;
                 match snapshot.state {
                     IntentState::Open | IntentState::Declined => Err(error.into()),
@@ -129,31 +130,31 @@ impl Provider for Stripe {
         }
     }
 
-    /// No amount is named: that is what is left.
-    async fn refund(&self, intent_id: &str, key: &str) -> Result<Refund, Failure> {
-        match self.client.post(&["refunds"], &[("payment_intent", intent_id)], Some(key)).await {
-            Ok(refund) => Ok(refund_of(refund)),
-            Err(CallError::Stripe(error)) if error.is("charge_already_refunded") => {
+    /// Sets no amount: then Stripe refunds what is left.
+    async fn refund(&self, intent_id: &str, idempotency_key: &str) -> Result<Refund, ProviderError> {
+        let parameters = [("payment_intent", intent_id)];
+        match self.client.post(&["refunds"], &parameters, Some(idempotency_key)).await {
+            Ok(refund) => Ok(to_refund(refund)),
+            Err(CallError::Api(error)) if error.has_code("charge_already_refunded") => {
                 Ok(Refund { id: String::new(), state: RefundState::Succeeded })
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn look_up_refund(&self, refund_id: &str) -> Result<Refund, Failure> {
-        Ok(refund_of(self.client.get(&["refunds", refund_id], None).await?))
+    async fn retrieve_refund(&self, refund_id: &str) -> Result<Refund, ProviderError> {
+        Ok(to_refund(self.client.get(&["refunds", refund_id], None).await?))
     }
 }
 
-fn snapshot(intent: &PaymentIntent) -> Result<IntentSnapshot, Failure> {
-    intent.snapshot(intent.state()).ok_or_else(|| unusable("an amount that does not exist"))
+fn snapshot(intent: &PaymentIntent) -> Result<IntentSnapshot, ProviderError> {
+    intent.snapshot(intent.state()).ok_or_else(|| invalid_response("amount without minor units"))
 }
 
-fn refund_of(refund: objects::Refund) -> Refund {
+fn to_refund(refund: objects::Refund) -> Refund {
     Refund { state: refund.state(), id: refund.id }
 }
 
-/// A success that is none.
-fn unusable(what: &str) -> Failure {
-    Failure::Unavailable(format!("it answered with {what}"))
+fn invalid_response(reason: &str) -> ProviderError {
+    ProviderError::Unavailable(format!("invalid response: {reason}"))
 }

@@ -1,7 +1,7 @@
-//! What Stripe tells of its objects, as far as it matters here.
+//! The fields of Stripe's objects that are used here.
 //!
-//! Fields that we do not know are ignored: Stripe adds some with every version. None of these types has `Debug`: some
-//! hold a client secret.
+//! Unknown fields are ignored: Stripe adds some with every version. None of these types has `Debug`, as some contain a
+//! client secret.
 
 use serde::{
     Deserialize,
@@ -10,7 +10,7 @@ use serde::{
 use uuid::Uuid;
 
 use super::amounts;
-use crate::provider::{IntentSnapshot, IntentState, RefundState};
+use crate::payments::provider::{IntentSnapshot, IntentState, RefundState};
 
 /// <https://docs.stripe.com/api/payment_intents/object>
 #[derive(Deserialize)]
@@ -19,7 +19,7 @@ pub(super) struct PaymentIntent {
     pub client_secret: Option<String>,
     status: IntentStatus,
     amount: i64,
-    /// What has come in so far.
+    /// What was paid so far.
     amount_received: Option<i64>,
     currency: String,
     metadata: Option<Metadata>,
@@ -42,14 +42,14 @@ enum IntentStatus {
     Unknown,
 }
 
-/// What we have noted down on an intent. Stripe copies it to the charges that come of it.
+/// Metadata that this service sets on intents. Stripe copies it to their charges.
 #[derive(Default, Deserialize)]
 struct Metadata {
     order_id: Option<String>,
     payment_id: Option<String>,
 }
 
-/// Another object: its id, or where it was asked for (`expand`), the object.
+/// Another object: its id, or the object itself if the request expands it.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Expandable<T> {
@@ -57,26 +57,25 @@ enum Expandable<T> {
     Object(T),
 }
 
-/// A charge inside of its intent.
+/// The expanded charge of an intent.
 #[derive(Deserialize)]
 struct LatestCharge {
     #[serde(default)]
     refunded: bool,
 }
 
-/// An object of which only the id matters.
 #[derive(Deserialize)]
-struct Named {
+struct IntentId {
     id: String,
 }
 
 /// <https://docs.stripe.com/api/charges/object>
 #[derive(Deserialize)]
 pub(super) struct Charge {
-    payment_intent: Option<Expandable<Named>>,
+    payment_intent: Option<Expandable<IntentId>>,
     amount: i64,
     currency: String,
-    /// In full.
+    /// Whether it was refunded in full.
     refunded: bool,
     metadata: Option<Metadata>,
 }
@@ -89,14 +88,13 @@ pub(super) struct Refund {
 }
 
 impl PaymentIntent {
-    /// How far it has come.
     pub(super) fn state(&self) -> IntentState {
         match self.status {
             IntentStatus::RequiresPaymentMethod if self.last_payment_error.is_some() => IntentState::Declined,
             IntentStatus::RequiresPaymentMethod
             | IntentStatus::RequiresConfirmation
             | IntentStatus::RequiresAction
-            // Nothing is concluded from what we do not understand.
+            // A status of a later version changes nothing.
             | IntentStatus::Unknown => IntentState::Open,
             IntentStatus::Processing | IntentStatus::RequiresCapture => IntentState::Processing,
             IntentStatus::Canceled => IntentState::Cancelled,
@@ -107,10 +105,10 @@ impl PaymentIntent {
         }
     }
 
-    /// What is state of it where it has come this far; `None` when the amount cannot be told in minor units.
+    /// Returns `None` if the amount is not a whole number of minor units.
     pub(super) fn snapshot(&self, state: IntentState) -> Option<IntentSnapshot> {
         let amount = match state {
-            // What was paid, should it be another amount than what was asked for.
+            // The paid amount, in case it differs from the requested one.
             IntentState::Succeeded | IntentState::Refunded => self.amount_received.unwrap_or(self.amount),
             IntentState::Open | IntentState::Processing | IntentState::Declined | IntentState::Cancelled => {
                 self.amount
@@ -121,27 +119,25 @@ impl PaymentIntent {
 }
 
 impl Charge {
-    /// Whether all of it went back, of an intent.
+    /// Whether it is the charge of an intent and was refunded in full.
     pub(super) fn is_refunded_intent(&self) -> bool {
         self.refunded && self.payment_intent.is_some()
     }
 
-    /// What is state of its intent when all of it went back; `None` when there is no intent, or the amount cannot be
-    /// told in minor units.
+    /// Returns the refunded intent; `None` if the charge has no intent, or its amount is not a whole number of minor units.
     pub(super) fn snapshot(&self) -> Option<IntentSnapshot> {
-        let (Expandable::Id(intent_id) | Expandable::Object(Named { id: intent_id })) =
+        let (Expandable::Id(intent_id) | Expandable::Object(IntentId { id: intent_id })) =
             self.payment_intent.as_ref()?;
         snapshot(intent_id, self.metadata.as_ref(), self.amount, &self.currency, IntentState::Refunded)
     }
 }
 
 impl Refund {
-    /// Where it stands.
     pub(super) fn state(&self) -> RefundState {
         match self.status.as_deref() {
             Some("succeeded") => RefundState::Succeeded,
             Some("failed" | "canceled") => RefundState::Failed,
-            // `pending`, `requires_action`, or something new: nothing is concluded from it.
+            // `pending`, `requires_action`, or a status of a later version.
             _ => RefundState::Pending,
         }
     }
@@ -154,26 +150,26 @@ fn snapshot(
     currency: &str,
     state: IntentState,
 ) -> Option<IntentSnapshot> {
-    // Others may make intents in the same account, and write there what they like.
-    let ours = |field: fn(&Metadata) -> Option<&String>| metadata.and_then(field)?.parse::<Uuid>().ok();
+    // Other programs may create intents in the same account, with any metadata.
+    let id = |field: fn(&Metadata) -> Option<&String>| metadata.and_then(field)?.parse::<Uuid>().ok();
     let currency = currency.to_ascii_uppercase();
     Some(IntentSnapshot {
         intent_id: intent_id.to_owned(),
-        order_id: ours(|metadata| metadata.order_id.as_ref()),
-        payment_id: ours(|metadata| metadata.payment_id.as_ref()),
+        order_id: id(|metadata| metadata.order_id.as_ref()),
+        payment_id: id(|metadata| metadata.payment_id.as_ref()),
         amount_minor: amounts::from_stripe(&currency, amount)?,
         currency,
         state,
     })
 }
 
-/// Reads an object.
+/// Parses an object.
 ///
 /// # Errors
-/// Where reading stopped, without a word of what is there.
-pub(super) fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
+/// The position of the error, without any of the content.
+pub(super) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
     serde_json::from_slice(json)
-        .map_err(|cause| format!("cannot be read (line {}, column {})", cause.line(), cause.column()))
+        .map_err(|error| format!("malformed JSON at line {}, column {}", error.line(), error.column()))
 }
 
 #[cfg(test)]
@@ -192,14 +188,14 @@ mod tests {
     }
 
     #[test]
-    fn every_status_of_an_intent_is_seen_for_what_it_is() {
+    fn every_intent_status_is_mapped() {
         for (over, state) in [
             (json!({}), IntentState::Open),
             (json!({"last_payment_error": null}), IntentState::Open),
             (json!({"last_payment_error": {"code": "card_declined"}}), IntentState::Declined),
             (json!({"status": "requires_confirmation"}), IntentState::Open),
             (json!({"status": "requires_action"}), IntentState::Open),
-            // A card that was declined before, and another that is being asked.
+            // After a declined card, another one requires authentication.
             (json!({"status": "requires_action", "last_payment_error": {}}), IntentState::Open),
             (json!({"status": "processing"}), IntentState::Processing),
             (json!({"status": "requires_capture"}), IntentState::Processing),
@@ -222,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_paid_counts_and_not_what_was_asked_for() {
+    fn the_paid_amount_is_reported_once_it_is_known() {
         let amount = |over: Value| {
             let intent = intent(over);
             intent.snapshot(intent.state()).unwrap().amount_minor
@@ -234,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_of_others_names_nothing_of_ours() {
+    fn ignores_metadata_of_other_programs() {
         let (order_id, payment_id) = (Uuid::now_v7(), Uuid::now_v7());
         let ids = |metadata: Value| {
             let snapshot = intent(json!({"metadata": metadata})).snapshot(IntentState::Open).unwrap();
@@ -248,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refund_is_over_only_when_stripe_says_so() {
+    fn every_refund_status_is_mapped() {
         for (status, state) in [
             (json!("succeeded"), RefundState::Succeeded),
             (json!("pending"), RefundState::Pending),

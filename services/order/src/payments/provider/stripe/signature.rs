@@ -1,25 +1,25 @@
-//! Signatures of events: `Stripe-Signature: t=<seconds>,v1=<hex>[,v1=<hex>..]`, where `v1` is the HMAC-SHA256 of
+//! Signatures of webhook requests: `Stripe-Signature: t=<seconds>,v1=<hex>[,v1=<hex>..]`, where `v1` is the HMAC-SHA256 of
 //! `<seconds>.<body>` with the endpoint's secret. See <https://docs.stripe.com/webhooks/signature>.
 
 use aws_lc_rs::{constant_time, hmac};
 use time::OffsetDateTime;
 
-/// How far the clock of a signature may be off from ours.
+/// The largest difference between a signature's time and the local clock.
 const TOLERANCE_SECONDS: u64 = 300;
 /// An HMAC-SHA256.
 type Signature = [u8; 32];
 
-/// The secrets of our endpoint: more than one while it is given another.
+/// The secrets of the webhook endpoint: more than one while the secret is rolled.
 pub(super) struct Secrets(Vec<hmac::Key>);
 
 impl Secrets {
-    /// These, each as it is written in the dashboard.
+    /// Takes secrets as the dashboard shows them.
     pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let key = |secret: &str| hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
         Self(secrets.into_iter().map(key).collect())
     }
 
-    /// Whether `header` is a signature of the very bytes of `payload` with one of the secrets, and fresh at `now`.
+    /// Whether `header` signs the bytes of `payload` with one of the secrets, within five minutes of `now`.
     pub(super) fn verify(&self, payload: &[u8], header: &str, now: OffsetDateTime) -> bool {
         let Some(Header { timestamp, signatures }) = Header::parse(header) else { return false };
         let Ok(seconds) = timestamp.parse::<i64>() else { return false };
@@ -40,15 +40,15 @@ impl Secrets {
     }
 }
 
-/// What a header says, of the one scheme that counts.
+/// The parts of a header that the scheme `v1` uses.
 struct Header<'a> {
-    /// As it was signed.
+    /// As text: it is part of what was signed.
     timestamp: &'a str,
     signatures: Vec<Signature>,
 }
 
 impl<'a> Header<'a> {
-    /// Reads `name=value,..`. `None` unless all of it has this form, with one `t`.
+    /// Parses `name=value,..`. Returns `None` if a part has another form, or there is not exactly one `t`.
     fn parse(header: &'a str) -> Option<Self> {
         let mut timestamp = None;
         let mut signatures = Vec::new();
@@ -56,9 +56,9 @@ impl<'a> Header<'a> {
             match item.split_once('=')? {
                 ("t", value) if timestamp.is_none() => timestamp = Some(value),
                 ("t", _) => return None,
-                // One that is no HMAC is not the one that is looked for.
+                // A value that is not an HMAC-SHA256 cannot match.
                 ("v1", value) => signatures.extend(from_hex(value)),
-                // `v0` is made up, for tests; others may come, and must not be able to make up for `v1`.
+                // Other schemes do not replace `v1`: `v0` is a fake one for tests.
                 _ => {}
             }
         }
@@ -84,36 +84,36 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::provider::stripe::vectors::{NOW, OTHER_SECRET, SECRET, VECTORS, Vector};
+    use crate::payments::provider::stripe::vectors::{NOW, OTHER_SECRET, SECRET, VECTORS, Vector};
 
     fn at(seconds: i64) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp(seconds).unwrap()
     }
 
-    fn is_genuine(secret: &str, payload: &[u8], header: &str, now: i64) -> bool {
+    fn is_valid(secret: &str, payload: &[u8], header: &str, now: i64) -> bool {
         Secrets::new([secret]).verify(payload, header, at(now))
     }
 
-    /// A payload, its header, and the signature in it.
-    fn genuine() -> (&'static [u8], &'static str, &'static str) {
+    /// Returns a payload, its header, and the signature in it.
+    fn signed() -> (&'static [u8], &'static str, &'static str) {
         let Vector { payload, header, .. } = VECTORS[0];
         (payload.as_bytes(), header, header.split_once("v1=").unwrap().1)
     }
 
     #[test]
-    fn headers_are_judged_as_the_official_sdk_judges_them() {
+    fn verifies_headers_like_the_official_sdk() {
         for vector in VECTORS {
-            let verdict = is_genuine(SECRET, vector.payload.as_bytes(), vector.header, NOW);
-            assert_eq!(verdict, vector.is_genuine, "{}", vector.name);
+            let verdict = is_valid(SECRET, vector.payload.as_bytes(), vector.header, NOW);
+            assert_eq!(verdict, vector.is_valid, "{}", vector.name);
         }
         assert!(
-            VECTORS.iter().any(|vector| vector.is_genuine) && VECTORS.iter().any(|vector| !vector.is_genuine)
+            VECTORS.iter().any(|vector| vector.is_valid) && VECTORS.iter().any(|vector| !vector.is_valid)
         );
     }
 
     #[test]
-    fn any_of_our_secrets_will_do() {
-        let (payload, header, _) = genuine();
+    fn any_of_the_secrets_may_have_signed() {
+        let (payload, header, _) = signed();
         let verdict =
             |secrets: &[&str]| Secrets::new(secrets.iter().copied()).verify(payload, header, at(NOW));
         assert!(verdict(&[SECRET, OTHER_SECRET]) && verdict(&[OTHER_SECRET, SECRET]));
@@ -121,33 +121,33 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_good_for_five_minutes_before_and_after() {
-        let (payload, header, _) = genuine();
+    fn signatures_are_valid_for_five_minutes_before_and_after() {
+        let (payload, header, _) = signed();
         for (offset, verdict) in [(0, true), (300, true), (-300, true), (301, false), (-301, false)] {
-            assert_eq!(is_genuine(SECRET, payload, header, NOW + offset), verdict, "{offset}");
+            assert_eq!(is_valid(SECRET, payload, header, NOW + offset), verdict, "{offset}");
         }
     }
 
     #[test]
-    fn an_altered_byte_anywhere_breaks_it() {
-        let (payload, header, _) = genuine();
+    fn rejects_any_altered_byte() {
+        let (payload, header, _) = signed();
         for index in 0..payload.len() {
             let mut altered = payload.to_vec();
             altered[index] ^= 1;
-            assert!(!is_genuine(SECRET, &altered, header, NOW), "byte {index}");
+            assert!(!is_valid(SECRET, &altered, header, NOW), "byte {index}");
         }
-        assert!(!is_genuine(SECRET, &[payload, b"\n"].concat(), header, NOW));
+        assert!(!is_valid(SECRET, &[payload, b"\n"].concat(), header, NOW));
         for index in 0..header.len() {
             let mut altered = header.as_bytes().to_vec();
             altered[index] ^= 1;
             let Ok(altered) = String::from_utf8(altered) else { continue };
-            assert!(!is_genuine(SECRET, payload, &altered, NOW), "{altered}");
+            assert!(!is_valid(SECRET, payload, &altered, NOW), "{altered}");
         }
     }
 
     #[test]
-    fn what_is_not_of_the_form_is_refused() {
-        let (payload, _, signature) = genuine();
+    fn rejects_malformed_headers() {
+        let (payload, _, signature) = signed();
         for header in [
             String::new(),
             "t".to_owned(),
@@ -168,21 +168,21 @@ mod tests {
             format!("t={NOW},v1={signature}0"),
             format!("t={NOW};v1={signature}"),
         ] {
-            assert!(!is_genuine(SECRET, payload, &header, NOW), "{header}");
+            assert!(!is_valid(SECRET, payload, &header, NOW), "{header}");
         }
     }
 
     proptest! {
         #[test]
-        fn no_header_and_no_body_make_it_panic(
+        fn never_panics(
             header in prop_oneof![".*", "(t=[0-9+-]{0,25},?)?(v[01]=[0-9a-fA-Fg=é]{0,66},?){0,4}"],
             payload in prop::collection::vec(any::<u8>(), 0..64),
         ) {
-            prop_assert!(!is_genuine(SECRET, &payload, &header, NOW));
+            prop_assert!(!is_valid(SECRET, &payload, &header, NOW));
         }
 
         #[test]
-        fn signatures_are_read_as_hex(bytes in any::<[u8; 32]>()) {
+        fn parses_signatures_as_hex(bytes in any::<[u8; 32]>()) {
             let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             prop_assert_eq!(from_hex(&hex), Some(bytes));
         }

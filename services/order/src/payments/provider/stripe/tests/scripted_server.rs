@@ -1,4 +1,4 @@
-//! A listener that gives answers made beforehand, whatever it is asked.
+//! A server that sends prepared responses.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,61 +7,60 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// An answer, or what comes in its place.
 pub(super) enum Reply {
     /// Status, further headers, body.
-    Answer(u16, &'static str, &'static str),
-    /// The connection breaks off after the request was read.
-    Lost,
-    /// Nothing, with the connection kept open.
+    Response(u16, &'static str, &'static str),
+    /// Closes the connection after the request was read.
+    Disconnect,
+    /// Sends nothing and keeps the connection open.
     Silence,
 }
 
-/// Listens for as long as the test runs.
-pub(super) struct Canned {
+/// Runs until the end of the test.
+pub(super) struct ScriptedServer {
     pub url: String,
-    asked: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
-impl Canned {
-    /// Gives these answers, one a request, the last one again and again.
+impl ScriptedServer {
+    /// Sends one reply per request, and repeats the last one.
     pub(super) async fn start(replies: Vec<Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::<Mutex<Vec<String>>>::default();
+        let requests = Arc::<Mutex<Vec<String>>>::default();
         let replies = Arc::new(replies);
-        let seen = Arc::clone(&asked);
+        let received = Arc::clone(&requests);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&replies), Arc::clone(&seen)));
+                tokio::spawn(serve(stream, Arc::clone(&replies), Arc::clone(&received)));
             }
         });
-        Self { url, asked }
+        Self { url, requests }
     }
 
-    /// What it was asked so far: head and body of each request, the head in lower case.
-    pub(super) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    /// Returns head and body of each request so far, the head in lower case.
+    pub(super) fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
     }
 }
 
-async fn serve(mut stream: TcpStream, replies: Arc<Vec<Reply>>, asked: Arc<Mutex<Vec<String>>>) {
+async fn serve(mut stream: TcpStream, replies: Arc<Vec<Reply>>, requests: Arc<Mutex<Vec<String>>>) {
     while let Some(request) = read(&mut stream).await {
-        let turn = {
-            let mut asked = asked.lock().unwrap();
-            asked.push(request);
-            asked.len().min(replies.len()) - 1
+        let index = {
+            let mut requests = requests.lock().unwrap();
+            requests.push(request);
+            requests.len().min(replies.len()) - 1
         };
-        match &replies[turn] {
-            Reply::Answer(status, headers, body) => {
+        match &replies[index] {
+            Reply::Response(status, headers, body) => {
                 let length = body.len();
-                let answer =
-                    format!("HTTP/1.1 {status} Canned\r\ncontent-length: {length}\r\n{headers}\r\n{body}");
-                if stream.write_all(answer.as_bytes()).await.is_err() {
+                let response =
+                    format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {length}\r\n{headers}\r\n{body}");
+                if stream.write_all(response.as_bytes()).await.is_err() {
                     return;
                 }
             }
-            Reply::Lost => return,
+            Reply::Disconnect => return,
             Reply::Silence => std::future::pending().await,
         }
     }

@@ -1,0 +1,13 @@
+//! State shared by all calls and workers.
+
+use sqlx::PgPool;
+
+use crate::{payments::providers::PaymentProviders, upstream::Upstreams};
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub db: PgPool,
+    pub upstreams: Upstreams,
+    pub providers: PaymentProviders,
+}

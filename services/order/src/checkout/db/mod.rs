@@ -1,0 +1,4 @@
+//! SQL of checkouts: rows of `orders.orders` that are not orders yet.
+
+pub(crate) mod checkouts;
+pub(crate) mod completion;

@@ -1,0 +1,5 @@
+//! Placed orders.
+
+pub(crate) mod db;
+pub(crate) mod status;
+pub(crate) mod transition;

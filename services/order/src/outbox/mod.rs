@@ -1,0 +1,6 @@
+//! Calls to other services that follow from an order. They are stored with the change that they follow from, and delivered
+//! until they succeed.
+
+pub(crate) mod db;
+pub(crate) mod deliveries;
+pub(crate) mod worker;

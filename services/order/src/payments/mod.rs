@@ -1,0 +1,12 @@
+//! Payments of orders, and the providers that carry them out.
+
+pub(crate) mod apply;
+pub(crate) mod config;
+mod db;
+mod order_payments;
+pub(crate) mod payment;
+pub(crate) mod provider;
+pub(crate) mod providers;
+pub(crate) mod reconcile;
+pub(crate) mod start;
+pub(crate) mod update;
