@@ -1,6 +1,6 @@
 //! The worker that completes abandoned checkouts: their process was killed, gave up, or an upstream was unavailable.
 //!
-//! Each is claimed by one replica. Expired checkouts are withdrawn instead: a customer who was told that the order failed
+//! Each is claimed by one replica. Expired checkouts are withdrawn instead: a customer who saw the order fail
 //! and left must not find it placed hours later.
 
 use bodega_runtime::{

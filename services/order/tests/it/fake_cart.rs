@@ -1,4 +1,4 @@
-//! A cart that keeps its promises: versions that only grow, and orders that are taken out once.
+//! A fake cart service: versions only grow, and an order is cleared once.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -35,8 +35,8 @@ struct State {
 struct Cart {
     version: i64,
     lines: BTreeMap<i32, (i32, i64)>,
-    /// All that was ever put in.
-    put_in: BTreeMap<i32, i32>,
+    /// All quantities that were ever added.
+    total_added: BTreeMap<i32, i32>,
 }
 
 impl FakeCart {
@@ -44,27 +44,27 @@ impl FakeCart {
         &self.0.faults
     }
 
-    /// Puts `quantity` of a product in, seen at a price.
-    pub(crate) fn put(&self, user: Uuid, product: i32, quantity: i32, quoted_price: i64) {
+    /// Adds `quantity` of a product at the quoted price.
+    pub(crate) fn add(&self, user: Uuid, product: i32, quantity: i32, quoted_price: i64) {
         let mut state = self.0.state.lock().unwrap();
         let cart = state.carts.entry(user).or_default();
         cart.version += 1;
         let line = cart.lines.entry(product).or_insert((0, quoted_price));
         *line = (line.0 + quantity, quoted_price);
-        *cart.put_in.entry(product).or_default() += quantity;
+        *cart.total_added.entry(product).or_default() += quantity;
     }
 
-    /// What the cart holds, by product.
-    pub(crate) fn holds(&self, user: Uuid) -> BTreeMap<i32, i32> {
+    /// The quantities in the cart by product.
+    pub(crate) fn lines_of(&self, user: Uuid) -> BTreeMap<i32, i32> {
         let state = self.0.state.lock().unwrap();
         let lines = state.carts.get(&user).map(|cart| cart.lines.clone()).unwrap_or_default();
         lines.into_iter().map(|(product, (quantity, _))| (product, quantity)).collect()
     }
 
-    /// All that was ever put into the cart, by product.
-    pub(crate) fn put_in(&self, user: Uuid) -> BTreeMap<i32, i32> {
+    /// All quantities that were ever added to the cart by product.
+    pub(crate) fn total_added(&self, user: Uuid) -> BTreeMap<i32, i32> {
         let state = self.0.state.lock().unwrap();
-        state.carts.get(&user).map(|cart| cart.put_in.clone()).unwrap_or_default()
+        state.carts.get(&user).map(|cart| cart.total_added.clone()).unwrap_or_default()
     }
 
     /// Calls of GetSnapshot and ClearOrdered so far.
@@ -82,7 +82,7 @@ impl CheckoutService for FakeCart {
     ) -> Result<Response<GetSnapshotResponse>, Status> {
         let user: Uuid = request.into_inner().user_id.parse().unwrap();
         let state = self.0.state.clone();
-        let answer = self.0.faults.around("GetSnapshot", move || {
+        let result = self.0.faults.around("GetSnapshot", move || {
             let mut state = state.lock().unwrap();
             state.snapshots += 1;
             let cart = state.carts.get(&user).cloned().unwrap_or_default();
@@ -91,7 +91,7 @@ impl CheckoutService for FakeCart {
             });
             Ok(GetSnapshotResponse { version: cart.version, lines: lines.collect() })
         });
-        answer.await.map(Response::new)
+        result.await.map(Response::new)
     }
 
     async fn clear_ordered(
@@ -100,7 +100,7 @@ impl CheckoutService for FakeCart {
     ) -> Result<Response<ClearOrderedResponse>, Status> {
         let request = request.into_inner();
         let state = self.0.state.clone();
-        let answer = self.0.faults.around("ClearOrdered", move || {
+        let result = self.0.faults.around("ClearOrdered", move || {
             let mut state = state.lock().unwrap();
             state.clears += 1;
             if !state.cleared.insert(request.order_id.parse().unwrap()) {
@@ -116,6 +116,6 @@ impl CheckoutService for FakeCart {
             cart.lines.retain(|_, (quantity, _)| *quantity > 0);
             Ok(ClearOrderedResponse {})
         });
-        answer.await.map(Response::new)
+        result.await.map(Response::new)
     }
 }

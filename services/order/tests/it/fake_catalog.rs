@@ -1,4 +1,4 @@
-//! A catalog that keeps its promises: all lines or none, once an order, and nothing after a release.
+//! A fake catalog service: reserves all lines or none, once per order, and nothing after a release.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -30,15 +30,15 @@ struct State {
     reservations: HashMap<Uuid, Reservation>,
     reserves: usize,
     releases: usize,
-    gave_back: HashMap<Uuid, usize>,
+    release_count: HashMap<Uuid, usize>,
 }
 
 struct Product {
     name: String,
     price_minor: i64,
     stock: i32,
-    /// All units that were ever put in.
-    put_in: i32,
+    /// All units that were ever added.
+    total_added: i32,
 }
 
 enum Reservation {
@@ -51,33 +51,33 @@ impl FakeCatalog {
         &self.0.faults
     }
 
-    /// Puts a product into the shop, or more of it, at this price.
-    pub(crate) fn stock(&self, id: i32, name: &str, price_minor: i64, units: i32) {
+    /// Adds units of a product, at this price.
+    pub(crate) fn add_stock(&self, id: i32, name: &str, price_minor: i64, units: i32) {
         let mut state = self.0.state.lock().unwrap();
-        let new = Product { name: name.to_owned(), price_minor, stock: 0, put_in: 0 };
+        let new = Product { name: name.to_owned(), price_minor, stock: 0, total_added: 0 };
         let product = state.products.entry(id).or_insert(new);
         product.price_minor = price_minor;
         product.stock += units;
-        product.put_in += units;
+        product.total_added += units;
     }
 
-    /// Units that can be bought.
-    pub(crate) fn left(&self, id: i32) -> i32 {
+    /// Units that can be reserved.
+    pub(crate) fn available(&self, id: i32) -> i32 {
         self.0.state.lock().unwrap().products[&id].stock
     }
 
-    /// Orders that hold stock.
-    pub(crate) fn holders(&self) -> Vec<Uuid> {
+    /// Orders with a reservation.
+    pub(crate) fn reserved_orders(&self) -> Vec<Uuid> {
         let state = self.0.state.lock().unwrap();
         let held = state.reservations.iter().filter(|(_, held)| matches!(held, Reservation::Held(_)));
-        let mut holders: Vec<_> = held.map(|(id, _)| *id).collect();
-        holders.sort();
-        holders
+        let mut reserved_orders: Vec<_> = held.map(|(id, _)| *id).collect();
+        reserved_orders.sort();
+        reserved_orders
     }
 
-    /// How often an order's stock came back.
-    pub(crate) fn gave_back(&self, order: Uuid) -> usize {
-        self.0.state.lock().unwrap().gave_back.get(&order).copied().unwrap_or_default()
+    /// How often an order's stock was released.
+    pub(crate) fn release_count(&self, order: Uuid) -> usize {
+        self.0.state.lock().unwrap().release_count.get(&order).copied().unwrap_or_default()
     }
 
     /// Calls of Reserve and Release so far.
@@ -86,7 +86,7 @@ impl FakeCatalog {
         (state.reserves, state.releases)
     }
 
-    /// Units in stock and units held make up all that was ever put in, and nothing is below zero.
+    /// Checks that units in stock and reserved units add up to all that were added, and that no stock is negative.
     pub(crate) fn assert_balanced(&self) {
         let state = self.0.state.lock().unwrap();
         for (id, product) in &state.products {
@@ -97,7 +97,7 @@ impl FakeCatalog {
                 }
                 Reservation::Released => 0,
             });
-            assert_eq!(product.stock + held.sum::<i32>(), product.put_in, "units of product {id}");
+            assert_eq!(product.stock + held.sum::<i32>(), product.total_added, "units of product {id}");
             assert!(product.stock >= 0, "stock of product {id}");
         }
     }
@@ -154,7 +154,7 @@ impl State {
         self.releases += 1;
         let order: Uuid = request.order_id.parse().unwrap();
         if let Some(Reservation::Held(reserved)) = self.reservations.insert(order, Reservation::Released) {
-            *self.gave_back.entry(order).or_default() += 1;
+            *self.release_count.entry(order).or_default() += 1;
             for line in reserved.lines {
                 self.products.get_mut(&line.product_id).unwrap().stock += line.quantity;
             }
@@ -166,16 +166,16 @@ impl State {
 impl StockService for FakeCatalog {
     async fn reserve(&self, request: Request<ReserveRequest>) -> Result<Response<ReserveResponse>, Status> {
         let (request, state) = (request.into_inner(), self.0.state.clone());
-        let answer = self.0.faults.around("Reserve", move || state.lock().unwrap().reserve(&request));
-        answer.await.map(Response::new)
+        let result = self.0.faults.around("Reserve", move || state.lock().unwrap().reserve(&request));
+        result.await.map(Response::new)
     }
 
     async fn release(&self, request: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
         let (request, state) = (request.into_inner(), self.0.state.clone());
-        let answer = self.0.faults.around("Release", move || {
+        let result = self.0.faults.around("Release", move || {
             state.lock().unwrap().release(&request);
             Ok(ReleaseResponse {})
         });
-        answer.await.map(Response::new)
+        result.await.map(Response::new)
     }
 }

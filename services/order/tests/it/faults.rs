@@ -1,4 +1,4 @@
-//! The ways in which a neighbour can fail a call.
+//! Faults of the fake upstreams.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,24 +9,24 @@ use std::{
 use bodega_runtime::status;
 use tonic::{Code, Status};
 
-/// What becomes of one call.
+/// The fault of one call.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
-    /// Nothing arrives.
+    /// The call does not arrive.
     Down,
-    /// It has its effect, and nobody hears of it.
+    /// The call has its effect, but the response is lost.
     ReplyLost,
-    /// It has its effect after this time, long after the caller was told that it failed.
+    /// The call fails at once and has its effect after this time.
     Late(Duration),
-    /// It takes this long.
+    /// The call has its effect and its response after this time.
     Slow(Duration),
-    /// It has its effect at once, and is answered after this time.
+    /// The call has its effect at once and its response after this time.
     SlowReply(Duration),
-    /// It is refused with this code, without effect.
-    Refused(Code),
+    /// The call is rejected with this code, without effect.
+    Rejected(Code),
 }
 
-/// What the calls of a neighbour will meet, by RPC.
+/// The faults of an upstream's next calls, by RPC.
 #[derive(Default)]
 pub(crate) struct Faults {
     next: Mutex<HashMap<&'static str, VecDeque<Fault>>>,
@@ -34,47 +34,47 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// The next call of `rpc` that meets none yet meets `fault`.
+    /// The next call of `rpc` without a fault gets `fault`.
     pub(crate) fn once(&self, rpc: &'static str, fault: Fault) {
         self.next.lock().unwrap().entry(rpc).or_default().push_back(fault);
     }
 
-    /// All calls of `rpc` meet `fault`, until it is mended.
+    /// All calls of `rpc` get `fault`, until the faults are cleared.
     pub(crate) fn always(&self, rpc: &'static str, fault: Fault) {
         self.always.lock().unwrap().insert(rpc, fault);
     }
 
-    /// No call meets anything any more.
-    pub(crate) fn mend(&self) {
+    /// Removes all faults.
+    pub(crate) fn clear(&self) {
         self.next.lock().unwrap().clear();
         self.always.lock().unwrap().clear();
     }
 
-    /// Waits until every fault that was to be met once by `rpc` was.
-    pub(crate) async fn all_met(&self, rpc: &'static str) {
+    /// Waits until all faults of `rpc` that occur once have occurred.
+    pub(crate) async fn all_triggered(&self, rpc: &'static str) {
         while self.next.lock().unwrap().get(rpc).is_some_and(|next| !next.is_empty()) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    fn meet(&self, rpc: &'static str) -> Option<Fault> {
+    fn next_fault(&self, rpc: &'static str) -> Option<Fault> {
         let next = self.next.lock().unwrap().get_mut(rpc).and_then(VecDeque::pop_front);
         next.or_else(|| self.always.lock().unwrap().get(rpc).cloned())
     }
 
-    /// Lets `effect` happen as the fault that the call meets has it.
+    /// Runs `effect` with the next fault of `rpc`.
     pub(crate) async fn around<T: Send + 'static>(
         &self,
         rpc: &'static str,
         effect: impl FnOnce() -> Result<T, Status> + Send + 'static,
     ) -> Result<T, Status> {
-        match self.meet(rpc) {
+        match self.next_fault(rpc) {
             None => {
-                // A call over a network is never answered at once.
+                // A call over a network never completes at once.
                 tokio::task::yield_now().await;
-                let answer = effect();
+                let result = effect();
                 tokio::task::yield_now().await;
-                answer
+                result
             }
             Some(Fault::Down) => Err(unavailable()),
             Some(Fault::ReplyLost) => {
@@ -93,15 +93,15 @@ impl Faults {
                 effect()
             }
             Some(Fault::SlowReply(delay)) => {
-                let answer = effect();
+                let result = effect();
                 tokio::time::sleep(delay).await;
-                answer
+                result
             }
-            Some(Fault::Refused(code)) => Err(Status::new(code, "refused")),
+            Some(Fault::Rejected(code)) => Err(Status::new(code, "rejected")),
         }
     }
 }
 
 fn unavailable() -> Status {
-    status::unavailable("a service is unavailable", Duration::from_secs(1))
+    status::unavailable("upstream is unavailable", Duration::from_secs(1))
 }

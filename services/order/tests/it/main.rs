@@ -1,22 +1,22 @@
-//! The order service over a real Postgres, between neighbours that fail in every way neighbours can.
+//! The order service with a real Postgres and fake upstreams that can fail in every way.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod budget;
-mod card;
+mod authentication;
+mod concurrency;
+mod consistency;
 mod crashes;
+mod deadlines;
 mod fake_cart;
 mod fake_catalog;
 mod faults;
-mod guard;
-mod moving;
 mod outages;
-mod overtaken;
-mod patience;
 mod placing;
 mod processes;
+mod query_budget;
 mod reading;
-mod refusals;
-mod shop;
-mod soundness;
-mod together;
-mod walks;
+mod rejections;
+mod stale_work;
+mod status_changes;
+mod status_sequences;
+mod stripe;
+mod test_app;

@@ -1,14 +1,14 @@
-//! Placing an order while all goes well.
+//! Placing orders.
 
 use bodega_proto::order::v1::OrderStatus;
 
-use crate::shop::{HAT, MUG, MUG_PRICE, PEN, PEN_PRICE, Shop, history, id, lines, refused};
+use crate::test_app::{HAT, MUG, MUG_PRICE, PEN, PEN_PRICE, TestApp, error_reason, history, id, lines};
 
 #[tokio::test]
-async fn an_order_has_the_lines_of_the_cart_at_the_prices_of_the_moment() {
-    let shop = Shop::open().await;
-    let user = shop.shopper(&[(PEN, 3), (MUG, 2)]);
-    let order = shop.place(user, "").await.unwrap();
+async fn an_order_has_the_cart_lines_at_current_prices() {
+    let app = TestApp::start().await;
+    let user = app.user_with_cart(&[(PEN, 3), (MUG, 2)]);
+    let order = app.place(user, "").await.unwrap();
 
     assert_eq!(order.user_id, user.to_string());
     assert_eq!(order.status(), OrderStatus::Pending);
@@ -20,108 +20,108 @@ async fn an_order_has_the_lines_of_the_cart_at_the_prices_of_the_moment() {
     assert_eq!(order.history[0].at, order.created_at);
     assert_eq!(order.payment, None);
 
-    assert!(shop.cart.holds(user).is_empty());
-    assert_eq!((shop.catalog.left(MUG), shop.catalog.left(PEN)), (998, 997));
-    shop.assert_sound().await;
+    assert!(app.cart.lines_of(user).is_empty());
+    assert_eq!((app.catalog.available(MUG), app.catalog.available(PEN)), (998, 997));
+    app.assert_consistent().await;
 }
 
 #[tokio::test]
-async fn what_an_order_says_stays_whatever_happens_to_the_product() {
-    let shop = Shop::open().await;
-    let order = shop.order(&[(MUG, 1)]).await;
-    shop.catalog.stock(MUG, "Mug", 9999, 0);
-    assert_eq!(shop.get(&order.id).await, order);
+async fn product_changes_do_not_affect_placed_orders() {
+    let app = TestApp::start().await;
+    let order = app.new_order(&[(MUG, 1)]).await;
+    app.catalog.add_stock(MUG, "Mug", 9999, 0);
+    assert_eq!(app.get(&order.id).await, order);
 }
 
 #[tokio::test]
-async fn a_fresh_order_asks_each_neighbour_once() {
-    let shop = Shop::open().await;
-    let user = shop.shopper(&[(MUG, 1)]);
-    shop.place(user, "key").await.unwrap();
-    assert_eq!(shop.cart.calls(), (1, 1), "one GetSnapshot, one ClearOrdered");
-    assert_eq!(shop.catalog.calls(), (1, 0), "one Reserve");
-    shop.assert_sound().await;
-    assert_eq!(shop.cart.calls(), (1, 1), "nothing is left for the loops");
+async fn placing_an_order_calls_each_upstream_once() {
+    let app = TestApp::start().await;
+    let user = app.user_with_cart(&[(MUG, 1)]);
+    app.place(user, "key").await.unwrap();
+    assert_eq!(app.cart.calls(), (1, 1), "one GetSnapshot, one ClearOrdered");
+    assert_eq!(app.catalog.calls(), (1, 0), "one Reserve");
+    app.assert_consistent().await;
+    assert_eq!(app.cart.calls(), (1, 1), "nothing is left for the workers");
 }
 
 #[tokio::test]
-async fn an_empty_cart_is_no_order() {
-    let shop = Shop::open().await;
-    let user = shop.shopper(&[]);
-    assert_eq!(refused(shop.place(user, "").await), "empty_cart");
-    assert_eq!(shop.orders_of(user).await, 0);
+async fn rejects_an_empty_cart() {
+    let app = TestApp::start().await;
+    let user = app.user_with_cart(&[]);
+    assert_eq!(error_reason(app.place(user, "").await), "empty_cart");
+    assert_eq!(app.orders_of(user).await, 0);
 }
 
 #[tokio::test]
-async fn a_cart_is_ordered_once_and_then_empty() {
-    let shop = Shop::open().await;
-    let user = shop.shopper(&[(MUG, 1)]);
-    shop.place(user, "").await.unwrap();
-    assert_eq!(refused(shop.place(user, "").await), "empty_cart");
-    shop.put(user, &[(MUG, 1)]);
-    shop.place(user, "").await.unwrap();
-    assert_eq!(shop.orders_of(user).await, 2);
-    shop.assert_sound().await;
+async fn a_cart_is_empty_after_its_order() {
+    let app = TestApp::start().await;
+    let user = app.user_with_cart(&[(MUG, 1)]);
+    app.place(user, "").await.unwrap();
+    assert_eq!(error_reason(app.place(user, "").await), "empty_cart");
+    app.add_to_cart(user, &[(MUG, 1)]);
+    app.place(user, "").await.unwrap();
+    assert_eq!(app.orders_of(user).await, 2);
+    app.assert_consistent().await;
 }
 
 #[tokio::test]
-async fn a_repeated_key_gives_the_same_order_as_it_is_now() {
-    let shop = Shop::open().await;
-    let user = shop.shopper(&[(MUG, 1)]);
-    let first = shop.place(user, "key").await.unwrap();
-    assert_eq!(shop.place(user, "key").await.unwrap(), first);
+async fn a_repeated_key_returns_the_current_order() {
+    let app = TestApp::start().await;
+    let user = app.user_with_cart(&[(MUG, 1)]);
+    let first = app.place(user, "key").await.unwrap();
+    assert_eq!(app.place(user, "key").await.unwrap(), first);
 
-    shop.put(user, &[(PEN, 1)]);
-    shop.change(&first.id, OrderStatus::Confirmed).await.unwrap();
-    let again = shop.place(user, "key").await.unwrap();
+    app.add_to_cart(user, &[(PEN, 1)]);
+    app.update_status(&first.id, OrderStatus::Confirmed).await.unwrap();
+    let again = app.place(user, "key").await.unwrap();
     assert_eq!((&again.id, again.status()), (&first.id, OrderStatus::Confirmed));
-    assert_eq!(shop.cart.holds(user), [(PEN, 1)].into(), "what came since stays in the cart");
+    assert_eq!(app.cart.lines_of(user), [(PEN, 1)].into(), "newer lines stay in the cart");
 }
 
 #[tokio::test]
-async fn a_repeated_key_with_another_request_is_refused() {
-    let shop = Shop::open().await;
-    let user = shop.shopper(&[(MUG, 1)]);
-    shop.place(user, "key").await.unwrap();
-    let answer = shop.place_at(user, "key", MUG_PRICE).await;
-    assert_eq!(answer.as_ref().unwrap_err().code(), tonic::Code::InvalidArgument);
-    assert_eq!(refused(answer), "idempotency_key_reused");
+async fn rejects_a_key_with_another_request() {
+    let app = TestApp::start().await;
+    let user = app.user_with_cart(&[(MUG, 1)]);
+    app.place(user, "key").await.unwrap();
+    let result = app.place_expecting(user, "key", MUG_PRICE).await;
+    assert_eq!(result.as_ref().unwrap_err().code(), tonic::Code::InvalidArgument);
+    assert_eq!(error_reason(result), "idempotency_key_reused");
 }
 
 #[tokio::test]
-async fn a_key_is_its_users_own() {
-    let shop = Shop::open().await;
-    let (one, other) = (shop.shopper(&[(MUG, 1)]), shop.shopper(&[(PEN, 1)]));
-    let first = shop.place(one, "key").await.unwrap();
-    let second = shop.place(other, "key").await.unwrap();
+async fn keys_are_scoped_to_their_user() {
+    let app = TestApp::start().await;
+    let (one, other) = (app.user_with_cart(&[(MUG, 1)]), app.user_with_cart(&[(PEN, 1)]));
+    let first = app.place(one, "key").await.unwrap();
+    let second = app.place(other, "key").await.unwrap();
     assert_ne!(first.id, second.id);
     assert_eq!(lines(&second), [(PEN, 1)]);
 }
 
 #[tokio::test]
-async fn the_expected_total_lets_an_order_of_just_that_total_pass() {
-    let shop = Shop::open().await;
-    let user = shop.shopper(&[(MUG, 2)]);
-    let order = shop.place_at(user, "", 2 * MUG_PRICE).await.unwrap();
+async fn accepts_an_order_with_the_expected_total() {
+    let app = TestApp::start().await;
+    let user = app.user_with_cart(&[(MUG, 2)]);
+    let order = app.place_expecting(user, "", 2 * MUG_PRICE).await.unwrap();
     assert_eq!(order.total_minor, 2 * MUG_PRICE);
 }
 
 #[tokio::test]
 async fn a_free_product_can_be_ordered() {
-    let shop = Shop::open().await;
-    shop.catalog.stock(HAT, "Hat", 0, 1);
-    let order = shop.order(&[(HAT, 1)]).await;
+    let app = TestApp::start().await;
+    app.catalog.add_stock(HAT, "Hat", 0, 1);
+    let order = app.new_order(&[(HAT, 1)]).await;
     assert_eq!(order.total_minor, 0);
-    shop.change(&order.id, OrderStatus::Paid).await.unwrap();
-    shop.assert_sound().await;
+    app.update_status(&order.id, OrderStatus::Paid).await.unwrap();
+    app.assert_consistent().await;
 }
 
 #[tokio::test]
-async fn no_two_attempts_of_one_cart_can_be_written_down() {
-    let shop = Shop::open().await;
-    let order = shop.order(&[(MUG, 1)]).await;
+async fn the_schema_allows_one_order_per_cart_version() {
+    let app = TestApp::start().await;
+    let order = app.new_order(&[(MUG, 1)]).await;
     let copy = "insert into orders.orders (id, user_id, cart_version, status, lease_until, recover_at)
                 select gen_random_uuid(), user_id, cart_version, 'placing', now(), now() from orders.orders where id = $1";
-    let refused = sqlx::query(copy).bind(id(&order)).execute(&shop.db).await.unwrap_err();
-    assert_eq!(bodega_runtime::status::violated_constraint(&refused), Some("one_order_per_cart_version"));
+    let error = sqlx::query(copy).bind(id(&order)).execute(&app.db).await.unwrap_err();
+    assert_eq!(bodega_runtime::status::violated_constraint(&error), Some("one_order_per_cart_version"));
 }

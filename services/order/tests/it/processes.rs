@@ -1,4 +1,4 @@
-//! Instances of the service that are killed, or frozen for a while, at a moment that they do not choose.
+//! Instances of the service that are killed or frozen at any time.
 
 use std::{thread, time::Duration};
 
@@ -6,10 +6,10 @@ use bodega_proto::order::v1::ListOrdersRequest;
 use bodega_runtime::auth::Role;
 use uuid::Uuid;
 
-use crate::shop::{Client, Shop};
+use crate::test_app::{Client, TestApp};
 
-impl Shop {
-    /// What a process of its own answers to `call`, if it does before it is killed after this time.
+impl TestApp {
+    /// Makes a call to a process of its own that is killed after this time. Returns its result if it was faster.
     pub(crate) async fn killed_after<T, F>(
         &self,
         time: Duration,
@@ -20,25 +20,25 @@ impl Shop {
         T: Send + 'static,
         F: Future<Output = T>,
     {
-        let start = self.starter();
+        let start = self.start_function();
         let process = tokio::task::spawn_blocking(move || {
             let runtime = one_thread();
-            let answer = runtime.block_on(async {
+            let result = runtime.block_on(async {
                 let replica = start().await;
                 let mut client = replica.client(user, Role::User);
-                // Connects to the database, however long that takes.
+                // Waits until it is connected to the database.
                 while client.list_orders(ListOrdersRequest::default()).await.is_err() {}
                 tokio::time::timeout(time, call(client)).await.ok()
             });
-            // All that runs in it stops where it stands.
+            // Stops all of its tasks.
             runtime.shutdown_background();
-            answer
+            result
         });
         process.await.unwrap()
     }
 
-    /// What a process of its own answers to `call`, if it does at all: it is frozen after this time, and a while later
-    /// goes on where it was.
+    /// Makes a call to a process of its own that is frozen after this time, and continues later. Returns the call's
+    /// result if there is one.
     pub(crate) async fn frozen_after<T, F>(
         &self,
         time: Duration,
@@ -50,28 +50,28 @@ impl Shop {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        let start = self.starter();
+        let start = self.start_function();
         let process = tokio::task::spawn_blocking(move || {
             one_thread().block_on(async {
                 let replica = start().await;
                 let mut client = replica.client(user, Role::User);
-                // Connects to the database, however long that takes.
+                // Waits until it is connected to the database.
                 while client.list_orders(ListOrdersRequest::default()).await.is_err() {}
                 let call = tokio::spawn(call(client));
                 tokio::time::sleep(time).await;
-                // All that runs in it stops where it stands.
+                // Stops all of its tasks.
                 thread::sleep(frozen);
-                let answer = tokio::time::timeout(Duration::from_secs(5), call).await.ok();
-                tokio::time::sleep(Duration::from_secs(1)).await; // what else it was at
+                let result = tokio::time::timeout(Duration::from_secs(5), call).await.ok();
+                tokio::time::sleep(Duration::from_secs(1)).await; // for its other work
                 replica.kill().await;
-                answer.map(Result::unwrap)
+                result.map(Result::unwrap)
             })
         });
         process.await.unwrap()
     }
 }
 
-/// All that a process does, on one thread that can be stopped.
+/// A process is one thread, which can be stopped.
 fn one_thread() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }

@@ -1,83 +1,83 @@
-//! Orders as they are read.
+//! Reading and listing orders.
 
 use bodega_proto::order::v1::{GetOrderRequest, ListAllOrdersRequest, ListOrdersRequest, Order, OrderStatus};
 use prost_types::Timestamp;
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::shop::{MUG, Shop, refused};
+use crate::test_app::{MUG, TestApp, error_reason};
 
-async fn all(shop: &Shop, request: ListAllOrdersRequest) -> Vec<String> {
-    let answer = shop.admin().list_all_orders(request).await.unwrap();
-    answer.into_inner().orders.into_iter().map(|order| order.id).collect()
+async fn all(app: &TestApp, request: ListAllOrdersRequest) -> Vec<String> {
+    let result = app.admin().list_all_orders(request).await.unwrap();
+    result.into_inner().orders.into_iter().map(|order| order.id).collect()
 }
 
-async fn orders(shop: &Shop, count: usize) -> (Uuid, Vec<Order>) {
+async fn orders(app: &TestApp, count: usize) -> (Uuid, Vec<Order>) {
     let user = Uuid::now_v7();
     let mut orders = Vec::new();
     for _ in 0..count {
-        shop.put(user, &[(MUG, 1)]);
-        orders.push(shop.place(user, "").await.unwrap());
+        app.add_to_cart(user, &[(MUG, 1)]);
+        orders.push(app.place(user, "").await.unwrap());
     }
     (user, orders)
 }
 
 #[tokio::test]
-async fn an_order_is_its_owners_and_the_admins_to_see() {
-    let shop = Shop::open().await;
-    let order = shop.order(&[(MUG, 1)]).await;
+async fn only_the_owner_and_admins_can_read_an_order() {
+    let app = TestApp::start().await;
+    let order = app.new_order(&[(MUG, 1)]).await;
     let request = || GetOrderRequest { id: order.id.clone() };
-    let mut owner = shop.client(order.user_id.parse().unwrap());
+    let mut owner = app.client(order.user_id.parse().unwrap());
     assert_eq!(owner.get_order(request()).await.unwrap().into_inner().order.unwrap(), order);
-    assert_eq!(shop.get(&order.id).await, order);
+    assert_eq!(app.get(&order.id).await, order);
 
-    let status = shop.client(Uuid::now_v7()).get_order(request()).await.unwrap_err();
+    let status = app.client(Uuid::now_v7()).get_order(request()).await.unwrap_err();
     assert_eq!(
         (status.code(), bodega_runtime::status::reason(&status).as_str()),
         (Code::NotFound, "order_not_found")
     );
     let unknown = GetOrderRequest { id: Uuid::now_v7().to_string() };
-    assert_eq!(refused(shop.admin().get_order(unknown).await), "order_not_found");
+    assert_eq!(error_reason(app.admin().get_order(unknown).await), "order_not_found");
     let malformed = GetOrderRequest { id: "7".to_owned() };
-    assert_eq!(shop.admin().get_order(malformed).await.unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(app.admin().get_order(malformed).await.unwrap_err().code(), Code::InvalidArgument);
 }
 
 #[tokio::test]
-async fn pages_go_through_ones_own_orders_newest_first_while_more_are_placed() {
-    let shop = Shop::open().await;
-    let (user, placed) = orders(&shop, 5).await;
-    orders(&shop, 1).await;
+async fn pages_are_newest_first_and_stable_while_orders_are_placed() {
+    let app = TestApp::start().await;
+    let (user, placed) = orders(&app, 5).await;
+    orders(&app, 1).await;
     let expected: Vec<_> = placed.iter().rev().cloned().collect();
 
     let mut seen = Vec::new();
     let mut cursor = String::new();
     loop {
         let request = ListOrdersRequest { limit: 2, cursor, ..Default::default() };
-        let page = shop.client(user).list_orders(request).await.unwrap().into_inner();
+        let page = app.client(user).list_orders(request).await.unwrap().into_inner();
         assert!(page.orders.len() <= 2);
         seen.extend(page.orders);
         cursor = page.next_cursor;
         if cursor.is_empty() {
             break;
         }
-        shop.put(user, &[(MUG, 1)]);
-        shop.place(user, "").await.unwrap();
+        app.add_to_cart(user, &[(MUG, 1)]);
+        app.place(user, "").await.unwrap();
     }
     assert_eq!(seen, expected);
 }
 
 #[tokio::test]
-async fn orders_of_the_same_moment_are_paged_without_loss() {
-    let shop = Shop::open().await;
-    let (user, placed) = orders(&shop, 5).await;
+async fn orders_with_the_same_time_are_paged_without_loss() {
+    let app = TestApp::start().await;
+    let (user, placed) = orders(&app, 5).await;
     sqlx::query("update orders.orders set placed_at = '2024-01-01 00:00:00.123456Z'")
-        .execute(&shop.db)
+        .execute(&app.db)
         .await
         .unwrap();
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     for _ in 0..5 {
         let request = ListOrdersRequest { limit: 1, cursor, ..Default::default() };
-        let page = shop.client(user).list_orders(request).await.unwrap().into_inner();
+        let page = app.client(user).list_orders(request).await.unwrap().into_inner();
         seen.extend(page.orders.into_iter().map(|order| order.id));
         cursor = page.next_cursor;
     }
@@ -88,40 +88,40 @@ async fn orders_of_the_same_moment_are_paged_without_loss() {
 
 #[tokio::test]
 async fn lists_are_filtered_by_status() {
-    let shop = Shop::open().await;
-    let (user, placed) = orders(&shop, 3).await;
-    shop.change(&placed[1].id, OrderStatus::Paid).await.unwrap();
+    let app = TestApp::start().await;
+    let (user, placed) = orders(&app, 3).await;
+    app.update_status(&placed[1].id, OrderStatus::Paid).await.unwrap();
     let request = |status: OrderStatus| ListOrdersRequest { status: status.into(), ..Default::default() };
-    let paid = shop.client(user).list_orders(request(OrderStatus::Paid)).await.unwrap().into_inner().orders;
+    let paid = app.client(user).list_orders(request(OrderStatus::Paid)).await.unwrap().into_inner().orders;
     assert_eq!(paid.iter().map(|order| &order.id).collect::<Vec<_>>(), [&placed[1].id]);
-    let shipped = shop.client(user).list_orders(request(OrderStatus::Shipped)).await.unwrap().into_inner();
+    let shipped = app.client(user).list_orders(request(OrderStatus::Shipped)).await.unwrap().into_inner();
     assert_eq!(shipped.orders, []);
     assert_eq!(shipped.next_cursor, "");
 }
 
 #[tokio::test]
-async fn admins_list_everybodys_orders_by_user_status_and_time() {
-    let shop = Shop::open().await;
-    let (user, first) = orders(&shop, 2).await;
-    let (_, second) = orders(&shop, 1).await;
+async fn admins_filter_all_orders_by_user_status_and_time() {
+    let app = TestApp::start().await;
+    let (user, first) = orders(&app, 2).await;
+    let (_, second) = orders(&app, 1).await;
     let ids: Vec<_> = [&second[0], &first[1], &first[0]].map(|order| order.id.clone()).to_vec();
 
-    assert_eq!(all(&shop, ListAllOrdersRequest::default()).await, ids);
+    assert_eq!(all(&app, ListAllOrdersRequest::default()).await, ids);
     let request = ListAllOrdersRequest { user_id: user.to_string(), ..Default::default() };
-    assert_eq!(all(&shop, request).await, ids[1..]);
-    shop.change(&ids[2], OrderStatus::Confirmed).await.unwrap();
+    assert_eq!(all(&app, request).await, ids[1..]);
+    app.update_status(&ids[2], OrderStatus::Confirmed).await.unwrap();
     let request = ListAllOrdersRequest { status: OrderStatus::Confirmed.into(), ..Default::default() };
-    assert_eq!(all(&shop, request).await, ids[2..]);
+    assert_eq!(all(&app, request).await, ids[2..]);
     let request =
         ListAllOrdersRequest { from: first[1].created_at, to: second[0].created_at, ..Default::default() };
-    assert_eq!(all(&shop, request).await, ids[1..2], "from is part of the span, to is not");
+    assert_eq!(all(&app, request).await, ids[1..2], "from is inclusive, to is exclusive");
 }
 
 #[tokio::test]
-async fn only_admins_list_everybodys_orders() {
-    let shop = Shop::open().await;
+async fn only_admins_list_all_orders() {
+    let app = TestApp::start().await;
     let status =
-        shop.client(Uuid::now_v7()).list_all_orders(ListAllOrdersRequest::default()).await.unwrap_err();
+        app.client(Uuid::now_v7()).list_all_orders(ListAllOrdersRequest::default()).await.unwrap_err();
     assert_eq!(
         (status.code(), bodega_runtime::status::reason(&status).as_str()),
         (Code::PermissionDenied, "admin_only")
@@ -129,8 +129,8 @@ async fn only_admins_list_everybodys_orders() {
 }
 
 #[tokio::test]
-async fn bad_filters_are_refused_by_name() {
-    let shop = Shop::open().await;
+async fn rejects_invalid_filters() {
+    let app = TestApp::start().await;
     let base = ListAllOrdersRequest::default;
     let year_zero = Some(Timestamp { seconds: -99_999_999_999, nanos: 0 });
     let beyond = Some(Timestamp { seconds: i64::MAX, nanos: 0 });
@@ -145,24 +145,24 @@ async fn bad_filters_are_refused_by_name() {
         (ListAllOrdersRequest { to: beyond, ..base() }, Code::InvalidArgument),
     ] {
         let shown = format!("{request:?}");
-        let status = shop.admin().list_all_orders(request).await.unwrap_err();
+        let status = app.admin().list_all_orders(request).await.unwrap_err();
         assert_eq!(status.code(), code, "{shown}");
     }
 }
 
 #[tokio::test]
 async fn the_lists_are_served_by_their_indexes() {
-    let shop = Shop::open().await;
+    let app = TestApp::start().await;
     sqlx::query(
         "insert into orders.orders (id, user_id, cart_version, status, total_minor, currency, placed_at)
          select gen_random_uuid(), md5((n % 500)::text)::uuid, n, case n % 997 when 0 then 'paid' else 'completed' end,
                 1, 'USD', timestamptz '2024-01-01' + n * interval '1 second'
          from generate_series(1, 20000) n",
     )
-    .execute(&shop.db)
+    .execute(&app.db)
     .await
     .unwrap();
-    sqlx::query("analyze orders.orders").execute(&shop.db).await.unwrap();
+    sqlx::query("analyze orders.orders").execute(&app.db).await.unwrap();
     for (filter, index) in [
         ("user_id = md5('7')::uuid", "orders_by_user"),
         ("status = 'paid'", "orders_by_status"),
@@ -173,7 +173,7 @@ async fn the_lists_are_served_by_their_indexes() {
              where placed_at is not null and {filter} order by placed_at desc, id desc limit 21"
         );
         let plan: Vec<String> =
-            sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_all(&shop.db).await.unwrap();
+            sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_all(&app.db).await.unwrap();
         let plan = plan.join("\n");
         assert!(plan.contains(index) && !plan.contains("Sort"), "{plan}");
     }

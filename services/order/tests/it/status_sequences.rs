@@ -1,4 +1,4 @@
-//! Random ways of an order, against a model of its states.
+//! Random sequences of status changes, compared with a model.
 
 use bodega_proto::order::v1::{
     OrderStatus::{self, Cancelled, Completed, Confirmed, Paid, Pending, Shipped},
@@ -6,9 +6,9 @@ use bodega_proto::order::v1::{
 };
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
-use crate::shop::{MUG, Shop, history};
+use crate::test_app::{MUG, TestApp, history};
 
-/// The contract's states, told in its own words.
+/// The allowed status changes.
 fn allowed(from: OrderStatus) -> &'static [OrderStatus] {
     match from {
         Pending => &[Confirmed, Paid, Cancelled],
@@ -20,32 +20,32 @@ fn allowed(from: OrderStatus) -> &'static [OrderStatus] {
 }
 
 #[tokio::test]
-async fn any_sequence_of_moves_ends_where_the_model_does() {
-    let shop = Shop::open().await;
+async fn random_status_sequences_match_the_model() {
+    let app = TestApp::start().await;
     let mut runner = TestRunner::default();
     let step = prop::sample::select(vec![Pending, Confirmed, Paid, Shipped, Completed, Cancelled]);
-    let walks = prop::collection::vec((step, any::<bool>()), 1..10);
+    let sequences = prop::collection::vec((step, any::<bool>()), 1..10);
     for _ in 0..64 {
-        let walk = walks.new_tree(&mut runner).unwrap().current();
-        let order = shop.order(&[(MUG, 1)]).await;
+        let sequence = sequences.new_tree(&mut runner).unwrap().current();
+        let order = app.new_order(&[(MUG, 1)]).await;
         let owner = order.user_id.parse().unwrap();
         let mut model = vec![Pending];
-        for (to, by_owner) in &walk {
-            let answer = match (to, by_owner) {
-                (Cancelled, true) => shop.cancel(owner, &order.id).await,
-                _ => shop.change(&order.id, *to).await,
+        for (to, by_owner) in &sequence {
+            let result = match (to, by_owner) {
+                (Cancelled, true) => app.cancel(owner, &order.id).await,
+                _ => app.update_status(&order.id, *to).await,
             };
             let here = model[model.len() - 1];
             assert_eq!(
-                answer.is_ok(),
+                result.is_ok(),
                 allowed(here).contains(to),
-                "{walk:?}: {here:?} -> {to:?}: {answer:?}"
+                "{sequence:?}: {here:?} -> {to:?}: {result:?}"
             );
-            if answer.is_ok() {
+            if result.is_ok() {
                 model.push(*to);
             }
         }
-        let order = shop.get(&order.id).await;
+        let order = app.get(&order.id).await;
         assert_eq!(history(&order), model);
         let payment = match (model.contains(&Paid), model.contains(&Cancelled)) {
             (false, _) => None,
@@ -54,5 +54,5 @@ async fn any_sequence_of_moves_ends_where_the_model_does() {
         };
         assert_eq!(order.payment.map(|payment| payment.status()), payment);
     }
-    shop.assert_sound().await;
+    app.assert_consistent().await;
 }

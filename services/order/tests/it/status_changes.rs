@@ -1,4 +1,4 @@
-//! Orders along their states.
+//! Status changes of orders.
 
 use bodega_proto::order::v1::{
     OrderStatus::{self, Cancelled, Completed, Confirmed, Paid, Pending, Shipped},
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     faults::Fault,
-    shop::{MUG, Shop, history, id, refused},
+    test_app::{MUG, TestApp, error_reason, history, id},
 };
 
 fn offline(status: PaymentStatus) -> Option<Payment> {
@@ -18,24 +18,24 @@ fn offline(status: PaymentStatus) -> Option<Payment> {
 }
 
 #[tokio::test]
-async fn an_order_goes_its_way_and_remembers_it() {
-    let shop = Shop::open().await;
-    let order = shop.order(&[(MUG, 1)]).await;
+async fn status_changes_are_recorded_in_the_history() {
+    let app = TestApp::start().await;
+    let order = app.new_order(&[(MUG, 1)]).await;
     for status in [Confirmed, Paid, Shipped, Completed] {
-        assert_eq!(shop.change(&order.id, status).await.unwrap().status(), status);
+        assert_eq!(app.update_status(&order.id, status).await.unwrap().status(), status);
     }
-    let order = shop.get(&order.id).await;
+    let order = app.get(&order.id).await;
     assert_eq!(history(&order), [Pending, Confirmed, Paid, Shipped, Completed]);
     let times: Vec<_> = order.history.iter().map(|event| event.at.unwrap()).collect();
     assert!(times.is_sorted_by_key(|at| (at.seconds, at.nanos)));
     assert_eq!(order.updated_at, order.history[4].at);
     assert_eq!(order.created_at, order.history[0].at);
-    shop.assert_sound().await;
+    app.assert_consistent().await;
 }
 
 #[tokio::test]
-async fn every_move_that_is_not_allowed_names_both_states_and_changes_nothing() {
-    let shop = Shop::open().await;
+async fn invalid_status_changes_name_both_statuses_and_change_nothing() {
+    let app = TestApp::start().await;
     let ways: [(OrderStatus, &[OrderStatus], &[OrderStatus]); 6] = [
         (Pending, &[], &[Pending, Shipped, Completed]),
         (Confirmed, &[Confirmed], &[Pending, Confirmed, Completed]),
@@ -44,82 +44,82 @@ async fn every_move_that_is_not_allowed_names_both_states_and_changes_nothing() 
         (Completed, &[Paid, Shipped, Completed], &[Pending, Confirmed, Paid, Shipped, Completed, Cancelled]),
         (Cancelled, &[Cancelled], &[Pending, Confirmed, Paid, Shipped, Completed, Cancelled]),
     ];
-    for (from, way, refused) in ways {
-        let order = shop.order(&[(MUG, 1)]).await;
+    for (from, way, rejected) in ways {
+        let order = app.new_order(&[(MUG, 1)]).await;
         for step in way {
-            shop.change(&order.id, *step).await.unwrap();
+            app.update_status(&order.id, *step).await.unwrap();
         }
-        let before = shop.get(&order.id).await;
-        for to in refused {
-            let status = shop.change(&order.id, *to).await.unwrap_err();
+        let before = app.get(&order.id).await;
+        for to in rejected {
+            let status = app.update_status(&order.id, *to).await.unwrap_err();
             assert_eq!(status.code(), Code::FailedPrecondition);
             assert_eq!(bodega_runtime::status::reason(&status), "invalid_transition");
             let name = |status: OrderStatus| status.as_str_name()["ORDER_STATUS_".len()..].to_lowercase();
             assert_eq!(status.message(), format!("a {} order cannot become {}", name(from), name(*to)));
         }
-        assert_eq!(shop.get(&order.id).await, before);
+        assert_eq!(app.get(&order.id).await, before);
     }
-    shop.assert_sound().await;
+    app.assert_consistent().await;
 }
 
 #[tokio::test]
-async fn money_that_an_admin_has_seen_is_a_payment_and_goes_back_with_a_cancelled_order() {
-    let shop = Shop::open().await;
-    let order = shop.order(&[(MUG, 2)]).await;
-    let paid = shop.change(&order.id, Paid).await.unwrap();
+async fn an_offline_payment_is_refunded_when_the_order_is_cancelled() {
+    let app = TestApp::start().await;
+    let order = app.new_order(&[(MUG, 2)]).await;
+    let paid = app.update_status(&order.id, Paid).await.unwrap();
     assert_eq!(paid.payment, offline(PaymentStatus::Completed));
     let amount: (i64, String) =
         sqlx::query_as("select amount_minor, currency from orders.payments where order_id = $1")
             .bind(id(&order))
-            .fetch_one(&shop.db)
+            .fetch_one(&app.db)
             .await
             .unwrap();
     assert_eq!(amount, (order.total_minor, order.currency.clone()));
 
-    let cancelled = shop.cancel(order.user_id.parse().unwrap(), &order.id).await.unwrap();
+    let cancelled = app.cancel(order.user_id.parse().unwrap(), &order.id).await.unwrap();
     assert_eq!(cancelled.payment, offline(PaymentStatus::Refunded));
     assert_eq!(history(&cancelled), [Pending, Paid, Cancelled]);
-    assert_eq!(shop.catalog.left(MUG), 1000);
-    shop.assert_sound().await;
+    assert_eq!(app.catalog.available(MUG), 1000);
+    app.assert_consistent().await;
 }
 
 #[tokio::test]
 async fn a_cancelled_order_that_was_never_paid_has_no_payment() {
-    let shop = Shop::open().await;
-    let order = shop.order(&[(MUG, 1)]).await;
-    let cancelled = shop.change(&order.id, Cancelled).await.unwrap();
+    let app = TestApp::start().await;
+    let order = app.new_order(&[(MUG, 1)]).await;
+    let cancelled = app.update_status(&order.id, Cancelled).await.unwrap();
     assert_eq!(cancelled.payment, None);
-    assert_eq!(shop.catalog.left(MUG), 1000, "the stock is back when the answer is there");
-    shop.assert_sound().await;
+    assert_eq!(app.catalog.available(MUG), 1000, "released when the call returns");
+    app.assert_consistent().await;
 }
 
 #[tokio::test]
-async fn an_order_is_cancelled_while_the_catalog_is_down_and_its_stock_comes_back_later() {
-    let shop = Shop::open().await;
-    let order = shop.order(&[(MUG, 1)]).await;
-    shop.catalog.faults().always("Release", Fault::Down);
-    let cancelled = shop.cancel(order.user_id.parse().unwrap(), &order.id).await.unwrap();
+async fn cancelling_works_while_the_catalog_is_unavailable() {
+    let app = TestApp::start().await;
+    let order = app.new_order(&[(MUG, 1)]).await;
+    app.catalog.faults().always("Release", Fault::Down);
+    let cancelled = app.cancel(order.user_id.parse().unwrap(), &order.id).await.unwrap();
     assert_eq!(cancelled.status(), Cancelled);
-    assert_eq!(shop.catalog.left(MUG), 999);
-    shop.catalog.faults().mend();
-    shop.assert_sound().await;
-    assert_eq!(shop.catalog.gave_back(id(&order)), 1);
+    assert_eq!(app.catalog.available(MUG), 999);
+    app.catalog.faults().clear();
+    app.assert_consistent().await;
+    assert_eq!(app.catalog.release_count(id(&order)), 1);
 }
 
 #[tokio::test]
-async fn somebody_elses_order_cannot_be_cancelled_and_does_not_show() {
-    let shop = Shop::open().await;
-    let order = shop.order(&[(MUG, 1)]).await;
-    assert_eq!(refused(shop.cancel(Uuid::now_v7(), &order.id).await), "order_not_found");
-    assert_eq!(shop.get(&order.id).await.status(), Pending);
+async fn rejects_cancelling_another_users_order() {
+    let app = TestApp::start().await;
+    let order = app.new_order(&[(MUG, 1)]).await;
+    assert_eq!(error_reason(app.cancel(Uuid::now_v7(), &order.id).await), "order_not_found");
+    assert_eq!(app.get(&order.id).await.status(), Pending);
 }
 
 #[tokio::test]
-async fn only_admins_move_orders() {
-    let shop = Shop::open().await;
-    let order = shop.order(&[(MUG, 1)]).await;
+async fn only_admins_change_statuses() {
+    let app = TestApp::start().await;
+    let order = app.new_order(&[(MUG, 1)]).await;
     let request = UpdateOrderStatusRequest { id: order.id.clone(), status: Confirmed.into() };
-    let mut owner = shop.client(order.user_id.parse().unwrap());
+    let mut owner = app.client(order.user_id.parse().unwrap());
     let status = owner.update_order_status(request).await.unwrap_err();
     assert_eq!(
         (status.code(), bodega_runtime::status::reason(&status).as_str()),
@@ -128,17 +128,17 @@ async fn only_admins_move_orders() {
 }
 
 #[tokio::test]
-async fn an_admin_cancels_anybodys_order_and_is_named_in_its_events() {
-    let shop = Shop::open().await;
-    let order = shop.order(&[(MUG, 1)]).await;
+async fn an_admin_cancels_any_order_and_is_recorded_as_actor() {
+    let app = TestApp::start().await;
+    let order = app.new_order(&[(MUG, 1)]).await;
     let admin = Uuid::now_v7();
-    let replica = shop.replica().await;
+    let replica = app.replica().await;
     let request = bodega_proto::order::v1::CancelOrderRequest { id: order.id.clone() };
     replica.client(admin, Role::Admin).cancel_order(request).await.unwrap();
     let actors: Vec<Uuid> =
         sqlx::query_scalar("select actor from orders.order_events where order_id = $1 order by id")
             .bind(id(&order))
-            .fetch_all(&shop.db)
+            .fetch_all(&app.db)
             .await
             .unwrap();
     assert_eq!(actors, [order.user_id.parse().unwrap(), admin]);
@@ -146,14 +146,14 @@ async fn an_admin_cancels_anybodys_order_and_is_named_in_its_events() {
 }
 
 #[tokio::test]
-async fn a_status_that_no_order_can_have_is_refused() {
-    let shop = Shop::open().await;
-    let order = shop.order(&[(MUG, 1)]).await;
+async fn rejects_an_unknown_status() {
+    let app = TestApp::start().await;
+    let order = app.new_order(&[(MUG, 1)]).await;
     for status in [0, 7, -1] {
         let request = UpdateOrderStatusRequest { id: order.id.clone(), status };
-        let refused = shop.admin().update_order_status(request).await.unwrap_err();
-        assert_eq!(refused.code(), Code::InvalidArgument, "{status}");
+        let error = app.admin().update_order_status(request).await.unwrap_err();
+        assert_eq!(error.code(), Code::InvalidArgument, "{status}");
     }
     let unknown = Uuid::now_v7().to_string();
-    assert_eq!(refused(shop.change(&unknown, Confirmed).await), "order_not_found");
+    assert_eq!(error_reason(app.update_status(&unknown, Confirmed).await), "order_not_found");
 }

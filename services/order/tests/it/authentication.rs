@@ -1,4 +1,4 @@
-//! Who may call at all.
+//! Authentication of callers.
 
 use bodega_proto::order::v1::{
     ListOrdersRequest, PlaceOrderRequest, order_service_client::OrderServiceClient,
@@ -12,23 +12,23 @@ use bodega_runtime::{
 use tokio::net::TcpListener;
 use tonic::{Code, service::Routes};
 
-use crate::shop::Shop;
+use crate::test_app::TestApp;
 
 #[tokio::test]
-async fn without_the_stores_own_token_nothing_is_answered() {
-    let shop = Shop::open().await;
+async fn requires_the_service_token_and_an_access_token() {
+    let app = TestApp::start().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri: tonic::transport::Uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    // Identity is not there: it is not asked before the service token has been found good.
+    // Identity is absent: it is not called before the service token is verified.
     let verifier = Verifier::new(Transport::unauthenticated(Routes::default()));
-    let guard = AuthLayer { service_token: ServiceToken::random(), verifier };
-    let replica = shop.replica().await;
-    let known = Transport::remote("order", uri.clone(), &guard.service_token);
-    tokio::spawn(async move { replica.service.serve(&guard, listener).await });
+    let auth = AuthLayer { service_token: ServiceToken::random(), verifier };
+    let replica = app.replica().await;
+    let known = Transport::remote("order", uri.clone(), &auth.service_token);
+    tokio::spawn(async move { replica.service.serve(&auth, listener).await });
 
-    let stranger = Transport::remote("order", uri, &ServiceToken::random());
+    let unknown = Transport::remote("order", uri, &ServiceToken::random());
     let request = PlaceOrderRequest::default();
-    let status = OrderServiceClient::new(stranger).place_order(request).await.unwrap_err();
+    let status = OrderServiceClient::new(unknown).place_order(request).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::Unauthenticated, "service_token_required"));
 
     let request = ListOrdersRequest::default();

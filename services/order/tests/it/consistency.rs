@@ -1,4 +1,4 @@
-//! What always holds in a shop.
+//! Invariants of all services together.
 
 use std::{
     collections::BTreeMap,
@@ -7,14 +7,14 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::shop::Shop;
+use crate::test_app::TestApp;
 
-/// Work that was left behind is to be done within this time.
+/// Abandoned work is completed within this time.
 const RECOVERED_WITHIN: Duration = Duration::from_secs(10);
 
-impl Shop {
-    /// Waits until nothing is left half done, for as long as that may last.
-    pub(crate) async fn recovered(&self) {
+impl TestApp {
+    /// Waits until all work is completed, for as long as that may take.
+    pub(crate) async fn wait_until_recovered(&self) {
         let started = Instant::now();
         loop {
             let (placing, outbox): (i64, i64) = sqlx::query_as(
@@ -28,14 +28,14 @@ impl Shop {
                 return;
             }
             let late = started.elapsed() > RECOVERED_WITHIN;
-            assert!(!late, "{placing} orders are half placed, {outbox} deliveries are left");
+            assert!(!late, "{placing} orders are being placed, {outbox} deliveries are pending");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// Waits until nothing is left half done, and then holds the shop to what always holds.
-    pub(crate) async fn assert_sound(&self) {
-        self.recovered().await;
+    /// Waits until all work is completed, and then checks the invariants.
+    pub(crate) async fn assert_consistent(&self) {
+        self.wait_until_recovered().await;
         self.catalog.assert_balanced();
 
         let live: Vec<Uuid> = sqlx::query_scalar(
@@ -44,7 +44,7 @@ impl Shop {
         .fetch_all(&self.db)
         .await
         .unwrap();
-        assert_eq!(self.catalog.holders(), live, "live orders hold stock, and nothing else does");
+        assert_eq!(self.catalog.reserved_orders(), live, "active orders have reservations, and no others do");
 
         let wrong: Vec<Uuid> = sqlx::query_scalar(
             "select o.id from orders.orders o
@@ -57,7 +57,7 @@ impl Shop {
         .fetch_all(&self.db)
         .await
         .unwrap();
-        assert_eq!(wrong, Vec::<Uuid>::new(), "totals are those of the lines, states those of the events");
+        assert_eq!(wrong, Vec::<Uuid>::new(), "totals and statuses match lines and events");
 
         let mut ordered = BTreeMap::<Uuid, BTreeMap<i32, i32>>::new();
         let lines: Vec<(Uuid, i32, i32)> = sqlx::query_as(
@@ -71,13 +71,13 @@ impl Shop {
             *ordered.entry(user).or_default().entry(product).or_default() += quantity;
         }
         for (user, mut accounted) in ordered {
-            for (product, quantity) in self.cart.holds(user) {
+            for (product, quantity) in self.cart.lines_of(user) {
                 *accounted.entry(product).or_default() += quantity;
             }
             assert_eq!(
                 accounted,
-                self.cart.put_in(user),
-                "what was put into a cart is in it or was ordered once"
+                self.cart.total_added(user),
+                "every added unit is in the cart or was ordered once"
             );
         }
     }

@@ -1,12 +1,15 @@
-//! Paying by card: the service, a stand-in for Stripe, and the events between them.
+//! Card payments: the service with Stripe's double, and webhook events between them.
 
-mod paying;
-mod proof;
-mod reconciling;
-mod refunding;
-mod telling;
+mod intents;
+mod lost_responses;
+mod reconciliation;
+mod refunds;
+mod webhooks;
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::{Deref, DerefMut},
+    time::{Duration, Instant},
+};
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode, routing::post};
 use bodega_order::{PaymentArgs, PaymentProviders};
@@ -22,22 +25,36 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::shop::{Client, MUG, Shop, patiently};
+use crate::test_app::{Client, MUG, TestApp, with_long_deadline};
 
-/// A shop that is paid by card.
-pub(crate) struct CardShop {
-    pub(crate) shop: Shop,
+/// A [`TestApp`] with card payments.
+pub(crate) struct StripeApp {
+    app: TestApp,
     pub(crate) stripe: StripeDouble,
-    gate: JoinHandle<()>,
+    webhook_server: JoinHandle<()>,
 }
 
-impl Drop for CardShop {
-    fn drop(&mut self) {
-        self.gate.abort();
+impl Deref for StripeApp {
+    type Target = TestApp;
+
+    fn deref(&self) -> &TestApp {
+        &self.app
     }
 }
 
-/// Stripe's keys, as a process is told them.
+impl DerefMut for StripeApp {
+    fn deref_mut(&mut self) -> &mut TestApp {
+        &mut self.app
+    }
+}
+
+impl Drop for StripeApp {
+    fn drop(&mut self) {
+        self.webhook_server.abort();
+    }
+}
+
+/// The flags of a process.
 #[derive(Parser)]
 struct Cli {
     #[command(flatten)]
@@ -57,37 +74,37 @@ fn payments(stripe: &StripeDouble, window: &str) -> PaymentProviders {
     Cli::parse_from(arguments).payments.providers().unwrap()
 }
 
-impl CardShop {
-    pub(crate) async fn open() -> Self {
-        Self::with_window("off").await
+impl StripeApp {
+    pub(crate) async fn start() -> Self {
+        Self::with_payment_window("off").await
     }
 
-    /// Where orders wait so long for their payment.
-    pub(crate) async fn with_window(window: &str) -> Self {
+    /// With this payment window.
+    pub(crate) async fn with_payment_window(window: &str) -> Self {
         let stripe = StripeDouble::start(Options::default()).await.unwrap();
-        let shop = Shop::paid_by(payments(&stripe, window)).await;
-        let gate = gate(&stripe, shop.events()).await;
-        Self { shop, stripe, gate }
+        let app = TestApp::with_providers(payments(&stripe, window)).await;
+        let webhook_server = webhook_server(&stripe, app.events()).await;
+        Self { app, stripe, webhook_server }
     }
 
-    /// The payment of an order, as its owner asks for it.
-    pub(crate) async fn pay(&self, order: &Order) -> Result<PaymentIntent, Status> {
-        pay(self.shop.client(order.user_id.parse().unwrap()), &order.id).await
+    /// Creates the payment intent of an order as its owner.
+    pub(crate) async fn create_intent(&self, order: &Order) -> Result<PaymentIntent, Status> {
+        create_intent(self.client(order.user_id.parse().unwrap()), &order.id).await
     }
 
-    /// An order whose owner has paid it, and knows that it arrived.
+    /// Returns a new order that is paid by card.
     pub(crate) async fn paid_order(&self) -> Order {
-        let order = self.shop.order(&[(MUG, 1)]).await;
-        let intent = self.pay(&order).await.unwrap();
+        let order = self.new_order(&[(MUG, 1)]).await;
+        let intent = self.create_intent(&order).await.unwrap();
         self.stripe.confirm(&intent.client_secret, Card::Visa).await.unwrap();
         self.stripe.delivered().await;
-        let order = self.shop.get(&order.id).await;
+        let order = self.get(&order.id).await;
         assert_eq!(order.status(), OrderStatus::Paid);
         order
     }
 
-    /// The order, once it and its payment are there.
-    pub(crate) async fn until(
+    /// Waits until the order and its payment have these statuses.
+    pub(crate) async fn wait_for(
         &self,
         order: &Order,
         status: OrderStatus,
@@ -96,7 +113,7 @@ impl CardShop {
     ) -> Order {
         let started = Instant::now();
         loop {
-            let order = self.shop.get(&order.id).await;
+            let order = self.get(&order.id).await;
             if (order.status(), payment_of(&order)) == (status, payment) {
                 return order;
             }
@@ -105,22 +122,25 @@ impl CardShop {
         }
     }
 
-    /// Everything that always holds, at Stripe too.
-    pub(crate) async fn assert_sound(&self) {
-        self.shop.assert_sound().await;
+    /// Checks the invariants, those of Stripe's double included.
+    pub(crate) async fn assert_consistent(&self) {
+        self.app.assert_consistent().await;
         assert_eq!(self.stripe.check(), Vec::<String>::new());
     }
 }
 
-/// Hands over what comes, as the gateway does.
-async fn gate(stripe: &StripeDouble, events: PaymentWebhookServiceClient<Transport>) -> JoinHandle<()> {
+/// Forwards webhook requests as the gateway does.
+async fn webhook_server(
+    stripe: &StripeDouble,
+    events: PaymentWebhookServiceClient<Transport>,
+) -> JoinHandle<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     stripe.deliver_to(&format!("http://{}/", listener.local_addr().unwrap()));
-    let router = Router::new().route("/", post(take)).with_state(events);
+    let router = Router::new().route("/", post(forward)).with_state(events);
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
 }
 
-async fn take(
+async fn forward(
     State(mut events): State<PaymentWebhookServiceClient<Transport>>,
     headers: HeaderMap,
     payload: Bytes,
@@ -133,44 +153,45 @@ async fn take(
     };
     match events.handle_webhook_event(request).await {
         Ok(_) => StatusCode::OK,
-        Err(refused) if refused.code() == tonic::Code::InvalidArgument => StatusCode::BAD_REQUEST,
+        Err(error) if error.code() == tonic::Code::InvalidArgument => StatusCode::BAD_REQUEST,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
-pub(crate) async fn pay(mut client: Client, id: &str) -> Result<PaymentIntent, Status> {
-    let answer =
-        patiently(client.create_payment_intent(CreatePaymentIntentRequest { id: id.to_owned() })).await?;
-    Ok(answer.into_inner().intent.unwrap())
+pub(crate) async fn create_intent(mut client: Client, id: &str) -> Result<PaymentIntent, Status> {
+    let result =
+        with_long_deadline(client.create_payment_intent(CreatePaymentIntentRequest { id: id.to_owned() }))
+            .await?;
+    Ok(result.into_inner().intent.unwrap())
 }
 
 pub(crate) fn payment_of(order: &Order) -> PaymentStatus {
     order.payment.as_ref().map_or(PaymentStatus::Unspecified, |payment| payment.status())
 }
 
-/// What the payments came to, step by step.
-pub(crate) fn payment_steps(order: &Order) -> Vec<PaymentStatus> {
+/// The payment statuses in the history.
+pub(crate) fn payment_statuses(order: &Order) -> Vec<PaymentStatus> {
     let steps = order.history.iter().map(|event| event.payment());
     steps.filter(|payment| *payment != PaymentStatus::Unspecified).collect()
 }
 
-/// An object of the API with other values in it.
-pub(crate) fn altered(mut object: Value, changes: &[(&str, Value)]) -> Value {
+/// Returns an object with other values.
+pub(crate) fn with_values(mut object: Value, changes: &[(&str, Value)]) -> Value {
     for (pointer, value) in changes {
         *object.pointer_mut(pointer).unwrap() = value.clone();
     }
     object
 }
 
-/// What came of each event that was stored, by its kind.
-pub(crate) async fn outcomes(shop: &Shop) -> Vec<(String, Option<String>)> {
+/// Type and outcome of each stored event.
+pub(crate) async fn event_outcomes(app: &TestApp) -> Vec<(String, Option<String>)> {
     sqlx::query_as("select kind, outcome from orders.provider_events order by received_at")
-        .fetch_all(&shop.db)
+        .fetch_all(&app.db)
         .await
         .unwrap()
 }
 
-/// A user's id that nobody has.
-pub(crate) fn stranger() -> Uuid {
+/// The id of a user without orders.
+pub(crate) fn user_without_orders() -> Uuid {
     Uuid::now_v7()
 }

@@ -1,0 +1,70 @@
+//! The number of SQL statements of each call.
+
+use std::fmt::Debug;
+
+use bodega_embedded_postgres::testing::statements::count;
+use bodega_proto::order::v1::{ListOrdersRequest, OrderStatus};
+use bodega_stripe_double::Card;
+
+use crate::{
+    stripe::StripeApp,
+    test_app::{HAT, MUG, MUG_PRICE, PEN, TestApp, error_reason},
+};
+
+/// Returns the result of `call` and checks that it takes at most `most` statements.
+async fn within<T: Debug>(most: usize, call: impl Future<Output = T>) -> T {
+    let (result, statements) = count(call).await;
+    assert!((1..=most).contains(&statements), "{statements} statements, and not {most}, for {result:?}");
+    result
+}
+
+#[tokio::test]
+async fn each_call_stays_within_its_query_budget() {
+    let app = TestApp::start().await;
+    let user = app.user_with_cart(&[(MUG, 1), (PEN, 2)]);
+    let order = within(6, app.place(user, "key")).await.unwrap();
+    within(3, app.place(user, "key")).await.unwrap();
+    app.add_to_cart(user, &[(MUG, 1)]);
+    within(5, app.place(user, "")).await.unwrap();
+
+    within(1, app.get(&order.id)).await;
+    within(1, app.client(user).list_orders(ListOrdersRequest::default())).await.unwrap();
+    within(5, app.update_status(&order.id, OrderStatus::Paid)).await.unwrap();
+    // Including the refund: the payments are loaded, and saved twice.
+    within(13, app.cancel(user, &order.id)).await.unwrap();
+
+    app.add_to_cart(user, &[(MUG, 1)]);
+    assert_eq!(error_reason(within(4, app.place_expecting(user, "", MUG_PRICE + 1)).await), "price_changed");
+    app.add_to_cart(user, &[(HAT, 1)]);
+    assert_eq!(error_reason(within(3, app.place(user, "")).await), "out_of_stock");
+}
+
+#[tokio::test]
+async fn no_statement_reads_a_whole_table() {
+    let mut app = StripeApp::start().await;
+    // The tables are so small that the planner would prefer sequential scans to indexes.
+    let name: String = sqlx::query_scalar("select current_database()").fetch_one(&app.db).await.unwrap();
+    let alter = format!(r#"alter database "{name}" set enable_seqscan = off"#);
+    sqlx::raw_sql(sqlx::AssertSqlSafe(alter)).execute(&app.db).await.unwrap();
+    app.restart().await;
+    sqlx::query("select pg_stat_reset()").execute(&app.db).await.unwrap();
+
+    let paid = app.paid_order().await;
+    app.cancel(paid.user_id.parse().unwrap(), &paid.id).await.unwrap();
+    let declined = app.new_order(&[(MUG, 1)]).await;
+    let intent = app.create_intent(&declined).await.unwrap();
+    app.stripe.confirm(&intent.client_secret, Card::Declined).await.unwrap();
+    app.stripe.delivered().await;
+    app.create_intent(&declined).await.unwrap();
+    let client = app.client(declined.user_id.parse().unwrap());
+    { client }.list_orders(ListOrdersRequest::default()).await.unwrap();
+    app.restart().await; // statistics are reported when connections close
+
+    let scanned: Vec<(String, i64)> = sqlx::query_as(
+        "select relname::text, seq_scan from pg_stat_user_tables where schemaname = 'orders' and seq_scan > 0",
+    )
+    .fetch_all(&app.db)
+    .await
+    .unwrap();
+    assert_eq!(scanned, []);
+}
