@@ -60,7 +60,7 @@ impl IsConflict for Error {
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        use status::{rejected, rejected_field, rejected_fields};
+        use status::{rejected, rejected_field, rejected_fields, retryable};
         match error {
             Error::EmptyCart => rejected(Code::FailedPrecondition, "empty_cart", error),
             Error::IdempotencyKeyReused => {
@@ -73,7 +73,9 @@ impl From<Error> for Status {
                 &rejection,
                 rejection.violations(),
             ),
-            Error::StillPlacing => status::unavailable(error, Duration::from_secs(1)),
+            Error::StillPlacing | Error::PaymentPending => {
+                retryable(Code::Unavailable, "timeout", error, Duration::from_secs(1))
+            }
             Error::OrderNotFound => rejected(Code::NotFound, "order_not_found", error),
             Error::InvalidTransition { .. } => {
                 rejected(Code::FailedPrecondition, "invalid_transition", error)
@@ -82,10 +84,10 @@ impl From<Error> for Status {
             Error::NotPayable(_) => rejected(Code::FailedPrecondition, "order_not_payable", error),
             Error::NothingToPay => rejected(Code::FailedPrecondition, "nothing_to_pay", error),
             Error::PaymentRejected(_) => rejected(Code::FailedPrecondition, "payment_refused", error),
-            Error::PaymentPending => status::unavailable(error, Duration::from_secs(1)),
             Error::ProviderUnavailable(ref source) => {
                 warn!("payment provider is unavailable: {source}");
-                status::unavailable(error, Duration::from_secs(2))
+                let pause = Duration::from_secs(2);
+                retryable(Code::Unavailable, "payment_provider_unavailable", error, pause)
             }
             Error::ProviderNotConfigured => rejected(Code::NotFound, "provider_not_configured", error),
             Error::InvalidEvent(InvalidEvent::Signature) => {

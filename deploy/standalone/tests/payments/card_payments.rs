@@ -216,7 +216,7 @@ async fn a_provider_that_is_down_is_asked_again_by_the_same_call() {
     let till = Till::open().await;
     let (ada, order) = till.order("ada").await;
     break_down(&till.stripe);
-    let answer = ada.begin_payment(&order).await.expect_problem(503, "upstream_unavailable");
+    let answer = ada.begin_payment(&order).await.expect_problem(503, "payment_provider_unavailable");
     assert_ne!(answer.header("retry-after"), "");
     till.shop.guest().get("/api/products").await.expect(200);
     till.stripe.clear_faults();
