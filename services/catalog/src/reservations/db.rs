@@ -20,7 +20,7 @@ pub(crate) struct ReservedLine {
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum ReservationStatus {
     Reserved,
-    /// The stock was returned, or never reserved.
+    /// The stock was added back, or never reserved.
     Released,
 }
 
@@ -146,8 +146,8 @@ pub(crate) async fn take_stock(
     Ok(())
 }
 
-/// Returns the quantities of an order to the stock of its products, archived ones included.
-pub(crate) async fn return_stock(db: impl PgExecutor<'_>, order_id: Uuid) -> sqlx::Result<()> {
+/// Adds the quantities of an order back to the stock of its products, archived ones included.
+pub(crate) async fn restore_stock(db: impl PgExecutor<'_>, order_id: Uuid) -> sqlx::Result<()> {
     sqlx::query!(
         "with locked as (
              select p.id, line.quantity
@@ -156,7 +156,7 @@ pub(crate) async fn return_stock(db: impl PgExecutor<'_>, order_id: Uuid) -> sql
              where line.order_id = $1
              order by p.id
              for no key update of p
-         ), returned as (
+         ), restored as (
              update catalog.products p
              set stock = p.stock + locked.quantity, version = p.version + 1
              from locked
@@ -164,7 +164,7 @@ pub(crate) async fn return_stock(db: impl PgExecutor<'_>, order_id: Uuid) -> sql
              returning p.id, locked.quantity
          )
          insert into catalog.stock_movements (product_id, delta, reason, order_id)
-         select id, quantity, 'released', $1 from returned",
+         select id, quantity, 'released', $1 from restored",
         order_id,
     )
     .execute(db)
