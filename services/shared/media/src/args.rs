@@ -5,13 +5,10 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 
 use crate::{
+    limits::ImageLimits,
     media::Media,
     storage::{CloudinaryArgs, Local, S3Args, Storage, StorageTimeouts},
 };
-
-/// 10 MiB.
-const MAX_BYTES: usize = 10 << 20;
-const MAX_SIDE: u32 = 8192;
 
 /// Storage and limits of images.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -22,23 +19,6 @@ pub struct MediaArgs {
     s3: S3Args,
     #[command(flatten)]
     cloudinary: CloudinaryArgs,
-}
-
-/// Limits of uploaded images.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct ImageLimits {
-    /// Maximum size of an uploaded image in bytes
-    #[arg(long, env = "BODEGA_IMAGE_MAX_BYTES", default_value_t = MAX_BYTES, value_parser = max_bytes)]
-    pub(crate) image_max_bytes: usize,
-    /// Maximum width and height of an uploaded image in pixels; decoding takes up to 12 bytes of memory per pixel
-    #[arg(long, env = "BODEGA_IMAGE_MAX_SIDE", default_value_t = MAX_SIDE, value_parser = max_side)]
-    pub(crate) image_max_side: u32,
-}
-
-impl Default for ImageLimits {
-    fn default() -> Self {
-        Self { image_max_bytes: MAX_BYTES, image_max_side: MAX_SIDE }
-    }
 }
 
 impl MediaArgs {
@@ -65,67 +45,5 @@ impl MediaArgs {
             }
         };
         Ok(Media::new(self.limits.clone(), storage))
-    }
-}
-
-/// Treats an empty setting as absent.
-pub(crate) fn non_empty(value: Option<&str>) -> Option<&str> {
-    value.filter(|value| !value.is_empty())
-}
-
-/// Returns settings that are required together.
-///
-/// # Errors
-/// When some are missing; names all of those.
-pub(crate) fn require_all<'a, const N: usize>(
-    storage: &str,
-    settings: [(&str, Option<&'a str>); N],
-) -> anyhow::Result<[&'a str; N]> {
-    let missing: Vec<_> =
-        settings.iter().filter(|(_, value)| value.is_none()).map(|&(name, _)| name).collect();
-    if !missing.is_empty() {
-        bail!("to store images {storage}, also set {}", missing.join(" and "));
-    }
-    Ok(settings.map(|(_, value)| value.unwrap_or_default()))
-}
-
-/// Parses a base URL and removes its trailing slashes.
-pub(crate) fn base_url(text: &str) -> Result<String, String> {
-    let is_base = |url: &reqwest::Url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    };
-    match reqwest::Url::parse(text) {
-        _ if text.is_empty() => Ok(String::new()),
-        Ok(url) if is_base(&url) => Ok(text.trim_end_matches('/').to_owned()),
-        _ => Err("use a URL such as https://images.example.com".to_owned()),
-    }
-}
-
-/// Parses a name that becomes a part of URLs.
-pub(crate) fn name(text: &str) -> Result<String, String> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    match text {
-        "." | ".." => Err("use a name".to_owned()),
-        _ if text.bytes().all(is_plain) => Ok(text.to_owned()),
-        _ => Err("use letters, digits, '-', '_' and '.'".to_owned()),
-    }
-}
-
-fn max_bytes(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        _ if text.is_empty() => Ok(MAX_BYTES),
-        Ok(bytes @ 1..=104_857_600) => Ok(bytes),
-        _ => Err("use a number of bytes from 1 to 104857600 (100 MiB)".to_owned()),
-    }
-}
-
-fn max_side(text: &str) -> Result<u32, String> {
-    match text.parse() {
-        _ if text.is_empty() => Ok(MAX_SIDE),
-        Ok(pixels @ 1..=16_384) => Ok(pixels),
-        _ => Err("use a number of pixels from 1 to 16384".to_owned()),
     }
 }

@@ -12,6 +12,8 @@
 mod args;
 mod error;
 mod image_key;
+mod image_urls;
+mod limits;
 mod media;
 mod memory;
 mod probe;
@@ -23,8 +25,8 @@ mod upload;
 pub use args::MediaArgs;
 pub use error::{Rejected, StorageError, StoreError};
 pub use image_key::{ImageKey, InvalidImageKey};
+pub use image_urls::ImageUrls;
 pub use media::Media;
 pub use registry::{ImageRegistry, StoredImage};
-pub use storage::ImageUrls;
 pub use transcode::{EncodedImage, Format};
 pub use upload::Upload;

@@ -5,12 +5,13 @@ use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
-    args::ImageLimits,
     error::{Rejected, StorageError},
     image_key::ImageKey,
+    image_urls::ImageUrls,
+    limits::ImageLimits,
     memory::{self, DecodeMemory},
     probe::ImageInfo,
-    storage::{ImageUrls, Local, Storage},
+    storage::{Local, Storage},
     transcode::{self, EncodedImage},
     upload::Upload,
 };

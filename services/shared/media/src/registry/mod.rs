@@ -14,7 +14,9 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use self::db::StoredImages;
-use crate::{EncodedImage, ImageKey, ImageUrls, Media, error::StoreError};
+use crate::{
+    error::StoreError, image_key::ImageKey, image_urls::ImageUrls, media::Media, transcode::EncodedImage,
+};
 
 /// An image is deleted unless it is marked as used within this time.
 const UNUSED_RETENTION: Duration = Duration::from_secs(60 * 60);

@@ -11,10 +11,14 @@ use reqwest::{
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{ImageUrls, StorageTimeouts, signature::sign};
+use super::{
+    settings::{base_url, name, non_empty, require_all},
+    signature::sign,
+    timeouts::StorageTimeouts,
+};
 use crate::{
-    args::{base_url, name, non_empty, require_all},
     image_key::ImageKey,
+    image_urls::ImageUrls,
     transcode::{EncodedImage, THUMBNAIL_SIDE},
 };
 

@@ -10,8 +10,8 @@ use anyhow::Context as _;
 use object_store::{Attributes, local::LocalFileSystem, path::Path};
 use tokio::fs;
 
-use super::{ImageUrls, objects};
-use crate::{image_key::ImageKey, transcode::EncodedImage};
+use super::objects;
+use crate::{image_key::ImageKey, image_urls::ImageUrls, transcode::EncodedImage};
 
 /// The path under which the gateway serves the directory.
 const BASE: &str = "/media";

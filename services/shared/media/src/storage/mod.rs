@@ -4,50 +4,20 @@ mod cloudinary;
 mod local;
 mod objects;
 mod s3;
+mod settings;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod timeouts;
 
-use std::time::Duration;
-
-use anyhow::Context as _;
-use tokio::time::timeout;
-
+use self::timeouts::in_time;
 pub(crate) use self::{
     cloudinary::{Cloudinary, CloudinaryArgs},
     local::Local,
     s3::{S3, S3Args},
+    timeouts::StorageTimeouts,
 };
-use crate::{error::StorageError, image_key::ImageKey, transcode::EncodedImage};
-
-/// Timeouts of a remote storage.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct StorageTimeouts {
-    pub(crate) connect: Duration,
-    /// For storing or deleting an image, including retries.
-    pub(crate) total: Duration,
-}
-
-impl Default for StorageTimeouts {
-    fn default() -> Self {
-        Self { connect: Duration::from_secs(5), total: Duration::from_secs(30) }
-    }
-}
-
-/// The URLs of a stored image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImageUrls {
-    /// Absolute, or a path on the gateway's host.
-    pub url: String,
-    /// The URL of the thumbnail.
-    pub thumbnail_url: String,
-}
-
-impl ImageUrls {
-    fn below(base: &str, key: &ImageKey) -> Self {
-        Self { url: format!("{base}/{key}"), thumbnail_url: format!("{base}/{}", key.thumbnail()) }
-    }
-}
+use crate::{error::StorageError, image_key::ImageKey, image_urls::ImageUrls, transcode::EncodedImage};
 
 #[derive(Debug)]
 pub(crate) enum Storage {
@@ -85,12 +55,4 @@ impl Storage {
         };
         deleted.map_err(|error| StorageError(error.into()))
     }
-}
-
-async fn in_time<T>(
-    timeouts: StorageTimeouts,
-    work: impl Future<Output = anyhow::Result<T>>,
-) -> anyhow::Result<T> {
-    let limit = timeouts.total;
-    timeout(limit, work).await.with_context(|| format!("no response within {limit:?}"))?
 }

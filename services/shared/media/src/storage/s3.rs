@@ -6,15 +6,14 @@ use object_store::{
     Attribute, Attributes, BackoffConfig, ClientOptions, RetryConfig,
     aws::{AmazonS3, AmazonS3Builder},
 };
-
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{ImageUrls, StorageTimeouts, objects};
-use crate::{
-    args::{base_url, name, non_empty, require_all},
-    image_key::ImageKey,
-    transcode::EncodedImage,
+use super::{
+    objects,
+    settings::{base_url, name, non_empty, require_all},
+    timeouts::StorageTimeouts,
 };
+use crate::{image_key::ImageKey, image_urls::ImageUrls, transcode::EncodedImage};
 
 /// The image under a key never changes.
 const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
