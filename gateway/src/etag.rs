@@ -1,4 +1,6 @@
-//! Entity tags (RFC 9110, 8.8.3): what tells one state of a resource from another, and lists of them.
+//! Entity tags (RFC 9110, section 8.8.3), and the lists of them in conditional headers.
+//!
+//! The types of the `headers` crate do not provide the tags of an `If-Match` list, which the services need as versions.
 
 use std::convert::Infallible;
 
@@ -7,20 +9,20 @@ use axum::response::{IntoResponseParts, ResponseParts};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderName, HeaderValue, header::ETAG};
 
-/// Bytes of a hash that are enough to tell states apart.
+/// Bytes of the hash that are used: enough to avoid collisions.
 const HASH_BYTES: usize = 16;
 
-/// The tag of a state. All of ours are strong. It holds what stands between the quotes.
+/// An entity tag without its quotes. All tags of the API are strong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EntityTag(String);
 
 impl EntityTag {
-    /// Of something that counts its versions.
+    /// The tag of a resource with a version.
     pub(crate) fn of_version(version: i64) -> Self {
         Self(version.to_string())
     }
 
-    /// Of something that is known by its bytes alone. Parts that are not there count as empty.
+    /// The tag of a resource without a version, from its body and its `Link` header.
     pub(crate) fn of_bytes(body: &[u8], link: &[u8]) -> Self {
         let mut context = Context::new(&SHA256);
         context.update(body);
@@ -41,17 +43,17 @@ impl IntoResponseParts for EntityTag {
     }
 }
 
-/// The tags that an `If-Match` or `If-None-Match` lists.
+/// The entity tags of an `If-Match` or `If-None-Match` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Listed {
-    /// `*`: whatever there is.
+pub(crate) enum TagList {
+    /// `*`: any state.
     Any,
-    /// Each with whether it is weak.
+    /// Tags, each with whether it is weak.
     Tags(Vec<(bool, EntityTag)>),
 }
 
-impl Listed {
-    /// The tags of all lines of a header. `None` when there is no such header; no tags when it cannot be read.
+impl TagList {
+    /// The tags of all lines of a header. `None` without such a header; no tags if it is malformed.
     pub(crate) fn of(headers: &HeaderMap, name: &HeaderName) -> Option<Self> {
         let lines: Vec<_> =
             headers.get_all(name).iter().map(|line| line.to_str().unwrap_or_default()).collect();
@@ -72,27 +74,26 @@ impl Listed {
                 Some(quoted) => (true, quoted),
                 None => (false, rest),
             };
-            let (opaque, behind) = quoted.strip_prefix('"')?.split_once('"')?;
+            let (opaque, after) = quoted.strip_prefix('"')?.split_once('"')?;
             tags.push((weak, EntityTag(opaque.to_owned())));
-            let behind = behind.trim_start();
-            if !behind.is_empty() && !behind.starts_with(',') {
+            let after = after.trim_start();
+            if !after.is_empty() && !after.starts_with(',') {
                 return None;
             }
-            rest = behind.trim_start_matches([',', ' ', '\t']);
+            rest = after.trim_start_matches([',', ' ', '\t']);
         }
         Some(Self::Tags(tags))
     }
 
-    /// The weak comparison: the same state for a reader.
-    pub(crate) fn has(&self, tag: &EntityTag) -> bool {
+    /// Whether the list contains `tag`, by weak comparison.
+    pub(crate) fn contains(&self, tag: &EntityTag) -> bool {
         match self {
             Self::Any => true,
             Self::Tags(tags) => tags.iter().any(|(_, listed)| listed == tag),
         }
     }
 
-    /// The versions whose tags are listed, weak ones left out: the strong comparison, for writers.
-    /// `None` when any version will do.
+    /// The versions in the list, by strong comparison: without weak tags. `None` for any version.
     pub(crate) fn versions(&self) -> Option<Vec<i64>> {
         match self {
             Self::Any => None,
@@ -114,12 +115,12 @@ mod tests {
 
     use super::*;
 
-    fn listed(lines: &[&str]) -> Option<Listed> {
+    fn parse(lines: &[&str]) -> Option<TagList> {
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(IF_MATCH, HeaderValue::from_str(line).unwrap());
         }
-        Listed::of(&headers, &IF_MATCH)
+        TagList::of(&headers, &IF_MATCH)
     }
 
     fn tag(text: &str) -> EntityTag {
@@ -127,38 +128,38 @@ mod tests {
     }
 
     #[test]
-    fn every_tag_of_a_list_is_read() {
-        let all = listed(&[r#""7", W/"8""#, r#""a, b" ,, "","#]).unwrap();
+    fn reads_all_tags_of_a_list() {
+        let all = parse(&[r#""7", W/"8""#, r#""a, b" ,, "","#]).unwrap();
         let expected = [(false, "7"), (true, "8"), (false, "a, b"), (false, "")];
-        assert_eq!(all, Listed::Tags(expected.map(|(weak, text)| (weak, tag(text))).to_vec()));
-        assert_eq!(listed(&[" * "]), Some(Listed::Any));
-        assert_eq!(listed(&[]), None);
+        assert_eq!(all, TagList::Tags(expected.map(|(weak, text)| (weak, tag(text))).to_vec()));
+        assert_eq!(parse(&[" * "]), Some(TagList::Any));
+        assert_eq!(parse(&[]), None);
     }
 
     #[test]
-    fn what_cannot_be_read_lists_nothing() {
+    fn a_malformed_list_has_no_tags() {
         for text in ["7", "\"7", "\"7\" \"8\"", "w/\"7\"", "\"7\", *", "W/ \"7\"", "\"7\";"] {
-            assert_eq!(listed(&[text]), Some(Listed::Tags(Vec::new())), "{text}");
+            assert_eq!(parse(&[text]), Some(TagList::Tags(Vec::new())), "{text}");
         }
     }
 
     #[test]
-    fn readers_do_not_mind_a_weak_tag_and_writers_do() {
-        let listed = listed(&[r#"W/"7", "8""#]).unwrap();
-        assert!(listed.has(&EntityTag::of_version(7)) && listed.has(&EntityTag::of_version(8)));
-        assert!(!listed.has(&EntityTag::of_version(9)));
-        assert_eq!(listed.versions(), Some(vec![8]));
-        assert_eq!(Listed::Any.versions(), None);
+    fn weak_tags_count_for_reads_only() {
+        let list = parse(&[r#"W/"7", "8""#]).unwrap();
+        assert!(list.contains(&EntityTag::of_version(7)) && list.contains(&EntityTag::of_version(8)));
+        assert!(!list.contains(&EntityTag::of_version(9)));
+        assert_eq!(list.versions(), Some(vec![8]));
+        assert_eq!(TagList::Any.versions(), None);
     }
 
     #[test]
-    fn a_tag_that_is_not_of_a_version_names_none() {
-        let listed = listed(&[r#""abc", "+7", "007", "7.0", "99999999999999999999", """#]).unwrap();
-        assert_eq!(listed.versions(), Some(Vec::new()));
+    fn ignores_tags_that_are_not_versions() {
+        let list = parse(&[r#""abc", "+7", "007", "7.0", "99999999999999999999", """#]).unwrap();
+        assert_eq!(list.versions(), Some(Vec::new()));
     }
 
     #[test]
-    fn other_bytes_have_another_tag() {
+    fn the_tag_depends_on_body_and_link() {
         let tag = EntityTag::of_bytes(b"[]", b"");
         assert_eq!(tag, EntityTag::of_bytes(b"[]", b""));
         assert_ne!(tag, EntityTag::of_bytes(b"[1]", b""));

@@ -6,7 +6,7 @@
 //! service ([`upload`]). [`legacy`] serves the legacy API with the same handlers. Errors leave as a [`problem`].
 
 mod access_log;
-mod answer;
+
 mod api;
 mod app;
 mod config;
@@ -20,6 +20,7 @@ mod load_shed;
 mod middleware;
 mod openapi;
 mod problem;
+mod response;
 mod revocations;
 mod router;
 mod server;

@@ -2,8 +2,7 @@
 
 use http::{HeaderValue, Uri};
 
-/// Leads from this page to the next: the same request with another `cursor`. `None` on the last page, where there
-/// is no cursor.
+/// The link to the next page: the same request with another `cursor`. `None` on the last page, where the cursor is empty.
 pub(crate) fn next(uri: &Uri, cursor: &str) -> Option<HeaderValue> {
     if cursor.is_empty() {
         return None;
@@ -21,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_page_is_asked_for_in_the_same_words() {
+    fn keeps_the_parameters_of_the_request() {
         for (uri, link) in [
             ("/products", "</products?cursor=abc>; rel=\"next\""),
             ("/products?limit=5&cursor=old", "</products?limit=5&cursor=abc>; rel=\"next\""),
@@ -33,7 +32,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_page_leads_nowhere() {
+    fn the_last_page_has_no_link() {
         assert_eq!(next(&"/products".parse().unwrap(), ""), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Sessions that have ended while their access tokens have not expired.
+//! Revoked sessions: those that ended before their access tokens expire.
 
 use std::{
     collections::HashSet,
@@ -12,25 +12,25 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-/// Pause before the stream is opened again.
+/// Pause before the stream is reopened.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(250);
-/// A stream that has lasted so long is begun anew: its first message leaves out what no longer matters.
-const RENEWAL: Duration = Duration::from_secs(3600);
+/// A stream is reopened after this time: its first message leaves out sessions whose tokens have expired.
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// The sessions whose access tokens are refused, as identity streams them.
+/// The revoked sessions, as identity streams them.
 ///
-/// Each stream starts with all that matter, so the set is begun anew with it, and a stream is begun every now and then.
-/// While identity cannot be reached, what is known stays in force.
+/// The first message of each stream contains all revoked sessions and replaces the set. While identity is unavailable, the
+/// set stays as it is.
 #[derive(Clone, Default)]
 pub(crate) struct Revocations(Arc<RwLock<HashSet<Uuid>>>);
 
 impl Revocations {
-    /// Whether this session has ended.
+    /// Whether the session is revoked.
     pub(crate) fn contains(&self, session: Uuid) -> bool {
         self.0.read().is_ok_and(|ended| ended.contains(&session))
     }
 
-    /// Refuses sessions that this gateway has just seen end, without waiting for the stream.
+    /// Adds sessions that have just ended, without waiting for the stream.
     pub(crate) fn extend(&self, sessions: &[String]) {
         if let Ok(mut ended) = self.0.write() {
             ended.extend(sessions.iter().filter_map(|id| id.parse::<Uuid>().ok()));
@@ -44,18 +44,23 @@ impl Revocations {
         self.extend(sessions);
     }
 
-    /// Follows identity's stream until the shutdown.
+    /// Follows identity's revocation stream until the shutdown.
     pub(crate) async fn watch(self, identity: Transport, shutdown: CancellationToken) {
         let client = TokenServiceClient::new(identity.streaming());
         let follow = async {
-            let mut late = false;
+            let mut is_disconnected = false;
             loop {
-                let outcome = tokio::time::timeout(RENEWAL, self.follow(client.clone(), &mut late)).await;
-                // Said once, not at each attempt.
-                if let Ok(Err(cause)) = outcome
-                    && !std::mem::replace(&mut late, true)
+                let outcome =
+                    tokio::time::timeout(RENEWAL_INTERVAL, self.follow(client.clone(), &mut is_disconnected))
+                        .await;
+                // Logged once, not at each attempt.
+                if let Ok(Err(error)) = outcome
+                    && !std::mem::replace(&mut is_disconnected, true)
                 {
-                    warn!("revocations are late: {}", cause.message());
+                    warn!(
+                        "revocation stream disconnected, reconnecting every {RECONNECT_PAUSE:?}: {}",
+                        error.message()
+                    );
                 }
                 tokio::time::sleep(RECONNECT_PAUSE).await;
             }
@@ -69,13 +74,13 @@ impl Revocations {
     async fn follow(
         &self,
         mut client: TokenServiceClient<Transport>,
-        late: &mut bool,
+        is_disconnected: &mut bool,
     ) -> Result<(), tonic::Status> {
         let mut stream = client.watch_revocations(WatchRevocationsRequest {}).await?.into_inner();
         if let Some(first) = stream.message().await? {
             self.reset(&first.session_ids);
-            if std::mem::take(late) {
-                info!("Revocations are in time again");
+            if std::mem::take(is_disconnected) {
+                info!("revocation stream reconnected");
             }
         }
         while let Some(more) = stream.message().await? {
@@ -90,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_stream_replaces_what_was_known() {
+    fn the_first_message_of_a_stream_replaces_the_set() {
         let (old, new) = (Uuid::now_v7(), Uuid::now_v7());
         let revocations = Revocations::default();
         revocations.extend(&[old.to_string()]);

@@ -1,5 +1,5 @@
-//! Uploads: what comes in as the body of a request goes out as the messages of one call, while it comes. At most one
-//! message waits to be taken, so a service that is slow slows its client down, and fills no memory.
+//! Uploads: the body of a request is streamed to a service as the messages of one call. At most one message is buffered, so
+//! that a slow service slows its client down.
 
 use std::{future, pin::pin};
 
@@ -9,22 +9,22 @@ use tonic::{Code, Response, Status};
 
 use crate::problem::Problem;
 
-/// Where the messages of a call are put. A call is whole once it is [finished](Self::finish), and never ends otherwise:
-/// one that broke off must not look as if it were whole, not even for the moment until it is dropped.
+/// Sends the messages of a call. The stream ends only after [`finish`](Self::finish): an aborted upload must not look
+/// complete, not even until the call is dropped.
 pub(crate) struct Outgoing<T>(mpsc::Sender<Message<T>>);
 
 enum Message<T> {
-    More(T),
+    Next(T),
     Last(T),
 }
 
-/// The two ends of the messages of a call.
+/// Creates the sender and the stream of a call's messages.
 pub(crate) fn messages<T: Send + 'static>() -> (Outgoing<T>, impl Stream<Item = T> + Send + 'static) {
     let (sender, receiver) = mpsc::channel(1);
     let stream = stream::unfold(Some(receiver), |receiver| async {
         let mut receiver = receiver?;
         match receiver.recv().await {
-            Some(Message::More(message)) => Some((message, Some(receiver))),
+            Some(Message::Next(message)) => Some((message, Some(receiver))),
             Some(Message::Last(message)) => Some((message, None)),
             None => future::pending().await,
         }
@@ -33,9 +33,9 @@ pub(crate) fn messages<T: Send + 'static>() -> (Outgoing<T>, impl Stream<Item = 
 }
 
 impl<T> Outgoing<T> {
-    /// Sends a message once there is room for it.
+    /// Sends a message. Waits until the one before is taken.
     pub(crate) async fn send(&self, message: T) {
-        self.put(Message::More(message)).await;
+        self.put(Message::Next(message)).await;
     }
 
     /// Sends the last message.
@@ -45,25 +45,25 @@ impl<T> Outgoing<T> {
 
     async fn put(&self, message: Message<T>) {
         if self.0.send(message).await.is_err() {
-            // Nobody takes it: the call is over, and its answer on its way. There is nothing more to do here.
+            // The call has ended, and `call` returns its response.
             future::pending::<()>().await;
         }
     }
 }
 
-/// What a call answers whose messages `sending` puts out meanwhile.
+/// Makes a call, and sends its messages concurrently.
 ///
 /// # Errors
-/// That of the call, at once, however much there is still to send; that of `sending`, and then the call is dropped.
-pub(crate) async fn answer<T>(
+/// The call's error, at once, even if messages remain; the error of `sending`, which drops the call.
+pub(crate) async fn call<T>(
     call: impl Future<Output = Result<Response<T>, Status>>,
     sending: impl Future<Output = Result<(), Problem>>,
 ) -> Result<T, Problem> {
     let (mut call, sending) = (pin!(call), pin!(sending));
-    let answer = tokio::select! {
+    let response = tokio::select! {
         biased;
         early = &mut call => early.map_err(|status| match status.code() {
-            Code::DeadlineExceeded => Problem::too_slow("the upload takes too long"),
+            Code::DeadlineExceeded => Problem::too_slow("the upload timed out"),
             _ => status.into(),
         })?,
         sent = sending => {
@@ -71,7 +71,7 @@ pub(crate) async fn answer<T>(
             call.await?
         }
     };
-    Ok(answer.into_inner())
+    Ok(response.into_inner())
 }
 
 #[cfg(test)]
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_call_ends_behind_its_last_message() {
+    async fn the_stream_ends_after_the_last_message() {
         let (outgoing, stream) = messages();
         let sending = async {
             outgoing.send(1).await;
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_that_broke_off_never_looks_whole() {
+    async fn an_aborted_stream_never_ends() {
         let (outgoing, stream) = messages();
         let mut stream = pin!(stream);
         outgoing.send(1).await;
@@ -103,24 +103,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_than_a_message_waits() {
+    async fn buffers_one_message() {
         let (outgoing, _stream) = messages();
         outgoing.send(1).await;
         assert!(outgoing.send(2).now_or_never().is_none());
     }
 
     #[tokio::test]
-    async fn an_answer_is_not_kept_waiting_by_what_is_still_to_send() {
+    async fn returns_an_early_response_before_all_messages_are_sent() {
         let early = future::ready(Ok(Response::new("early")));
-        assert_eq!(answer(early, future::pending()).await.ok(), Some("early"));
-        let refusal = future::ready(Err::<Response<()>, _>(Status::internal("no")));
-        assert!(answer(refusal, future::pending()).await.is_err());
+        assert_eq!(call(early, future::pending()).await.ok(), Some("early"));
+        let error = future::ready(Err::<Response<()>, _>(Status::internal("no")));
+        assert!(call(error, future::pending()).await.is_err());
     }
 
     #[tokio::test]
-    async fn a_call_that_is_over_takes_nothing_and_its_answer_counts() {
+    async fn returns_the_response_of_a_call_that_takes_no_more_messages() {
         let (outgoing, stream) = messages();
-        let call = async move {
+        let upstream = async move {
             drop(stream);
             tokio::task::yield_now().await;
             Ok(Response::new("done"))
@@ -130,6 +130,6 @@ mod tests {
             outgoing.finish(1).await;
             Ok(())
         };
-        assert_eq!(answer(call, sending).await.ok(), Some("done"));
+        assert_eq!(call(upstream, sending).await.ok(), Some("done"));
     }
 }

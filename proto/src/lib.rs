@@ -1,6 +1,8 @@
 //! The contract between the processes: messages, clients and servers, generated from `bodega/<service>/v1`.
 //!
 //! Every message and field is described where it is declared, in the `.proto` files.
+
+#![warn(missing_docs)]
 #![expect(clippy::allow_attributes, reason = "generated code has its own manners")]
 
 mod methods;

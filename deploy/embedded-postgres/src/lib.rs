@@ -9,6 +9,8 @@
 //!
 //! Unix only. The server listens on a Unix socket in a private directory, and on no TCP port.
 
+#![warn(missing_docs)]
+
 mod binaries;
 mod cluster;
 mod data_dir;

@@ -10,12 +10,12 @@ use utoipa::{
 };
 
 use crate::{
-    answer::present,
     api::profile::types::Profile,
     app::App,
     extract::{Files, Json, SignedIn},
     json::file_schema,
     problem::Problem,
+    response::present,
     upload::{self, Outgoing},
 };
 
@@ -48,7 +48,7 @@ impl ToSchema for AvatarForm {}
 pub(crate) async fn set(State(app): State<App>, _: SignedIn, files: Files) -> Result<Json<Profile>, Problem> {
     let (outgoing, messages) = upload::messages();
     let mut identity = app.identity();
-    let response = upload::answer(identity.set_avatar(messages), send(files, outgoing)).await?;
+    let response = upload::call(identity.set_avatar(messages), send(files, outgoing)).await?;
     Ok(Json(present(response.user)?.into()))
 }
 

@@ -15,12 +15,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    answer::{Created, present},
     api::products::types::Product,
     app::App,
     extract::{Admin, Json, Limit, Path, Query},
     json::{IdOrName, Page},
     problem::Problem,
+    response::{Created, present},
 };
 
 /// What a route serves. The router sets it as an extension of the request.

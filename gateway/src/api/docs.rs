@@ -38,7 +38,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Ro
 
 async fn openapi(State(document): State<Bytes>, if_none_match: IfNoneMatch) -> Response {
     if_none_match
-        .answer(EntityTag::of_bytes(&document, &[]), ([(CONTENT_TYPE, "application/json")], document))
+        .respond(EntityTag::of_bytes(&document, &[]), ([(CONTENT_TYPE, "application/json")], document))
 }
 
 fn ui_config() -> Config<'static> {

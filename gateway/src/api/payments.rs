@@ -7,11 +7,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    answer::present,
     app::App,
     extract::{Json, Path, SignedIn},
     json::{Amount, non_empty},
     problem::Problem,
+    response::present,
 };
 
 /// Status of a payment.

@@ -12,13 +12,13 @@ use utoipa::{
 };
 
 use crate::{
-    answer::Created,
     api::products::{types::Product, with_entity_tag},
     app::App,
     etag::EntityTag,
     extract::{Admin, Files, Path},
     json::file_schema,
     problem::Problem,
+    response::Created,
     upload::{self, Outgoing},
 };
 
@@ -70,7 +70,7 @@ pub(crate) async fn add(
     let (outgoing, messages) = upload::messages();
     let mut catalog = app.catalog();
     let call = catalog.add_product_images(messages);
-    let response = upload::answer(call, send(id, files, outgoing)).await?;
+    let response = upload::call(call, send(id, files, outgoing)).await?;
     let (tag, product) = with_entity_tag(response.product)?;
     Ok((tag, Created::at(format!("/api/products/{}", product.id), product)))
 }

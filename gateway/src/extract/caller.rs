@@ -27,7 +27,7 @@ impl Authentication {
                 Self::Rejected(bodega_runtime::status::rejected(
                     tonic::Code::Unauthenticated,
                     "session_ended",
-                    "this session has ended",
+                    "the session has ended",
                 ))
             }
             Ok(caller) => Self::Caller(caller),
@@ -64,7 +64,7 @@ impl<S: Sync> FromRequestParts<S> for SignedIn {
     }
 }
 
-/// Somebody who runs the shop.
+/// Requires an admin.
 pub(crate) struct Admin;
 
 impl<S: Sync> FromRequestParts<S> for Admin {
@@ -76,22 +76,21 @@ impl<S: Sync> FromRequestParts<S> for Admin {
     }
 }
 
-/// Whose cart it is: the caller's, or else the guest's who shows its token.
+/// The owner of the cart: the signed-in user, or else the guest with the cart token.
 pub(crate) struct CartOwner {
-    /// Requires a signed-in user.
     pub(crate) caller: Option<Caller>,
-    /// What came as `X-Cart-Token`; empty when nothing did.
+    /// The `X-Cart-Token` header; empty without one.
     pub(crate) guest_token: String,
 }
 
-/// The header a guest shows the token of its cart in.
+/// Header with the token of a guest's cart.
 pub(crate) const CART_TOKEN: &str = "x-cart-token";
 
 impl<S: Sync> FromRequestParts<S> for CartOwner {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // A bad access token is no reason to show somebody an empty guest's cart instead of theirs.
+        // An invalid access token is an error: a user must not be shown an empty guest cart instead of their own.
         let caller = caller(parts)?;
         let token = parts.headers.get(CART_TOKEN).map(|value| value.to_str());
         match token.transpose() {

@@ -1,4 +1,4 @@
-//! What a client says of itself when it signs in.
+//! Headers of a client that signs in.
 
 use std::convert::Infallible;
 
@@ -7,14 +7,14 @@ use http::{HeaderMap, HeaderName, header::USER_AGENT};
 
 use crate::extract::CART_TOKEN;
 
-/// More of a `User-Agent` than anybody wants to read in a list.
+/// A longer `User-Agent` is truncated to this many characters.
 const MAX_USER_AGENT: usize = 200;
 
-/// A client that signs in. Nothing of this is worth refusing it for.
+/// A client that signs in. Its headers are never rejected.
 pub(crate) struct Client {
-    /// Its `User-Agent`, at most [`MAX_USER_AGENT`] characters.
+    /// `User-Agent` header, at most [`MAX_USER_AGENT`] characters.
     pub(crate) user_agent: String,
-    /// The token of the guest cart it has filled; empty when there is none.
+    /// Token of the client's guest cart; empty without one.
     pub(crate) cart_token: String,
 }
 
@@ -27,7 +27,7 @@ impl<S: Sync> FromRequestParts<S> for Client {
     }
 }
 
-/// A header as text; empty where there is none.
+/// A header as text; empty without one.
 fn text(headers: &HeaderMap, name: &HeaderName) -> String {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Files of a multipart form, read as they come in: nobody ever holds a whole one.
+//! Files of a multipart form, streamed: no file is ever in memory as a whole.
 
 use std::time::Duration;
 
@@ -13,20 +13,20 @@ use http::StatusCode;
 use tokio::time::timeout;
 
 use super::{
+    chunked_body::{Allowance, CHUNK_SIZE, ChunkedBody},
     raw::media_type,
-    sips::{Allowance, SIP, Sips},
 };
 use crate::{app::App, problem::Problem};
 
-/// Bytes from the end of one part's data to the begin of the next one's, and before the first.
+/// Maximum number of bytes before the first part's data, and between the data of two parts.
 const HEAD_LIMIT: usize = 64 * 1024;
 
-/// The files of a form, one after the other.
+/// The files of a form, in order.
 pub(crate) struct Files {
-    /// `None` of a body without a byte: that is how some clients send a form without parts.
+    /// `None` for an empty body, which some clients send for a form without parts.
     multipart: Option<Multipart>,
     allowance: Allowance,
-    patience: Duration,
+    stall_timeout: Duration,
 }
 
 impl FromRequest<App> for Files {
@@ -34,34 +34,35 @@ impl FromRequest<App> for Files {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         if media_type(request.headers()) != "multipart/form-data" {
-            return Err(Problem::unsupported_media_type("a form with files, as multipart/form-data"));
+            return Err(Problem::unsupported_media_type("multipart/form-data"));
         }
-        let announced = request.body().size_hint().lower();
-        if usize::try_from(announced).map_or(true, |bytes| bytes > app.settings().upload_limit) {
+        let content_length = request.body().size_hint().lower();
+        if usize::try_from(content_length).map_or(true, |bytes| bytes > app.settings().upload_limit) {
             return Err(Problem::too_large());
         }
         let is_empty = request.body().is_end_stream();
         let allowance = Allowance::unlimited();
-        let request = request.map(|body| Body::from_stream(Sips::new(body, allowance.clone())));
+        let request = request.map(|body| Body::from_stream(ChunkedBody::new(body, allowance.clone())));
         let multipart = Multipart::from_request(request, app)
             .await
-            .map_err(|_| Problem::malformed("content-type", "must say which boundary parts the form"))?;
+            .map_err(|_| Problem::malformed("content-type", "must contain the boundary of the form"))?;
         let multipart = (!is_empty).then_some(multipart);
-        Ok(Self { multipart, allowance, patience: app.settings().upload_stall_timeout() })
+        Ok(Self { multipart, allowance, stall_timeout: app.settings().upload_stall_timeout() })
     }
 }
 
 impl Files {
-    /// The next file, in a field of one of these names; `None` behind the last, once the form has come to its end.
-    /// The one before must have been read to its end, and be gone.
+    /// The next file, in a field of one of these names; `None` at the end of the form. The file before must have been read
+    /// to its end.
     ///
     /// # Errors
-    /// A problem that names the field when it is another, or no file; one about the body when it does not come on, or is
-    /// not what it is said to be.
+    /// When the field has another name or is not a file, and when the body stalls or is malformed.
     pub(crate) async fn next(&mut self, names: &[&str]) -> Result<Option<File<'_>>, Problem> {
         let Some(multipart) = &mut self.multipart else { return Ok(None) };
         self.allowance.set(HEAD_LIMIT);
-        let Some(field) = in_time(self.patience, multipart.next_field()).await? else { return Ok(None) };
+        let Some(field) = before_stall(self.stall_timeout, multipart.next_field()).await? else {
+            return Ok(None);
+        };
         self.allowance.set(usize::MAX);
         let name = field.name().unwrap_or_default();
         if !names.contains(&name) {
@@ -70,47 +71,47 @@ impl Files {
                 _ => Problem::invalid(name, "is not a field of this request"),
             });
         }
-        // A browser sends an empty name where no file was chosen.
+        // A browser sends an empty file name when no file was chosen.
         if field.file_name().is_none_or(str::is_empty) {
             return Err(Problem::invalid(name, "must be a file"));
         }
-        Ok(Some(File { field, rest: Bytes::new(), patience: self.patience }))
+        Ok(Some(File { field, rest: Bytes::new(), stall_timeout: self.stall_timeout }))
     }
 }
 
-/// A file on its way in. What it is said to be called, and to be, is of no interest.
+/// A file of a form. Its name and content type are ignored.
 pub(crate) struct File<'a> {
     field: Field<'a>,
     rest: Bytes,
-    patience: Duration,
+    stall_timeout: Duration,
 }
 
 impl File<'_> {
-    /// More of it, at most [`SIP`] bytes; `None` behind the last.
+    /// The next chunk, at most [`CHUNK_SIZE`] bytes; `None` at the end of the file.
     ///
     /// # Errors
-    /// A problem when the body does not come on, or breaks off.
+    /// When the body stalls or is incomplete.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Problem> {
         while self.rest.is_empty() {
-            match in_time(self.patience, self.field.chunk()).await? {
+            match before_stall(self.stall_timeout, self.field.chunk()).await? {
                 Some(bytes) => self.rest = bytes,
                 None => return Ok(None),
             }
         }
-        Ok(Some(self.rest.split_to(self.rest.len().min(SIP))))
+        Ok(Some(self.rest.split_to(self.rest.len().min(CHUNK_SIZE))))
     }
 }
 
-/// What is read next of a body, if it is there within `patience`: more of a file, or the whole head of the next.
-async fn in_time<T>(
-    patience: Duration,
+/// Limits the time of a read: of a chunk, or of the whole head of the next part.
+async fn before_stall<T>(
+    stall_timeout: Duration,
     read: impl Future<Output = Result<T, MultipartError>>,
 ) -> Result<T, Problem> {
-    match timeout(patience, read).await {
-        Ok(read) => read.map_err(|cause| match cause.status() {
+    match timeout(stall_timeout, read).await {
+        Ok(read) => read.map_err(|error| match error.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
-            _ => Problem::malformed("body", "is broken off, or not the form that it is said to be"),
+            _ => Problem::malformed("body", "is not a complete multipart form"),
         }),
-        Err(_) => Err(Problem::too_slow("the body does not come on")),
+        Err(_) => Err(Problem::too_slow("request body stalled")),
     }
 }

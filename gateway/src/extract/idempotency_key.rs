@@ -1,4 +1,4 @@
-//! The `Idempotency-Key` of a request that must not be done twice.
+//! The `Idempotency-Key` header of a request that must be processed once.
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use http::HeaderMap;
@@ -8,7 +8,7 @@ use crate::problem::Problem;
 const HEADER: &str = "idempotency-key";
 const MAX_LENGTH: usize = 255;
 
-/// The client's key, 1 to 255 visible ASCII characters; empty when it sent none.
+/// The client's key, 1 to 255 visible ASCII characters; empty without one.
 pub(crate) struct IdempotencyKey(pub(crate) String);
 
 impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_taken_as_it_is() {
+    fn accepts_visible_ascii() {
         let longest = "k".repeat(255);
         assert_eq!(key(&[]).as_deref(), Some(""));
         assert_eq!(key(&["8e03978e-40d5"]).as_deref(), Some("8e03978e-40d5"));
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn rejects_an_invalid_or_repeated_key() {
         let too_long = "k".repeat(256);
         for lines in [&[""][..], &["a b"], &["clé"], &["a\tb"], &[&too_long], &["a", "a"]] {
             assert_eq!(key(lines), None, "{lines:?}");

@@ -1,4 +1,4 @@
-//! JSON bodies, read strictly: an unknown field is refused by name, and so is one of another type.
+//! JSON bodies. Unknown fields are rejected.
 
 use std::fmt::Display;
 
@@ -12,10 +12,13 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny},
 };
 
-use super::raw::{Raw, media_type};
+use super::{
+    field_error::FieldError,
+    raw::{Raw, media_type},
+};
 use crate::problem::Problem;
 
-/// A JSON body, coming in or going out.
+/// A JSON body of a request or a response.
 pub(crate) struct Json<T>(pub(crate) T);
 
 impl<T: Serialize> IntoResponse for Json<T> {
@@ -38,7 +41,7 @@ where
     }
 }
 
-/// Where a request may come without a body, an empty one is none, whatever it is said to be.
+/// For requests with an optional body: an empty body of any media type counts as none.
 impl<S, T> OptionalFromRequest<S> for Json<T>
 where
     S: Send + Sync,
@@ -61,56 +64,34 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     let media_type = media_type(headers);
     let is_json = media_type == "application/json"
         || (media_type.starts_with("application/") && media_type.ends_with("+json"));
-    if is_json {
-        Ok(())
-    } else {
-        Err(Problem::unsupported_media_type("JSON, as content-type: application/json"))
-    }
+    if is_json { Ok(()) } else { Err(Problem::unsupported_media_type("application/json")) }
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let body = std::str::from_utf8(body).map_err(not_json)?;
-    // serde takes an array for a struct whose fields come without their names.
+    // serde accepts an array for a struct, with the fields in order.
     if body.trim_ascii_start().starts_with('[') {
         serde_json::from_str::<IgnoredAny>(body).map_err(not_json)?;
         return Err(Problem::invalid("body", "must be an object"));
     }
     let mut json = serde_json::Deserializer::from_str(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        // A field may be refused before the text turns out to be no JSON. serde's own category does not tell: a number
-        // for a word is a syntax error to it.
+        // serde may reject a field before a syntax error further on, which is reported instead. Its error category does not
+        // help: a number in place of a string counts as a syntax error.
         match serde_json::from_str::<IgnoredAny>(body) {
-            Ok(_) => refused(&error.path().to_string(), error.inner()),
-            Err(cause) => not_json(cause),
+            Ok(_) => {
+                let FieldError { field, message } = FieldError::new(&error.path().to_string(), error.inner());
+                Problem::invalid(&field, message)
+            }
+            Err(error) => not_json(error),
         }
     })?;
     json.end().map_err(not_json)?;
     Ok(value)
 }
 
-fn not_json(cause: impl Display) -> Problem {
-    Problem::malformed("body", format!("is not JSON: {cause}"))
-}
-
-/// Well-formed JSON of another shape. serde names unknown and missing fields in its text only.
-fn refused(path: &str, cause: &serde_json::Error) -> Problem {
-    let text = cause.to_string();
-    let text = text.split(" at line ").next().unwrap_or_default();
-    let named = text.split('`').nth(1).unwrap_or_default();
-    let inside = |field: &str| match path {
-        "." => field.to_owned(),
-        _ if path.ends_with(field) => path.to_owned(),
-        _ => format!("{path}.{field}"),
-    };
-    if text.starts_with("unknown field") {
-        Problem::invalid(&inside(named), "is not a field of this request")
-    } else if text.starts_with("missing field") {
-        Problem::invalid(&inside(named), "is required")
-    } else if text.starts_with("duplicate field") {
-        Problem::invalid(&inside(named), "is given twice")
-    } else {
-        Problem::invalid(if path == "." { "body" } else { path }, format!("is not right: {text}"))
-    }
+fn not_json(error: impl Display) -> Problem {
+    Problem::malformed("body", format!("is not JSON: {error}"))
 }
 
 #[cfg(test)]
@@ -140,13 +121,13 @@ mod tests {
     }
 
     #[test]
-    fn another_spelling_is_accepted() {
+    fn accepts_an_alias() {
         let body = parse::<Body>(br#"{"product_name": "Mug", "lines": [{"quantity": 2}]}"#).unwrap();
         assert_eq!((body.name.as_str(), body.lines[0].quantity), ("Mug", 2));
     }
 
     #[tokio::test]
-    async fn a_body_that_need_not_be_there_may_be_empty() {
+    async fn an_optional_body_may_be_empty() {
         for (content_type, body, expected) in [
             (None, "", Ok(None)),
             (Some("application/json"), "", Ok(None)),
@@ -165,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn names_the_invalid_field() {
         for (body, status, field) in [
             ("{", 400, "body"),
             (r#"{"name": "Mug"} x"#, 400, "body"),

@@ -1,15 +1,16 @@
-//! What handlers ask of a request, and the problems that bad ones get.
+//! Extractors of request data, which reject invalid input as a problem.
 
 mod caller;
+mod chunked_body;
 mod client;
 mod condition;
+mod field_error;
 mod files;
 mod idempotency_key;
 mod json;
 mod limit;
 mod query;
 mod raw;
-mod sips;
 
 pub(crate) use self::{
     caller::{Admin, Authentication, CART_TOKEN, CartOwner, SignedIn, access_token},

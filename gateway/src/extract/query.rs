@@ -1,4 +1,4 @@
-//! Path and query parameters, read strictly.
+//! Path and query parameters. Unknown query parameters are rejected.
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Path as AxumPath, path::ErrorKind, rejection::PathRejection},
@@ -6,9 +6,10 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
+use super::field_error::FieldError;
 use crate::problem::Problem;
 
-/// The parameters of a path.
+/// Path parameters.
 pub(crate) struct Path<T>(pub(crate) T);
 
 impl<S, T> FromRequestParts<S> for Path<T>
@@ -21,20 +22,20 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match AxumPath::<T>::from_request_parts(parts, state).await {
             Ok(AxumPath(value)) => Ok(Self(value)),
-            Err(cause) => {
+            Err(error) => {
                 let route =
                     parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
-                let parameter = refused_parameter(route, cause);
-                Err(Problem::malformed(&parameter, "in the path is not of the right form"))
+                let parameter = rejected_parameter(route, error);
+                Err(Problem::malformed(&parameter, "in the path is invalid"))
             }
         }
     }
 }
 
-/// The parameter that is refused, of a route such as `/products/{id}/images/{imageId}`.
-fn refused_parameter(route: &str, cause: PathRejection) -> String {
-    let index = match cause {
-        PathRejection::FailedToDeserializePathParams(cause) => match cause.into_kind() {
+/// The name of the rejected parameter in a route such as `/products/{id}/images/{imageId}`.
+fn rejected_parameter(route: &str, error: PathRejection) -> String {
+    let index = match error {
+        PathRejection::FailedToDeserializePathParams(error) => match error.into_kind() {
             ErrorKind::InvalidUtf8InPathParam { key } => return key,
             ErrorKind::ParseErrorAtIndex { index, .. } => index,
             _ => 0,
@@ -45,7 +46,7 @@ fn refused_parameter(route: &str, cause: PathRejection) -> String {
     parameter.unwrap_or("path").to_owned()
 }
 
-/// The parameters of a query. An unknown one is refused by name: a filter with a typo must not show everything.
+/// Query parameters. Unknown ones are rejected: a misspelled filter must not return everything.
 pub(crate) struct Query<T>(pub(crate) T);
 
 impl<S, T> FromRequestParts<S> for Query<T>
@@ -63,18 +64,8 @@ where
 fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let pairs = serde_html_form::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
     serde_path_to_error::deserialize(pairs).map_err(|error| {
-        let path = error.path().to_string();
-        let text = error.into_inner().to_string();
-        let named = text.split('`').nth(1).unwrap_or_default();
-        if text.starts_with("unknown field") {
-            Problem::malformed(named, "is not a parameter of this request")
-        } else if text.starts_with("missing field") {
-            Problem::malformed(named, "is required")
-        } else if text.starts_with("duplicate field") {
-            Problem::malformed(named, "is given twice")
-        } else {
-            Problem::malformed(&path, format!("is not right: {text}"))
-        }
+        let FieldError { field, message } = FieldError::new(&error.path().to_string(), error.inner());
+        Problem::malformed(&field, message)
     })
 }
 
@@ -92,13 +83,13 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_read() {
+    fn reads_parameters() {
         let list = parse::<List>("limit=5&inStock=true").unwrap();
         assert_eq!((list.limit, list.in_stock), (Some(5), Some(true)));
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn names_the_invalid_parameter() {
         for (query, field) in [
             ("limit=x", "limit"),
             ("limt=5", "limt"),

@@ -7,7 +7,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    answer::Created,
     api::{
         admin_orders::{AllOrdersQuery, list_all_orders},
         orders::{
@@ -20,6 +19,7 @@ use crate::{
     json::{Amount, Timestamp},
     link,
     problem::Problem,
+    response::Created,
 };
 
 /// An order. Names and prices of the products are those at the time the order was placed.

@@ -9,7 +9,6 @@ use utoipa::{
 };
 
 use crate::{
-    answer::Created,
     api::products::{
         create_product, get_product,
         input::{ProductInput, ProductPatch},
@@ -24,6 +23,7 @@ use crate::{
     json::{Amount, AmountInput, IdOrName, partial_schema, provided},
     link,
     problem::Problem,
+    response::Created,
 };
 
 /// A product.
@@ -153,7 +153,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let page = list_products(&app, query).await?;
     let items: Vec<_> = page.items.into_iter().map(LegacyProduct::from).collect();
-    if_none_match.answer_list(&items, link::next(&uri, &page.next_cursor))
+    if_none_match.respond_list(&items, link::next(&uri, &page.next_cursor))
 }
 
 /// Creates a product.
@@ -203,7 +203,7 @@ pub(crate) async fn show(
     if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
     let (tag, product) = get_product(&app, id).await?;
-    Ok(if_none_match.answer(tag, Json(LegacyProduct::from(product))))
+    Ok(if_none_match.respond(tag, Json(LegacyProduct::from(product))))
 }
 
 /// Changes fields of a product.

@@ -30,6 +30,8 @@
 //! - Stripe does not document when it reports a pending refund: here, `charge.refunded` is sent when it is created.
 //! - Persistence: dropping the last handle discards all data.
 
+#![warn(missing_docs)]
+
 mod api;
 mod control;
 mod customer;

@@ -17,10 +17,10 @@ use uuid::Uuid;
 
 use self::types::{LoginInput, RefreshInput, RegisterInput, Session, SessionInfo, SessionList};
 use crate::{
-    answer::present,
     app::App,
     extract::{Client, Json, Path, SignedIn},
     problem::Problem,
+    response::present,
 };
 
 /// Registers a user and starts a session.

@@ -2,7 +2,7 @@ use bodega_proto::identity::v1 as pb;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{answer::present, api::users::types::User, json::Timestamp, problem::Problem};
+use crate::{api::users::types::User, json::Timestamp, problem::Problem, response::present};
 
 /// A session with its tokens.
 #[derive(Debug, Serialize, ToSchema)]

@@ -10,11 +10,11 @@ use bodega_proto::cart::v1::{
 
 use self::types::{AddToCartInput, Cart, CartQuantityInput, RemoveFromCartInput};
 use crate::{
-    answer::present,
     app::App,
     extract::{CART_TOKEN, CartOwner, Json, Path},
     json::non_empty,
     problem::Problem,
+    response::present,
 };
 
 /// Returns the cart.

@@ -13,11 +13,11 @@ use uuid::Uuid;
 
 use self::types::{Order, OrderStatus, OrderStatusInput, PlaceOrderInput};
 use crate::{
-    answer::{Created, present},
     app::App,
     extract::{Admin, IdempotencyKey, Json, Limit, Path, Query, SignedIn},
     json::Page,
     problem::Problem,
+    response::{Created, present},
 };
 
 #[derive(Debug, Deserialize, IntoParams)]

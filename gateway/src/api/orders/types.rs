@@ -3,10 +3,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    answer::present,
     api::payments::{Payment, PaymentStatus},
     json::{Amount, AmountInput, Timestamp},
     problem::Problem,
+    response::present,
 };
 
 /// Status of an order.

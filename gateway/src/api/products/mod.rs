@@ -14,12 +14,12 @@ use self::{
     types::Product,
 };
 use crate::{
-    answer::{Created, present},
     app::App,
     etag::EntityTag,
     extract::{Admin, IfMatch, IfNoneMatch, Json, Path, Query},
     json::Page,
     problem::Problem,
+    response::{Created, present},
 };
 
 /// Lists and searches products.
@@ -42,7 +42,7 @@ pub(crate) async fn list(
     Query(query): Query<ProductQuery>,
     if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    if_none_match.answer_list(&list_products(&app, query).await?, None)
+    if_none_match.respond_list(&list_products(&app, query).await?, None)
 }
 
 /// Returns a product.
@@ -69,7 +69,7 @@ pub(crate) async fn show(
     if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
     let (tag, product) = get_product(&app, id).await?;
-    Ok(if_none_match.answer(tag, Json(product)))
+    Ok(if_none_match.respond(tag, Json(product)))
 }
 
 /// Creates a product.

@@ -10,11 +10,11 @@ use http::StatusCode;
 
 use self::types::{Address, PasswordInput, Profile, ProfileInput, ProfilePatch};
 use crate::{
-    answer::present,
     app::App,
     extract::{Json, SignedIn},
     json::Object,
     problem::Problem,
+    response::present,
 };
 
 /// Returns the caller's profile.

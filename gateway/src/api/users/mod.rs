@@ -13,11 +13,11 @@ use uuid::Uuid;
 
 use self::types::{Role, UserDetails};
 use crate::{
-    answer::present,
     app::App,
     extract::{Admin, Json, Limit, Path, Query},
     json::{Page, provided},
     problem::Problem,
+    response::present,
 };
 
 #[derive(Debug, Deserialize, IntoParams)]

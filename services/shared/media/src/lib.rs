@@ -9,6 +9,8 @@
 //!
 //! Memory is limited for any number of concurrent uploads: [`Rejected::Busy`] is returned when a limit is reached.
 
+#![warn(missing_docs)]
+
 mod args;
 mod error;
 mod image_key;

@@ -5,6 +5,8 @@
 //! of the call being served: deadline, access token, request id and trace. [`auth`] verifies callers; errors leave as
 //! gRPC statuses made in [`status`]. [`timeouts`] lists all timeouts that depend on each other.
 
+#![warn(missing_docs)]
+
 pub mod auth;
 pub mod backoff;
 pub mod config;

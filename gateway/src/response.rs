@@ -1,4 +1,4 @@
-//! Answers that are more than a body.
+//! Responses that are more than a body, and checks of upstream responses.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header::LOCATION};
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{extract::Json, problem::Problem};
 
-/// 201, with the new thing and where it is.
+/// Status 201 with the created resource and its location.
 pub(crate) struct Created<T> {
     location: String,
     body: T,
@@ -28,13 +28,13 @@ impl<T: Serialize> IntoResponse for Created<T> {
     }
 }
 
-/// What an answer of a service must hold.
+/// Unwraps a field that is required in a service's response.
 ///
 /// # Errors
-/// An internal problem when it does not: services and gateway disagree about the contract.
+/// An internal problem when the field is missing: service and gateway disagree about the contract.
 pub(crate) fn present<T>(field: Option<T>) -> Result<T, Problem> {
     field.ok_or_else(|| {
-        tracing::error!("a service left out what it must answer");
+        tracing::error!("a required field is missing in a service's response");
         Problem::internal()
     })
 }
