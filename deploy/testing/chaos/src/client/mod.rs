@@ -19,6 +19,7 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
+use anyhow::Context as _;
 use bodega_stripe_double::StripeDouble;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio_util::sync::CancellationToken;
@@ -28,11 +29,7 @@ use self::{
     retry_profile::RetryProfile,
     scenario::{Renewal, Scenario},
 };
-pub(crate) use self::{
-    counters::Counters,
-    product_set::ProductSet,
-    session::{Session, register},
-};
+pub(crate) use self::{counters::Counters, product_set::ProductSet, session::Session};
 use crate::journal::Journal;
 
 /// After a failed scenario, so that the journal does not fill up while the store is down.
@@ -124,6 +121,19 @@ impl Client {
         };
         is_signed_in.then_some(())
     }
+}
+
+/// Registers a user and returns an access token.
+pub(crate) async fn register(
+    url: &str,
+    products: &ProductSet,
+    email: &str,
+    password: &str,
+) -> anyhow::Result<String> {
+    let api = ApiClient::new(0, rand::random(), products.http.clone(), url, Journal::start());
+    let mut session = Session::new(api, "Load user".to_owned(), email.to_owned(), password.to_owned());
+    anyhow::ensure!(session.sign_in().await, "cannot register {email}");
+    session.api.token.context("no token")
 }
 
 fn order_path(order: &str) -> String {

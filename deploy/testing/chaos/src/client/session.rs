@@ -3,10 +3,7 @@
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
-use super::{
-    api::{self, ApiClient, Request, Response},
-    product_set::ProductSet,
-};
+use super::api::{self, ApiClient, Request, Response};
 use crate::{cluster::Admin, journal::Journal};
 
 /// Renewals for one request. A new token is valid.
@@ -19,19 +16,6 @@ pub(crate) struct Session {
     password: String,
     is_registered: bool,
     refresh_token: Option<String>,
-}
-
-/// Registers a user and returns an access token.
-pub(crate) async fn register(
-    url: &str,
-    products: &ProductSet,
-    email: &str,
-    password: &str,
-) -> anyhow::Result<String> {
-    let api = ApiClient::new(0, rand::random(), products.http.clone(), url, Journal::start());
-    let mut session = Session::new(api, "Load user".to_owned(), email.to_owned(), password.to_owned());
-    ensure!(session.sign_in().await, "cannot register {email}");
-    session.api.token.context("no token")
 }
 
 impl Session {

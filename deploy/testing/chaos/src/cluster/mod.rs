@@ -10,6 +10,7 @@
 
 mod control;
 mod node;
+mod options;
 mod postgres;
 mod postmaster;
 mod probe;
@@ -23,7 +24,6 @@ mod topology;
 
 use std::{
     fs,
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -33,8 +33,11 @@ use bodega_stripe_double::{Options, StripeDouble};
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub(crate) use self::role::Role;
 use self::{node::Node, postgres::Postgres, postmaster::Postmaster, topology::Topology};
+pub(crate) use self::{
+    options::{Admin, ClusterOptions},
+    role::Role,
+};
 use crate::proxy::Proxy;
 
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -44,26 +47,6 @@ const RESTART_INTERVAL: Duration = Duration::from_millis(250);
 const WEBHOOK_PATH: &str = "/api/webhooks/stripe";
 /// The file in which a standalone store writes the URL of its database.
 const DATABASE_URL_FILE: &str = "running.url";
-
-#[derive(Clone, Debug)]
-pub(crate) struct ClusterOptions {
-    /// One process with an embedded database, or five processes and Postgres.
-    pub(crate) standalone: bool,
-    /// Whether the database of five processes flushes commits to disk. That of a standalone store always does.
-    pub(crate) durable: bool,
-    /// Seed of the Stripe double's random faults.
-    pub(crate) seed: u64,
-    /// Access token lifetime in whole seconds; `None` for the default.
-    pub(crate) access_ttl: Option<Duration>,
-    /// Directory for the processes' logs; `None` for a temporary one.
-    pub(crate) log_dir: Option<PathBuf>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Admin {
-    pub(crate) email: String,
-    pub(crate) password: String,
-}
 
 /// A running store and a Stripe double. All processes are killed on drop.
 pub(crate) struct Cluster {

@@ -12,8 +12,8 @@ use bodega_embedded_postgres::testing::TempDir;
 use bodega_stripe_double::{Options, StripeDouble};
 
 use super::{
-    Admin, ClusterOptions,
     node::{Node, NodeConfig},
+    options::{Admin, ClusterOptions},
     probe::Probe,
     programs::{self, BODEGA, Programs, program_of},
     role::Role,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 
-use super::{Fault, FaultKind, Lane};
+use super::fault::{Fault, FaultKind, Lane};
 use crate::cluster::Role;
 
 /// An endless sequence of faults, the same for the same seed.

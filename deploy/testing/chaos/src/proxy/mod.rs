@@ -3,6 +3,7 @@
 //! Its address never changes, its upstream may: open connections keep theirs, new ones use the new one. A change of the
 //! [`Mode`] affects open connections as well; see [`pump`].
 
+mod mode;
 mod pump;
 #[cfg(test)]
 mod tests;
@@ -23,24 +24,11 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub(crate) use self::mode::Mode;
 use self::pump::pump;
 
 /// After a failed accept, for example without free file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(10);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Bytes are forwarded at once in both directions.
-    Forward,
-    /// Bytes from the client are forwarded after this time, bytes from the upstream at once. A change to a shorter delay, or
-    /// to another mode, applies to delayed bytes as well.
-    Delay(Duration),
-    /// Connections are accepted and nothing is forwarded, not even the end of a connection. What was sent meanwhile is
-    /// forwarded when the mode changes.
-    BlackHole,
-    /// New connections are reset. Open ones are forwarded.
-    Reset,
-}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Upstream {

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::Mode;
+use super::mode::Mode;
 
 const CHUNK_BYTES: usize = 64 * 1024;
 /// The reader pauses while this many chunks are delayed.

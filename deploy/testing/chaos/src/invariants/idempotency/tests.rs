@@ -49,7 +49,7 @@ fn accepts_the_same_order_for_each_use_of_a_key() {
     let uses = [
         place("k").at(0).with_response(409, problem("empty_cart")), // not stored
         place("k").at(10).without_response(),
-        place("k").at(20).with_response(503, problem("unavailable")),
+        place("k").at(20).with_response(503, problem("upstream_unavailable")),
         place("k").at(30).with_response(201, order("a")),
         place("k").at(40).with_response(429, problem("rate_limited")),
         place("k").at(50).with_response(401, problem("unauthenticated")),

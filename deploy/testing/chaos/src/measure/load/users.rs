@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
-    Load, Pace,
+    generator::{Load, Pace},
     virtual_user::{Account, Operation, VirtualUser},
 };
 use crate::{
