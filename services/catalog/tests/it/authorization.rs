@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, service::Routes};
 
-use crate::test_catalog::{Client, TestCatalog, database, product, rejection, update_request};
+use crate::test_app::{Client, TestApp, database, product, rejection, update_request};
 
 /// Calls every RPC that writes, and returns how each is rejected.
 async fn writes(mut client: Client) -> Vec<(Code, String)> {
@@ -41,14 +41,14 @@ async fn writes(mut client: Client) -> Vec<(Code, String)> {
 
 #[tokio::test]
 async fn only_admins_can_write() {
-    let catalog = TestCatalog::start().await;
-    for rejected in writes(catalog.client_of(None)).await {
+    let app = TestApp::start().await;
+    for rejected in writes(app.client_of(None)).await {
         assert_eq!(rejected, (Code::Unauthenticated, "unauthenticated".to_owned()));
     }
-    for rejected in writes(catalog.client_of(Some(Role::User))).await {
+    for rejected in writes(app.client_of(Some(Role::User))).await {
         assert_eq!(rejected, (Code::PermissionDenied, "admin_only".to_owned()));
     }
-    catalog.create(product("Mug")).await;
+    app.create(product("Mug")).await;
 }
 
 #[tokio::test]
@@ -56,14 +56,14 @@ async fn rejects_calls_without_the_service_token() {
     let (_database, db) = database().await;
     let shutdown = CancellationToken::new();
     let media = Media::local(Path::new("/unused"));
-    let catalog = bodega_catalog::start(db, "USD".parse().unwrap(), media, shutdown.clone()).await.unwrap();
+    let app = bodega_catalog::start(db, "USD".parse().unwrap(), media, shutdown.clone()).await.unwrap();
     let service_token = ServiceToken::random();
     // No call has an access token, so the keys are never fetched.
     let verifier = Verifier::new(Transport::unauthenticated(Routes::default()));
     let auth = AuthLayer { service_token: service_token.clone(), verifier };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("http://{}", listener.local_addr().unwrap());
-    let serving = tokio::spawn(async move { catalog.serve(&auth, listener).await });
+    let serving = tokio::spawn(async move { app.serve(&auth, listener).await });
 
     let other_process = Transport::remote("catalog", uri.parse().unwrap(), &ServiceToken::random());
     let required = (Code::Unauthenticated, "service_token_required".to_owned());

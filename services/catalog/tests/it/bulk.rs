@@ -2,7 +2,7 @@
 
 use bodega_catalog::bulk::{self, NewProduct};
 
-use crate::test_catalog::TestCatalog;
+use crate::test_app::TestApp;
 
 fn new(name: &str) -> NewProduct {
     NewProduct { name: name.to_owned(), price_minor: 100, stock: 3, ..NewProduct::default() }
@@ -10,15 +10,15 @@ fn new(name: &str) -> NewProduct {
 
 #[tokio::test]
 async fn inserts_products_in_order_with_tags_categories_and_images() {
-    let catalog = TestCatalog::start().await;
+    let app = TestApp::start().await;
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    let categories = bulk::categories(&catalog.db, &names(&["Kitchen", "Office", "KITCHEN"])).await.unwrap();
+    let categories = bulk::categories(&app.db, &names(&["Kitchen", "Office", "KITCHEN"])).await.unwrap();
     assert_eq!(categories[0], categories[2]);
     assert_eq!(
-        bulk::categories(&catalog.db, &names(&["office", "kitchen"])).await.unwrap(),
+        bulk::categories(&app.db, &names(&["office", "kitchen"])).await.unwrap(),
         [categories[1], categories[0]]
     );
-    let tags = bulk::tags(&catalog.db, &names(&["red", "big"])).await.unwrap();
+    let tags = bulk::tags(&app.db, &names(&["red", "big"])).await.unwrap();
 
     let products: Vec<_> = (0..2_500)
         .map(|number| {
@@ -31,12 +31,11 @@ async fn inserts_products_in_order_with_tags_categories_and_images() {
         })
         .collect();
     let mut progress = Vec::new();
-    let ids =
-        bulk::insert_products(&catalog.db, "USD".parse().unwrap(), &products, |done| progress.push(done));
+    let ids = bulk::insert_products(&app.db, "USD".parse().unwrap(), &products, |done| progress.push(done));
     let ids = ids.await.unwrap();
     assert_eq!(progress, [1_000, 2_000, 2_500]);
     for chunk in ids.iter().zip(&products).collect::<Vec<_>>().chunks(200) {
-        let found = catalog.batch(&chunk.iter().map(|(id, _)| **id).collect::<Vec<_>>()).await;
+        let found = app.batch(&chunk.iter().map(|(id, _)| **id).collect::<Vec<_>>()).await;
         assert_eq!(found.len(), chunk.len());
         for (found, (id, expected)) in found.iter().zip(chunk) {
             assert_eq!((found.id, &found.name, found.stock), (**id, &expected.name, expected.stock));
@@ -45,15 +44,14 @@ async fn inserts_products_in_order_with_tags_categories_and_images() {
             assert_eq!(found.images.first().map(|image| image.url.clone()), expected.image_url);
         }
     }
-    catalog.assert_ledger_adds_up().await;
+    app.assert_ledger_adds_up().await;
 }
 
 #[tokio::test]
 async fn an_invalid_product_rolls_back_its_batch() {
-    let catalog = TestCatalog::start().await;
+    let app = TestApp::start().await;
     let products = [new("Mug"), NewProduct { price_minor: -1, ..new("Cup") }];
-    let error =
-        bulk::insert_products(&catalog.db, "USD".parse().unwrap(), &products, |_| {}).await.unwrap_err();
+    let error = bulk::insert_products(&app.db, "USD".parse().unwrap(), &products, |_| {}).await.unwrap_err();
     assert!(error.to_string().contains("product_prices_are_in_range"), "{error}");
-    assert!(catalog.list(Default::default()).await.is_empty());
+    assert!(app.list(Default::default()).await.is_empty());
 }

@@ -7,7 +7,7 @@ use bodega_proto::catalog::v1::{
 };
 use tonic::Code;
 
-use crate::test_catalog::{TestCatalog, assert_invalid, by_id, product, rejection};
+use crate::test_app::{TestApp, assert_invalid, by_id, product, rejection};
 
 fn named(name: &str) -> CreateCategoryRequest {
     CreateCategoryRequest { name: name.to_owned() }
@@ -15,9 +15,9 @@ fn named(name: &str) -> CreateCategoryRequest {
 
 #[tokio::test]
 async fn creates_reads_renames_and_deletes_a_category() {
-    let catalog = TestCatalog::start().await;
-    let mut admin = catalog.admin();
-    let id = catalog.category("  Kitchen ").await;
+    let app = TestApp::start().await;
+    let mut admin = app.admin();
+    let id = app.category("  Kitchen ").await;
     let found = admin.get_category(GetCategoryRequest { id }).await.unwrap().into_inner().category.unwrap();
     assert_eq!(found, Category { id, name: "Kitchen".to_owned(), product_count: 0 });
 
@@ -35,9 +35,9 @@ async fn creates_reads_renames_and_deletes_a_category() {
 
 #[tokio::test]
 async fn creates_reads_renames_and_deletes_a_tag() {
-    let catalog = TestCatalog::start().await;
-    let mut admin = catalog.admin();
-    let id = catalog.tag("red").await;
+    let app = TestApp::start().await;
+    let mut admin = app.admin();
+    let id = app.tag("red").await;
     let rename = UpdateTagRequest { id, name: "Scarlet".to_owned() };
     admin.update_tag(rename.clone()).await.unwrap();
     let found = admin.get_tag(GetTagRequest { id }).await.unwrap().into_inner().tag.unwrap();
@@ -52,17 +52,17 @@ async fn creates_reads_renames_and_deletes_a_tag() {
 
 #[tokio::test]
 async fn names_are_unique_regardless_of_case_and_whitespace() {
-    let catalog = TestCatalog::start().await;
-    let mut admin = catalog.admin();
-    catalog.category("Café").await;
-    let other = catalog.category("Bar").await;
+    let app = TestApp::start().await;
+    let mut admin = app.admin();
+    app.category("Café").await;
+    let other = app.category("Bar").await;
     let taken = (Code::AlreadyExists, "category_exists".to_owned());
     assert_eq!(rejection(admin.create_category(named(" CAFÉ ")).await), taken);
     assert_eq!(rejection(admin.create_category(named("Cafe\u{301}")).await), taken);
     let rename = UpdateCategoryRequest { id: other, name: "café".to_owned() };
     assert_eq!(rejection(admin.update_category(rename).await), taken);
 
-    let tag = catalog.tag("Red").await;
+    let tag = app.tag("Red").await;
     let taken = (Code::AlreadyExists, "tag_exists".to_owned());
     let again = CreateTagRequest { name: "rED".to_owned() };
     assert_eq!(rejection(admin.create_tag(again).await), taken);
@@ -72,8 +72,8 @@ async fn names_are_unique_regardless_of_case_and_whitespace() {
 
 #[tokio::test]
 async fn rejects_invalid_names() {
-    let catalog = TestCatalog::start().await;
-    let mut admin = catalog.admin();
+    let app = TestApp::start().await;
+    let mut admin = app.admin();
     for name in ["", "  ", "a\nb", "a\0b", &"é".repeat(101)] {
         assert_invalid(admin.create_category(named(name)).await, &["name"]);
         assert_invalid(admin.create_tag(CreateTagRequest { name: name.to_owned() }).await, &["name"]);
@@ -83,16 +83,16 @@ async fn rejects_invalid_names() {
 
 #[tokio::test]
 async fn counts_products_that_are_not_archived() {
-    let catalog = TestCatalog::start().await;
-    let (category, tag) = (catalog.category("Kitchen").await, catalog.tag("red").await);
+    let app = TestApp::start().await;
+    let (category, tag) = (app.category("Kitchen").await, app.tag("red").await);
     let request =
         CreateProductRequest { category: Some(by_id(category)), tag_ids: vec![tag], ..product("Mug") };
-    catalog.create(request.clone()).await;
-    let archived = catalog.create(request).await;
-    catalog.create(product("Else")).await;
-    catalog.archive(archived.id).await;
+    app.create(request.clone()).await;
+    let archived = app.create(request).await;
+    app.create(product("Else")).await;
+    app.archive(archived.id).await;
 
-    let mut client = catalog.client_of(None);
+    let mut client = app.client_of(None);
     let categories = client.list_categories(ListCategoriesRequest::default()).await.unwrap().into_inner();
     assert_eq!(categories.categories[0].product_count, 1);
     let tags = client.list_tags(ListTagsRequest::default()).await.unwrap().into_inner();
@@ -101,11 +101,11 @@ async fn counts_products_that_are_not_archived() {
 
 #[tokio::test]
 async fn paginates_categories_by_id() {
-    let catalog = TestCatalog::start().await;
-    let mut client = catalog.client_of(None);
+    let app = TestApp::start().await;
+    let mut client = app.client_of(None);
     let mut created = Vec::new();
     for number in 0..5 {
-        created.push(catalog.category(&format!("c{number}")).await);
+        created.push(app.category(&format!("c{number}")).await);
     }
     let mut found = Vec::new();
     let mut cursor = String::new();
@@ -130,19 +130,18 @@ async fn paginates_categories_by_id() {
 
 #[tokio::test]
 async fn deleting_a_category_or_tag_keeps_its_products() {
-    let catalog = TestCatalog::start().await;
-    let (category, tag, other) =
-        (catalog.category("Kitchen").await, catalog.tag("red").await, catalog.tag("big").await);
-    let created = catalog
+    let app = TestApp::start().await;
+    let (category, tag, other) = (app.category("Kitchen").await, app.tag("red").await, app.tag("big").await);
+    let created = app
         .create(CreateProductRequest {
             category: Some(by_id(category)),
             tag_ids: vec![tag, other],
             ..product("Mug")
         })
         .await;
-    catalog.admin().delete_category(DeleteCategoryRequest { id: category }).await.unwrap();
-    catalog.admin().delete_tag(DeleteTagRequest { id: tag }).await.unwrap();
-    let left = catalog.get(created.id).await.unwrap();
+    app.admin().delete_category(DeleteCategoryRequest { id: category }).await.unwrap();
+    app.admin().delete_tag(DeleteTagRequest { id: tag }).await.unwrap();
+    let left = app.get(created.id).await.unwrap();
     assert_eq!(left.category, None);
     assert_eq!(left.tags.iter().map(|tag| tag.id).collect::<Vec<_>>(), [other]);
 }

@@ -10,111 +10,111 @@ use uuid::Uuid;
 
 use crate::{
     image_fixtures::wait_until,
-    test_catalog::{TestCatalog, by_id, by_name, product, update_request},
+    test_app::{TestApp, by_id, by_name, product, update_request},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_reservations_never_oversell() {
-    let catalog = TestCatalog::start().await;
-    let (mug, cup) = (catalog.stocked(50).await, catalog.stocked(50).await);
+    let app = TestApp::start().await;
+    let (mug, cup) = (app.stocked(50).await, app.stocked(50).await);
     let outcomes = join_all((0..200).map(|number| {
         let lines = if number % 2 == 0 { [(mug, 1), (cup, 1)] } else { [(cup, 1), (mug, 1)] };
-        let catalog = &catalog;
-        async move { catalog.try_reserve(Uuid::now_v7(), &lines).await.unwrap() }
+        let app = &app;
+        async move { app.try_reserve(Uuid::now_v7(), &lines).await.unwrap() }
     }))
     .await;
     let reserved = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Reserved(_))).count();
     assert_eq!(reserved, 50);
-    assert_eq!((catalog.stock_of(mug).await, catalog.stock_of(cup).await), (0, 0));
-    catalog.assert_ledger_adds_up().await;
+    assert_eq!((app.stock_of(mug).await, app.stock_of(cup).await), (0, 0));
+    app.assert_ledger_adds_up().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_reservations_of_one_order_reserve_once() {
-    let catalog = TestCatalog::start().await;
-    let mug = catalog.stocked(50).await;
+    let app = TestApp::start().await;
+    let mug = app.stocked(50).await;
     let order_id = Uuid::now_v7();
     let lines = [(mug, 3)];
-    let outcomes = join_all((0..20).map(|_| catalog.reserve(order_id, &lines))).await;
+    let outcomes = join_all((0..20).map(|_| app.reserve(order_id, &lines))).await;
     assert!(outcomes.iter().all(|outcome| outcome == &outcomes[0]), "{outcomes:?}");
     assert!(matches!(outcomes[0], Outcome::Reserved(_)));
-    assert_eq!(catalog.stock_of(mug).await, 47);
+    assert_eq!(app.stock_of(mug).await, 47);
 
-    join_all((0..20).map(|_| catalog.release(order_id))).await;
-    assert_eq!(catalog.stock_of(mug).await, 50);
-    assert_eq!(catalog.movements(mug).await.len(), 3);
+    join_all((0..20).map(|_| app.release(order_id))).await;
+    assert_eq!(app.stock_of(mug).await, 50);
+    assert_eq!(app.movements(mug).await.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_concurrent_reservation_and_release_leave_no_stock_reserved() {
-    let catalog = TestCatalog::start().await;
-    let mug = catalog.stocked(50).await;
+    let app = TestApp::start().await;
+    let mug = app.stocked(50).await;
     let lines = [(mug, 1)];
     join_all((0..40).map(|_| {
-        let (catalog, lines, order_id) = (&catalog, &lines, Uuid::now_v7());
+        let (app, lines, order_id) = (&app, &lines, Uuid::now_v7());
         async move {
-            let (outcome, ()) = tokio::join!(catalog.try_reserve(order_id, lines), catalog.release(order_id));
+            let (outcome, ()) = tokio::join!(app.try_reserve(order_id, lines), app.release(order_id));
             if let Err(rejected) = outcome {
                 assert_eq!(rejected.code(), Code::FailedPrecondition, "{rejected:?}");
             }
         }
     }))
     .await;
-    assert_eq!(catalog.stock_of(mug).await, 50);
-    catalog.assert_ledger_adds_up().await;
+    assert_eq!(app.stock_of(mug).await, 50);
+    app.assert_ledger_adds_up().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_stock_updates_and_reservations_match_the_ledger() {
-    let catalog = TestCatalog::start().await;
-    let (mug, cup) = (catalog.stocked(100).await, catalog.stocked(100).await);
+    let app = TestApp::start().await;
+    let (mug, cup) = (app.stocked(100).await, app.stocked(100).await);
     let orders = join_all((0..60).map(|_| {
-        let (catalog, order_id) = (&catalog, Uuid::now_v7());
+        let (app, order_id) = (&app, Uuid::now_v7());
         async move {
-            catalog.reserve(order_id, &[(cup, 1), (mug, 2)]).await;
+            app.reserve(order_id, &[(cup, 1), (mug, 2)]).await;
             if order_id.as_u128().is_multiple_of(2) {
-                catalog.release(order_id).await;
+                app.release(order_id).await;
             }
         }
     }));
     let edits = join_all((0..30).map(|edit| {
-        let catalog = &catalog;
+        let app = &app;
         async move {
             let id = if edit % 2 == 0 { mug } else { cup };
             let set = UpdateProductRequest { stock: Some(50 + edit), ..update_request(id) };
-            catalog.update(set).await.unwrap();
+            app.update(set).await.unwrap();
         }
     }));
     tokio::join!(orders, edits);
-    catalog.assert_ledger_adds_up().await;
-    assert!(catalog.movements(mug).await.iter().any(|(reason, _)| reason == "adjusted"));
+    app.assert_ledger_adds_up().await;
+    assert!(app.movements(mug).await.iter().any(|(reason, _)| reason == "adjusted"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn category_changes_do_not_deadlock_with_reservations_and_updates() {
-    let catalog = TestCatalog::start().await;
-    let category = catalog.category("Kitchen").await;
+    let app = TestApp::start().await;
+    let category = app.category("Kitchen").await;
     let mut products = Vec::new();
     for _ in 0..10 {
         let request = CreateProductRequest { stock: 100, category: Some(by_id(category)), ..product("Mug") };
-        products.push(catalog.create(request).await.id);
+        products.push(app.create(request).await.id);
     }
     let orders = join_all((0..40).map(|order| {
-        let (catalog, products) = (&catalog, &products);
+        let (app, products) = (&app, &products);
         async move {
             let lines: Vec<_> = products.iter().rev().skip(order % 5).map(|id| (*id, 1)).collect();
-            catalog.reserve(Uuid::now_v7(), &lines).await;
+            app.reserve(Uuid::now_v7(), &lines).await;
         }
     }));
     let edits = join_all(products.iter().map(|&id| {
-        let catalog = &catalog;
+        let app = &app;
         async move {
             let moved = UpdateProductRequest { category: Some(by_name("Other")), ..update_request(id) };
-            catalog.update(moved).await.unwrap();
+            app.update(moved).await.unwrap();
         }
     }));
     let renames = async {
-        let mut admin = catalog.admin();
+        let mut admin = app.admin();
         for number in 0..10 {
             let name = format!("Kitchen {number}");
             admin.update_category(UpdateCategoryRequest { id: category, name }).await.unwrap();
@@ -122,18 +122,18 @@ async fn category_changes_do_not_deadlock_with_reservations_and_updates() {
         admin.delete_category(DeleteCategoryRequest { id: category }).await.unwrap();
     };
     tokio::join!(orders, edits, renames);
-    for product in catalog.batch(&products).await {
+    for product in app.batch(&products).await {
         assert_eq!(product.category.unwrap().name, "Other");
     }
-    catalog.assert_ledger_adds_up().await;
+    app.assert_ledger_adds_up().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_products_create_a_new_category_once() {
-    let catalog = TestCatalog::start().await;
+    let app = TestApp::start().await;
     let created = join_all((0..20).map(|number| {
         let name = if number % 2 == 0 { "Kitchen" } else { "KITCHEN" };
-        catalog.create(CreateProductRequest { category: Some(by_name(name)), ..product("Mug") })
+        app.create(CreateProductRequest { category: Some(by_name(name)), ..product("Mug") })
     }))
     .await;
     let first = created[0].category.clone().unwrap().id;
@@ -142,11 +142,11 @@ async fn concurrent_products_create_a_new_category_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_many_concurrent_updates_of_a_version_succeeds() {
-    let catalog = TestCatalog::start().await;
-    let id = catalog.stocked(1).await;
+    let app = TestApp::start().await;
+    let id = app.stocked(1).await;
     let outcomes = join_all((0..20).map(|number| {
         let name = Some(format!("Mug {number}"));
-        catalog.update(UpdateProductRequest { name, expected_version: Some(1), ..update_request(id) })
+        app.update(UpdateProductRequest { name, expected_version: Some(1), ..update_request(id) })
     }))
     .await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
@@ -160,25 +160,25 @@ async fn one_of_many_concurrent_updates_of_a_version_succeeds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn retries_a_reservation_after_a_deadlock() {
-    let catalog = TestCatalog::start().await;
-    let (mug, cup) = (catalog.stocked(5).await, catalog.stocked(5).await);
+    let app = TestApp::start().await;
+    let (mug, cup) = (app.stocked(5).await, app.stocked(5).await);
     let order_id = Uuid::now_v7();
     let lines = [(mug, 1), (cup, 1)];
     let lock = "select from catalog.products where id = $1 for update";
 
     // Another transaction locks in the opposite order. Its deadlock timeout is longer, so the reservation is aborted.
-    let mut other = catalog.db.begin().await.unwrap();
+    let mut other = app.db.begin().await.unwrap();
     sqlx::query("set local deadlock_timeout = '1min'").execute(&mut *other).await.unwrap();
     sqlx::query(lock).bind(cup).execute(&mut *other).await.unwrap();
     let other_transaction = async {
-        wait_until("the reservation waits", async || catalog.waiting().await > 0).await;
+        wait_until("the reservation waits", async || app.waiting().await > 0).await;
         sqlx::query(lock).bind(mug).execute(&mut *other).await.unwrap();
         other.rollback().await.unwrap();
     };
-    let (outcome, ()) = tokio::join!(catalog.try_reserve(order_id, &lines), other_transaction);
+    let (outcome, ()) = tokio::join!(app.try_reserve(order_id, &lines), other_transaction);
     assert!(matches!(outcome.unwrap(), Outcome::Reserved(_)));
-    assert_eq!((catalog.stock_of(mug).await, catalog.stock_of(cup).await), (4, 4));
+    assert_eq!((app.stock_of(mug).await, app.stock_of(cup).await), (4, 4));
     // Postgres publishes statistics with a delay.
     let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
-    wait_until("the deadlock is counted", async || catalog.number(deadlocks).await > 0).await;
+    wait_until("the deadlock is counted", async || app.number(deadlocks).await > 0).await;
 }

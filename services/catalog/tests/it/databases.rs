@@ -17,11 +17,11 @@ use uuid::Uuid;
 
 use crate::{
     image_fixtures::{pngs, wait_until},
-    test_catalog::{self, TestCatalog, by_name, product, rejection, update_request},
+    test_app::{self, TestApp, by_name, product, rejection, update_request},
 };
 
 /// Starts a catalog with a database in which `before` and `after` were executed around the migrations.
-async fn migrated(template: &str, before: &'static str, after: &'static str) -> TestCatalog {
+async fn migrated(template: &str, before: &'static str, after: &'static str) -> TestApp {
     let database = testing::database(template, |url| async move {
         let mut connection = PgConnection::connect(&url).await?;
         sqlx::raw_sql(before).execute(&mut connection).await?;
@@ -31,28 +31,28 @@ async fn migrated(template: &str, before: &'static str, after: &'static str) -> 
     })
     .await;
     let db = database::pool(database.url().parse().unwrap(), 10, "catalog");
-    TestCatalog::start_with(database, db).await
+    TestApp::start_with(database, db).await
 }
 
 #[tokio::test]
 async fn search_without_pg_trgm_does_not_tolerate_typos() {
-    let catalog = migrated("catalog without pg_trgm", "select", "drop extension pg_trgm cascade").await;
-    catalog.create(product("Mechanical keyboard")).await;
-    assert_eq!(catalog.search("keyb").await, ["Mechanical keyboard"]);
-    assert!(catalog.search("keybord").await.is_empty());
+    let app = migrated("catalog without pg_trgm", "select", "drop extension pg_trgm cascade").await;
+    app.create(product("Mechanical keyboard")).await;
+    assert_eq!(app.search("keyb").await, ["Mechanical keyboard"]);
+    assert!(app.search("keybord").await.is_empty());
 }
 
 #[tokio::test]
 async fn uses_pg_trgm_from_another_schema() {
     let before = "create schema \"other schema\"; create extension pg_trgm with schema \"other schema\"";
-    let catalog = migrated("catalog with pg_trgm elsewhere", before, "select").await;
-    catalog.create(product("Mechanical keyboard")).await;
-    assert_eq!(catalog.search("keybord").await, ["Mechanical keyboard"]);
+    let app = migrated("catalog with pg_trgm elsewhere", before, "select").await;
+    app.create(product("Mechanical keyboard")).await;
+    assert_eq!(app.search("keybord").await, ["Mechanical keyboard"]);
 }
 
 #[tokio::test]
 async fn runs_with_a_role_that_can_only_read_and_write_rows() {
-    let (database, owner) = test_catalog::database().await;
+    let (database, owner) = test_app::database().await;
     sqlx::raw_sql(
         "create role catalog_app login;
          grant usage on schema catalog to catalog_app;
@@ -64,9 +64,9 @@ async fn runs_with_a_role_that_can_only_read_and_write_rows() {
     .await
     .unwrap();
     let db = database::pool(database.url_as("catalog_app").parse().unwrap(), 5, "catalog");
-    let catalog = TestCatalog::start_with(database, db).await;
-    let tag_ids = vec![catalog.tag("red").await];
-    let created = catalog
+    let app = TestApp::start_with(database, db).await;
+    let tag_ids = vec![app.tag("red").await];
+    let created = app
         .create(CreateProductRequest {
             stock: 5,
             category: Some(by_name("Kitchen")),
@@ -75,43 +75,42 @@ async fn runs_with_a_role_that_can_only_read_and_write_rows() {
             ..product("Coffee grinder")
         })
         .await;
-    assert_eq!(catalog.search("cofee").await, ["Coffee grinder"]);
-    catalog
-        .update(UpdateProductRequest {
-            stock: Some(3),
-            image_url: Some("/b".to_owned()),
-            ..update_request(created.id)
-        })
-        .await
-        .unwrap();
+    assert_eq!(app.search("cofee").await, ["Coffee grinder"]);
+    app.update(UpdateProductRequest {
+        stock: Some(3),
+        image_url: Some("/b".to_owned()),
+        ..update_request(created.id)
+    })
+    .await
+    .unwrap();
     let order_id = Uuid::now_v7();
-    catalog.reserve(order_id, &[(created.id, 1)]).await;
-    catalog.release(order_id).await;
-    let product = catalog.add_images(created.id, &pngs(2)).await.unwrap();
-    catalog.remove_image(created.id, product.images[1].id).await.unwrap();
-    catalog.archive(created.id).await;
+    app.reserve(order_id, &[(created.id, 1)]).await;
+    app.release(order_id).await;
+    let product = app.add_images(created.id, &pngs(2)).await.unwrap();
+    app.remove_image(created.id, product.images[1].id).await.unwrap();
+    app.archive(created.id).await;
     let images = "select count(*) from catalog.stored_images";
-    wait_until("unused images are deleted", async || catalog.number(images).await == 0).await;
-    catalog.assert_ledger_adds_up().await;
+    wait_until("unused images are deleted", async || app.number(images).await == 0).await;
+    app.assert_ledger_adds_up().await;
 }
 
 #[tokio::test]
 async fn an_image_without_a_thumbnail_is_its_own_thumbnail() {
-    let catalog = TestCatalog::start().await;
+    let app = TestApp::start().await;
     sqlx::raw_sql(
         "insert into catalog.products (name, description, price_minor, currency, stock)
          values ('Mug', '', 1, 'USD', 0);
          insert into catalog.product_images (product_id, url, position) values (1, '/b.png', 7), (1, '/a.png', 0)",
     )
-    .execute(&catalog.db)
+    .execute(&app.db)
     .await
     .unwrap();
 
     let links = |product: Product| -> Vec<_> {
         product.images.into_iter().flat_map(|image| [image.url, image.thumbnail_url]).collect()
     };
-    assert_eq!(links(catalog.get(1).await.unwrap()), ["/a.png", "/a.png", "/b.png", "/b.png"]);
-    let more = links(catalog.add_images(1, &pngs(1)).await.unwrap());
+    assert_eq!(links(app.get(1).await.unwrap()), ["/a.png", "/a.png", "/b.png", "/b.png"]);
+    let more = links(app.add_images(1, &pngs(1)).await.unwrap());
     assert_eq!(more.len(), 6);
     assert_eq!(more[..4], ["/a.png", "/a.png", "/b.png", "/b.png"]);
 }

@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 
 use crate::{
     image_fixtures::{files_of, png, pngs, urls, wait_until},
-    test_catalog::{TestCatalog, rejection, update_request},
+    test_app::{TestApp, rejection, update_request},
 };
 
 /// Drops `call` after this number of polls.
@@ -28,14 +28,14 @@ async fn dropped_after<T>(polls: usize, call: impl Future<Output = T>) -> Option
 }
 
 /// Locks a product, as every update does.
-async fn lock(catalog: &TestCatalog, id: i32) -> Transaction<'static, Postgres> {
-    let mut transaction = catalog.db.begin().await.unwrap();
+async fn lock(app: &TestApp, id: i32) -> Transaction<'static, Postgres> {
+    let mut transaction = app.db.begin().await.unwrap();
     let db: &mut PgConnection = &mut transaction;
     sqlx::query("select from catalog.products where id = $1 for update").bind(id).execute(db).await.unwrap();
     transaction
 }
 
-impl TestCatalog {
+impl TestApp {
     /// Checks that the storage has the images of all products, and no others.
     async fn assert_only_used_images(&self) {
         assert_eq!(self.files(), self.referenced_files().await);
@@ -47,25 +47,25 @@ impl TestCatalog {
 
 #[tokio::test]
 async fn a_dropped_upload_adds_all_of_its_images_or_none() {
-    let catalog = TestCatalog::start().await;
+    let app = TestApp::start().await;
     let images = [png(8, 1), png(8, 2)];
     for polls in 0.. {
-        let id = catalog.stocked(1).await;
-        let result = dropped_after(polls, catalog.add_images(id, &images)).await;
+        let id = app.stocked(1).await;
+        let result = dropped_after(polls, app.add_images(id, &images)).await;
         // A commit that was sent may still succeed.
-        let image_count = async || catalog.get(id).await.unwrap().images.len();
+        let image_count = async || app.get(id).await.unwrap().images.len();
         wait_until("all or none are added", async || [0, 2].contains(&image_count().await)).await;
         if let Some(result) = result {
-            assert_eq!(result.unwrap(), catalog.get(id).await.unwrap());
+            assert_eq!(result.unwrap(), app.get(id).await.unwrap());
             break;
         }
     }
     let unused = "select count(*) from catalog.stored_images where delete_after > now()";
-    assert!(catalog.number(unused).await > 0, "no call was dropped after it had inserted a row");
-    catalog.wait_for_background_writes().await;
-    catalog.expire_unused_images().await;
-    catalog.wait_for_cleanup().await;
-    catalog.assert_only_used_images().await;
+    assert!(app.number(unused).await > 0, "no call was dropped after it had inserted a row");
+    app.wait_for_background_writes().await;
+    app.expire_unused_images().await;
+    app.wait_for_cleanup().await;
+    app.assert_only_used_images().await;
 }
 
 /// A change of a product's images.
@@ -90,23 +90,23 @@ fn step() -> impl Strategy<Value = Step> {
     (action, 0..2_usize, any::<bool>(), option::weighted(0.5, 0..40_usize))
 }
 
-async fn act(catalog: Arc<TestCatalog>, id: i32, action: Action) -> Result<(), Status> {
-    let product = catalog.batch(&[id]).await.remove(0);
+async fn act(app: Arc<TestApp>, id: i32, action: Action) -> Result<(), Status> {
+    let product = app.batch(&[id]).await.remove(0);
     match action {
-        Action::Add(count) => drop(catalog.add_images(id, &pngs(count)).await?),
+        Action::Add(count) => drop(app.add_images(id, &pngs(count)).await?),
         Action::Remove(position) => {
             let image = product.images.get(position).map_or(0, |image| image.id);
-            catalog.remove_image(id, image).await?;
+            app.remove_image(id, image).await?;
         }
         Action::SetFirst(position) => {
             let urls = urls(&product);
             let url = position.map(|position| urls.get(position).copied().unwrap_or("/elsewhere.png"));
             let image_url = Some(url.unwrap_or_default().to_owned());
-            catalog.update(UpdateProductRequest { image_url, ..update_request(id) }).await?;
+            app.update(UpdateProductRequest { image_url, ..update_request(id) }).await?;
         }
         Action::Archive => {
             let request = DeleteProductRequest { id, expected_version: None };
-            catalog.admin().delete_product(request).await?;
+            app.admin().delete_product(request).await?;
         }
     }
     Ok(())
@@ -121,13 +121,13 @@ proptest! {
         time_to_live in 0..100_u64,
     ) {
         let (runtime, crashing_runtime) = (Runtime::new().unwrap(), Runtime::new().unwrap());
-        let catalog = Arc::new(runtime.block_on(TestCatalog::start()));
-        let crashing = Arc::new(crashing_runtime.block_on(catalog.replica()));
-        let ids = runtime.block_on(async { [catalog.stocked(1).await, catalog.stocked(1).await] });
+        let app = Arc::new(runtime.block_on(TestApp::start()));
+        let crashing = Arc::new(crashing_runtime.block_on(app.replica()));
+        let ids = runtime.block_on(async { [app.stocked(1).await, app.stocked(1).await] });
         let mut calls = Vec::new();
         for (action, product, is_crashing, polls) in steps {
             let (runtime, replica) =
-                if is_crashing { (&crashing_runtime, &crashing) } else { (&runtime, &catalog) };
+                if is_crashing { (&crashing_runtime, &crashing) } else { (&runtime, &app) };
             let call = act(replica.clone(), ids[product], action);
             let task = runtime.spawn(dropped_after(polls.unwrap_or(usize::MAX), call));
             if !is_crashing {
@@ -143,42 +143,42 @@ proptest! {
                 // A call may fail: the images it leaves are checked below.
                 let _ = call.await.unwrap();
             }
-            catalog.wait_for_background_writes().await;
-            catalog.expire_unused_images().await;
-            catalog.wait_for_cleanup().await;
-            catalog.assert_only_used_images().await;
+            app.wait_for_background_writes().await;
+            app.expire_unused_images().await;
+            app.wait_for_cleanup().await;
+            app.assert_only_used_images().await;
         });
     }
 }
 
 #[tokio::test]
 async fn a_concurrent_archive_rejects_an_upload() {
-    let catalog = TestCatalog::start().await;
-    let id = catalog.stocked(1).await;
-    let transaction = lock(&catalog, id).await;
+    let app = TestApp::start().await;
+    let id = app.stocked(1).await;
+    let transaction = lock(&app, id).await;
     let adding = async {
-        wait_until("the archive waits", async || catalog.waiting().await == 1).await;
-        catalog.add_images(id, &pngs(2)).await
+        wait_until("the archive waits", async || app.waiting().await == 1).await;
+        app.add_images(id, &pngs(2)).await
     };
     let unlocking = async {
-        wait_until("the upload waits", async || catalog.waiting().await == 2).await;
-        assert_eq!(catalog.files().len(), 4, "the images are stored");
+        wait_until("the upload waits", async || app.waiting().await == 2).await;
+        assert_eq!(app.files().len(), 4, "the images are stored");
         transaction.commit().await.unwrap();
     };
-    let ((), added, ()) = tokio::join!(catalog.archive(id), adding, unlocking);
+    let ((), added, ()) = tokio::join!(app.archive(id), adding, unlocking);
     assert_eq!(rejection(added), (Code::NotFound, "product_not_found".to_owned()));
-    assert!(catalog.batch(&[id]).await[0].images.is_empty());
+    assert!(app.batch(&[id]).await[0].images.is_empty());
     // Immediately, not after the retention.
-    wait_until("the images are deleted", async || catalog.files().is_empty()).await;
+    wait_until("the images are deleted", async || app.files().is_empty()).await;
 }
 
 #[tokio::test]
 async fn rejects_images_whose_deletion_has_begun() {
-    let catalog = TestCatalog::start().await;
-    let id = catalog.stocked(1).await;
-    let mut transaction = lock(&catalog, id).await;
+    let app = TestApp::start().await;
+    let id = app.stocked(1).await;
+    let mut transaction = lock(&app, id).await;
     let too_late = async {
-        wait_until("the upload waits", async || catalog.waiting().await == 1).await;
+        wait_until("the upload waits", async || app.waiting().await == 1).await;
         // As while the object of the first image is being deleted.
         sqlx::query(
             "update catalog.stored_images set attempts = 1 where key = (select min(key) from catalog.stored_images)",
@@ -189,24 +189,24 @@ async fn rejects_images_whose_deletion_has_begun() {
         transaction.commit().await.unwrap();
     };
     let images = pngs(3);
-    let (result, ()) = tokio::join!(catalog.add_images(id, &images), too_late);
+    let (result, ()) = tokio::join!(app.add_images(id, &images), too_late);
     assert_eq!(rejection(result), (Code::Unavailable, "unavailable".to_owned()));
-    assert!(catalog.get(id).await.unwrap().images.is_empty());
-    catalog.expire_unused_images().await;
-    catalog.wait_for_cleanup().await;
-    catalog.assert_only_used_images().await;
+    assert!(app.get(id).await.unwrap().images.is_empty());
+    app.expire_unused_images().await;
+    app.wait_for_cleanup().await;
+    app.assert_only_used_images().await;
 }
 
 #[tokio::test]
 async fn replicas_clean_up_concurrently_without_blocking() {
-    let catalog = TestCatalog::start().await;
-    let id = catalog.stocked(1).await;
+    let app = TestApp::start().await;
+    let id = app.stocked(1).await;
     for _ in 0..2 {
-        catalog.add_images(id, &pngs(10)).await.unwrap();
+        app.add_images(id, &pngs(10)).await.unwrap();
     }
-    let _replicas = [catalog.replica().await, catalog.replica().await];
+    let _replicas = [app.replica().await, app.replica().await];
     // As while another process deletes this image.
-    let mut transaction = catalog.db.begin().await.unwrap();
+    let mut transaction = app.db.begin().await.unwrap();
     let locked_key: String = sqlx::query_scalar("select key from catalog.stored_images limit 1 for update")
         .fetch_one(&mut *transaction)
         .await
@@ -214,10 +214,10 @@ async fn replicas_clean_up_concurrently_without_blocking() {
     let others = sqlx::query(
         "update catalog.product_images set stored_image_key = null, thumbnail_url = null, url = '/x'",
     );
-    others.execute(&catalog.db).await.unwrap();
+    others.execute(&app.db).await.unwrap();
     sqlx::query("update catalog.stored_images set delete_after = now() where key <> $1")
         .bind(&locked_key)
-        .execute(&catalog.db)
+        .execute(&app.db)
         .await
         .unwrap();
     sqlx::query("update catalog.stored_images set delete_after = now() where key = $1")
@@ -225,61 +225,61 @@ async fn replicas_clean_up_concurrently_without_blocking() {
         .execute(&mut *transaction)
         .await
         .unwrap();
-    wait_until("the other images are deleted", async || catalog.files().len() == 2).await;
-    assert!(catalog.files().contains(&locked_key));
+    wait_until("the other images are deleted", async || app.files().len() == 2).await;
+    assert!(app.files().contains(&locked_key));
     transaction.commit().await.unwrap();
-    wait_until("all images are deleted", async || catalog.files().is_empty()).await;
+    wait_until("all images are deleted", async || app.files().is_empty()).await;
     wait_until("all rows are deleted", async || {
-        catalog.number("select count(*) from catalog.stored_images").await == 0
+        app.number("select count(*) from catalog.stored_images").await == 0
     })
     .await;
 }
 
 #[tokio::test]
 async fn retries_failed_deletions_without_blocking_others() {
-    let catalog = TestCatalog::start().await;
-    let id = catalog.stocked(1).await;
+    let app = TestApp::start().await;
+    let id = app.stocked(1).await;
     sqlx::query(
         "insert into catalog.stored_images (key, storage, delete_after)
          select 'no key ' || i, 'local', now() - interval '1 minute' from generate_series(1, 20) i",
     )
-    .execute(&catalog.db)
+    .execute(&app.db)
     .await
     .unwrap();
-    let product = catalog.add_images(id, &pngs(2)).await.unwrap();
-    catalog.remove_image(id, product.images[0].id).await.unwrap();
-    wait_until("the other image is deleted", async || catalog.files().len() == 2).await;
+    let product = app.add_images(id, &pngs(2)).await.unwrap();
+    app.remove_image(id, product.images[0].id).await.unwrap();
+    wait_until("the other image is deleted", async || app.files().len() == 2).await;
     let retried = "select count(*) from catalog.stored_images where key like 'no key %' and attempts > 1";
-    wait_until("the invalid keys are retried", async || catalog.number(retried).await == 20).await;
+    wait_until("the invalid keys are retried", async || app.number(retried).await == 20).await;
 }
 
 #[tokio::test]
 async fn retries_the_cleanup_after_a_storage_failure() {
-    let catalog = TestCatalog::start().await;
-    let id = catalog.stocked(1).await;
-    let product = catalog.add_images(id, &pngs(3)).await.unwrap();
-    catalog.break_storage();
-    catalog.remove_image(id, product.images[0].id).await.unwrap();
-    assert_eq!(catalog.get(id).await.unwrap().images, product.images[1..]);
-    catalog.archive(id).await;
+    let app = TestApp::start().await;
+    let id = app.stocked(1).await;
+    let product = app.add_images(id, &pngs(3)).await.unwrap();
+    app.break_storage();
+    app.remove_image(id, product.images[0].id).await.unwrap();
+    assert_eq!(app.get(id).await.unwrap().images, product.images[1..]);
+    app.archive(id).await;
     let attempted = "select count(*) from catalog.stored_images where attempts > 0";
-    wait_until("all deletions are attempted", async || catalog.number(attempted).await == 3).await;
-    catalog.repair_storage();
-    catalog.expire_unused_images().await;
-    wait_until("all files are deleted", async || catalog.files().is_empty()).await;
-    catalog.wait_for_cleanup().await;
-    catalog.assert_only_used_images().await;
+    wait_until("all deletions are attempted", async || app.number(attempted).await == 3).await;
+    app.repair_storage();
+    app.expire_unused_images().await;
+    wait_until("all files are deleted", async || app.files().is_empty()).await;
+    app.wait_for_cleanup().await;
+    app.assert_only_used_images().await;
 }
 
 #[tokio::test]
 async fn deletes_the_rows_of_missing_objects() {
-    let catalog = TestCatalog::start().await;
-    let id = catalog.stocked(1).await;
-    let product = catalog.add_images(id, &pngs(2)).await.unwrap();
+    let app = TestApp::start().await;
+    let id = app.stocked(1).await;
+    let product = app.add_images(id, &pngs(2)).await.unwrap();
     for file in files_of(&product) {
-        std::fs::remove_file(catalog.storage().join(file)).unwrap();
+        std::fs::remove_file(app.storage().join(file)).unwrap();
     }
-    catalog.archive(id).await;
-    catalog.wait_for_cleanup().await;
-    catalog.assert_only_used_images().await;
+    app.archive(id).await;
+    app.wait_for_cleanup().await;
+    app.assert_only_used_images().await;
 }

@@ -11,7 +11,7 @@ use image::{ImageFormat, Rgb, RgbImage};
 use tokio::time::{Instant, sleep};
 use tonic::Status;
 
-use crate::test_catalog::TestCatalog;
+use crate::test_app::TestApp;
 
 /// A square PNG of one colour; `width` is in pixels.
 pub(crate) fn png(width: u32, shade: u8) -> Vec<u8> {
@@ -79,7 +79,7 @@ pub(crate) async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool)
     }
 }
 
-impl TestCatalog {
+impl TestApp {
     pub(crate) async fn send(&self, parts: Vec<AddProductImagesRequest>) -> Result<Product, Status> {
         let response = self.admin().add_product_images(stream::iter(parts)).await?;
         Ok(response.into_inner().product.unwrap())
@@ -162,7 +162,7 @@ impl TestCatalog {
         .await
     }
 
-    /// Makes every operation of the storage fail until [`TestCatalog::repair_storage`].
+    /// Makes every operation of the storage fail until [`TestApp::repair_storage`].
     pub(crate) fn break_storage(&self) {
         let root = self.storage();
         if root.exists() {

@@ -10,7 +10,7 @@ use tonic_types::StatusExt as _;
 
 use crate::{
     image_fixtures::{begin, chunk, end, files_of, image_parts, png, pngs, product_id, upload, wait_until},
-    test_catalog::{TestCatalog, assert_rejected_field, product, rejection},
+    test_app::{TestApp, assert_rejected_field, product, rejection},
 };
 
 fn unavailable() -> (Code, String) {
@@ -19,8 +19,8 @@ fn unavailable() -> (Code, String) {
 
 #[tokio::test]
 async fn rejects_invalid_images_by_index_and_adds_none() {
-    let catalog = TestCatalog::start().await;
-    let id = catalog.stocked(1).await;
+    let app = TestApp::start().await;
+    let id = app.stocked(1).await;
     let whole = png(64, 1);
     let truncated = whole[..whole.len() / 2].to_vec();
     let svg = br#"<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>"#.to_vec();
@@ -30,22 +30,22 @@ async fn rejects_invalid_images_by_index_and_adds_none() {
         (truncated, "invalid_image"),
         (vec![0; (10 << 20) + 1], "image_too_large"),
     ] {
-        let result = catalog.add_images(id, std::slice::from_ref(&invalid)).await;
+        let result = app.add_images(id, std::slice::from_ref(&invalid)).await;
         assert_rejected_field(result, reason, "images[0]");
-        let result = catalog.add_images(id, &[png(8, 1), invalid, png(8, 2)]).await;
+        let result = app.add_images(id, &[png(8, 1), invalid, png(8, 2)]).await;
         assert_rejected_field(result, reason, "images[1]");
     }
-    assert_eq!(catalog.get(id).await.unwrap().version, 1);
+    assert_eq!(app.get(id).await.unwrap().version, 1);
     // Immediately, not after the retention.
     let rows = "select count(*) from catalog.stored_images";
-    wait_until("the stored images are deleted", async || catalog.number(rows).await == 0).await;
-    assert!(catalog.files().is_empty());
+    wait_until("the stored images are deleted", async || app.number(rows).await == 0).await;
+    assert!(app.files().is_empty());
 }
 
 #[tokio::test]
 async fn rejects_incomplete_and_out_of_order_uploads() {
-    let catalog = TestCatalog::start().await;
-    let (id, bytes) = (catalog.stocked(1).await, png(8, 1));
+    let app = TestApp::start().await;
+    let (id, bytes) = (app.stocked(1).await, png(8, 1));
     let nothing = || AddProductImagesRequest { part: None };
     let one = || [vec![product_id(id)], image_parts(&bytes)].concat();
     let two = || [one(), image_parts(&bytes)].concat();
@@ -69,91 +69,87 @@ async fn rejects_incomplete_and_out_of_order_uploads() {
         ([one(), vec![end()], image_parts(&bytes)].concat(), "images[1]"),
         ([two(), vec![end()], two(), vec![end()]].concat(), "images[2]"),
     ] {
-        assert_rejected_field(catalog.send(parts).await, "upload_incomplete", field);
+        assert_rejected_field(app.send(parts).await, "upload_incomplete", field);
     }
-    assert_eq!(catalog.get(id).await.unwrap().version, 1);
-    wait_until("the stored images are deleted", async || catalog.files().is_empty()).await;
+    assert_eq!(app.get(id).await.unwrap().version, 1);
+    wait_until("the stored images are deleted", async || app.files().is_empty()).await;
 }
 
 #[tokio::test]
 async fn rejects_too_many_images_before_receiving_them() {
-    let catalog = TestCatalog::start().await;
-    let id = catalog.stocked(1).await;
+    let app = TestApp::start().await;
+    let id = app.stocked(1).await;
     let mut messages = upload(id, &pngs(10));
     messages.pop();
     messages.push(begin());
     // The stream stays open.
     let open_stream = stream::iter(messages).chain(stream::pending());
-    let result = catalog.admin().add_product_images(open_stream).await;
+    let result = app.admin().add_product_images(open_stream).await;
     assert_rejected_field(result, "too_many_images", "images[10]");
-    assert!(catalog.get(id).await.unwrap().images.is_empty());
+    assert!(app.get(id).await.unwrap().images.is_empty());
 
-    catalog.add_images(id, &pngs(9)).await.unwrap();
-    let full = catalog.add_images(id, &pngs(9)).await.unwrap();
-    assert_rejected_field(catalog.add_images(id, &pngs(3)).await, "too_many_images", "images[2]");
-    assert_eq!(catalog.get(id).await.unwrap(), full);
-    assert_eq!(catalog.add_images(id, &pngs(2)).await.unwrap().images.len(), 20);
+    app.add_images(id, &pngs(9)).await.unwrap();
+    let full = app.add_images(id, &pngs(9)).await.unwrap();
+    assert_rejected_field(app.add_images(id, &pngs(3)).await, "too_many_images", "images[2]");
+    assert_eq!(app.get(id).await.unwrap(), full);
+    assert_eq!(app.add_images(id, &pngs(2)).await.unwrap().images.len(), 20);
     let open_stream = stream::iter([product_id(id), begin()]).chain(stream::pending());
-    assert_rejected_field(
-        catalog.admin().add_product_images(open_stream).await,
-        "too_many_images",
-        "images[0]",
-    );
+    assert_rejected_field(app.admin().add_product_images(open_stream).await, "too_many_images", "images[0]");
 }
 
 #[tokio::test]
 async fn rejects_an_unknown_product_before_receiving_images() {
-    let catalog = TestCatalog::start().await;
-    let archived = catalog.stocked(1).await;
-    catalog.archive(archived).await;
+    let app = TestApp::start().await;
+    let archived = app.stocked(1).await;
+    app.archive(archived).await;
     for id in [archived, 99, 0, -1] {
         let open_stream = stream::iter([product_id(id)]).chain(stream::pending());
-        let result = catalog.admin().add_product_images(open_stream).await;
+        let result = app.admin().add_product_images(open_stream).await;
         assert_eq!(rejection(result), (Code::NotFound, "product_not_found".to_owned()));
     }
 }
 
 #[tokio::test]
 async fn a_storage_failure_during_an_upload_is_unavailable() {
-    let catalog = TestCatalog::start().await;
-    let id = catalog.stocked(1).await;
+    let app = TestApp::start().await;
+    let id = app.stocked(1).await;
     let first = [vec![product_id(id)], image_parts(&png(8, 1)), image_parts(&png(8, 2))].concat();
     let (send_broken, broken) = oneshot::channel();
     let then = stream::once(broken).map(|_| end());
     let breaking = async {
-        wait_until("the first image is stored", async || catalog.files().len() == 2).await;
-        catalog.break_storage();
+        wait_until("the first image is stored", async || app.files().len() == 2).await;
+        app.break_storage();
         send_broken.send(()).unwrap();
     };
-    let mut admin = catalog.admin();
+    let mut admin = app.admin();
     let (result, ()) = tokio::join!(admin.add_product_images(stream::iter(first).chain(then)), breaking);
     let rejected = result.unwrap_err();
     assert_eq!(rejected.message(), "images cannot be stored at the moment");
     assert_eq!(rejection::<()>(Err(rejected)), unavailable());
-    assert_eq!(catalog.get(id).await.unwrap().version, 1);
+    assert_eq!(app.get(id).await.unwrap().version, 1);
 
-    catalog.repair_storage();
-    let added = catalog.add_images(id, &pngs(1)).await.unwrap();
-    catalog.expire_unused_images().await;
-    catalog.wait_for_cleanup().await;
-    assert_eq!(catalog.files(), files_of(&added));
+    app.repair_storage();
+    let added = app.add_images(id, &pngs(1)).await.unwrap();
+    app.expire_unused_images().await;
+    app.wait_for_cleanup().await;
+    assert_eq!(app.files(), files_of(&added));
 }
 
 #[tokio::test]
 async fn an_upload_beyond_the_limit_is_unavailable_with_a_retry_delay() {
-    let first = TestCatalog::start().await;
+    let first = TestApp::start().await;
     let media = Media::local(&first.storage());
-    let catalog = first.replica_with(media.clone()).await;
-    let id = catalog.stocked(1).await;
+    let app = first.replica_with(media.clone()).await;
+    let id = app.stocked(1).await;
     let mut others = Vec::new();
     for _ in 0..8 {
         others.push(media.upload().await.unwrap());
     }
-    let rejected = catalog.add_images(id, &pngs(1)).await.unwrap_err();
+    let rejected = app.add_images(id, &pngs(1)).await.unwrap_err();
     assert!(rejected.get_details_retry_info().is_some());
     assert_eq!(rejection::<()>(Err(rejected)), unavailable());
     others.pop();
-    catalog.add_images(id, &pngs(1)).await.unwrap();
+    app.add_images(id, &pngs(1)).await.unwrap();
 }
 
 #[derive(clap::Parser)]
@@ -164,7 +160,7 @@ struct Args {
 
 #[tokio::test]
 async fn a_storage_failure_affects_uploads_only() {
-    let first = TestCatalog::start().await;
+    let first = TestApp::start().await;
     let id = first.stocked(1).await;
     let bucket = [
         "test",
@@ -174,20 +170,20 @@ async fn a_storage_failure_affects_uploads_only() {
         "--aws-secret-access-key=secret",
     ];
     let media = Args::parse_from(bucket).media.open(&first.storage()).unwrap();
-    let catalog = first.replica_with(media).await;
-    let rejected = catalog.add_images(id, &pngs(1)).await.unwrap_err();
+    let app = first.replica_with(media).await;
+    let rejected = app.add_images(id, &pngs(1)).await.unwrap_err();
     assert_eq!(rejected.message(), "images cannot be stored at the moment");
     assert_eq!(rejection::<()>(Err(rejected)), unavailable());
-    assert_eq!(catalog.get(id).await.unwrap().version, 1);
-    catalog.create(product("Cup")).await;
+    assert_eq!(app.get(id).await.unwrap().version, 1);
+    app.create(product("Cup")).await;
 
     // The object may have been written nevertheless: only replicas with this storage try to delete it.
-    catalog.expire_unused_images().await;
+    app.expire_unused_images().await;
     let tried = "select count(*) from catalog.stored_images where storage = 's3' and attempts > 0";
-    wait_until("the deletion is attempted", async || catalog.number(tried).await == 1).await;
+    wait_until("the deletion is attempted", async || app.number(tried).await == 1).await;
     let product = first.add_images(id, &pngs(1)).await.unwrap();
     first.remove_image(id, product.images[0].id).await.unwrap();
     let left = "select count(*) from catalog.stored_images";
-    wait_until("the other image is deleted", async || catalog.number(left).await == 1).await;
+    wait_until("the other image is deleted", async || app.number(left).await == 1).await;
     assert!(first.files().is_empty());
 }

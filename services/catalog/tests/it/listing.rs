@@ -10,7 +10,7 @@ use tonic::Code;
 
 use crate::{
     model::{self, Item, Model, NAMES},
-    test_catalog::{TestCatalog, assert_invalid, by_id, by_name, product, rejection},
+    test_app::{TestApp, assert_invalid, by_id, by_name, product, rejection},
 };
 
 /// Concurrent requests.
@@ -33,33 +33,29 @@ async fn compare_with_model(
     items: Vec<Item>,
     requests: Vec<ListProductsRequest>,
 ) -> Result<(), TestCaseError> {
-    let catalog = TestCatalog::start().await;
+    let app = TestApp::start().await;
     let names = NAMES.map(str::to_owned);
-    let categories = bulk::categories(&catalog.db, &names).await.unwrap();
-    let tags = bulk::tags(&catalog.db, &names).await.unwrap();
+    let categories = bulk::categories(&app.db, &names).await.unwrap();
+    let tags = bulk::tags(&app.db, &names).await.unwrap();
     let new = Model::to_new(&items, &categories, &tags);
-    let ids = bulk::insert_products(&catalog.db, "USD".parse().unwrap(), &new, |_| {}).await.unwrap();
+    let ids = bulk::insert_products(&app.db, "USD".parse().unwrap(), &new, |_| {}).await.unwrap();
     let model = Model::new(items, ids, categories, tags);
     for id in model.archived() {
-        catalog.archive(id).await;
+        app.archive(id).await;
     }
-    let checked = stream::iter(requests).map(|request| check(&catalog, &model, request));
+    let checked = stream::iter(requests).map(|request| check(&app, &model, request));
     checked.buffer_unordered(CONCURRENCY).try_collect().await
 }
 
 /// Checks a list as one page and page by page.
-async fn check(
-    catalog: &TestCatalog,
-    model: &Model,
-    request: ListProductsRequest,
-) -> Result<(), TestCaseError> {
+async fn check(app: &TestApp, model: &Model, request: ListProductsRequest) -> Result<(), TestCaseError> {
     let on_one_page = ListProductsRequest { limit: 100, ..request.clone() };
-    let (listed, next) = catalog.page(on_one_page).await.unwrap();
+    let (listed, next) = app.page(on_one_page).await.unwrap();
     prop_assert_eq!(next, "");
     let checked = model.check(&request, &listed);
     checked.map_err(|error| TestCaseError::fail(format!("{error}\n{request:?}\n{listed:?}")))?;
 
-    let pages = catalog.pages(request.clone()).await;
+    let pages = app.pages(request.clone()).await;
     prop_assert_eq!(pages.concat(), listed, "{:?}", request);
     let limit = if request.limit == 0 { 20 } else { usize::try_from(request.limit).unwrap() };
     let (last, full) = pages.split_last().unwrap();
@@ -70,9 +66,9 @@ async fn check(
 
 #[tokio::test]
 async fn lists_return_complete_products() {
-    let catalog = TestCatalog::start().await;
-    let tags = vec![catalog.tag("red").await, catalog.tag("big").await];
-    let created = catalog
+    let app = TestApp::start().await;
+    let tags = vec![app.tag("red").await, app.tag("big").await];
+    let created = app
         .create(CreateProductRequest {
             description: "Holds tea".to_owned(),
             category: Some(by_name("Kitchen")),
@@ -83,57 +79,54 @@ async fn lists_return_complete_products() {
         .await;
     for q in ["", "mug"] {
         let request = ListProductsRequest { q: q.to_owned(), ..Default::default() };
-        let response = catalog.client_of(None).list_products(request).await.unwrap().into_inner();
+        let response = app.client_of(None).list_products(request).await.unwrap().into_inner();
         assert_eq!(response.products, std::slice::from_ref(&created));
     }
 }
 
 #[tokio::test]
 async fn the_default_page_size_is_twenty() {
-    let catalog = TestCatalog::start().await;
+    let app = TestApp::start().await;
     for _ in 0..21 {
-        catalog.create(product("Mug")).await;
+        app.create(product("Mug")).await;
     }
-    let (ids, next) = catalog.page(ListProductsRequest::default()).await.unwrap();
+    let (ids, next) = app.page(ListProductsRequest::default()).await.unwrap();
     assert_eq!(ids.len(), 20);
     assert!(!next.is_empty());
-    let (ids, next) = catalog.page(ListProductsRequest { limit: 21, ..Default::default() }).await.unwrap();
+    let (ids, next) = app.page(ListProductsRequest { limit: 21, ..Default::default() }).await.unwrap();
     assert_eq!((ids.len(), next.as_str()), (21, ""));
     for limit in [-1, 101] {
-        let outcome = catalog.page(ListProductsRequest { limit, ..Default::default() }).await;
+        let outcome = app.page(ListProductsRequest { limit, ..Default::default() }).await;
         assert_eq!(rejection(outcome), (Code::OutOfRange, "invalid_limit".to_owned()));
     }
 }
 
 #[tokio::test]
 async fn filters_by_fifty_tags_within_a_second() {
-    let catalog = TestCatalog::start().await;
+    let app = TestApp::start().await;
     let mut tag_ids = Vec::new();
     for number in 0..50 {
-        tag_ids.push(catalog.tag(&format!("tag {number}")).await);
+        tag_ids.push(app.tag(&format!("tag {number}")).await);
     }
-    let all = catalog.create(CreateProductRequest { tag_ids: tag_ids.clone(), ..product("All") }).await.id;
-    catalog.create(CreateProductRequest { tag_ids: tag_ids[1..].to_vec(), ..product("Most") }).await;
+    let all = app.create(CreateProductRequest { tag_ids: tag_ids.clone(), ..product("All") }).await.id;
+    app.create(CreateProductRequest { tag_ids: tag_ids[1..].to_vec(), ..product("Most") }).await;
     let mut tags: Vec<_> = tag_ids.into_iter().map(by_id).collect();
     let mut durations = Vec::new();
     for _ in 0..5 {
         let started = Instant::now();
-        assert_eq!(
-            catalog.list(ListProductsRequest { tags: tags.clone(), ..Default::default() }).await,
-            [all]
-        );
+        assert_eq!(app.list(ListProductsRequest { tags: tags.clone(), ..Default::default() }).await, [all]);
         durations.push(started.elapsed());
     }
     // Fifty joins take the planner three seconds. The fastest run is not slowed down by concurrent tests.
     assert!(durations.iter().min() < Some(&Duration::from_secs(1)), "{durations:?}");
     tags[49] = by_name("none such");
-    assert!(catalog.list(ListProductsRequest { tags, ..Default::default() }).await.is_empty());
+    assert!(app.list(ListProductsRequest { tags, ..Default::default() }).await.is_empty());
 }
 
 #[tokio::test]
 async fn rejects_a_list_with_all_invalid_filters() {
-    let catalog = TestCatalog::start().await;
-    let outcome = catalog
+    let app = TestApp::start().await;
+    let outcome = app
         .page(ListProductsRequest {
             q: "x".repeat(201),
             categories: vec![IdOrName::default()],

@@ -4,7 +4,7 @@ use bodega_catalog::bulk::{self, NewProduct};
 use bodega_proto::catalog::v1::{ListProductsRequest, ProductSort};
 use tonic::Code;
 
-use crate::test_catalog::{TestCatalog, rejection};
+use crate::test_app::{TestApp, rejection};
 
 const SORTS: [ProductSort; 7] = [
     ProductSort::Newest,
@@ -21,7 +21,7 @@ fn sorted_by(sort: ProductSort, q: &str) -> ListProductsRequest {
 }
 
 /// Inserts products of which many have the same price, name or relevance.
-async fn fill(catalog: &TestCatalog, products: usize) {
+async fn fill(app: &TestApp, products: usize) {
     let products = (0..products).map(|number| NewProduct {
         name: ["Mug", "Mug mug", "Mugs and mugwort", "Mgu muug"][number % 4].to_owned(),
         description: if number % 2 == 0 { "mug" } else { "" }.to_owned(),
@@ -30,23 +30,23 @@ async fn fill(catalog: &TestCatalog, products: usize) {
         ..NewProduct::default()
     });
     let products: Vec<_> = products.collect();
-    bulk::insert_products(&catalog.db, "USD".parse().unwrap(), &products, |_| {}).await.unwrap();
+    bulk::insert_products(&app.db, "USD".parse().unwrap(), &products, |_| {}).await.unwrap();
 }
 
 #[tokio::test]
 async fn pages_are_stable_while_products_are_added() {
-    let catalog = TestCatalog::start().await;
+    let app = TestApp::start().await;
     for sort in SORTS {
         for q in ["", "mug"] {
-            fill(&catalog, 13).await;
+            fill(&app, 13).await;
             let mut request = sorted_by(sort, q);
-            let before = catalog.list(ListProductsRequest { limit: 100, ..request.clone() }).await;
+            let before = app.list(ListProductsRequest { limit: 100, ..request.clone() }).await;
             let mut seen = Vec::new();
             loop {
-                let (ids, next) = catalog.page(request.clone()).await.unwrap();
+                let (ids, next) = app.page(request.clone()).await.unwrap();
                 assert!(ids.len() <= 3);
                 seen.extend(ids);
-                fill(&catalog, 2).await;
+                fill(&app, 2).await;
                 if next.is_empty() || seen.len() > 200 {
                     break;
                 }
@@ -54,37 +54,34 @@ async fn pages_are_stable_while_products_are_added() {
             }
             let known: Vec<_> = seen.iter().filter(|id| before.contains(id)).copied().collect();
             assert_eq!(known, before, "{sort:?} {q:?}");
-            sqlx::query("update catalog.products set archived_at = now()")
-                .execute(&catalog.db)
-                .await
-                .unwrap();
+            sqlx::query("update catalog.products set archived_at = now()").execute(&app.db).await.unwrap();
         }
     }
 }
 
 #[tokio::test]
 async fn rejects_a_cursor_of_another_list() {
-    let catalog = TestCatalog::start().await;
-    fill(&catalog, 9).await;
+    let app = TestApp::start().await;
+    fill(&app, 9).await;
     let invalid = (Code::OutOfRange, "invalid_cursor".to_owned());
     for sort in SORTS {
-        let (_, cursor) = catalog.page(sorted_by(sort, "mug")).await.unwrap();
+        let (_, cursor) = app.page(sorted_by(sort, "mug")).await.unwrap();
         assert!(!cursor.is_empty());
         for other in SORTS.into_iter().filter(|other| *other != sort) {
             let request = ListProductsRequest { cursor: cursor.clone(), ..sorted_by(other, "mug") };
-            assert_eq!(rejection(catalog.page(request).await), invalid, "{sort:?} {other:?}");
+            assert_eq!(rejection(app.page(request).await), invalid, "{sort:?} {other:?}");
         }
     }
     // Without a query the order is never relevance.
-    let (_, cursor) = catalog.page(sorted_by(ProductSort::Relevance, "mug")).await.unwrap();
+    let (_, cursor) = app.page(sorted_by(ProductSort::Relevance, "mug")).await.unwrap();
     let request = ListProductsRequest { cursor, ..sorted_by(ProductSort::Relevance, "") };
-    assert_eq!(rejection(catalog.page(request).await), invalid);
+    assert_eq!(rejection(app.page(request).await), invalid);
     for cursor in
         ["x", "bnVsbA", "e30", "☕", "eyJuYW1lX2FzYyI6WyJcdTAwMDAiLDFdfQ", "eyJuZXdlc3QiOjk5OTk5OTk5OTk5fQ"]
     {
         for sort in [ProductSort::NameAsc, ProductSort::Newest] {
             let request = ListProductsRequest { cursor: cursor.to_owned(), ..sorted_by(sort, "") };
-            assert_eq!(rejection(catalog.page(request).await), invalid, "{cursor}");
+            assert_eq!(rejection(app.page(request).await), invalid, "{cursor}");
         }
     }
 }

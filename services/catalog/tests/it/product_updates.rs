@@ -7,24 +7,24 @@ use tonic::Code;
 
 use crate::{
     image_fixtures::urls,
-    test_catalog::{TestCatalog, assert_invalid, by_id, by_name, product, rejection, update_request},
+    test_app::{TestApp, assert_invalid, by_id, by_name, product, rejection, update_request},
 };
 
 #[tokio::test]
 async fn updates_only_the_given_fields() {
-    let catalog = TestCatalog::start().await;
-    let category = catalog.category("Kitchen").await;
-    let created = catalog
+    let app = TestApp::start().await;
+    let category = app.category("Kitchen").await;
+    let created = app
         .create(CreateProductRequest {
             description: "Holds tea".to_owned(),
             stock: 3,
             category: Some(by_id(category)),
-            tag_ids: vec![catalog.tag("red").await],
+            tag_ids: vec![app.tag("red").await],
             image_url: "/a.png".to_owned(),
             ..product("Mug")
         })
         .await;
-    let changed = catalog
+    let changed = app
         .update(UpdateProductRequest { price_minor: Some(5), ..update_request(created.id) })
         .await
         .unwrap();
@@ -36,9 +36,9 @@ async fn updates_only_the_given_fields() {
         ..created.clone()
     };
     assert_eq!(changed, expected);
-    assert_eq!(catalog.get(created.id).await.unwrap(), changed);
+    assert_eq!(app.get(created.id).await.unwrap(), changed);
 
-    let changed = catalog
+    let changed = app
         .update(UpdateProductRequest {
             name: Some("Cup".to_owned()),
             description: Some(String::new()),
@@ -52,60 +52,60 @@ async fn updates_only_the_given_fields() {
 
 #[tokio::test]
 async fn replaces_and_removes_tags_and_category() {
-    let catalog = TestCatalog::start().await;
-    let (red, big, old) = (catalog.tag("red").await, catalog.tag("big").await, catalog.tag("old").await);
-    let id = catalog.create(CreateProductRequest { tag_ids: vec![red, big], ..product("Mug") }).await.id;
+    let app = TestApp::start().await;
+    let (red, big, old) = (app.tag("red").await, app.tag("big").await, app.tag("old").await);
+    let id = app.create(CreateProductRequest { tag_ids: vec![red, big], ..product("Mug") }).await.id;
     let set_tags =
         |ids: Vec<i32>| UpdateProductRequest { tag_ids: Some(TagIds { ids }), ..update_request(id) };
     let tags = |product: Product| product.tags.iter().map(|tag| tag.id).collect::<Vec<_>>();
-    assert_eq!(tags(catalog.update(set_tags(vec![old, big])).await.unwrap()), [big, old]);
-    assert_invalid(catalog.update(set_tags(vec![red, 99])).await, &["tag_ids"]);
-    assert_eq!(tags(catalog.get(id).await.unwrap()), [big, old]);
-    assert_eq!(tags(catalog.update(set_tags(vec![])).await.unwrap()), [0; 0]);
+    assert_eq!(tags(app.update(set_tags(vec![old, big])).await.unwrap()), [big, old]);
+    assert_invalid(app.update(set_tags(vec![red, 99])).await, &["tag_ids"]);
+    assert_eq!(tags(app.get(id).await.unwrap()), [big, old]);
+    assert_eq!(tags(app.update(set_tags(vec![])).await.unwrap()), [0; 0]);
 
     let set_category =
         |category: IdOrName| UpdateProductRequest { category: Some(category), ..update_request(id) };
-    let named = catalog.update(set_category(by_name("New"))).await.unwrap();
+    let named = app.update(set_category(by_name("New"))).await.unwrap();
     assert_eq!(named.category.unwrap().name, "New");
-    assert_invalid(catalog.update(set_category(by_id(99))).await, &["category"]);
-    assert_eq!(catalog.update(set_category(IdOrName::default())).await.unwrap().category, None);
+    assert_invalid(app.update(set_category(by_id(99))).await, &["category"]);
+    assert_eq!(app.update(set_category(IdOrName::default())).await.unwrap().category, None);
 }
 
 #[tokio::test]
 async fn an_image_url_replaces_the_first_image() {
-    let catalog = TestCatalog::start().await;
-    let id = catalog.create(product("Mug")).await.id;
+    let app = TestApp::start().await;
+    let id = app.create(product("Mug")).await.id;
     let set = |url: &str| UpdateProductRequest { image_url: Some(url.to_owned()), ..update_request(id) };
-    assert!(urls(&catalog.update(set("")).await.unwrap()).is_empty());
-    assert_eq!(urls(&catalog.update(set("/a.png")).await.unwrap()), ["/a.png"]);
+    assert!(urls(&app.update(set("")).await.unwrap()).is_empty());
+    assert_eq!(urls(&app.update(set("/a.png")).await.unwrap()), ["/a.png"]);
     sqlx::query("insert into catalog.product_images (product_id, url, position) values ($1, '/b.png', 1)")
         .bind(id)
-        .execute(&catalog.db)
+        .execute(&app.db)
         .await
         .unwrap();
-    assert_eq!(urls(&catalog.update(set("/c.png")).await.unwrap()), ["/c.png", "/b.png"]);
-    assert_eq!(urls(&catalog.update(set("")).await.unwrap()), ["/b.png"]);
-    assert_invalid(catalog.update(set("b.png")).await, &["image_url"]);
+    assert_eq!(urls(&app.update(set("/c.png")).await.unwrap()), ["/c.png", "/b.png"]);
+    assert_eq!(urls(&app.update(set("")).await.unwrap()), ["/b.png"]);
+    assert_invalid(app.update(set("b.png")).await, &["image_url"]);
 }
 
 #[tokio::test]
 async fn a_stock_update_records_the_difference_in_the_ledger() {
-    let catalog = TestCatalog::start().await;
-    let id = catalog.stocked(5).await;
+    let app = TestApp::start().await;
+    let id = app.stocked(5).await;
     for (stock, now) in [(2, 2), (2, 2), (9, 9)] {
         let changed =
-            catalog.update(UpdateProductRequest { stock: Some(stock), ..update_request(id) }).await.unwrap();
+            app.update(UpdateProductRequest { stock: Some(stock), ..update_request(id) }).await.unwrap();
         assert_eq!(changed.stock, now);
     }
     let expected = [("initial", 5), ("adjusted", -3), ("adjusted", 7)];
-    assert_eq!(catalog.movements(id).await, expected.map(|(reason, delta)| (reason.to_owned(), delta)));
+    assert_eq!(app.movements(id).await, expected.map(|(reason, delta)| (reason.to_owned(), delta)));
 }
 
 #[tokio::test]
 async fn rejects_an_update_with_all_invalid_fields() {
-    let catalog = TestCatalog::start().await;
-    let id = catalog.stocked(1).await;
-    let outcome = catalog
+    let app = TestApp::start().await;
+    let id = app.stocked(1).await;
+    let outcome = app
         .update(UpdateProductRequest {
             name: Some(" ".to_owned()),
             description: Some("x".repeat(10_001)),
@@ -116,39 +116,39 @@ async fn rejects_an_update_with_all_invalid_fields() {
         })
         .await;
     assert_invalid(outcome, &["currency", "price_minor", "stock", "name", "description"]);
-    assert_eq!(catalog.get(id).await.unwrap().version, 1);
+    assert_eq!(app.get(id).await.unwrap().version, 1);
 }
 
 #[tokio::test]
 async fn rejects_an_update_or_archive_of_another_version() {
-    let catalog = TestCatalog::start().await;
-    let id = catalog.stocked(1).await;
+    let app = TestApp::start().await;
+    let id = app.stocked(1).await;
     let rename = |version: i64| UpdateProductRequest {
         name: Some("Cup".to_owned()),
         expected_version: Some(version),
         ..update_request(id)
     };
-    let version = catalog.update(rename(1)).await.unwrap().version;
+    let version = app.update(rename(1)).await.unwrap().version;
     let mismatch = (Code::Aborted, "version_mismatch".to_owned());
-    assert_eq!(rejection(catalog.update(rename(1)).await), mismatch);
+    assert_eq!(rejection(app.update(rename(1)).await), mismatch);
     let delete = |version: i64| DeleteProductRequest { id, expected_version: Some(version) };
-    assert_eq!(rejection(catalog.admin().delete_product(delete(1)).await), mismatch);
-    catalog.admin().delete_product(delete(version)).await.unwrap();
+    assert_eq!(rejection(app.admin().delete_product(delete(1)).await), mismatch);
+    app.admin().delete_product(delete(version)).await.unwrap();
 }
 
 #[tokio::test]
 async fn cannot_update_or_archive_an_unknown_or_archived_product() {
-    let catalog = TestCatalog::start().await;
-    let id = catalog.stocked(1).await;
-    catalog.archive(id).await;
+    let app = TestApp::start().await;
+    let id = app.stocked(1).await;
+    app.archive(id).await;
     let gone = (Code::NotFound, "product_not_found".to_owned());
     for id in [id, 99] {
         // Takes precedence over other problems of the request.
         let tags = TagIds { ids: vec![99] };
         let change =
             UpdateProductRequest { tag_ids: Some(tags), expected_version: Some(7), ..update_request(id) };
-        assert_eq!(rejection(catalog.update(change).await), gone);
+        assert_eq!(rejection(app.update(change).await), gone);
         let delete = DeleteProductRequest { id, expected_version: None };
-        assert_eq!(rejection(catalog.admin().delete_product(delete).await), gone);
+        assert_eq!(rejection(app.admin().delete_product(delete).await), gone);
     }
 }

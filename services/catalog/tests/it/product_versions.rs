@@ -8,19 +8,19 @@ use uuid::Uuid;
 
 use crate::{
     image_fixtures::pngs,
-    test_catalog::{TestCatalog, by_id, product, update_request},
+    test_app::{TestApp, by_id, product, update_request},
 };
 
 /// The last known version of a product.
 struct VersionCheck<'a> {
-    catalog: &'a TestCatalog,
+    app: &'a TestApp,
     id: i32,
     version: i64,
 }
 
 impl VersionCheck<'_> {
     async fn version(&self) -> i64 {
-        self.catalog.batch(&[self.id]).await[0].version
+        self.app.batch(&[self.id]).await[0].version
     }
 
     #[track_caller]
@@ -32,9 +32,9 @@ impl VersionCheck<'_> {
 
 #[tokio::test]
 async fn every_visible_change_raises_the_version() {
-    let catalog = TestCatalog::start().await;
-    let (category, tag) = (catalog.category("Kitchen").await, catalog.tag("red").await);
-    let created = catalog
+    let app = TestApp::start().await;
+    let (category, tag) = (app.category("Kitchen").await, app.tag("red").await);
+    let created = app
         .create(CreateProductRequest {
             stock: 9,
             category: Some(by_id(category)),
@@ -42,28 +42,26 @@ async fn every_visible_change_raises_the_version() {
             ..product("Mug")
         })
         .await;
-    let other = catalog.stocked(1).await;
-    let mut check = VersionCheck { catalog: &catalog, id: created.id, version: created.version };
-    let mut admin = catalog.admin();
+    let other = app.stocked(1).await;
+    let mut check = VersionCheck { app: &app, id: created.id, version: created.version };
+    let mut admin = app.admin();
 
-    catalog
-        .update(UpdateProductRequest { name: Some("Cup".to_owned()), ..update_request(created.id) })
+    app.update(UpdateProductRequest { name: Some("Cup".to_owned()), ..update_request(created.id) })
         .await
         .unwrap();
     check.assert_raised(check.version().await, "an edit");
-    catalog
-        .update(UpdateProductRequest { image_url: Some("/a".to_owned()), ..update_request(created.id) })
+    app.update(UpdateProductRequest { image_url: Some("/a".to_owned()), ..update_request(created.id) })
         .await
         .unwrap();
     check.assert_raised(check.version().await, "an image");
-    let images = catalog.add_images(created.id, &pngs(1)).await.unwrap().images;
+    let images = app.add_images(created.id, &pngs(1)).await.unwrap().images;
     check.assert_raised(check.version().await, "an upload");
-    catalog.remove_image(created.id, images[1].id).await.unwrap();
+    app.remove_image(created.id, images[1].id).await.unwrap();
     check.assert_raised(check.version().await, "a removed image");
     let order_id = Uuid::now_v7();
-    catalog.reserve(order_id, &[(created.id, 1)]).await;
+    app.reserve(order_id, &[(created.id, 1)]).await;
     check.assert_raised(check.version().await, "a reservation");
-    catalog.release(order_id).await;
+    app.release(order_id).await;
     check.assert_raised(check.version().await, "a release");
     admin.update_category(UpdateCategoryRequest { id: category, name: "A".to_owned() }).await.unwrap();
     check.assert_raised(check.version().await, "a category's new name");
@@ -73,8 +71,8 @@ async fn every_visible_change_raises_the_version() {
     check.assert_raised(check.version().await, "a deleted category");
     admin.delete_tag(DeleteTagRequest { id: tag }).await.unwrap();
     check.assert_raised(check.version().await, "a deleted tag");
-    catalog.archive(created.id).await;
+    app.archive(created.id).await;
     check.assert_raised(check.version().await, "the archive");
 
-    assert_eq!(catalog.get(other).await.unwrap().version, 1);
+    assert_eq!(app.get(other).await.unwrap().version, 1);
 }

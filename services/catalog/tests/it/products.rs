@@ -5,14 +5,14 @@ use bodega_proto::catalog::v1::{
 };
 use tonic::Code;
 
-use crate::test_catalog::{TestCatalog, assert_invalid, by_id, by_name, ids, product, rejection};
+use crate::test_app::{TestApp, assert_invalid, by_id, by_name, ids, product, rejection};
 
 #[tokio::test]
 async fn reads_a_product_as_it_was_created() {
-    let catalog = TestCatalog::start().await;
-    let category = catalog.category("Kitchen").await;
-    let (zinc, amber) = (catalog.tag("zinc").await, catalog.tag("Amber").await);
-    let created = catalog
+    let app = TestApp::start().await;
+    let category = app.category("Kitchen").await;
+    let (zinc, amber) = (app.tag("zinc").await, app.tag("Amber").await);
+    let created = app
         .create(CreateProductRequest {
             name: "  Mug ".to_owned(),
             description: "Holds tea.\nAnd coffee.".to_owned(),
@@ -24,7 +24,7 @@ async fn reads_a_product_as_it_was_created() {
             image_url: "https://example.com/mug.png".to_owned(),
         })
         .await;
-    assert_eq!(catalog.get(created.id).await.unwrap(), created);
+    assert_eq!(app.get(created.id).await.unwrap(), created);
     assert_eq!((created.name.as_str(), created.description.as_str()), ("Mug", "Holds tea.\nAnd coffee."));
     assert_eq!((created.price_minor, created.currency.as_str(), created.stock), (1999, "USD", 7));
     assert_eq!(created.category.unwrap().name, "Kitchen");
@@ -34,24 +34,24 @@ async fn reads_a_product_as_it_was_created() {
         ["https://example.com/mug.png"]
     );
     assert_eq!((created.version, created.archived, created.created_at), (1, false, created.updated_at));
-    assert_eq!(catalog.movements(created.id).await, [("initial".to_owned(), 7)]);
+    assert_eq!(app.movements(created.id).await, [("initial".to_owned(), 7)]);
 }
 
 #[tokio::test]
 async fn creates_a_product_with_only_a_name() {
-    let catalog = TestCatalog::start().await;
-    let created = catalog.create(CreateProductRequest { name: "Air".to_owned(), ..Default::default() }).await;
+    let app = TestApp::start().await;
+    let created = app.create(CreateProductRequest { name: "Air".to_owned(), ..Default::default() }).await;
     assert_eq!((created.price_minor, created.stock, created.currency.as_str()), (0, 0, "USD"));
     assert!(created.category.is_none() && created.tags.is_empty() && created.images.is_empty());
-    assert!(catalog.movements(created.id).await.is_empty());
+    assert!(app.movements(created.id).await.is_empty());
     // Names need not be unique.
-    catalog.create(product("Air")).await;
+    app.create(product("Air")).await;
 }
 
 #[tokio::test]
 async fn rejects_a_product_with_all_invalid_fields() {
-    let catalog = TestCatalog::start().await;
-    let outcome = catalog
+    let app = TestApp::start().await;
+    let outcome = app
         .try_create(CreateProductRequest {
             name: String::new(),
             description: "x".repeat(10_001),
@@ -72,25 +72,24 @@ async fn rejects_a_product_with_all_invalid_fields() {
         ("stock", CreateProductRequest { stock: 1_000_000_001, ..product("a") }),
         ("image_url", CreateProductRequest { image_url: format!("/{}", "x".repeat(2_000)), ..product("a") }),
     ] {
-        assert_invalid(catalog.try_create(request).await, &[field]);
+        assert_invalid(app.try_create(request).await, &[field]);
     }
-    catalog
-        .create(CreateProductRequest {
-            name: "é".repeat(200),
-            description: "☕".repeat(10_000),
-            price_minor: 1_000_000_000_000,
-            stock: 1_000_000_000,
-            image_url: format!("/{}", "x".repeat(1_999)),
-            ..Default::default()
-        })
-        .await;
+    app.create(CreateProductRequest {
+        name: "é".repeat(200),
+        description: "☕".repeat(10_000),
+        price_minor: 1_000_000_000_000,
+        stock: 1_000_000_000,
+        image_url: format!("/{}", "x".repeat(1_999)),
+        ..Default::default()
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn rejects_an_unknown_category_or_tag() {
-    let catalog = TestCatalog::start().await;
-    let tag = catalog.tag("red").await;
-    let outcome = catalog
+    let app = TestApp::start().await;
+    let tag = app.tag("red").await;
+    let outcome = app
         .try_create(CreateProductRequest {
             category: Some(by_id(99)),
             tag_ids: vec![tag, 99],
@@ -98,44 +97,44 @@ async fn rejects_an_unknown_category_or_tag() {
         })
         .await;
     assert_invalid(outcome, &["category", "tag_ids"]);
-    assert!(catalog.list(Default::default()).await.is_empty());
+    assert!(app.list(Default::default()).await.is_empty());
 }
 
 #[tokio::test]
 async fn creates_a_category_by_name_once() {
-    let catalog = TestCatalog::start().await;
+    let app = TestApp::start().await;
     let make = |name: &'static str| CreateProductRequest { category: Some(by_name(name)), ..product("Mug") };
-    let first = catalog.create(make("Kitchen")).await.category.unwrap();
-    let second = catalog.create(make(" kitchen ")).await.category.unwrap();
+    let first = app.create(make("Kitchen")).await.category.unwrap();
+    let second = app.create(make(" kitchen ")).await.category.unwrap();
     assert_eq!(first, second);
     assert_eq!(first.name, "Kitchen");
-    let found = catalog.admin().get_category(GetCategoryRequest { id: first.id }).await.unwrap().into_inner();
+    let found = app.admin().get_category(GetCategoryRequest { id: first.id }).await.unwrap().into_inner();
     assert_eq!(found.category.unwrap().product_count, 2);
     let none = CreateProductRequest { category: Some(IdOrName::default()), ..product("Mug") };
-    assert_eq!(catalog.create(none).await.category, None);
+    assert_eq!(app.create(none).await.category, None);
 }
 
 #[tokio::test]
 async fn returns_not_found_for_an_unknown_or_archived_product() {
-    let catalog = TestCatalog::start().await;
+    let app = TestApp::start().await;
     let gone = (Code::NotFound, "product_not_found".to_owned());
-    assert_eq!(rejection(catalog.get(1).await), gone);
-    let id = catalog.stocked(1).await;
-    catalog.archive(id).await;
-    assert_eq!(rejection(catalog.get(id).await), gone);
-    assert!(catalog.list(Default::default()).await.is_empty());
+    assert_eq!(rejection(app.get(1).await), gone);
+    let id = app.stocked(1).await;
+    app.archive(id).await;
+    assert_eq!(rejection(app.get(id).await), gone);
+    assert!(app.list(Default::default()).await.is_empty());
 }
 
 #[tokio::test]
 async fn batch_get_returns_each_product_once_including_archived() {
-    let catalog = TestCatalog::start().await;
-    let (first, second) = (catalog.stocked(1).await, catalog.stocked(2).await);
-    catalog.archive(first).await;
-    let batch = catalog.batch(&[second, first, second, 99]).await;
+    let app = TestApp::start().await;
+    let (first, second) = (app.stocked(1).await, app.stocked(2).await);
+    app.archive(first).await;
+    let batch = app.batch(&[second, first, second, 99]).await;
     assert_eq!(ids(&batch), [first, second]);
     assert!(batch[0].archived && !batch[1].archived);
-    assert!(catalog.batch(&[]).await.is_empty());
+    assert!(app.batch(&[]).await.is_empty());
 
     let too_many = BatchGetProductsRequest { ids: (1..=201).collect() };
-    assert_invalid(catalog.admin().batch_get_products(too_many).await, &["ids"]);
+    assert_invalid(app.admin().batch_get_products(too_many).await, &["ids"]);
 }

@@ -3,59 +3,59 @@
 use bodega_proto::catalog::v1::{CreateProductRequest, ListProductsRequest, ProductSort};
 use proptest::{prelude::*, test_runner::Config};
 
-use crate::test_catalog::{TestCatalog, product};
+use crate::test_app::{TestApp, product};
 
-async fn catalog_with(names: &[&str]) -> TestCatalog {
-    let catalog = TestCatalog::start().await;
+async fn app_with(names: &[&str]) -> TestApp {
+    let app = TestApp::start().await;
     for name in names {
-        catalog.create(product(name)).await;
+        app.create(product(name)).await;
     }
-    catalog
+    app
 }
 
 #[tokio::test]
 async fn ranks_words_before_prefixes_before_typos() {
-    let catalog = catalog_with(&["Lammp stand", "Lampshade", "Desk lamp", "Mountain bike"]).await;
-    assert_eq!(catalog.search("lamp").await, ["Desk lamp", "Lampshade", "Lammp stand"]);
-    assert_eq!(catalog.search("LAMP").await.len(), 3);
+    let app = app_with(&["Lammp stand", "Lampshade", "Desk lamp", "Mountain bike"]).await;
+    assert_eq!(app.search("lamp").await, ["Desk lamp", "Lampshade", "Lammp stand"]);
+    assert_eq!(app.search("LAMP").await.len(), 3);
 }
 
 #[tokio::test]
 async fn finds_words_by_stem_and_prefix() {
-    let catalog = catalog_with(&["Running shoes", "Runway model"]).await;
-    assert_eq!(catalog.search("run").await, ["Running shoes", "Runway model"]);
-    assert_eq!(catalog.search("shoe").await, ["Running shoes"]);
-    assert_eq!(catalog.search("runni").await, ["Running shoes"]);
-    assert_eq!(catalog.search("shoes runs").await, ["Running shoes"]);
+    let app = app_with(&["Running shoes", "Runway model"]).await;
+    assert_eq!(app.search("run").await, ["Running shoes", "Runway model"]);
+    assert_eq!(app.search("shoe").await, ["Running shoes"]);
+    assert_eq!(app.search("runni").await, ["Running shoes"]);
+    assert_eq!(app.search("shoes runs").await, ["Running shoes"]);
 }
 
 #[tokio::test]
 async fn requires_every_word_to_match() {
-    let catalog = TestCatalog::start().await;
+    let app = TestApp::start().await;
     let described =
         |description: &str| CreateProductRequest { description: description.to_owned(), ..product("Mug") };
-    catalog.create(described("blue enamel")).await;
-    let red = catalog.create(described("red enamel")).await.id;
+    app.create(described("blue enamel")).await;
+    let red = app.create(described("red enamel")).await.id;
     let find = |q: &str| ListProductsRequest { q: q.to_owned(), ..Default::default() };
-    assert_eq!(catalog.list(find("enamel red mug")).await, [red]);
-    assert_eq!(catalog.list(find("enamel")).await.len(), 2);
-    assert!(catalog.list(find("red tin")).await.is_empty());
+    assert_eq!(app.list(find("enamel red mug")).await, [red]);
+    assert_eq!(app.list(find("enamel")).await.len(), 2);
+    assert!(app.list(find("red tin")).await.is_empty());
 }
 
 #[tokio::test]
 async fn ranks_names_before_descriptions() {
-    let catalog = TestCatalog::start().await;
-    catalog.create(product("Teapot")).await;
+    let app = TestApp::start().await;
+    app.create(product("Teapot")).await;
     let described =
         CreateProductRequest { description: "goes with every teapot".to_owned(), ..product("Cup") };
-    catalog.create(described).await;
-    assert_eq!(catalog.search("teapot").await, ["Teapot", "Cup"]);
+    app.create(described).await;
+    assert_eq!(app.search("teapot").await, ["Teapot", "Cup"]);
 }
 
 #[tokio::test]
 async fn tolerates_small_typos_in_names() {
     let names = ["Mechanical keyboard", "Coffee grinder", "Wireless mouse", "Zip hoodie", "Rain jacket"];
-    let catalog = catalog_with(&names).await;
+    let app = app_with(&names).await;
     for (q, name) in [
         ("keybord", "Mechanical keyboard"),
         ("cofee grinder", "Coffee grinder"),
@@ -63,20 +63,20 @@ async fn tolerates_small_typos_in_names() {
         ("hopdie", "Zip hoodie"),
         ("jackett", "Rain jacket"),
     ] {
-        assert_eq!(catalog.search(q).await, [name], "{q}");
+        assert_eq!(app.search(q).await, [name], "{q}");
     }
-    assert!(catalog.search("mountain").await.is_empty());
+    assert!(app.search("mountain").await.is_empty());
     // Too short for a typo.
-    assert!(catalog.search("zap").await.is_empty());
+    assert!(app.search("zap").await.is_empty());
 }
 
 #[tokio::test]
 async fn returns_typo_matches_last_or_only_without_exact_matches() {
-    let catalog = catalog_with(&["Lammp stand", "Lampshade", "Desk lamp", "Mug", "Lamp oil"]).await;
+    let app = app_with(&["Lammp stand", "Lampshade", "Desk lamp", "Mug", "Lamp oil"]).await;
     let find = async |q: &str, sort: ProductSort| {
         let request =
             ListProductsRequest { q: q.to_owned(), sort: sort.into(), limit: 1, ..Default::default() };
-        catalog.list(request).await
+        app.list(request).await
     };
     assert_eq!(find("lamp", ProductSort::Relevance).await, [5, 3, 2, 1]);
     assert_eq!(find("lamp", ProductSort::Oldest).await, [2, 3, 5]);
@@ -87,7 +87,7 @@ async fn returns_typo_matches_last_or_only_without_exact_matches() {
 
 #[tokio::test]
 async fn punctuation_separates_words() {
-    let catalog = catalog_with(&["USB-C/HDMI adapter", "Café au_lait", "3.5mm jack"]).await;
+    let app = app_with(&["USB-C/HDMI adapter", "Café au_lait", "3.5mm jack"]).await;
     for (q, name) in [
         ("hdmi", "USB-C/HDMI adapter"),
         ("usb-c", "USB-C/HDMI adapter"),
@@ -97,17 +97,17 @@ async fn punctuation_separates_words() {
         ("3.5mm", "3.5mm jack"),
         ("'jack'", "3.5mm jack"),
     ] {
-        assert_eq!(catalog.search(q).await, [name], "{q}");
+        assert_eq!(app.search(q).await, [name], "{q}");
     }
 }
 
 #[tokio::test]
 async fn a_query_without_words_finds_nothing_and_a_blank_one_everything() {
-    let catalog = catalog_with(&["Mug"]).await;
+    let app = app_with(&["Mug"]).await;
     for q in ["!?", "☕", "& | ! : * ( ) '", "\0"] {
-        assert!(catalog.search(q).await.is_empty(), "{q}");
+        assert!(app.search(q).await.is_empty(), "{q}");
     }
-    assert_eq!(catalog.search("   ").await, ["Mug"]);
+    assert_eq!(app.search("   ").await, ["Mug"]);
 }
 
 proptest! {
@@ -119,9 +119,9 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
-            let catalog = catalog_with(&["Mug", "Desk lamp"]).await;
+            let app = app_with(&["Mug", "Desk lamp"]).await;
             for text in texts {
-                catalog.search(&text.chars().take(200).collect::<String>()).await;
+                app.search(&text.chars().take(200).collect::<String>()).await;
             }
         });
     }

@@ -6,14 +6,14 @@ use uuid::Uuid;
 
 use crate::{
     image_fixtures::pngs,
-    test_catalog::{TestCatalog, by_id, by_name, product},
+    test_app::{TestApp, by_id, by_name, product},
 };
 
 #[tokio::test]
 async fn reads_take_one_statement() {
-    let catalog = TestCatalog::start().await;
+    let app = TestApp::start().await;
     let mut ids = Vec::new();
-    let tag = catalog.tag("red").await;
+    let tag = app.tag("red").await;
     for _ in 0..30 {
         let request = CreateProductRequest {
             category: Some(by_name("Kitchen")),
@@ -21,9 +21,9 @@ async fn reads_take_one_statement() {
             image_url: "/a.png".to_owned(),
             ..product("Desk lamp")
         };
-        ids.push(catalog.create(request).await.id);
+        ids.push(app.create(request).await.id);
     }
-    catalog.search("lamp").await; // the first search also checks for pg_trgm
+    app.search("lamp").await; // the first search also checks for pg_trgm
     for sort in 0..=7 {
         for q in ["", "lamp", "lammp"] {
             let request = ListProductsRequest {
@@ -36,42 +36,42 @@ async fn reads_take_one_statement() {
                 sort,
                 ..Default::default()
             };
-            let (page, statements) = count(catalog.page(request.clone())).await;
+            let (page, statements) = count(app.page(request.clone())).await;
             let (ids, cursor) = page.unwrap();
             assert_eq!((ids.len(), statements), (20, 1), "{sort} {q}");
-            let (page, statements) = count(catalog.page(ListProductsRequest { cursor, ..request })).await;
+            let (page, statements) = count(app.page(ListProductsRequest { cursor, ..request })).await;
             assert_eq!((page.unwrap().0.len(), statements), (10, 1), "{sort} {q}");
         }
     }
-    assert_eq!(count(catalog.get(ids[0])).await.1, 1);
-    assert_eq!(count(catalog.batch(&ids)).await.1, 1);
-    let mut client = catalog.client_of(None);
+    assert_eq!(count(app.get(ids[0])).await.1, 1);
+    assert_eq!(count(app.batch(&ids)).await.1, 1);
+    let mut client = app.client_of(None);
     assert_eq!(count(client.list_categories(ListCategoriesRequest::default())).await.1, 1);
 }
 
 #[tokio::test]
 async fn a_reservation_takes_three_statements_for_any_number_of_lines() {
-    let catalog = TestCatalog::start().await;
+    let app = TestApp::start().await;
     let mut lines = Vec::new();
     for _ in 0..30 {
-        lines.push((catalog.stocked(1).await, 1));
+        lines.push((app.stocked(1).await, 1));
     }
     let order_id = Uuid::now_v7();
-    assert_eq!(count(catalog.reserve(order_id, &lines)).await.1, 3);
-    assert_eq!(count(catalog.reserve(order_id, &lines)).await.1, 3, "repeated");
-    assert_eq!(count(catalog.reserve(Uuid::now_v7(), &lines)).await.1, 2, "short");
-    assert_eq!(count(catalog.release(order_id)).await.1, 3);
-    assert_eq!(count(catalog.release(order_id)).await.1, 2, "repeated");
+    assert_eq!(count(app.reserve(order_id, &lines)).await.1, 3);
+    assert_eq!(count(app.reserve(order_id, &lines)).await.1, 3, "repeated");
+    assert_eq!(count(app.reserve(Uuid::now_v7(), &lines)).await.1, 2, "short");
+    assert_eq!(count(app.release(order_id)).await.1, 3);
+    assert_eq!(count(app.release(order_id)).await.1, 2, "repeated");
 }
 
 #[tokio::test]
 async fn an_upload_takes_seven_statements_plus_one_per_image() {
-    let catalog = TestCatalog::start().await;
-    let id = catalog.stocked(1).await;
+    let app = TestApp::start().await;
+    let id = app.stocked(1).await;
     for images in [1, 5] {
-        let (added, statements) = count(catalog.add_images(id, &pngs(images))).await;
+        let (added, statements) = count(app.add_images(id, &pngs(images))).await;
         assert_eq!(statements, 7 + usize::from(images));
         let first = added.unwrap().images[0].id;
-        assert_eq!(count(catalog.remove_image(id, first)).await.1, 3);
+        assert_eq!(count(app.remove_image(id, first)).await.1, 3);
     }
 }

@@ -33,7 +33,7 @@ pub(crate) type Client = CatalogServiceClient<InterceptedService<Transport, ActA
 const MEDIA: &str = "media";
 
 /// A catalog service with its own database and image directory.
-pub(crate) struct TestCatalog {
+pub(crate) struct TestApp {
     pub(crate) db: PgPool,
     pub(crate) directory: Arc<TempDir>,
     routes: Routes,
@@ -42,7 +42,7 @@ pub(crate) struct TestCatalog {
     database: Arc<TestDatabase>,
 }
 
-impl TestCatalog {
+impl TestApp {
     pub(crate) async fn start() -> Self {
         let (database, db) = database().await;
         Self::start_with(database, db).await
