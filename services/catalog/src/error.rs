@@ -20,19 +20,19 @@ pub(crate) enum Error {
     /// An invalid limit or cursor.
     #[error(transparent)]
     Page(#[from] Status),
-    #[error("category does not exist")]
+    #[error("category not found")]
     CategoryNotFound,
     #[error("a category with this name already exists")]
     CategoryExists,
-    #[error("tag does not exist")]
+    #[error("tag not found")]
     TagNotFound,
     #[error("a tag with this name already exists")]
     TagExists,
-    #[error("product does not exist")]
+    #[error("product not found")]
     ProductNotFound,
     #[error("product has version {actual}")]
     VersionMismatch { actual: i64 },
-    #[error("product does not have this image")]
+    #[error("image not found")]
     ImageNotFound,
     #[error("images[{index}] {reason}")]
     ImageRejected { index: usize, reason: Rejected },
@@ -42,11 +42,11 @@ pub(crate) enum Error {
     #[error("images[{index}] {problem}")]
     UploadIncomplete { index: usize, problem: &'static str },
     /// An upload took so long that the deletion of its first images has begun.
-    #[error("the upload took too long")]
+    #[error("image upload took too long")]
     ImageExpired,
     #[error(transparent)]
     Storage(StorageError),
-    #[error("the stock of this order was released")]
+    #[error("stock of this order was released")]
     ReservationReleased,
     #[error(transparent)]
     Database(sqlx::Error),
