@@ -1,4 +1,4 @@
-//! New migrations are embedded only where the crate is built again.
+//! Rebuilds the crate, which embeds the migrations, when they change.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");

@@ -108,6 +108,7 @@ mod tests {
             assert_eq!(providers.names(), ["offline"]);
             assert_eq!(providers.payment_window(), None);
             assert!(providers.by_name("stripe").is_none());
+            assert!(providers.by_name("").is_none());
             assert!(providers.by_name("offline").unwrap().parse_webhook(b"{}", "").is_none());
         }
     }
@@ -127,6 +128,7 @@ mod tests {
             assert_eq!(providers.names(), ["stripe", "offline"]);
             assert_eq!(providers.payment_window(), Some(Duration::from_secs(1800)));
             let (stripe, offline) = (providers.by_name("stripe"), providers.by_name("offline"));
+            assert!(stripe.is_some() && offline.is_some());
             assert_eq!(stripe.unwrap().parse_webhook(b"{}", ""), Some(Err(InvalidEvent::Signature)));
             assert!(offline.unwrap().parse_webhook(b"{}", "").is_none());
         }

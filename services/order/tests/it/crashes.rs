@@ -51,8 +51,9 @@ async fn a_disconnect_does_not_stop_the_call() {
 #[tokio::test]
 async fn a_dropped_begin_leaves_no_open_transaction() {
     let app = TestApp::start().await;
+    let pool = app.service_pool();
     for polls in 1..MANY {
-        let started = drop_after(polls, app.db.begin()).await;
+        let started = drop_after(polls, pool.begin()).await;
         tokio::time::sleep(Duration::from_millis(20)).await; // until the connection is back in the pool
         let open: i64 = sqlx::query_scalar(
             "select count(*) from pg_stat_activity
@@ -61,7 +62,7 @@ async fn a_dropped_begin_leaves_no_open_transaction() {
         .fetch_one(&app.db)
         .await
         .unwrap();
-        assert_eq!(open, 0, "given up after {polls} polls");
+        assert_eq!(open, 0, "dropped after {polls} polls");
         if started {
             break;
         }

@@ -1,5 +1,5 @@
 //! The order service with a real Postgres and fake upstreams that can fail in every way.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod authentication;
 mod concurrency;

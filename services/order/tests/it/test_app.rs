@@ -110,6 +110,11 @@ impl TestApp {
         Self { cart, catalog, db, database, payments, replica }
     }
 
+    /// A pool as the service has it.
+    pub(crate) fn service_pool(&self) -> PgPool {
+        pool(self.database.url().parse().unwrap(), 4, "test")
+    }
+
     /// Starts one more instance of the service.
     pub(crate) async fn replica(&self) -> Replica {
         replica(&self.database.url(), &self.cart, &self.catalog, &self.payments).await
