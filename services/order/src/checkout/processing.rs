@@ -92,7 +92,7 @@ async fn reserve_and_settle(app: &App, checkout: &Checkout) -> Result<End, Error
         Ok(reserve_response::Outcome::InsufficientStock(short)) => {
             reject(app, checkout, Rejection::out_of_stock(short), Stock::NotReserved).await
         }
-        Err(error) => match judge(&error, checkout.attempts) {
+        Err(error) => match classify(&error, checkout.attempts) {
             Verdict::Released => reject(app, checkout, Rejection::Withdrawn, Stock::NotReserved).await,
             Verdict::Withdraw => {
                 warn!(order.id = %id, "reservation failed, withdrawing the order: {error}");
@@ -157,7 +157,7 @@ enum Verdict {
     Retry,
 }
 
-fn judge(error: &Status, attempts: i32) -> Verdict {
+fn classify(error: &Status, attempts: i32) -> Verdict {
     if reason(error) == "reservation_released" {
         return Verdict::Released;
     }
@@ -174,22 +174,22 @@ mod tests {
 
     #[test]
     fn outages_are_retried_and_rejections_are_final() {
-        assert_eq!(judge(&Status::unavailable(""), i32::MAX), Verdict::Retry);
-        assert_eq!(judge(&Status::deadline_exceeded(""), i32::MAX), Verdict::Retry);
-        assert_eq!(judge(&Status::invalid_argument(""), 0), Verdict::Withdraw);
-        assert_eq!(judge(&Status::failed_precondition(""), 0), Verdict::Withdraw);
+        assert_eq!(classify(&Status::unavailable(""), i32::MAX), Verdict::Retry);
+        assert_eq!(classify(&Status::deadline_exceeded(""), i32::MAX), Verdict::Retry);
+        assert_eq!(classify(&Status::invalid_argument(""), 0), Verdict::Withdraw);
+        assert_eq!(classify(&Status::failed_precondition(""), 0), Verdict::Withdraw);
     }
 
     #[test]
     fn unexpected_errors_are_retried_a_few_times() {
-        assert_eq!(judge(&Status::internal(""), 0), Verdict::Retry);
-        assert_eq!(judge(&Status::internal(""), MAX_FAULTS), Verdict::Withdraw);
+        assert_eq!(classify(&Status::internal(""), 0), Verdict::Retry);
+        assert_eq!(classify(&Status::internal(""), MAX_FAULTS), Verdict::Withdraw);
     }
 
     #[test]
     fn released_reservations_are_recognized_by_their_reason() {
         let error =
             bodega_runtime::status::rejected(tonic::Code::FailedPrecondition, "reservation_released", "");
-        assert_eq!(judge(&error, 0), Verdict::Released);
+        assert_eq!(classify(&error, 0), Verdict::Released);
     }
 }

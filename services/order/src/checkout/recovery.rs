@@ -1,7 +1,7 @@
-//! The worker that completes abandoned checkouts: their process was killed, gave up, or an upstream was unavailable.
+//! The worker that completes abandoned checkouts: their process was killed or timed out, or an upstream was unavailable.
 //!
-//! Each is claimed by one replica. Expired checkouts are withdrawn instead: a customer who saw the order fail
-//! and left must not find it placed hours later.
+//! Each is claimed by one replica. Expired checkouts are withdrawn instead: a customer who saw the order fail and left must
+//! not find it placed hours later.
 
 use bodega_runtime::{
     timeouts::{WORK_LEASE, WORKER_INTERVAL},

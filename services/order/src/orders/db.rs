@@ -102,7 +102,7 @@ pub(crate) async fn list(db: &PgPool, filter: Filter) -> sqlx::Result<Vec<Order>
 const SELECTED: &str = "with selected as (
     select id, user_id, total_minor, currency, status, placed_at, updated_at from orders.orders where ";
 
-/// Of several payments, the one that brought the money counts, or else the latest.
+/// Of several payments, selects the completed or refunded one, or else the latest.
 const SELECT_ORDERS: &str = ")
     select o.id, o.user_id, o.total_minor, o.currency, o.status, o.placed_at, o.updated_at,
            (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id) as items,

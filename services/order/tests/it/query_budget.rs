@@ -1,10 +1,11 @@
 //! The number of SQL statements of each call.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 use bodega_embedded_postgres::testing::statements::count;
 use bodega_proto::order::v1::{ListOrdersRequest, OrderStatus};
 use bodega_stripe_double::Card;
+use time::OffsetDateTime;
 
 use crate::{
     stripe::StripeApp,
@@ -46,7 +47,7 @@ async fn no_statement_reads_a_whole_table() {
     let name: String = sqlx::query_scalar("select current_database()").fetch_one(&app.db).await.unwrap();
     let alter = format!(r#"alter database "{name}" set enable_seqscan = off"#);
     sqlx::raw_sql(sqlx::AssertSqlSafe(alter)).execute(&app.db).await.unwrap();
-    app.restart().await;
+    restart(&mut app).await;
     sqlx::query("select pg_stat_reset()").execute(&app.db).await.unwrap();
 
     let paid = app.paid_order().await;
@@ -58,7 +59,7 @@ async fn no_statement_reads_a_whole_table() {
     app.create_intent(&declined).await.unwrap();
     let client = app.client(declined.user_id.parse().unwrap());
     { client }.list_orders(ListOrdersRequest::default()).await.unwrap();
-    app.restart().await; // statistics are reported when connections close
+    restart(&mut app).await;
 
     let scanned: Vec<(String, i64)> = sqlx::query_as(
         "select relname::text, seq_scan from pg_stat_user_tables where schemaname = 'orders' and seq_scan > 0",
@@ -67,4 +68,16 @@ async fn no_statement_reads_a_whole_table() {
     .await
     .unwrap();
     assert_eq!(scanned, []);
+}
+
+/// Restarts the service and waits until its old connections are closed: they report their statistics then.
+async fn restart(app: &mut TestApp) {
+    let restarted_at: OffsetDateTime =
+        sqlx::query_scalar("select clock_timestamp()").fetch_one(&app.db).await.unwrap();
+    app.restart().await;
+    let old = "select count(*) from pg_stat_activity
+               where datname = current_database() and application_name = 'bodega-order' and backend_start < $1";
+    while sqlx::query_scalar::<_, i64>(old).bind(restarted_at).fetch_one(&app.db).await.unwrap() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

@@ -143,7 +143,7 @@ async fn save_payment(
                                            intent_lease_until, next_poll_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
                  case when $14 then now() + make_interval(secs => $15) end, now() + make_interval(secs => $16))
-         on conflict on constraint payments_pkey do update
+         on conflict (id) do update
          set status = excluded.status, intent_id = excluded.intent_id, client_secret = excluded.client_secret,
              closed = excluded.closed, refund_id = excluded.refund_id, failed_refunds = excluded.failed_refunds,
              poll_count = excluded.poll_count, next_poll_at = excluded.next_poll_at, updated_at = now(),

@@ -41,8 +41,8 @@ pub(crate) trait Provider: Send + Sync {
         new_intent: &NewIntent,
     ) -> Result<IntentSnapshot, ProviderError>;
 
-    /// Refunds what an intent has brought and is not refunded yet; the same refund again for the same key. If all of it
-    /// is refunded already, the refund has succeeded.
+    /// Refunds the paid amount of an intent, less what is refunded already; the same refund again for the same key. If
+    /// nothing is left, the refund has succeeded.
     async fn refund(&self, intent_id: &str, idempotency_key: &str) -> Result<Refund, ProviderError>;
 
     async fn retrieve_refund(&self, refund_id: &str) -> Result<Refund, ProviderError>;
