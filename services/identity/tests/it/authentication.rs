@@ -8,7 +8,7 @@ use bodega_runtime::{auth::ServiceToken, context::CallContext, server::AuthLayer
 use tokio::net::TcpListener;
 use tonic::Code;
 
-use crate::app::{TestApp, rejection, session_ended};
+use crate::test_app::{TestApp, rejection, session_ended};
 
 #[tokio::test]
 async fn requires_the_service_token_and_a_valid_access_token() {

@@ -12,8 +12,8 @@ use tokio::{net::TcpListener, time::timeout};
 use tonic::Code;
 
 use crate::{
-    app::{PASSWORD, TestApp, fields, id_of, rejection, session_ended, user},
     images::{chunk, end, files_of, jpeg, png, upload},
+    test_app::{PASSWORD, TestApp, fields, id_of, rejection, session_ended, user},
 };
 
 fn invalid(reason: &str) -> (Code, String) {
@@ -186,7 +186,7 @@ async fn returns_unavailable_when_the_storage_is_down() {
     let app = TestApp::start().await;
     let ada = app.register("ada").await;
     let before = app.set_avatar(&ada, &png(8, 1)).await.unwrap();
-    let root = app.media_dir.path().join(crate::app::MEDIA);
+    let root = app.media_dir.path().join(crate::test_app::MEDIA);
     std::fs::rename(&root, root.with_extension("away")).unwrap();
     // A file in place of the directory.
     std::fs::write(&root, b"").unwrap();

@@ -2,7 +2,9 @@
 
 use bodega_identity::{CreatedAdmin, create_admin, has_admin};
 
-use crate::app::{PASSWORD, TestApp, id_of, invalid_credentials, rejection, session_ended, settings, user};
+use crate::test_app::{
+    PASSWORD, TestApp, id_of, invalid_credentials, rejection, session_ended, settings, user,
+};
 
 #[tokio::test]
 async fn creates_an_admin_idempotently() {

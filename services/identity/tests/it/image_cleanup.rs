@@ -13,8 +13,8 @@ use sqlx::PgConnection;
 use tonic::{Code, Status};
 
 use crate::{
-    app::{TestApp, id_of, rejection, session_ended, user},
     images::{files_of, png},
+    test_app::{TestApp, id_of, rejection, session_ended, user},
 };
 
 /// Polls `call` at most `polls` times, then drops it.

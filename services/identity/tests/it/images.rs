@@ -9,7 +9,7 @@ use futures_util::stream;
 use image::{ImageFormat, Rgb, RgbImage};
 use tonic::Status;
 
-use crate::app::{MEDIA, TestApp};
+use crate::test_app::{MEDIA, TestApp};
 
 /// Returns a square PNG of one color.
 pub(crate) fn png(width: u32, shade: u8) -> Vec<u8> {

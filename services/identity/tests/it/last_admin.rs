@@ -3,7 +3,7 @@
 use bodega_proto::identity::v1::{DeleteUserRequest, ListUsersRequest, Role, Session, UpdateUserRequest};
 use tonic::{Code, Status};
 
-use crate::app::{TestApp, rejection, user};
+use crate::test_app::{TestApp, rejection, user};
 
 fn last_admin() -> (Code, String) {
     (Code::FailedPrecondition, "last_admin".into())

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::app::{
+use crate::test_app::{
     PASSWORD, SECRET, TestApp, fields, invalid_credentials, registration, rejection, settings, user,
 };
 

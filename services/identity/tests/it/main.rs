@@ -1,7 +1,6 @@
 //! The identity service over its gRPC API, on a real Postgres.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-mod app;
 mod authentication;
 mod avatar;
 mod create_admin;
@@ -15,5 +14,6 @@ mod register;
 mod revocations;
 mod sessions;
 mod signing_keys;
+mod test_app;
 mod unresponsive_database;
 mod users;

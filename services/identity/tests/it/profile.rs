@@ -6,7 +6,7 @@ use bodega_proto::identity::v1::{
 use futures_util::future::join_all;
 use tonic::{Code, Status};
 
-use crate::app::{PASSWORD, TestApp, fields, invalid_credentials, rejection, session_ended, user};
+use crate::test_app::{PASSWORD, TestApp, fields, invalid_credentials, rejection, session_ended, user};
 
 async fn update(app: &TestApp, session: &Session, request: UpdateProfileRequest) -> Result<User, Status> {
     let mut client = app.bearer(&session.access_token).await;

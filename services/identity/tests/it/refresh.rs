@@ -3,7 +3,7 @@
 use bodega_proto::identity::v1::{Role, UpdateUserRequest};
 use futures_util::future::join_all;
 
-use crate::app::{TestApp, invalid_refresh_token, rejection, session_ended, user};
+use crate::test_app::{TestApp, invalid_refresh_token, rejection, session_ended, user};
 
 #[tokio::test]
 async fn issues_new_tokens_for_the_same_session() {

@@ -4,7 +4,7 @@ use bodega_proto::identity::v1::{RegisterRequest, Role};
 use futures_util::future::join_all;
 use tonic::Code;
 
-use crate::app::{PASSWORD, TestApp, fields, id_of, registration, rejection, user};
+use crate::test_app::{PASSWORD, TestApp, fields, id_of, registration, rejection, user};
 
 #[tokio::test]
 async fn registers_a_user_and_starts_a_session() {

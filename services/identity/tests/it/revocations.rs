@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 use tokio::time::timeout;
 use tonic::Streaming;
 
-use crate::app::{PASSWORD, TestApp, user};
+use crate::test_app::{PASSWORD, TestApp, user};
 
 const A_SECOND: Duration = Duration::from_secs(1);
 
@@ -126,7 +126,7 @@ async fn streams_sessions_ended_by_any_cause() {
     let locked_out = app.register("mia").await;
     let session = app.session_id(&locked_out).await;
     let other = format!("not {PASSWORD}");
-    bodega_identity::create_admin(&app.db, &crate::app::settings(), "Mia", "mia@example.org", &other)
+    bodega_identity::create_admin(&app.db, &crate::test_app::settings(), "Mia", "mia@example.org", &other)
         .await
         .unwrap();
     assert_streamed(vec![session]).await;

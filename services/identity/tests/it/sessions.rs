@@ -6,7 +6,7 @@ use bodega_proto::identity::v1::{
 };
 use tonic::{Code, Status};
 
-use crate::app::{Client, PASSWORD, TestApp, fields, invalid_refresh_token, rejection, session_ended};
+use crate::test_app::{Client, PASSWORD, TestApp, fields, invalid_refresh_token, rejection, session_ended};
 
 async fn logout(app: &TestApp, session: &Session) -> Result<Vec<String>, Status> {
     let mut client = app.bearer(&session.access_token).await;

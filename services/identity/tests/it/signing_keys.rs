@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::{SECRET, TestApp, id_of, migrated, settings, user},
     images::png,
+    test_app::{SECRET, TestApp, id_of, migrated, settings, user},
 };
 
 async fn keys(app: &TestApp) -> Vec<Jwk> {

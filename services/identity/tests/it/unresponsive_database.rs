@@ -13,7 +13,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::app::{TestApp, migrated, settings};
+use crate::test_app::{TestApp, migrated, settings};
 
 /// Time in which the listener detects the broken connection and starts to reconnect.
 const DETECTION_TIME: Duration = Duration::from_secs(13);

@@ -7,7 +7,7 @@ use bodega_proto::identity::v1::{
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use crate::app::{
+use crate::test_app::{
     TestApp, fields, id_of, invalid_credentials, invalid_refresh_token, registration, rejection,
     session_ended, user,
 };
