@@ -10,46 +10,46 @@ use serde_json::json;
 use tonic::Code;
 
 use crate::{
-    fakes::Heard,
+    fake_service::Calls,
+    harness::{SendRequest as _, TestGateway},
     products::mug,
-    shop::{Answered as _, Shop},
 };
 
-async fn shop() -> (Shop, Heard<ListProductsRequest>) {
-    let shop = Shop::open().await;
-    shop.catalog.on("GetCategory", |request: GetCategoryRequest| match request.id {
+async fn gateway() -> (TestGateway, Calls<ListProductsRequest>) {
+    let gateway = TestGateway::start().await;
+    gateway.catalog.on("GetCategory", |request: GetCategoryRequest| match request.id {
         5 => Ok(GetCategoryResponse {
             category: Some(Category { id: 5, name: "Kitchen".to_owned(), product_count: 101 }),
         }),
         _ => Err(status::rejected(Code::NotFound, "category_not_found", "no such category")),
     });
-    shop.catalog.on("GetTag", |_: GetTagRequest| {
+    gateway.catalog.on("GetTag", |_: GetTagRequest| {
         Ok(GetTagResponse { tag: Some(Tag { id: 5, name: "new".to_owned(), product_count: 101 }) })
     });
-    let lists = shop.catalog.on("ListProducts", |_: ListProductsRequest| {
+    let lists = gateway.catalog.on("ListProducts", |_: ListProductsRequest| {
         Ok(ListProductsResponse { products: vec![mug()], next_cursor: "more".to_owned() })
     });
-    (shop, lists)
+    (gateway, lists)
 }
 
 #[tokio::test]
 async fn includes_products_only_on_request() {
-    let (shop, lists) = shop().await;
+    let (gateway, lists) = gateway().await;
     for (path, name) in [("/api/categories/5", "Kitchen"), ("/api/tags/5", "new")] {
-        let plain = shop.get(path).answer().await.json();
+        let plain = gateway.get(path).fetch().await.json();
         assert_eq!(plain, json!({"id": 5, "name": name, "productCount": 101}));
     }
     assert_eq!(lists.count(), 0);
 
     for (path, filter) in [("/api/categories/5", "category"), ("/api/tags/5", "tag")] {
-        let full = shop.get(&format!("{path}?include=products")).answer().await.json();
+        let full = gateway.get(&format!("{path}?include=products")).fetch().await.json();
         assert_eq!(full["productCount"], 101);
         assert_eq!(full["products"][0]["name"], "Mug");
         assert_eq!(full["productsNextCursor"], "more");
         let request = lists.last();
 
         // The next page is a page of GET /api/products with the same filter.
-        shop.get(&format!("/api/products?{filter}=5&limit=100&cursor=more")).answer().await.json();
+        gateway.get(&format!("/api/products?{filter}=5&limit=100&cursor=more")).fetch().await.json();
         assert_eq!(lists.last(), ListProductsRequest { cursor: "more".to_owned(), ..request });
     }
     let five = IdOrName { value: Some(id_or_name::Value::Id(5)) };
@@ -58,25 +58,25 @@ async fn includes_products_only_on_request() {
 
 #[tokio::test]
 async fn returns_404_for_an_unknown_category_with_and_without_products() {
-    let (shop, _) = shop().await;
+    let (gateway, _) = gateway().await;
     for query in ["", "?include=products"] {
-        let answer = shop.get(&format!("/api/categories/6{query}")).answer().await;
-        answer.problem(404, "category_not_found");
+        let response = gateway.get(&format!("/api/categories/6{query}")).fetch().await;
+        response.problem(404, "category_not_found");
     }
-    let answer = shop.get("/api/categories/5?include=tags").answer().await;
-    assert_eq!(answer.refused_field(400, "malformed_request"), "include");
+    let response = gateway.get("/api/categories/5?include=tags").fetch().await;
+    assert_eq!(response.rejected_field(400, "malformed_request"), "include");
 }
 
 #[tokio::test]
 async fn put_and_patch_rename_a_tag() {
-    let (shop, _) = shop().await;
-    let renames = shop.catalog.on("UpdateTag", |request: UpdateTagRequest| {
+    let (gateway, _) = gateway().await;
+    let renames = gateway.catalog.on("UpdateTag", |request: UpdateTagRequest| {
         Ok(UpdateTagResponse { tag: Some(Tag { id: request.id, name: request.name, product_count: 0 }) })
     });
     for (method, body) in [(Method::PUT, json!({"name": "old"})), (Method::PATCH, json!({"tag_name": "old"}))]
     {
-        let request = shop.request(method, "/api/tags/5").bearer_auth(shop.identity.admin());
-        assert_eq!(request.json(&body).answer().await.json()["name"], "old");
+        let request = gateway.request(method, "/api/tags/5").bearer_auth(gateway.identity.admin());
+        assert_eq!(request.json(&body).fetch().await.json()["name"], "old");
         assert_eq!(renames.last(), UpdateTagRequest { id: 5, name: "old".to_owned() });
     }
 }

@@ -1,4 +1,4 @@
-//! Connections: not too many, no silent ones, and none that ends in the middle of an answer.
+//! Connection limits, idle timeouts, and graceful shutdown.
 
 use std::time::Duration;
 
@@ -9,61 +9,64 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::shop::{Shop, read_answer};
+use crate::harness::{TestGateway, read_response};
 
-/// How long a connection may be silent before its first request.
-const SILENCE: Duration = Duration::from_secs(10);
-const ASK: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: shop\r\n\r\n";
+/// Timeout for the first request of a connection.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: gateway\r\n\r\n";
 
-/// When the gateway hangs up, after how long.
-async fn hangs_up(stream: &mut TcpStream) -> Duration {
-    let began = Instant::now();
-    let end = timeout(3 * SILENCE, stream.read_to_end(&mut Vec::new())).await;
+/// Waits until the gateway closes the connection.
+async fn time_until_closed(stream: &mut TcpStream) -> Duration {
+    let started = Instant::now();
+    let end = timeout(3 * FIRST_REQUEST_TIMEOUT, stream.read_to_end(&mut Vec::new())).await;
     let _ = end.expect("the connection is still open");
-    began.elapsed()
+    started.elapsed()
 }
 
 #[tokio::test]
-async fn who_never_asks_is_hung_up_on() {
-    let shop = Shop::open().await;
+async fn closes_a_connection_without_a_request() {
+    let gateway = TestGateway::start().await;
     let waiting = [&b""[..], b"PRI * HTTP", b"GET /healthz HTTP/1.1\r\nhost: sh"].map(async |begin| {
-        let mut stream = shop.connect().await;
+        let mut stream = gateway.connect().await;
         stream.write_all(begin).await.unwrap();
-        let waited = hangs_up(&mut stream).await;
-        assert!((SILENCE / 2..2 * SILENCE).contains(&waited), "{begin:?}: {waited:?}");
+        let waited = time_until_closed(&mut stream).await;
+        assert!(
+            (FIRST_REQUEST_TIMEOUT / 2..2 * FIRST_REQUEST_TIMEOUT).contains(&waited),
+            "{begin:?}: {waited:?}"
+        );
     });
-    let asks_later = async {
-        let mut stream = shop.connect().await;
-        stream.write_all(ASK).await.unwrap();
-        assert_eq!(read_answer(&mut stream).await.status, 200);
-        sleep(SILENCE + Duration::from_secs(1)).await;
-        stream.write_all(ASK).await.unwrap();
-        assert_eq!(read_answer(&mut stream).await.status, 200, "who has asked may rest");
+    let later_request = async {
+        let mut stream = gateway.connect().await;
+        stream.write_all(REQUEST).await.unwrap();
+        assert_eq!(read_response(&mut stream).await.status, 200);
+        sleep(FIRST_REQUEST_TIMEOUT + Duration::from_secs(1)).await;
+        stream.write_all(REQUEST).await.unwrap();
+        assert_eq!(read_response(&mut stream).await.status, 200, "who has request may rest");
     };
-    tokio::join!(futures_util::future::join_all(waiting), asks_later);
+    tokio::join!(futures_util::future::join_all(waiting), later_request);
 }
 
 #[tokio::test]
-async fn a_connection_too_many_waits_until_another_ends() {
-    let shop = Shop::open_with(|settings, _| settings.max_connections = 2).await;
-    let mut first = shop.connect().await;
-    let mut second = shop.connect().await;
+async fn a_connection_above_the_limit_waits_for_a_free_one() {
+    let gateway = TestGateway::start_with(|settings, _| settings.max_connections = 2).await;
+    let mut first = gateway.connect().await;
+    let mut second = gateway.connect().await;
     for stream in [&mut first, &mut second] {
-        stream.write_all(ASK).await.unwrap();
-        assert_eq!(read_answer(stream).await.status, 200);
+        stream.write_all(REQUEST).await.unwrap();
+        assert_eq!(read_response(stream).await.status, 200);
     }
-    let mut third = shop.connect().await;
-    third.write_all(ASK).await.unwrap();
-    assert!(timeout(Duration::from_millis(300), third.read_u8()).await.is_err(), "it has to wait");
+    let mut third = gateway.connect().await;
+    third.write_all(REQUEST).await.unwrap();
+    assert!(timeout(Duration::from_millis(300), third.read_u8()).await.is_err(), "it must wait");
     drop(first);
-    assert_eq!(read_answer(&mut third).await.status, 200);
+    assert_eq!(read_response(&mut third).await.status, 200);
 }
 
 #[tokio::test]
-async fn http_2_is_spoken_to_who_begins_with_it() {
-    let shop = Shop::open().await;
-    let mut stream = shop.connect().await;
-    // The preface, and SETTINGS with nothing in it.
+async fn accepts_http_2_with_prior_knowledge() {
+    let gateway = TestGateway::start().await;
+    let mut stream = gateway.connect().await;
+    // The connection preface and an empty SETTINGS frame.
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
     let mut frame = [0; 9];
     stream.read_exact(&mut frame).await.unwrap();
@@ -71,38 +74,45 @@ async fn http_2_is_spoken_to_who_begins_with_it() {
 }
 
 #[tokio::test]
-async fn who_is_told_to_leave_is_not_ready_and_serves_on_for_a_while() {
+async fn is_not_ready_but_serves_during_the_drain_delay() {
     let delay = Duration::from_secs(1);
-    let shop = Shop::open_with(|settings, _| settings.drain_delay = delay).await;
-    shop.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));
+    let gateway = TestGateway::start_with(|settings, _| settings.drain_delay = delay).await;
+    gateway.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));
     let get = async |path: &str| {
-        let mut stream = shop.connect().await;
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: shop\r\n\r\n").as_bytes()).await.unwrap();
-        read_answer(&mut stream).await
+        let mut stream = gateway.connect().await;
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: gateway\r\n\r\n").as_bytes()).await.unwrap();
+        read_response(&mut stream).await
     };
-    shop.shutdown.cancel();
+    gateway.shutdown.cancel();
     get("/readyz").await.problem(503, "upstream_unavailable");
     assert_eq!(get("/healthz").await.status, 200);
-    let answer = get("/api/categories").await;
-    assert_eq!((answer.status, answer.header("connection")), (200, ""), "it is not closing yet");
-    timeout(Duration::from_secs(10), shop.closed()).await.expect("it leaves").unwrap();
+    let response = get("/api/categories").await;
+    assert_eq!(
+        (response.status, response.header("connection")),
+        (200, ""),
+        "the connection is not closing yet"
+    );
+    timeout(Duration::from_secs(10), gateway.stopped()).await.expect("the gateway stops").unwrap();
 }
 
 #[tokio::test]
-async fn a_gateway_that_closes_answers_what_is_asked_and_says_not_to_ask_again() {
-    let shop = Shop::open().await;
-    let (mut asks, mut rests) = (shop.connect().await, shop.connect().await);
-    for stream in [&mut asks, &mut rests] {
-        stream.write_all(ASK).await.unwrap();
-        assert_eq!(read_answer(stream).await.header("connection"), "");
+async fn responds_on_open_connections_with_connection_close_while_shutting_down() {
+    let gateway = TestGateway::start().await;
+    let (mut active, mut idle) = (gateway.connect().await, gateway.connect().await);
+    for stream in [&mut active, &mut idle] {
+        stream.write_all(REQUEST).await.unwrap();
+        assert_eq!(read_response(stream).await.header("connection"), "");
     }
-    shop.shutdown.cancel();
+    gateway.shutdown.cancel();
     sleep(Duration::from_millis(50)).await;
-    asks.write_all(ASK).await.unwrap();
-    let answer = read_answer(&mut asks).await;
-    assert_eq!((answer.status, answer.header("connection")), (200, "close"));
-    let began = Instant::now();
-    hangs_up(&mut rests).await;
-    timeout(Duration::from_secs(5), shop.closed()).await.expect("nobody is waited for").unwrap();
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    active.write_all(REQUEST).await.unwrap();
+    let response = read_response(&mut active).await;
+    assert_eq!((response.status, response.header("connection")), (200, "close"));
+    let started = Instant::now();
+    time_until_closed(&mut idle).await;
+    timeout(Duration::from_secs(5), gateway.stopped())
+        .await
+        .expect("the gateway stops without waiting")
+        .unwrap();
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }

@@ -12,7 +12,7 @@ use bodega_proto::{
 };
 use tracing::subscriber::DefaultGuard;
 
-use crate::shop::{Answered as _, Shop, nowhere};
+use crate::harness::{SendRequest as _, TestGateway, unreachable_service};
 
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
@@ -51,16 +51,16 @@ impl Log {
     }
 }
 
-async fn shop(access_log: AccessLog) -> Shop {
-    let shop = Shop::open_with(|settings, _| settings.access_log = access_log).await;
-    shop.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));
+async fn gateway(access_log: AccessLog) -> TestGateway {
+    let gateway = TestGateway::start_with(|settings, _| settings.access_log = access_log).await;
+    gateway.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));
     let profile = GetProfileResponse { user: Some(User::default()) };
-    shop.identity.accounts.on("GetProfile", move |_: GetProfileRequest| Ok(profile.clone()));
-    shop
+    gateway.identity.service.on("GetProfile", move |_: GetProfileRequest| Ok(profile.clone()));
+    gateway
 }
 
 /// A read by a guest, a read by a user, an unknown path, a rejected request, and a health check.
-async fn make_requests(shop: &Shop) {
+async fn make_requests(gateway: &TestGateway) {
     for (path, id, status) in [
         ("/api/categories?limit=5", "guest", 200),
         ("/api/users/me", "user", 200),
@@ -68,18 +68,18 @@ async fn make_requests(shop: &Shop) {
         ("/api/orders/not-an-id", "rejected", 401),
         ("/healthz", "health", 200),
     ] {
-        let mut request = shop.get(path).header("x-request-id", id);
+        let mut request = gateway.get(path).header("x-request-id", id);
         if id == "user" {
-            request = request.bearer_auth(shop.identity.user());
+            request = request.bearer_auth(gateway.identity.user());
         }
-        assert_eq!(request.answer().await.status, status, "{path}");
+        assert_eq!(request.fetch().await.status, status, "{path}");
     }
 }
 
 #[tokio::test]
 async fn the_access_log_may_contain_every_request() {
     let log = Log::start();
-    make_requests(&shop(AccessLog::All).await).await;
+    make_requests(&gateway(AccessLog::All).await).await;
     for (parts, count) in [
         (
             &["method=\"GET\" route=\"/api/categories\" status=200", "duration_ms=", "request.id=\"guest\""]
@@ -99,7 +99,7 @@ async fn the_access_log_may_contain_every_request() {
 #[tokio::test]
 async fn the_access_log_contains_errors_by_default() {
     let log = Log::start();
-    make_requests(&shop(AccessLog::default()).await).await;
+    make_requests(&gateway(AccessLog::default()).await).await;
     let lines = log.lines(&["duration_ms="]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
     assert!(lines[0].contains("status=404") && lines[1].contains("status=401"), "{lines:#?}");
@@ -108,16 +108,16 @@ async fn the_access_log_contains_errors_by_default() {
 #[tokio::test]
 async fn the_access_log_may_be_off() {
     let log = Log::start();
-    make_requests(&shop(AccessLog::Off).await).await;
+    make_requests(&gateway(AccessLog::Off).await).await;
     assert_eq!(log.lines(&["duration_ms="]), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_failing_upstream_is_logged_by_name_with_its_error_and_not_at_each_call() {
     let log = Log::start();
-    let shop = Shop::open_with(|_, upstreams| upstreams.catalog = nowhere("catalog")).await;
+    let gateway = TestGateway::start_with(|_, upstreams| upstreams.catalog = nowhere("catalog")).await;
     for _ in 0..3 {
-        shop.get("/api/categories").answer().await.problem(503, "upstream_unavailable");
+        gateway.get("/api/categories").fetch().await.problem(503, "upstream_unavailable");
     }
     let lines = log.lines(&["WARN", "catalog failed: cannot connect", "refused", "upstream=\"catalog\""]);
     assert_eq!(lines.len(), 1, "{:#?}", log.lines(&["catalog"]));

@@ -1,27 +1,27 @@
-//! The gateway over real HTTP, with services behind it that answer what each test says.
+//! The gateway over real HTTP, with fake services whose responses each test defines.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod access_tokens;
 mod avatars;
+mod call_context;
 mod carts;
 mod categories_and_tags;
 mod connections;
-mod context;
-mod fakes;
-mod faults;
-mod http_manners;
-mod identity;
+mod fake_identity;
+mod fake_service;
+mod harness;
+mod http_headers;
+mod invalid_requests;
+mod load_shedding;
 mod logs;
 mod media;
 mod openapi;
 mod orders;
-mod overload;
 mod payments;
 mod product_images;
 mod products;
-mod refusals;
 mod sessions;
-mod shop;
-mod tokens;
+mod unavailable_services;
 mod uploads;
 mod users;
 mod webhooks;

@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::shop::{Answered as _, Shop};
+use crate::harness::{SendRequest as _, TestGateway};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -55,30 +55,30 @@ fn example_of(path: &str, operation: &Value) -> String {
 
 #[tokio::test]
 async fn every_documented_operation_is_served() {
-    let shop = Shop::open().await;
+    let gateway = TestGateway::start().await;
     let document = document();
     for (path, method, operation) in operations(&document) {
         let target = example_of(path, operation);
         let method: Method = method.to_uppercase().parse().unwrap();
-        let request = shop.request(method.clone(), &target).bearer_auth(shop.identity.admin());
-        let answer = request.answer().await;
-        assert_ne!(answer.status, 405, "{method} {path}");
-        assert!(!answer.text.contains("no_such_route"), "{method} {path}");
-        assert!(!answer.text.contains("in the path is not"), "{method} {target}: {answer:?}");
+        let request = gateway.request(method.clone(), &target).bearer_auth(gateway.identity.admin());
+        let response = request.fetch().await;
+        assert_ne!(response.status, 405, "{method} {path}");
+        assert!(!response.text.contains("no_such_route"), "{method} {path}");
+        assert!(!response.text.contains("in the path is not"), "{method} {target}: {response:?}");
     }
 }
 
 #[tokio::test]
 async fn requires_a_token_exactly_where_the_document_says_so() {
-    let shop = Shop::open().await;
+    let gateway = TestGateway::start().await;
     let document = document();
     for (path, method, operation) in operations(&document) {
         let schemes = operation["security"].as_array().cloned().unwrap_or_default();
         let needs_token = !schemes.is_empty() && !schemes.contains(&json!({}));
         let target = example_of(path, operation);
         let method: Method = method.to_uppercase().parse().unwrap();
-        let answer = shop.request(method.clone(), &target).answer().await;
-        assert_eq!(answer.status == 401, needs_token, "{method} {path}: {answer:?}");
+        let response = gateway.request(method.clone(), &target).fetch().await;
+        assert_eq!(response.status == 401, needs_token, "{method} {path}: {response:?}");
     }
 }
 

@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::json;
 use tonic::Code;
 
-use crate::shop::{Answer, Answered as _, Shop};
+use crate::harness::{SendRequest as _, TestGateway, TestResponse};
 
 const ID: &str = "0197f0c5-b3d8-71e2-9d43-52b8f6a0c911";
 
@@ -25,21 +25,21 @@ fn intent() -> PaymentIntent {
     }
 }
 
-async fn pay(shop: &Shop) -> Answer {
+async fn pay(gateway: &TestGateway) -> TestResponse {
     let path = format!("/api/orders/{ID}/payment");
-    shop.request(Method::POST, &path).bearer_auth(shop.identity.user()).answer().await
+    gateway.request(Method::POST, &path).bearer_auth(gateway.identity.user()).fetch().await
 }
 
 #[tokio::test]
 async fn returns_the_payment_intent_of_an_order() {
-    let shop = Shop::open().await;
-    let paid = shop.orders.on("CreatePaymentIntent", |_: CreatePaymentIntentRequest| {
+    let gateway = TestGateway::start().await;
+    let paid = gateway.orders.on("CreatePaymentIntent", |_: CreatePaymentIntentRequest| {
         Ok(CreatePaymentIntentResponse { intent: Some(intent()) })
     });
-    let answer = pay(&shop).await;
-    assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"));
+    let response = pay(&gateway).await;
+    assert_eq!((response.status, response.header("cache-control")), (200, "no-store"));
     assert_eq!(
-        answer.text,
+        response.text,
         r#"{"provider":"stripe","paymentIntentId":"pi_1","clientSecret":"pi_1_secret","publishableKey":"pk_test","status":"requires_payment","amount":25.00,"currency":"USD"}"#
     );
     assert_eq!(paid.last(), CreatePaymentIntentRequest { id: ID.to_owned() });
@@ -47,8 +47,8 @@ async fn returns_the_payment_intent_of_an_order() {
 
 #[tokio::test]
 async fn an_offline_payment_has_null_fields() {
-    let shop = Shop::open().await;
-    shop.orders.on("CreatePaymentIntent", |_: CreatePaymentIntentRequest| {
+    let gateway = TestGateway::start().await;
+    gateway.orders.on("CreatePaymentIntent", |_: CreatePaymentIntentRequest| {
         let empty =
             PaymentIntent { amount_minor: 500, currency: "JPY".to_owned(), ..PaymentIntent::default() };
         let status = PaymentStatus::RequiresPayment.into();
@@ -60,12 +60,12 @@ async fn an_offline_payment_has_null_fields() {
         "provider": "offline", "paymentIntentId": null, "clientSecret": null, "publishableKey": null,
         "status": "requires_payment", "amount": 500, "currency": "JPY"
     });
-    assert_eq!(pay(&shop).await.json(), expected);
+    assert_eq!(pay(&gateway).await.json(), expected);
 }
 
 #[tokio::test]
 async fn returns_the_reason_why_an_order_cannot_be_paid() {
-    let shop = Shop::open().await;
+    let gateway = TestGateway::start().await;
     for (code, reason, status) in [
         (Code::NotFound, "order_not_found", 404),
         (Code::FailedPrecondition, "already_paid", 409),
@@ -74,23 +74,23 @@ async fn returns_the_reason_why_an_order_cannot_be_paid() {
         (Code::FailedPrecondition, "payment_refused", 409),
         (Code::Unavailable, "upstream_unavailable", 503),
     ] {
-        shop.orders.on("CreatePaymentIntent", move |_: CreatePaymentIntentRequest| {
+        gateway.orders.on("CreatePaymentIntent", move |_: CreatePaymentIntentRequest| {
             Err::<CreatePaymentIntentResponse, _>(status::rejected(code, reason, "no"))
         });
-        pay(&shop).await.problem(status, reason);
+        pay(&gateway).await.problem(status, reason);
     }
 }
 
 #[tokio::test]
 async fn rejects_a_missing_token_and_a_malformed_order_id() {
-    let shop = Shop::open().await;
-    let paid = shop.orders.on("CreatePaymentIntent", |_: CreatePaymentIntentRequest| {
+    let gateway = TestGateway::start().await;
+    let paid = gateway.orders.on("CreatePaymentIntent", |_: CreatePaymentIntentRequest| {
         Ok(CreatePaymentIntentResponse { intent: Some(intent()) })
     });
     let path = format!("/api/orders/{ID}/payment");
-    shop.request(Method::POST, &path).answer().await.problem(401, "unauthenticated");
-    let request = shop.request(Method::POST, "/api/orders/7/payment").bearer_auth(shop.identity.user());
-    assert_eq!(request.answer().await.refused_field(400, "malformed_request"), "id");
+    gateway.request(Method::POST, &path).fetch().await.problem(401, "unauthenticated");
+    let request = gateway.request(Method::POST, "/api/orders/7/payment").bearer_auth(gateway.identity.user());
+    assert_eq!(request.fetch().await.rejected_field(400, "malformed_request"), "id");
     assert_eq!(paid.count(), 0);
 }
 
@@ -118,10 +118,10 @@ fn refunded() -> Order {
 
 #[tokio::test]
 async fn an_order_has_the_history_of_its_payment() {
-    let shop = Shop::open().await;
-    shop.orders.on("GetOrder", |_: GetOrderRequest| Ok(GetOrderResponse { order: Some(refunded()) }));
+    let gateway = TestGateway::start().await;
+    gateway.orders.on("GetOrder", |_: GetOrderRequest| Ok(GetOrderResponse { order: Some(refunded()) }));
     let path = format!("/api/orders/{ID}");
-    let order = shop.get(&path).bearer_auth(shop.identity.user()).answer().await.json();
+    let order = gateway.get(&path).bearer_auth(gateway.identity.user()).fetch().await.json();
     assert_eq!(order["payment"], json!({"provider": "stripe", "status": "refund_pending"}));
     let at = "1970-01-01T00:00:00Z";
     let expected = json!([
@@ -135,14 +135,14 @@ async fn an_order_has_the_history_of_its_payment() {
 
 #[tokio::test]
 async fn a_legacy_order_has_no_payment() {
-    let shop = Shop::open().await;
-    shop.orders.on("GetOrder", |_: GetOrderRequest| Ok(GetOrderResponse { order: Some(refunded()) }));
+    let gateway = TestGateway::start().await;
+    gateway.orders.on("GetOrder", |_: GetOrderRequest| Ok(GetOrderResponse { order: Some(refunded()) }));
     let path = format!("/order/{ID}");
-    let answer = shop.get(&path).bearer_auth(shop.identity.user()).answer().await;
+    let response = gateway.get(&path).bearer_auth(gateway.identity.user()).fetch().await;
     let at = "1970-01-01T00:00:00Z";
     let expected = json!({
         "orderId": ID, "userId": "", "products": [], "totalPrice": 0.00, "status": "cancelled", "createdAt": at,
         "updatedAt": at
     });
-    assert_eq!(answer.json(), expected);
+    assert_eq!(response.json(), expected);
 }

@@ -11,8 +11,8 @@ use serde_json::json;
 use tonic::{Code, Streaming};
 
 use crate::{
+    harness::{SendRequest as _, TestGateway, TestResponse},
     products::mug,
-    shop::{Answer, Answered as _, Shop},
     uploads::{Uploads, form},
 };
 
@@ -22,41 +22,47 @@ fn file(bytes: &[u8]) -> Part {
     Part::bytes(bytes.to_vec()).file_name("../../etc/passwd").mime_str("text/html").unwrap()
 }
 
-async fn add(shop: &Shop, form: Form) -> Answer {
-    shop.request(Method::POST, PATH).bearer_auth(shop.identity.admin()).multipart(form).answer().await
+async fn add(gateway: &TestGateway, form: Form) -> TestResponse {
+    gateway.request(Method::POST, PATH).bearer_auth(gateway.identity.admin()).multipart(form).fetch().await
 }
 
 /// Sends a body as it is.
-async fn add_raw(shop: &Shop, content_type: &str, body: Vec<u8>) -> Answer {
-    let request = shop.request(Method::POST, PATH).bearer_auth(shop.identity.admin());
-    request.header("content-type", content_type).body(body).answer().await
+async fn add_raw(gateway: &TestGateway, content_type: &str, body: Vec<u8>) -> TestResponse {
+    let request = gateway.request(Method::POST, PATH).bearer_auth(gateway.identity.admin());
+    request.header("content-type", content_type).body(body).fetch().await
 }
 
 #[tokio::test]
 async fn forwards_images_byte_for_byte_in_the_order_of_the_form() {
-    let shop = Shop::open().await;
-    let uploads = Uploads::taken_by(&shop.catalog);
+    let gateway = TestGateway::start().await;
+    let uploads = Uploads::record(&gateway.catalog);
     let sizes = [5, 0, 1, 65_535, 65_536, 65_537, 0, 400_000, 131_072, 3];
     let images: Vec<Vec<u8>> = (0_u8..).zip(sizes).map(|(index, size)| vec![index; size]).collect();
     let form = images.iter().fold(Form::new(), |form, image| form.part("images", file(image)));
-    assert_eq!(add(&shop, form).await.status, 201);
+    assert_eq!(add(&gateway, form).await.status, 201);
     let upload = uploads.last().await;
-    assert!(upload.pictures == images, "{:?}", upload.pictures.iter().map(Vec::len).collect::<Vec<_>>());
-    assert!(upload.whole);
+    assert!(upload.images == images, "{:?}", upload.images.iter().map(Vec::len).collect::<Vec<_>>());
+    assert!(upload.complete);
 }
 
 #[tokio::test]
 async fn returns_the_product_and_its_location() {
-    let shop = Shop::open().await;
-    shop.catalog.on_stream("AddProductImages", |mut stream: Streaming<AddProductImagesRequest>| async move {
-        while stream.message().await?.is_some() {}
-        let image = |id| Image { id, url: format!("/media/{id}"), thumbnail_url: format!("/media/{id}-400") };
-        Ok(AddProductImagesResponse { product: Some(Product { images: vec![image(5), image(6)], ..mug() }) })
-    });
-    let answer = add(&shop, Form::new().part("images", file(b"a"))).await;
-    assert_eq!((answer.status, answer.header("location")), (201, "/api/products/3"));
-    assert_eq!(answer.header("etag"), "\"7\"");
-    let product = answer.json();
+    let gateway = TestGateway::start().await;
+    gateway.catalog.on_stream(
+        "AddProductImages",
+        |mut stream: Streaming<AddProductImagesRequest>| async move {
+            while stream.message().await?.is_some() {}
+            let image =
+                |id| Image { id, url: format!("/media/{id}"), thumbnail_url: format!("/media/{id}-400") };
+            Ok(AddProductImagesResponse {
+                product: Some(Product { images: vec![image(5), image(6)], ..mug() }),
+            })
+        },
+    );
+    let response = add(&gateway, Form::new().part("images", file(b"a"))).await;
+    assert_eq!((response.status, response.header("location")), (201, "/api/products/3"));
+    assert_eq!(response.header("etag"), "\"7\"");
+    let product = response.json();
     assert_eq!((&product["id"], &product["imageUrl"]), (&json!(3), &json!("/media/5")));
     let expected = json!([
         {"id": 5, "url": "/media/5", "thumbnailUrl": "/media/5-400"},
@@ -67,14 +73,17 @@ async fn returns_the_product_and_its_location() {
 
 #[tokio::test]
 async fn accepts_other_names_of_the_field() {
-    let shop = Shop::open().await;
-    let uploads = Uploads::taken_by(&shop.catalog);
+    let gateway = TestGateway::start().await;
+    let uploads = Uploads::record(&gateway.catalog);
     let fields = ["image", "images[]", "images"];
     let form = fields.iter().fold(Form::new(), |form, field| form.part(*field, file(field.as_bytes())));
-    assert_eq!(add(&shop, form).await.status, 201);
-    assert_eq!(uploads.last().await.pictures, fields.map(|field| field.as_bytes().to_vec()));
+    assert_eq!(add(&gateway, form).await.status, 201);
+    assert_eq!(uploads.last().await.images, fields.map(|field| field.as_bytes().to_vec()));
     let body = form_with_quoted_boundary();
-    assert_eq!(add_raw(&shop, "Multipart/Form-Data; charset=utf-8; BOUNDARY=\"x\"", body).await.status, 201);
+    assert_eq!(
+        add_raw(&gateway, "Multipart/Form-Data; charset=utf-8; BOUNDARY=\"x\"", body).await.status,
+        201
+    );
 }
 
 fn form_with_quoted_boundary() -> Vec<u8> {
@@ -83,8 +92,8 @@ fn form_with_quoted_boundary() -> Vec<u8> {
 
 #[tokio::test]
 async fn names_an_invalid_field_and_adds_no_image() {
-    let shop = Shop::open().await;
-    let uploads = Uploads::taken_by(&shop.catalog);
+    let gateway = TestGateway::start().await;
+    let uploads = Uploads::record(&gateway.catalog);
     let good = || Form::new().part("images", file(b"a"));
     for (form, field) in [
         (Form::new(), "images"),
@@ -95,51 +104,52 @@ async fn names_an_invalid_field_and_adds_no_image() {
         (good().text("caption", "A mug"), "caption"),
         (Form::new().text("productId", "4").part("images", file(b"a")), "productId"),
     ] {
-        let answer = add(&shop, form).await;
-        assert_eq!(answer.refused_field(422, "invalid_field"), field, "{answer:?}");
-        assert!(!uploads.last().await.whole, "{field}");
+        let response = add(&gateway, form).await;
+        assert_eq!(response.rejected_field(422, "invalid_field"), field, "{response:?}");
+        assert!(!uploads.last().await.complete, "{field}");
     }
 }
 
 #[tokio::test]
 async fn rejects_other_content_types_with_the_expected_one() {
-    let shop = Shop::open().await;
-    let uploads = Uploads::taken_by(&shop.catalog);
+    let gateway = TestGateway::start().await;
+    let uploads = Uploads::record(&gateway.catalog);
     let body = || form(&[("images", Some("a"), b"a")]);
     for content_type in
         ["image/png", "application/json", "multipart/mixed; boundary=x", "multipart/form-datas", "", "\u{e9}"]
     {
-        let answer = add_raw(&shop, content_type, body()).await;
-        let problem = answer.problem(415, "unsupported_media_type");
+        let response = add_raw(&gateway, content_type, body()).await;
+        let problem = response.problem(415, "unsupported_media_type");
         assert!(problem["detail"].as_str().unwrap().contains("multipart/form-data"), "{problem}");
     }
-    let request = shop.request(Method::POST, PATH).bearer_auth(shop.identity.admin());
-    request.body(body()).answer().await.problem(415, "unsupported_media_type");
+    let request = gateway.request(Method::POST, PATH).bearer_auth(gateway.identity.admin());
+    request.body(body()).fetch().await.problem(415, "unsupported_media_type");
     for content_type in
         ["multipart/form-data", "multipart/form-data; boundary", "multipart/form-data; charset=utf-8"]
     {
-        let answer = add_raw(&shop, content_type, body()).await;
-        assert_eq!(answer.refused_field(400, "malformed_request"), "content-type", "{content_type}");
+        let response = add_raw(&gateway, content_type, body()).await;
+        assert_eq!(response.rejected_field(400, "malformed_request"), "content-type", "{content_type}");
     }
     assert_eq!(uploads.count(), 0);
 }
 
 #[tokio::test]
 async fn only_admins_add_and_delete_images() {
-    let shop = Shop::open().await;
-    let uploads = Uploads::taken_by(&shop.catalog);
+    let gateway = TestGateway::start().await;
+    let uploads = Uploads::record(&gateway.catalog);
     for (method, path) in [(Method::POST, PATH), (Method::DELETE, "/api/products/3/images/5")] {
-        let request = || shop.request(method.clone(), path).multipart(Form::new().part("images", file(b"a")));
-        request().answer().await.problem(401, "unauthenticated");
-        request().bearer_auth("nonsense").answer().await.problem(401, "invalid_token");
-        request().bearer_auth(shop.identity.user()).answer().await.problem(403, "admin_only");
+        let request =
+            || gateway.request(method.clone(), path).multipart(Form::new().part("images", file(b"a")));
+        request().fetch().await.problem(401, "unauthenticated");
+        request().bearer_auth("nonsense").fetch().await.problem(401, "invalid_token");
+        request().bearer_auth(gateway.identity.user()).fetch().await.problem(403, "admin_only");
     }
     assert_eq!(uploads.count(), 0);
 }
 
 #[tokio::test]
 async fn names_the_field_of_an_image_that_catalog_rejects() {
-    let shop = Shop::open().await;
+    let gateway = TestGateway::start().await;
     for (code, reason, status) in [
         (Code::InvalidArgument, "unsupported_image", 415),
         (Code::InvalidArgument, "image_too_large", 413),
@@ -148,27 +158,32 @@ async fn names_the_field_of_an_image_that_catalog_rejects() {
         (Code::PermissionDenied, "admin_only", 403),
         (Code::NotFound, "product_not_found", 404),
     ] {
-        shop.catalog.on_stream("AddProductImages", move |_: Streaming<AddProductImagesRequest>| async move {
-            let message = "is not right".to_owned();
-            Err::<AddProductImagesResponse, _>(status::rejected_field(code, reason, "images[1]", message))
-        });
-        let answer = add(&shop, Form::new().part("images", file(b"a")).part("images", file(b"b"))).await;
-        assert_eq!(answer.refused_field(status, reason), "images[1]");
+        gateway.catalog.on_stream(
+            "AddProductImages",
+            move |_: Streaming<AddProductImagesRequest>| async move {
+                let message = "is invalid".to_owned();
+                Err::<AddProductImagesResponse, _>(status::rejected_field(code, reason, "images[1]", message))
+            },
+        );
+        let response = add(&gateway, Form::new().part("images", file(b"a")).part("images", file(b"b"))).await;
+        assert_eq!(response.rejected_field(status, reason), "images[1]");
     }
 }
 
 #[tokio::test]
 async fn deletes_an_image_by_id() {
-    let shop = Shop::open().await;
+    let gateway = TestGateway::start().await;
     let removed =
-        shop.catalog.on("RemoveProductImage", |request: RemoveProductImageRequest| match request.image_id {
-            5 => Ok(RemoveProductImageResponse {}),
-            _ => Err(status::rejected(Code::NotFound, "image_not_found", "image not found")),
+        gateway.catalog.on("RemoveProductImage", |request: RemoveProductImageRequest| {
+            match request.image_id {
+                5 => Ok(RemoveProductImageResponse {}),
+                _ => Err(status::rejected(Code::NotFound, "image_not_found", "image not found")),
+            }
         });
     let remove =
-        |path: String| shop.request(Method::DELETE, &path).bearer_auth(shop.identity.admin()).answer();
-    let answer = remove(format!("{PATH}/5")).await;
-    assert_eq!((answer.status, answer.text.as_str()), (204, ""));
+        |path: String| gateway.request(Method::DELETE, &path).bearer_auth(gateway.identity.admin()).fetch();
+    let response = remove(format!("{PATH}/5")).await;
+    assert_eq!((response.status, response.text.as_str()), (204, ""));
     assert_eq!(removed.last(), RemoveProductImageRequest { product_id: 3, image_id: 5 });
     remove(format!("{PATH}/{}", i64::MAX)).await.problem(404, "image_not_found");
     for (path, field) in [
@@ -178,6 +193,6 @@ async fn deletes_an_image_by_id() {
         ("/api/products/3/images/%ff", "imageId"),
         ("/api/products/3/images/9223372036854775808", "imageId"),
     ] {
-        assert_eq!(remove(path.to_owned()).await.refused_field(400, "malformed_request"), field, "{path}");
+        assert_eq!(remove(path.to_owned()).await.rejected_field(400, "malformed_request"), field, "{path}");
     }
 }

@@ -14,7 +14,7 @@ use serde_json::json;
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::shop::{Answered as _, Shop, nowhere};
+use crate::harness::{SendRequest as _, TestGateway, unreachable_service};
 
 fn session() -> Session {
     let user = User {
@@ -45,126 +45,127 @@ fn session_json() -> serde_json::Value {
     })
 }
 
-fn accept_login(shop: &Shop) -> crate::fakes::Heard<LoginRequest> {
-    shop.identity.accounts.on("Login", |_: LoginRequest| Ok(LoginResponse { session: Some(session()) }))
+fn accept_login(gateway: &TestGateway) -> crate::fake_service::Calls<LoginRequest> {
+    gateway.identity.service.on("Login", |_: LoginRequest| Ok(LoginResponse { session: Some(session()) }))
 }
 
 #[tokio::test]
 async fn registration_starts_a_session() {
-    let shop = Shop::open().await;
-    let heard = shop
+    let gateway = TestGateway::start().await;
+    let calls = gateway
         .identity
-        .accounts
+        .service
         .on("Register", |_: RegisterRequest| Ok(RegisterResponse { session: Some(session()) }));
     let body = json!({"name": "Ada", "email": "ada@example.com", "password": "correct horse"});
     let agent = "browser ".repeat(50);
-    let answer = shop.post("/api/auth/register", body).header("user-agent", &agent).answer().await;
-    assert_eq!((answer.status, answer.json()), (201, session_json()));
-    let request = heard.last();
+    let response = gateway.post("/api/auth/register", body).header("user-agent", &agent).fetch().await;
+    assert_eq!((response.status, response.json()), (201, session_json()));
+    let request = calls.last();
     assert_eq!((request.name.as_str(), request.username.as_str()), ("Ada", ""));
-    assert_eq!(request.user_agent, agent[..200], "no more than anybody reads");
+    assert_eq!(request.user_agent, agent[..200], "truncated to 200 characters");
 }
 
 #[tokio::test]
 async fn returns_409_naming_the_email_that_is_taken() {
-    let shop = Shop::open().await;
-    shop.identity.accounts.on("Register", |_: RegisterRequest| -> Result<RegisterResponse, _> {
+    let gateway = TestGateway::start().await;
+    gateway.identity.service.on("Register", |_: RegisterRequest| -> Result<RegisterResponse, _> {
         let message = "is taken".to_owned();
         Err(status::rejected_field(Code::AlreadyExists, "email_taken", "email", message))
     });
     let body = json!({"name": "Ada", "email": "ada@example.com", "password": "correct horse"});
-    let answer = shop.post("/api/auth/register", body).answer().await;
-    assert_eq!(answer.refused_field(409, "email_taken"), "email");
+    let response = gateway.post("/api/auth/register", body).fetch().await;
+    assert_eq!(response.rejected_field(409, "email_taken"), "email");
 }
 
 #[tokio::test]
 async fn accepts_email_username_or_login() {
-    let shop = Shop::open().await;
-    let heard = accept_login(&shop);
+    let gateway = TestGateway::start().await;
+    let calls = accept_login(&gateway);
     for field in ["email", "username", "login"] {
-        let answer = shop.post("/api/auth/login", json!({field: "ada", "password": "secret"})).answer().await;
-        assert_eq!((answer.status, answer.json()), (200, session_json()));
-        assert_eq!((heard.last().login.as_str(), heard.last().password.as_str()), ("ada", "secret"));
+        let response =
+            gateway.post("/api/auth/login", json!({field: "ada", "password": "secret"})).fetch().await;
+        assert_eq!((response.status, response.json()), (200, session_json()));
+        assert_eq!((calls.last().login.as_str(), calls.last().password.as_str()), ("ada", "secret"));
     }
 }
 
 #[tokio::test]
 async fn returns_401_for_a_rejected_login() {
-    let shop = Shop::open().await;
-    shop.identity.accounts.on("Login", |_: LoginRequest| -> Result<LoginResponse, _> {
+    let gateway = TestGateway::start().await;
+    gateway.identity.service.on("Login", |_: LoginRequest| -> Result<LoginResponse, _> {
         Err(status::rejected(Code::Unauthenticated, "invalid_credentials", "no such account or password"))
     });
-    let answer = shop.post("/api/auth/login", json!({"email": "a", "password": "b"})).answer().await;
-    answer.problem(401, "invalid_credentials");
-    assert_eq!(answer.header("www-authenticate"), "Bearer");
+    let response = gateway.post("/api/auth/login", json!({"email": "a", "password": "b"})).fetch().await;
+    response.problem(401, "invalid_credentials");
+    assert_eq!(response.header("www-authenticate"), "Bearer");
 }
 
 #[tokio::test]
 async fn login_and_registration_merge_the_guest_cart() {
-    let shop = Shop::open().await;
-    accept_login(&shop);
-    let merged = shop.cart.on("MergeGuestCart", |_: MergeGuestCartRequest| Ok(MergeGuestCartResponse {}));
-    let login = || shop.post("/api/auth/login", json!({"email": "a", "password": "b"}));
-    login().answer().await;
-    assert_eq!(merged.count(), 0, "there was no guest's cart");
+    let gateway = TestGateway::start().await;
+    accept_login(&gateway);
+    let merged = gateway.cart.on("MergeGuestCart", |_: MergeGuestCartRequest| Ok(MergeGuestCartResponse {}));
+    let login = || gateway.post("/api/auth/login", json!({"email": "a", "password": "b"}));
+    login().fetch().await;
+    assert_eq!(merged.count(), 0, "there was no guest cart");
 
-    // Signed in as somebody else before: the cart goes to whoever signs in now.
-    let login = login().header("x-cart-token", "guest").bearer_auth(shop.identity.user());
-    assert_eq!(login.answer().await.status, 200);
+    // The access token of another user is ignored: the cart goes to the user of the login.
+    let login = login().header("x-cart-token", "guest").bearer_auth(gateway.identity.user());
+    assert_eq!(login.fetch().await.status, 200);
     assert_eq!(merged.last().guest_token, "guest");
-    assert_eq!(shop.cart.metadata("MergeGuestCart")["authorization"], "Bearer access");
+    assert_eq!(gateway.cart.metadata("MergeGuestCart")["authorization"], "Bearer access");
 }
 
 #[tokio::test]
 async fn login_succeeds_while_cart_is_unavailable() {
-    let shop = Shop::open_with(|_, upstreams| upstreams.cart = nowhere("cart")).await;
-    accept_login(&shop);
-    let login = shop.post("/api/auth/login", json!({"email": "a", "password": "b"}));
-    assert_eq!(login.header("x-cart-token", "guest").answer().await.status, 200);
+    let gateway = TestGateway::start_with(|_, upstreams| upstreams.cart = nowhere("cart")).await;
+    accept_login(&gateway);
+    let login = gateway.post("/api/auth/login", json!({"email": "a", "password": "b"}));
+    assert_eq!(login.header("x-cart-token", "guest").fetch().await.status, 200);
 }
 
 #[tokio::test]
 async fn refresh_ignores_missing_and_expired_access_tokens() {
-    let shop = Shop::open().await;
-    let heard = shop
+    let gateway = TestGateway::start().await;
+    let calls = gateway
         .identity
-        .accounts
+        .service
         .on("Refresh", |_: RefreshRequest| Ok(RefreshResponse { session: Some(session()) }));
-    let stale = shop.identity.token(|claims| claims.exp = claims.iat - 60);
+    let stale = gateway.identity.token(|claims| claims.exp = claims.iat - 60);
     for (field, token) in [("refreshToken", None), ("refresh_token", Some(stale))] {
-        let mut request = shop.post("/api/auth/refresh", json!({field: "old"}));
+        let mut request = gateway.post("/api/auth/refresh", json!({field: "old"}));
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
-        let answer = request.answer().await;
-        assert_eq!((answer.status, answer.json()), (200, session_json()));
-        assert_eq!(heard.last().refresh_token, "old");
-        assert!(!shop.identity.accounts.metadata("Refresh").contains_key("authorization"));
+        let response = request.fetch().await;
+        assert_eq!((response.status, response.json()), (200, session_json()));
+        assert_eq!(calls.last().refresh_token, "old");
+        assert!(!gateway.identity.service.metadata("Refresh").contains_key("authorization"));
     }
 }
 
 #[tokio::test]
 async fn logout_all_ends_every_session() {
-    let shop = Shop::open().await;
+    let gateway = TestGateway::start().await;
     let (this, other) = (Uuid::now_v7(), Uuid::now_v7());
-    shop.identity.accounts.on("LogoutAll", move |_: LogoutAllRequest| {
+    gateway.identity.service.on("LogoutAll", move |_: LogoutAllRequest| {
         Ok(LogoutAllResponse { ended_session_ids: vec![this.to_string(), other.to_string()] })
     });
-    let token = |session| shop.identity.token(|claims| claims.sid = session);
-    let request = shop.request(Method::POST, "/api/auth/logout-all").bearer_auth(token(this));
-    assert_eq!(request.answer().await.status, 204);
+    let token = |session| gateway.identity.token(|claims| claims.sid = session);
+    let request = gateway.request(Method::POST, "/api/auth/logout-all").bearer_auth(token(this));
+    assert_eq!(request.fetch().await.status, 204);
     for session in [this, other] {
-        let request = shop.get("/api/auth/sessions").bearer_auth(token(session));
-        request.answer().await.problem(401, "session_ended");
+        let request = gateway.get("/api/auth/sessions").bearer_auth(token(session));
+        request.fetch().await.problem(401, "session_ended");
     }
 }
 
 #[tokio::test]
 async fn lists_and_ends_sessions() {
-    let shop = Shop::open().await;
+    let gateway = TestGateway::start().await;
     let session = Uuid::now_v7();
     let at = Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 });
-    shop.identity.accounts.on("ListSessions", move |_: ListSessionsRequest| {
+    gateway.identity.service.on("ListSessions", move |_: ListSessionsRequest| {
         let info = SessionInfo {
             id: session.to_string(),
             user_agent: "curl".to_owned(),
@@ -174,20 +175,20 @@ async fn lists_and_ends_sessions() {
         };
         Ok(ListSessionsResponse { sessions: vec![info] })
     });
-    let answer = shop.get("/api/auth/sessions").bearer_auth(shop.identity.user()).answer().await;
+    let response = gateway.get("/api/auth/sessions").bearer_auth(gateway.identity.user()).fetch().await;
     let expected = json!({"items": [{
         "id": session.to_string(), "userAgent": "curl", "current": true,
         "createdAt": "2023-11-14T22:13:20Z", "lastUsedAt": "2023-11-14T22:13:20Z"
     }]});
-    assert_eq!((answer.status, answer.json()), (200, expected));
+    assert_eq!((response.status, response.json()), (200, expected));
 
-    let heard = shop.identity.accounts.on("EndSession", move |_: EndSessionRequest| {
+    let calls = gateway.identity.service.on("EndSession", move |_: EndSessionRequest| {
         Ok(EndSessionResponse { ended_session_ids: vec![session.to_string()] })
     });
     let path = format!("/api/auth/sessions/{session}");
-    let request = shop.request(Method::DELETE, &path).bearer_auth(shop.identity.user());
-    assert_eq!(request.answer().await.status, 204);
-    assert_eq!(heard.last().session_id, session.to_string());
-    let token = shop.identity.token(|claims| claims.sid = session);
-    shop.get("/api/auth/sessions").bearer_auth(token).answer().await.problem(401, "session_ended");
+    let request = gateway.request(Method::DELETE, &path).bearer_auth(gateway.identity.user());
+    assert_eq!(request.fetch().await.status, 204);
+    assert_eq!(calls.last().session_id, session.to_string());
+    let token = gateway.identity.token(|claims| claims.sid = session);
+    gateway.get("/api/auth/sessions").bearer_auth(token).fetch().await.problem(401, "session_ended");
 }

@@ -14,8 +14,8 @@ use tonic::{Code, body::Body};
 use tower::util::BoxCloneSyncService;
 
 use crate::{
-    fakes::{Heard, in_process},
-    shop::{Answered as _, BODY_LIMIT, Shop, nowhere},
+    fake_service::{Calls, in_process},
+    harness::{BODY_LIMIT, SendRequest as _, TestGateway, unreachable_service},
 };
 
 const PATH: &str = "/api/webhooks/stripe";
@@ -23,23 +23,23 @@ const SIGNATURE: &str = "t=1795253400,v1=aa,v1=bb,v0=cc";
 /// Maximum size of an event in bytes.
 const EVENT_LIMIT: usize = 1024 * 1024;
 
-async fn shop() -> (Shop, Heard<HandleWebhookEventRequest>) {
-    let shop = Shop::open().await;
-    let taken = taken(&shop);
-    (shop, taken)
+async fn gateway() -> (TestGateway, Calls<HandleWebhookEventRequest>) {
+    let gateway = TestGateway::start().await;
+    let taken = taken(&gateway);
+    (gateway, taken)
 }
 
-fn taken(shop: &Shop) -> Heard<HandleWebhookEventRequest> {
-    shop.orders.on("HandleWebhookEvent", |_: HandleWebhookEventRequest| Ok(HandleWebhookEventResponse {}))
+fn taken(gateway: &TestGateway) -> Calls<HandleWebhookEventRequest> {
+    gateway.orders.on("HandleWebhookEvent", |_: HandleWebhookEventRequest| Ok(HandleWebhookEventResponse {}))
 }
 
-fn event(shop: &Shop, body: impl Into<reqwest::Body>) -> RequestBuilder {
-    shop.request(Method::POST, PATH).header("stripe-signature", SIGNATURE).body(body)
+fn event(gateway: &TestGateway, body: impl Into<reqwest::Body>) -> RequestBuilder {
+    gateway.request(Method::POST, PATH).header("stripe-signature", SIGNATURE).body(body)
 }
 
 #[tokio::test]
 async fn forwards_an_event_byte_for_byte_with_its_signature() {
-    let (shop, taken) = shop().await;
+    let (gateway, taken) = gateway().await;
     for body in [
         &b"{\"id\": \"evt_1\",\r\n  \"amount\": 1.0}\n\n"[..],
         b"\xef\xbb\xbf{}",
@@ -51,38 +51,38 @@ async fn forwards_an_event_byte_for_byte_with_its_signature() {
         for content_type in
             ["application/json", "application/json; charset=latin1", "text/plain", "image/png", "?"]
         {
-            let request = event(&shop, body.to_vec()).header("content-type", content_type);
-            let answer = request.answer().await;
-            assert_eq!((answer.status, answer.json()), (200, json!({"received": true})), "{answer:?}");
-            let heard = taken.last();
-            assert!(heard.payload == body, "{content_type}: {body:?}");
-            assert_eq!((heard.provider.as_str(), heard.signature.as_str()), ("stripe", SIGNATURE));
+            let request = event(&gateway, body.to_vec()).header("content-type", content_type);
+            let response = request.fetch().await;
+            assert_eq!((response.status, response.json()), (200, json!({"received": true})), "{response:?}");
+            let calls = taken.last();
+            assert!(calls.payload == body, "{content_type}: {body:?}");
+            assert_eq!((calls.provider.as_str(), calls.signature.as_str()), ("stripe", SIGNATURE));
         }
-        assert_eq!(event(&shop, body.to_vec()).answer().await.status, 200);
+        assert_eq!(event(&gateway, body.to_vec()).fetch().await.status, 200);
     }
 }
 
 #[tokio::test]
 async fn rejects_an_event_without_a_signature() {
-    let (shop, taken) = shop().await;
-    let request = || shop.request(Method::POST, PATH).json(&json!({"id": "evt_1"}));
-    request().answer().await.problem(400, "invalid_signature");
+    let (gateway, taken) = gateway().await;
+    let request = || gateway.request(Method::POST, PATH).json(&json!({"id": "evt_1"}));
+    request().fetch().await.problem(400, "invalid_signature");
     for signature in ["", "\u{e9}"] {
-        let answer = request().header("stripe-signature", signature).answer().await;
-        answer.problem(400, "invalid_signature");
+        let response = request().header("stripe-signature", signature).fetch().await;
+        response.problem(400, "invalid_signature");
     }
     assert_eq!(taken.count(), 0);
 }
 
 #[tokio::test]
 async fn ignores_access_tokens() {
-    let (shop, taken) = shop().await;
+    let (gateway, taken) = gateway().await;
     for authorization in
-        [format!("Bearer {}", shop.identity.admin()), "Bearer nonsense".to_owned(), "Basic x".to_owned()]
+        [format!("Bearer {}", gateway.identity.admin()), "Bearer nonsense".to_owned(), "Basic x".to_owned()]
     {
-        let request = event(&shop, "{}").header("authorization", authorization);
-        assert_eq!(request.answer().await.status, 200);
-        let metadata = shop.orders.metadata("HandleWebhookEvent");
+        let request = event(&gateway, "{}").header("authorization", authorization);
+        assert_eq!(request.fetch().await.status, 200);
+        let metadata = gateway.orders.metadata("HandleWebhookEvent");
         assert!(!metadata.contains_key("authorization"), "{metadata:?}");
         assert!(metadata.contains_key("x-bodega-service-token") && metadata.contains_key("grpc-timeout"));
     }
@@ -100,10 +100,10 @@ async fn does_not_call_identity_for_an_event() {
             pending()
         })),
     );
-    let shop = Shop::open_with(|_, upstreams| upstreams.identity = identity).await;
-    let taken = taken(&shop);
-    let request = event(&shop, "{}").bearer_auth(shop.identity.user());
-    assert_eq!((request.answer().await.status, taken.count()), (200, 1));
+    let gateway = TestGateway::start_with(|_, upstreams| upstreams.identity = identity).await;
+    let taken = taken(&gateway);
+    let request = event(&gateway, "{}").bearer_auth(gateway.identity.user());
+    assert_eq!((request.fetch().await.status, taken.count()), (200, 1));
     // Every gateway watches the stream of ended sessions.
     calls.lock().unwrap().retain(|path| !path.ends_with("/WatchRevocations"));
     assert_eq!(*calls.lock().unwrap(), Vec::<String>::new());
@@ -111,42 +111,42 @@ async fn does_not_call_identity_for_an_event() {
 
 #[tokio::test]
 async fn limits_the_size_of_an_event() {
-    let (shop, taken) = shop().await;
-    assert_eq!(event(&shop, vec![b'7'; EVENT_LIMIT]).answer().await.status, 200);
-    event(&shop, vec![b'7'; EVENT_LIMIT + 1]).answer().await.problem(413, "too_large");
+    let (gateway, taken) = gateway().await;
+    assert_eq!(event(&gateway, vec![b'7'; EVENT_LIMIT]).fetch().await.status, 200);
+    event(&gateway, vec![b'7'; EVENT_LIMIT + 1]).fetch().await.problem(413, "too_large");
     let chunk = format!("{:x}\r\n{}\r\n", EVENT_LIMIT, "7".repeat(EVENT_LIMIT));
     let head = format!(
-        "POST {PATH} HTTP/1.1\r\nhost: shop\r\nstripe-signature: {SIGNATURE}\r\n\
+        "POST {PATH} HTTP/1.1\r\nhost: gateway\r\nstripe-signature: {SIGNATURE}\r\n\
          transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
     );
-    shop.send_raw(format!("{head}{chunk}{chunk}0\r\n\r\n")).await.problem(413, "too_large");
+    gateway.send_raw(format!("{head}{chunk}{chunk}0\r\n\r\n")).await.problem(413, "too_large");
     assert_eq!(taken.count(), 1);
 }
 
 #[tokio::test]
 async fn returns_rejections_of_the_order_service() {
-    let shop = Shop::open().await;
+    let gateway = TestGateway::start().await;
     for (code, reason, status) in [
         (Code::InvalidArgument, "invalid_signature", 400),
         (Code::InvalidArgument, "invalid_event", 400),
         (Code::NotFound, "provider_not_configured", 404),
         (Code::Unavailable, "upstream_unavailable", 503),
     ] {
-        shop.orders.on("HandleWebhookEvent", move |_: HandleWebhookEventRequest| {
+        gateway.orders.on("HandleWebhookEvent", move |_: HandleWebhookEventRequest| {
             Err::<HandleWebhookEventResponse, _>(status::rejected(code, reason, "no"))
         });
-        event(&shop, "{}").answer().await.problem(status, reason);
+        event(&gateway, "{}").fetch().await.problem(status, reason);
     }
-    let shop = Shop::open_with(|_, upstreams| upstreams.order = nowhere("order")).await;
-    let answer = event(&shop, "{}").answer().await;
-    answer.problem(503, "upstream_unavailable");
-    assert_eq!(answer.header("retry-after"), "1");
+    let gateway = TestGateway::start_with(|_, upstreams| upstreams.order = nowhere("order")).await;
+    let response = event(&gateway, "{}").fetch().await;
+    response.problem(503, "upstream_unavailable");
+    assert_eq!(response.header("retry-after"), "1");
 }
 
 #[tokio::test]
 async fn rejects_other_methods_than_post() {
-    let shop = Shop::open().await;
-    let answer = shop.get(PATH).answer().await;
-    answer.problem(405, "method_not_allowed");
-    assert_eq!(answer.header("allow"), "POST");
+    let gateway = TestGateway::start().await;
+    let response = gateway.get(PATH).fetch().await;
+    response.problem(405, "method_not_allowed");
+    assert_eq!(response.header("allow"), "POST");
 }

@@ -1,9 +1,9 @@
-//! Uploads go on to their service while they come in, and not one that broke off is taken for a whole one.
+//! Uploads are forwarded while they are received, and an aborted upload is never taken for a complete one.
 
-mod broken;
-mod early;
-mod slow;
-mod whole;
+mod early_rejection;
+mod forwarding;
+mod incomplete;
+mod timeouts;
 
 use std::{
     sync::{Arc, Mutex},
@@ -17,17 +17,17 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
 use tonic::{Status, Streaming};
 
 use crate::{
-    fakes::Fake,
-    shop::{Answer, Shop},
+    fake_service::FakeService,
+    harness::{TestGateway, TestResponse},
 };
 
 const BOUNDARY: &str = "x";
-/// The begin of a form.
+/// The start of a form.
 const PART: &str = "--x\r\ncontent-disposition: form-data; name=\"images\"; filename=\"a\"\r\n\r\n";
-/// The most that a message may carry.
+/// Maximum size of a chunk in a message.
 const MAX_CHUNK: usize = 64 * 1024;
 
-/// A form of these parts: name, file name, data.
+/// A form of parts, each with name, file name and data.
 pub(crate) fn form(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, file_name, data) in parts {
@@ -40,77 +40,77 @@ pub(crate) fn form(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
     body
 }
 
-/// What the catalog heard of one upload.
+/// What catalog has received of an upload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Upload {
     pub(crate) product: Option<i32>,
-    pub(crate) pictures: Vec<Vec<u8>>,
-    /// Whether it was told that nothing is missing.
-    pub(crate) whole: bool,
-    /// Whether there is anything more to hear.
-    over: bool,
+    pub(crate) images: Vec<Vec<u8>>,
+    /// Whether the final message was received.
+    pub(crate) complete: bool,
+    /// Whether the call has ended.
+    ended: bool,
 }
 
-/// What the catalog heard of the uploads so far, in the order they began.
+/// All uploads that catalog has received, in the order of their start.
 #[derive(Clone, Default)]
 pub(crate) struct Uploads(Arc<Mutex<Vec<Upload>>>);
 
 impl Uploads {
-    /// Has a catalog take every upload.
-    pub(crate) fn taken_by(catalog: &Fake) -> Self {
+    /// Records every upload to this catalog.
+    pub(crate) fn record(catalog: &FakeService) -> Self {
         let uploads = Self::default();
-        let heard = uploads.clone();
-        catalog.on_stream("AddProductImages", move |stream| heard.begin().take(stream));
+        let recorder = uploads.clone();
+        catalog.on_stream("AddProductImages", move |stream| recorder.start().receive(stream));
         uploads
     }
 
-    fn begin(&self) -> Listener {
+    fn start(&self) -> Recorder {
         let mut uploads = self.0.lock().unwrap();
         uploads.push(Upload::default());
-        Listener { uploads: self.clone(), index: uploads.len() - 1 }
+        Recorder { uploads: self.clone(), index: uploads.len() - 1 }
     }
 
     pub(crate) fn count(&self) -> usize {
         self.0.lock().unwrap().len()
     }
 
-    /// How many of them were whole, once there is nothing more to hear of any.
-    async fn whole(&self) -> usize {
-        let over = || self.0.lock().unwrap().iter().all(|upload| upload.over);
-        eventually("every upload is over", over).await;
-        self.0.lock().unwrap().iter().filter(|upload| upload.whole).count()
+    /// The number of complete uploads, once all have ended.
+    async fn complete_count(&self) -> usize {
+        let all_ended = || self.0.lock().unwrap().iter().all(|upload| upload.ended);
+        eventually("every upload ends", all_ended).await;
+        self.0.lock().unwrap().iter().filter(|upload| upload.complete).count()
     }
 
-    /// The latest, once there is nothing more to hear of it.
+    /// The latest upload, once it has ended.
     pub(crate) async fn last(&self) -> Upload {
-        let last = || self.0.lock().unwrap().last().cloned().filter(|upload| upload.over);
-        eventually("an upload is over", || last().is_some()).await;
+        let last = || self.0.lock().unwrap().last().cloned().filter(|upload| upload.ended);
+        eventually("the upload ends", || last().is_some()).await;
         last().unwrap()
     }
 }
 
-/// Waits until it is so.
-async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+/// Waits until a condition holds.
+async fn eventually(condition: &str, holds: impl Fn() -> bool) {
     let waiting = async {
-        while !is_so() {
+        while !holds() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(Duration::from_secs(10), waiting).await.expect(what);
+    timeout(Duration::from_secs(10), waiting).await.expect(condition);
 }
 
-/// Hears of one upload, until it is dropped.
-struct Listener {
+/// Records one upload until it is dropped.
+struct Recorder {
     uploads: Uploads,
     index: usize,
 }
 
-impl Listener {
-    fn note(&self, note: impl FnOnce(&mut Upload)) {
-        note(&mut self.uploads.0.lock().unwrap()[self.index]);
+impl Recorder {
+    fn update(&self, update: impl FnOnce(&mut Upload)) {
+        update(&mut self.uploads.0.lock().unwrap()[self.index]);
     }
 
-    async fn take(
+    async fn receive(
         self,
         mut stream: Streaming<AddProductImagesRequest>,
     ) -> Result<AddProductImagesResponse, Status> {
@@ -119,61 +119,61 @@ impl Listener {
             if let Part::Chunk(chunk) = &part {
                 assert!((1..=MAX_CHUNK).contains(&chunk.len()), "{}", chunk.len());
             }
-            self.note(|upload| match part {
+            self.update(|upload| match part {
                 Part::ProductId(id) => upload.product = Some(id),
-                Part::Image(_) => upload.pictures.push(Vec::new()),
-                Part::Chunk(chunk) => upload.pictures.last_mut().unwrap().extend(chunk),
-                Part::End(_) => upload.whole = true,
+                Part::Image(_) => upload.images.push(Vec::new()),
+                Part::Chunk(chunk) => upload.images.last_mut().unwrap().extend(chunk),
+                Part::End(_) => upload.complete = true,
             });
         }
         let mut product = None;
-        self.note(|upload| product = upload.product);
-        let id = product.ok_or(Status::internal("an upload to no product"))?;
+        self.update(|upload| product = upload.product);
+        let id = product.ok_or(Status::internal("an upload without a product"))?;
         Ok(AddProductImagesResponse { product: Some(Product { id, ..Product::default() }) })
     }
 }
 
-impl Drop for Listener {
+impl Drop for Recorder {
     fn drop(&mut self) {
-        self.note(|upload| upload.over = true);
+        self.update(|upload| upload.ended = true);
     }
 }
 
-/// Shops whose catalog is in the same process, and in another.
-async fn shops() -> [(Shop, Fake); 2] {
-    let near = Shop::open().await;
-    let catalog = near.catalog.clone();
-    let far_catalog = Fake::default();
-    let way = far_catalog.remote("catalog").await;
-    let far = Shop::open_with(|_, upstreams| upstreams.catalog = way).await;
-    [(near, catalog), (far, far_catalog)]
+/// Gateways whose catalog is in the same process, and in another process.
+async fn gateways() -> [(TestGateway, FakeService); 2] {
+    let local = TestGateway::start().await;
+    let catalog = local.catalog.clone();
+    let remote_catalog = FakeService::default();
+    let transport = remote_catalog.remote("catalog").await;
+    let remote = TestGateway::start_with(|_, upstreams| upstreams.catalog = transport).await;
+    [(local, catalog), (remote, remote_catalog)]
 }
 
-/// The head of an admin's upload to product 3, with more headers.
-fn head(shop: &Shop, headers: &str) -> String {
+/// The head of an upload by an admin to product 3, with additional headers.
+fn head(gateway: &TestGateway, headers: &str) -> String {
     format!(
-        "POST /api/products/3/images HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\
+        "POST /api/products/3/images HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\
          authorization: Bearer {}\r\n{headers}\r\n",
-        shop.identity.admin()
+        gateway.identity.admin()
     )
 }
 
-/// The head of one that has so many bytes.
-fn head_of(shop: &Shop, len: usize) -> String {
+/// The head of an upload with this content length.
+fn head_of(gateway: &TestGateway, len: usize) -> String {
     head(
-        shop,
+        gateway,
         &format!("content-type: multipart/form-data; boundary={BOUNDARY}\r\ncontent-length: {len}\r\n"),
     )
 }
 
-async fn send(shop: &Shop, body: &[u8]) -> Answer {
-    shop.send_raw([head_of(shop, body.len()).as_bytes(), body].concat()).await
+async fn send(gateway: &TestGateway, body: &[u8]) -> TestResponse {
+    gateway.send_raw([head_of(gateway, body.len()).as_bytes(), body].concat()).await
 }
 
-/// Begins an upload of the body and sends so much of it.
-async fn begin(shop: &Shop, body: &[u8], sent: usize) -> TcpStream {
-    let mut stream = shop.connect().await;
-    stream.write_all(head_of(shop, body.len()).as_bytes()).await.unwrap();
+/// Starts an upload and sends the first bytes of the body.
+async fn start_upload(gateway: &TestGateway, body: &[u8], sent: usize) -> TcpStream {
+    let mut stream = gateway.connect().await;
+    stream.write_all(head_of(gateway, body.len()).as_bytes()).await.unwrap();
     stream.write_all(&body[..sent]).await.unwrap();
     stream
 }

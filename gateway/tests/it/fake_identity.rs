@@ -1,4 +1,4 @@
-//! The identity of the tests: it signs real tokens, and says which sessions have ended.
+//! A fake identity that signs real tokens and streams ended sessions.
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -18,13 +18,13 @@ use tonic::{Request, Response, Status, service::Routes};
 use tower::{ServiceExt as _, util::BoxCloneSyncService};
 use uuid::Uuid;
 
-use crate::fakes::{Fake, in_process};
+use crate::fake_service::{FakeService, in_process};
 
-/// Signs tokens, publishes the key that verifies them, and streams ended sessions; all else is scripted.
+/// Signs tokens, publishes the key that verifies them, and streams ended sessions; a test defines the other responses.
 #[derive(Clone)]
 pub(crate) struct Identity {
     /// `IdentityService`.
-    pub(crate) accounts: Fake,
+    pub(crate) service: FakeService,
     signing: EncodingKey,
     public: Jwk,
     ended: watch::Sender<Vec<String>>,
@@ -36,7 +36,7 @@ impl Identity {
         let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
         let x = BASE64_URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
         Self {
-            accounts: Fake::default(),
+            service: FakeService::default(),
             signing: EncodingKey::from_ed_der(pkcs8.as_ref()),
             public: Jwk { kid: Uuid::now_v7().to_string(), x },
             ended: watch::Sender::default(),
@@ -47,27 +47,27 @@ impl Identity {
         &self.public.kid
     }
 
-    /// The public key, as its bytes in base64url.
+    /// The public key in base64url.
     pub(crate) fn public_key(&self) -> &str {
         &self.public.x
     }
 
-    /// A shopper's token.
+    /// The access token of a user.
     pub(crate) fn user(&self) -> String {
         self.token(|_| {})
     }
 
-    /// A token of somebody who runs the shop.
+    /// The access token of an admin.
     pub(crate) fn admin(&self) -> String {
         self.token(|claims| claims.role = Role::Admin)
     }
 
-    /// A shopper's token, after `change` has been at it.
+    /// The access token of a user, with changed claims.
     pub(crate) fn token(&self, change: impl FnOnce(&mut Claims)) -> String {
         self.token_under(self.kid(), change)
     }
 
-    /// The same, naming another key.
+    /// The same, with another key id.
     pub(crate) fn token_under(&self, kid: &str, change: impl FnOnce(&mut Claims)) -> String {
         let mut claims = claims();
         change(&mut claims);
@@ -76,23 +76,23 @@ impl Identity {
         jsonwebtoken::encode(&header, &claims, &self.signing).unwrap()
     }
 
-    /// Tells every gateway that a session has ended.
+    /// Streams the end of a session to every gateway.
     pub(crate) fn end_session(&self, session: Uuid) {
         self.ended.send_modify(|ended| ended.push(session.to_string()));
     }
 
     pub(crate) fn transport(&self) -> Transport {
         let tokens = Routes::new(TokenServiceServer::new(self.clone())).prepare();
-        let accounts = self.accounts.clone();
+        let service = self.service.clone();
         in_process(
             "identity",
             BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<_>| {
-                let (tokens, accounts) = (tokens.clone(), accounts.clone());
+                let (tokens, service) = (tokens.clone(), service.clone());
                 async move {
                     if request.uri().path().contains("TokenService") {
                         tokens.oneshot(request).await
                     } else {
-                        Ok(accounts.answer(request).await)
+                        Ok(service.handle(request).await)
                     }
                 }
             })),
@@ -100,7 +100,7 @@ impl Identity {
     }
 }
 
-/// What a shopper's token says.
+/// The claims of the access token of a user.
 pub(crate) fn claims() -> Claims {
     let now = time::OffsetDateTime::now_utc().unix_timestamp();
     Claims {

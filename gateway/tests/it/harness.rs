@@ -1,4 +1,4 @@
-//! A gateway on a port of its own, the services behind it, and a client in front.
+//! A gateway on its own port, with fake services and a client.
 
 use std::{net::SocketAddr, sync::OnceLock, time::Duration};
 
@@ -19,25 +19,25 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{fakes::Fake, identity::Identity};
+use crate::{fake_identity::Identity, fake_service::FakeService};
 
-/// The origin whose pages may call.
-pub(crate) const FRIEND: &str = "https://shop.example";
-/// Bytes that a body may have.
+/// The origin that CORS allows.
+pub(crate) const ALLOWED_ORIGIN: &str = "https://gateway.example";
+/// Maximum size of a body in bytes.
 pub(crate) const BODY_LIMIT: usize = 16 * 1024;
-/// How long a request may take.
+/// Timeout of a request.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(1500);
-/// Bytes that an upload may have.
+/// Maximum size of an upload in bytes.
 pub(crate) const UPLOAD_LIMIT: usize = 8 * 1024 * 1024;
-/// How long an upload may take.
+/// Timeout of an upload.
 pub(crate) const UPLOAD_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// A shop with its doors open; they close when it is dropped.
-pub(crate) struct Shop {
+/// A gateway that runs until it is dropped.
+pub(crate) struct TestGateway {
     pub(crate) identity: Identity,
-    pub(crate) catalog: Fake,
-    pub(crate) cart: Fake,
-    pub(crate) orders: Fake,
+    pub(crate) catalog: FakeService,
+    pub(crate) cart: FakeService,
+    pub(crate) orders: FakeService,
     address: SocketAddr,
     client: reqwest::Client,
     pub(crate) shutdown: CancellationToken,
@@ -45,16 +45,17 @@ pub(crate) struct Shop {
     _open: DropGuard,
 }
 
-impl Shop {
-    pub(crate) async fn open() -> Self {
-        Self::open_with(|_, _| {}).await
+impl TestGateway {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_, _| {}).await
     }
 
-    /// A shop after `change` has been at its settings and the ways to its services.
-    pub(crate) async fn open_with(change: impl FnOnce(&mut Settings, &mut Upstreams)) -> Self {
-        trace();
+    /// Starts a gateway with changed settings and upstreams.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Settings, &mut Upstreams)) -> Self {
+        enable_traces();
         let identity = Identity::new();
-        let (catalog, cart, orders) = (Fake::default(), Fake::default(), Fake::default());
+        let (catalog, cart, orders) =
+            (FakeService::default(), FakeService::default(), FakeService::default());
         let mut settings = Settings {
             currency: "USD".parse().unwrap(),
             request_timeout: TIMEOUT,
@@ -65,7 +66,7 @@ impl Shop {
             upload_timeout: UPLOAD_TIMEOUT,
             upload_limit: UPLOAD_LIMIT,
             media_dir: None,
-            cors_origins: vec![HeaderValue::from_static(FRIEND)],
+            cors_origins: vec![HeaderValue::from_static(ALLOWED_ORIGIN)],
             access_log: AccessLog::All,
         };
         let mut upstreams = Upstreams {
@@ -85,8 +86,8 @@ impl Shop {
         Self { identity, catalog, cart, orders, address, client, shutdown, served, _open }
     }
 
-    /// Waits until it has closed.
-    pub(crate) async fn closed(self) -> anyhow::Result<()> {
+    /// Waits until the gateway has stopped.
+    pub(crate) async fn stopped(self) -> anyhow::Result<()> {
         self.served.await.unwrap()
     }
 
@@ -102,31 +103,31 @@ impl Shop {
         self.request(Method::POST, path).json(&body)
     }
 
-    /// A connection to it, for what no client library would do.
+    /// Opens a TCP connection, for what HTTP clients do not offer.
     pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// Sends bytes as they are, for what no client library would send, and reads until the gateway hangs up.
-    pub(crate) async fn send_raw(&self, request: impl AsRef<[u8]>) -> Answer {
+    /// Sends raw bytes and reads until the gateway closes the connection.
+    pub(crate) async fn send_raw(&self, request: impl AsRef<[u8]>) -> TestResponse {
         let mut stream = self.connect().await;
         stream.write_all(request.as_ref()).await.unwrap();
         let mut bytes = Vec::new();
         let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut bytes)).await.unwrap();
-        Answer::parse(&String::from_utf8_lossy(&bytes))
+        TestResponse::parse(&String::from_utf8_lossy(&bytes))
     }
 }
 
-/// The next answer of a connection, whose other end may stay open.
-pub(crate) async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> Answer {
+/// Reads the next response of a connection, which may stay open.
+pub(crate) async fn read_response(stream: &mut (impl AsyncRead + Unpin)) -> TestResponse {
     let mut bytes = Vec::new();
     let reading = async {
         loop {
             let text = String::from_utf8_lossy(&bytes);
             if text.contains("\r\n\r\n") {
-                let answer = Answer::parse(&text);
-                if answer.text.len() >= answer.header("content-length").parse().unwrap_or(0) {
-                    return answer;
+                let response = TestResponse::parse(&text);
+                if response.text.len() >= response.header("content-length").parse().unwrap_or(0) {
+                    return response;
                 }
             }
             assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0, "{bytes:?}");
@@ -135,17 +136,17 @@ pub(crate) async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> Answer
     tokio::time::timeout(Duration::from_secs(10), reading).await.unwrap()
 }
 
-/// An answer, read to its end.
+/// A complete response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct TestResponse {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
 }
 
-impl Answer {
+impl TestResponse {
     fn parse(text: &str) -> Self {
-        let (head, body) = text.split_once("\r\n\r\n").expect("an answer");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a response");
         let mut lines = head.lines();
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let headers = lines
@@ -159,17 +160,17 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
 
-    /// What the answer depends on, in all of its `Vary` headers.
+    /// Whether a `Vary` header names this header.
     pub(crate) fn varies_by(&self, name: &str) -> bool {
         let lists = self.headers.get_all("vary").iter().filter_map(|list| list.to_str().ok());
         lists.flat_map(|list| list.split(',')).any(|one| one.trim() == name)
     }
 
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|cause| panic!("{cause}: {self:?}"))
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The body of a problem of this status and code, with all that every problem has.
+    /// Asserts a complete problem with this status and code, and returns it.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{self:?}");
@@ -184,34 +185,34 @@ impl Answer {
         problem
     }
 
-    /// The first field of such a problem.
+    /// Asserts such a problem, and returns the first field in its `errors`.
     #[track_caller]
-    pub(crate) fn refused_field(&self, status: u16, code: &str) -> String {
+    pub(crate) fn rejected_field(&self, status: u16, code: &str) -> String {
         self.problem(status, code)["errors"][0]["field"].as_str().unwrap_or_default().to_owned()
     }
 }
 
-/// Sends a request and reads its answer.
-pub(crate) trait Answered {
-    async fn answer(self) -> Answer;
+/// Sends a request and reads the response.
+pub(crate) trait SendRequest {
+    async fn fetch(self) -> TestResponse;
 }
 
-impl Answered for RequestBuilder {
-    async fn answer(self) -> Answer {
+impl SendRequest for RequestBuilder {
+    async fn fetch(self) -> TestResponse {
         let response = self.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.bytes().await.unwrap();
-        Answer { status, headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+        TestResponse { status, headers, text: String::from_utf8_lossy(&bytes).into_owned() }
     }
 }
 
-/// The way to a service that nobody has started.
-pub(crate) fn nowhere(name: &'static str) -> Transport {
+/// A service that does not run.
+pub(crate) fn unreachable_service(name: &'static str) -> Transport {
     Transport::remote(name, "http://127.0.0.1:1".parse().unwrap(), &ServiceToken::random())
 }
 
-/// Makes requests have a trace, as in every process of the store.
-fn trace() {
+/// Enables traces, as in every process.
+fn enable_traces() {
     static TELEMETRY: OnceLock<Telemetry> = OnceLock::new();
     TELEMETRY.get_or_init(|| {
         let log = "bodega_runtime::telemetry=info".to_owned();

@@ -1,4 +1,4 @@
-//! The services behind the gateway: each answers what a test says, and remembers what it was asked.
+//! Fake services: a test defines the responses of their RPCs, and reads the calls that they received.
 
 use std::{
     collections::HashMap,
@@ -18,122 +18,121 @@ use tonic::{Status, Streaming, body::Body, transport::Server};
 use tonic_prost::ProstCodec;
 use tower::util::BoxCloneSyncService;
 
-type Answer = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
+type Handler = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
 
-/// A service. What no test has said anything about is `UNIMPLEMENTED`.
+/// A fake service. An RPC without a defined response is `UNIMPLEMENTED`.
 #[derive(Clone, Default)]
-pub(crate) struct Fake(Arc<Inner>);
+pub(crate) struct FakeService(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    answers: Mutex<HashMap<&'static str, Answer>>,
+    responses: Mutex<HashMap<&'static str, Handler>>,
     metadata: Mutex<HashMap<String, HeaderMap>>,
 }
 
-/// The requests that an RPC has had.
-pub(crate) struct Heard<Req>(Arc<Mutex<Vec<Req>>>);
+/// The calls of an RPC.
+pub(crate) struct Calls<Req>(Arc<Mutex<Vec<Req>>>);
 
-impl<Req: Clone> Heard<Req> {
-    /// The latest.
+impl<Req: Clone> Calls<Req> {
+    /// The latest request.
     pub(crate) fn last(&self) -> Req {
-        self.0.lock().unwrap().last().cloned().expect("the gateway has not called")
+        self.0.lock().unwrap().last().cloned().expect("the gateway has not called it")
     }
 
-    /// How many there were.
     pub(crate) fn count(&self) -> usize {
         self.0.lock().unwrap().len()
     }
 }
 
-impl Fake {
-    /// From now on, `rpc` answers so.
+impl FakeService {
+    /// Defines the response of `rpc`.
     pub(crate) fn on<Req, Res>(
         &self,
         rpc: &'static str,
-        answer: impl Fn(Req) -> Result<Res, Status> + Send + Sync + 'static,
-    ) -> Heard<Req>
+        response: impl Fn(Req) -> Result<Res, Status> + Send + Sync + 'static,
+    ) -> Calls<Req>
     where
         Req: Message + Default + Clone + 'static,
         Res: Message + 'static,
     {
-        self.on_slow(rpc, move |request| std::future::ready(answer(request)))
+        self.on_slow(rpc, move |request| std::future::ready(response(request)))
     }
 
-    /// From now on, `rpc` answers so, in its own time.
+    /// Defines the response of `rpc`, which may take time.
     pub(crate) fn on_slow<Req, Res, F>(
         &self,
         rpc: &'static str,
-        answer: impl Fn(Req) -> F + Send + Sync + 'static,
-    ) -> Heard<Req>
+        response: impl Fn(Req) -> F + Send + Sync + 'static,
+    ) -> Calls<Req>
     where
         Req: Message + Default + Clone + 'static,
         Res: Message + 'static,
         F: Future<Output = Result<Res, Status>> + Send + 'static,
     {
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let (answer, hearing) = (Arc::new(answer), heard.clone());
-        let method: Answer = Arc::new(move |request| {
-            let (answer, hearing) = (answer.clone(), hearing.clone());
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let (response, recorder) = (Arc::new(response), calls.clone());
+        let method: Handler = Arc::new(move |request| {
+            let (response, recorder) = (response.clone(), recorder.clone());
             let method = tower::service_fn(move |request: tonic::Request<Req>| {
                 let request = request.into_inner();
-                hearing.lock().unwrap().push(request.clone());
-                let answer = answer.clone();
-                async move { answer(request).await.map(tonic::Response::new) }
+                recorder.lock().unwrap().push(request.clone());
+                let response = response.clone();
+                async move { response(request).await.map(tonic::Response::new) }
             });
             Box::pin(async move {
                 tonic::server::Grpc::new(ProstCodec::<Res, Req>::default()).unary(method, request).await
             })
         });
-        self.0.answers.lock().unwrap().insert(rpc, method);
-        Heard(heard)
+        self.0.responses.lock().unwrap().insert(rpc, method);
+        Calls(calls)
     }
 
-    /// From now on, `rpc` takes a stream of messages and answers so.
+    /// Defines the response of `rpc`, which receives a stream of messages.
     pub(crate) fn on_stream<Req, Res, F>(
         &self,
         rpc: &'static str,
-        answer: impl Fn(Streaming<Req>) -> F + Send + Sync + 'static,
+        response: impl Fn(Streaming<Req>) -> F + Send + Sync + 'static,
     ) where
         Req: Message + Default + 'static,
         Res: Message + 'static,
         F: Future<Output = Result<Res, Status>> + Send + 'static,
     {
-        let answer = Arc::new(answer);
-        let method: Answer = Arc::new(move |request| {
-            let answer = answer.clone();
+        let response = Arc::new(response);
+        let method: Handler = Arc::new(move |request| {
+            let response = response.clone();
             let method = tower::service_fn(move |request: tonic::Request<Streaming<Req>>| {
-                let answer = answer(request.into_inner());
-                async move { answer.await.map(tonic::Response::new) }
+                let response = response(request.into_inner());
+                async move { response.await.map(tonic::Response::new) }
             });
             Box::pin(async move {
                 let codec = ProstCodec::<Res, Req>::default();
                 tonic::server::Grpc::new(codec).client_streaming(method, request).await
             })
         });
-        self.0.answers.lock().unwrap().insert(rpc, method);
+        self.0.responses.lock().unwrap().insert(rpc, method);
     }
 
-    /// The metadata that the latest call of `rpc` came with.
+    /// The metadata of the latest call of `rpc`.
     pub(crate) fn metadata(&self, rpc: &str) -> HeaderMap {
-        self.0.metadata.lock().unwrap().get(rpc).cloned().expect("the gateway has not called")
+        self.0.metadata.lock().unwrap().get(rpc).cloned().expect("the gateway has not called it")
     }
 
-    pub(crate) async fn answer(&self, request: Request<Body>) -> Response<Body> {
+    pub(crate) async fn handle(&self, request: Request<Body>) -> Response<Body> {
         let rpc = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
         self.0.metadata.lock().unwrap().insert(rpc.clone(), request.headers().clone());
-        let answer = self.0.answers.lock().unwrap().get(rpc.as_str()).cloned();
-        match answer {
-            Some(answer) => answer(request).await,
+        let response = self.0.responses.lock().unwrap().get(rpc.as_str()).cloned();
+        match response {
+            Some(response) => response(request).await,
             None => Status::unimplemented(rpc).into_http(),
         }
     }
 
-    /// The way to it.
+    /// A transport in the same process.
     pub(crate) fn transport(&self, name: &'static str) -> Transport {
         in_process(name, self.service())
     }
 
-    /// The way to it over a socket, as if it were a process of its own.
+    /// A transport over a socket, as to another process.
     pub(crate) async fn remote(&self, name: &'static str) -> Transport {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
@@ -146,12 +145,12 @@ impl Fake {
         let fake = self.clone();
         BoxCloneSyncService::new(tower::service_fn(move |request| {
             let fake = fake.clone();
-            async move { Ok(fake.answer(request).await) }
+            async move { Ok(fake.handle(request).await) }
         }))
     }
 }
 
-/// The way to a service that asks nobody for a service token.
+/// A transport to a service that accepts any service token.
 pub(crate) fn in_process(name: &'static str, service: Grpc) -> Transport {
     Transport::in_process(name, service, &ServiceToken::random())
 }

@@ -1,0 +1,168 @@
+//! Malformed requests get a problem that names the error.
+
+use http::Method;
+use serde_json::json;
+
+use crate::harness::{BODY_LIMIT, SendRequest as _, TestGateway};
+
+#[tokio::test]
+async fn returns_404_for_unknown_paths() {
+    let gateway = TestGateway::start().await;
+    for path in ["/", "/nothing", "/api", "/api/nothing", "/api/categories/", "/docs/nothing.js"] {
+        gateway.get(path).fetch().await.problem(404, "no_such_route");
+        gateway.request(Method::DELETE, "/nothing").fetch().await.problem(404, "no_such_route");
+    }
+}
+
+#[tokio::test]
+async fn returns_405_with_the_allowed_methods() {
+    let gateway = TestGateway::start().await;
+    for (method, path, allowed) in [
+        ("DELETE", "/api/users/me", "GET,HEAD,PATCH,PUT"),
+        ("GET", "/api/auth/login", "POST"),
+        ("POST", "/openapi.json", "GET,HEAD"),
+        ("POST", "/docs/index.html", "GET,HEAD"),
+        ("BREW", "/api/auth/logout", "POST"),
+    ] {
+        let response = gateway.request(method.parse().unwrap(), path).fetch().await;
+        response.problem(405, "method_not_allowed");
+        let mut allow: Vec<_> = response.header("allow").split(',').map(str::trim).collect();
+        allow.sort_unstable();
+        assert_eq!(allow.join(","), allowed, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn rejects_a_body_that_is_not_json() {
+    let gateway = TestGateway::start().await;
+    let deep = "[".repeat(BODY_LIMIT - 100);
+    for body in [
+        "",
+        "{",
+        "null x",
+        "{'email': 1}",
+        r#"{"email": "a",}"#,
+        "\u{feff}{}",
+        &deep,
+        &format!(r#"{{"password": {deep}"#),
+        &format!(r#"{{"unknown": {deep}"#),
+    ] {
+        let request = gateway.request(Method::POST, "/api/auth/login");
+        let response = request.header("content-type", "application/json").body(body.to_owned()).fetch().await;
+        assert!([400, 422].contains(&response.status), "{response:?}");
+    }
+    let request = gateway.request(Method::POST, "/api/auth/login");
+    let request = request.header("content-type", "application/json").body(b"{\"email\": \"\xff\"}".to_vec());
+    assert_eq!(request.fetch().await.rejected_field(400, "malformed_request"), "body");
+}
+
+#[tokio::test]
+async fn rejects_deeply_nested_json() {
+    let gateway = TestGateway::start().await;
+    for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
+        let depth = BODY_LIMIT / 8;
+        let nested = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+        for body in [nested.clone(), format!(r#"{{"email": {nested}}}"#), format!(r#"{{"more": {nested}}}"#)]
+        {
+            let request = gateway.request(Method::POST, "/api/auth/login");
+            let response = request.header("content-type", "application/json").body(body).fetch().await;
+            assert!([400, 422].contains(&response.status), "{response:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn names_an_invalid_field() {
+    let gateway = TestGateway::start().await;
+    for (body, field) in [
+        (r#"[]"#, "body"),
+        (r#"{"email": "a@b.c"}"#, "password"),
+        (r#"{"email": "a@b.c", "password": 7}"#, "password"),
+        (r#"{"email": "a@b.c", "password": "x", "remember": true}"#, "remember"),
+        (r#"{"email": "a@b.c", "email": "d@e.f", "password": "x"}"#, "email"),
+        (r#"{"password": "x"}"#, "email"),
+        (r#"{"username": "a", "login": "a", "password": "x"}"#, "login"),
+    ] {
+        let request = gateway.request(Method::POST, "/api/auth/login");
+        let response = request.header("content-type", "application/json").body(body).fetch().await;
+        assert_eq!(response.rejected_field(422, "invalid_field"), field, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn rejects_other_media_types() {
+    let gateway = TestGateway::start().await;
+    for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "\u{e9}"] {
+        let request = gateway.request(Method::POST, "/api/auth/login").header("content-type", media_type);
+        request.body("{}").fetch().await.problem(415, "unsupported_media_type");
+    }
+    let request = gateway.request(Method::POST, "/api/auth/login");
+    request.body("{}").fetch().await.problem(415, "unsupported_media_type");
+}
+
+#[tokio::test]
+async fn rejects_a_too_large_body_with_and_without_content_length() {
+    let gateway = TestGateway::start().await;
+    for size in [BODY_LIMIT + 1, 8 * 1024 * 1024] {
+        let request = gateway.post("/api/auth/login", json!({"email": "x".repeat(size)}));
+        request.fetch().await.problem(413, "too_large");
+    }
+    let chunk = "x".repeat(BODY_LIMIT);
+    let chunk = format!("{:x}\r\n{chunk}\r\n", chunk.len());
+    let head = "POST /api/auth/login HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n\
+                transfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+    let response = gateway.send_raw(format!("{head}{chunk}{chunk}0\r\n\r\n")).await;
+    assert_eq!(response.status, 413, "{response:?}");
+    assert!(response.text.contains("too_large"), "{response:?}");
+}
+
+#[tokio::test]
+async fn names_an_invalid_query_parameter() {
+    let gateway = TestGateway::start().await;
+    for (query, field) in [
+        ("limt=5", "limt"),
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=ten", "limit"),
+        ("limit=99999999999999999999", "limit"),
+        ("limit=1&limit=2", "limit"),
+    ] {
+        let response = gateway.get(&format!("/api/categories?{query}")).fetch().await;
+        assert_eq!(response.rejected_field(400, "malformed_request"), field, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn rejects_a_malformed_id() {
+    let gateway = TestGateway::start().await;
+    for id in ["7", "not-a-uuid", "%00", "%ff%fe", "..%2f..", "%E2%80%AE", "a%20b"] {
+        let request = gateway.get(&format!("/api/users/{id}")).bearer_auth(gateway.identity.admin());
+        assert_eq!(request.fetch().await.rejected_field(400, "malformed_request"), "id", "{id}");
+    }
+}
+
+#[tokio::test]
+async fn responds_to_unusual_requests() {
+    let gateway = TestGateway::start().await;
+    let long = "x".repeat(100_000);
+    for (head, status) in [
+        ("GET /api/categories/%ff%00 HTTP/1.1".to_owned(), 400),
+        ("GET /%ff%fe/%00 HTTP/1.1".to_owned(), 404),
+        ("GET /api/users/me?a=%00&%ff=%ff HTTP/1.1".to_owned(), 401),
+        ("GET /api/categories?cursor=%00&limit=%ff HTTP/1.1".to_owned(), 400),
+        ("GET /\u{fc}ber HTTP/1.1".to_owned(), 404),
+        (format!("GET /{long} HTTP/1.1"), 414),
+        (format!("GET /nothing HTTP/1.1\r\nx-long: {long}"), 404),
+        (format!("GET /nothing HTTP/1.1\r\nauthorization: Bearer {long}"), 404),
+        (format!("GET /nothing HTTP/1.1\r\n{}", "x-many: 1\r\n".repeat(500).trim_end()), 431),
+        ("GET http://elsewhere/nothing HTTP/1.1".to_owned(), 404),
+        ("OPTIONS * HTTP/1.1".to_owned(), 200),
+    ] {
+        let request = format!("{head}\r\nhost: gateway\r\nconnection: close\r\n\r\n");
+        let response = gateway.send_raw(request).await;
+        let shown = &head[..head.len().min(60)];
+        assert_eq!(response.status, status, "{shown}: {response:?}");
+    }
+    assert_eq!(gateway.get("/healthz").fetch().await.status, 200);
+}

@@ -1,0 +1,127 @@
+//! Requests above a concurrency limit are rejected at once, without effect on other limits.
+
+use std::{
+    future::pending,
+    time::{Duration, Instant},
+};
+
+use bodega_proto::{
+    cart::v1::{GetCartRequest, GetCartResponse},
+    catalog::v1::{ListCategoriesRequest, ListCategoriesResponse},
+};
+use futures_util::future::join_all;
+use serde_json::json;
+use tonic::Status;
+
+use crate::{
+    fake_service::Calls,
+    harness::{SendRequest as _, TIMEOUT, TestGateway, TestResponse},
+};
+
+/// Concurrency limit of each service in these tests.
+const LIMIT: u32 = 2;
+/// Maximum time of a rejection: 0.1 s on an idle machine, more for tests that run in parallel.
+const REJECTION_TIME: Duration = Duration::from_millis(800);
+
+/// A gateway with a limit of two requests for each service, whose catalog never responds.
+async fn gateway() -> (TestGateway, Calls<ListCategoriesRequest>) {
+    let gateway = TestGateway::start_with(|settings, _| settings.max_requests = LIMIT).await;
+    let calls = gateway.catalog.on_slow("ListCategories", |_: ListCategoriesRequest| {
+        pending::<Result<ListCategoriesResponse, Status>>()
+    });
+    (gateway, calls)
+}
+
+async fn timed(request: reqwest::RequestBuilder) -> (TestResponse, Duration) {
+    let started = Instant::now();
+    (request.fetch().await, started.elapsed())
+}
+
+/// Asserts an immediate rejection with a `Retry-After` of 1 to 3 seconds.
+#[track_caller]
+fn assert_rejected((response, took): &(TestResponse, Duration)) {
+    response.problem(503, "overloaded");
+    let seconds: u64 = response.header("retry-after").parse().unwrap();
+    assert!((1..=3).contains(&seconds), "{seconds}");
+    assert!(*took < REJECTION_TIME, "{took:?}");
+}
+
+#[tokio::test]
+async fn rejects_requests_above_the_limit_without_calling_the_service() {
+    let (gateway, calls) = gateway().await;
+    let responses = join_all((0..20).map(|_| timed(gateway.get("/api/categories")))).await;
+    let (rejected, timed_out): (Vec<_>, Vec<_>) =
+        responses.into_iter().partition(|(response, _)| response.json()["code"] == "overloaded");
+    assert_eq!((rejected.len(), timed_out.len(), calls.count()), (18, 2, 2));
+    rejected.iter().for_each(assert_rejected);
+    for (response, _) in timed_out {
+        assert_eq!((response.status, response.header("retry-after")), (503, "1"), "{response:?}");
+    }
+}
+
+/// Keeps the limit of catalog reached while `check` runs.
+async fn at_limit<T>(
+    gateway: &TestGateway,
+    calls: &Calls<ListCategoriesRequest>,
+    check: impl Future<Output = T>,
+) -> T {
+    let requests = join_all((0..LIMIT).map(|_| gateway.get("/api/categories").fetch()));
+    let check = async {
+        while calls.count() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        check.await
+    };
+    tokio::select! {
+        biased;
+        result = check => result,
+        _ = requests => panic!("the limit is no longer reached"),
+    }
+}
+
+#[tokio::test]
+async fn rejects_before_reading_the_token_and_the_query() {
+    let (gateway, calls) = gateway().await;
+    at_limit(&gateway, &calls, async {
+        // Both the token and the query are invalid.
+        let request = gateway.get("/api/products?limit=none").bearer_auth("no token");
+        assert_rejected(&timed(request).await);
+        let request = gateway.get("/api/tags").header("origin", crate::harness::ALLOWED_ORIGIN);
+        let (response, took) = timed(request).await;
+        assert_eq!(
+            response.header("access-control-allow-origin"),
+            crate::harness::ALLOWED_ORIGIN,
+            "a page may read the response"
+        );
+        assert_rejected(&(response, took));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reached_limit_does_not_affect_other_services() {
+    let (gateway, calls) = gateway().await;
+    gateway.cart.on("GetCart", |_: GetCartRequest| Ok(GetCartResponse::default()));
+    at_limit(&gateway, &calls, async {
+        assert_rejected(&timed(gateway.get("/api/products")).await);
+        let write = gateway.post("/api/categories", json!({})).fetch().await;
+        assert_ne!(write.json()["code"], "overloaded", "writes have their own limit: {write:?}");
+        let cart = gateway.get("/api/cart").fetch().await;
+        assert_ne!(cart.json()["code"], "overloaded", "{cart:?}");
+        for path in ["/healthz", "/.well-known/jwks.json", "/openapi.json", "/docs/"] {
+            assert_eq!(gateway.get(path).fetch().await.status, 200, "{path}");
+        }
+        let upload = gateway.request(http::Method::POST, "/api/products/1/images").fetch().await;
+        assert_ne!(upload.status, 503, "uploads have their own limit: {upload:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn accepts_requests_again_after_the_timeout() {
+    let (gateway, calls) = gateway().await;
+    at_limit(&gateway, &calls, async { assert_rejected(&timed(gateway.get("/api/categories")).await) }).await;
+    gateway.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));
+    tokio::time::sleep(TIMEOUT).await;
+    assert_eq!(gateway.get("/api/categories").fetch().await.status, 200);
+}
