@@ -6,7 +6,6 @@
 //! service ([`upload`]). [`legacy`] serves the legacy API with the same handlers. Errors leave as a [`problem`].
 
 mod access_log;
-
 mod api;
 mod app;
 mod config;

@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document: what the handlers document, completed with what is the same for all of them.
+//! The OpenAPI 3.1 document: the documentation of the handlers, completed with the parts that all operations share.
 
 use serde_json::Value;
 use utoipa::{
@@ -117,7 +117,8 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
     .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-/// Adds to every operation its id, the problems that all operations like it may return, and its examples.
+/// Adds to every operation its id, the problems that all operations like it may return, and its examples; names the
+/// schemas of pages.
 fn complete(document: &mut utoipa::openapi::OpenApi) {
     let components = serde_json::to_value(&document.components).unwrap_or_default();
     for (path, item) in &mut document.paths.paths {
@@ -127,13 +128,18 @@ fn complete(document: &mut utoipa::openapi::OpenApi) {
             add_examples(operation, &components["schemas"]);
         }
     }
+    if let Some(components) = &mut document.components {
+        let schemas = std::mem::take(&mut components.schemas).into_iter();
+        components.schemas =
+            schemas.map(|(name, schema)| (page_name(&name).unwrap_or(name), schema)).collect();
+    }
 }
 
 /// `putCartItemsProductId` for `PUT /api/cart/items/{productId}`.
 fn operation_id(method: &str, path: &str) -> String {
     let (prefix, path) = match path.strip_prefix("/api/") {
         Some(path) => (None, path),
-        // The prefix tells `GET /products` from `GET /api/products`.
+        // The prefix distinguishes `GET /products` from `GET /api/products`.
         None => (Some("root"), path),
     };
     let segments = path.split(|c: char| !c.is_ascii_alphanumeric());
@@ -228,7 +234,7 @@ fn body_problems(body: &RequestBody) -> &'static [(&'static str, &'static str)] 
     }
 }
 
-/// Adds the example of its schema to each JSON body without one.
+/// Adds the example of its schema to each JSON body without one, and names the schema of a page.
 fn add_examples(operation: &mut Operation, schemas: &Value) {
     let request = operation.request_body.iter_mut().filter_map(|body| match body {
         RefOr::T(body) => body.content.get_mut("application/json"),
@@ -239,13 +245,22 @@ fn add_examples(operation: &mut Operation, schemas: &Value) {
         RefOr::Ref(_) => None,
     });
     for content in request.chain(responses) {
-        if let RefOr::T(content) = content
-            && content.example.is_none()
-        {
+        let RefOr::T(content) = content else { continue };
+        if content.example.is_none() {
             let schema = serde_json::to_value(&content.schema).unwrap_or_default();
             content.example = Some(example_of(&schema, schemas));
         }
+        if let Some(RefOr::Ref(schema)) = &mut content.schema
+            && let Some(name) = schema.ref_location.rsplit('/').next().and_then(page_name)
+        {
+            *schema = Ref::from_schema_name(name);
+        }
     }
+}
+
+/// `ProductPage` for `Page<Product>`, which utoipa names `Page_Product`.
+fn page_name(name: &str) -> Option<String> {
+    Some(format!("{}Page", name.strip_prefix("Page_")?))
 }
 
 fn example_of(schema: &Value, schemas: &Value) -> Value {

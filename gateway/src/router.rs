@@ -1,4 +1,4 @@
-//! Every route, and what they pass.
+//! All routes and their middleware.
 
 use std::{any::Any, time::Duration};
 
@@ -149,24 +149,24 @@ fn operations() -> OpenApiRouter<App> {
 pub(crate) fn router(app: App, upload_limit: ConcurrencyLimit) -> Router {
     let settings = app.settings();
     let authenticate = from_fn_with_state(app.clone(), middleware::authenticate);
-    let everyday = |routes: Router<App>, name, body_limit| {
+    let with_limits = |routes: Router<App>, name, body_limit| {
         let limits = ConcurrencyLimits::new(name, settings.max_requests);
         bounded(routes, settings.request_timeout, body_limit, Some(limits))
     };
-    let shopping = |routes: OpenApiRouter<App>, name| {
-        everyday(Router::from(routes).layer(authenticate.clone()), name, settings.body_limit)
+    let for_users = |routes: OpenApiRouter<App>, name| {
+        with_limits(Router::from(routes).layer(authenticate.clone()), name, settings.body_limit)
     };
     let uploads = Router::from(uploads()).layer(authenticate.clone());
     let media = Router::new().route("/media/{*key}", get(media::show));
     let others = Router::from(operations()).merge(docs::routes(&openapi::document())).fallback(not_found);
 
-    shopping(identity(), "accounts")
-        .merge(shopping(catalog(), "goods"))
-        .merge(shopping(cart(), "carts"))
-        .merge(shopping(orders(), "orders"))
-        .merge(shopping(payments(), "payments"))
-        .merge(everyday(Router::from(webhooks()), "webhooks", webhooks::EVENT_LIMIT))
-        .merge(everyday(media, "media", settings.body_limit))
+    for_users(identity(), "identity")
+        .merge(for_users(catalog(), "catalog"))
+        .merge(for_users(cart(), "cart"))
+        .merge(for_users(orders(), "orders"))
+        .merge(for_users(payments(), "payments"))
+        .merge(with_limits(Router::from(webhooks()), "webhooks", webhooks::EVENT_LIMIT))
+        .merge(with_limits(media, "media", settings.body_limit))
         .merge(bounded(uploads, settings.upload_timeout, settings.upload_limit, Some(upload_limit.into())))
         .merge(bounded(others, settings.request_timeout, settings.body_limit, None))
         .layer(
@@ -179,7 +179,7 @@ pub(crate) fn router(app: App, upload_limit: ConcurrencyLimit) -> Router {
         .with_state(app)
 }
 
-/// Routes that have so much time to answer, take so many bytes, and work on no more requests than the bounds say.
+/// Adds the middleware of a group of routes, with its timeout, body limit and concurrency limits.
 fn bounded(
     routes: Router<App>,
     time: Duration,
@@ -207,7 +207,11 @@ async fn not_found() -> Problem {
 }
 
 async fn method_not_allowed() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not know this method")
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "the path does not support this method",
+    )
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> axum::response::Response {
@@ -215,7 +219,6 @@ fn panicked(_: Box<dyn Any + Send>) -> axum::response::Response {
     Problem::internal().into_response()
 }
 
-/// Which pages of other origins may call.
 fn cors(settings: &Settings) -> CorsLayer {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])

@@ -76,7 +76,7 @@ impl TryFrom<pb::Payment> for Payment {
     }
 }
 
-/// A payment intent: what a client needs to let the customer pay an order.
+/// A payment intent, with which a client lets the customer pay an order.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_an_unchanged_payment_from_an_unknown_status() {
+    fn distinguishes_an_unchanged_payment_from_an_unknown_status() {
         assert_eq!(PaymentStatus::of_event(0).unwrap(), None);
         assert!(PaymentStatus::of_event(99).is_err());
     }

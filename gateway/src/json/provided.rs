@@ -8,8 +8,8 @@ use utoipa::openapi::{
 
 use crate::problem::Problem;
 
-/// Tells a null from an absent field: with `#[serde(default, deserialize_with = "provided")]` an absent field is `None`,
-/// and a null reaches `T`, which either has a meaning for it or rejects it.
+/// Distinguishes a null from an absent field: with `#[serde(default, deserialize_with = "provided")]` an absent field is
+/// `None`, and a null reaches `T`, which either has a meaning for it or rejects it.
 pub(crate) fn provided<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: Deserialize<'de>,
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_a_null_from_an_absent_field() {
+    fn distinguishes_a_null_from_an_absent_field() {
         let patch: Patch = serde_json::from_str(r#"{"username": null}"#).unwrap();
         assert_eq!((patch.name, patch.username), (None, Some(None)));
         let patch: Patch = serde_json::from_str(r#"{"name": "Ada"}"#).unwrap();

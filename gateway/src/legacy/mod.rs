@@ -1,4 +1,4 @@
-//! The legacy API at the root: projections of what the handlers of [`crate::api`] return.
+//! The legacy API at the root: projections of the results of [`crate::api`].
 //!
 //! Lists are plain arrays, carts require an access token, and `stock` is called `quantity`.
 

@@ -115,7 +115,8 @@ async fn the_access_log_may_be_off() {
 #[tokio::test]
 async fn a_failing_upstream_is_logged_by_name_with_its_error_and_not_at_each_call() {
     let log = Log::start();
-    let gateway = TestGateway::start_with(|_, upstreams| upstreams.catalog = nowhere("catalog")).await;
+    let gateway =
+        TestGateway::start_with(|_, upstreams| upstreams.catalog = unreachable_service("catalog")).await;
     for _ in 0..3 {
         gateway.get("/api/categories").fetch().await.problem(503, "upstream_unavailable");
     }

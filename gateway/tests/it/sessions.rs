@@ -118,7 +118,7 @@ async fn login_and_registration_merge_the_guest_cart() {
 
 #[tokio::test]
 async fn login_succeeds_while_cart_is_unavailable() {
-    let gateway = TestGateway::start_with(|_, upstreams| upstreams.cart = nowhere("cart")).await;
+    let gateway = TestGateway::start_with(|_, upstreams| upstreams.cart = unreachable_service("cart")).await;
     accept_login(&gateway);
     let login = gateway.post("/api/auth/login", json!({"email": "a", "password": "b"}));
     assert_eq!(login.header("x-cart-token", "guest").fetch().await.status, 200);

@@ -15,7 +15,8 @@ use crate::harness::{SendRequest as _, TIMEOUT, TestGateway, unreachable_service
 
 #[tokio::test]
 async fn an_unavailable_service_fails_only_its_own_routes() {
-    let gateway = TestGateway::start_with(|_, upstreams| upstreams.catalog = nowhere("catalog")).await;
+    let gateway =
+        TestGateway::start_with(|_, upstreams| upstreams.catalog = unreachable_service("catalog")).await;
     let profile = GetProfileResponse { user: Some(User::default()) };
     gateway.identity.service.on("GetProfile", move |_: GetProfileRequest| Ok(profile.clone()));
 
@@ -33,8 +34,8 @@ async fn an_unavailable_service_fails_only_its_own_routes() {
 #[tokio::test]
 async fn readiness_responds_within_a_second_while_a_service_hangs() {
     let gateway = TestGateway::start_with(|_, upstreams| {
-        upstreams.identity = hanging("identity");
-        upstreams.order = hanging("order");
+        upstreams.identity = hanging_service("identity");
+        upstreams.order = hanging_service("order");
     })
     .await;
     let request = gateway.get("/readyz").fetch();
@@ -45,7 +46,8 @@ async fn readiness_responds_within_a_second_while_a_service_hangs() {
 
 #[tokio::test]
 async fn verifies_tokens_while_identity_is_unavailable() {
-    let gateway = TestGateway::start_with(|_, upstreams| upstreams.identity = nowhere("identity")).await;
+    let gateway =
+        TestGateway::start_with(|_, upstreams| upstreams.identity = unreachable_service("identity")).await;
     gateway.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));
     let token = gateway.identity.user();
     let response = gateway.get("/api/users/me").bearer_auth(&token).fetch().await;
@@ -68,7 +70,8 @@ async fn times_out_a_slow_service() {
 
 #[tokio::test]
 async fn times_out_requests_while_identity_is_slow() {
-    let gateway = TestGateway::start_with(|_, upstreams| upstreams.identity = hanging("identity")).await;
+    let gateway =
+        TestGateway::start_with(|_, upstreams| upstreams.identity = hanging_service("identity")).await;
     let started = Instant::now();
     let send = || gateway.get("/api/users/me").bearer_auth(gateway.identity.user()).fetch();
     for response in futures_util::future::join_all([send(), send(), send(), send()]).await {
@@ -79,14 +82,15 @@ async fn times_out_requests_while_identity_is_slow() {
 
 #[tokio::test]
 async fn serves_public_routes_while_identity_hangs() {
-    let gateway = TestGateway::start_with(|_, upstreams| upstreams.identity = hanging("identity")).await;
+    let gateway =
+        TestGateway::start_with(|_, upstreams| upstreams.identity = hanging_service("identity")).await;
     gateway.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));
     let response = gateway.get("/api/categories").bearer_auth(gateway.identity.user()).fetch().await;
     assert_eq!(response.status, 200, "{response:?}");
 }
 
 /// A transport to a service that accepts calls and never responds.
-fn hanging(name: &'static str) -> bodega_runtime::transport::Transport {
+fn hanging_service(name: &'static str) -> bodega_runtime::transport::Transport {
     crate::fake_service::in_process(
         name,
         tower::util::BoxCloneSyncService::new(tower::service_fn(|_: http::Request<tonic::body::Body>| {

@@ -137,7 +137,8 @@ async fn returns_rejections_of_the_order_service() {
         });
         event(&gateway, "{}").fetch().await.problem(status, reason);
     }
-    let gateway = TestGateway::start_with(|_, upstreams| upstreams.order = nowhere("order")).await;
+    let gateway =
+        TestGateway::start_with(|_, upstreams| upstreams.order = unreachable_service("order")).await;
     let response = event(&gateway, "{}").fetch().await;
     response.problem(503, "upstream_unavailable");
     assert_eq!(response.header("retry-after"), "1");

@@ -81,7 +81,7 @@ impl From<pb::User> for User {
     }
 }
 
-/// A user, with what only admins see.
+/// A user, with the fields that only admins see.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "id": "0197f0c5-7d0e-7cc3-a3b5-6f1d2f1f7a10", "name": "Ada Lovelace", "username": "ada",

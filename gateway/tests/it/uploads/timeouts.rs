@@ -125,8 +125,10 @@ async fn returns_503_when_the_service_does_not_respond_to_an_upload() {
 
 #[tokio::test]
 async fn returns_503_for_an_upload_to_an_unavailable_service() {
-    let gateway =
-        TestGateway::start_with(|_, upstreams| upstreams.catalog = crate::harness::nowhere("catalog")).await;
+    let gateway = TestGateway::start_with(|_, upstreams| {
+        upstreams.catalog = crate::harness::unreachable_service("catalog")
+    })
+    .await;
     let response = send(&gateway, &form(&[("images", Some("a"), &vec![7; 1 << 20])])).await;
     response.problem(503, "upstream_unavailable");
 }
