@@ -13,19 +13,19 @@ use uuid::Uuid;
 
 use crate::{
     fake_identity::{Identity, claims},
-    harness::{SendRequest as _, TestGateway, TestResponse},
+    test_app::{SendRequest as _, TestApp, TestResponse},
 };
 
 /// A gateway whose identity returns profiles.
-async fn gateway() -> TestGateway {
-    let gateway = TestGateway::start().await;
+async fn gateway() -> TestApp {
+    let gateway = TestApp::start().await;
     gateway.identity.service.on("GetProfile", |_: GetProfileRequest| {
         Ok(GetProfileResponse { user: Some(User { name: "Ada".to_owned(), ..User::default() }) })
     });
     gateway
 }
 
-async fn profile(gateway: &TestGateway, token: &str) -> TestResponse {
+async fn profile(gateway: &TestApp, token: &str) -> TestResponse {
     gateway.get("/api/users/me").bearer_auth(token).fetch().await
 }
 

@@ -12,15 +12,15 @@ use reqwest::multipart::{self, Form};
 use serde_json::{Value, json};
 use tonic::{Code, Streaming};
 
-use crate::harness::{SendRequest as _, TestGateway, TestResponse};
+use crate::test_app::{SendRequest as _, TestApp, TestResponse};
 
 const PATH: &str = "/api/users/me/avatar";
 
 /// The completed uploads that identity has received.
 type Images = Arc<Mutex<Vec<Vec<u8>>>>;
 
-async fn gateway() -> (TestGateway, Images) {
-    let gateway = TestGateway::start().await;
+async fn gateway() -> (TestApp, Images) {
+    let gateway = TestApp::start().await;
     let images = Images::default();
     let completed = images.clone();
     gateway.identity.service.on_stream("SetAvatar", move |mut stream: Streaming<SetAvatarRequest>| {
@@ -48,7 +48,7 @@ fn file(bytes: &[u8]) -> multipart::Part {
     multipart::Part::bytes(bytes.to_vec()).file_name("ada.svg").mime_str("image/svg+xml").unwrap()
 }
 
-async fn set(gateway: &TestGateway, form: Form) -> TestResponse {
+async fn set(gateway: &TestApp, form: Form) -> TestResponse {
     gateway.request(Method::PUT, PATH).bearer_auth(gateway.identity.user()).multipart(form).fetch().await
 }
 
@@ -92,7 +92,7 @@ async fn requires_exactly_one_image() {
 
 #[tokio::test]
 async fn names_the_field_of_an_image_that_identity_rejects() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     for (reason, status) in [("unsupported_image", 415), ("image_too_large", 413), ("invalid_image", 422)] {
         gateway.identity.service.on_stream("SetAvatar", move |_: Streaming<SetAvatarRequest>| async move {
             let message = "is invalid".to_owned();
@@ -110,7 +110,7 @@ async fn names_the_field_of_an_image_that_identity_rejects() {
 
 #[tokio::test]
 async fn deletes_the_avatar() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     gateway.identity.service.on("RemoveAvatar", |_: RemoveAvatarRequest| {
         Ok(RemoveAvatarResponse { user: Some(User::default()) })
     });

@@ -3,16 +3,16 @@
 use bodega_proto::catalog::v1::{ListCategoriesRequest, ListCategoriesResponse};
 use http::HeaderMap;
 
-use crate::harness::{SendRequest as _, TIMEOUT, TestGateway};
+use crate::test_app::{SendRequest as _, TIMEOUT, TestApp};
 
-async fn gateway() -> TestGateway {
-    let gateway = TestGateway::start().await;
+async fn gateway() -> TestApp {
+    let gateway = TestApp::start().await;
     gateway.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));
     gateway
 }
 
 /// The metadata that catalog receives for a request with these headers.
-async fn metadata(gateway: &TestGateway, headers: &[(&str, &str)]) -> HeaderMap {
+async fn metadata(gateway: &TestApp, headers: &[(&str, &str)]) -> HeaderMap {
     let request = headers
         .iter()
         .fold(gateway.get("/api/categories"), |request, (name, value)| request.header(*name, *value));

@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 
 use crate::{
     fake_service::Calls,
-    harness::{SendRequest as _, TestGateway},
+    test_app::{SendRequest as _, TestApp},
 };
 
 fn two_mugs() -> Option<Cart> {
@@ -35,8 +35,8 @@ fn two_mugs() -> Option<Cart> {
 }
 
 /// A gateway whose cart service returns the token `new` for a new guest cart.
-async fn gateway() -> (TestGateway, Calls<AddItemRequest>) {
-    let gateway = TestGateway::start().await;
+async fn gateway() -> (TestApp, Calls<AddItemRequest>) {
+    let gateway = TestApp::start().await;
     let added = gateway.cart.on("AddItem", |request: AddItemRequest| {
         let new = if request.guest_token.is_empty() { "new" } else { "" };
         Ok(AddItemResponse { cart: two_mugs(), guest_token: new.to_owned() })
@@ -62,7 +62,7 @@ async fn returns_the_token_of_a_new_guest_cart_once() {
 
 #[tokio::test]
 async fn merges_the_guest_cart_of_a_user_first() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let merged = gateway.cart.on("MergeGuestCart", |_: MergeGuestCartRequest| Ok(MergeGuestCartResponse {}));
     let got = gateway.cart.on("GetCart", |_: GetCartRequest| Ok(GetCartResponse { cart: two_mugs() }));
     let get = || gateway.get("/api/cart").bearer_auth(gateway.identity.user());
@@ -89,7 +89,7 @@ async fn rejects_an_invalid_access_token_instead_of_returning_a_guest_cart() {
 
 #[tokio::test]
 async fn every_change_returns_the_cart() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let set = gateway.cart.on("SetItem", |_: SetItemRequest| Ok(SetItemResponse { cart: two_mugs() }));
     let removed =
         gateway.cart.on("RemoveItem", |_: RemoveItemRequest| Ok(RemoveItemResponse { cart: two_mugs() }));
@@ -123,7 +123,7 @@ async fn every_change_returns_the_cart() {
 
 #[tokio::test]
 async fn returns_404_for_an_unknown_cart_token() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     gateway.cart.on("GetCart", |_: GetCartRequest| {
         Err::<GetCartResponse, _>(status::rejected(Code::NotFound, "cart_not_found", "no such cart"))
     });
@@ -135,7 +135,7 @@ async fn returns_404_for_an_unknown_cart_token() {
 
 #[tokio::test]
 async fn names_a_malformed_product_id_in_the_path() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     for path in ["/api/cart/items/mug", "/api/cart/items/2147483648", "/api/cart/items/1.0"] {
         let response = gateway.request(Method::DELETE, path).fetch().await;
         assert_eq!(response.rejected_field(400, "malformed_request"), "productId", "{path}");

@@ -11,12 +11,12 @@ use tonic::Code;
 
 use crate::{
     fake_service::Calls,
-    harness::{SendRequest as _, TestGateway},
     products::mug,
+    test_app::{SendRequest as _, TestApp},
 };
 
-async fn gateway() -> (TestGateway, Calls<ListProductsRequest>) {
-    let gateway = TestGateway::start().await;
+async fn gateway() -> (TestApp, Calls<ListProductsRequest>) {
+    let gateway = TestApp::start().await;
     gateway.catalog.on("GetCategory", |request: GetCategoryRequest| match request.id {
         5 => Ok(GetCategoryResponse {
             category: Some(Category { id: 5, name: "Kitchen".to_owned(), product_count: 101 }),

@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::harness::{TestGateway, read_response};
+use crate::test_app::{TestApp, read_response};
 
 /// Timeout for the first request of a connection.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,7 +25,7 @@ async fn time_until_closed(stream: &mut TcpStream) -> Duration {
 
 #[tokio::test]
 async fn closes_a_connection_without_a_request() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let waiting = [&b""[..], b"PRI * HTTP", b"GET /healthz HTTP/1.1\r\nhost: sh"].map(async |begin| {
         let mut stream = gateway.connect().await;
         stream.write_all(begin).await.unwrap();
@@ -48,7 +48,7 @@ async fn closes_a_connection_without_a_request() {
 
 #[tokio::test]
 async fn a_connection_above_the_limit_waits_for_a_free_one() {
-    let gateway = TestGateway::start_with(|settings, _| settings.max_connections = 2).await;
+    let gateway = TestApp::start_with(|settings, _| settings.max_connections = 2).await;
     let mut first = gateway.connect().await;
     let mut second = gateway.connect().await;
     for stream in [&mut first, &mut second] {
@@ -64,7 +64,7 @@ async fn a_connection_above_the_limit_waits_for_a_free_one() {
 
 #[tokio::test]
 async fn accepts_http_2_with_prior_knowledge() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let mut stream = gateway.connect().await;
     // The connection preface and an empty SETTINGS frame.
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
@@ -76,7 +76,7 @@ async fn accepts_http_2_with_prior_knowledge() {
 #[tokio::test]
 async fn is_not_ready_but_serves_during_the_drain_delay() {
     let delay = Duration::from_secs(1);
-    let gateway = TestGateway::start_with(|settings, _| settings.drain_delay = delay).await;
+    let gateway = TestApp::start_with(|settings, _| settings.drain_delay = delay).await;
     gateway.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));
     let get = async |path: &str| {
         let mut stream = gateway.connect().await;
@@ -97,7 +97,7 @@ async fn is_not_ready_but_serves_during_the_drain_delay() {
 
 #[tokio::test]
 async fn responds_on_open_connections_with_connection_close_while_shutting_down() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let (mut active, mut idle) = (gateway.connect().await, gateway.connect().await);
     for stream in [&mut active, &mut idle] {
         stream.write_all(REQUEST).await.unwrap();

@@ -3,11 +3,11 @@
 use bodega_proto::catalog::v1::{Category, ListCategoriesRequest, ListCategoriesResponse};
 use http::{HeaderValue, Method};
 
-use crate::harness::{ALLOWED_ORIGIN, SendRequest as _, TestGateway, TestResponse};
+use crate::test_app::{ALLOWED_ORIGIN, SendRequest as _, TestApp, TestResponse};
 
 /// A gateway with enough categories to compress the list.
-async fn gateway() -> TestGateway {
-    let gateway = TestGateway::start().await;
+async fn gateway() -> TestApp {
+    let gateway = TestApp::start().await;
     gateway.catalog.on("ListCategories", |_: ListCategoriesRequest| {
         let category = |id| Category { id, name: "Kitchen".to_owned(), product_count: 0 };
         Ok(ListCategoriesResponse { categories: (1..100).map(category).collect(), ..Default::default() })
@@ -15,7 +15,7 @@ async fn gateway() -> TestGateway {
     gateway
 }
 
-async fn preflight(gateway: &TestGateway, origin: &str) -> TestResponse {
+async fn preflight(gateway: &TestApp, origin: &str) -> TestResponse {
     gateway
         .request(Method::OPTIONS, "/api/categories")
         .header("origin", origin)
@@ -56,7 +56,7 @@ async fn rejects_pages_of_other_origins() {
 #[tokio::test]
 async fn a_star_allows_every_origin() {
     let star = HeaderValue::from_static("*");
-    let gateway = TestGateway::start_with(|settings, _| settings.cors_origins = vec![star]).await;
+    let gateway = TestApp::start_with(|settings, _| settings.cors_origins = vec![star]).await;
     let response = preflight(&gateway, "https://anywhere.example").await;
     assert_eq!(response.header("access-control-allow-origin"), "*");
     assert!(!response.headers.contains_key("access-control-allow-credentials"));
@@ -105,7 +105,7 @@ async fn head_responds_like_get_without_a_body() {
 
 #[tokio::test]
 async fn returns_304_for_a_known_openapi_document() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let response = gateway.get("/openapi.json").fetch().await;
     assert_eq!((response.status, response.header("content-type")), (200, "application/json"));
     assert_eq!(response.json()["openapi"], "3.1.0");
@@ -120,7 +120,7 @@ async fn returns_304_for_a_known_openapi_document() {
 
 #[tokio::test]
 async fn serves_swagger_ui_with_all_files_that_it_loads() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let response = gateway.get("/docs").fetch().await;
     assert_eq!((response.status, response.header("location")), (308, "/docs/"));
     let index = gateway.get("/docs/").fetch().await;

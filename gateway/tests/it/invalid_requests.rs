@@ -3,11 +3,11 @@
 use http::Method;
 use serde_json::json;
 
-use crate::harness::{BODY_LIMIT, SendRequest as _, TestGateway};
+use crate::test_app::{BODY_LIMIT, SendRequest as _, TestApp};
 
 #[tokio::test]
 async fn returns_404_for_unknown_paths() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     for path in ["/", "/nothing", "/api", "/api/nothing", "/api/categories/", "/docs/nothing.js"] {
         gateway.get(path).fetch().await.problem(404, "no_such_route");
         gateway.request(Method::DELETE, "/nothing").fetch().await.problem(404, "no_such_route");
@@ -16,7 +16,7 @@ async fn returns_404_for_unknown_paths() {
 
 #[tokio::test]
 async fn returns_405_with_the_allowed_methods() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     for (method, path, allowed) in [
         ("DELETE", "/api/users/me", "GET,HEAD,PATCH,PUT"),
         ("GET", "/api/auth/login", "POST"),
@@ -34,7 +34,7 @@ async fn returns_405_with_the_allowed_methods() {
 
 #[tokio::test]
 async fn rejects_a_body_that_is_not_json() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let deep = "[".repeat(BODY_LIMIT - 100);
     for body in [
         "",
@@ -58,7 +58,7 @@ async fn rejects_a_body_that_is_not_json() {
 
 #[tokio::test]
 async fn rejects_deeply_nested_json() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
         let depth = BODY_LIMIT / 8;
         let nested = format!("{}1{}", open.repeat(depth), close.repeat(depth));
@@ -73,7 +73,7 @@ async fn rejects_deeply_nested_json() {
 
 #[tokio::test]
 async fn names_an_invalid_field() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     for (body, field) in [
         (r#"[]"#, "body"),
         (r#"{"email": "a@b.c"}"#, "password"),
@@ -91,7 +91,7 @@ async fn names_an_invalid_field() {
 
 #[tokio::test]
 async fn rejects_other_media_types() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "\u{e9}"] {
         let request = gateway.request(Method::POST, "/api/auth/login").header("content-type", media_type);
         request.body("{}").fetch().await.problem(415, "unsupported_media_type");
@@ -102,7 +102,7 @@ async fn rejects_other_media_types() {
 
 #[tokio::test]
 async fn rejects_a_too_large_body_with_and_without_content_length() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     for size in [BODY_LIMIT + 1, 8 * 1024 * 1024] {
         let request = gateway.post("/api/auth/login", json!({"email": "x".repeat(size)}));
         request.fetch().await.problem(413, "too_large");
@@ -118,7 +118,7 @@ async fn rejects_a_too_large_body_with_and_without_content_length() {
 
 #[tokio::test]
 async fn names_an_invalid_query_parameter() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     for (query, field) in [
         ("limt=5", "limt"),
         ("limit=0", "limit"),
@@ -135,7 +135,7 @@ async fn names_an_invalid_query_parameter() {
 
 #[tokio::test]
 async fn rejects_a_malformed_id() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     for id in ["7", "not-a-uuid", "%00", "%ff%fe", "..%2f..", "%E2%80%AE", "a%20b"] {
         let request = gateway.get(&format!("/api/users/{id}")).bearer_auth(gateway.identity.admin());
         assert_eq!(request.fetch().await.rejected_field(400, "malformed_request"), "id", "{id}");
@@ -144,7 +144,7 @@ async fn rejects_a_malformed_id() {
 
 #[tokio::test]
 async fn responds_to_unusual_requests() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let long = "x".repeat(100_000);
     for (head, status) in [
         ("GET /api/categories/%ff%00 HTTP/1.1".to_owned(), 400),

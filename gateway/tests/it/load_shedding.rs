@@ -15,7 +15,7 @@ use tonic::Status;
 
 use crate::{
     fake_service::Calls,
-    harness::{SendRequest as _, TIMEOUT, TestGateway, TestResponse},
+    test_app::{SendRequest as _, TIMEOUT, TestApp, TestResponse},
 };
 
 /// Concurrency limit of each service in these tests.
@@ -24,8 +24,8 @@ const LIMIT: u32 = 2;
 const REJECTION_TIME: Duration = Duration::from_millis(800);
 
 /// A gateway with a limit of two requests for each service, whose catalog never responds.
-async fn gateway() -> (TestGateway, Calls<ListCategoriesRequest>) {
-    let gateway = TestGateway::start_with(|settings, _| settings.max_requests = LIMIT).await;
+async fn gateway() -> (TestApp, Calls<ListCategoriesRequest>) {
+    let gateway = TestApp::start_with(|settings, _| settings.max_requests = LIMIT).await;
     let calls = gateway.catalog.on_slow("ListCategories", |_: ListCategoriesRequest| {
         pending::<Result<ListCategoriesResponse, Status>>()
     });
@@ -61,7 +61,7 @@ async fn rejects_requests_above_the_limit_without_calling_the_service() {
 
 /// Keeps the limit of catalog reached while `check` runs.
 async fn at_limit<T>(
-    gateway: &TestGateway,
+    gateway: &TestApp,
     calls: &Calls<ListCategoriesRequest>,
     check: impl Future<Output = T>,
 ) -> T {
@@ -86,11 +86,11 @@ async fn rejects_before_reading_the_token_and_the_query() {
         // Both the token and the query are invalid.
         let request = gateway.get("/api/products?limit=none").bearer_auth("no token");
         assert_rejected(&timed(request).await);
-        let request = gateway.get("/api/tags").header("origin", crate::harness::ALLOWED_ORIGIN);
+        let request = gateway.get("/api/tags").header("origin", crate::test_app::ALLOWED_ORIGIN);
         let (response, took) = timed(request).await;
         assert_eq!(
             response.header("access-control-allow-origin"),
-            crate::harness::ALLOWED_ORIGIN,
+            crate::test_app::ALLOWED_ORIGIN,
             "a page may read the response"
         );
         assert_rejected(&(response, took));

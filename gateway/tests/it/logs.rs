@@ -12,7 +12,7 @@ use bodega_proto::{
 };
 use tracing::subscriber::DefaultGuard;
 
-use crate::harness::{SendRequest as _, TestGateway, unreachable_service};
+use crate::test_app::{SendRequest as _, TestApp, unreachable_service};
 
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
@@ -51,8 +51,8 @@ impl Log {
     }
 }
 
-async fn gateway(access_log: AccessLog) -> TestGateway {
-    let gateway = TestGateway::start_with(|settings, _| settings.access_log = access_log).await;
+async fn gateway(access_log: AccessLog) -> TestApp {
+    let gateway = TestApp::start_with(|settings, _| settings.access_log = access_log).await;
     gateway.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));
     let profile = GetProfileResponse { user: Some(User::default()) };
     gateway.identity.service.on("GetProfile", move |_: GetProfileRequest| Ok(profile.clone()));
@@ -60,7 +60,7 @@ async fn gateway(access_log: AccessLog) -> TestGateway {
 }
 
 /// A read by a guest, a read by a user, an unknown path, a rejected request, and a health check.
-async fn make_requests(gateway: &TestGateway) {
+async fn make_requests(gateway: &TestApp) {
     for (path, id, status) in [
         ("/api/categories?limit=5", "guest", 200),
         ("/api/users/me", "user", 200),
@@ -116,7 +116,7 @@ async fn the_access_log_may_be_off() {
 async fn a_failing_upstream_is_logged_by_name_with_its_error_and_not_at_each_call() {
     let log = Log::start();
     let gateway =
-        TestGateway::start_with(|_, upstreams| upstreams.catalog = unreachable_service("catalog")).await;
+        TestApp::start_with(|_, upstreams| upstreams.catalog = unreachable_service("catalog")).await;
     for _ in 0..3 {
         gateway.get("/api/categories").fetch().await.problem(503, "upstream_unavailable");
     }

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 use http::Method;
 use tempfile::TempDir;
 
-use crate::harness::{SendRequest as _, TestGateway};
+use crate::test_app::{SendRequest as _, TestApp};
 
 const ID: &str = "0197f0c5-a1b2-7c3d-8e4f-5a6b7c8d9e0f";
 const OTHER: &str = "0197f0c5-a1b2-7c3d-8e4f-000000000000";
@@ -16,7 +16,7 @@ fn bytes() -> String {
 }
 
 /// A gateway with images in two folders, and files beside them that must not be served.
-async fn gateway() -> (TestGateway, TempDir) {
+async fn gateway() -> (TestApp, TempDir) {
     let dir = TempDir::new().unwrap();
     let root = dir.path().join("media");
     for folder in ["products", "avatars"] {
@@ -33,9 +33,9 @@ async fn gateway() -> (TestGateway, TempDir) {
     (gateway, dir)
 }
 
-async fn open(root: &Path) -> TestGateway {
+async fn open(root: &Path) -> TestApp {
     let root = root.to_owned();
-    TestGateway::start_with(|settings, _| settings.media_dir = Some(root)).await
+    TestApp::start_with(|settings, _| settings.media_dir = Some(root)).await
 }
 
 #[tokio::test]

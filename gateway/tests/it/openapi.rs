@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{SendRequest as _, TestGateway};
+use crate::test_app::{SendRequest as _, TestApp};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -55,7 +55,7 @@ fn example_of(path: &str, operation: &Value) -> String {
 
 #[tokio::test]
 async fn every_documented_operation_is_served() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let document = document();
     for (path, method, operation) in operations(&document) {
         let target = example_of(path, operation);
@@ -70,7 +70,7 @@ async fn every_documented_operation_is_served() {
 
 #[tokio::test]
 async fn requires_a_token_exactly_where_the_document_says_so() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let document = document();
     for (path, method, operation) in operations(&document) {
         let schemes = operation["security"].as_array().cloned().unwrap_or_default();

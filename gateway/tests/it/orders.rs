@@ -11,7 +11,7 @@ use tonic::Code;
 
 use crate::{
     fake_service::Calls,
-    harness::{SendRequest as _, TestGateway},
+    test_app::{SendRequest as _, TestApp},
 };
 
 const ID: &str = "0197f0c5-b3d8-71e2-9d43-52b8f6a0c911";
@@ -34,8 +34,8 @@ fn order() -> Order {
     }
 }
 
-async fn gateway() -> (TestGateway, Calls<PlaceOrderRequest>) {
-    let gateway = TestGateway::start().await;
+async fn gateway() -> (TestApp, Calls<PlaceOrderRequest>) {
+    let gateway = TestApp::start().await;
     let placed = gateway
         .orders
         .on("PlaceOrder", |_: PlaceOrderRequest| Ok(PlaceOrderResponse { order: Some(order()) }));
@@ -87,7 +87,7 @@ async fn rejects_an_invalid_key_or_body() {
 
 #[tokio::test]
 async fn names_each_line_with_too_little_stock() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     gateway.orders.on("PlaceOrder", |_: PlaceOrderRequest| {
         let lines = [("products[3]".to_owned(), "only 1 left of Mug".to_owned())];
         let code = Code::FailedPrecondition;
@@ -105,7 +105,7 @@ async fn names_each_line_with_too_little_stock() {
 
 #[tokio::test]
 async fn names_the_header_of_a_reused_idempotency_key() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     gateway.orders.on("PlaceOrder", |_: PlaceOrderRequest| {
         let message = "came with another request before".to_owned();
         Err::<PlaceOrderResponse, _>(status::rejected_field(
@@ -124,7 +124,7 @@ async fn names_the_header_of_a_reused_idempotency_key() {
 
 #[tokio::test]
 async fn lists_own_orders_by_status() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let lists = gateway.orders.on("ListOrders", |_: ListOrdersRequest| {
         Ok(ListOrdersResponse { orders: vec![order()], next_cursor: String::new() })
     });
@@ -141,7 +141,7 @@ async fn lists_own_orders_by_status() {
 
 #[tokio::test]
 async fn admins_change_the_status_of_orders() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let changes = gateway.orders.on("UpdateOrderStatus", |request: UpdateOrderStatusRequest| {
         Ok(UpdateOrderStatusResponse { order: Some(Order { status: request.status, ..order() }) })
     });
@@ -160,8 +160,8 @@ async fn admins_change_the_status_of_orders() {
 }
 
 /// A gateway whose order service has two pages of orders.
-async fn gateway_with_orders() -> (TestGateway, Calls<ListAllOrdersRequest>) {
-    let gateway = TestGateway::start().await;
+async fn gateway_with_orders() -> (TestApp, Calls<ListAllOrdersRequest>) {
+    let gateway = TestApp::start().await;
     let lists = gateway.orders.on("ListAllOrders", |request: ListAllOrdersRequest| {
         let next_cursor = if request.cursor.is_empty() { "more" } else { "" };
         Ok(ListAllOrdersResponse { orders: vec![order()], next_cursor: next_cursor.to_owned() })

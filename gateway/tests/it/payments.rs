@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::json;
 use tonic::Code;
 
-use crate::harness::{SendRequest as _, TestGateway, TestResponse};
+use crate::test_app::{SendRequest as _, TestApp, TestResponse};
 
 const ID: &str = "0197f0c5-b3d8-71e2-9d43-52b8f6a0c911";
 
@@ -25,14 +25,14 @@ fn intent() -> PaymentIntent {
     }
 }
 
-async fn pay(gateway: &TestGateway) -> TestResponse {
+async fn pay(gateway: &TestApp) -> TestResponse {
     let path = format!("/api/orders/{ID}/payment");
     gateway.request(Method::POST, &path).bearer_auth(gateway.identity.user()).fetch().await
 }
 
 #[tokio::test]
 async fn returns_the_payment_intent_of_an_order() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let paid = gateway.orders.on("CreatePaymentIntent", |_: CreatePaymentIntentRequest| {
         Ok(CreatePaymentIntentResponse { intent: Some(intent()) })
     });
@@ -47,7 +47,7 @@ async fn returns_the_payment_intent_of_an_order() {
 
 #[tokio::test]
 async fn an_offline_payment_has_null_fields() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     gateway.orders.on("CreatePaymentIntent", |_: CreatePaymentIntentRequest| {
         let empty =
             PaymentIntent { amount_minor: 500, currency: "JPY".to_owned(), ..PaymentIntent::default() };
@@ -65,7 +65,7 @@ async fn an_offline_payment_has_null_fields() {
 
 #[tokio::test]
 async fn returns_the_reason_why_an_order_cannot_be_paid() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     for (code, reason, status) in [
         (Code::NotFound, "order_not_found", 404),
         (Code::FailedPrecondition, "already_paid", 409),
@@ -83,7 +83,7 @@ async fn returns_the_reason_why_an_order_cannot_be_paid() {
 
 #[tokio::test]
 async fn rejects_a_missing_token_and_a_malformed_order_id() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let paid = gateway.orders.on("CreatePaymentIntent", |_: CreatePaymentIntentRequest| {
         Ok(CreatePaymentIntentResponse { intent: Some(intent()) })
     });
@@ -118,7 +118,7 @@ fn refunded() -> Order {
 
 #[tokio::test]
 async fn an_order_has_the_history_of_its_payment() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     gateway.orders.on("GetOrder", |_: GetOrderRequest| Ok(GetOrderResponse { order: Some(refunded()) }));
     let path = format!("/api/orders/{ID}");
     let order = gateway.get(&path).bearer_auth(gateway.identity.user()).fetch().await.json();
@@ -135,7 +135,7 @@ async fn an_order_has_the_history_of_its_payment() {
 
 #[tokio::test]
 async fn a_legacy_order_has_no_payment() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     gateway.orders.on("GetOrder", |_: GetOrderRequest| Ok(GetOrderResponse { order: Some(refunded()) }));
     let path = format!("/order/{ID}");
     let response = gateway.get(&path).bearer_auth(gateway.identity.user()).fetch().await;

@@ -11,8 +11,8 @@ use serde_json::json;
 use tonic::{Code, Streaming};
 
 use crate::{
-    harness::{SendRequest as _, TestGateway, TestResponse},
     products::mug,
+    test_app::{SendRequest as _, TestApp, TestResponse},
     uploads::{Uploads, form},
 };
 
@@ -22,19 +22,19 @@ fn file(bytes: &[u8]) -> Part {
     Part::bytes(bytes.to_vec()).file_name("../../etc/passwd").mime_str("text/html").unwrap()
 }
 
-async fn add(gateway: &TestGateway, form: Form) -> TestResponse {
+async fn add(gateway: &TestApp, form: Form) -> TestResponse {
     gateway.request(Method::POST, PATH).bearer_auth(gateway.identity.admin()).multipart(form).fetch().await
 }
 
 /// Sends a body as it is.
-async fn add_raw(gateway: &TestGateway, content_type: &str, body: Vec<u8>) -> TestResponse {
+async fn add_raw(gateway: &TestApp, content_type: &str, body: Vec<u8>) -> TestResponse {
     let request = gateway.request(Method::POST, PATH).bearer_auth(gateway.identity.admin());
     request.header("content-type", content_type).body(body).fetch().await
 }
 
 #[tokio::test]
 async fn forwards_images_byte_for_byte_in_the_order_of_the_form() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let uploads = Uploads::record(&gateway.catalog);
     let sizes = [5, 0, 1, 65_535, 65_536, 65_537, 0, 400_000, 131_072, 3];
     let images: Vec<Vec<u8>> = (0_u8..).zip(sizes).map(|(index, size)| vec![index; size]).collect();
@@ -47,7 +47,7 @@ async fn forwards_images_byte_for_byte_in_the_order_of_the_form() {
 
 #[tokio::test]
 async fn returns_the_product_and_its_location() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     gateway.catalog.on_stream(
         "AddProductImages",
         |mut stream: Streaming<AddProductImagesRequest>| async move {
@@ -73,7 +73,7 @@ async fn returns_the_product_and_its_location() {
 
 #[tokio::test]
 async fn accepts_other_names_of_the_field() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let uploads = Uploads::record(&gateway.catalog);
     let fields = ["image", "images[]", "images"];
     let form = fields.iter().fold(Form::new(), |form, field| form.part(*field, file(field.as_bytes())));
@@ -92,7 +92,7 @@ fn form_with_quoted_boundary() -> Vec<u8> {
 
 #[tokio::test]
 async fn names_an_invalid_field_and_adds_no_image() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let uploads = Uploads::record(&gateway.catalog);
     let good = || Form::new().part("images", file(b"a"));
     for (form, field) in [
@@ -112,7 +112,7 @@ async fn names_an_invalid_field_and_adds_no_image() {
 
 #[tokio::test]
 async fn rejects_other_content_types_with_the_expected_one() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let uploads = Uploads::record(&gateway.catalog);
     let body = || form(&[("images", Some("a"), b"a")]);
     for content_type in
@@ -135,7 +135,7 @@ async fn rejects_other_content_types_with_the_expected_one() {
 
 #[tokio::test]
 async fn only_admins_add_and_delete_images() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let uploads = Uploads::record(&gateway.catalog);
     for (method, path) in [(Method::POST, PATH), (Method::DELETE, "/api/products/3/images/5")] {
         let request =
@@ -149,7 +149,7 @@ async fn only_admins_add_and_delete_images() {
 
 #[tokio::test]
 async fn names_the_field_of_an_image_that_catalog_rejects() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     for (code, reason, status) in [
         (Code::InvalidArgument, "unsupported_image", 415),
         (Code::InvalidArgument, "image_too_large", 413),
@@ -172,7 +172,7 @@ async fn names_the_field_of_an_image_that_catalog_rejects() {
 
 #[tokio::test]
 async fn deletes_an_image_by_id() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let removed =
         gateway.catalog.on("RemoveProductImage", |request: RemoveProductImageRequest| {
             match request.image_id {

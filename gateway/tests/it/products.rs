@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 
 use crate::{
     fake_service::Calls,
-    harness::{SendRequest as _, TestGateway, TestResponse},
+    test_app::{SendRequest as _, TestApp, TestResponse},
 };
 
 /// A product with version 7.
@@ -30,8 +30,8 @@ pub(crate) fn mug() -> Product {
 }
 
 /// A gateway whose catalog has [`mug`], and the updates that catalog receives.
-async fn gateway() -> (TestGateway, Calls<UpdateProductRequest>) {
-    let gateway = TestGateway::start().await;
+async fn gateway() -> (TestApp, Calls<UpdateProductRequest>) {
+    let gateway = TestApp::start().await;
     gateway.catalog.on("GetProduct", |request: GetProductRequest| match request.id {
         3 => Ok(GetProductResponse { product: Some(mug()) }),
         _ => Err(status::rejected(Code::NotFound, "product_not_found", "product not found")),
@@ -46,7 +46,7 @@ async fn gateway() -> (TestGateway, Calls<UpdateProductRequest>) {
     (gateway, changes)
 }
 
-async fn patch(gateway: &TestGateway, id: i32, if_match: &str) -> TestResponse {
+async fn patch(gateway: &TestApp, id: i32, if_match: &str) -> TestResponse {
     let request = gateway.request(Method::PATCH, &format!("/api/products/{id}"));
     let request = request.bearer_auth(gateway.identity.admin()).header("if-match", if_match);
     request.json(&json!({"price": 9.99})).fetch().await
@@ -73,7 +73,7 @@ async fn returns_304_for_a_product_that_the_client_has() {
 
 #[tokio::test]
 async fn returns_304_for_a_list_until_it_changes() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let list = |next_cursor: &'static str| {
         move |_: ListProductsRequest| {
             Ok(ListProductsResponse { products: vec![mug()], next_cursor: next_cursor.to_owned() })
@@ -143,7 +143,7 @@ async fn deletes_the_version_of_if_match() {
 
 #[tokio::test]
 async fn names_a_field_that_catalog_rejects_as_in_the_request() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     gateway.catalog.on("UpdateProduct", |_: UpdateProductRequest| {
         let mut violations = Violations::new();
         for field in ["price_minor", "stock", "category", "tag_ids"] {
@@ -166,7 +166,7 @@ async fn names_a_field_that_catalog_rejects_as_in_the_request() {
 
 #[tokio::test]
 async fn names_the_field_of_an_invalid_number() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     for (body, field) in [
         (r#"{"name": "Mug", "price": 1, "stock": 2147483648}"#, "stock"),
         (r#"{"name": "Mug", "price": 1, "stock": 1.5}"#, "stock"),

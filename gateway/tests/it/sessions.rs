@@ -14,7 +14,7 @@ use serde_json::json;
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::harness::{SendRequest as _, TestGateway, unreachable_service};
+use crate::test_app::{SendRequest as _, TestApp, unreachable_service};
 
 fn session() -> Session {
     let user = User {
@@ -45,13 +45,13 @@ fn session_json() -> serde_json::Value {
     })
 }
 
-fn accept_login(gateway: &TestGateway) -> crate::fake_service::Calls<LoginRequest> {
+fn accept_login(gateway: &TestApp) -> crate::fake_service::Calls<LoginRequest> {
     gateway.identity.service.on("Login", |_: LoginRequest| Ok(LoginResponse { session: Some(session()) }))
 }
 
 #[tokio::test]
 async fn registration_starts_a_session() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let calls = gateway
         .identity
         .service
@@ -67,7 +67,7 @@ async fn registration_starts_a_session() {
 
 #[tokio::test]
 async fn returns_409_naming_the_email_that_is_taken() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     gateway.identity.service.on("Register", |_: RegisterRequest| -> Result<RegisterResponse, _> {
         let message = "is taken".to_owned();
         Err(status::rejected_field(Code::AlreadyExists, "email_taken", "email", message))
@@ -79,7 +79,7 @@ async fn returns_409_naming_the_email_that_is_taken() {
 
 #[tokio::test]
 async fn accepts_email_username_or_login() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let calls = accept_login(&gateway);
     for field in ["email", "username", "login"] {
         let response =
@@ -91,7 +91,7 @@ async fn accepts_email_username_or_login() {
 
 #[tokio::test]
 async fn returns_401_for_a_rejected_login() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     gateway.identity.service.on("Login", |_: LoginRequest| -> Result<LoginResponse, _> {
         Err(status::rejected(Code::Unauthenticated, "invalid_credentials", "no such account or password"))
     });
@@ -102,7 +102,7 @@ async fn returns_401_for_a_rejected_login() {
 
 #[tokio::test]
 async fn login_and_registration_merge_the_guest_cart() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     accept_login(&gateway);
     let merged = gateway.cart.on("MergeGuestCart", |_: MergeGuestCartRequest| Ok(MergeGuestCartResponse {}));
     let login = || gateway.post("/api/auth/login", json!({"email": "a", "password": "b"}));
@@ -118,7 +118,7 @@ async fn login_and_registration_merge_the_guest_cart() {
 
 #[tokio::test]
 async fn login_succeeds_while_cart_is_unavailable() {
-    let gateway = TestGateway::start_with(|_, upstreams| upstreams.cart = unreachable_service("cart")).await;
+    let gateway = TestApp::start_with(|_, upstreams| upstreams.cart = unreachable_service("cart")).await;
     accept_login(&gateway);
     let login = gateway.post("/api/auth/login", json!({"email": "a", "password": "b"}));
     assert_eq!(login.header("x-cart-token", "guest").fetch().await.status, 200);
@@ -126,7 +126,7 @@ async fn login_succeeds_while_cart_is_unavailable() {
 
 #[tokio::test]
 async fn refresh_ignores_missing_and_expired_access_tokens() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let calls = gateway
         .identity
         .service
@@ -146,7 +146,7 @@ async fn refresh_ignores_missing_and_expired_access_tokens() {
 
 #[tokio::test]
 async fn logout_all_ends_every_session() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let (this, other) = (Uuid::now_v7(), Uuid::now_v7());
     gateway.identity.service.on("LogoutAll", move |_: LogoutAllRequest| {
         Ok(LogoutAllResponse { ended_session_ids: vec![this.to_string(), other.to_string()] })
@@ -162,7 +162,7 @@ async fn logout_all_ends_every_session() {
 
 #[tokio::test]
 async fn lists_and_ends_sessions() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let session = Uuid::now_v7();
     let at = Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 });
     gateway.identity.service.on("ListSessions", move |_: ListSessionsRequest| {

@@ -11,12 +11,12 @@ use serde_json::json;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use crate::harness::{SendRequest as _, TIMEOUT, TestGateway, unreachable_service};
+use crate::test_app::{SendRequest as _, TIMEOUT, TestApp, unreachable_service};
 
 #[tokio::test]
 async fn an_unavailable_service_fails_only_its_own_routes() {
     let gateway =
-        TestGateway::start_with(|_, upstreams| upstreams.catalog = unreachable_service("catalog")).await;
+        TestApp::start_with(|_, upstreams| upstreams.catalog = unreachable_service("catalog")).await;
     let profile = GetProfileResponse { user: Some(User::default()) };
     gateway.identity.service.on("GetProfile", move |_: GetProfileRequest| Ok(profile.clone()));
 
@@ -33,7 +33,7 @@ async fn an_unavailable_service_fails_only_its_own_routes() {
 
 #[tokio::test]
 async fn readiness_responds_within_a_second_while_a_service_hangs() {
-    let gateway = TestGateway::start_with(|_, upstreams| {
+    let gateway = TestApp::start_with(|_, upstreams| {
         upstreams.identity = hanging_service("identity");
         upstreams.order = hanging_service("order");
     })
@@ -47,7 +47,7 @@ async fn readiness_responds_within_a_second_while_a_service_hangs() {
 #[tokio::test]
 async fn verifies_tokens_while_identity_is_unavailable() {
     let gateway =
-        TestGateway::start_with(|_, upstreams| upstreams.identity = unreachable_service("identity")).await;
+        TestApp::start_with(|_, upstreams| upstreams.identity = unreachable_service("identity")).await;
     gateway.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));
     let token = gateway.identity.user();
     let response = gateway.get("/api/users/me").bearer_auth(&token).fetch().await;
@@ -57,7 +57,7 @@ async fn verifies_tokens_while_identity_is_unavailable() {
 
 #[tokio::test]
 async fn times_out_a_slow_service() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     gateway.catalog.on_slow("ListCategories", |_: ListCategoriesRequest| {
         pending::<Result<ListCategoriesResponse, Status>>()
     });
@@ -70,8 +70,7 @@ async fn times_out_a_slow_service() {
 
 #[tokio::test]
 async fn times_out_requests_while_identity_is_slow() {
-    let gateway =
-        TestGateway::start_with(|_, upstreams| upstreams.identity = hanging_service("identity")).await;
+    let gateway = TestApp::start_with(|_, upstreams| upstreams.identity = hanging_service("identity")).await;
     let started = Instant::now();
     let send = || gateway.get("/api/users/me").bearer_auth(gateway.identity.user()).fetch();
     for response in futures_util::future::join_all([send(), send(), send(), send()]).await {
@@ -82,8 +81,7 @@ async fn times_out_requests_while_identity_is_slow() {
 
 #[tokio::test]
 async fn serves_public_routes_while_identity_hangs() {
-    let gateway =
-        TestGateway::start_with(|_, upstreams| upstreams.identity = hanging_service("identity")).await;
+    let gateway = TestApp::start_with(|_, upstreams| upstreams.identity = hanging_service("identity")).await;
     gateway.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));
     let response = gateway.get("/api/categories").bearer_auth(gateway.identity.user()).fetch().await;
     assert_eq!(response.status, 200, "{response:?}");
@@ -101,7 +99,7 @@ fn hanging_service(name: &'static str) -> bodega_runtime::transport::Transport {
 
 #[tokio::test]
 async fn a_panic_fails_only_its_own_request() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     gateway.catalog.on(
         "ListCategories",
         |_: ListCategoriesRequest| -> Result<ListCategoriesResponse, Status> {
@@ -116,7 +114,7 @@ async fn a_panic_fails_only_its_own_request() {
 
 #[tokio::test]
 async fn hides_internal_error_texts() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     for code in [
         Code::Internal,
         Code::Unknown,
@@ -143,7 +141,7 @@ async fn hides_internal_error_texts() {
 
 #[tokio::test]
 async fn an_incomplete_response_of_a_service_is_an_internal_error() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     gateway.identity.service.on("Login", |_: LoginRequest| Ok(LoginResponse { session: None }));
     let login = gateway.post("/api/auth/login", json!({"email": "a", "password": "b"}));
     login.fetch().await.problem(500, "internal");
@@ -151,7 +149,7 @@ async fn an_incomplete_response_of_a_service_is_an_internal_error() {
 
 #[tokio::test]
 async fn forwards_retry_after_of_a_busy_service() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     gateway.identity.service.on("Login", |_: LoginRequest| -> Result<LoginResponse, _> {
         Err(status::retryable(Code::ResourceExhausted, "busy", "too many logins", Duration::from_secs(7)))
     });

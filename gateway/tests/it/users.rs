@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     fake_service::Calls,
-    harness::{SendRequest as _, TestGateway, TestResponse},
+    test_app::{SendRequest as _, TestApp, TestResponse},
 };
 
 fn ada() -> User {
@@ -30,7 +30,7 @@ fn ada() -> User {
     }
 }
 
-fn updates(gateway: &TestGateway) -> Calls<UpdateProfileRequest> {
+fn updates(gateway: &TestApp) -> Calls<UpdateProfileRequest> {
     gateway
         .identity
         .service
@@ -38,7 +38,7 @@ fn updates(gateway: &TestGateway) -> Calls<UpdateProfileRequest> {
 }
 
 async fn send(
-    gateway: &TestGateway,
+    gateway: &TestApp,
     method: Method,
     path: &str,
     token: String,
@@ -49,7 +49,7 @@ async fn send(
 
 #[tokio::test]
 async fn patch_changes_only_provided_fields_of_the_profile() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let calls = updates(&gateway);
     let patch =
         async |body| send(&gateway, Method::PATCH, "/api/users/me", gateway.identity.user(), body).await;
@@ -79,7 +79,7 @@ async fn patch_changes_only_provided_fields_of_the_profile() {
 
 #[tokio::test]
 async fn put_replaces_the_whole_profile() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let calls = updates(&gateway);
     let put = async |body| send(&gateway, Method::PUT, "/api/users/me", gateway.identity.user(), body).await;
 
@@ -99,7 +99,7 @@ async fn put_replaces_the_whole_profile() {
 
 #[tokio::test]
 async fn names_a_rejected_nested_field_in_camel_case() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     gateway.identity.service.on(
         "UpdateProfile",
         |_: UpdateProfileRequest| -> Result<UpdateProfileResponse, _> {
@@ -114,7 +114,7 @@ async fn names_a_rejected_nested_field_in_camel_case() {
 
 #[tokio::test]
 async fn a_password_change_ends_the_other_sessions() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let other = Uuid::now_v7();
     let calls = gateway.identity.service.on("ChangePassword", move |_: ChangePasswordRequest| {
         Ok(ChangePasswordResponse { ended_session_ids: vec![other.to_string()] })
@@ -130,7 +130,7 @@ async fn a_password_change_ends_the_other_sessions() {
 
 #[tokio::test]
 async fn admins_search_users() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let calls = gateway.identity.service.on("ListUsers", |_: ListUsersRequest| {
         Ok(ListUsersResponse { users: vec![ada()], next_cursor: "more".to_owned() })
     });
@@ -151,7 +151,7 @@ async fn admins_search_users() {
 
 #[tokio::test]
 async fn admins_view_change_and_delete_users() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let service = &gateway.identity.service;
     let id = Uuid::now_v7();
     let (disabled, deleted) = (Uuid::now_v7(), Uuid::now_v7());
@@ -188,7 +188,7 @@ async fn admins_view_change_and_delete_users() {
 
 #[tokio::test]
 async fn rejects_deleting_the_last_admin() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     gateway.identity.service.on("DeleteUser", |_: DeleteUserRequest| -> Result<DeleteUserResponse, _> {
         Err(status::rejected(Code::FailedPrecondition, "last_admin", "the last admin cannot be removed"))
     });

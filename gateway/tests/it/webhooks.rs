@@ -15,7 +15,7 @@ use tower::util::BoxCloneSyncService;
 
 use crate::{
     fake_service::{Calls, in_process},
-    harness::{BODY_LIMIT, SendRequest as _, TestGateway, unreachable_service},
+    test_app::{BODY_LIMIT, SendRequest as _, TestApp, unreachable_service},
 };
 
 const PATH: &str = "/api/webhooks/stripe";
@@ -23,17 +23,17 @@ const SIGNATURE: &str = "t=1795253400,v1=aa,v1=bb,v0=cc";
 /// Maximum size of an event in bytes.
 const EVENT_LIMIT: usize = 1024 * 1024;
 
-async fn gateway() -> (TestGateway, Calls<HandleWebhookEventRequest>) {
-    let gateway = TestGateway::start().await;
+async fn gateway() -> (TestApp, Calls<HandleWebhookEventRequest>) {
+    let gateway = TestApp::start().await;
     let taken = taken(&gateway);
     (gateway, taken)
 }
 
-fn taken(gateway: &TestGateway) -> Calls<HandleWebhookEventRequest> {
+fn taken(gateway: &TestApp) -> Calls<HandleWebhookEventRequest> {
     gateway.orders.on("HandleWebhookEvent", |_: HandleWebhookEventRequest| Ok(HandleWebhookEventResponse {}))
 }
 
-fn event(gateway: &TestGateway, body: impl Into<reqwest::Body>) -> RequestBuilder {
+fn event(gateway: &TestApp, body: impl Into<reqwest::Body>) -> RequestBuilder {
     gateway.request(Method::POST, PATH).header("stripe-signature", SIGNATURE).body(body)
 }
 
@@ -100,7 +100,7 @@ async fn does_not_call_identity_for_an_event() {
             pending()
         })),
     );
-    let gateway = TestGateway::start_with(|_, upstreams| upstreams.identity = identity).await;
+    let gateway = TestApp::start_with(|_, upstreams| upstreams.identity = identity).await;
     let taken = taken(&gateway);
     let request = event(&gateway, "{}").bearer_auth(gateway.identity.user());
     assert_eq!((request.fetch().await.status, taken.count()), (200, 1));
@@ -125,7 +125,7 @@ async fn limits_the_size_of_an_event() {
 
 #[tokio::test]
 async fn returns_rejections_of_the_order_service() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     for (code, reason, status) in [
         (Code::InvalidArgument, "invalid_signature", 400),
         (Code::InvalidArgument, "invalid_event", 400),
@@ -137,8 +137,7 @@ async fn returns_rejections_of_the_order_service() {
         });
         event(&gateway, "{}").fetch().await.problem(status, reason);
     }
-    let gateway =
-        TestGateway::start_with(|_, upstreams| upstreams.order = unreachable_service("order")).await;
+    let gateway = TestApp::start_with(|_, upstreams| upstreams.order = unreachable_service("order")).await;
     let response = event(&gateway, "{}").fetch().await;
     response.problem(503, "upstream_unavailable");
     assert_eq!(response.header("retry-after"), "1");
@@ -146,7 +145,7 @@ async fn returns_rejections_of_the_order_service() {
 
 #[tokio::test]
 async fn rejects_other_methods_than_post() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let response = gateway.get(PATH).fetch().await;
     response.problem(405, "method_not_allowed");
     assert_eq!(response.header("allow"), "POST");

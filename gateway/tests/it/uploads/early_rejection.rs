@@ -11,7 +11,7 @@ use tonic::{Code, Streaming};
 use super::{Uploads, form, gateways, head_of, send, start_upload};
 use crate::{
     fake_service::FakeService,
-    harness::{TIMEOUT, TestGateway, read_response},
+    test_app::{TIMEOUT, TestApp, read_response},
 };
 
 fn reject_uploads(catalog: &FakeService) {
@@ -63,7 +63,7 @@ async fn a_client_that_reads_after_sending_gets_the_rejection() {
 
 #[tokio::test]
 async fn keeps_the_connection_after_a_rejection() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     reject_uploads(&gateway.catalog);
     let body = form(&[("images", Some("a"), &vec![7; 1 << 20])]);
     let upload = head_of(&gateway, body.len()).replace("connection: close\r\n", "");
@@ -75,7 +75,7 @@ async fn keeps_the_connection_after_a_rejection() {
 
 #[tokio::test]
 async fn sends_100_continue_only_for_accepted_uploads() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let uploads = Uploads::record(&gateway.catalog);
     let body = form(&[("images", Some("a"), b"a")]);
     let head = head_of(&gateway, body.len())

@@ -9,7 +9,7 @@ use tonic::{Status, Streaming};
 use super::{PART, Uploads, eventually, form, gateways, head_of, send, start_upload};
 use crate::{
     fake_service::FakeService,
-    harness::{TIMEOUT, TestGateway, read_response},
+    test_app::{TIMEOUT, TestApp, read_response},
 };
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn forwards_a_complete_form() {
 
 #[tokio::test]
 async fn forwards_a_form_that_arrives_byte_by_byte() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let uploads = Uploads::record(&gateway.catalog);
     // Resembles the boundary twice.
     let data = b"\r\n--y\r\n-\r\r\n--";
@@ -66,7 +66,7 @@ async fn does_not_buffer_for_a_service_that_reads_nothing() {
         pending::<Result<AddProductImagesResponse, Status>>()
     });
     for transport in [catalog.transport("catalog"), catalog.remote("catalog").await] {
-        let gateway = TestGateway::start_with(|settings, upstreams| {
+        let gateway = TestApp::start_with(|settings, upstreams| {
             settings.upload_limit = 1 << 30;
             upstreams.catalog = transport;
         })

@@ -3,7 +3,7 @@
 use tokio::io::AsyncWriteExt as _;
 
 use super::{BOUNDARY, PART, Uploads, eventually, form, gateways, head, head_of, send, start_upload};
-use crate::harness::{TestGateway, UPLOAD_LIMIT, read_response};
+use crate::test_app::{TestApp, UPLOAD_LIMIT, read_response};
 
 #[tokio::test]
 async fn an_aborted_upload_is_never_complete() {
@@ -52,7 +52,7 @@ async fn a_malformed_form_is_rejected_and_never_complete() {
 
 #[tokio::test]
 async fn rejects_a_part_with_an_endless_head() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let uploads = Uploads::record(&gateway.catalog);
     for start in
         ["", "--x\r\nx-long: ", "--x\r\ncontent-disposition: form-data; name=\"images\"; filename=\""]
@@ -69,7 +69,7 @@ async fn rejects_a_part_with_an_endless_head() {
 
 #[tokio::test]
 async fn rejects_a_too_large_upload_with_and_without_content_length() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let uploads = Uploads::record(&gateway.catalog);
     let mut stream = gateway.connect().await;
     stream.write_all(head_of(&gateway, UPLOAD_LIMIT + 1).as_bytes()).await.unwrap();

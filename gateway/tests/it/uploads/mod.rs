@@ -18,7 +18,7 @@ use tonic::{Status, Streaming};
 
 use crate::{
     fake_service::FakeService,
-    harness::{TestGateway, TestResponse},
+    test_app::{TestApp, TestResponse},
 };
 
 const BOUNDARY: &str = "x";
@@ -140,17 +140,17 @@ impl Drop for Recorder {
 }
 
 /// Gateways whose catalog is in the same process, and in another process.
-async fn gateways() -> [(TestGateway, FakeService); 2] {
-    let local = TestGateway::start().await;
+async fn gateways() -> [(TestApp, FakeService); 2] {
+    let local = TestApp::start().await;
     let catalog = local.catalog.clone();
     let remote_catalog = FakeService::default();
     let transport = remote_catalog.remote("catalog").await;
-    let remote = TestGateway::start_with(|_, upstreams| upstreams.catalog = transport).await;
+    let remote = TestApp::start_with(|_, upstreams| upstreams.catalog = transport).await;
     [(local, catalog), (remote, remote_catalog)]
 }
 
 /// The head of an upload by an admin to product 3, with additional headers.
-fn head(gateway: &TestGateway, headers: &str) -> String {
+fn head(gateway: &TestApp, headers: &str) -> String {
     format!(
         "POST /api/products/3/images HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\
          authorization: Bearer {}\r\n{headers}\r\n",
@@ -159,19 +159,19 @@ fn head(gateway: &TestGateway, headers: &str) -> String {
 }
 
 /// The head of an upload with this content length.
-fn head_of(gateway: &TestGateway, len: usize) -> String {
+fn head_of(gateway: &TestApp, len: usize) -> String {
     head(
         gateway,
         &format!("content-type: multipart/form-data; boundary={BOUNDARY}\r\ncontent-length: {len}\r\n"),
     )
 }
 
-async fn send(gateway: &TestGateway, body: &[u8]) -> TestResponse {
+async fn send(gateway: &TestApp, body: &[u8]) -> TestResponse {
     gateway.send_raw([head_of(gateway, body.len()).as_bytes(), body].concat()).await
 }
 
 /// Starts an upload and sends the first bytes of the body.
-async fn start_upload(gateway: &TestGateway, body: &[u8], sent: usize) -> TcpStream {
+async fn start_upload(gateway: &TestApp, body: &[u8], sent: usize) -> TcpStream {
     let mut stream = gateway.connect().await;
     stream.write_all(head_of(gateway, body.len()).as_bytes()).await.unwrap();
     stream.write_all(&body[..sent]).await.unwrap();

@@ -10,7 +10,7 @@ use tonic::{Status, Streaming};
 use super::{Uploads, form, gateways, send, start_upload};
 use crate::{
     fake_service::FakeService,
-    harness::{TIMEOUT, TestGateway, TestResponse, UPLOAD_TIMEOUT, read_response},
+    test_app::{TIMEOUT, TestApp, TestResponse, UPLOAD_TIMEOUT, read_response},
 };
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn times_out_a_stalled_body() {
 }
 
 /// Sends a body in pieces with pauses.
-async fn send_slowly(gateway: &TestGateway, body: &[u8], pieces: usize, pause: Duration) -> TestResponse {
+async fn send_slowly(gateway: &TestApp, body: &[u8], pieces: usize, pause: Duration) -> TestResponse {
     let mut stream = start_upload(gateway, body, 0).await;
     let (mut reading, mut writing) = stream.split();
     let writing = async {
@@ -51,7 +51,7 @@ async fn send_slowly(gateway: &TestGateway, body: &[u8], pieces: usize, pause: D
 
 #[tokio::test]
 async fn a_slow_upload_may_exceed_the_request_timeout() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let uploads = Uploads::record(&gateway.catalog);
     let body = form(&[("images", Some("a"), &[7; 200_000])]);
     let started = Instant::now();
@@ -66,7 +66,7 @@ async fn a_slow_upload_may_exceed_the_request_timeout() {
 
 #[tokio::test]
 async fn completes_an_upload_during_shutdown() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestApp::start().await;
     let uploads = Uploads::record(&gateway.catalog);
     let body = form(&[("images", Some("a"), &[7; 200_000])]);
     let shut_down = async {
@@ -94,7 +94,7 @@ async fn limits_the_total_time_of_an_upload() {
     let transports = [catalog.transport("catalog"), catalog.remote("catalog").await];
     let uploads = Uploads::record(&catalog);
     for transport in transports {
-        let gateway = TestGateway::start_with(|settings, upstreams| {
+        let gateway = TestApp::start_with(|settings, upstreams| {
             settings.upload_timeout = Duration::from_secs(2);
             upstreams.catalog = transport;
         })
@@ -110,8 +110,7 @@ async fn limits_the_total_time_of_an_upload() {
 
 #[tokio::test]
 async fn returns_503_when_the_service_does_not_respond_to_an_upload() {
-    let gateway =
-        TestGateway::start_with(|settings, _| settings.upload_timeout = Duration::from_secs(2)).await;
+    let gateway = TestApp::start_with(|settings, _| settings.upload_timeout = Duration::from_secs(2)).await;
     gateway.catalog.on_stream(
         "AddProductImages",
         |mut stream: Streaming<AddProductImagesRequest>| async move {
@@ -125,8 +124,8 @@ async fn returns_503_when_the_service_does_not_respond_to_an_upload() {
 
 #[tokio::test]
 async fn returns_503_for_an_upload_to_an_unavailable_service() {
-    let gateway = TestGateway::start_with(|_, upstreams| {
-        upstreams.catalog = crate::harness::unreachable_service("catalog")
+    let gateway = TestApp::start_with(|_, upstreams| {
+        upstreams.catalog = crate::test_app::unreachable_service("catalog")
     })
     .await;
     let response = send(&gateway, &form(&[("images", Some("a"), &vec![7; 1 << 20])])).await;

@@ -33,7 +33,7 @@ pub(crate) const UPLOAD_LIMIT: usize = 8 * 1024 * 1024;
 pub(crate) const UPLOAD_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// A gateway that runs until it is dropped.
-pub(crate) struct TestGateway {
+pub(crate) struct TestApp {
     pub(crate) identity: Identity,
     pub(crate) catalog: FakeService,
     pub(crate) cart: FakeService,
@@ -45,7 +45,7 @@ pub(crate) struct TestGateway {
     _open: DropGuard,
 }
 
-impl TestGateway {
+impl TestApp {
     pub(crate) async fn start() -> Self {
         Self::start_with(|_, _| {}).await
     }
