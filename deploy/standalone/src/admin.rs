@@ -1,4 +1,4 @@
-//! Those who run the shop.
+//! Creation of admins.
 
 use std::io;
 
@@ -9,38 +9,37 @@ use sqlx::{PgPool, postgres::PgConnectOptions};
 
 use crate::{database, secrets};
 
-/// What can be done about admins.
+/// Subcommands of `bodega admin`.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Make an account that runs the shop; one that is there already becomes an admin and gets the password
+    /// Create an admin, or make an existing user an admin with the new password
     Create(CreateArgs),
 }
 
 #[derive(clap::Args)]
 pub(crate) struct CreateArgs {
-    /// What the admin signs in with
+    /// Email to sign in with
     #[arg(long)]
     email: String,
     /// Full name
     #[arg(long, default_value = "Admin")]
     name: String,
-    /// 8 to 256 characters; `-` reads a line from standard input; without, one is made and printed
+    /// 8 to 256 characters; `-` reads it from standard input [default: random, printed]
     #[arg(long)]
     password: Option<String>,
 }
 
-/// An admin who has just been made.
+/// A created admin.
 pub(crate) struct NewAdmin {
-    /// What they sign in with.
     pub(crate) email: String,
-    /// The password that was made for them, unless they brought one.
+    /// The password, if it was generated.
     pub(crate) password: Option<String>,
 }
 
-/// Runs a command; returns what to print.
+/// Runs a command; returns its output.
 ///
 /// # Errors
-/// When the database cannot be reached, or email, name or password are refused.
+/// When the database cannot be reached, or email, name or password are invalid.
 pub(crate) async fn run(
     command: Command,
     owner: &PgConnectOptions,
@@ -56,30 +55,30 @@ pub(crate) async fn run(
     db.close().await;
     Ok(match admin.password {
         Some(password) => {
-            format!("{} runs the shop now; password, shown only this once: {password}\n", admin.email)
+            format!("{} is an admin now; password (shown only once): {password}\n", admin.email)
         }
-        None => format!("{} runs the shop now.\n", admin.email),
+        None => format!("{} is an admin now.\n", admin.email),
     })
 }
 
-/// Makes the first admin: of this email and password, where they are given; else, in a store without any account,
-/// `admin@bodega.local` with a password that is made up. `None` when nobody had to be made.
+/// Creates the first admin, with the given email and password; without an email only in a store without users, as
+/// `admin@bodega.local`. Generates a missing password. Returns `None` if there is an admin already.
 ///
 /// # Errors
-/// When the database fails, or email or password are refused.
+/// When the database fails, or email or password are invalid.
 pub(crate) async fn ensure_one(
     db: &PgPool,
     settings: &Settings,
     email: Option<&str>,
     password: Option<&str>,
 ) -> anyhow::Result<Option<NewAdmin>> {
-    let (accounts, admins): (bool, bool) = sqlx::query_as(
+    let (users, admins): (bool, bool) = sqlx::query_as(
         "select exists (select from identity.users),
                 exists (select from identity.users where role = 'admin' and not disabled and deleted_at is null)",
     )
     .fetch_one(db)
     .await?;
-    if admins || (accounts && email.is_none()) {
+    if admins || (users && email.is_none()) {
         return Ok(None);
     }
     let email = email.unwrap_or("admin@bodega.local");
@@ -96,16 +95,16 @@ async fn create(
     email: &str,
     password: Option<String>,
 ) -> anyhow::Result<NewAdmin> {
-    let made = password.is_none().then(secrets::random_password);
-    let password = made.as_deref().or(password.as_deref()).unwrap_or_default();
+    let generated = password.is_none().then(secrets::random_password);
+    let password = generated.as_deref().or(password.as_deref()).unwrap_or_default();
     bodega_identity::create_admin(db, settings, name, email, password).await?;
-    Ok(NewAdmin { email: email.to_owned(), password: made })
+    Ok(NewAdmin { email: email.to_owned(), password: generated })
 }
 
 fn read_password() -> anyhow::Result<String> {
     let mut line = String::new();
     io::stdin().read_line(&mut line).context("cannot read the password from standard input")?;
     let password = line.trim_end_matches(['\r', '\n']);
-    ensure!(!password.is_empty(), "--password is `-`, but standard input has no line");
+    ensure!(!password.is_empty(), "--password is `-`, but standard input is empty");
     Ok(password.to_owned())
 }

@@ -28,31 +28,31 @@ use crate::{
 };
 
 const EXAMPLES: &str = "\
-Every option can also be set by the variable that is named behind it, in the environment or in a file `.env`.
-In a database of its own, each service has a role that reaches its own schema only; a database that is named is
-migrated and used as the one role it is named with.
+Every option can also be set by the variable in its help, in the environment or in a file `.env`. In the embedded
+database, each service has a role that can access its own schema only; a given database is migrated and used with the
+given role.
 
 Examples:
-  bodega                                  open the store here, with a database of its own
-  bodega --http 0.0.0.0:80 --demo=false   open it to everybody, with empty shelves
+  bodega                                  run the store with an embedded database
+  bodega --http 0.0.0.0:80 --demo=false   listen on all interfaces, without demo products
   bodega admin create --email ada@example.com --name Ada
-  bodega seed --products 100000           put many products on the shelves
-  bodega verify                           look whether everything adds up
-  bodega verify --repair                  mend what is safe to mend, and look then";
+  bodega seed --products 100000           generate many products
+  bodega verify                           check the data
+  bodega verify --repair                  repair what is safe to repair, then check the data";
 
-/// A store: accounts, a catalogue, carts and orders behind one REST API, in one process
+/// An e-commerce backend: users, catalog, carts and orders behind one REST API, in one process
 #[derive(Parser)]
 #[command(
     name = "bodega",
     version,
     after_help = EXAMPLES,
-    // A line an option: the long form is four screens.
+    // The short form: the long help is four screens.
     disable_help_flag = true,
     // `bodega --data-dir x verify` and `bodega verify --data-dir x` are the same.
     mut_args = |arg| arg.global(true),
     mut_arg(
         "media_dir",
-        |arg| arg.help_heading("Pictures").help("Directory for pictures [default: media in the data directory]")
+        |arg| arg.help_heading("Images").help("Directory of the images [default: media in the data directory]")
     )
 )]
 struct Cli {
@@ -69,20 +69,20 @@ struct Cli {
     telemetry: TelemetryArgs,
 }
 
-/// What every command is told.
+/// Options of every command.
 #[derive(clap::Args)]
 pub(crate) struct StoreArgs {
-    /// Directory for the store's own database, its secrets and its pictures
+    /// Directory of the embedded database, secrets and images
     #[arg(long, env = "BODEGA_DATA_DIR", default_value = ".bodega", help_heading = "Data")]
     pub(crate) data_dir: PathBuf,
-    #[command(flatten, next_help_heading = "Database; none named: one of its own in the data directory")]
+    #[command(flatten, next_help_heading = "Database [default: embedded, in the data directory]")]
     pub(crate) database: DatabaseArgs,
-    /// Seals the keys that sign access tokens, at least 32 bytes; made and kept in the data directory when not given
+    /// Encrypts the keys that sign access tokens, at least 32 bytes [default: generated, in the data directory]
     #[arg(long, env = "JWT_SECRET_KEY", hide_env_values = true, help_heading = "Data")]
     jwt_secret_key: Option<bodega_identity::SecretKey>,
     #[command(flatten, next_help_heading = "Payments")]
     pub(crate) payments: PaymentArgs,
-    #[command(flatten, next_help_heading = "Pictures")]
+    #[command(flatten, next_help_heading = "Images")]
     media: MediaArgs,
     #[command(flatten, next_help_heading = "API")]
     tokens: bodega_identity::TokenArgs,
@@ -91,10 +91,10 @@ pub(crate) struct StoreArgs {
 }
 
 impl StoreArgs {
-    /// Identity's settings.
+    /// Returns the settings of the identity service.
     ///
     /// # Errors
-    /// When the secrets cannot be kept.
+    /// When the secrets cannot be read or written.
     pub(crate) fn identity(&self) -> anyhow::Result<bodega_identity::Settings> {
         let secret = match &self.jwt_secret_key {
             Some(secret) => secret.clone(),
@@ -102,23 +102,23 @@ impl StoreArgs {
                 .jwt_secret_key
                 .parse()
                 .map_err(anyhow::Error::msg)
-                .context("the secret in the data directory cannot be used")?,
+                .context("invalid secret in the data directory")?,
         };
         let access_ttl = self.tokens.access_ttl;
         Ok(bodega_identity::Settings { access_ttl, ..bodega_identity::Settings::new(secret) })
     }
 
-    /// Where the pictures are kept, and the gateway's settings, which say where to find them.
+    /// Returns the image storage and the settings of the gateway.
     ///
     /// # Errors
-    /// When a storage is configured by half, and when there can be no directory.
+    /// When the configuration of a storage is incomplete, and when the directory cannot be created.
     pub(crate) fn media(&self) -> anyhow::Result<(Media, Settings)> {
         let directory = self.gateway.media_dir.clone().unwrap_or_else(|| self.data_dir.join("media"));
         let media = self.media.open(&directory)?;
         Ok((media, Settings { media_dir: Some(directory), ..self.gateway.clone() }))
     }
 
-    /// The store's database, joined when a running `bodega` has it open, and migrated.
+    /// Opens the database, or connects to the one of a running `bodega`, and migrates it.
     async fn database(&self) -> anyhow::Result<Database> {
         let database = Database::open_or_join(&self.database, &self.data_dir).await?;
         provision::migrate(database.owner()).await?;
@@ -128,18 +128,18 @@ impl StoreArgs {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Open the store, until Ctrl-C or SIGTERM; what `bodega` alone does
+    /// Run the store until Ctrl-C or SIGTERM (default)
     Up,
-    /// Bring the database to the state this version wants
+    /// Apply the database migrations
     Migrate,
-    /// Put goods on the shelves: the demo shop, what it lacks of it; or many products that are made up
+    /// Add the demo products that are missing, or generate many products
     Seed(seed::Args),
-    /// Look after those who run the shop
+    /// Manage admins
     #[command(subcommand)]
     Admin(admin::Command),
-    /// Look whether everything adds up, and name every row that does not; exits with 1 then
+    /// Check the data and report every violation; exits with 1 if there is one
     Verify {
-        /// First mend what is safe to mend, and say what was done; on a store that is open, too
+        /// First repair what is safe to repair, and report it; also on a running store
         #[arg(long)]
         repair: bool,
     },
@@ -147,7 +147,7 @@ enum Command {
     Openapi,
 }
 
-/// Runs the command that the command line names.
+/// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
     let cli = match config::parse::<Cli>() {
         Ok(cli) => cli,
@@ -168,7 +168,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Up => up::run(cli.up, &store).await?,
         Command::Migrate => {
             store.database().await?.close().await?;
-            print("The database is ready.\n")?;
+            print("The database is migrated.\n")?;
         }
         Command::Seed(args) => {
             let database = store.database().await?;
@@ -178,9 +178,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Admin(command) => {
             let database = store.database().await?;
-            let made = admin::run(command, database.owner(), &store.identity()?).await;
+            let created = admin::run(command, database.owner(), &store.identity()?).await;
             database.close().await?;
-            print(&made?)?;
+            print(&created?)?;
         }
         Command::Verify { repair } => {
             let database = Database::open_or_join(&store.database, &store.data_dir).await?;
@@ -198,7 +198,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints what was mended, if that was asked for, and what does not add up.
+/// Prints the repairs, if requested, and the results of the checks.
 async fn verify(owner: &PgConnectOptions, repair: bool) -> anyhow::Result<Report> {
     let report = if repair {
         let Repaired { done, report } = verify::repair::run(owner).await?;
@@ -211,11 +211,13 @@ async fn verify(owner: &PgConnectOptions, repair: bool) -> anyhow::Result<Report
     Ok(report)
 }
 
-/// Writes to standard output; that nobody reads to the end is no failure.
+/// Writes to standard output; a closed pipe is not an error.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(cause) if cause.kind() != ErrorKind::BrokenPipe => Err(cause).context("cannot write"),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
         _ => Ok(()),
     }
 }

@@ -1,5 +1,4 @@
-//! Where the store's data is: in a database that was given to us, in a cluster of our own, or in one that another
-//! `bodega` runs right now.
+//! The store's database: a given one, an embedded one, or the embedded one of another running `bodega`.
 
 use std::{
     convert::Infallible,
@@ -26,80 +25,78 @@ use crate::{
     secrets::Secrets,
 };
 
-/// The store's database in a cluster of our own.
+/// Name of the embedded database.
 const NAME: &str = "bodega";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How another `bodega` gets to the cluster that this one runs: its superuser's URL, without a database. It is of use
-/// only while the cluster's lock is held, so that one left by a crash does no harm.
-const RUNNING: &str = "running.url";
+/// The file with the URL of the running embedded server, for other `bodega` commands. A file that a crash left behind is
+/// harmless, because its server no longer responds.
+const URL_FILE: &str = "running.url";
 
-/// The store's database. To be [closed](Database::close).
+/// The store's database. Must be [closed](Database::close).
 pub struct Database {
     owner: PgConnectOptions,
-    /// The cluster that runs for us, and the file that says how to join it.
+    /// The embedded server, and its URL file.
     cluster: Option<(Cluster, PathBuf)>,
 }
 
 impl Database {
-    /// The database that `args` name, or else the one in `data_dir`, whose cluster is started.
+    /// Connects to the database of `args`, or starts the embedded one in `data_dir`.
     ///
     /// # Errors
-    /// When another `bodega` has opened `data_dir`, and when there is no Postgres to run.
+    /// When another `bodega` uses `data_dir`, and when Postgres cannot be started.
     pub async fn open(args: &DatabaseArgs, data_dir: &Path) -> anyhow::Result<Self> {
         if let Some(owner) = args.options()? {
             connect(&owner).await.context("DATABASE_URL (or DB_HOST, DB_NAME …)")?.close().await;
             return Ok(Self { owner, cluster: None });
         }
         let cluster = Cluster::start(bodega_embedded_postgres::Options::durable(data_dir)).await?;
-        let announcement = data_dir.join(RUNNING);
-        announce(&cluster, &announcement)
-            .with_context(|| format!("cannot write {}", announcement.display()))?;
+        let url_file = data_dir.join(URL_FILE);
+        write_url(&cluster, &url_file).with_context(|| format!("cannot write {}", url_file.display()))?;
         let server = PgConnectOptions::from_str(&cluster.superuser_url("postgres"))?;
-        provision::database(&server, NAME).await.context("cannot make the database")?;
-        Ok(Self { owner: server.database(NAME), cluster: Some((cluster, announcement)) })
+        provision::database(&server, NAME).await.context("cannot create the database")?;
+        Ok(Self { owner: server.database(NAME), cluster: Some((cluster, url_file)) })
     }
 
-    /// As [`Database::open`]; but where a `bodega` has opened `data_dir`, its running cluster is used.
+    /// Like [`Database::open`], but connects to the database of a running `bodega` that uses `data_dir`.
     ///
     /// # Errors
-    /// As [`Database::open`], and when that cluster cannot be reached.
+    /// As [`Database::open`], and when the running database cannot be reached.
     pub async fn open_or_join(args: &DatabaseArgs, data_dir: &Path) -> anyhow::Result<Self> {
-        let refusal = match Self::open(args, data_dir).await {
+        let error = match Self::open(args, data_dir).await {
             Ok(database) => return Ok(database),
-            Err(refusal) => refusal,
+            Err(error) => error,
         };
-        match join(data_dir).await {
+        match running_database(data_dir).await {
             Some(owner) => {
-                info!("Joined the bodega that runs on {}", data_dir.display());
+                info!("using the database of the running bodega in {}", data_dir.display());
                 Ok(Self { owner, cluster: None })
             }
-            None => Err(refusal),
+            None => Err(error),
         }
     }
 
-    /// How its owner connects.
+    /// Connection options of the owner.
     pub fn owner(&self) -> &PgConnectOptions {
         &self.owner
     }
 
-    /// How the services get to their schemas, which must be there: in a cluster of our own each as a role that is made
-    /// for it now, in a database that was given to us all as the role that it was given with.
+    /// Returns the connection options of the services. In the embedded database, each service has a role of its own, which
+    /// this creates; a given database is used with the given role. The schemas must exist.
     ///
     /// # Errors
-    /// When the database refuses, or the secrets cannot be kept.
+    /// When the database fails, or the secrets cannot be read or written.
     pub async fn logins(&self, data_dir: &Path) -> anyhow::Result<Logins> {
         if self.cluster.is_none() {
             return Ok(Logins::shared(&self.owner));
         }
         let passwords = Secrets::open(data_dir)?.database_passwords;
-        provision::roles(&self.owner, &passwords).await.context("cannot make the services' roles")?;
+        provision::roles(&self.owner, &passwords).await.context("cannot create the services' roles")?;
         Ok(Logins::separate(&self.owner, &passwords))
     }
 
-    /// Starts a cluster of our own again whenever its server ends by itself, for as long as this is polled. Connections
-    /// are lost then; where they lead to stays the same.
+    /// Restarts the embedded server whenever it exits, while this future is polled. Its address stays the same.
     pub async fn keep_running(&self) -> Infallible {
         match &self.cluster {
             Some((cluster, _)) => cluster.keep_running().await,
@@ -107,15 +104,15 @@ impl Database {
         }
     }
 
-    /// Lets go of it; a cluster that was started for us stops.
+    /// Stops the embedded server, if this process started it.
     ///
     /// # Errors
-    /// When the cluster had to be killed.
+    /// When the server had to be killed.
     pub async fn close(self) -> anyhow::Result<()> {
         match self.cluster {
-            Some((cluster, announcement)) => {
-                fs::remove_file(&announcement)
-                    .with_context(|| format!("cannot remove {}", announcement.display()))?;
+            Some((cluster, url_file)) => {
+                fs::remove_file(&url_file)
+                    .with_context(|| format!("cannot remove {}", url_file.display()))?;
                 cluster.stop().await
             }
             None => Ok(()),
@@ -126,7 +123,7 @@ impl Database {
 /// A pool for a command's own use, of one connection that is there.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database does not respond.
 pub(crate) async fn connect(options: &PgConnectOptions) -> anyhow::Result<PgPool> {
     PgPoolOptions::new()
         .max_connections(1)
@@ -136,15 +133,15 @@ pub(crate) async fn connect(options: &PgConnectOptions) -> anyhow::Result<PgPool
         .context("cannot connect to the database")
 }
 
-fn announce(cluster: &Cluster, announcement: &Path) -> std::io::Result<()> {
+fn write_url(cluster: &Cluster, url_file: &Path) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     let file = options.write(true).create(true).truncate(true).mode(0o600);
-    file.open(announcement)?.write_all(cluster.superuser_url(NAME).as_bytes())
+    file.open(url_file)?.write_all(cluster.superuser_url(NAME).as_bytes())
 }
 
-/// The owner's way into the cluster that was announced, if it answers.
-async fn join(data_dir: &Path) -> Option<PgConnectOptions> {
-    let url = fs::read_to_string(data_dir.join(RUNNING)).ok()?;
+/// Returns the connection options of the running embedded database, if it responds.
+async fn running_database(data_dir: &Path) -> Option<PgConnectOptions> {
+    let url = fs::read_to_string(data_dir.join(URL_FILE)).ok()?;
     let owner = PgConnectOptions::from_str(&url).ok()?;
     connect(&owner).await.ok()?.close().await;
     Some(owner)

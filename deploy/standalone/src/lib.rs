@@ -1,8 +1,8 @@
-//! The whole store in one process, and the commands that look after it.
+//! The whole store in one process, and its commands.
 //!
-//! [`cli`] reads the command line; `up` opens the store and closes it again. A store is put together in [`store`],
-//! on a [`database`] that [`provision`] has made ready: its own, or one it was given. [`seed`] puts goods on the
-//! shelves, [`admin`] lets somebody run the shop, [`verify`] looks whether everything adds up.
+//! [`cli`] parses the command line; `up` runs the store. [`store`] starts the services and the gateway on a [`database`],
+//! embedded or given, that [`provision`] has prepared. [`seed`] adds products, [`admin`] creates admins, and [`verify`]
+//! checks the data.
 
 pub mod admin;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! `bodega`: the whole store in one process.
+//! The binary `bodega`: the whole store in one process.
 
 use std::process::ExitCode;
 

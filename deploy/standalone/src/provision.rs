@@ -1,4 +1,4 @@
-//! Making a database ready: its schemas, and in a database of our own a role for each service.
+//! Schemas, and in the embedded database a role for each service.
 
 use bodega_runtime::database;
 use sqlx::{
@@ -7,11 +7,11 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-/// What a service owns.
+/// The schema of a service.
 struct Schema {
     name: &'static str,
     migrator: &'static Migrator,
-    /// May read and write the rows of this schema, and nothing else.
+    /// The role that can read and write the rows of this schema only.
     role: &'static str,
 }
 
@@ -24,7 +24,7 @@ static CART: Schema =
 static ORDER: Schema =
     Schema { name: bodega_order::SCHEMA, migrator: &bodega_order::MIGRATOR, role: "bodega_order" };
 
-/// How each service gets to its schema.
+/// Connection options of the services.
 #[derive(Clone, Debug)]
 pub struct Logins {
     /// Identity's.
@@ -38,7 +38,7 @@ pub struct Logins {
 }
 
 impl Logins {
-    /// All four as the same role: for a database that was given to us, where we make no roles.
+    /// The same role for all services: in a given database, no roles are created.
     pub fn shared(database: &PgConnectOptions) -> Self {
         Self {
             identity: database.clone(),
@@ -48,7 +48,7 @@ impl Logins {
         }
     }
 
-    /// Each as the role that [`roles`] made for it, in the database that `owner` connects to.
+    /// The roles that [`roles`] creates, in the database of `owner`.
     pub fn separate(owner: &PgConnectOptions, passwords: &Passwords) -> Self {
         let login = |schema: &Schema, password: &str| owner.clone().username(schema.role).password(password);
         Self {
@@ -60,7 +60,7 @@ impl Logins {
     }
 }
 
-/// The passwords of the services' roles.
+/// Passwords of the services' roles.
 #[derive(Clone, serde::Serialize, serde::Deserialize)]
 pub struct Passwords {
     /// Identity's.
@@ -73,7 +73,7 @@ pub struct Passwords {
     pub order: String,
 }
 
-/// Brings the four schemas to the state this version wants.
+/// Applies the migrations of all services.
 ///
 /// # Errors
 /// When the database cannot be reached or a migration fails.
@@ -84,17 +84,17 @@ pub async fn migrate(owner: &PgConnectOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes the database `name` on the server of `owner`, unless it is there.
+/// Creates the database `name` on the server of `owner`, unless it exists.
 ///
 /// # Errors
-/// When the server cannot be reached or refuses.
+/// When the server cannot be reached or rejects the statement.
 pub(crate) async fn database(owner: &PgConnectOptions, name: &str) -> sqlx::Result<()> {
     let mut server = PgConnection::connect_with(owner).await?;
-    let there = sqlx::query_scalar::<_, bool>("select exists (select from pg_database where datname = $1)")
+    let exists = sqlx::query_scalar::<_, bool>("select exists (select from pg_database where datname = $1)")
         .bind(name)
         .fetch_one(&mut server)
         .await?;
-    if !there {
+    if !exists {
         sqlx::query(AssertSqlSafe(format!("create database {}", identifier(name))))
             .execute(&mut server)
             .await?;
@@ -102,33 +102,33 @@ pub(crate) async fn database(owner: &PgConnectOptions, name: &str) -> sqlx::Resu
     server.close().await
 }
 
-/// Makes the four roles, or gives them these passwords, and grants each the rows of its own schema: those there are,
-/// and those that later migrations bring. The schemas must be there. Safe to repeat.
+/// Creates or updates the roles with these passwords, and grants each access to the rows of its own schema, including tables
+/// of later migrations. The schemas must exist. Idempotent.
 ///
 /// # Errors
-/// When the server refuses.
+/// When the server rejects a statement.
 pub async fn roles(owner: &PgConnectOptions, passwords: &Passwords) -> sqlx::Result<()> {
     let db = PgPoolOptions::new().max_connections(1).connect_with(owner.clone()).await?;
     let mut transaction = db.begin().await?;
     let database =
         sqlx::query_scalar::<_, String>("select current_database()").fetch_one(&mut *transaction).await?;
-    let close = format!(
+    let revoke = format!(
         "revoke all on database {database} from public;
          revoke create on schema public from public",
         database = identifier(&database)
     );
-    sqlx::raw_sql(AssertSqlSafe(close)).execute(&mut *transaction).await?;
+    sqlx::raw_sql(AssertSqlSafe(revoke)).execute(&mut *transaction).await?;
     for (schema, password) in [
         (&IDENTITY, &passwords.identity),
         (&CATALOG, &passwords.catalog),
         (&CART, &passwords.cart),
         (&ORDER, &passwords.order),
     ] {
-        let there = sqlx::query_scalar::<_, bool>("select exists (select from pg_roles where rolname = $1)")
+        let exists = sqlx::query_scalar::<_, bool>("select exists (select from pg_roles where rolname = $1)")
             .bind(schema.role)
             .fetch_one(&mut *transaction)
             .await?;
-        let verb = if there { "alter" } else { "create" };
+        let verb = if exists { "alter" } else { "create" };
         let grants = format!(
             "{verb} role {role} login nosuperuser nocreatedb nocreaterole password {password};
              grant connect on database {database} to {role};

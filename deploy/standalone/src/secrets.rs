@@ -1,4 +1,4 @@
-//! What a store keeps to itself, in a file of its data directory that only its user can read.
+//! Generated secrets, in a file of the data directory that only the user of the process can read.
 
 use std::{
     fs::{self, OpenOptions},
@@ -15,32 +15,32 @@ use crate::provision::Passwords;
 
 const FILE: &str = "secrets.json";
 
-/// Characters of a secret that is made: 190 bits.
+/// Characters of a generated secret: 190 bits.
 const LENGTH: usize = 32;
 
-/// Characters of a password that a person types once: 95 bits.
+/// Characters of a generated password: 95 bits.
 const PASSWORD_LENGTH: usize = 16;
 
-/// What a store must know again at its next start. Has no `Debug`, so that no log can show it.
+/// Has no `Debug`, so that it cannot be logged.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Secrets {
-    /// Wraps the signing keys at rest, where no `JWT_SECRET_KEY` is given.
+    /// Encrypts the signing keys, unless `JWT_SECRET_KEY` is set.
     pub(crate) jwt_secret_key: String,
-    /// Of the services' roles in a database of our own.
+    /// Passwords of the services' roles in the embedded database.
     pub(crate) database_passwords: Passwords,
 }
 
 impl Secrets {
-    /// The secrets in `data_dir`, made when there are none.
+    /// Reads the secrets in `data_dir`, or generates them if there is no file.
     ///
     /// # Errors
-    /// When the file cannot be read or written. A file that does not make sense is not replaced: without the old
-    /// secrets, the signing keys in the database are lost.
+    /// When the file cannot be read or written. An invalid file is not replaced, because without the old secrets the
+    /// signing keys in the database are lost.
     pub(crate) fn open(data_dir: &Path) -> anyhow::Result<Self> {
         let file = data_dir.join(FILE);
         match fs::read_to_string(&file) {
             Ok(text) => serde_json::from_str(&text)
-                .with_context(|| format!("{} is damaged: restore it from a backup", file.display())),
+                .with_context(|| format!("{} is invalid: restore it from a backup", file.display())),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let secrets = Self::random();
                 secrets.save(&file).with_context(|| format!("cannot write {}", file.display()))?;
@@ -63,21 +63,22 @@ impl Secrets {
         }
     }
 
-    /// Written aside and renamed, so that a crash leaves the whole file or none.
+    /// Writes a temporary file and renames it, so that a crash never leaves an incomplete file.
     fn save(&self, file: &Path) -> anyhow::Result<()> {
-        let aside = file.with_extension("new");
+        let temporary = file.with_extension("new");
         if let Some(directory) = file.parent() {
             fs::create_dir_all(directory)?;
         }
-        let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+        let mut new =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
         new.write_all(&serde_json::to_vec_pretty(self)?)?;
         new.sync_all()?;
-        fs::rename(&aside, file)?;
+        fs::rename(&temporary, file)?;
         Ok(())
     }
 }
 
-/// A password for a person, to be shown once.
+/// Generates a password.
 pub(crate) fn random_password() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), PASSWORD_LENGTH)
 }
@@ -91,18 +92,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_made_once_and_for_their_user_alone() {
+    fn generates_secrets_once_and_readable_by_their_user_only() {
         let dir = TempDir::new("secrets").unwrap();
-        let made = Secrets::open(dir.path()).unwrap();
+        let created = Secrets::open(dir.path()).unwrap();
         let found = Secrets::open(dir.path()).unwrap();
-        assert_eq!(made.jwt_secret_key, found.jwt_secret_key);
-        assert_eq!(made.database_passwords.order, found.database_passwords.order);
+        assert_eq!(created.jwt_secret_key, found.jwt_secret_key);
+        assert_eq!(created.database_passwords.order, found.database_passwords.order);
         let mode = fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]
-    fn no_two_secrets_are_the_same() {
+    fn all_secrets_differ() {
         let Secrets { jwt_secret_key: key, database_passwords: of } = Secrets::random();
         let all = std::collections::HashSet::from([key, of.identity, of.catalog, of.cart, of.order]);
         assert_eq!(all.len(), 5);
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_secrets_are_not_replaced() {
+    fn does_not_replace_an_invalid_file() {
         let dir = TempDir::new("damaged").unwrap();
         fs::write(dir.path().join(FILE), "{}").unwrap();
         assert!(Secrets::open(dir.path()).is_err());

@@ -1,4 +1,4 @@
-//! The store: four services and the gateway, wired together in this process.
+//! The four services and the gateway in one process.
 
 use std::net::SocketAddr;
 
@@ -18,43 +18,43 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::provision::Logins;
 
-/// What a store is told.
+/// Options of a store.
 pub struct Options {
-    /// How each service gets to its schema.
+    /// Connection options of the services.
     pub logins: Logins,
-    /// Connections that each service keeps at most.
+    /// Maximum database connections of each service.
     pub connections: u32,
-    /// Identity's own.
+    /// Settings of the identity service.
     pub identity: bodega_identity::Settings,
-    /// The gateway's own; its currency is the catalog's too, and its directory of pictures the one of `media`.
+    /// Settings of the gateway. The catalog uses the same currency, and `media` the same directory.
     pub gateway: bodega_gateway::Settings,
-    /// How the shop is paid.
+    /// Payment provider.
     pub payments: PaymentProviders,
-    /// Where the pictures of products and accounts are kept.
+    /// Image storage.
     pub media: Media,
 }
 
-/// A store that is open. Dropped, it closes without waiting for anybody.
+/// A running store. Dropping it stops it without waiting.
 pub struct Store {
     address: SocketAddr,
     gateway: JoinHandle<anyhow::Result<()>>,
     services: Vec<Service>,
     pools: Vec<PgPool>,
-    // The gateway closes first: what it still has to answer needs the services.
-    close_gateway: DropGuard,
-    close_services: DropGuard,
+    // The gateway stops first, because its open requests need the services.
+    stop_gateway: DropGuard,
+    stop_services: DropGuard,
 }
 
 impl Store {
-    /// Opens the store on `listener`, over databases that are migrated.
+    /// Starts the store on `listener`. The databases must be migrated.
     ///
     /// # Errors
     /// When a service does not start.
     pub async fn start(options: Options, listener: TcpListener) -> anyhow::Result<Self> {
         let Options { logins, connections, identity, gateway, payments, media } = options;
-        let address = listener.local_addr().context("the listener has no address")?;
+        let address = listener.local_addr().context("listener has no address")?;
         let closing = CancellationToken::new();
-        let close_services = closing.clone().drop_guard();
+        let stop_services = closing.clone().drop_guard();
         let pools = [
             database::pool(logins.identity, connections, "bodega-identity"),
             database::pool(logins.catalog, connections, "bodega-catalog"),
@@ -65,28 +65,28 @@ impl Store {
 
         let identity = bodega_identity::start(identity_db, identity, media.clone(), closing.clone())
             .await
-            .context("identity does not start")?;
-        let guard = AuthLayer {
+            .context("cannot start identity")?;
+        let auth = AuthLayer {
             service_token: ServiceToken::random(),
             verifier: Verifier::new(Transport::unauthenticated(identity.routes())),
         };
         let catalog = bodega_catalog::start(catalog_db, gateway.currency, media, closing.clone())
             .await
-            .context("catalog does not start")?;
-        let cart = bodega_cart::start(cart_db, catalog.transport(&guard), closing.clone())
+            .context("cannot start catalog")?;
+        let cart = bodega_cart::start(cart_db, catalog.transport(&auth), closing.clone())
             .await
-            .context("cart does not start")?;
-        let neighbours =
-            bodega_order::Upstreams { cart: cart.transport(&guard), catalog: catalog.transport(&guard) };
-        let order = bodega_order::start(order_db, neighbours, payments, closing)
+            .context("cannot start cart")?;
+        let order_upstreams =
+            bodega_order::Upstreams { cart: cart.transport(&auth), catalog: catalog.transport(&auth) };
+        let order = bodega_order::start(order_db, order_upstreams, payments, closing)
             .await
-            .context("order does not start")?;
+            .context("cannot start order")?;
 
         let upstreams = Upstreams {
-            identity: identity.transport(&guard),
-            catalog: catalog.transport(&guard),
-            cart: cart.transport(&guard),
-            order: order.transport(&guard),
+            identity: identity.transport(&auth),
+            catalog: catalog.transport(&auth),
+            cart: cart.transport(&auth),
+            order: order.transport(&auth),
         };
         let closing = CancellationToken::new();
         Ok(Self {
@@ -94,31 +94,31 @@ impl Store {
             gateway: tokio::spawn(bodega_gateway::start(gateway, upstreams, listener, closing.clone())),
             services: vec![order, cart, catalog, identity],
             pools: pools.into(),
-            close_gateway: closing.drop_guard(),
-            close_services,
+            stop_gateway: closing.drop_guard(),
+            stop_services,
         })
     }
 
-    /// Where the store is open.
+    /// Address of the API.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Keeps the store open until `closing`, then closes it: open requests are answered, then the services stop.
+    /// Runs the store until `shutdown`, then completes open requests and stops the services.
     ///
     /// # Errors
-    /// When the gateway failed; the store is closed then too.
-    pub async fn run_until(mut self, closing: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let failed = tokio::select! {
+    /// When the gateway fails; the services are stopped then too.
+    pub async fn run_until(mut self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let result = tokio::select! {
             served = &mut self.gateway => Some(served),
-            () = closing => None,
+            () = shutdown => None,
         };
-        drop(self.close_gateway);
-        let served = match failed {
+        drop(self.stop_gateway);
+        let served = match result {
             Some(served) => served,
             None => self.gateway.await,
         };
-        drop(self.close_services);
+        drop(self.stop_services);
         for service in self.services {
             service.stop().await;
         }

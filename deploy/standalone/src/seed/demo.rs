@@ -1,4 +1,4 @@
-//! The demo shop: a few shelves of things for house and garden.
+//! The demo products: items for home and garden.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -7,13 +7,13 @@ use bodega_runtime::money::Currency;
 use serde::Deserialize;
 use sqlx::PgPool;
 
-/// What is on the shelves: prices are in minor units of whatever currency the shop has.
-const SHOP: &str = include_str!("shop.json");
+/// Prices are in minor units of the configured currency.
+const DEMO: &str = include_str!("demo.json");
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Shelf {
-    category: String,
+struct Category {
+    name: String,
     products: Vec<Product>,
 }
 
@@ -28,15 +28,15 @@ struct Product {
     tags: Vec<String>,
 }
 
-/// Puts on the shelves whatever of the demo shop is not there under its name; returns how much that was.
+/// Adds the demo products whose names are missing; returns their number.
 ///
 /// # Errors
-/// When the database refuses.
-pub(super) async fn fill(db: &PgPool, currency: Currency) -> anyhow::Result<usize> {
-    let there: HashSet<String> =
+/// When the database fails.
+pub(super) async fn add_missing(db: &PgPool, currency: Currency) -> anyhow::Result<usize> {
+    let existing: HashSet<String> =
         sqlx::query_scalar("select name from catalog.products").fetch_all(db).await?.into_iter().collect();
     let missing: Vec<_> =
-        goods()?.into_iter().filter(|(_, product)| !there.contains(&product.name)).collect();
+        products()?.into_iter().filter(|(_, product)| !existing.contains(&product.name)).collect();
 
     let names = distinct(missing.iter().map(|(category, _)| category));
     let ids = bulk::categories(db, &names).await?;
@@ -56,24 +56,25 @@ pub(super) async fn fill(db: &PgPool, currency: Currency) -> anyhow::Result<usiz
             ..NewProduct::default()
         })
         .collect();
-    // Few enough for one transaction: all of them or none.
+    // In one transaction: all of them or none.
     Ok(bulk::insert_products(db, currency, &products, |_| ()).await?.len())
 }
 
-/// Whether nothing was ever sold.
+/// Whether there never was a product.
 ///
 /// # Errors
-/// When the database refuses.
-pub(super) async fn is_wanted(db: &PgPool) -> sqlx::Result<bool> {
+/// When the database fails.
+pub(super) async fn is_catalog_empty(db: &PgPool) -> sqlx::Result<bool> {
     sqlx::query_scalar("select not exists (select from catalog.products)").fetch_one(db).await
 }
 
-/// Products, each with its category.
-fn goods() -> serde_json::Result<Vec<(String, Product)>> {
-    let shelves: Vec<Shelf> = serde_json::from_str(SHOP)?;
-    let of_shelf =
-        |shelf: Shelf| shelf.products.into_iter().map(move |product| (shelf.category.clone(), product));
-    Ok(shelves.into_iter().flat_map(of_shelf).collect())
+/// Returns the products, each with the name of its category.
+fn products() -> serde_json::Result<Vec<(String, Product)>> {
+    let categories: Vec<Category> = serde_json::from_str(DEMO)?;
+    let products = |category: Category| {
+        category.products.into_iter().map(move |product| (category.name.clone(), product))
+    };
+    Ok(categories.into_iter().flat_map(products).collect())
 }
 
 fn distinct<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
@@ -85,10 +86,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_demo_shop_has_about_ten_shelves_and_sixty_goods_each_of_its_own_name() {
-        let goods = goods().unwrap();
-        let names: HashSet<_> = goods.iter().map(|(_, product)| &product.name).collect();
-        let shelves: HashSet<_> = goods.iter().map(|(category, _)| category).collect();
-        assert_eq!((shelves.len(), goods.len(), names.len()), (10, 62, 62));
+    fn has_62_distinct_products_in_10_categories() {
+        let products = products().unwrap();
+        let names: HashSet<_> = products.iter().map(|(_, product)| &product.name).collect();
+        let categories: HashSet<_> = products.iter().map(|(category, _)| category).collect();
+        assert_eq!((categories.len(), products.len(), names.len()), (10, 62, 62));
     }
 }

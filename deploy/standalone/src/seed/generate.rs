@@ -1,4 +1,4 @@
-//! Products that are made up: the same ones at every run, for a shop of any size.
+//! Generated products, the same ones in every run.
 
 use bodega_catalog::bulk::NewProduct;
 
@@ -57,15 +57,15 @@ const CATEGORIES: [&str; 6] = ["Bath", "Bedroom", "Garden", "Kitchen", "Living R
 
 const COMBINATIONS: usize = QUALITIES.len() * MATERIALS.len() * THINGS.len();
 
-/// Coprime to the number of combinations: steps of it visit all of them before the first comes again.
+/// Coprime to the number of combinations, so that steps of this size visit all of them before repeating one.
 const STRIDE: usize = 7919;
 
-/// The names of the categories that products are made up for.
+/// The categories of generated products.
 pub(super) fn categories() -> Vec<String> {
     CATEGORIES.map(str::to_owned).into()
 }
 
-/// The product number `index`, in one of these categories.
+/// Generates the product with this number, in one of these categories.
 pub(super) fn product(index: usize, categories: &[i32]) -> NewProduct {
     NewProduct {
         name: name(index),
@@ -77,7 +77,7 @@ pub(super) fn product(index: usize, categories: &[i32]) -> NewProduct {
     }
 }
 
-/// The name of the product number `index`; no two have the same.
+/// Returns a unique name.
 fn name(index: usize) -> String {
     let combination = (index % COMBINATIONS * STRIDE) % COMBINATIONS;
     let quality = QUALITIES[combination % QUALITIES.len()];
@@ -89,7 +89,6 @@ fn name(index: usize) -> String {
     }
 }
 
-/// What is said about it.
 fn description(index: usize) -> String {
     const MADE: [&str; 5] = [
         "Made in small series by a family workshop.",
@@ -107,27 +106,27 @@ fn description(index: usize) -> String {
     format!("{} {}", MADE[index % MADE.len()], USE[index / MADE.len() % USE.len()])
 }
 
-/// What one of it costs, in minor units: from 4.99 to 203.99.
+/// Returns a price in minor units, from 4.99 to 203.99.
 fn price_minor(index: usize) -> i64 {
-    let step = i64::try_from(scattered(index) % 200).unwrap_or_default();
+    let step = i64::try_from(hash(index) % 200).unwrap_or_default();
     499 + step * 100
 }
 
-/// How many there are: 0 for one product in twenty.
+/// Returns the stock: 0 for one product in twenty.
 fn stock(index: usize) -> i32 {
-    match scattered(index) / 200 {
+    match hash(index) / 200 {
         hash if hash % 20 == 0 => 0,
         hash => i32::try_from(hash % 500).unwrap_or_default() + 1,
     }
 }
 
-/// One of `count`, spread evenly.
+/// Returns a number below `count`, evenly distributed.
 fn choice(index: usize, count: usize) -> usize {
-    usize::try_from(scattered(index) >> 33).unwrap_or_default() % count.max(1)
+    usize::try_from(hash(index) >> 33).unwrap_or_default() % count.max(1)
 }
 
-/// Neighbouring numbers far apart, the same ones each time (SplitMix64).
-fn scattered(index: usize) -> u64 {
+/// Hashes a number (SplitMix64).
+fn hash(index: usize) -> u64 {
     let mut z = (index as u64).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -141,19 +140,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_products_have_the_same_name() {
+    fn names_are_unique() {
         let count = COMBINATIONS * 2 + 100;
         let names: HashSet<_> = (0..count).map(name).collect();
         assert_eq!(names.len(), count);
     }
 
     #[test]
-    fn a_product_is_the_same_at_every_run() {
+    fn products_are_the_same_in_every_run() {
         assert_eq!((name(1).as_str(), price_minor(1), stock(1)), ("Winter Leather Hook", 10499, 279));
     }
 
     #[test]
-    fn products_are_within_the_bounds_of_the_catalogue() {
+    fn products_are_within_the_limits_of_the_catalog() {
         for index in 0..20_000 {
             assert!((499..=20_499).contains(&price_minor(index)));
             assert!((0..=500).contains(&stock(index)));

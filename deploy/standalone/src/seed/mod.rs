@@ -1,4 +1,4 @@
-//! Goods for the shelves: the demo shop, or any number of products that are made up.
+//! Demo products, and any number of generated products.
 
 mod demo;
 mod generate;
@@ -13,53 +13,55 @@ use tracing::info;
 
 use crate::database;
 
-/// Products that are held in memory at once.
+/// Products in memory at once.
 const BATCH: usize = 10_000;
 
-/// What to put on the shelves.
+/// Options of `bodega seed`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Make up this many products, beside those there are; without, put the demo shop's goods on the shelves,
-    /// those whose names are not there yet
+    /// Generate this many products, in addition to the existing ones [default: add the missing demo products]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     products: Option<u32>,
 }
 
-/// Puts goods on the shelves; returns what to print.
+/// Adds products; returns the output.
 ///
 /// # Errors
-/// When the database cannot be reached or refuses.
+/// When the database cannot be reached or fails.
 pub(crate) async fn run(args: &Args, owner: &PgConnectOptions, currency: Currency) -> anyhow::Result<String> {
     let db = database::connect(owner).await?;
-    let began = Instant::now();
-    let said = match args.products {
+    let started = Instant::now();
+    let output = match args.products {
         Some(count) => {
-            make_up(&db, currency, count as usize).await?;
-            let seconds = began.elapsed().as_secs_f64();
-            format!("Added {count} products in {seconds:.1} s, {:.0} a second.\n", f64::from(count) / seconds)
+            generate_products(&db, currency, count as usize).await?;
+            let seconds = started.elapsed().as_secs_f64();
+            format!(
+                "Added {count} products in {seconds:.1} s, {:.0} per second.\n",
+                f64::from(count) / seconds
+            )
         }
-        None => format!("Added {} products of the demo shop.\n", demo::fill(&db, currency).await?),
+        None => format!("Added {} demo products.\n", demo::add_missing(&db, currency).await?),
     };
     db.close().await;
-    Ok(said)
+    Ok(output)
 }
 
-/// Opens the demo shop where nothing was ever sold.
+/// Adds the demo products to a catalog that never had a product.
 ///
 /// # Errors
 /// As [`run`].
 pub(crate) async fn demo_if_empty(owner: &PgConnectOptions, currency: Currency) -> anyhow::Result<()> {
     let db = database::connect(owner).await?;
-    if demo::is_wanted(&db).await? {
-        let added = demo::fill(&db, currency).await?;
-        info!("Put {added} products on the shelves");
+    if demo::is_catalog_empty(&db).await? {
+        let added = demo::add_missing(&db, currency).await?;
+        info!("added {added} demo products");
     }
     db.close().await;
     Ok(())
 }
 
-/// Makes up `count` products, whose numbers follow those that are there.
-async fn make_up(db: &PgPool, currency: Currency, count: usize) -> anyhow::Result<()> {
+/// Generates `count` products, numbered after the existing ones.
+async fn generate_products(db: &PgPool, currency: Currency, count: usize) -> anyhow::Result<()> {
     let first: i64 = sqlx::query_scalar("select count(*) from catalog.products").fetch_one(db).await?;
     let first = usize::try_from(first)?;
     let categories = bulk::categories(db, &generate::categories()).await?;

@@ -1,22 +1,22 @@
-//! What must hold. A new rule is a query in `sql/` for the rows that break it, and an entry here.
+//! The list of checks. A check is a query in `sql/` for the rows that violate it, and an entry here.
 
-/// A query for rows, each described in one line of text.
+/// A query for rows, each described by one line of text.
 #[derive(Debug)]
 pub struct Check {
-    /// What holds where it finds nothing.
+    /// The rule that holds if the query finds nothing.
     pub name: &'static str,
-    /// What its rows mean.
+    /// The meaning of its rows.
     pub kind: Kind,
-    /// One statement with one column of type text.
+    /// One statement with one column of type `text`.
     pub sql: &'static str,
 }
 
-/// What the rows of a check mean.
+/// The meaning of the rows of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The rule is broken.
+    /// Violations.
     Rule,
-    /// Something is still to be done; told for information.
+    /// Work in progress, for information.
     Pending,
 }
 
@@ -26,49 +26,49 @@ macro_rules! checks {
     };
 }
 
-/// Every check, in the order they are run.
+/// All checks, in the order of their execution.
 pub const CHECKS: &[Check] = checks! {
-    Rule "stock is the sum of its movements" "stock";
-    Rule "stock was never below zero" "stock_history";
-    Rule "what was put in is in stock or reserved" "stock_balance";
-    Rule "what went out of stock and came back was reserved and released" "reservation_movements";
-    Rule "an order that lives has its lines reserved" "reserved_orders";
-    Rule "what is reserved belongs to an order that lives, line by line" "reservations";
-    Rule "a picture is kept as long as a product shows it" "product_pictures";
+    Rule "stock equals the sum of its movements" "stock";
+    Rule "stock was never negative" "stock_never_negative";
+    Rule "all added units are in stock or reserved" "stock_balance";
+    Rule "stock movements match reservations and releases" "reservation_movements";
+    Rule "every line of an active order is reserved" "order_reservations";
+    Rule "every reservation belongs to a line of an active order" "reservations";
+    Rule "product images are stored, and stored images are used" "product_images";
 
-    Rule "an order costs what its lines cost" "order_totals";
-    Rule "an order moved along its states" "order_history";
-    Rule "a cart as it stood gave one order" "one_order_per_cart";
-    Rule "an idempotency key leads its user to their own order" "idempotency_keys";
-    Rule "whoever ordered has an account" "order_owners";
-    Rule "no attempt to order is stuck" "stuck_orders";
-    Rule "no message to a neighbour is stuck" "stuck_outbox";
-    Rule "no neighbour refuses what it is told" "refused_messages";
+    Rule "order totals equal the sum of their lines" "order_totals";
+    Rule "order histories follow the state machine" "order_history";
+    Rule "each cart version has at most one order" "one_order_per_cart";
+    Rule "idempotency keys belong to the order's user" "idempotency_keys";
+    Rule "order owners exist" "order_owners";
+    Rule "no checkout is overdue" "overdue_orders";
+    Rule "no delivery is overdue" "overdue_deliveries";
+    Rule "no delivery was permanently rejected" "rejected_deliveries";
 
-    Rule "an order is paid as long as one of its payments is completed" "paid_orders";
-    Rule "a cancelled order keeps no money" "kept_money";
-    Rule "a payment is of its order's total" "payment_amounts";
-    Rule "money comes once and goes back once" "payment_history";
-    Rule "an order has at most one open payment" "open_payments";
-    Rule "a payment that can move by itself is watched" "unwatched_payments";
-    Rule "no payment waits for its provider to be asked" "overdue_looks";
-    Rule "what a provider told is applied, or will be" "provider_events";
-    Rule "what a provider told came to pass" "told_payments";
-    Rule "no event of a provider is stuck" "stuck_events";
+    Rule "paid orders have exactly one completed payment" "paid_orders";
+    Rule "cancelled orders have no completed payment" "cancelled_orders_refunded";
+    Rule "payment amounts equal order totals" "payment_amounts";
+    Rule "payment histories follow the state machine" "payment_history";
+    Rule "each order has at most one open payment" "open_payments";
+    Rule "every open payment has a scheduled poll" "scheduled_polls";
+    Rule "no payment poll is overdue" "overdue_polls";
+    Rule "every provider event is applied or scheduled" "scheduled_events";
+    Rule "applied provider events match their payments" "event_payments";
+    Rule "no provider event is overdue" "overdue_events";
 
-    Rule "a cart's lines are within bounds, of products there are" "carts";
-    Rule "a cart belongs to an account or a guest" "cart_owners";
-    Rule "what was taken out of a cart was ordered" "checkouts";
-    Rule "what was ordered was taken out of its cart" "cleared_carts";
+    Rule "cart lines are within limits and refer to products" "carts";
+    Rule "cart owners exist" "cart_owners";
+    Rule "cart checkouts belong to orders of their user" "cart_checkouts";
+    Rule "ordered items were removed from the cart" "cleared_carts";
 
-    Rule "a login belongs to one account" "logins";
-    Rule "a picture is kept as long as an account shows it" "avatars";
-    Rule "whoever is disabled or deleted is signed out" "sessions";
-    Rule "somebody can run the shop" "an_admin";
-    Rule "one key signs access tokens" "signing_keys";
+    Rule "emails and usernames are unique" "unique_logins";
+    Rule "avatars are stored, and stored avatars are used" "avatars";
+    Rule "disabled and deleted users have no active session" "ended_sessions";
+    Rule "at least one admin can sign in" "active_admin";
+    Rule "at most one key signs access tokens" "one_signing_key";
 
-    Pending "orders being placed" "placing_orders";
-    Pending "messages to neighbours on their way" "outbox";
-    Pending "events of providers to be applied" "unapplied_events";
-    Pending "money on its way back" "refunds";
+    Pending "orders being placed" "pending_orders";
+    Pending "deliveries to other services" "pending_deliveries";
+    Pending "provider events to be applied" "pending_events";
+    Pending "refunds in progress" "pending_refunds";
 };

@@ -1,6 +1,6 @@
-//! Whether everything adds up: what must hold across the four schemas, asked of one snapshot of the database.
+//! Checks of the data across the four schemas, in one snapshot of the database.
 //!
-//! [`checks`] lists what must hold; each check is a query for the rows that disagree. [`repair`] mends what is safe.
+//! [`checks`] lists the checks; each is a query for the rows that violate it. [`repair`] repairs what is safe to repair.
 
 mod checks;
 pub mod repair;
@@ -13,41 +13,41 @@ use sqlx::{AssertSqlSafe, PgPool, postgres::PgConnectOptions};
 pub use self::checks::{CHECKS, Check, Kind};
 use crate::database;
 
-/// Rows that a check names; beyond these, it counts.
-const NAMED_ROWS: i64 = 100;
+/// Maximum number of reported rows per check; further rows are only counted.
+const REPORTED_ROWS: i64 = 100;
 
-/// What was found.
+/// The result of all checks.
 pub struct Report {
     findings: Vec<Finding>,
 }
 
-/// What a check found.
+/// The result of a check.
 pub struct Finding {
     /// The check.
     pub check: &'static Check,
-    /// The rows it found, each described in a line; not all, where they are many.
+    /// The rows it found, each described by a line; at most 100.
     pub rows: Vec<String>,
-    /// How many rows it found.
+    /// The number of rows it found.
     pub count: i64,
 }
 
 impl Report {
-    /// What each check found, in the order of [`CHECKS`].
+    /// The result of each check, in the order of [`CHECKS`].
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// Whether every rule holds.
+    /// Whether all checks passed.
     pub fn is_clean(&self) -> bool {
-        self.broken() == 0
+        self.failed() == 0
     }
 
-    fn broken(&self) -> usize {
-        self.findings.iter().filter(|found| found.check.kind == Kind::Rule && found.count > 0).count()
+    fn failed(&self) -> usize {
+        self.findings.iter().filter(|finding| finding.check.kind == Kind::Rule && finding.count > 0).count()
     }
 }
 
-/// Runs every check, in one read-only transaction: a store that is open does not look broken only because it moves.
+/// Runs all checks in one read-only transaction, so that a running store gives a consistent result.
 ///
 /// # Errors
 /// When the database cannot be reached or is not migrated.
@@ -63,10 +63,10 @@ async fn check_all(db: &PgPool) -> anyhow::Result<Report> {
     let mut findings = Vec::new();
     for check in CHECKS {
         let query =
-            format!("select found.*, count(*) over () from ({}) as found limit {NAMED_ROWS}", check.sql);
+            format!("select found.*, count(*) over () from ({}) as found limit {REPORTED_ROWS}", check.sql);
         let rows: Vec<(String, i64)> =
             sqlx::query_as(AssertSqlSafe(query)).fetch_all(&mut *snapshot).await.with_context(|| {
-                format!("cannot check whether {}: run `bodega migrate` first", check.name)
+                format!("check failed to run: {}: run `bodega migrate` first", check.name)
             })?;
         let count = rows.first().map_or(0, |(_, count)| *count);
         findings.push(Finding { check, rows: rows.into_iter().map(|(row, _)| row).collect(), count });
@@ -80,22 +80,22 @@ impl fmt::Display for Report {
         for Finding { check, rows, count } in &self.findings {
             match (check.kind, count) {
                 (Kind::Rule, 0) => writeln!(f, "ok       {}", check.name)?,
-                (Kind::Rule, _) => writeln!(f, "BROKEN   {}: not so for {count}", check.name)?,
+                (Kind::Rule, _) => writeln!(f, "FAILED   {} (rows: {count})", check.name)?,
                 (Kind::Pending, 0) => continue,
                 (Kind::Pending, _) => writeln!(f, "pending  {}: {count}", check.name)?,
             }
             for row in rows {
                 writeln!(f, "           {row}")?;
             }
-            let unnamed = count - i64::try_from(rows.len()).unwrap_or(i64::MAX);
-            if unnamed > 0 {
-                writeln!(f, "           and {unnamed} more")?;
+            let unreported = count - i64::try_from(rows.len()).unwrap_or(i64::MAX);
+            if unreported > 0 {
+                writeln!(f, "           and {unreported} more")?;
             }
         }
-        let rules = self.findings.iter().filter(|found| found.check.kind == Kind::Rule).count();
-        match self.broken() {
-            0 => writeln!(f, "Everything adds up: {rules} rules hold."),
-            broken => writeln!(f, "{broken} of {rules} rules are broken."),
+        let checks = self.findings.iter().filter(|finding| finding.check.kind == Kind::Rule).count();
+        match self.failed() {
+            0 => writeln!(f, "All {checks} checks passed."),
+            failed => writeln!(f, "{failed} of {checks} checks failed."),
         }
     }
 }

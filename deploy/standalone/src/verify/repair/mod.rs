@@ -1,12 +1,11 @@
-//! Mending what is safe to mend, where [`super::checks`] finds it broken.
+//! Repairs of violations that [`super::checks`] finds, where a repair is safe.
 //!
-//! Safe is what the services would have done themselves, and would do to no other end if they did it now: stock goes back,
-//! what was ordered leaves its cart, and what somebody was to see to is due again. Each repair is a query in `sql/` that
-//! looks again under the locks that the services take, in their order, and answers with a line for each row it mended. It
-//! passes over what is younger than a minute or in somebody's hands; so it may run on a store that is open, and
-//! running it again does nothing more.
+//! A repair is safe if it does what the services would have done themselves: it returns stock, removes ordered items from
+//! carts, and makes abandoned work due again. Each repair is a query in `sql/` that checks the rows again under the locks
+//! of the services, in their order, and returns a line for each repaired row. It skips rows that are younger than a minute
+//! or in progress, so it is safe on a running store, and repeating it changes nothing.
 //!
-//! All else is left to a person: the verification that follows names it.
+//! Anything ambiguous is not repaired: the checks that follow report it.
 
 use std::time::Duration;
 
@@ -18,84 +17,82 @@ use tokio::time::{Instant, sleep};
 use super::Report;
 use crate::database;
 
-/// How long the order service has for what was handed to it, if it is there: what is stuck is resolved within this time of
-/// its services being up.
-const HANDED_OVER: Duration = Duration::from_secs(10);
-/// How often to look whether it has done it.
+/// Time for the order service, if it runs, to process the work that was made due.
+const REQUEUED_WORK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Interval between checks during this time.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Nobody holds a lock for so long whose process is alive.
+/// No running process holds a lock for so long.
 const LOCK_TIMEOUT: (&str, &str) = ("lock_timeout", "10s");
 
-/// Repairs of one statement, each: what it mends, and whether the order service has the rest to do.
+/// Repairs of one statement each: their subject, and whether the order service completes the work.
 const STATEMENTS: [(&str, &str, bool); 5] = [
-    ("stock of orders that are over", include_str!("sql/release_stock.sql"), false),
-    ("messages to neighbours", include_str!("sql/deliver_messages.sql"), true),
-    ("events of providers", include_str!("sql/apply_events.sql"), true),
-    ("payments that nobody looks at", include_str!("sql/look_at_payments.sql"), true),
-    ("attempts to order", include_str!("sql/drive_orders.sql"), true),
+    ("stock of ended orders", include_str!("sql/release_stock.sql"), false),
+    ("deliveries", include_str!("sql/retry_deliveries.sql"), true),
+    ("provider events", include_str!("sql/retry_events.sql"), true),
+    ("payment polls", include_str!("sql/poll_payments.sql"), true),
+    ("checkouts", include_str!("sql/resume_orders.sql"), true),
 ];
 
-/// What was mended, and how things stand since.
+/// The result of a repair.
 pub struct Repaired {
-    /// What was done, a line for each row.
+    /// A line for each repaired row.
     pub done: Vec<String>,
-    /// What a verification has found after it.
+    /// The checks after the repair.
     pub report: Report,
 }
 
-/// Mends what is safe, and verifies then; where the order service has to do the rest, once it has or its time is over.
+/// Repairs what is safe, waits until the order service has processed the work that became due, and runs the checks.
 ///
 /// # Errors
-/// When the database cannot be reached or is not migrated, and when somebody keeps what is to be mended locked. What was
-/// mended until then stays so.
+/// When the database cannot be reached or is not migrated, and when a row stays locked. Completed repairs are kept.
 pub async fn run(owner: &PgConnectOptions) -> anyhow::Result<Repaired> {
     let db = database::connect(&owner.clone().options([LOCK_TIMEOUT])).await?;
     let repaired = repair(&db).await;
     db.close().await;
-    let (done, handed_over) = repaired?;
-    let begun = Instant::now();
+    let (done, is_requeued) = repaired?;
+    let started = Instant::now();
     loop {
         let report = super::run(owner).await?;
-        if report.is_clean() || !handed_over || begun.elapsed() > HANDED_OVER {
+        if report.is_clean() || !is_requeued || started.elapsed() > REQUEUED_WORK_TIMEOUT {
             return Ok(Repaired { done, report });
         }
         sleep(INTERVAL).await;
     }
 }
 
-/// What was mended, and whether the order service has the rest to do.
+/// Returns a line for each repaired row, and whether the order service has work to complete.
 async fn repair(db: &PgPool) -> anyhow::Result<(Vec<String>, bool)> {
     let mut done = Vec::new();
-    let mut handed_over = false;
-    for (what, sql, by_the_service) in STATEMENTS {
-        let mended = in_batches(async || sqlx::query_scalar(sql).fetch_all(db).await);
-        let mended = mended.await.with_context(|| format!("cannot mend {what}"))?;
-        handed_over |= by_the_service && !mended.is_empty();
-        done.extend(mended);
+    let mut is_requeued = false;
+    for (subject, sql, needs_order_service) in STATEMENTS {
+        let repaired = in_batches(async || sqlx::query_scalar(sql).fetch_all(db).await);
+        let repaired = repaired.await.with_context(|| format!("cannot repair {subject}"))?;
+        is_requeued |= needs_order_service && !repaired.is_empty();
+        done.extend(repaired);
     }
-    done.extend(in_batches(async || clear_carts(db).await).await.context("cannot mend carts")?);
-    Ok((done, handed_over))
+    done.extend(in_batches(async || clear_carts(db).await).await.context("cannot repair carts")?);
+    Ok((done, is_requeued))
 }
 
-/// Repeats a repair, which mends some rows at a time, until it finds none: no lock is held for long.
+/// Repeats a repair of a limited number of rows until it finds none, so that no lock is held for long.
 async fn in_batches(repair: impl AsyncFn() -> sqlx::Result<Vec<String>>) -> sqlx::Result<Vec<String>> {
     let mut done = Vec::new();
     loop {
-        let mended = retry_on_conflict(|| repair()).await?;
-        if mended.is_empty() {
+        let repaired = retry_on_conflict(|| repair()).await?;
+        if repaired.is_empty() {
             return Ok(done);
         }
-        done.extend(mended);
+        done.extend(repaired);
     }
 }
 
-/// Takes what was ordered out of carts that were never told. Two statements: the second sees the carts as they are once
-/// they are locked.
+/// Removes ordered items from carts that were never cleared. The second statement sees the carts as they are after the
+/// first one locked them.
 async fn clear_carts(db: &PgPool) -> sqlx::Result<Vec<String>> {
     let mut transaction = db.begin().await?;
     let order_ids: Vec<String> =
-        sqlx::query_scalar(include_str!("sql/note_checkouts.sql")).fetch_all(&mut *transaction).await?;
+        sqlx::query_scalar(include_str!("sql/record_checkouts.sql")).fetch_all(&mut *transaction).await?;
     let done = sqlx::query_scalar(include_str!("sql/clear_carts.sql"))
         .bind(&order_ids)
         .fetch_all(&mut *transaction)

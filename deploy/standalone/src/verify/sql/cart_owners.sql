@@ -1,4 +1,4 @@
--- A cart is a guest's, or belongs to an account.
+-- A cart belongs to a guest or to an existing user.
 select format('cart %s: there is no user %s', c.id, c.user_id)
 from cart.carts c
 where c.user_id is not null

@@ -1,4 +1,4 @@
--- A cart has at most 100 lines, each of 1 to 9999 units of a product that there is or was.
+-- A cart has at most 100 lines, each of 1 to 9999 units of an existing or archived product.
 select format('cart %s: %s lines', cart_id, count(*))
 from cart.cart_items
 group by cart_id

@@ -1,4 +1,4 @@
--- A cart as it stood gives one order, however often it is submitted.
+-- Each version of a cart has at most one order.
 select format('user %s, cart version %s: orders %s', user_id, cart_version, string_agg(id::text, ', ' order by id))
 from orders.orders
 where status <> 'rejected'

@@ -1,5 +1,5 @@
--- A shopper cannot pay an order twice: at most one of its payments is open.
-select format('order %s: open are payments %s', order_id, string_agg(id::text, ', ' order by attempt))
+-- An order has at most one open payment, so that it cannot be paid twice.
+select format('order %s: open payments %s', order_id, string_agg(id::text, ', ' order by attempt))
 from orders.payments
 where status in ('requires_payment', 'processing')
 group by order_id

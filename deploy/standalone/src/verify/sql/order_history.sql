@@ -1,5 +1,5 @@
--- An order begins as `pending`, moves along its states, and is where its last move led to; what happens to its payments
--- between two moves is told with the state of that time.
+-- An order starts as `pending`, follows the state machine, and has the status of its last event. Payment events between two
+-- transitions have the status of that time.
 with allowed (source, target) as (
     values (null, 'pending'),
         ('pending', 'confirmed'), ('pending', 'paid'), ('pending', 'cancelled'),

@@ -1,5 +1,5 @@
--- What an order costs is what its lines cost; and it has lines.
-select format('order %s: total %s %s, its lines make %s', o.id, o.total_minor, o.currency, coalesce(l.sum::text, 'nothing'))
+-- The total of an order is the sum of its lines, and it has lines.
+select format('order %s: total %s %s, sum of its lines %s', o.id, o.total_minor, o.currency, coalesce(l.sum::text, 'nothing'))
 from orders.orders o
 left join (
     select order_id, sum(price_minor::numeric * quantity) as sum, bool_and(price_minor is not null) as priced

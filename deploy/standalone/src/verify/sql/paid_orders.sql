@@ -1,5 +1,5 @@
--- An order becomes paid with the money of one payment, and is paid as long as that is there. One that was sent off
--- unpaid may be paid later, and keeps its state.
+-- An order becomes paid with one completed payment, and stays paid while the payment is completed. An order that was shipped
+-- unpaid can be paid later, and keeps its status.
 with paid as (
     select o.id, o.status,
         (select count(*) from orders.payments p where p.order_id = o.id and p.status = 'completed') as completed,
@@ -11,7 +11,7 @@ with paid as (
     where o.placed_at is not null
 )
 select format('order %s: is %s, %s of its payments are completed%s', id, status, completed,
-    case when without_money then ', and no money came when it became paid' else '' end)
+    case when without_money then ', and no payment was completed when it became paid' else '' end)
 from paid
 where without_money
    or case

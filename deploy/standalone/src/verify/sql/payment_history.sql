@@ -1,7 +1,7 @@
--- Money comes once and goes back once, and a payment is where its last step led to.
+-- A payment is completed once and refunded once, and has the status of its last event.
 with allowed (source, target) as (
     values (null, 'requires_payment'),
-        (null, 'completed'),  -- an admin has seen the money
+        (null, 'completed'),  -- marked as paid by an admin
         ('requires_payment', 'processing'), ('requires_payment', 'failed'), ('requires_payment', 'completed'),
         ('processing', 'failed'), ('processing', 'completed'),
         ('failed', 'processing'), ('failed', 'completed'),

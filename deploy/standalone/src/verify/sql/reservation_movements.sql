@@ -1,4 +1,4 @@
--- What an order got went out of stock, and came back if it was released.
+-- Reserved units left the stock, and released units returned to it.
 with moved as (
     select order_id, product_id,
         -coalesce(sum(delta) filter (where reason = 'reserved'), 0) as went,
@@ -11,7 +11,7 @@ with moved as (
     from catalog.reservation_lines l
     join catalog.reservations v on v.order_id = l.order_id
 )
-select format('order %s, product %s: %s %s, but %s went out and %s came back', order_id, product_id,
+select format('order %s, product %s: %s %s, but %s left the stock and %s returned', order_id, product_id,
     coalesce(l.quantity, 0), coalesce(l.status, 'reserved'), coalesce(m.went, 0), coalesce(m.came, 0))
 from lines l
 full join moved m using (order_id, product_id)

@@ -1,5 +1,5 @@
--- What is reserved belongs to a line of an order that lives or is being placed, or is about to be released.
-select format('order %s: is %s, product %s: reserved %s, ordered %s', v.order_id, coalesce(o.status, 'not there'),
+-- Reserved units belong to a line of an active order or of one that is being placed, or their release is pending.
+select format('order %s: is %s, product %s: reserved %s, ordered %s', v.order_id, coalesce(o.status, 'missing'),
     l.product_id, l.quantity, coalesce(i.quantity, 0))
 from catalog.reservations v
 join catalog.reservation_lines l on l.order_id = v.order_id

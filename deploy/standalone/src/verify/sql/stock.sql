@@ -1,5 +1,5 @@
 -- A product's stock is the sum of its movements.
-select format('product %s: stock is %s, its movements make %s', p.id, p.stock, coalesce(m.sum, 0))
+select format('product %s: stock is %s, sum of movements %s', p.id, p.stock, coalesce(m.sum, 0))
 from catalog.products p
 left join (
     select product_id, sum(delta) as sum

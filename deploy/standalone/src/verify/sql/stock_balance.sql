@@ -1,8 +1,8 @@
--- What was ever put in is in stock, or with an order.
-select format('product %s: %s put in, %s in stock, %s reserved', p.id, coalesce(m.put_in, 0), p.stock, coalesce(r.units, 0))
+-- All added units are in stock or reserved.
+select format('product %s: %s added, %s in stock, %s reserved', p.id, coalesce(m.added, 0), p.stock, coalesce(r.units, 0))
 from catalog.products p
 left join (
-    select product_id, sum(delta) as put_in
+    select product_id, sum(delta) as added
     from catalog.stock_movements
     where reason in ('initial', 'adjusted')
     group by product_id
@@ -14,4 +14,4 @@ left join (
     where v.status = 'reserved'
     group by l.product_id
 ) r on r.product_id = p.id
-where coalesce(m.put_in, 0) <> p.stock + coalesce(r.units, 0)
+where coalesce(m.added, 0) <> p.stock + coalesce(r.units, 0)

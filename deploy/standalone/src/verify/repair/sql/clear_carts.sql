@@ -1,5 +1,5 @@
--- Takes out of carts that are locked what these orders have ordered, and says so. A line that came into the cart after
--- the order stays; and where another order was placed since, all that the cart had then was ordered with that one.
+-- Removes the items of these orders from their locked carts. Lines that were added after the order stay; if the user placed
+-- another order since, the remaining lines were not part of this one.
 with ordered as (
     select o.id as order_id, o.user_id, i.cart_id, i.product_id, l.quantity, least(i.quantity, l.quantity) as taken
     from orders.orders o
@@ -19,8 +19,8 @@ with ordered as (
     where i.cart_id = o.cart_id and i.product_id = o.product_id and i.quantity > o.quantity
 )
 select case
-    when t.taken is null then format('noted that order %s has left the cart of user %s', o.id, o.user_id)
-    else format('took %s of product %s out of the cart of user %s: ordered with order %s',
+    when t.taken is null then format('recorded the checkout of order %s for user %s', o.id, o.user_id)
+    else format('removed %s of product %s from the cart of user %s: ordered with order %s',
         t.taken, t.product_id, o.user_id, o.id)
 end
 from orders.orders o

@@ -1,7 +1,7 @@
--- What an order that is over or not there has reserved goes back into stock, with its movement: as the catalog releases
--- it, the reservation first, then its products by id. Only what went out by the ledger, and has not come back by it.
+-- Returns the reserved stock of ended or missing orders, with its movement, as the catalog service releases it: first the
+-- reservation, then its products by id. Only units that left the stock by its movements and have not returned.
 with orphaned as (
-    select v.order_id, coalesce(o.status, 'not there') as status
+    select v.order_id, coalesce(o.status, 'missing') as status
     from catalog.reservations v
     left join orders.orders o on o.id = v.order_id
     where v.status = 'reserved'
@@ -40,31 +40,31 @@ with orphaned as (
     select l.order_id, l.product_id, l.quantity, r.status, exists (
         select from catalog.stock_movements m
         where m.order_id = l.order_id and m.product_id = l.product_id and m.reason = 'released'
-    ) as is_back
+    ) as is_returned
     from released r
     join catalog.reservation_lines l on l.order_id = r.order_id
 ), locked as (
     select p.id
     from catalog.products p
-    where p.id in (select product_id from lines where not is_back)
+    where p.id in (select product_id from lines where not is_returned)
     order by p.id
     for no key update
-), given as (
+), returned as (
     update catalog.products p
     set stock = p.stock + back.quantity, version = p.version + 1
     from locked
-    join (select product_id, sum(quantity) as quantity from lines where not is_back group by product_id) back
+    join (select product_id, sum(quantity) as quantity from lines where not is_returned group by product_id) back
         on back.product_id = locked.id
     where p.id = locked.id
 ), moved as (
     insert into catalog.stock_movements (product_id, delta, reason, order_id)
     select product_id, quantity, 'released', order_id
     from lines
-    where not is_back
+    where not is_returned
     order by product_id, order_id
 )
 select format(
-    case when is_back then 'closed the reservation of %s of product %s for order %s, which is %s: they had come back'
+    case when is_returned then 'closed the reservation of %s of product %s for order %s, which is %s: its units had already returned'
     else 'released %s of product %s reserved for order %s, which is %s' end,
     quantity, product_id, order_id, status
 )

@@ -1,4 +1,4 @@
--- An order that was cancelled has given back its money, or is about to.
+-- A cancelled order is refunded, or the refund is pending.
 select format('order %s: is cancelled, its payment %s of %s %s is completed', o.id, p.id, p.amount_minor, p.currency)
 from orders.orders o
 join orders.payments p on p.order_id = o.id

@@ -1,7 +1,7 @@
--- What a neighbour is to be told is told within 10 s of the services being up.
-select format('order %s: %s since %s, tried %s times', order_id, kind, created_at, attempts)
-from orders.outbox
-where rejection is null
+-- A checkout is completed or rejected within 10 s after the start of the services.
+select format('order %s: being placed since %s', id, created_at)
+from orders.orders
+where status = 'placing'
   and created_at < now() - interval '10 s'
   and exists (
       select from pg_stat_activity

@@ -1,4 +1,4 @@
--- An event that nobody applies, or later than anything is left alone for, is due now: the order service applies it.
+-- Makes provider events due that are not scheduled, or scheduled too late. The order service applies them.
 with stuck as (
     select provider, id
     from orders.provider_events
@@ -14,4 +14,4 @@ update orders.provider_events e
 set next_attempt_at = now(), attempts = 0
 from stuck
 where e.provider = stuck.provider and e.id = stuck.id
-returning format('handed event %s of %s (%s) to the order service again', e.id, e.provider, e.kind)
+returning format('rescheduled event %s of %s (%s)', e.id, e.provider, e.kind)

@@ -1,5 +1,5 @@
--- What a provider has told is applied within 10 s of the order service being up.
-select format('event %s of %s (%s): not applied since %s, tried %s times', id, provider, kind, received_at, attempts)
+-- A provider event is applied within 10 s after the start of the order service.
+select format('event %s of %s (%s): not applied since %s, %s attempts', id, provider, kind, received_at, attempts)
 from orders.provider_events
 where applied_at is null
   and received_at < now() - interval '10 s'

@@ -1,5 +1,5 @@
--- An email or a username signs in to one account.
-select format('%s %L: accounts %s', kind, key, string_agg(id::text, ', ' order by id))
+-- An email or username belongs to one user.
+select format('%s %L: users %s', kind, key, string_agg(id::text, ', ' order by id))
 from (
     select 'email' as kind, email_normalized as key, id from identity.users
     union all

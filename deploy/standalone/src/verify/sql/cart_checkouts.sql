@@ -1,5 +1,5 @@
--- What was taken out of a cart was ordered, by the cart's owner.
-select format('order %s: taken out of the cart of user %s, but %s', c.order_id, c.user_id,
+-- Items were removed from a cart for an order of the cart's owner.
+select format('order %s: removed from the cart of user %s, but %s', c.order_id, c.user_id,
     case when o.id is null then 'there is no such order' else format('is %s of user %s', o.status, o.user_id) end)
 from cart.checkouts c
 left join orders.orders o on o.id = c.order_id

@@ -1,5 +1,5 @@
--- An attempt to order that is left alone for longer than anything is: the order service drives it on now. Nobody is at
--- it: no lease is as long. How often it was taken over stays counted: that tells its drivers apart.
+-- Makes abandoned checkouts due, which no process holds a valid lease for. The order service resumes them. The number of
+-- attempts is kept, because it identifies the lease holder.
 with stuck as (
     select id
     from orders.orders
@@ -15,4 +15,4 @@ update orders.orders o
 set lease_until = now(), recover_at = now()
 from stuck
 where o.id = stuck.id
-returning format('handed order %s to the order service again: is being placed since %s', o.id, o.created_at)
+returning format('rescheduled order %s: being placed since %s', o.id, o.created_at)

@@ -1,6 +1,6 @@
--- A payment that can move by itself, and that nobody looks at any more, is due now: the order service asks its provider.
--- Its looks stay counted: what was asked before they began again would pass for news.
-with unwatched as (
+-- Makes payments due that have no scheduled poll. The order service polls their provider. `poll_count` is kept, because it
+-- tells newer results from older ones.
+with unscheduled as (
     select p.id
     from orders.payments p
     join orders.orders o on o.id = p.order_id
@@ -16,6 +16,6 @@ with unwatched as (
 )
 update orders.payments p
 set next_poll_at = now()
-from unwatched
-where p.id = unwatched.id
-returning format('handed payment %s of order %s to the order service: is %s at %s', p.id, p.order_id, p.status, p.provider)
+from unscheduled
+where p.id = unscheduled.id
+returning format('rescheduled payment %s of order %s: is %s at %s', p.id, p.order_id, p.status, p.provider)

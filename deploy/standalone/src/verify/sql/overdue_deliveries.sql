@@ -1,7 +1,7 @@
--- An attempt is placed or undone within 10 s of its services being up.
-select format('order %s: being placed since %s', id, created_at)
-from orders.orders
-where status = 'placing'
+-- A delivery succeeds within 10 s after the start of the services.
+select format('order %s: %s since %s, %s attempts', order_id, kind, created_at, attempts)
+from orders.outbox
+where rejection is null
   and created_at < now() - interval '10 s'
   and exists (
       select from pg_stat_activity

@@ -1,5 +1,4 @@
--- What a neighbour refused to be told, or is to be told later than anything is left alone for, is due now: the order
--- service tells it. Telling twice does no harm.
+-- Makes deliveries due that were rejected, or are scheduled too late. The order service retries them; deliveries are idempotent.
 with stuck as (
     select order_id, kind, rejection
     from orders.outbox
@@ -13,5 +12,5 @@ update orders.outbox b
 set next_attempt_at = now(), attempts = 0, rejection = null
 from stuck
 where b.order_id = stuck.order_id and b.kind = stuck.kind
-returning format('handed %s of order %s to the order service again%s', b.kind, b.order_id,
-    case when stuck.rejection is null then '' else format(': it was refused, %s', stuck.rejection) end)
+returning format('rescheduled %s of order %s%s', b.kind, b.order_id,
+    case when stuck.rejection is null then '' else format(': it was rejected, %s', stuck.rejection) end)

@@ -1,4 +1,4 @@
--- For information: attempts that are under way, or that wait for the store to open.
+-- For information: orders that are being placed, or whose checkout was interrupted.
 select format('order %s: being placed since %s', id, created_at)
 from orders.orders
 where status = 'placing'

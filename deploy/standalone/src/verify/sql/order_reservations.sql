@@ -1,4 +1,4 @@
--- An order that lives has each of its lines reserved, at its name and price.
+-- Every line of an active order is reserved with its name and price.
 select format('order %s: is %s, product %s: ordered %s of %L at %s %s, reserved %s', o.id, o.status,
     i.product_id, i.quantity, i.name, i.price_minor, o.currency,
     coalesce(format('%s of %L at %s %s', r.quantity, r.name, r.price_minor, r.currency), 'nothing'))

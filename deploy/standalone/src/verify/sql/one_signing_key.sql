@@ -1,4 +1,4 @@
--- One key signs at a time.
+-- At most one key signs access tokens.
 select format('%s keys sign access tokens: %s', count(*), string_agg(kid, ', ' order by kid))
 from identity.signing_keys
 where retired_at is null

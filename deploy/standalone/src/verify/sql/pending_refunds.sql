@@ -1,0 +1,5 @@
+-- For information: refunds in progress.
+select format('payment %s of order %s: refund of %s %s pending since %s, rejected %s times', id, order_id, amount_minor, currency,
+    updated_at, failed_refunds)
+from orders.payments
+where status = 'refund_pending'
