@@ -1,4 +1,4 @@
-//! Who may import whom.
+//! Dependencies between the workspace's crates.
 
 use std::{collections::BTreeMap, process::Command};
 
@@ -6,13 +6,13 @@ use serde_json::Value;
 
 const SERVICES: [&str; 4] = ["bodega-identity", "bodega-catalog", "bodega-cart", "bodega-order"];
 
-/// For each crate of ours, which others it may import.
+/// The allowed dependencies of each crate.
 fn allowed(crate_name: &str) -> Vec<&str> {
     match crate_name {
         "bodega-proto" | "bodega-embedded-postgres" | "bodega-stripe-double" => vec![],
         "bodega-runtime" => vec!["bodega-proto"],
         "bodega-media" => vec!["bodega-runtime"],
-        // It breaks the store from outside: what it knows of it is its processes and its wires.
+        // It tests a store from outside, through its processes and connections.
         "bodega-chaos" => vec!["bodega-embedded-postgres", "bodega-stripe-double"],
         "bodega" => {
             let mut all = vec![
@@ -29,12 +29,11 @@ fn allowed(crate_name: &str) -> Vec<&str> {
         service if service == "bodega-gateway" || SERVICES.contains(&service) => {
             vec!["bodega-proto", "bodega-runtime"]
         }
-        unknown => panic!("{unknown} has no place in the house: give it a line here"),
+        unknown => panic!("{unknown} is not in this table: add it"),
     }
 }
 
-/// Tests of anything may have a Postgres of their own, and whoever takes payments a Stripe, besides what the crate itself
-/// may import.
+/// Additional dependencies that tests may have: an embedded Postgres, and for payments the Stripe double.
 fn allowed_in_tests(crate_name: &str) -> Vec<&str> {
     let mut crates = allowed(crate_name);
     if crate_name != "bodega-proto" {
@@ -46,7 +45,7 @@ fn allowed_in_tests(crate_name: &str) -> Vec<&str> {
     crates
 }
 
-/// Our crates and what they import of each other: `(import, whether it is for tests or builds only)`.
+/// The workspace's crates and their dependencies on each other: `(crate, whether it is a dev- or build-dependency)`.
 fn imports() -> BTreeMap<String, Vec<(String, bool)>> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
@@ -68,7 +67,7 @@ fn imports() -> BTreeMap<String, Vec<(String, bool)>> {
 }
 
 #[test]
-fn crates_import_only_what_the_house_allows() {
+fn crates_depend_only_on_allowed_crates() {
     let imports = imports();
     assert!(imports.len() >= 9, "{imports:?}");
     for (name, imports) in &imports {
@@ -80,7 +79,7 @@ fn crates_import_only_what_the_house_allows() {
 }
 
 #[test]
-fn services_never_import_each_other() {
+fn services_do_not_depend_on_each_other() {
     for (name, imports) in imports() {
         for (import, _) in imports {
             let both = SERVICES.contains(&name.as_str()) && SERVICES.contains(&import.as_str());
@@ -90,7 +89,7 @@ fn services_never_import_each_other() {
 }
 
 #[test]
-fn nobody_imports_the_whole_store() {
+fn no_crate_depends_on_the_standalone_binary() {
     for (name, imports) in imports() {
         for outermost in ["bodega", "bodega-chaos"] {
             assert!(imports.iter().all(|(import, _)| import != outermost), "{name} imports {outermost}");

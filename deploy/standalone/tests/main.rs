@@ -1,4 +1,4 @@
-//! The whole store, over real HTTP and against a real Postgres.
+//! End-to-end tests of the whole store: real HTTP, real Postgres.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access;

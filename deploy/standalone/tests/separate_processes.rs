@@ -1,4 +1,4 @@
-//! The store as five processes, with real gRPC between them.
+//! The services and the gateway as five processes, with gRPC between them.
 
 use std::{
     env,
@@ -13,13 +13,13 @@ use bodega_stripe_double::{Card, StripeDouble};
 use serde_json::json;
 
 use crate::harness::{
-    images::{photograph, png},
+    images::{photo_with_location, png},
     payments,
     process::{self, Running},
-    store::{self, Person},
+    store::{self, Client},
 };
 
-/// The directory that `cargo` puts our programs into.
+/// The directory of the built binaries.
 fn programs() -> PathBuf {
     let directory = env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
     let names = ["identity", "catalog", "cart", "order", "gateway"];
@@ -35,16 +35,16 @@ fn programs() -> PathBuf {
 /// The processes, in the order they were started.
 struct Processes {
     running: Vec<Running>,
-    guest: Person,
-    /// What identity and catalog keep, and the gateway shows.
-    _pictures: TempDir,
+    guest: Client,
+    /// Shared by identity, catalog and the gateway.
+    _images: TempDir,
 }
 
 impl Processes {
-    /// Starts all five, each service as its own role; the order service takes cards.
+    /// Starts all five, each service with its own database role, and with Stripe keys.
     async fn start(database: &TestDatabase, stripe: &StripeDouble) -> Self {
-        let pictures = TempDir::new("processes").unwrap();
-        // Held until all five are known, so that they differ.
+        let images = TempDir::new("processes").unwrap();
+        // Bound until all five are known, so that they differ.
         let held: Vec<_> = (0..5).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let addresses: Vec<_> = held.iter().map(|port| port.local_addr().unwrap().to_string()).collect();
         drop(held);
@@ -57,7 +57,7 @@ impl Processes {
             command.env("BODEGA_SERVICE_TOKEN", "a token of the tests, shared by all five".replace(' ', "_"));
             command.env("JWT_SECRET_KEY", store::JWT_SECRET_KEY);
             command.env("DATABASE_URL", database.url_as(&format!("bodega_{name}")));
-            command.env("BODEGA_MEDIA_DIR", pictures.path()).envs(payments::variables(stripe));
+            command.env("BODEGA_MEDIA_DIR", images.path()).envs(payments::variables(stripe));
             for (service, address) in services.iter().zip(&addresses) {
                 command.env(format!("BODEGA_{}_URL", service.to_uppercase()), format!("http://{address}"));
             }
@@ -67,17 +67,17 @@ impl Processes {
         running.push(start("gateway", &addresses[4]));
         let url = format!("http://{}", addresses[4]);
         stripe.deliver_to(&format!("{url}{}", payments::WEBHOOK));
-        let guest = Person::at(&url);
+        let guest = Client::at(&url);
         let ready = async {
             while !guest.reaches("/readyz").await {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(60), ready).await.expect("all five are ready in time");
-        Self { running, guest, _pictures: pictures }
+        Self { running, guest, _images: images }
     }
 
-    /// Asks all five to end; each does, in good order.
+    /// Terminates all five, and asserts that each exits with success.
     async fn stop(self) {
         for process in self.running {
             let status = process.terminate().await;
@@ -87,7 +87,7 @@ impl Processes {
 }
 
 #[tokio::test]
-async fn a_purchase_goes_through_five_processes() {
+async fn a_purchase_works_across_five_processes() {
     let database = store::database().await;
     let stripe = payments::stripe().await;
     let store = Processes::start(&database, &stripe).await;
@@ -99,15 +99,15 @@ async fn a_purchase_goes_through_five_processes() {
     let ada = store.guest.clone().signed_in(session);
     let order = ada.buy(mug, 2).await;
     assert_eq!(order["totalAmount"].to_string(), "39.98");
-    let intent = ada.begin_payment(&order).await.expect(200).json;
+    let intent = ada.start_payment(&order).await.expect(200).json;
     payments::pay(&stripe, &intent, Card::Visa).await;
-    ada.see_order(&order, "paid").await;
+    ada.wait_for_order(&order, "paid").await;
     assert_eq!(ada.stock_of(mug).await, 3);
 
-    let product = admin.add_images(mug, &[&photograph()]).await.expect(201).json;
+    let product = admin.add_images(mug, &[&photo_with_location()]).await.expect(201).json;
     let profile = ada.set_avatar(&png()).await.expect(200).json;
     for url in [&product["images"][0]["thumbnailUrl"], &profile["avatarUrl"]] {
-        store.guest.look_at(url.as_str().unwrap()).await.image();
+        store.guest.fetch_image(url.as_str().unwrap()).await.image();
     }
 
     ada.send(ada.request(reqwest::Method::POST, "/api/auth/logout")).await.expect(204);

@@ -1,10 +1,10 @@
-//! Profiles: line 3; rows `/api/users/me` of the contract.
+//! A user's own profile.
 
 use serde_json::{Value, json};
 
 use crate::harness::{
     responses::{USER, assert_fields},
-    store::{Shop, email_of},
+    store::{TestStore, email_of},
 };
 
 fn home() -> Value {
@@ -15,9 +15,9 @@ fn home() -> Value {
 }
 
 #[tokio::test]
-async fn a_profile_is_the_user_and_their_addresses() {
-    let shop = Shop::start().await;
-    let ada = shop.register("ada").await;
+async fn a_profile_contains_the_user_and_addresses() {
+    let store = TestStore::start().await;
+    let ada = store.register("ada").await;
     let profile = ada.get("/api/users/me").await.expect(200).json;
     assert_fields(&profile, &format!("{USER} addresses"));
     for field in USER.split(' ') {
@@ -27,9 +27,9 @@ async fn a_profile_is_the_user_and_their_addresses() {
 }
 
 #[tokio::test]
-async fn a_patch_changes_what_it_names_and_nothing_else() {
-    let shop = Shop::start().await;
-    let ada = shop.register("ada").await;
+async fn patch_changes_only_the_given_fields() {
+    let store = TestStore::start().await;
+    let ada = store.register("ada").await;
     let before = ada.get("/api/users/me").await.expect(200).json;
     assert_eq!(ada.patch("/api/users/me", json!({})).await.expect(200).json["email"], before["email"]);
 
@@ -53,9 +53,9 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_put_replaces_the_whole_profile() {
-    let shop = Shop::start().await;
-    let ada = shop.register("ada").await;
+async fn put_replaces_the_whole_profile() {
+    let store = TestStore::start().await;
+    let ada = store.register("ada").await;
     ada.patch("/api/users/me", json!({"addresses": [home()]})).await.expect(200);
     let body = json!({"name": "Countess", "email": "countess@shop.example"});
     let replaced = ada.put("/api/users/me", body).await.expect(200).json;
@@ -64,56 +64,56 @@ async fn a_put_replaces_the_whole_profile() {
         (&json!("Countess"), &json!("countess@shop.example"))
     );
     assert_eq!((&replaced["username"], &replaced["addresses"]), (&Value::Null, &json!([])));
-    ada.put("/api/users/me", json!({"name": "Countess"})).await.expect_refused(422, "email");
-    ada.put("/api/users/me", json!({"email": "a@b.example"})).await.expect_refused(422, "name");
+    ada.put("/api/users/me", json!({"name": "Countess"})).await.expect_field_error(422, "email");
+    ada.put("/api/users/me", json!({"email": "a@b.example"})).await.expect_field_error(422, "name");
     ada.sign_in("countess@shop.example").await;
 }
 
 #[tokio::test]
-async fn a_login_changes_with_the_profile() {
-    let shop = Shop::start().await;
-    let ada = shop.register("ada").await;
+async fn changed_emails_and_usernames_log_in() {
+    let store = TestStore::start().await;
+    let ada = store.register("ada").await;
     let patch = json!({"email": "new@shop.example", "username": "newada"});
     ada.patch("/api/users/me", patch).await.expect(200);
     ada.sign_in("new@shop.example").await;
     ada.sign_in("NEWADA").await;
-    shop.register("ada").await; // both are free again
+    store.register("ada").await; // email and username are available again
 }
 
 #[tokio::test]
-async fn nobody_takes_the_login_of_somebody_else() {
-    let shop = Shop::start().await;
-    let (ada, _) = (shop.register("ada").await, shop.register("grace").await);
+async fn rejects_emails_and_usernames_of_other_users() {
+    let store = TestStore::start().await;
+    let (ada, _) = (store.register("ada").await, store.register("grace").await);
     let before = ada.get("/api/users/me").await.expect(200).json;
     let email = json!({"name": "Eve", "email": email_of("GRACE")});
     assert_eq!(
-        ada.patch("/api/users/me", email.clone()).await.expect_refused(409, "email").code(),
+        ada.patch("/api/users/me", email.clone()).await.expect_field_error(409, "email").code(),
         "email_taken"
     );
-    ada.put("/api/users/me", email).await.expect_refused(409, "email");
+    ada.put("/api/users/me", email).await.expect_field_error(409, "email");
     let username = ada.patch("/api/users/me", json!({"username": "Grace"})).await;
-    assert_eq!(username.expect_refused(409, "username").code(), "username_taken");
+    assert_eq!(username.expect_field_error(409, "username").code(), "username_taken");
     assert_eq!(ada.get("/api/users/me").await.expect(200).json, before);
     ada.patch("/api/users/me", json!({"email": email_of("ADA")})).await.expect(200);
 }
 
 #[tokio::test]
-async fn nobody_makes_themselves_an_admin() {
-    let shop = Shop::start().await;
-    let ada = shop.register("ada").await;
+async fn users_cannot_change_their_own_role() {
+    let store = TestStore::start().await;
+    let ada = store.register("ada").await;
     for field in ["role", "id", "disabled", "password", "avatarUrl"] {
-        ada.patch("/api/users/me", json!({ field: "admin" })).await.expect_refused(422, field);
+        ada.patch("/api/users/me", json!({ field: "admin" })).await.expect_field_error(422, field);
     }
     let mut body = json!({"name": "Eve", "email": "eve@shop.example", "password": "a mug of tea at four"});
     body["role"] = json!("admin");
-    shop.guest().post("/api/auth/register", body).await.expect_refused(422, "role");
+    store.guest().post("/api/auth/register", body).await.expect_field_error(422, "role");
     assert_eq!(ada.get("/api/users/me").await.expect(200).json["role"], "user");
 }
 
 #[tokio::test]
-async fn a_refused_address_is_named_with_its_place() {
-    let shop = Shop::start().await;
-    let ada = shop.register("ada").await;
+async fn errors_name_the_index_of_an_invalid_address() {
+    let store = TestStore::start().await;
+    let ada = store.register("ada").await;
     let with = |field: &str, value: Value| {
         let mut address = home();
         address[field] = value;
@@ -129,10 +129,12 @@ async fn a_refused_address_is_named_with_its_place() {
     ] {
         let addresses = json!({"addresses": [with("isDefault", json!(false)), bad]});
         let field = format!("addresses[1].{field}");
-        ada.patch("/api/users/me", addresses).await.expect_refused(422, &field);
+        ada.patch("/api/users/me", addresses).await.expect_field_error(422, &field);
     }
-    ada.patch("/api/users/me", json!({"addresses": [home(), home()]})).await.expect_refused(422, "addresses");
+    ada.patch("/api/users/me", json!({"addresses": [home(), home()]}))
+        .await
+        .expect_field_error(422, "addresses");
     let many = vec![with("isDefault", json!(false)); 21];
-    ada.patch("/api/users/me", json!({"addresses": many})).await.expect_refused(422, "addresses");
+    ada.patch("/api/users/me", json!({"addresses": many})).await.expect_field_error(422, "addresses");
     assert_eq!(ada.get("/api/users/me").await.expect(200).json["addresses"], json!([]));
 }

@@ -37,7 +37,7 @@ async fn sessions() {
 
     api.send_json(Role::Anonymous, "POST", "/api/auth/refresh", json!({"refreshToken": "unknown"})).await;
 
-    let user = api.shop().guest().sign_in("ada").await;
+    let user = api.store().guest().sign_in("ada").await;
     let list = user.request(Method::GET, "/api/auth/sessions").header("user-agent", "a browser");
     let sessions = api.record(Role::User, list).await;
     let other = sessions.items().iter().find(|session| session["current"] == false).unwrap()["id"].clone();
@@ -54,7 +54,7 @@ async fn sessions() {
     api.send(Role::OtherUser, "POST", "/api/auth/logout-all").await;
     api.send(Role::OtherUser, "GET", "/api/auth/sessions").await;
     api.send(Role::Admin, "GET", "/api/auth/sessions").await;
-    let user = api.shop().guest().sign_in("ada").await;
+    let user = api.store().guest().sign_in("ada").await;
     api.replace_user(user);
     api.record_rejections(|path| path.starts_with("/api/auth"), "").await;
     api.assert_unchanged("sessions");
@@ -130,7 +130,7 @@ async fn users() {
         api.send(Role::Admin, "DELETE", &other).await;
     }
     api.send(Role::Admin, "GET", &other).await;
-    let user = api.shop().guest().sign_in("ada").await;
+    let user = api.store().guest().sign_in("ada").await;
     for (method, path) in [("GET", "/api/users"), ("DELETE", &admin)] {
         let request = user.request(method.parse().unwrap(), path);
         api.record(Role::User, request).await;

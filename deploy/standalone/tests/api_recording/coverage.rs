@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use super::recorder::template;
-use crate::harness::store::Shop;
+use crate::harness::store::TestStore;
 
 /// Statuses of overload and outages, which the tests of those produce.
 const NOT_RECORDED: [&str; 3] = ["408", "429", "503"];
@@ -41,8 +41,8 @@ fn matches(path_template: &str, path: &str) -> bool {
 
 #[tokio::test]
 async fn records_every_documented_response_of_every_operation() {
-    let shop = Shop::start().await;
-    let document = shop.guest().get("/openapi.json").await.expect(200).json;
+    let store = TestStore::start().await;
+    let document = store.guest().get("/openapi.json").await.expect(200).json;
     let paths = document["paths"].as_object().unwrap();
     let recorded = recorded(&paths.keys().cloned().collect::<Vec<_>>());
     let mut missing = Vec::new();

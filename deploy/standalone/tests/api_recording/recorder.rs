@@ -8,10 +8,10 @@ use reqwest::{Request, RequestBuilder, header::HeaderMap};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    payments::Till,
+    payments::PaymentTest,
     request_bodies::{Input, inputs},
-    routes::{Route, Who, routes},
-    store::{Person, Response, Shop},
+    routes::{Access, Route, routes},
+    store::{Client, Response, TestStore},
 };
 
 /// Who sends a request.
@@ -70,10 +70,10 @@ static UUID: LazyLock<Regex> =
 
 /// A store with a catalog and a few users, and what it was asked and responded.
 pub(super) struct Recorder {
-    pub(super) till: Till,
-    guest: Person,
-    user: Person,
-    other_user: Person,
+    pub(super) test: PaymentTest,
+    guest: Client,
+    user: Client,
+    other_user: Client,
     /// Written as `<id 1>`, `<id 2>` and so on, in the order of their first appearance.
     ids: Vec<String>,
     /// The etags of all responses so far.
@@ -84,8 +84,8 @@ pub(super) struct Recorder {
 impl Recorder {
     /// Opens a store that accepts cards, with two categories, two tags and four products.
     pub(super) async fn start() -> Self {
-        let till = Till::open_deaf(&[]).await;
-        let admin = till.shop.admin();
+        let test = PaymentTest::start_without_webhooks(&[]).await;
+        let admin = test.store.admin();
         for (path, names) in [("/api/categories", ["Kitchen", "Garden"]), ("/api/tags", ["blue", "new"])] {
             for name in names {
                 admin.post(path, json!({"name": name})).await.expect(201);
@@ -100,34 +100,34 @@ impl Recorder {
         ] {
             admin.post("/api/products", product).await.expect(201);
         }
-        let (user, other_user) = (till.shop.register("ada").await, till.shop.register("grace").await);
-        let cart = till.shop.guest().add_to_cart(1, 1).await.expect(200);
-        let guest = till.shop.guest().clone().with("x-cart-token", cart.header("x-cart-token"));
-        Self { till, guest, user, other_user, ids: Vec::new(), etags: Vec::new(), text: String::new() }
+        let (user, other_user) = (test.store.register("ada").await, test.store.register("grace").await);
+        let cart = test.store.guest().add_to_cart(1, 1).await.expect(200);
+        let guest = test.store.guest().clone().with("x-cart-token", cart.header("x-cart-token"));
+        Self { test, guest, user, other_user, ids: Vec::new(), etags: Vec::new(), text: String::new() }
     }
 
-    pub(super) fn shop(&self) -> &Shop {
-        &self.till.shop
+    pub(super) fn store(&self) -> &TestStore {
+        &self.test.store
     }
 
     pub(super) fn stripe(&self) -> &StripeDouble {
-        &self.till.stripe
+        &self.test.stripe
     }
 
-    pub(super) fn client(&self, role: Role) -> Person {
-        let anonymous = self.shop().guest();
+    pub(super) fn client(&self, role: Role) -> Client {
+        let anonymous = self.store().guest();
         match role {
             Role::Anonymous => anonymous.clone(),
             Role::Guest => self.guest.clone(),
             Role::InvalidToken => anonymous.clone().with("authorization", "Bearer eyJhbGciOiJub25lIn0.e30."),
             Role::User => self.user.clone(),
             Role::OtherUser => self.other_user.clone(),
-            Role::Admin => self.shop().admin().clone(),
+            Role::Admin => self.store().admin().clone(),
         }
     }
 
     /// Makes this the client of [`Role::User`].
-    pub(super) fn replace_user(&mut self, user: Person) {
+    pub(super) fn replace_user(&mut self, user: Client) {
         self.user = user;
     }
 
@@ -153,7 +153,7 @@ impl Recorder {
         let (http, request) = request.build_split();
         let request = request.unwrap();
         self.write_request(role, &request);
-        let response = self.shop().guest().send(RequestBuilder::from_parts(http, request)).await;
+        let response = self.store().guest().send(RequestBuilder::from_parts(http, request)).await;
         self.write_response(&response);
         response
     }
@@ -162,10 +162,10 @@ impl Recorder {
     pub(super) async fn fill_cart(&self, role: Role) -> i64 {
         let client = self.client(role);
         for line in 0..100 {
-            let product = self.shop().admin().create_product(&format!("Product {line}"), "1", 9).await;
+            let product = self.store().admin().create_product(&format!("Product {line}"), "1", 9).await;
             client.add_to_cart(product, 1).await.expect(200);
         }
-        self.shop().admin().create_product("One too many", "1", 9).await
+        self.store().admin().create_product("One too many", "1", 9).await
     }
 
     /// Requests a file and records the status and headers of the response.
@@ -179,27 +179,27 @@ impl Recorder {
     pub(super) async fn record_rejections(&mut self, is_included: impl Fn(&str) -> bool, order: &str) {
         let inputs = inputs();
         for route in routes().filter(|(_, path, _)| is_included(path)) {
-            let (method, path, who) = route;
+            let (method, path, access) = route;
             let input =
                 inputs.iter().find(|input| (input.method, template(input.path)) == (method, template(path)));
             self.record_access(route, input, order).await;
             self.record_ids(route, input).await;
             let valid = self.with_ids(path, order);
             if let Some(input) = input {
-                self.record_bodies(method, &valid, role_for(who), input).await;
+                self.record_bodies(method, &valid, role_for(access), input).await;
             } else if method == "GET" {
-                self.send(role_for(who), method, &format!("{valid}?nonsense=1")).await;
+                self.send(role_for(access), method, &format!("{valid}?nonsense=1")).await;
             }
         }
     }
 
     /// Who is not allowed to use a route.
-    async fn record_access(&mut self, (method, path, who): Route, input: Option<&Input>, order: &str) {
-        let roles: &[Role] = match who {
-            Who::Anyone | Who::Shopper => &[],
-            Who::User => &[Role::Anonymous, Role::InvalidToken, Role::Guest],
-            Who::Buyer => &[Role::Anonymous, Role::InvalidToken, Role::Guest, Role::OtherUser],
-            Who::Admin => &[Role::Anonymous, Role::InvalidToken, Role::Guest, Role::User],
+    async fn record_access(&mut self, (method, path, access): Route, input: Option<&Input>, order: &str) {
+        let roles: &[Role] = match access {
+            Access::Anyone | Access::UserOrGuest => &[],
+            Access::User => &[Role::Anonymous, Role::InvalidToken, Role::Guest],
+            Access::OwnerOrAdmin => &[Role::Anonymous, Role::InvalidToken, Role::Guest, Role::OtherUser],
+            Access::Admin => &[Role::Anonymous, Role::InvalidToken, Role::Guest, Role::User],
         };
         for role in roles {
             let request = self.request(*role, method, &self.with_ids(path, order));
@@ -212,7 +212,7 @@ impl Recorder {
     }
 
     /// Ids that are none, and ids of nothing.
-    async fn record_ids(&mut self, (method, path, who): Route, input: Option<&Input>) {
+    async fn record_ids(&mut self, (method, path, access): Route, input: Option<&Input>) {
         if !path.contains('{') {
             return;
         }
@@ -222,12 +222,12 @@ impl Recorder {
         };
         for id in ["x", unknown] {
             let path = path.replace("{id}", id).replace("{productId}", id).replace("{imageId}", id);
-            let request = self.request(role_for(who), method, &path);
+            let request = self.request(role_for(access), method, &path);
             let request = match input {
                 Some(input) => request.json(&input.body),
                 None => request,
             };
-            self.record(role_for(who), request).await;
+            self.record(role_for(access), request).await;
         }
     }
 
@@ -252,8 +252,9 @@ impl Recorder {
                 body.as_object_mut().unwrap().remove(field.name);
                 bodies.push(body);
             }
-            bodies
-                .extend(field.wrong().into_iter().take(2).map(|value| with(&input.body, field.name, value)));
+            bodies.extend(
+                field.invalid_values().into_iter().take(2).map(|value| with(&input.body, field.name, value)),
+            );
         }
         for body in bodies {
             self.send_json(role, method, path, body).await;
@@ -353,11 +354,11 @@ impl Recorder {
 }
 
 /// The role that may use a route.
-fn role_for(who: Who) -> Role {
-    match who {
-        Who::Anyone => Role::Anonymous,
-        Who::Shopper | Who::User | Who::Buyer => Role::User,
-        Who::Admin => Role::Admin,
+fn role_for(access: Access) -> Role {
+    match access {
+        Access::Anyone => Role::Anonymous,
+        Access::UserOrGuest | Access::User | Access::OwnerOrAdmin => Role::User,
+        Access::Admin => Role::Admin,
     }
 }
 

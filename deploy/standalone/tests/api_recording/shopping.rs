@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::recorder::{Recorder, Role};
 use crate::harness::{
     payments::{self, WEBHOOK, path_of},
-    store::Shop,
+    store::TestStore,
 };
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn payments() {
     let user = api.client(Role::User);
     let order = user.buy(1, 2).await;
     let path = format!("{}/payment", path_of(&order));
-    payments::break_down(api.stripe());
+    payments::make_unreachable(api.stripe());
     api.send(Role::User, "POST", &path).await;
     api.stripe().clear_faults();
     let mut intent = Value::Null;
@@ -205,14 +205,14 @@ async fn payments() {
             .body(body.to_owned());
         api.record(Role::Anonymous, request).await;
     }
-    api.till.listen();
-    api.till.pay(&intent, Card::Visa).await;
-    user.see_order(&order, "paid").await;
+    api.test.enable_webhooks();
+    api.test.pay(&intent, Card::Visa).await;
+    user.wait_for_order(&order, "paid").await;
     api.send(Role::User, "GET", &path_of(&order)).await;
     api.send(Role::User, "POST", &path).await;
     // Not recorded: the refund may be pending in this response, or completed.
     user.cancel(&order).await.expect(200);
-    user.see_payment(&order, "stripe refunded").await;
+    user.wait_for_payment(&order, "stripe refunded").await;
     api.send(Role::User, "GET", &path_of(&order)).await;
     api.send(Role::User, "POST", &path).await;
     let confirmed = user.buy(1, 1).await;
@@ -221,7 +221,7 @@ async fn payments() {
     let id = order["id"].as_str().unwrap();
     api.record_rejections(|path| path.ends_with("/payment"), id).await;
 
-    let offline = Shop::start().await;
+    let offline = TestStore::start().await;
     let mug = offline.admin().create_product("Mug", "19.99", 5).await;
     let user = offline.register("ada").await;
     let order = user.buy(mug, 1).await;

@@ -1,20 +1,19 @@
-//! Carts of users: lines 11 to 14, 82 to 91, 134 to 149; rows `/api/cart…` of the contract.
+//! Items of a user's cart.
 
 use futures_util::{StreamExt as _, future::join_all, stream};
 use serde_json::{Value, json};
 
 use crate::harness::{
     responses::{CART, CART_LINE, assert_fields, pluck},
-    store::Shop,
+    store::TestStore,
 };
 
-/// Lines 138 to 140.
 #[tokio::test]
-async fn adding_what_is_there_adds_up_and_anything_else_is_a_new_line() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 50).await;
-    let pot = shop.admin().create_product("Pot", "45", 50).await;
-    let ada = shop.register("ada").await;
+async fn adding_increases_an_existing_line_or_creates_one() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 50).await;
+    let pot = store.admin().create_product("Pot", "45", 50).await;
+    let ada = store.register("ada").await;
     ada.post("/api/cart/add", json!({"productId": pot})).await.expect(200);
     ada.post("/api/cart/add", json!({"productId": mug, "quantity": 2})).await.expect(200);
     let cart = ada.post("/api/cart/add", json!({"product_id": mug, "quantity": 3})).await.expect(200);
@@ -29,31 +28,31 @@ async fn adding_what_is_there_adds_up_and_anything_else_is_a_new_line() {
     assert_eq!(ada.get("/api/cart").await.expect(200).json, cart.json);
 }
 
-/// Line 141; and it is there at the next login.
+/// The cart belongs to the user, not to the session.
 #[tokio::test]
-async fn a_cart_is_its_users_wherever_they_log_in() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 50).await;
-    let (ada, grace) = (shop.register("ada").await, shop.register("grace").await);
+async fn a_cart_is_shared_between_sessions() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 50).await;
+    let (ada, grace) = (store.register("ada").await, store.register("grace").await);
     ada.add_to_cart(mug, 2).await.expect(200);
-    ada.post_nothing("/api/auth/logout").await.expect(204);
+    ada.post_empty("/api/auth/logout").await.expect(204);
     assert_eq!(ada.sign_in("ada").await.cart_lines().await, [(mug, 2)]);
     assert_eq!(grace.cart_lines().await, []);
     let stored: Vec<(String, i32)> = sqlx::query_as(
         "select c.user_id::text, i.quantity from cart.carts c join cart.cart_items i on i.cart_id = c.id",
     )
-    .fetch_all(&shop.sql().await)
+    .fetch_all(&store.sql().await)
     .await
     .unwrap();
     assert_eq!(stored, [(ada.id().to_owned(), 2)]);
 }
 
-/// Lines 143 to 145: joined with the products, as they are now.
+/// Lines show the current product, not the one at the time of adding.
 #[tokio::test]
-async fn a_cart_shows_its_products_as_they_are_now() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 5).await;
-    let ada = shop.register("ada").await;
+async fn a_cart_shows_current_products() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 5).await;
+    let ada = store.register("ada").await;
     let empty = ada.get("/api/cart").await.expect(200);
     assert_eq!(
         empty.json,
@@ -61,7 +60,7 @@ async fn a_cart_shows_its_products_as_they_are_now() {
     );
     ada.add_to_cart(mug, 3).await.expect(200);
     let patch = json!({"name": "Big Mug", "price": 25, "stock": 2, "imageUrl": "/mug.jpg"});
-    shop.admin().patch(&format!("/api/products/{mug}"), patch).await.expect(200);
+    store.admin().patch(&format!("/api/products/{mug}"), patch).await.expect(200);
     let cart = ada.get("/api/cart").await.expect(200).json;
     let line = &cart["products"][0];
     assert_eq!((&line["name"], &line["imageUrl"]), (&json!("Big Mug"), &json!("/mug.jpg")));
@@ -72,13 +71,12 @@ async fn a_cart_shows_its_products_as_they_are_now() {
     assert_eq!(line["available"], false, "only 2 are left");
 }
 
-/// Lines 147 to 149.
 #[tokio::test]
-async fn a_line_is_removed_as_a_whole() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 5).await;
-    let pot = shop.admin().create_product("Pot", "45", 5).await;
-    let ada = shop.register("ada").await;
+async fn removes_a_whole_line() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 5).await;
+    let pot = store.admin().create_product("Pot", "45", 5).await;
+    let ada = store.register("ada").await;
     for remove in [true, false] {
         ada.add_to_cart(mug, 3).await.expect(200);
         ada.add_to_cart(pot, 1).await.expect(200);
@@ -102,12 +100,11 @@ async fn a_line_is_removed_as_a_whole() {
     }
 }
 
-/// Contract, `PUT/PATCH /api/cart/items/{productId}`.
 #[tokio::test]
-async fn a_quantity_is_set_and_0_removes_the_line() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 50).await;
-    let ada = shop.register("ada").await;
+async fn sets_a_quantity_and_removes_the_line_at_0() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 50).await;
+    let ada = store.register("ada").await;
     let path = format!("/api/cart/items/{mug}");
     for method in ["PUT", "PATCH"] {
         let set = async |quantity: Value| {
@@ -118,8 +115,8 @@ async fn a_quantity_is_set_and_0_removes_the_line() {
         ada.add_to_cart(mug, 3).await.expect(200);
         assert_eq!(set(json!(7)).await.expect(200).json["count"], 7);
         set(json!(9_999)).await.expect(200);
-        set(json!(10_000)).await.expect_refused(422, "quantity");
-        set(json!(-1)).await.expect_refused(422, "quantity");
+        set(json!(10_000)).await.expect_field_error(422, "quantity");
+        set(json!(-1)).await.expect_field_error(422, "quantity");
         assert_eq!(ada.cart_lines().await, [(mug, 9_999)]);
         assert_eq!(set(json!(0)).await.expect(200).json["products"], json!([]));
         set(json!(0)).await.expect_problem(404, "item_not_found");
@@ -127,20 +124,20 @@ async fn a_quantity_is_set_and_0_removes_the_line() {
 }
 
 #[tokio::test]
-async fn a_line_and_a_cart_have_bounds() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 50).await;
-    let ada = shop.register("ada").await;
+async fn limits_quantities_and_lines() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 50).await;
+    let ada = store.register("ada").await;
     for quantity in [0, 10_000] {
-        ada.add_to_cart(mug, quantity).await.expect_refused(422, "quantity");
+        ada.add_to_cart(mug, quantity).await.expect_field_error(422, "quantity");
     }
     ada.add_to_cart(mug, 9_999).await.expect(200);
-    ada.add_to_cart(mug, 1).await.expect_refused(422, "quantity");
+    ada.add_to_cart(mug, 1).await.expect_field_error(422, "quantity");
     ada.add_to_cart(999, 1).await.expect_problem(404, "product_not_found");
     assert_eq!(ada.cart_lines().await, [(mug, 9_999)]);
 
     let create = |index: i32| {
-        let admin = shop.admin();
+        let admin = store.admin();
         async move { admin.create_product(&format!("product {index}"), "1", 9).await }
     };
     let ids: Vec<_> = stream::iter((0..100).map(create)).buffered(8).collect().await;
@@ -153,13 +150,13 @@ async fn a_line_and_a_cart_have_bounds() {
 }
 
 #[tokio::test]
-async fn adds_at_the_same_time_add_up() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 50).await;
-    let ada = shop.register("ada").await;
+async fn concurrent_adds_are_summed() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 50).await;
+    let ada = store.register("ada").await;
     join_all((0..20).map(|_| ada.add_to_cart(mug, 1)))
         .await
         .into_iter()
-        .for_each(|answer| drop(answer.expect(200)));
+        .for_each(|response| drop(response.expect(200)));
     assert_eq!(ada.cart_lines().await, [(mug, 20)]);
 }

@@ -1,182 +1,188 @@
-//! Categories and tags: lines 22, 24, 36 to 47; rows `/api/categories` and `/api/tags` of the contract.
+//! Categories and tags, which behave alike.
 
 use serde_json::{Value, json};
 
 use crate::harness::{
-    responses::{GROUP, PRODUCT, assert_fields, pluck},
-    store::Shop,
+    responses::{CATEGORY_OR_TAG, PRODUCT, assert_fields, pluck},
+    store::TestStore,
 };
 
-/// Categories or tags: they are alike.
-struct Labels {
-    /// Their path.
+/// Categories or tags.
+struct Resource {
     path: &'static str,
-    /// How the seed spells their name.
+    /// The other accepted field name for `name`.
     spelling: &'static str,
     not_found: &'static str,
     exists: &'static str,
 }
 
-const LABELS: [Labels; 2] = [
-    Labels {
+const RESOURCES: [Resource; 2] = [
+    Resource {
         path: "/api/categories",
         spelling: "category_name",
         not_found: "category_not_found",
         exists: "category_exists",
     },
-    Labels { path: "/api/tags", spelling: "tag_name", not_found: "tag_not_found", exists: "tag_exists" },
+    Resource { path: "/api/tags", spelling: "tag_name", not_found: "tag_not_found", exists: "tag_exists" },
 ];
 
-impl Labels {
-    /// A new one's id.
-    async fn create(&self, shop: &Shop, name: &str) -> i64 {
-        let made = shop.admin().post(self.path, json!({ self.spelling: name })).await.expect(201);
-        made.json["id"].as_i64().unwrap()
+impl Resource {
+    /// Creates one; returns its id.
+    async fn create(&self, store: &TestStore, name: &str) -> i64 {
+        let created = store.admin().post(self.path, json!({ self.spelling: name })).await.expect(201);
+        created.json["id"].as_i64().unwrap()
     }
 
-    /// A new product with this one.
-    async fn label(&self, shop: &Shop, id: i64, name: &str) -> i64 {
+    /// Creates a product in this category, or with this tag.
+    async fn create_product(&self, store: &TestStore, id: i64, name: &str) -> i64 {
         let mut body = json!({"name": name, "price": 1, "stock": 1});
         match self.path {
             "/api/tags" => body["tagIds"] = json!([id]),
             _ => body["categoryId"] = json!(id),
         }
-        shop.admin().post("/api/products", body).await.expect(201).json["id"].as_i64().unwrap()
+        store.admin().post("/api/products", body).await.expect(201).json["id"].as_i64().unwrap()
     }
 }
 
-/// Lines 24, 37, 38, 46, 47: integer ids that count up; both spellings of the name.
+/// Ids are ascending integers; both field names are accepted.
 #[tokio::test]
-async fn labels_are_created_read_updated_and_deleted() {
-    let shop = Shop::start().await;
-    let (admin, guest) = (shop.admin(), shop.guest());
-    for labels in &LABELS {
-        let made = admin.post(labels.path, json!({ labels.spelling: " Kitchen " })).await.expect(201);
-        assert_fields(&made.json, GROUP);
-        let id = made.json["id"].as_i64().unwrap();
-        assert_eq!(made.json, json!({"id": id, "name": "Kitchen", "productCount": 0}));
-        let path = format!("{}/{id}", labels.path);
-        assert_eq!(made.header("location"), path);
-        let next = admin.post(labels.path, json!({"name": "Garden"})).await.expect(201).json;
+async fn creates_reads_updates_and_deletes_categories_and_tags() {
+    let store = TestStore::start().await;
+    let (admin, guest) = (store.admin(), store.guest());
+    for resource in &RESOURCES {
+        let created = admin.post(resource.path, json!({ resource.spelling: " Kitchen " })).await.expect(201);
+        assert_fields(&created.json, CATEGORY_OR_TAG);
+        let id = created.json["id"].as_i64().unwrap();
+        assert_eq!(created.json, json!({"id": id, "name": "Kitchen", "productCount": 0}));
+        let path = format!("{}/{id}", resource.path);
+        assert_eq!(created.header("location"), path);
+        let next = admin.post(resource.path, json!({"name": "Garden"})).await.expect(201).json;
         assert!(next["id"].as_i64().unwrap() > id);
 
-        assert_eq!(guest.get(&path).await.expect(200).json, made.json);
-        let renamed = admin.put(&path, json!({ labels.spelling: "Küche" })).await.expect(200).json;
+        assert_eq!(guest.get(&path).await.expect(200).json, created.json);
+        let renamed = admin.put(&path, json!({ resource.spelling: "Küche" })).await.expect(200).json;
         assert_eq!(renamed, json!({"id": id, "name": "Küche", "productCount": 0}));
         let renamed = admin.patch(&path, json!({"name": "Cuisine"})).await.expect(200).json;
         assert_eq!(renamed["name"], "Cuisine");
-        assert_eq!(guest.get(labels.path).await.expect(200).json, json!({"items": [renamed, next]}));
+        assert_eq!(guest.get(resource.path).await.expect(200).json, json!({"items": [renamed, next]}));
 
         assert_eq!(admin.delete(&path).await.expect(204).text, "");
-        guest.get(&path).await.expect_problem(404, labels.not_found);
-        admin.put(&path, json!({"name": "x"})).await.expect_problem(404, labels.not_found);
-        admin.patch(&path, json!({"name": "x"})).await.expect_problem(404, labels.not_found);
-        admin.delete(&path).await.expect_problem(404, labels.not_found);
-        assert_eq!(guest.get(labels.path).await.expect(200).json, json!({"items": [next]}));
+        guest.get(&path).await.expect_problem(404, resource.not_found);
+        admin.put(&path, json!({"name": "x"})).await.expect_problem(404, resource.not_found);
+        admin.patch(&path, json!({"name": "x"})).await.expect_problem(404, resource.not_found);
+        admin.delete(&path).await.expect_problem(404, resource.not_found);
+        assert_eq!(guest.get(resource.path).await.expect(200).json, json!({"items": [next]}));
     }
 }
 
-/// A name is one label's, in any case and with any space around it.
+/// Names are unique regardless of case and surrounding space.
 #[tokio::test]
-async fn a_name_is_taken_in_any_case() {
-    let shop = Shop::start().await;
-    for labels in &LABELS {
-        let kitchen = labels.create(&shop, "Kitchen").await;
-        let garden = labels.create(&shop, "Garden").await;
+async fn names_are_unique_regardless_of_case() {
+    let store = TestStore::start().await;
+    for resource in &RESOURCES {
+        let kitchen = resource.create(&store, "Kitchen").await;
+        let garden = resource.create(&store, "Garden").await;
         for name in ["Kitchen", "kITCHEN", "  kitchen "] {
-            shop.admin().post(labels.path, json!({"name": name})).await.expect_problem(409, labels.exists);
-            let path = format!("{}/{garden}", labels.path);
-            shop.admin().put(&path, json!({"name": name})).await.expect_problem(409, labels.exists);
+            store
+                .admin()
+                .post(resource.path, json!({"name": name}))
+                .await
+                .expect_problem(409, resource.exists);
+            let path = format!("{}/{garden}", resource.path);
+            store.admin().put(&path, json!({"name": name})).await.expect_problem(409, resource.exists);
         }
-        let path = format!("{}/{kitchen}", labels.path);
-        shop.admin().put(&path, json!({"name": "KITCHEN"})).await.expect(200);
+        let path = format!("{}/{kitchen}", resource.path);
+        store.admin().put(&path, json!({"name": "KITCHEN"})).await.expect(200);
         for name in ["", " ", "a\nb", "a\0", &"x".repeat(101)] {
-            shop.admin().post(labels.path, json!({"name": name})).await.expect_refused(422, "name");
-            shop.admin().patch(&path, json!({"name": name})).await.expect_refused(422, "name");
+            store.admin().post(resource.path, json!({"name": name})).await.expect_field_error(422, "name");
+            store.admin().patch(&path, json!({"name": name})).await.expect_field_error(422, "name");
         }
-        shop.admin().post(labels.path, json!({"name": "é".repeat(100)})).await.expect(201);
+        store.admin().post(resource.path, json!({"name": "é".repeat(100)})).await.expect(201);
     }
 }
 
-/// Lines 22, 56, 58: with their products; counts are of what is sold.
+/// `productCount` counts the products that are not deleted.
 #[tokio::test]
-async fn a_label_counts_and_shows_its_products() {
-    let shop = Shop::start().await;
-    for labels in &LABELS {
-        let (used, unused) = (labels.create(&shop, "used").await, labels.create(&shop, "unused").await);
-        let (mug, pot) = (labels.label(&shop, used, "Mug").await, labels.label(&shop, used, "Pot").await);
-        shop.admin().create_product("of neither", "1", 1).await;
+async fn counts_and_lists_products() {
+    let store = TestStore::start().await;
+    for resource in &RESOURCES {
+        let (used, unused) = (resource.create(&store, "used").await, resource.create(&store, "unused").await);
+        let (mug, pot) = (
+            resource.create_product(&store, used, "Mug").await,
+            resource.create_product(&store, used, "Pot").await,
+        );
+        store.admin().create_product("of neither", "1", 1).await;
 
-        let all = shop.guest().get(labels.path).await.expect(200);
+        let all = store.guest().get(resource.path).await.expect(200);
         assert_eq!(pluck(all.items(), "productCount"), [2, 0]);
-        let path = format!("{}/{used}", labels.path);
-        assert_fields(&shop.guest().get(&path).await.expect(200).json, GROUP);
-        let shown = shop.guest().get(&format!("{path}?include=products")).await.expect(200).json;
-        assert_fields(&shown, &format!("{GROUP} products"));
+        let path = format!("{}/{used}", resource.path);
+        assert_fields(&store.guest().get(&path).await.expect(200).json, CATEGORY_OR_TAG);
+        let shown = store.guest().get(&format!("{path}?include=products")).await.expect(200).json;
+        assert_fields(&shown, &format!("{CATEGORY_OR_TAG} products"));
         let products = shown["products"].as_array().unwrap();
         assert_eq!(pluck(products, "id"), [pot, mug], "newest first");
         products.iter().for_each(|product| assert_fields(product, PRODUCT));
-        let bare = shop.guest().get(&format!("{}/{unused}?include=products", labels.path)).await;
+        let bare = store.guest().get(&format!("{}/{unused}?include=products", resource.path)).await;
         assert_eq!(bare.expect(200).json["products"], json!([]));
 
-        let renamed = shop.admin().put(&path, json!({"name": "renamed"})).await.expect(200).json;
-        assert_eq!(renamed["productCount"], 2, "an answer does not understate it");
-        shop.admin().delete(&format!("/api/products/{mug}")).await.expect(204);
-        let shown = shop.guest().get(&format!("{path}?include=products")).await.expect(200).json;
+        let renamed = store.admin().put(&path, json!({"name": "renamed"})).await.expect(200).json;
+        assert_eq!(renamed["productCount"], 2, "the count includes all products");
+        store.admin().delete(&format!("/api/products/{mug}")).await.expect(204);
+        let shown = store.guest().get(&format!("{path}?include=products")).await.expect(200).json;
         assert_eq!((&shown["productCount"], shown["products"].as_array().unwrap().len()), (&json!(1), 1));
-        shop.guest().get(&format!("{path}?include=tags")).await.expect_refused(400, "include");
-        shop.guest().get(&format!("{path}?includes=products")).await.expect_refused(400, "includes");
-        let missing = format!("{}/999?include=products", labels.path);
-        shop.guest().get(&missing).await.expect_problem(404, labels.not_found);
+        store.guest().get(&format!("{path}?include=tags")).await.expect_field_error(400, "include");
+        store.guest().get(&format!("{path}?includes=products")).await.expect_field_error(400, "includes");
+        let missing = format!("{}/999?include=products", resource.path);
+        store.guest().get(&missing).await.expect_problem(404, resource.not_found);
     }
 }
 
-/// Contract, "Order states": detached, never cascaded away.
+/// Products are detached, not deleted.
 #[tokio::test]
-async fn deleting_a_label_leaves_its_products_without_it() {
-    let shop = Shop::start().await;
-    for labels in &LABELS {
-        let id = labels.create(&shop, "doomed").await;
-        let mug = labels.label(&shop, id, "Mug").await;
+async fn deleting_detaches_products() {
+    let store = TestStore::start().await;
+    for resource in &RESOURCES {
+        let id = resource.create(&store, "doomed").await;
+        let mug = resource.create_product(&store, id, "Mug").await;
         let path = format!("/api/products/{mug}");
-        let before = shop.guest().get(&path).await.expect(200);
-        shop.admin().delete(&format!("{}/{id}", labels.path)).await.expect(204);
-        let after = shop.guest().get(&path).await.expect(200);
+        let before = store.guest().get(&path).await.expect(200);
+        store.admin().delete(&format!("{}/{id}", resource.path)).await.expect(204);
+        let after = store.guest().get(&path).await.expect(200);
         assert_eq!((&after.json["category"], &after.json["tags"]), (&Value::Null, &json!([])));
         assert_ne!(after.header("etag"), before.header("etag"), "a reader sees another state");
         assert_eq!(after.json["stock"], before.json["stock"]);
     }
-    shop.verify().await;
+    store.verify().await;
 }
 
-/// A product shows its labels by the names they have now.
+/// A product shows its resource by the names they have now.
 #[tokio::test]
-async fn a_renamed_label_is_seen_at_its_products() {
-    let shop = Shop::start().await;
-    for labels in &LABELS {
-        let id = labels.create(&shop, "before").await;
-        let path = format!("/api/products/{}", labels.label(&shop, id, "Mug").await);
-        let before = shop.guest().get(&path).await.expect(200).header("etag").to_owned();
-        shop.admin().put(&format!("{}/{id}", labels.path), json!({"name": "after"})).await.expect(200);
-        let after = shop.guest().get(&path).await.expect(200);
+async fn products_show_the_new_name_after_a_rename() {
+    let store = TestStore::start().await;
+    for resource in &RESOURCES {
+        let id = resource.create(&store, "before").await;
+        let path = format!("/api/products/{}", resource.create_product(&store, id, "Mug").await);
+        let before = store.guest().get(&path).await.expect(200).header("etag").to_owned();
+        store.admin().put(&format!("{}/{id}", resource.path), json!({"name": "after"})).await.expect(200);
+        let after = store.guest().get(&path).await.expect(200);
         assert!(after.text.contains(&format!(r#"{{"id":{id},"name":"after"}}"#)), "{after:?}");
         assert_ne!(after.header("etag"), before);
     }
 }
 
-/// Contract, "Lists": pages that stay true while rows are added.
+/// Pages are stable while rows are added.
 #[tokio::test]
-async fn labels_come_in_pages_by_id() {
-    let shop = Shop::start().await;
-    for labels in &LABELS {
+async fn lists_pages_by_id() {
+    let store = TestStore::start().await;
+    for resource in &RESOURCES {
         for index in 0..5 {
-            labels.create(&shop, &format!("label {}", 9 - index)).await;
+            resource.create(&store, &format!("label {}", 9 - index)).await;
         }
-        let page = shop.guest().get(&format!("{}?limit=2", labels.path)).await.expect(200);
+        let page = store.guest().get(&format!("{}?limit=2", resource.path)).await.expect(200);
         assert_fields(&page.json, "items nextCursor");
-        labels.create(&shop, "one more").await;
-        let pages = shop.guest().all_pages(&format!("{}?limit=2", labels.path)).await;
-        let all = shop.guest().get(labels.path).await.expect(200);
+        resource.create(&store, "one more").await;
+        let pages = store.guest().all_pages(&format!("{}?limit=2", resource.path)).await;
+        let all = store.guest().get(resource.path).await.expect(200);
         assert_fields(&all.json, "items");
         assert_eq!((pages.len(), &pages[..]), (6, all.items()));
         let ids: Vec<_> = all.items().iter().map(|label| label["id"].as_i64()).collect();
@@ -188,7 +194,7 @@ async fn labels_come_in_pages_by_id() {
             ("cursor=x", "cursor"),
             ("q=a", "q"),
         ] {
-            shop.guest().get(&format!("{}?{query}", labels.path)).await.expect_refused(400, field);
+            store.guest().get(&format!("{}?{query}", resource.path)).await.expect_field_error(400, field);
         }
     }
 }

@@ -1,19 +1,18 @@
-//! Lists of products: line 60; row `GET /api/products` of the contract, every filter with every other, against the
-//! plain way to filter and sort.
+//! Every filter of the product list combined with every other, compared with a simple model.
 
 use std::cmp::Ordering;
 
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
-use crate::harness::{responses::pluck, store::Shop};
+use crate::harness::{responses::pluck, store::TestStore};
 
-/// Requests at a time.
-const AT_ONCE: usize = 8;
+/// Concurrent requests.
+const CONCURRENCY: usize = 8;
 const CATEGORIES: [&str; 3] = ["Kitchen", "Home & Garden", "Toys"];
 const TAGS: [&str; 3] = ["blue", "ceramic", "sale"];
 
-/// A product as the model has it; categories and tags by their numbers, which count from 1.
+/// A product of the model, with the ids of its category and tags, which start at 1.
 struct Good {
     id: i64,
     name: String,
@@ -23,7 +22,7 @@ struct Good {
     tags: Vec<usize>,
 }
 
-/// One way to filter: as a query has it, and the plain way.
+/// A filter: its query string, and its predicate.
 type Filter = (&'static str, fn(&Good) -> bool);
 
 const BY_CATEGORY: [Filter; 5] = [
@@ -49,7 +48,7 @@ const BY_STOCK: [Filter; 3] =
     [("", |_| true), ("inStock=true", |good| good.stock > 0), ("inStock=false", |good| good.stock == 0)];
 const BY_TEXT: [Filter; 2] = [("", |_| true), ("q=mug", |good| good.name.contains("Mug"))];
 
-/// An order: as a query has it, and the plain way.
+/// A sort order: its query value, and its comparison.
 type Order = (&'static str, fn(&Good, &Good) -> Ordering);
 
 const ORDERS: [Order; 4] = [
@@ -61,16 +60,16 @@ const ORDERS: [Order; 4] = [
     }),
 ];
 
-/// Two dozen products, with every category, tag, price and stock among them.
-async fn stock_up(shop: &Shop) -> Vec<Good> {
-    let admin = shop.admin();
+/// 24 products that cover every category, tag, price and stock.
+async fn stock_up(store: &TestStore) -> Vec<Good> {
+    let admin = store.admin();
     for (path, names) in [("/api/categories", CATEGORIES), ("/api/tags", TAGS)] {
         for (number, name) in (1..).zip(names) {
-            let made = admin.post(path, json!({"name": name})).await.expect(201).json;
-            assert_eq!(made["id"], number, "the filters know them by these numbers");
+            let created = admin.post(path, json!({"name": name})).await.expect(201).json;
+            assert_eq!(created["id"], number, "the filters know them by these numbers");
         }
     }
-    let mut goods = Vec::new();
+    let mut products = Vec::new();
     for index in 0..24_usize {
         let name = format!("{} {}", ["Mug", "Pot", "lamp", "Cup"][index % 4], index / 3);
         let cents = [499, 500, 750, 1000, 1999][index * 7 % 5];
@@ -81,15 +80,15 @@ async fn stock_up(shop: &Shop) -> Vec<Good> {
         let body =
             json!({"name": name, "price": price, "stock": stock, "categoryId": category, "tagIds": tags});
         let id = admin.post("/api/products", body).await.expect(201).json["id"].as_i64().unwrap();
-        goods.push(Good { id, name, cents, stock, category, tags });
+        products.push(Good { id, name, cents, stock, category, tags });
     }
-    goods
+    products
 }
 
 #[tokio::test]
-async fn every_filter_goes_with_every_other_and_every_order() {
-    let shop = Shop::start().await;
-    let goods = stock_up(&shop).await;
+async fn combines_every_filter_with_every_other_and_every_sort_order() {
+    let store = TestStore::start().await;
+    let products = stock_up(&store).await;
     let mut queries = Vec::new();
     for category in BY_CATEGORY {
         for tag in BY_TAG {
@@ -105,31 +104,31 @@ async fn every_filter_goes_with_every_other_and_every_order() {
     let asked = queries.iter().enumerate().map(async |(index, filters)| {
         let (sort, compare) = ORDERS[index % ORDERS.len()];
         let mut expected: Vec<_> =
-            goods.iter().filter(|good| filters.iter().all(|(_, is_wanted)| is_wanted(good))).collect();
+            products.iter().filter(|good| filters.iter().all(|(_, is_wanted)| is_wanted(good))).collect();
         expected.sort_by(|one, other| compare(one, other));
         let expected: Vec<_> = expected.iter().map(|good| good.id).collect();
         let parts = filters.iter().map(|(part, _)| *part).chain([sort, "limit=100"]);
         let query = parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("&");
-        let found = shop.guest().get(&format!("/api/products?{query}")).await.expect(200);
+        let found = store.guest().get(&format!("/api/products?{query}")).await.expect(200);
         assert_eq!(pluck(found.items(), "id"), expected, "{query}");
         expected.len()
     });
-    let sizes: Vec<_> = stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
+    let sizes: Vec<_> = stream::iter(asked).buffer_unordered(CONCURRENCY).collect().await;
     assert_eq!(sizes.len(), 480);
-    let some = sizes.iter().filter(|size| (1..goods.len()).contains(size)).count();
-    assert!(some > 150, "most queries tell products apart: {some}");
+    let some = sizes.iter().filter(|size| (1..products.len()).contains(size)).count();
+    assert!(some > 150, "most queries match some products: {some}");
 }
 
-/// A page goes on with the filters it began with.
+/// A cursor keeps the filters of its first page.
 #[tokio::test]
-async fn what_is_filtered_comes_page_by_page() {
-    let shop = Shop::start().await;
-    let goods = stock_up(&shop).await;
+async fn pages_through_filtered_lists() {
+    let store = TestStore::start().await;
+    let products = stock_up(&store).await;
     let query = "/api/products?category=Kitchen&category=3&inStock=true&minPrice=5&sort=price";
-    let pages = shop.guest().all_pages(&format!("{query}&limit=2")).await;
-    let whole = shop.guest().get(&format!("{query}&limit=100")).await.expect(200);
+    let pages = store.guest().all_pages(&format!("{query}&limit=2")).await;
+    let whole = store.guest().get(&format!("{query}&limit=100")).await.expect(200);
     assert_eq!(pages, whole.items());
-    let expected = goods
+    let expected = products
         .iter()
         .filter(|good| matches!(good.category, Some(1 | 3)) && good.stock > 0 && good.cents >= 500);
     assert_eq!(pages.len(), expected.count());

@@ -1,17 +1,17 @@
-//! Lists of products: line 22; row `GET /api/products` of the contract.
+//! The product list: filters, search, sort orders and pages.
 
 use serde_json::{Value, json};
 
 use crate::harness::{
     responses::{PRODUCT, assert_fields},
-    store::Shop,
+    store::TestStore,
 };
 
 /// Name, description, price, stock, category and tags of a product.
 type Good = (&'static str, &'static str, &'static str, u32, &'static str, &'static [&'static str]);
 
-/// In the order they are made.
-const GOODS: [Good; 6] = [
+/// In the order of their creation.
+const PRODUCTS: [Good; 6] = [
     ("Blue Mug", "Holds tea.", "12.50", 5, "Kitchen", &["blue", "ceramic"]),
     ("Red Mug", "Holds coffee.", "12.50", 0, "Kitchen", &["red", "ceramic"]),
     ("Teapot", "Fills a mug.", "39.99", 2, "Kitchen", &["ceramic"]),
@@ -20,66 +20,66 @@ const GOODS: [Good; 6] = [
     ("Gift card", "", "0", 0, "", &[]),
 ];
 
-/// A shop with [`GOODS`].
-struct Shelves {
-    shop: Shop,
+/// A store with [`PRODUCTS`].
+struct Catalog {
+    store: TestStore,
     category_ids: Vec<(&'static str, i64)>,
     tag_ids: Vec<(&'static str, i64)>,
     ids: Vec<i64>,
 }
 
-impl Shelves {
+impl Catalog {
     async fn fill() -> Self {
-        let shop = Shop::start().await;
-        let mut shelves = Self { shop, category_ids: Vec::new(), tag_ids: Vec::new(), ids: Vec::new() };
+        let store = TestStore::start().await;
+        let mut catalog = Self { store, category_ids: Vec::new(), tag_ids: Vec::new(), ids: Vec::new() };
         for name in ["Kitchen", "Home & Garden"] {
-            let id = shelves.create("/api/categories", json!({"name": name})).await;
-            shelves.category_ids.push((name, id));
+            let id = catalog.create("/api/categories", json!({"name": name})).await;
+            catalog.category_ids.push((name, id));
         }
         for name in ["blue", "red", "ceramic"] {
-            let id = shelves.create("/api/tags", json!({"name": name})).await;
-            shelves.tag_ids.push((name, id));
+            let id = catalog.create("/api/tags", json!({"name": name})).await;
+            catalog.tag_ids.push((name, id));
         }
-        for (name, description, price, stock, category, tags) in GOODS {
-            let category = shelves.category_ids.iter().find(|(name, _)| *name == category).map(|(_, id)| id);
+        for (name, description, price, stock, category, tags) in PRODUCTS {
+            let category = catalog.category_ids.iter().find(|(name, _)| *name == category).map(|(_, id)| id);
             let tags: Vec<_> =
-                shelves.tag_ids.iter().filter(|(name, _)| tags.contains(name)).map(|(_, id)| id).collect();
+                catalog.tag_ids.iter().filter(|(name, _)| tags.contains(name)).map(|(_, id)| id).collect();
             let body = json!({"name": name, "description": description, "price": price, "stock": stock, "categoryId": category, "tagIds": tags});
-            let id = shelves.create("/api/products", body).await;
-            shelves.ids.push(id);
+            let id = catalog.create("/api/products", body).await;
+            catalog.ids.push(id);
         }
-        shelves
+        catalog
     }
 
     async fn create(&self, path: &str, body: Value) -> i64 {
-        self.shop.admin().post(path, body).await.expect(201).json["id"].as_i64().unwrap()
+        self.store.admin().post(path, body).await.expect(201).json["id"].as_i64().unwrap()
     }
 
-    /// The names that a query finds, in its order.
+    /// The names of the products that a query returns, in order.
     async fn find(&self, query: &str) -> Vec<String> {
-        let found = self.shop.guest().get(&format!("/api/products?{query}")).await.expect(200);
+        let found = self.store.guest().get(&format!("/api/products?{query}")).await.expect(200);
         found.items().iter().map(|product| product["name"].as_str().unwrap().to_owned()).collect()
     }
 }
 
 #[tokio::test]
-async fn a_list_has_whole_products_newest_first() {
-    let shelves = Shelves::fill().await;
-    let all = shelves.shop.guest().get("/api/products").await.expect(200);
+async fn lists_complete_products_newest_first() {
+    let catalog = Catalog::fill().await;
+    let all = catalog.store.guest().get("/api/products").await.expect(200);
     assert_fields(&all.json, "items");
     all.items().iter().for_each(|product| assert_fields(product, PRODUCT));
-    let newest = shelves.find("").await;
+    let newest = catalog.find("").await;
     assert_eq!(newest, ["Gift card", "apron", "Lamp", "Teapot", "Red Mug", "Blue Mug"]);
-    let one = format!("/api/products/{}", shelves.ids[0]);
-    assert_eq!(all.items()[5], shelves.shop.guest().get(&one).await.expect(200).json);
+    let one = format!("/api/products/{}", catalog.ids[0]);
+    assert_eq!(all.items()[5], catalog.store.guest().get(&one).await.expect(200).json);
 }
 
 #[tokio::test]
-async fn filters_find_what_they_name_and_are_joined_by_and() {
-    let shelves = Shelves::fill().await;
-    let [kitchen, garden] = shelves.category_ids[..] else { panic!() };
-    let [blue, _, ceramic] = shelves.tag_ids[..] else { panic!() };
-    let ids = &shelves.ids;
+async fn combines_filters_with_and() {
+    let catalog = Catalog::fill().await;
+    let [kitchen, garden] = catalog.category_ids[..] else { panic!() };
+    let [blue, _, ceramic] = catalog.tag_ids[..] else { panic!() };
+    let ids = &catalog.ids;
     for (query, expected) in [
         (format!("category={}", garden.1), vec!["Lamp"]),
         ("category=kitCHEN".to_owned(), vec!["apron", "Teapot", "Red Mug", "Blue Mug"]),
@@ -106,26 +106,26 @@ async fn filters_find_what_they_name_and_are_joined_by_and() {
         ("q=%3F%21".to_owned(), vec![]),
         ("tag=ceramic&maxPrice=20&inStock=true&category=kitchen&q=mug".to_owned(), vec!["Blue Mug"]),
     ] {
-        assert_eq!(shelves.find(&query).await, expected, "{query}");
+        assert_eq!(catalog.find(&query).await, expected, "{query}");
     }
 }
 
 #[tokio::test]
-async fn words_are_found_in_names_and_descriptions_the_best_match_first() {
-    let shelves = Shelves::fill().await;
-    let found = shelves.find("q=mug").await;
+async fn searches_names_and_descriptions_by_relevance() {
+    let catalog = Catalog::fill().await;
+    let found = catalog.find("q=mug").await;
     assert_eq!(found.last().unwrap(), "Teapot", "a description counts for less: {found:?}");
     assert_eq!(found.len(), 3);
-    assert_eq!(shelves.find("q=MUG%20blue").await, ["Blue Mug"], "every word");
-    assert_eq!(shelves.find("q=teap").await, ["Teapot"], "a beginning");
+    assert_eq!(catalog.find("q=MUG%20blue").await, ["Blue Mug"], "every word");
+    assert_eq!(catalog.find("q=teap").await, ["Teapot"], "a beginning");
     for odd in ["%00", "'", "\"", "%25", "&", "%7C%21%28", "%5C", "%F0%9F%8D%B5", "a:*b", "---"] {
-        shelves.shop.guest().get(&format!("/api/products?q={odd}")).await.expect(200);
+        catalog.store.guest().get(&format!("/api/products?q={odd}")).await.expect(200);
     }
 }
 
 #[tokio::test]
-async fn every_sort_is_an_order_of_its_own_and_pages_through_to_the_end() {
-    let shelves = Shelves::fill().await;
+async fn pages_through_every_sort_order() {
+    let catalog = Catalog::fill().await;
     let cheapest = ["Gift card", "apron", "Blue Mug", "Red Mug", "Teapot", "Lamp"];
     let by_name = ["apron", "Blue Mug", "Gift card", "Lamp", "Red Mug", "Teapot"];
     let newest = ["Gift card", "apron", "Lamp", "Teapot", "Red Mug", "Blue Mug"];
@@ -139,30 +139,30 @@ async fn every_sort_is_an_order_of_its_own_and_pages_through_to_the_end() {
         ("-name", backwards(by_name)),
         ("relevance", newest.to_vec()),
     ] {
-        assert_eq!(shelves.find(&format!("sort={sort}")).await, expected, "{sort}");
+        assert_eq!(catalog.find(&format!("sort={sort}")).await, expected, "{sort}");
         for limit in [1, 2, 4, 6, 100] {
             let pages =
-                shelves.shop.guest().all_pages(&format!("/api/products?sort={sort}&limit={limit}")).await;
+                catalog.store.guest().all_pages(&format!("/api/products?sort={sort}&limit={limit}")).await;
             let names: Vec<_> = pages.iter().map(|product| product["name"].as_str().unwrap()).collect();
             assert_eq!(names, expected, "{sort}, {limit} a page");
         }
     }
-    let found = shelves.find("q=tea").await;
-    let pages = shelves.shop.guest().all_pages("/api/products?q=tea&limit=1").await;
+    let found = catalog.find("q=tea").await;
+    let pages = catalog.store.guest().all_pages("/api/products?q=tea&limit=1").await;
     assert!(found.len() > 1);
     assert_eq!(pages.iter().map(|product| product["name"].as_str().unwrap()).collect::<Vec<_>>(), found);
 }
 
-/// Contract, "Lists": cursors are stable while rows are added, changed in what is not sorted by, and taken away.
+/// Cursors are stable while rows are added, deleted, or changed in fields that are not sorted by.
 #[tokio::test]
-async fn a_page_goes_on_where_the_last_one_ended_whatever_came_meanwhile() {
+async fn cursors_are_stable_under_changes() {
     for sort in ["newest", "price", "name"] {
-        let shelves = Shelves::fill().await;
-        let admin = shelves.shop.admin();
-        let all = shelves.find(&format!("sort={sort}")).await;
+        let catalog = Catalog::fill().await;
+        let admin = catalog.store.admin();
+        let all = catalog.find(&format!("sort={sort}")).await;
         let path = format!("/api/products?sort={sort}&limit=2");
         let first = admin.get(&path).await.expect(200).json;
-        admin.create_product("0", "0", 1).await; // before the rest of the list, in each of these orders
+        admin.create_product("0", "0", 1).await; // sorts before the rest of the list
         admin.delete(&format!("/api/products/{}", first["items"][1]["id"])).await.expect(204);
         let second =
             admin.get(&format!("{path}&cursor={}", first["nextCursor"].as_str().unwrap())).await.expect(200);
@@ -172,9 +172,9 @@ async fn a_page_goes_on_where_the_last_one_ended_whatever_came_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_cannot_be_is_refused_by_name() {
-    let shelves = Shelves::fill().await;
-    let by_price = shelves.shop.guest().get("/api/products?sort=price&limit=1").await.expect(200).json;
+async fn rejects_invalid_query_parameters() {
+    let catalog = Catalog::fill().await;
+    let by_price = catalog.store.guest().get("/api/products?sort=price&limit=1").await.expect(200).json;
     let by_price = by_price["nextCursor"].as_str().unwrap();
     for (query, field) in [
         ("limit=0", "limit"),
@@ -203,7 +203,7 @@ async fn a_parameter_that_cannot_be_is_refused_by_name() {
         ("min_price=2", "min_price"),
         ("%00=2", "\0"),
     ] {
-        shelves.shop.guest().get(&format!("/api/products?{query}")).await.expect_refused(400, field);
+        catalog.store.guest().get(&format!("/api/products?{query}")).await.expect_field_error(400, field);
     }
     let long = "x".repeat(201);
     let many = vec!["1"; 201].join(",");
@@ -216,6 +216,6 @@ async fn a_parameter_that_cannot_be_is_refused_by_name() {
         (["tag=1"; 51].join("&"), "tag"),
         ("minPrice=2&maxPrice=1".to_owned(), "minPrice"),
     ] {
-        shelves.shop.guest().get(&format!("/api/products?{query}")).await.expect_refused(400, field);
+        catalog.store.guest().get(&format!("/api/products?{query}")).await.expect_field_error(400, field);
     }
 }

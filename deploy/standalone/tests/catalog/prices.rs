@@ -1,21 +1,21 @@
-//! Prices: line 42, "Decimal"; the "Money" shape of the contract: read and written exactly.
+//! Prices are decimal numbers, read and written exactly.
 
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::store::Shop;
+use crate::harness::store::TestStore;
 
-/// A product whose price is this text of JSON; what is answered.
-async fn priced(shop: &Shop, price: &str) -> crate::harness::store::Response {
+/// Creates a product with this price, as JSON text.
+async fn priced(store: &TestStore, price: &str) -> crate::harness::store::Response {
     let body = format!(r#"{{"name": "Mug", "price": {price}, "stock": 9999}}"#);
     let request =
-        shop.admin().request(Method::POST, "/api/products").header("content-type", "application/json");
-    shop.admin().send(request.body(body)).await
+        store.admin().request(Method::POST, "/api/products").header("content-type", "application/json");
+    store.admin().send(request.body(body)).await
 }
 
 #[tokio::test]
-async fn a_price_comes_back_as_it_went_in_to_the_last_decimal() {
-    let shop = Shop::start().await;
+async fn returns_prices_exactly() {
+    let store = TestStore::start().await;
     for (given, shown) in [
         ("19.99", "19.99"),
         ("\"19.99\"", "19.99"),
@@ -31,17 +31,17 @@ async fn a_price_comes_back_as_it_went_in_to_the_last_decimal() {
         ("9999999999.99", "9999999999.99"),
         ("10000000000.00", "10000000000.00"),
     ] {
-        let made = priced(&shop, given).await.expect(201);
+        let created = priced(&store, given).await.expect(201);
         let shown = format!(r#""price":{shown},"#);
-        assert!(made.text.contains(&shown), "{given}: {made:?}");
-        let read = shop.guest().get(made.header("location")).await.expect(200);
+        assert!(created.text.contains(&shown), "{given}: {created:?}");
+        let read = store.guest().get(created.header("location")).await.expect(200);
         assert!(read.text.contains(&shown), "{given}: {read:?}");
     }
 }
 
 #[tokio::test]
-async fn a_price_that_is_no_amount_of_the_currency_is_refused() {
-    let shop = Shop::start().await;
+async fn rejects_invalid_prices() {
+    let store = TestStore::start().await;
     for price in [
         "19.999",
         "\"19.999\"",
@@ -70,21 +70,21 @@ async fn a_price_that_is_no_amount_of_the_currency_is_refused() {
         "[1]",
         "{}",
     ] {
-        priced(&shop, price).await.expect_refused(422, "price");
+        priced(&store, price).await.expect_field_error(422, "price");
     }
     for text in ["NaN", "Infinity", ".5", "1.", "01", "+1"] {
-        priced(&shop, text).await.expect_problem(400, "malformed_request");
+        priced(&store, text).await.expect_problem(400, "malformed_request");
     }
-    assert_eq!(shop.guest().get("/api/products").await.expect(200).text, r#"{"items":[]}"#);
+    assert_eq!(store.guest().get("/api/products").await.expect(200).text, r#"{"items":[]}"#);
 }
 
-/// Totals beyond what a binary number with 53 bits can hold.
+/// Totals that a floating point number cannot represent.
 #[tokio::test]
-async fn totals_are_exact_however_large() {
-    let shop = Shop::start().await;
-    let dear = priced(&shop, "9999999999.99").await.expect(201).json["id"].as_i64().unwrap();
-    let cheap = priced(&shop, "0.01").await.expect(201).json["id"].as_i64().unwrap();
-    let ada = shop.register("ada").await;
+async fn large_totals_are_exact() {
+    let store = TestStore::start().await;
+    let dear = priced(&store, "9999999999.99").await.expect(201).json["id"].as_i64().unwrap();
+    let cheap = priced(&store, "0.01").await.expect(201).json["id"].as_i64().unwrap();
+    let ada = store.register("ada").await;
     ada.add_to_cart(dear, 9_999).await.expect(200);
     let cart = ada.add_to_cart(cheap, 3).await.expect(200);
     assert!(cart.text.contains(r#""lineTotal":99989999999900.01,"#), "{cart:?}");
@@ -93,16 +93,16 @@ async fn totals_are_exact_however_large() {
         ada.request(Method::POST, "/api/orders").json(&json!({"expectedTotal": "99989999999900.04"}));
     let order = ada.send(insisting).await.expect(201);
     assert!(order.text.contains(r#""totalAmount":99989999999900.04,"#), "{order:?}");
-    shop.verify().await;
+    store.verify().await;
 }
 
-/// 0.1 + 0.2 is 0.30, as often as one likes.
+/// 0.1 + 0.2 is exactly 0.30.
 #[tokio::test]
-async fn sums_do_not_drift() {
-    let shop = Shop::start().await;
-    let ada = shop.register("ada").await;
+async fn sums_are_exact() {
+    let store = TestStore::start().await;
+    let ada = store.register("ada").await;
     for price in ["0.10", "0.20", "0.30", "1.10", "2.20"] {
-        let id = priced(&shop, price).await.expect(201).json["id"].as_i64().unwrap();
+        let id = priced(&store, price).await.expect(201).json["id"].as_i64().unwrap();
         ada.add_to_cart(id, 3).await.expect(200);
     }
     let cart = ada.get("/api/cart").await.expect(200);

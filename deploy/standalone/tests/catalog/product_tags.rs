@@ -1,14 +1,14 @@
-//! Products and their tags: lines 48 to 51, 54 to 58.
+//! Products and their tags.
 
 use serde_json::json;
 
-use crate::harness::{responses::pluck, store::Shop};
+use crate::harness::{responses::pluck, store::TestStore};
 
-async fn tags(shop: &Shop) -> Vec<i64> {
+async fn tags(store: &TestStore) -> Vec<i64> {
     let mut ids = Vec::new();
     for name in ["blue", "green", "red"] {
         ids.push(
-            shop.admin().post("/api/tags", json!({"tag_name": name})).await.expect(201).json["id"]
+            store.admin().post("/api/tags", json!({"tag_name": name})).await.expect(201).json["id"]
                 .as_i64()
                 .unwrap(),
         );
@@ -16,16 +16,16 @@ async fn tags(shop: &Shop) -> Vec<i64> {
     ids
 }
 
-/// Lines 48 to 51: a row of its own with an integer id, both ends foreign keys.
+/// The relation is a row with an integer id and two foreign keys.
 #[tokio::test]
-async fn a_product_belongs_to_tags_through_rows_with_ids_of_their_own() {
-    let shop = Shop::start().await;
-    let tags = tags(&shop).await;
+async fn product_tags_have_ids_and_foreign_keys() {
+    let store = TestStore::start().await;
+    let tags = tags(&store).await;
     let body = json!({"product_name": "Mug", "price": 1, "stock": 1, "tagIds": tags});
-    let mug = shop.admin().post("/api/products", body).await.expect(201).json["id"].as_i64().unwrap();
+    let mug = store.admin().post("/api/products", body).await.expect(201).json["id"].as_i64().unwrap();
     let rows: Vec<(i32, i32, i32)> =
         sqlx::query_as("select id, product_id, tag_id from catalog.product_tags order by id")
-            .fetch_all(&shop.sql().await)
+            .fetch_all(&store.sql().await)
             .await
             .unwrap();
     let pairs: Vec<_> = rows.iter().map(|(_, product, tag)| (i64::from(*product), i64::from(*tag))).collect();
@@ -37,7 +37,7 @@ async fn a_product_belongs_to_tags_through_rows_with_ids_of_their_own() {
          where table_schema = 'catalog' and column_name = 'id' and is_identity = 'YES'
            and table_name in ('categories', 'products', 'tags', 'product_tags') order by 1",
     )
-    .fetch_all(&shop.sql().await)
+    .fetch_all(&store.sql().await)
     .await
     .unwrap();
     let tables = ["categories", "product_tags", "products", "tags"];
@@ -48,18 +48,17 @@ async fn a_product_belongs_to_tags_through_rows_with_ids_of_their_own() {
         (mug, 999, "product_tags_tag_id_fkey"),
         (mug, tags[0], "a_product_has_a_tag_once"),
     ] {
-        let refused =
-            sqlx::query(insert).bind(product).bind(tag).execute(&shop.sql().await).await.unwrap_err();
-        assert_eq!(refused.as_database_error().unwrap().constraint(), Some(constraint));
+        let rejected =
+            sqlx::query(insert).bind(product).bind(tag).execute(&store.sql().await).await.unwrap_err();
+        assert_eq!(rejected.as_database_error().unwrap().constraint(), Some(constraint));
     }
 }
 
-/// Lines 57, 58.
 #[tokio::test]
-async fn tags_are_replaced_as_a_whole_and_found_from_both_ends() {
-    let shop = Shop::start().await;
-    let tags = tags(&shop).await;
-    let admin = shop.admin();
+async fn replaces_all_tags_and_lists_products_by_tag() {
+    let store = TestStore::start().await;
+    let tags = tags(&store).await;
+    let admin = store.admin();
     let body = json!({"name": "Mug", "price": 1, "stock": 1, "tag_ids": [tags[2], tags[0], tags[0]]});
     let mug = admin.post("/api/products", body).await.expect(201).json;
     assert_eq!(pluck(mug["tags"].as_array().unwrap(), "name"), ["blue", "red"], "by name, each once");
@@ -67,12 +66,12 @@ async fn tags_are_replaced_as_a_whole_and_found_from_both_ends() {
     let patched = admin.patch(&path, json!({"tagIds": [tags[1]]})).await.expect(200).json;
     assert_eq!(patched["tags"], json!([{"id": tags[1], "name": "green"}]));
     assert_eq!(admin.patch(&path, json!({"price": 2})).await.expect(200).json["tags"], patched["tags"]);
-    let counts = shop.guest().get("/api/tags").await.expect(200);
+    let counts = store.guest().get("/api/tags").await.expect(200);
     assert_eq!(pluck(counts.items(), "productCount"), [0, 1, 0]);
     let of_green =
-        shop.guest().get(&format!("/api/tags/{}?include=products", tags[1])).await.expect(200).json;
+        store.guest().get(&format!("/api/tags/{}?include=products", tags[1])).await.expect(200).json;
     assert_eq!(of_green["products"][0]["id"], mug["id"]);
     assert_eq!(admin.patch(&path, json!({"tagIds": []})).await.expect(200).json["tags"], json!([]));
-    admin.patch(&path, json!({"tagIds": [tags[0], 999]})).await.expect_refused(422, "tagIds");
+    admin.patch(&path, json!({"tagIds": [tags[0], 999]})).await.expect_field_error(422, "tagIds");
     assert_eq!(admin.get(&path).await.expect(200).json["tags"], json!([]));
 }

@@ -1,36 +1,36 @@
-//! Products to create, read, update and delete: lines 22, 24, 39 to 44, 55; rows `/api/products` of the contract.
+//! Creating, reading, updating and deleting products.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{
     responses::{IMAGE, PRODUCT, assert_fields},
-    store::{Person, Response, Shop},
+    store::{Client, Response, TestStore},
 };
 
-/// A request that is to change or delete only what it has seen.
-async fn if_match(person: &Person, method: Method, path: &str, tag: &str, body: Value) -> Response {
-    person.send(person.request(method, path).header("if-match", tag).json(&body)).await
+/// A conditional request.
+async fn if_match(client: &Client, method: Method, path: &str, tag: &str, body: Value) -> Response {
+    client.send(client.request(method, path).header("if-match", tag).json(&body)).await
 }
 
-async fn if_none_match(person: &Person, path: &str, tag: &str) -> Response {
-    person.send(person.request(Method::GET, path).header("if-none-match", tag)).await
+async fn if_none_match(client: &Client, path: &str, tag: &str) -> Response {
+    client.send(client.request(Method::GET, path).header("if-none-match", tag)).await
 }
 
-/// A category and a tag.
-async fn labels(shop: &Shop) -> (Value, Value) {
+/// Creates a category and a tag.
+async fn labels(store: &TestStore) -> (Value, Value) {
     let category =
-        shop.admin().post("/api/categories", json!({"category_name": "Kitchen"})).await.expect(201);
-    let tag = shop.admin().post("/api/tags", json!({"tag_name": "blue"})).await.expect(201);
+        store.admin().post("/api/categories", json!({"category_name": "Kitchen"})).await.expect(201);
+    let tag = store.admin().post("/api/tags", json!({"tag_name": "blue"})).await.expect(201);
     let named = |json: &Value| json!({"id": json["id"], "name": json["name"]});
     (named(&category.json), named(&tag.json))
 }
 
-/// Lines 39 to 44: integer ids; the name, price, stock and category, in any of the spellings.
+/// Ids are integers, and fields are accepted in camelCase, snake_case and their older names.
 #[tokio::test]
-async fn a_product_is_created_in_any_spelling_and_shown_in_one() {
-    let shop = Shop::start().await;
-    let (category, tag) = labels(&shop).await;
+async fn accepts_all_field_names_and_returns_one() {
+    let store = TestStore::start().await;
+    let (category, tag) = labels(&store).await;
     let camel = json!({
         "name": "Mug", "price": 19.99, "description": "Holds\n300 ml.", "stock": 5, "currency": "USD",
         "categoryId": category["id"], "tagIds": [tag["id"]], "imageUrl": "https://example.com/mug.jpg"
@@ -41,13 +41,13 @@ async fn a_product_is_created_in_any_spelling_and_shown_in_one() {
     });
     let mut last_id = 0;
     for body in [camel, snake] {
-        let made = shop.admin().post("/api/products", body).await.expect(201);
-        let product = &made.json;
+        let created = store.admin().post("/api/products", body).await.expect(201);
+        let product = &created.json;
         assert_fields(product, PRODUCT);
         let id = product["id"].as_i64().unwrap();
         assert!(id > last_id, "ids count up");
         last_id = id;
-        assert_eq!(made.header("location"), format!("/api/products/{id}"));
+        assert_eq!(created.header("location"), format!("/api/products/{id}"));
         for (field, value) in [
             ("name", json!("Mug")),
             ("description", json!("Holds\n300 ml.")),
@@ -63,16 +63,16 @@ async fn a_product_is_created_in_any_spelling_and_shown_in_one() {
         let [image] = &product["images"].as_array().unwrap()[..] else { panic!("{product}") };
         assert_fields(image, IMAGE);
         assert_eq!((&image["url"], &product["createdAt"]), (&product["imageUrl"], &product["updatedAt"]));
-        let shown = shop.guest().get(made.header("location")).await.expect(200);
-        assert_eq!((&shown.json, shown.header("etag")), (product, made.header("etag")));
+        let shown = store.guest().get(created.header("location")).await.expect(200);
+        assert_eq!((&shown.json, shown.header("etag")), (product, created.header("etag")));
     }
 }
 
 #[tokio::test]
-async fn a_product_needs_a_name_a_price_and_a_stock_and_no_more() {
-    let shop = Shop::start().await;
+async fn requires_name_price_and_stock_only() {
+    let store = TestStore::start().await;
     let body = json!({"name": "Mug", "price": 0, "stock": 0});
-    let product = shop.admin().post("/api/products", body.clone()).await.expect(201).json;
+    let product = store.admin().post("/api/products", body.clone()).await.expect(201).json;
     assert_eq!(
         (&product["description"], &product["category"], &product["tags"]),
         (&json!(""), &Value::Null, &json!([]))
@@ -81,27 +81,26 @@ async fn a_product_needs_a_name_a_price_and_a_stock_and_no_more() {
     for field in ["name", "price", "stock"] {
         let mut body = body.clone();
         body.as_object_mut().unwrap().remove(field);
-        shop.admin().post("/api/products", body).await.expect_refused(422, field);
+        store.admin().post("/api/products", body).await.expect_field_error(422, field);
     }
     let longest = json!({
         "name": "é".repeat(200), "price": 1, "stock": 1_000_000_000, "description": "x".repeat(10_000),
         "imageUrl": format!("/{}", "x".repeat(1_999)), "categoryId": null, "tagIds": null
     });
-    shop.admin().post("/api/products", longest).await.expect(201);
-    shop.verify().await;
+    store.admin().post("/api/products", longest).await.expect(201);
+    store.verify().await;
 }
 
-/// Contract: PUT replaces, PATCH changes what it names.
 #[tokio::test]
-async fn a_put_replaces_and_a_patch_changes_what_it_names() {
-    let shop = Shop::start().await;
-    let (category, tag) = labels(&shop).await;
+async fn put_replaces_and_patch_changes_the_given_fields() {
+    let store = TestStore::start().await;
+    let (category, tag) = labels(&store).await;
     let body = json!({
         "name": "Mug", "price": 19.99, "description": "Holds 300 ml.", "stock": 5, "categoryId": category["id"],
         "tagIds": [tag["id"]], "imageUrl": "/mug.jpg"
     });
-    let made = shop.admin().post("/api/products", body).await.expect(201).json;
-    let path = format!("/api/products/{}", made["id"]);
+    let created = store.admin().post("/api/products", body).await.expect(201).json;
+    let path = format!("/api/products/{}", created["id"]);
     for (field, value) in [
         ("name", json!("Cup")),
         ("description", json!("")),
@@ -116,36 +115,36 @@ async fn a_put_replaces_and_a_patch_changes_what_it_names() {
             "tags" => "tagIds",
             field => field,
         };
-        let before = shop.guest().get(&path).await.expect(200).json;
-        let patched = shop.admin().patch(&path, json!({ named: value })).await.expect(200).json;
+        let before = store.guest().get(&path).await.expect(200).json;
+        let patched = store.admin().patch(&path, json!({ named: value })).await.expect(200).json;
         assert_eq!(patched[field], value);
         let others = PRODUCT.split(' ').filter(|other| ![field, "images", "updatedAt"].contains(other));
         others.for_each(|other| assert_eq!(patched[other], before[other], "{other} after {field}"));
         assert!(patched["updatedAt"].as_str() > before["updatedAt"].as_str());
     }
     let patch = json!({"product_name": "Bowl", "quantity": 1, "category_id": category["id"], "tag_ids": [tag["id"]], "image_url": "/b"});
-    let patched = shop.admin().patch(&path, patch).await.expect(200).json;
+    let patched = store.admin().patch(&path, patch).await.expect(200).json;
     assert_eq!(
         (&patched["name"], &patched["stock"], &patched["tags"]),
         (&json!("Bowl"), &json!(1), &json!([tag]))
     );
-    assert_eq!(shop.admin().patch(&path, json!({})).await.expect(200).json["name"], "Bowl");
+    assert_eq!(store.admin().patch(&path, json!({})).await.expect(200).json["name"], "Bowl");
 
     let body = json!({"product_name": "Jug", "price": 3, "quantity": 2});
-    let replaced = shop.admin().put(&path, body).await.expect(200).json;
+    let replaced = store.admin().put(&path, body).await.expect(200).json;
     assert_eq!((&replaced["name"], &replaced["stock"]), (&json!("Jug"), &json!(2)));
     assert_eq!((&replaced["description"], &replaced["category"]), (&json!(""), &Value::Null));
     assert_eq!((&replaced["tags"], &replaced["imageUrl"]), (&json!([]), &Value::Null));
-    assert_eq!((&replaced["id"], &replaced["createdAt"]), (&made["id"], &made["createdAt"]));
-    shop.admin().put(&path, json!({"name": "Jug", "price": 3})).await.expect_refused(422, "stock");
-    shop.verify().await;
+    assert_eq!((&replaced["id"], &replaced["createdAt"]), (&created["id"], &created["createdAt"]));
+    store.admin().put(&path, json!({"name": "Jug", "price": 3})).await.expect_field_error(422, "stock");
+    store.verify().await;
 }
 
-/// Line 44: a category or tag that is not there is refused, by the name the request gave the field.
+/// An unknown category or tag is rejected by the name of the field in the request.
 #[tokio::test]
-async fn a_product_refers_to_what_is_there() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "1", 1).await;
+async fn rejects_unknown_categories_and_tags() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "1", 1).await;
     let path = format!("/api/products/{mug}");
     for (field, value) in [
         ("categoryId", json!(999)),
@@ -155,51 +154,50 @@ async fn a_product_refers_to_what_is_there() {
     ] {
         let mut body = json!({"name": "Cup", "price": 1, "stock": 1});
         body[field] = value.clone();
-        shop.admin().post("/api/products", body.clone()).await.expect_refused(422, field);
-        shop.admin().put(&path, body).await.expect_refused(422, field);
-        shop.admin().patch(&path, json!({ field: value })).await.expect_refused(422, field);
+        store.admin().post("/api/products", body.clone()).await.expect_field_error(422, field);
+        store.admin().put(&path, body).await.expect_field_error(422, field);
+        store.admin().patch(&path, json!({ field: value })).await.expect_field_error(422, field);
     }
-    assert_eq!(shop.guest().get("/api/products").await.expect(200).items().len(), 1);
+    assert_eq!(store.guest().get("/api/products").await.expect(200).items().len(), 1);
 }
 
-/// Contract, "Order states": archived, never cascaded away.
+/// A deleted product is archived.
 #[tokio::test]
-async fn a_deleted_product_leaves_the_shop_and_stays_in_the_orders_that_know_it() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 5).await;
-    let ada = shop.register("ada").await;
+async fn a_deleted_product_stays_in_existing_orders() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 5).await;
+    let ada = store.register("ada").await;
     let order = ada.buy(mug, 2).await;
     ada.add_to_cart(mug, 1).await.expect(200);
     let path = format!("/api/products/{mug}");
-    assert_eq!(shop.admin().delete(&path).await.expect(204).text, "");
+    assert_eq!(store.admin().delete(&path).await.expect(204).text, "");
 
-    for answer in [
-        shop.guest().get(&path).await,
-        shop.admin().patch(&path, json!({"stock": 1})).await,
-        shop.admin().put(&path, json!({"name": "Mug", "price": 1, "stock": 1})).await,
-        shop.admin().delete(&path).await,
-        shop.guest().add_to_cart(mug, 1).await,
+    for response in [
+        store.guest().get(&path).await,
+        store.admin().patch(&path, json!({"stock": 1})).await,
+        store.admin().put(&path, json!({"name": "Mug", "price": 1, "stock": 1})).await,
+        store.admin().delete(&path).await,
+        store.guest().add_to_cart(mug, 1).await,
     ] {
-        answer.expect_problem(404, "product_not_found");
+        response.expect_problem(404, "product_not_found");
     }
     for list in ["/api/products", &format!("/api/products?ids={mug}"), "/api/products?q=mug", "/products"] {
-        assert_eq!(shop.guest().get(list).await.expect(200).items(), [] as [Value; 0], "{list}");
+        assert_eq!(store.guest().get(list).await.expect(200).items(), [] as [Value; 0], "{list}");
     }
     let order_path = format!("/api/orders/{}", order["id"].as_str().unwrap());
     assert_eq!(ada.get(&order_path).await.expect(200).json, order);
     let line = ada.get("/api/cart").await.expect(200).json["products"][0].clone();
     assert_eq!((&line["name"], &line["available"]), (&json!("Mug"), &json!(false)));
-    let refused = ada.place_order().await.expect_problem(409, "out_of_stock");
-    assert_eq!(refused.refused_fields(), [format!("products[{mug}]")]);
-    ada.post_nothing(&format!("{order_path}/cancel")).await.expect(200);
-    shop.verify().await;
+    let rejected = ada.place_order().await.expect_problem(409, "out_of_stock");
+    assert_eq!(rejected.error_fields(), [format!("products[{mug}]")]);
+    ada.post_empty(&format!("{order_path}/cancel")).await.expect(200);
+    store.verify().await;
 }
 
-/// Contract, `/api/products/{id}`: If-Match honoured, 412.
 #[tokio::test]
-async fn a_change_of_what_was_not_seen_is_refused() {
-    let shop = Shop::start().await;
-    let admin = shop.admin();
+async fn rejects_changes_with_a_stale_etag() {
+    let store = TestStore::start().await;
+    let admin = store.admin();
     let path = format!("/api/products/{}", admin.create_product("Mug", "19.99", 5).await);
     let seen = admin.get(&path).await.expect(200).header("etag").to_owned();
     let patched = if_match(admin, Method::PATCH, &path, &seen, json!({"price": 5})).await.expect(200);
@@ -207,8 +205,8 @@ async fn a_change_of_what_was_not_seen_is_refused() {
     let whole = json!({"name": "Mug", "price": 6, "stock": 5});
     for stale in [&seen, "\"999\"", "x", "", &format!("W/{}", patched.header("etag"))] {
         for method in [Method::PATCH, Method::PUT, Method::DELETE] {
-            let refused = if_match(admin, method.clone(), &path, stale, whole.clone()).await;
-            refused.expect_problem(412, "version_mismatch");
+            let rejected = if_match(admin, method.clone(), &path, stale, whole.clone()).await;
+            rejected.expect_problem(412, "version_mismatch");
         }
     }
     assert_eq!(admin.get(&path).await.expect(200).json, patched.json);
@@ -223,13 +221,13 @@ async fn a_change_of_what_was_not_seen_is_refused() {
     if_match(admin, Method::DELETE, &path, &now, json!({})).await.expect(204);
 }
 
-/// A reader who has it already is told so; every change a reader can see makes another tag.
+/// A 304 for an unchanged product; every visible change changes the ETag.
 #[tokio::test]
-async fn what_has_not_changed_is_not_sent_again() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 5).await;
+async fn returns_304_for_an_unchanged_product() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 5).await;
     let one = format!("/api/products/{mug}");
-    let (ada, guest) = (shop.register("ada").await, shop.guest());
+    let (ada, guest) = (store.register("ada").await, store.guest());
     for path in [&one, "/api/products", "/products", &format!("/products/{mug}")] {
         let seen = guest.get(path).await.expect(200).header("etag").to_owned();
         for tag in [&seen, &format!("W/{seen}"), &format!("\"x\", {seen}"), "*"] {

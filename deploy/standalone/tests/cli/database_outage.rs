@@ -1,4 +1,4 @@
-//! The store's own Postgres dies, and the store does not.
+//! The embedded Postgres dies, and the store restarts it.
 
 use std::{
     path::Path,
@@ -10,15 +10,15 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 
 use crate::harness::{
-    binary::{Open, bodega, open, says},
+    binary::{RunningStore, bodega, start_bodega, stdout_of},
     process,
-    store::in_the_end,
+    store::retry_while_unavailable,
 };
 
 const EMAIL: &str = "ada@shop.example";
 const PASSWORD: &str = "tea at four";
 
-/// How soon the store is to be ready again.
+/// Time until the store is ready again.
 const BACK: Duration = Duration::from_secs(10);
 
 fn command(dir: &TempDir) -> Command {
@@ -27,29 +27,29 @@ fn command(dir: &TempDir) -> Command {
     command
 }
 
-/// The store's Postgres, where there is one.
+/// The process id of the store's Postgres, if it runs.
 fn postmaster(data_dir: &Path) -> Option<Pid> {
     let text = std::fs::read_to_string(data_dir.join("postgres/data/postmaster.pid")).ok()?;
     Pid::from_raw(text.lines().next()?.parse().ok()?)
 }
 
-/// Ends the store's Postgres, and waits until the store is ready with another.
-async fn lose_database(dir: &TempDir, store: &Open, signal: Signal) {
+/// Kills the store's Postgres, and waits until the store is ready with a new one.
+async fn lose_database(dir: &TempDir, store: &RunningStore, signal: Signal) {
     let lost = postmaster(dir.path()).unwrap();
     kill_process(lost, signal).unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     while postmaster(dir.path()).is_none_or(|pid| pid == lost) || !store.guest.reaches("/readyz").await {
-        assert!(begun.elapsed() < BACK, "not ready after {BACK:?}");
+        assert!(started.elapsed() < BACK, "not ready after {BACK:?}");
         store.guest.get("/healthz").await.expect(200);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    eprintln!("ready {:?} after {signal:?}", begun.elapsed());
+    eprintln!("ready {:?} after {signal:?}", started.elapsed());
 }
 
 #[tokio::test]
-async fn a_store_whose_database_dies_is_ready_again_with_all_its_data() {
+async fn restarts_a_killed_database_with_all_data() {
     let dir = TempDir::new("outage").unwrap();
-    let store = open(&mut command(&dir)).await;
+    let store = start_bodega(&mut command(&dir)).await;
     let ada = store.sign_in(EMAIL, PASSWORD).await;
     let mug = ada.create_product("Mug", "19.99", 9).await;
     let mut orders = vec![ada.buy(mug, 2).await];
@@ -58,28 +58,28 @@ async fn a_store_whose_database_dies_is_ready_again_with_all_its_data() {
         lose_database(&dir, &store, signal).await;
         for order in &orders {
             let path = format!("/api/orders/{}", order["id"].as_str().unwrap());
-            assert_eq!(&in_the_end(async || ada.get(&path).await).await.expect(200).json, order);
+            assert_eq!(&retry_while_unavailable(async || ada.get(&path).await).await.expect(200).json, order);
         }
-        let order = in_the_end(async || ada.place_order_with_key(key).await).await;
+        let order = retry_while_unavailable(async || ada.place_order_with_key(key).await).await;
         orders.push(order.expect(201).json);
     }
     assert_eq!(ada.stock_of(mug).await, 4);
-    assert!(says(&mut bodega(dir.path(), &["verify"])).await.contains("Everything adds up"));
+    assert!(stdout_of(&mut bodega(dir.path(), &["verify"])).await.contains("checks passed"));
     assert!(store.process.terminate().await.success());
     assert_eq!(process::processes_on(dir.path()), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_store_that_is_told_to_end_without_its_database_leaves_no_process_behind() {
+async fn stopping_without_a_database_leaves_no_process() {
     let dir = TempDir::new("outage-end").unwrap();
     for milliseconds in [0, 210, 260, 500] {
-        let store = open(&mut command(&dir)).await;
+        let store = start_bodega(&mut command(&dir)).await;
         kill_process(postmaster(dir.path()).unwrap(), Signal::KILL).unwrap();
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         let status = store.process.terminate().await;
         assert!(status.success(), "after {milliseconds} ms: {status}");
-        process::deserted(dir.path()).await;
+        process::wait_until_unused(dir.path()).await;
     }
-    let store = open(&mut command(&dir)).await;
+    let store = start_bodega(&mut command(&dir)).await;
     assert!(store.process.terminate().await.success());
 }

@@ -1,4 +1,4 @@
-//! `bodega migrate`, `bodega seed`, `bodega`: lines 15 to 24.
+//! `bodega` with a database of its own: `migrate`, `seed`, `up`.
 
 use std::{fs, net::TcpListener, path::Path};
 
@@ -9,10 +9,10 @@ use tokio::process::Command;
 
 use crate::harness::{
     process::{self, Running},
-    store::Person,
+    store::Client,
 };
 
-/// How the database is called in an environment file, line by line.
+/// The database settings as lines of a `.env` file.
 fn environment(database: &TestDatabase) -> Vec<(&'static str, String)> {
     let options: PgConnectOptions = database.url().parse().unwrap();
     vec![
@@ -24,7 +24,6 @@ fn environment(database: &TestDatabase) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// `bodega`, run in this directory.
 fn bodega(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = process::command(env!("CARGO_BIN_EXE_bodega"));
     command.current_dir(directory).args(arguments);
@@ -32,7 +31,7 @@ fn bodega(directory: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-async fn says(command: &mut Command) -> String {
+async fn stdout_of(command: &mut Command) -> String {
     let output = process::run(command).await;
     let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
     assert!(output.status.success(), "{out}\n{err}");
@@ -43,18 +42,17 @@ async fn count(db: &PgPool, table: &'static str) -> i64 {
     sqlx::query_scalar(table).fetch_one(db).await.unwrap()
 }
 
-/// Lines 15 to 20: an environment variable file, the schema and seed commands, the application.
 #[tokio::test]
-async fn a_database_named_in_an_environment_file_is_made_seeded_and_served() {
+async fn migrates_seeds_and_serves_a_database_from_an_env_file() {
     let database = testing::database("empty", |_| async { Ok(()) }).await;
     let dir = TempDir::new("env-file").unwrap();
     let lines = environment(&database).into_iter().map(|(name, value)| format!("{name}=\"{value}\"\n"));
     fs::write(dir.path().join(".env"), lines.collect::<String>()).unwrap();
     let db = PgPool::connect(&database.url()).await.unwrap();
 
-    assert_eq!(says(&mut bodega(dir.path(), &["migrate"])).await, "The database is ready.\n");
+    assert_eq!(stdout_of(&mut bodega(dir.path(), &["migrate"])).await, "The database is migrated.\n");
     assert_eq!(count(&db, "select count(*) from catalog.products").await, 0);
-    says(&mut bodega(dir.path(), &["seed"])).await;
+    stdout_of(&mut bodega(dir.path(), &["seed"])).await;
     for (table, at_least) in [
         ("select count(*) from catalog.categories", 5),
         ("select count(*) from catalog.products", 60),
@@ -66,7 +64,7 @@ async fn a_database_named_in_an_environment_file_is_made_seeded_and_served() {
 
     let mut up = Running::start(&mut bodega(dir.path(), &[]));
     let line = up.line().await;
-    let guest = Person::at(line.strip_prefix("The store is open at ").unwrap_or_else(|| panic!("{line}")));
+    let guest = Client::at(line.strip_prefix("The store is open at ").unwrap_or_else(|| panic!("{line}")));
     let products = guest.get("/api/products?limit=100").await.expect(200);
     let seeded = count(&db, "select count(*) from catalog.products").await;
     assert_eq!(i64::try_from(products.items().len()).unwrap(), seeded);
@@ -74,32 +72,30 @@ async fn a_database_named_in_an_environment_file_is_made_seeded_and_served() {
     assert!(!dir.path().join(".bodega/postgres").exists(), "no cluster of its own");
 }
 
-/// Line 15: environment variables, without a file.
 #[tokio::test]
-async fn a_database_named_in_the_environment_is_used() {
+async fn uses_a_database_from_environment_variables() {
     let database = testing::database("empty", |_| async { Ok(()) }).await;
     let dir = TempDir::new("env").unwrap();
-    says(bodega(dir.path(), &["migrate"]).envs(environment(&database))).await;
-    says(bodega(dir.path(), &["migrate"]).envs(environment(&database))).await;
+    stdout_of(bodega(dir.path(), &["migrate"]).envs(environment(&database))).await;
+    stdout_of(bodega(dir.path(), &["migrate"]).envs(environment(&database))).await;
     let db = PgPool::connect(&database.url()).await.unwrap();
     assert_eq!(count(&db, "select count(*) from catalog.products").await, 0);
 }
 
-/// Lines 18, 24: what the seed command made can be read, changed and deleted.
+/// Seeded products can be read, changed and deleted.
 #[tokio::test]
-async fn seeded_data_is_good_data() {
+async fn seeded_products_can_be_read_changed_and_deleted() {
     let database = testing::database("empty", |_| async { Ok(()) }).await;
     let dir = TempDir::new("seeded").unwrap();
-    says(bodega(dir.path(), &["seed"]).envs(environment(&database))).await;
+    stdout_of(bodega(dir.path(), &["seed"]).envs(environment(&database))).await;
     let create = ["admin", "create", "--email", "ada@shop.example", "--password", "tea at four"];
-    says(bodega(dir.path(), &create).envs(environment(&database))).await;
+    stdout_of(bodega(dir.path(), &create).envs(environment(&database))).await;
 
-    // Contract: `/metrics` on the admin port.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let mut up = bodega(dir.path(), &[]);
     let mut up = Running::start(up.envs(environment(&database)).env("BODEGA_ADMIN_HTTP", &free));
     let line = up.line().await;
-    let guest = Person::at(line.strip_prefix("The store is open at ").unwrap_or_else(|| panic!("{line}")));
+    let guest = Client::at(line.strip_prefix("The store is open at ").unwrap_or_else(|| panic!("{line}")));
     let login = json!({"email": "ada@shop.example", "password": "tea at four"});
     let ada = guest.clone().signed_in(guest.post("/api/auth/login", login).await.expect(200).json);
 
@@ -121,13 +117,13 @@ async fn seeded_data_is_good_data() {
     let product = guest.get("/api/products?inStock=true&limit=1").await.items()[0]["id"].as_i64().unwrap();
     ada.buy(product, 1).await;
 
-    let metrics = Person::at(&format!("http://{free}")).get("/metrics").await.expect(200).text;
+    let metrics = Client::at(&format!("http://{free}")).get("/metrics").await.expect(200).text;
     assert!(metrics.contains("http_server_duration_seconds"), "{metrics}");
-    assert!(guest.get("/metrics").await.status == 404, "not where shoppers are");
+    assert!(guest.get("/metrics").await.status == 404, "not on the public port");
     assert!(up.terminate().await.success());
     assert!(
-        says(bodega(dir.path(), &["verify"]).envs(environment(&database)))
+        stdout_of(bodega(dir.path(), &["verify"]).envs(environment(&database)))
             .await
-            .contains("Everything adds up")
+            .contains("checks passed")
     );
 }

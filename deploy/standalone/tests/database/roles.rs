@@ -1,8 +1,8 @@
-//! A service reaches the rows of its own schema, and nothing else.
+//! The role of a service can read and write the rows of its own schema, and nothing else.
 
 use sqlx::PgConnection;
 
-use crate::harness::store::Shop;
+use crate::harness::store::TestStore;
 
 const SERVICES: [(&str, &str, &str); 4] = [
     ("bodega_identity", "identity", "identity.users"),
@@ -11,31 +11,35 @@ const SERVICES: [(&str, &str, &str); 4] = [
     ("bodega_order", "orders", "orders.orders"),
 ];
 
-/// The SQLSTATE that a statement is refused with.
-async fn refused(db: &mut PgConnection, statement: String) -> Option<String> {
+/// The SQLSTATE that a statement is error_code with.
+async fn error_code(db: &mut PgConnection, statement: String) -> Option<String> {
     let error = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(db).await.err()?;
-    Some(error.as_database_error().expect("the database refuses").code().expect("with a code").into_owned())
+    Some(error.as_database_error().expect("a database error").code().expect("with a code").into_owned())
 }
 
 const PERMISSION_DENIED: &str = "42501";
 
 #[tokio::test]
-async fn a_service_reads_its_own_rows_and_nobody_elses() {
-    let shop = Shop::start().await;
+async fn a_role_reads_only_its_own_schema() {
+    let store = TestStore::start().await;
     for (role, own, _) in SERVICES {
-        let mut db = shop.sql_as(role).await;
+        let mut db = store.sql_as(role).await;
         for (_, schema, table) in SERVICES {
             let expected = (schema != own).then(|| PERMISSION_DENIED.to_owned());
-            assert_eq!(refused(&mut db, format!("select from {table}")).await, expected, "{role}, {table}");
+            assert_eq!(
+                error_code(&mut db, format!("select from {table}")).await,
+                expected,
+                "{role}, {table}"
+            );
         }
     }
 }
 
-/// Those of the first migration, and of every other.
+/// Of all migrations.
 #[tokio::test]
-async fn a_service_reaches_every_table_and_view_of_its_schema() {
-    let shop = Shop::start().await;
-    let db = shop.sql().await;
+async fn a_role_can_use_every_table_of_its_schema() {
+    let store = TestStore::start().await;
+    let db = store.sql().await;
     for (role, schema, _) in SERVICES {
         let out_of_reach: Vec<String> = sqlx::query_scalar(
             "select c.relname::text
@@ -59,11 +63,11 @@ async fn a_service_reaches_every_table_and_view_of_its_schema() {
 }
 
 #[tokio::test]
-async fn a_service_changes_rows_and_no_schema() {
-    let shop = Shop::start().await;
+async fn a_role_cannot_change_the_schema() {
+    let store = TestStore::start().await;
     for (role, schema, table) in SERVICES {
-        let mut db = shop.sql_as(role).await;
-        assert_eq!(refused(&mut db, format!("delete from {table} where false")).await, None, "{role}");
+        let mut db = store.sql_as(role).await;
+        assert_eq!(error_code(&mut db, format!("delete from {table} where false")).await, None, "{role}");
         for statement in [
             format!("create table {schema}.loot ()"),
             format!("alter table {table} add column loot text"),
@@ -74,24 +78,24 @@ async fn a_service_changes_rows_and_no_schema() {
             "create schema loot".to_owned(),
             "create role loot".to_owned(),
         ] {
-            let refusal = refused(&mut db, statement.clone()).await;
-            assert_eq!(refusal.as_deref(), Some(PERMISSION_DENIED), "{role}: {statement}");
+            let code = error_code(&mut db, statement.clone()).await;
+            assert_eq!(code.as_deref(), Some(PERMISSION_DENIED), "{role}: {statement}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_table_of_a_later_migration_is_open_to_its_service_alone() {
-    let shop = Shop::start().await;
+async fn tables_of_later_migrations_are_accessible_to_their_role_only() {
+    let store = TestStore::start().await;
     let later =
         "create table cart.later (id bigint generated always as identity primary key, serial bigserial)";
-    sqlx::raw_sql(later).execute(&shop.sql().await).await.unwrap();
+    sqlx::raw_sql(later).execute(&store.sql().await).await.unwrap();
 
-    let mut cart = shop.sql_as("bodega_cart").await;
-    assert_eq!(refused(&mut cart, "insert into cart.later default values".to_owned()).await, None);
-    let mut order = shop.sql_as("bodega_order").await;
+    let mut cart = store.sql_as("bodega_cart").await;
+    assert_eq!(error_code(&mut cart, "insert into cart.later default values".to_owned()).await, None);
+    let mut order = store.sql_as("bodega_order").await;
     assert_eq!(
-        refused(&mut order, "select from cart.later".to_owned()).await.as_deref(),
+        error_code(&mut order, "select from cart.later".to_owned()).await.as_deref(),
         Some(PERMISSION_DENIED)
     );
 }

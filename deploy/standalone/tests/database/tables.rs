@@ -1,23 +1,22 @@
-//! The database: lines 23 to 33.
+//! Tables and foreign keys.
 
-use crate::harness::store::Shop;
+use crate::harness::store::TestStore;
 
-/// A row of a foreign key: table, column, table.
-const WITHIN_A_SCHEMA: [(&str, &str, &str); 3] = [
+/// Foreign keys: table, column, referenced table.
+const FOREIGN_KEYS: [(&str, &str, &str); 3] = [
     ("cart.cart_items", "cart_id", "cart.carts"),
     ("orders.order_items", "order_id", "orders.orders"),
     ("identity.sessions", "user_id", "identity.users"),
 ];
 
-/// Lines 23 to 31: what each table holds, and what it refers to.
 #[tokio::test]
-async fn carts_and_orders_belong_to_users_and_their_items_to_products() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 9).await;
-    let ada = shop.register("ada").await;
+async fn cart_and_order_rows_refer_to_users_and_products() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 9).await;
+    let ada = store.register("ada").await;
     ada.buy(mug, 2).await;
     ada.add_to_cart(mug, 3).await.expect(200);
-    let db = shop.sql().await;
+    let db = store.sql().await;
 
     let user: (String, String) = sqlx::query_as(
         "select id::text, email from identity.users where password_hash is not null and role = 'user'",
@@ -37,12 +36,12 @@ async fn carts_and_orders_belong_to_users_and_their_items_to_products() {
     assert_eq!(ordered, [(ada.id().to_owned(), mug, 2)]);
 }
 
-/// Lines 27, 31: foreign keys, wherever one schema owns both ends.
+/// Tables of the same schema refer to each other by foreign keys.
 #[tokio::test]
-async fn items_refer_to_what_they_belong_to_by_foreign_keys() {
-    let shop = Shop::start().await;
-    let db = shop.sql().await;
-    for (from, column, to) in WITHIN_A_SCHEMA {
+async fn items_have_foreign_keys_to_their_parents() {
+    let store = TestStore::start().await;
+    let db = store.sql().await;
+    for (from, column, to) in FOREIGN_KEYS {
         let found: bool = sqlx::query_scalar(
             "select exists (
                 select from pg_constraint c join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]

@@ -1,4 +1,4 @@
-//! The program `bodega`, run on a data directory.
+//! The binary `bodega`, run with a data directory.
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use tokio::process::Command;
 
 use crate::harness::{
     process::{self, Running},
-    store::Person,
+    store::Client,
 };
 
-/// `bodega` on this data directory, on any free ports.
+/// `bodega` with this data directory, on free ports.
 pub(crate) fn bodega(data_dir: &Path, arguments: &[&str]) -> Command {
     let mut command = process::command(env!("CARGO_BIN_EXE_bodega"));
     command.args(arguments);
@@ -19,34 +19,33 @@ pub(crate) fn bodega(data_dir: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// A store that `bodega` has opened.
-pub(crate) struct Open {
+/// A running `bodega`.
+pub(crate) struct RunningStore {
     pub(crate) process: Running,
-    pub(crate) guest: Person,
-    /// What was said of the admin.
+    pub(crate) guest: Client,
+    /// The line of the startup message about the admin.
     pub(crate) admin_line: String,
 }
 
-/// Opens a store, as far as the lines that it says so with.
-pub(crate) async fn open(command: &mut Command) -> Open {
+/// Starts `bodega`, and waits for its startup message.
+pub(crate) async fn start_bodega(command: &mut Command) -> RunningStore {
     let mut process = Running::start(command);
     let line = process.line().await;
     let url = line.strip_prefix("The store is open at ").unwrap_or_else(|| panic!("{line}")).to_owned();
     assert_eq!(process.line().await, format!("  docs   {url}/docs"));
     let admin_line = process.line().await;
-    Open { process, guest: Person::at(&url), admin_line }
+    RunningStore { process, guest: Client::at(&url), admin_line }
 }
 
-impl Open {
-    /// Signs in as the admin whose password was printed.
-    pub(crate) async fn admin(&self) -> Person {
-        let said = self.admin_line.strip_prefix("  admin  ").unwrap();
-        let (email, rest) = said.split_once(", password ").unwrap_or_else(|| panic!("{said}"));
-        let password = rest.strip_suffix(" (shown only this once)").unwrap();
+impl RunningStore {
+    pub(crate) async fn admin(&self) -> Client {
+        let output = self.admin_line.strip_prefix("  admin  ").unwrap();
+        let (email, rest) = output.split_once(", password ").unwrap_or_else(|| panic!("{output}"));
+        let password = rest.strip_suffix(" (shown only once)").unwrap();
         self.sign_in(email, password).await
     }
 
-    pub(crate) async fn sign_in(&self, email: &str, password: &str) -> Person {
+    pub(crate) async fn sign_in(&self, email: &str, password: &str) -> Client {
         let session = self.guest.post("/api/auth/login", json!({"login": email, "password": password})).await;
         self.guest.clone().signed_in(session.expect(200).json)
     }
@@ -57,18 +56,18 @@ impl Open {
     }
 }
 
-/// What a command that succeeds prints.
-pub(crate) async fn says(command: &mut Command) -> String {
+/// The standard output of a command that succeeds.
+pub(crate) async fn stdout_of(command: &mut Command) -> String {
     let output = process::run(command).await;
     let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
     assert!(output.status.success(), "{out}\n{err}");
     out
 }
 
-/// The one line that a command which is refused ends with, and its exit code.
-pub(crate) async fn refusal(command: &mut Command) -> (i32, String) {
+/// The exit code and the one-line error of a command that fails.
+pub(crate) async fn error_of(command: &mut Command) -> (i32, String) {
     let output = process::run(command.env("BODEGA_LOG", "off")).await;
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(said.lines().count(), 1, "{said}");
-    (output.status.code().unwrap(), said.trim_end().to_owned())
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(error.lines().count(), 1, "{error}");
+    (output.status.code().unwrap(), error.trim_end().to_owned())
 }

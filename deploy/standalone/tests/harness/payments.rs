@@ -1,4 +1,4 @@
-//! A shop that takes cards: Stripe is a stand-in, spoken to over HTTP as Stripe is.
+//! A test store that accepts cards, with a test double for Stripe.
 
 use std::time::Duration;
 
@@ -8,88 +8,89 @@ use clap::Parser;
 use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::harness::store::{Person, Plan, Response, Shop, database, eventually};
+use crate::harness::store::{Client, Response, StoreOptions, TestStore, database, eventually};
 
-/// Where a shop hears of its payments.
+/// The path of the webhook.
 pub(crate) const WEBHOOK: &str = "/api/webhooks/stripe";
 
-/// What the store asks of Stripe; confirming is the shopper's.
-const CALLS_OF_THE_STORE: [Operation; 4] =
+/// Stripe operations that the store calls; clients call `Confirm`.
+const STORE_OPERATIONS: [Operation; 4] =
     [Operation::Create, Operation::Cancel, Operation::Refund, Operation::Retrieve];
 
-/// A shop that takes cards, and who moves the money.
-pub(crate) struct Till {
-    pub(crate) shop: Shop,
+/// A store that accepts cards, and its Stripe.
+pub(crate) struct PaymentTest {
+    pub(crate) store: TestStore,
     pub(crate) stripe: StripeDouble,
 }
 
-impl Till {
-    /// A shop that hears of every payment at once.
-    pub(crate) async fn open() -> Self {
-        Self::open_as(&[]).await
+impl PaymentTest {
+    /// Starts a store that receives webhook events.
+    pub(crate) async fn start() -> Self {
+        Self::start_with_options(&[]).await
     }
 
-    /// The same, with more options for its payments.
-    pub(crate) async fn open_as(options: &[&str]) -> Self {
-        let till = Self::open_deaf(options).await;
-        till.listen();
-        till
+    /// The same, with further payment options.
+    pub(crate) async fn start_with_options(options: &[&str]) -> Self {
+        let test = Self::start_without_webhooks(options).await;
+        test.enable_webhooks();
+        test
     }
 
-    /// A shop that no event gets to.
-    pub(crate) async fn open_deaf(options: &[&str]) -> Self {
-        Self::open_on(database().await.url().parse().unwrap(), options).await
+    /// Starts a store that receives no webhook events.
+    pub(crate) async fn start_without_webhooks(options: &[&str]) -> Self {
+        Self::start_on(database().await.url().parse().unwrap(), options).await
     }
 
     /// The same, on a database that was [prepared](crate::harness::store::prepare).
-    pub(crate) async fn open_on(owner: PgConnectOptions, options: &[&str]) -> Self {
+    pub(crate) async fn start_on(owner: PgConnectOptions, options: &[&str]) -> Self {
         let stripe = stripe().await;
-        let plan = Plan { payments: payments(&stripe, options), connections: 10, ..Plan::default() };
-        Self { shop: Shop::open(owner, plan).await, stripe }
+        let plan =
+            StoreOptions { payments: payments(&stripe, options), connections: 10, ..StoreOptions::default() };
+        Self { store: TestStore::start_on(owner, plan).await, stripe }
     }
 
-    /// Lets the shop hear of payments from now on.
-    pub(crate) fn listen(&self) {
-        self.stripe.deliver_to(&self.shop.url(WEBHOOK));
+    /// Delivers webhook events to the store from now on.
+    pub(crate) fn enable_webhooks(&self) {
+        self.stripe.deliver_to(&self.store.url(WEBHOOK));
     }
 
-    /// Somebody who has ordered two of something that costs 19.99 and of which there were a hundred.
-    pub(crate) async fn order(&self, name: &str) -> (Person, Value) {
-        let mug = self.shop.admin().create_product("Mug", "19.99", 100).await;
-        let buyer = self.shop.register(name).await;
+    /// Registers a user who orders two of 100 units, at 19.99.
+    pub(crate) async fn order(&self, name: &str) -> (Client, Value) {
+        let mug = self.store.admin().create_product("Mug", "19.99", 100).await;
+        let buyer = self.store.register(name).await;
         let order = buyer.buy(mug, 2).await;
         (buyer, order)
     }
 
-    /// The same, paid for by card.
-    pub(crate) async fn paid_order(&self, name: &str) -> (Person, Value) {
+    /// The same, and the order is paid by card.
+    pub(crate) async fn paid_order(&self, name: &str) -> (Client, Value) {
         let (buyer, order) = self.order(name).await;
-        let intent = buyer.begin_payment(&order).await.expect(200).json;
+        let intent = buyer.start_payment(&order).await.expect(200).json;
         self.pay(&intent, Card::Visa).await;
-        let order = buyer.see_order(&order, "paid").await;
+        let order = buyer.wait_for_order(&order, "paid").await;
         (buyer, order)
     }
 
-    /// Pays as a browser does; where Stripe says that the intent is then.
+    /// Confirms the intent as a browser does; returns its status.
     pub(crate) async fn pay(&self, intent: &Value, card: Card) -> String {
         pay(&self.stripe, intent, card).await
     }
 
-    /// Where Stripe says that an intent is.
+    /// The status of an intent at Stripe.
     pub(crate) fn status_of(&self, intent: &Value) -> IntentStatus {
         self.stripe.intent(intent["paymentIntentId"].as_str().unwrap()).unwrap().status
     }
 
-    /// Fails unless everything adds up, here and at Stripe: an order that is paid by card has one charge of its total
-    /// that was not given back, and no other order has any.
+    /// Asserts that the data is consistent, in the store and at Stripe: an order that is paid by card has exactly one charge
+    /// that is not refunded, and no other order has one.
     pub(crate) async fn verify(&self) {
-        self.shop.verify().await;
+        self.store.verify().await;
         assert_eq!(self.stripe.check(), Vec::<String>::new());
         let kept: Vec<(String, i64)> = sqlx::query_as(
             "select order_id::text, amount_minor from orders.payments
              where provider = 'stripe' and status = 'completed' order by 1",
         )
-        .fetch_all(&self.shop.sql().await)
+        .fetch_all(&self.store.sql().await)
         .await
         .unwrap();
         let charges = self.stripe.charges();
@@ -102,37 +103,37 @@ impl Till {
     }
 }
 
-/// A Stripe that answers.
+/// Starts a Stripe double.
 pub(crate) async fn stripe() -> StripeDouble {
     StripeDouble::start(Options::default()).await.unwrap()
 }
 
-/// Lets nothing that the store asks of Stripe get there, until it is healed. Shoppers can pay.
-pub(crate) fn break_down(stripe: &StripeDouble) {
+/// Drops the store's requests to Stripe before they arrive, until the faults are cleared. Clients can still pay.
+pub(crate) fn make_unreachable(stripe: &StripeDouble) {
     fail_always(stripe, Fault::DropBefore);
 }
 
-/// Lets Stripe do all that the store asks for, and never say so, until it is healed.
-pub(crate) fn hang(stripe: &StripeDouble) {
+/// Executes the store's requests at Stripe without ever responding, until the faults are cleared.
+pub(crate) fn withhold_responses(stripe: &StripeDouble) {
     fail_always(stripe, Fault::DelayAfter(Duration::from_secs(600)));
 }
 
 fn fail_always(stripe: &StripeDouble, fault: Fault) {
-    CALLS_OF_THE_STORE.into_iter().for_each(|call| stripe.fail_sometimes(call, fault, 1.0));
+    STORE_OPERATIONS.into_iter().for_each(|call| stripe.fail_sometimes(call, fault, 1.0));
 }
 
-/// Pays as a browser does, until it is known how it went; where Stripe says that the intent is then.
+/// Confirms an intent as a browser does; returns its status.
 pub(crate) async fn pay(stripe: &StripeDouble, intent: &Value, card: Card) -> String {
     match stripe.confirm(intent["clientSecret"].as_str().unwrap(), card).await {
         Ok(intent) => intent["status"].as_str().unwrap().to_owned(),
-        Err(cause) => panic!("{cause}"),
+        Err(error) => panic!("{error}"),
     }
 }
 
-/// Ways to be paid that lead to the stand-in.
+/// Payments with the Stripe double.
 pub(crate) fn payments(stripe: &StripeDouble, options: &[&str]) -> PaymentProviders {
     #[derive(Parser)]
-    struct Told {
+    struct PaymentArguments {
         #[command(flatten)]
         payments: PaymentArgs,
     }
@@ -144,10 +145,10 @@ pub(crate) fn payments(stripe: &StripeDouble, options: &[&str]) -> PaymentProvid
         ["--stripe-url", stripe.url()],
     ];
     let arguments = ["test"].into_iter().chain(keys.into_iter().flatten()).chain(options.iter().copied());
-    Told::parse_from(arguments).payments.providers().unwrap()
+    PaymentArguments::parse_from(arguments).payments.providers().unwrap()
 }
 
-/// The same, as variables of a process.
+/// The same, as environment variables.
 pub(crate) fn variables(stripe: &StripeDouble) -> [(&'static str, String); 4] {
     let Options { secret_key, publishable_key, webhook_secret, .. } = stripe.options().clone();
     [
@@ -158,12 +159,12 @@ pub(crate) fn variables(stripe: &StripeDouble) -> [(&'static str, String); 4] {
     ]
 }
 
-/// Where an order is.
+/// The path of an order.
 pub(crate) fn path_of(order: &Value) -> String {
     format!("/api/orders/{}", order["id"].as_str().unwrap())
 }
 
-/// Who moves its money, and where that stands: `stripe completed`.
+/// Provider and status of the payment: `stripe completed`.
 pub(crate) fn payment_of(order: &Value) -> String {
     let payment = &order["payment"];
     match (payment["provider"].as_str(), payment["status"].as_str()) {
@@ -172,7 +173,7 @@ pub(crate) fn payment_of(order: &Value) -> String {
     }
 }
 
-/// Its history: `pending`, `pending requires_payment`, `paid completed`.
+/// The order's history: `pending`, `pending requires_payment`, `paid completed`.
 pub(crate) fn history(order: &Value) -> Vec<String> {
     let entries = order["history"].as_array().unwrap().iter();
     let text = |entry: &Value| {
@@ -182,33 +183,32 @@ pub(crate) fn history(order: &Value) -> Vec<String> {
     entries.map(text).collect()
 }
 
-impl Person {
-    /// Asks for what it takes to pay an order.
-    pub(crate) async fn begin_payment(&self, order: &Value) -> Response {
-        self.post_nothing(&format!("{}/payment", path_of(order))).await
+impl Client {
+    /// Starts the payment of an order.
+    pub(crate) async fn start_payment(&self, order: &Value) -> Response {
+        self.post_empty(&format!("{}/payment", path_of(order))).await
     }
 
-    /// Cancels an order.
     pub(crate) async fn cancel(&self, order: &Value) -> Response {
-        self.post_nothing(&format!("{}/cancel", path_of(order))).await
+        self.post_empty(&format!("{}/cancel", path_of(order))).await
     }
 
-    /// An order as it is now.
+    /// Returns the current order.
     pub(crate) async fn order(&self, order: &Value) -> Value {
         self.get(&path_of(order)).await.expect(200).json
     }
 
-    /// Waits until an order is in this state; the order.
-    pub(crate) async fn see_order(&self, order: &Value, status: &str) -> Value {
+    /// Waits until an order has this status; returns the order.
+    pub(crate) async fn wait_for_order(&self, order: &Value, status: &str) -> Value {
         eventually(&format!("the order is {status}"), async || self.order(order).await["status"] == status)
             .await;
         self.order(order).await
     }
 
-    /// Waits until the payment of an order is in this state; the order.
-    pub(crate) async fn see_payment(&self, order: &Value, payment: &str) -> Value {
-        let is_so = async || payment_of(&self.order(order).await) == payment;
-        eventually(&format!("the payment is {payment}"), is_so).await;
+    /// Waits until the payment of an order has this status; returns the order.
+    pub(crate) async fn wait_for_payment(&self, order: &Value, payment: &str) -> Value {
+        let condition = async || payment_of(&self.order(order).await) == payment;
+        eventually(&format!("the payment is {payment}"), condition).await;
         self.order(order).await
     }
 }

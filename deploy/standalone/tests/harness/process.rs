@@ -1,4 +1,4 @@
-//! Processes of the store, started as a person would start them.
+//! Processes of the store.
 
 use std::{
     path::Path,
@@ -13,10 +13,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Nothing that is tested here takes so long, on any machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than any process needs, on any machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A program with nothing of our environment but what it takes to run: no variable of ours must reach it.
+/// A command with a clean environment, except for what a process needs to run.
 pub(crate) fn command(program: impl AsRef<Path>) -> Command {
     let mut command = Command::new(program.as_ref());
     command.env_clear().current_dir("/").kill_on_drop(true);
@@ -25,17 +25,17 @@ pub(crate) fn command(program: impl AsRef<Path>) -> Command {
     command
 }
 
-/// Runs a program to its end.
+/// Runs a command to completion.
 pub(crate) async fn run(command: &mut Command) -> Output {
     command.stdin(Stdio::null());
-    tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends in time").unwrap()
+    tokio::time::timeout(TIMEOUT, command.output()).await.expect("it ends in time").unwrap()
 }
 
-/// A program that goes on until it is told to end; killed when dropped.
+/// A running process; killed when dropped.
 pub(crate) struct Running {
     child: Child,
     stdout: Lines<BufReader<ChildStdout>>,
-    /// All that it writes to standard error, once it has ended. Read all along: it must not wait for us.
+    /// Collects standard error, so that the process never blocks on a full pipe.
     stderr: JoinHandle<String>,
 }
 
@@ -46,33 +46,33 @@ impl Running {
         let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut stderr = child.stderr.take().unwrap();
         let stderr = tokio::spawn(async move {
-            let mut said = Vec::new();
-            stderr.read_to_end(&mut said).await.unwrap();
-            String::from_utf8_lossy(&said).into_owned()
+            let mut output = Vec::new();
+            stderr.read_to_end(&mut output).await.unwrap();
+            String::from_utf8_lossy(&output).into_owned()
         });
         Self { child, stdout, stderr }
     }
 
-    /// The next line of standard output; panics with standard error where it ends instead.
+    /// Returns the next line of standard output; panics with standard error if there is none.
     pub(crate) async fn line(&mut self) -> String {
-        let line = tokio::time::timeout(PATIENCE, self.stdout.next_line()).await;
-        match line.expect("it says something in time").unwrap() {
+        let line = tokio::time::timeout(TIMEOUT, self.stdout.next_line()).await;
+        match line.expect("a line in time").unwrap() {
             Some(line) => line,
             None => panic!("it has ended: {}", (&mut self.stderr).await.unwrap()),
         }
     }
 
-    /// Asks it to end.
+    /// Sends SIGTERM and waits.
     pub(crate) async fn terminate(self) -> ExitStatus {
         self.signal(Signal::TERM).await
     }
 
-    /// As Ctrl-C does.
+    /// Sends SIGINT and waits.
     pub(crate) async fn interrupt(self) -> ExitStatus {
         self.signal(Signal::INT).await
     }
 
-    /// As `kill -9` does.
+    /// Sends SIGKILL and waits.
     pub(crate) async fn kill(self) -> ExitStatus {
         self.signal(Signal::KILL).await
     }
@@ -80,11 +80,11 @@ impl Running {
     async fn signal(mut self, signal: Signal) -> ExitStatus {
         let pid = Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap();
         rustix::process::kill_process(pid, signal).unwrap();
-        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends in time").unwrap()
+        tokio::time::timeout(TIMEOUT, self.child.wait()).await.expect("it ends in time").unwrap()
     }
 }
 
-/// The command lines of the processes that were given this path.
+/// The command lines of all processes that contain this path.
 #[cfg(target_os = "linux")]
 pub(crate) fn processes_on(path: &Path) -> Vec<String> {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
@@ -93,9 +93,9 @@ pub(crate) fn processes_on(path: &Path) -> Vec<String> {
     texts.filter(|text| text.contains(path.to_str().unwrap())).collect()
 }
 
-/// Waits until nothing runs on this path any more.
+/// Waits until no process uses this path.
 #[cfg(target_os = "linux")]
-pub(crate) async fn deserted(path: &Path) {
+pub(crate) async fn wait_until_unused(path: &Path) {
     let empty = async {
         while !processes_on(path).is_empty() {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -1,18 +1,18 @@
-//! What every route that takes a body wants in it, and values that each field must refuse.
+//! The JSON body of every route, and invalid values of every field.
 
 use serde_json::{Value, json};
 
-use crate::harness::routes::Who::{self, Admin, Anyone, User};
+use crate::harness::routes::Access::{self, Admin, Anyone, User};
 
-/// A route that takes a body.
+/// A route with a JSON body.
 pub(crate) struct Input {
     pub(crate) method: &'static str,
-    /// With `{product}`, `{category}`, `{tag}`, `{user}` and `{order}` for ids that exist.
+    /// With `{product}`, `{category}`, `{tag}`, `{user}` and `{order}` for existing ids.
     pub(crate) path: &'static str,
-    pub(crate) who: Who,
-    /// Whether it may come without a body.
+    pub(crate) access: Access,
+    /// Whether the body is optional.
     pub(crate) optional: bool,
-    /// A body that would be taken.
+    /// A valid body.
     pub(crate) body: Value,
     pub(crate) fields: Vec<Field>,
 }
@@ -25,12 +25,12 @@ pub(crate) struct Field {
     kind: Kind,
 }
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Clone, Copy)]
 enum Kind {
-    /// 1 to so many characters, none of them a control character.
+    /// 1 to this many characters, without control characters.
     Line(usize),
-    /// At most so many characters of several lines.
+    /// At most this many characters; line breaks are allowed.
     Text(usize),
     Email,
     Username,
@@ -38,11 +38,11 @@ enum Kind {
     Secret,
     NewPassword,
     Money,
-    /// A whole number, within bounds.
+    /// An integer between these bounds.
     Number(i64, i64),
-    /// Of a category, or null.
+    /// The id of a category, or null.
     Category,
-    /// The same, or a name.
+    /// The id or name of a category, or null.
     CategoryOrName,
     Tags,
     Url,
@@ -53,9 +53,9 @@ enum Kind {
 }
 
 impl Field {
-    /// Values that must be refused.
-    pub(crate) fn wrong(&self) -> Vec<Value> {
-        let mut wrong = match self.kind {
+    /// Values that must be rejected.
+    pub(crate) fn invalid_values(&self) -> Vec<Value> {
+        let mut invalid_values = match self.kind {
             Kind::Secret => vec![json!(7)],
             Kind::NewPassword => {
                 vec![json!(7), json!("1234567"), json!("x".repeat(257)), json!("password123")]
@@ -134,24 +134,24 @@ impl Field {
             ],
         };
         if !matches!(self.kind, Kind::Flag) {
-            wrong.push(json!(true));
+            invalid_values.push(json!(true));
         }
         if !matches!(self.kind, Kind::Tags | Kind::Addresses) {
-            wrong.extend([json!([]), json!([[]])]);
+            invalid_values.extend([json!([]), json!([[]])]);
         }
-        wrong.push(json!({"a": 1}));
+        invalid_values.push(json!({"a": 1}));
         if !self.nullable {
-            wrong.push(Value::Null);
+            invalid_values.push(Value::Null);
         }
-        wrong
+        invalid_values
     }
 }
 
-/// A route, its body and what is in it: a name ending in `?` may be left out or null, one ending in `!` left out only.
+/// Fields with a name ending in `?` may be omitted or null, those ending in `!` may be omitted.
 fn input(
     method: &'static str,
     path: &'static str,
-    who: Who,
+    access: Access,
     body: Value,
     fields: &[(&'static str, Kind)],
 ) -> Input {
@@ -162,10 +162,10 @@ fn input(
         kind: *kind,
     };
     let optional = path.ends_with("/orders") || path == "/order";
-    Input { method, path, who, optional, body, fields: fields.iter().map(field).collect() }
+    Input { method, path, access, optional, body, fields: fields.iter().map(field).collect() }
 }
 
-/// All of them.
+/// All routes with a JSON body.
 pub(crate) fn inputs() -> Vec<Input> {
     let register = json!({"name": "Eve", "email": "eve@shop.example", "username": "eve", "password": "a mug of tea at nine"});
     let registering = [

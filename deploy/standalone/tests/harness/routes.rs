@@ -1,26 +1,25 @@
-//! Every route there is, and for whom.
+//! Every route, and the clients that may call it.
 
-use Who::{Admin, Anyone, Buyer, Shopper, User};
+use Access::{Admin, Anyone, OwnerOrAdmin, User, UserOrGuest};
 
-/// Who may.
+/// The clients that may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Who {
-    /// With or without an account.
+pub(crate) enum Access {
+    /// All clients.
     Anyone,
-    /// A user, or a guest with a cart token or none yet.
-    Shopper,
-    /// Whoever is signed in, for what is theirs alone.
+    /// Users and guests.
+    UserOrGuest,
+    /// Signed-in users, for their own resources.
     User,
-    /// Whoever placed the order, and admins.
-    Buyer,
-    /// Admins.
+    /// The user who placed the order, and admins.
+    OwnerOrAdmin,
     Admin,
 }
 
-/// Method, path and who, with the parameters of a path in braces.
-pub(crate) type Route = (&'static str, &'static str, Who);
+/// Method, path with parameters in braces, and access.
+pub(crate) type Route = (&'static str, &'static str, Access);
 
-/// The canonical surface: a row a line of the contract's table, an entry a method.
+/// The routes under `/api`, health checks and public keys.
 pub(crate) const CANONICAL: &[Route] = &[
     ("POST", "/api/auth/register", Anyone),
     ("POST", "/api/auth/login", Anyone),
@@ -59,17 +58,17 @@ pub(crate) const CANONICAL: &[Route] = &[
     ("DELETE", "/api/products/{id}", Admin),
     ("POST", "/api/products/{id}/images", Admin),
     ("DELETE", "/api/products/{id}/images/{imageId}", Admin),
-    ("GET", "/api/cart", Shopper),
-    ("POST", "/api/cart/add", Shopper),
-    ("POST", "/api/cart/remove", Shopper),
-    ("PUT", "/api/cart/items/{productId}", Shopper),
-    ("PATCH", "/api/cart/items/{productId}", Shopper),
-    ("DELETE", "/api/cart/items/{productId}", Shopper),
-    ("DELETE", "/api/cart", Shopper),
+    ("GET", "/api/cart", UserOrGuest),
+    ("POST", "/api/cart/add", UserOrGuest),
+    ("POST", "/api/cart/remove", UserOrGuest),
+    ("PUT", "/api/cart/items/{productId}", UserOrGuest),
+    ("PATCH", "/api/cart/items/{productId}", UserOrGuest),
+    ("DELETE", "/api/cart/items/{productId}", UserOrGuest),
+    ("DELETE", "/api/cart", UserOrGuest),
     ("POST", "/api/orders", User),
     ("GET", "/api/orders", User),
-    ("GET", "/api/orders/{id}", Buyer),
-    ("POST", "/api/orders/{id}/cancel", Buyer),
+    ("GET", "/api/orders/{id}", OwnerOrAdmin),
+    ("POST", "/api/orders/{id}/cancel", OwnerOrAdmin),
     ("PATCH", "/api/orders/{id}", Admin),
     ("GET", "/api/admin/orders", Admin),
     ("POST", "/api/orders/{id}/payment", User),
@@ -79,11 +78,11 @@ pub(crate) const CANONICAL: &[Route] = &[
     ("GET", "/.well-known/jwks.json", Anyone),
 ];
 
-/// The short forms of seed 003 and the classic surface of seed 000.
-pub(crate) const CLASSIC: &[Route] = &[
+/// The route aliases and the legacy API.
+pub(crate) const LEGACY: &[Route] = &[
     ("POST", "/auth/register", Anyone),
-    ("POST", "/cart/add", Shopper),
-    ("POST", "/cart/remove", Shopper),
+    ("POST", "/cart/add", UserOrGuest),
+    ("POST", "/cart/remove", UserOrGuest),
     ("POST", "/orders", User),
     ("PATCH", "/orders/{id}", Admin),
     ("POST", "/auth/signup", Anyone),
@@ -99,14 +98,14 @@ pub(crate) const CLASSIC: &[Route] = &[
     ("PUT", "/cart/{productId}", User),
     ("DELETE", "/cart/{productId}", User),
     ("POST", "/order", User),
-    ("GET", "/order/{id}", Buyer),
+    ("GET", "/order/{id}", OwnerOrAdmin),
     ("GET", "/orders", Admin),
 ];
 
-/// Files, which are no operations of the API: its document has none of them.
+/// Files, which are not in the OpenAPI document.
 pub(crate) const FILES: &[Route] = &[("GET", "/media/{key}", Anyone)];
 
-/// All operations of the API.
+/// All routes of the API.
 pub(crate) fn routes() -> impl Iterator<Item = Route> {
-    CANONICAL.iter().chain(CLASSIC).copied()
+    CANONICAL.iter().chain(LEGACY).copied()
 }

@@ -1,4 +1,4 @@
-//! A store to test: open on a port of its own, with a database of its own.
+//! A running store, on a port and a database of its own.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,86 +19,92 @@ use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use crate::harness::client::{Person, Response, in_the_end};
+pub(crate) use crate::harness::client::{Client, Response, retry_while_unavailable};
 
-/// Everybody's password.
+/// The password of all users.
 pub(crate) const PASSWORD: &str = "a mug of tea at four";
-/// Who runs every shop.
+/// The admin of every store.
 pub(crate) const ADMIN_EMAIL: &str = "admin@shop.example";
-/// Seals every shop's signing keys.
+/// Encrypts the signing keys.
 pub(crate) const JWT_SECRET_KEY: &str = "a secret of the tests, long enough";
 
-/// Where its pictures are, in a directory of its own.
+/// The directory of the images.
 const MEDIA_DIR: &str = "media";
 
-/// How long a shop has for what it does by itself.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Maximum time to wait for background work.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How a shop is opened.
-pub(crate) struct Plan {
-    /// Connections that each service keeps at most.
+/// Options of a test store.
+pub(crate) struct StoreOptions {
+    /// Maximum database connections of each service.
     pub(crate) connections: u32,
     pub(crate) identity: bodega_identity::Settings,
-    /// Arguments of the gateway, as on the command line.
+    /// Command line arguments of the gateway.
     pub(crate) gateway: &'static [&'static str],
     pub(crate) payments: PaymentProviders,
 }
 
-/// Two hundred buyers at once take their time where everything else is tested beside them.
-const PATIENT: &[&str] = &["--request-timeout", "60", "--max-requests", "1000"];
+/// Long enough for 200 concurrent clients while other tests run.
+const LONG_TIMEOUTS: &[&str] = &["--request-timeout", "60", "--max-requests", "1000"];
 
-impl Default for Plan {
-    /// With small pools, with patience, and without a payment provider.
+impl Default for StoreOptions {
+    /// Small pools, long timeouts, and no payment provider.
     fn default() -> Self {
         let (identity, payments) = (identity_settings(), PaymentProviders::offline());
-        Self { connections: 3, identity, gateway: PATIENT, payments }
+        Self { connections: 3, identity, gateway: LONG_TIMEOUTS, payments }
     }
 }
 
-/// An open store, closed when dropped.
-pub(crate) struct Shop {
+/// A running store; stopped when dropped.
+pub(crate) struct TestStore {
     owner: PgConnectOptions,
-    pictures: TempDir,
-    guest: Person,
-    admin: Person,
+    images: TempDir,
+    guest: Client,
+    admin: Client,
     close: CancellationToken,
     served: tokio::task::JoinHandle<anyhow::Result<()>>,
 }
 
-impl Shop {
-    /// Opens a store with empty shelves, and an admin signed in.
+impl TestStore {
+    /// Starts a store without products.
     pub(crate) async fn start() -> Self {
-        Self::start_as(Plan::default()).await
+        Self::start_with_options(StoreOptions::default()).await
     }
 
-    /// Opens a store whose services keep at most this many connections each.
-    pub(crate) async fn start_with(connections: u32) -> Self {
-        Self::start_as(Plan { connections, ..Plan::default() }).await
+    /// Starts a store with this many database connections per service.
+    pub(crate) async fn start_with_connections(connections: u32) -> Self {
+        Self::start_with_options(StoreOptions { connections, ..StoreOptions::default() }).await
     }
 
-    /// Opens a store that hashes one password at a time, for which nobody waits longer than this.
-    pub(crate) async fn start_hashing_for(hash_wait: Duration) -> Self {
+    /// Starts a store that hashes one password at a time, with this maximum wait.
+    pub(crate) async fn start_with_hash_wait(hash_wait: Duration) -> Self {
         let identity =
             bodega_identity::Settings { max_concurrent_hashes: 1, hash_wait, ..identity_settings() };
-        Self::start_as(Plan { identity, ..Plan::default() }).await
+        Self::start_with_options(StoreOptions { identity, ..StoreOptions::default() }).await
     }
 
-    /// Opens a store that has only as much patience as one has by default.
-    pub(crate) async fn start_in_earnest() -> Self {
+    /// Starts a store with the default timeouts.
+    pub(crate) async fn start_with_default_timeouts() -> Self {
         let identity = bodega_identity::Settings::new(JWT_SECRET_KEY.parse().unwrap());
-        Self::start_as(Plan { connections: 10, identity, gateway: &[], ..Plan::default() }).await
+        Self::start_with_options(StoreOptions {
+            connections: 10,
+            identity,
+            gateway: &[],
+            ..StoreOptions::default()
+        })
+        .await
     }
 
-    /// Opens a store with empty shelves as planned.
-    pub(crate) async fn start_as(plan: Plan) -> Self {
-        Self::open(database().await.url().parse().unwrap(), plan).await
+    /// Starts a store with these options.
+    pub(crate) async fn start_with_options(plan: StoreOptions) -> Self {
+        Self::start_on(database().await.url().parse().unwrap(), plan).await
     }
 
-    /// Opens a store on a database that was [prepared](prepare), and takes a place for its pictures.
-    pub(crate) async fn open(owner: PgConnectOptions, plan: Plan) -> Self {
-        let Plan { connections, identity, gateway, payments } = plan;
-        let pictures = TempDir::new("pictures").unwrap();
-        let media_dir = pictures.path().join(MEDIA_DIR);
+    /// Starts a store on a database that was [prepared](prepare).
+    pub(crate) async fn start_on(owner: PgConnectOptions, plan: StoreOptions) -> Self {
+        let StoreOptions { connections, identity, gateway, payments } = plan;
+        let images = TempDir::new("images").unwrap();
+        let media_dir = images.path().join(MEDIA_DIR);
         let options = Options {
             logins: Logins::separate(&owner, &passwords()),
             connections,
@@ -109,88 +115,88 @@ impl Shop {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let store = Store::start(options, listener).await.unwrap();
-        let guest = Person::at(&format!("http://{}", store.address()));
+        let guest = Client::at(&format!("http://{}", store.address()));
         let close = CancellationToken::new();
         let served = tokio::spawn(store.run_until(close.clone().cancelled_owned()));
         let admin = guest.sign_in(ADMIN_EMAIL).await;
-        Self { owner, pictures, guest, admin, close, served }
+        Self { owner, images, guest, admin, close, served }
     }
 
-    /// The directory that its pictures are in.
-    pub(crate) fn pictures(&self) -> PathBuf {
-        self.pictures.path().join(MEDIA_DIR)
+    /// The directory of the images.
+    pub(crate) fn image_dir(&self) -> PathBuf {
+        self.images.path().join(MEDIA_DIR)
     }
 
-    /// Where a path of it is.
+    /// The URL of a path.
     pub(crate) fn url(&self, path: &str) -> String {
         self.guest.url(path)
     }
 
-    /// Somebody who has not signed in.
-    pub(crate) fn guest(&self) -> &Person {
+    /// An anonymous client.
+    pub(crate) fn guest(&self) -> &Client {
         &self.guest
     }
 
-    /// The one who runs the shop.
-    pub(crate) fn admin(&self) -> &Person {
+    /// The admin, signed in.
+    pub(crate) fn admin(&self) -> &Client {
         &self.admin
     }
 
-    /// A new account, `<name>@shop.example`, signed in.
-    pub(crate) async fn register(&self, name: &str) -> Person {
+    /// Registers `<name>@shop.example`; returns the signed-in client.
+    pub(crate) async fn register(&self, name: &str) -> Client {
         let body = json!({"name": name, "email": email_of(name), "username": name, "password": PASSWORD});
         let session = self.guest.post("/api/auth/register", body).await.expect(201).json;
         self.guest.clone().signed_in(session)
     }
 
-    /// The database, as its owner: for looking, and for breaking things.
+    /// A connection pool of the database's owner.
     pub(crate) async fn sql(&self) -> PgPool {
         PgPool::connect_with(self.owner.clone()).await.unwrap()
     }
 
-    /// The database, as a role.
+    /// A connection as this role.
     pub(crate) async fn sql_as(&self, role: &str) -> PgConnection {
         PgConnection::connect_with(&self.owner.clone().username(role)).await.unwrap()
     }
 
-    /// Fails unless everything adds up.
+    /// Asserts that all checks of `bodega verify` pass.
     pub(crate) async fn verify(&self) {
         verify(&self.owner).await;
     }
 
-    /// Closes the store, and waits until it is.
+    /// Stops the store and waits.
     pub(crate) async fn stop(self) {
         self.close.cancel();
         self.served.await.unwrap().unwrap();
     }
 }
 
-/// Waits until something is so, for as long as anything here may take.
-pub(crate) async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
-    let begun = Instant::now();
-    while !is_so().await {
-        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+/// Waits until a condition holds.
+pub(crate) async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
+    let started = Instant::now();
+    while !condition().await {
+        assert!(started.elapsed() < TIMEOUT, "not within {TIMEOUT:?}: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// The email that [`Shop::register`] gives to a name.
+/// The email that [`TestStore::register`] uses for a name.
 pub(crate) fn email_of(name: &str) -> String {
     format!("{name}@shop.example")
 }
 
-/// A migrated database with an admin and the services' roles, and nothing else.
+/// A migrated database with an admin and the services' roles.
 pub(crate) async fn database() -> TestDatabase {
     testing::database("shop", |url| async move { prepare(&url).await }).await
 }
 
-/// Fails unless everything adds up.
+/// Asserts that all checks of `bodega verify` pass.
 pub(crate) async fn verify(owner: &PgConnectOptions) {
     let report = verify::run(owner).await.unwrap();
     assert!(report.is_clean(), "{report}");
 }
 
-/// Fills the template that every shop's database is copied from.
+/// Prepares the template that every test database is copied from.
 pub(crate) async fn prepare(url: &str) -> anyhow::Result<()> {
     let owner: PgConnectOptions = url.parse()?;
     provision::migrate(&owner).await?;
@@ -201,19 +207,19 @@ pub(crate) async fn prepare(url: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The test cluster asks for none, but roles have them.
+/// The test server does not check passwords, but roles must have one.
 fn passwords() -> Passwords {
     let password = || "of a test".to_owned();
     Passwords { identity: password(), catalog: password(), cart: password(), order: password() }
 }
 
-/// The defaults, but for patience: nobody is sent away but where a test is about that.
+/// The defaults with a long `hash_wait`, so that no registration is rejected.
 fn identity_settings() -> bodega_identity::Settings {
     let settings = bodega_identity::Settings::new(JWT_SECRET_KEY.parse().unwrap());
-    bodega_identity::Settings { hash_wait: PATIENCE, ..settings }
+    bodega_identity::Settings { hash_wait: TIMEOUT, ..settings }
 }
 
-/// The defaults, but for these arguments and the place of the pictures.
+/// The defaults, with these arguments and this directory for images.
 fn gateway_settings(arguments: &[&'static str], media_dir: &Path) -> bodega_gateway::Settings {
     #[derive(Parser)]
     struct Defaults {

@@ -1,19 +1,18 @@
-//! Files that are no pictures, or none that may be kept: each is refused by the name of its field, and nothing of it
-//! stays.
+//! Invalid uploads: each is rejected by the name of its field, and nothing of it is stored.
 
 use image::ImageFormat;
 use reqwest::{Method, multipart::Form};
 use serde_json::json;
 
 use crate::harness::{
-    images::{encoded, file, files, photograph, png},
-    store::{Person, Response, Shop},
+    images::{encoded, file, files, photo_with_location, png},
+    store::{Client, Response, TestStore},
 };
 
-/// Bytes that a picture may have.
+/// Maximum size of an image in bytes.
 const MAX_BYTES: usize = 10 * 1024 * 1024;
 
-/// A PNG that says it has so many pixels, and has none.
+/// A PNG whose header claims this size, without any pixels.
 fn bomb(width: u32, height: u32) -> Vec<u8> {
     let mut header = b"IHDR".to_vec();
     header.extend(width.to_be_bytes());
@@ -27,7 +26,7 @@ fn bomb(width: u32, height: u32) -> Vec<u8> {
     bytes
 }
 
-/// As chunks of a PNG have it.
+/// The CRC of a PNG chunk.
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, byte: &u8| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
@@ -35,7 +34,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, step)
 }
 
-/// What is wrong, the file, and the status and code it is refused with.
+/// The defect, the file, and the expected status and code.
 fn bad() -> Vec<(&'static str, Vec<u8>, u16, &'static str)> {
     let half = |whole: Vec<u8>| whole[..whole.len() / 2].to_vec();
     let mut damaged = png();
@@ -52,9 +51,9 @@ fn bad() -> Vec<(&'static str, Vec<u8>, u16, &'static str)> {
         ("a page", b"<!doctype html><script>alert(1)</script>".into(), 415, "unsupported_image"),
         ("a PDF", b"%PDF-1.7\n1 0 obj".into(), 415, "unsupported_image"),
         ("a BMP", b"BM\x3a\0\0\0\0\0\0\0\x36\0\0\0".into(), 415, "unsupported_image"),
-        ("text", b"a picture of a mug".into(), 415, "unsupported_image"),
+        ("text", b"an image of a mug".into(), 415, "unsupported_image"),
         ("half a PNG", half(png()), 422, "invalid_image"),
-        ("half a JPEG", half(photograph()), 422, "invalid_image"),
+        ("half a JPEG", half(photo_with_location()), 422, "invalid_image"),
         ("half a GIF", half(encoded(64, 48, ImageFormat::Gif)), 422, "invalid_image"),
         ("half a WebP", half(encoded(64, 48, ImageFormat::WebP)), 422, "invalid_image"),
         ("a damaged PNG", damaged, 422, "invalid_image"),
@@ -66,64 +65,64 @@ fn bad() -> Vec<(&'static str, Vec<u8>, u16, &'static str)> {
     ]
 }
 
-/// Fails unless this field, and only this one, is refused so.
+/// Asserts that this field, and only this one, is rejected with this status and code.
 #[track_caller]
-fn assert_refused(answer: Response, what: &str, status: u16, code: &str, field: &str) {
-    assert_eq!(answer.refused_fields(), [field], "{what}: {answer:?}");
-    answer.expect_problem(status, code);
+fn assert_rejected(response: Response, what: &str, status: u16, code: &str, field: &str) {
+    assert_eq!(response.error_fields(), [field], "{what}: {response:?}");
+    response.expect_problem(status, code);
 }
 
 #[tokio::test]
-async fn what_is_no_picture_is_refused_by_the_name_of_its_field() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 5).await;
-    let ada = shop.register("ada").await;
+async fn rejects_files_that_are_not_images() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 5).await;
+    let ada = store.register("ada").await;
     for (what, file, status, code) in bad() {
-        let alone = shop.admin().add_images(mug, &[&file]).await;
-        assert_refused(alone, what, status, code, "images[0]");
-        let among = shop.admin().add_images(mug, &[&png(), &file, &png()]).await;
-        assert_refused(among, what, status, code, "images[1]");
-        assert_refused(ada.set_avatar(&file).await, what, status, code, "image");
+        let alone = store.admin().add_images(mug, &[&file]).await;
+        assert_rejected(alone, what, status, code, "images[0]");
+        let among = store.admin().add_images(mug, &[&png(), &file, &png()]).await;
+        assert_rejected(among, what, status, code, "images[1]");
+        assert_rejected(ada.set_avatar(&file).await, what, status, code, "image");
     }
-    let product = shop.guest().get(&format!("/api/products/{mug}")).await.expect(200).json;
+    let product = store.guest().get(&format!("/api/products/{mug}")).await.expect(200).json;
     assert_eq!((&product["images"], &product["imageUrl"]), (&json!([]), &json!(null)), "all of them or none");
     assert_eq!(ada.get("/api/users/me").await.expect(200).json["avatarUrl"], json!(null));
-    crate::harness::store::eventually("no file is left", async || files(&shop.pictures()).is_empty()).await;
-    shop.verify().await;
+    crate::harness::store::eventually("no file is left", async || files(&store.image_dir()).is_empty()).await;
+    store.verify().await;
 }
 
-/// A route that takes pictures, the name of its field, and who may.
+/// Upload routes: method, path, form field, and the client.
 fn uploads<'a>(
-    shop: &'a Shop,
-    ada: &'a Person,
+    store: &'a TestStore,
+    ada: &'a Client,
     product: i64,
-) -> [(Method, String, &'static str, &'a Person); 2] {
+) -> [(Method, String, &'static str, &'a Client); 2] {
     [
-        (Method::POST, format!("/api/products/{product}/images"), "images", shop.admin()),
+        (Method::POST, format!("/api/products/{product}/images"), "images", store.admin()),
         (Method::PUT, "/api/users/me/avatar".to_owned(), "image", ada),
     ]
 }
 
 #[tokio::test]
-async fn an_upload_that_is_none_is_refused() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 5).await;
-    let ada = shop.register("ada").await;
-    for (method, path, field, person) in uploads(&shop, &ada, mug) {
-        let request = || person.request(method.clone(), &path);
+async fn rejects_malformed_uploads() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 5).await;
+    let ada = store.register("ada").await;
+    for (method, path, field, client) in uploads(&store, &ada, mug) {
+        let request = || client.request(method.clone(), &path);
         let typed = |media_type: &str, body: Vec<u8>| {
-            person.send(request().header("content-type", media_type).body(body))
+            client.send(request().header("content-type", media_type).body(body))
         };
-        for answer in [
-            person.send(request()).await,
-            person.send(request().json(&json!({ field: "https://example.com/mug.jpg" }))).await,
+        for response in [
+            client.send(request()).await,
+            client.send(request().json(&json!({ field: "https://example.com/mug.jpg" }))).await,
             typed("image/png", png()).await,
             typed("application/x-www-form-urlencoded", b"image=x".to_vec()).await,
         ] {
             assert_eq!(
-                (answer.status, answer.header("content-type")),
+                (response.status, response.header("content-type")),
                 (415, "application/problem+json"),
-                "{answer:?}"
+                "{response:?}"
             );
         }
         let whole = [
@@ -137,61 +136,61 @@ async fn an_upload_that_is_none_is_refused() {
             ("another boundary", "multipart/form-data; boundary=y", whole.clone()),
             ("broken off", "multipart/form-data; boundary=x", whole[..whole.len() - 20].to_vec()),
         ] {
-            let answer = typed(media_type, body).await;
+            let response = typed(media_type, body).await;
             assert_eq!(
-                (answer.status, answer.header("content-type")),
+                (response.status, response.header("content-type")),
                 (400, "application/problem+json"),
-                "{what}: {answer:?}"
+                "{what}: {response:?}"
             );
         }
-        person.send(request().multipart(Form::new())).await.expect_refused(422, field);
-        typed("multipart/form-data; boundary=x", Vec::new()).await.expect_refused(422, field);
+        client.send(request().multipart(Form::new())).await.expect_field_error(422, field);
+        typed("multipart/form-data; boundary=x", Vec::new()).await.expect_field_error(422, field);
         let text = Form::new().part(field, file(&png())).text("colour", "blue");
-        person.send(request().multipart(text)).await.expect_refused(422, "colour");
+        client.send(request().multipart(text)).await.expect_field_error(422, "colour");
     }
     let twice = Form::new().part("image", file(&png())).part("image", file(&png()));
     let request = ada.request(Method::PUT, "/api/users/me/avatar").multipart(twice);
-    ada.send(request).await.expect_refused(422, "image");
+    ada.send(request).await.expect_field_error(422, "image");
     assert_eq!(ada.get("/api/users/me").await.expect(200).json["avatarUrl"], json!(null));
-    crate::harness::store::eventually("no file is left", async || files(&shop.pictures()).is_empty()).await;
-    shop.verify().await;
+    crate::harness::store::eventually("no file is left", async || files(&store.image_dir()).is_empty()).await;
+    store.verify().await;
 }
 
 #[tokio::test]
-async fn ten_pictures_come_at_once_and_a_product_has_room_for_twenty() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 5).await;
-    let picture = png();
-    let add = async |count| shop.admin().add_images(mug, &vec![&*picture; count]).await;
-    assert_refused(add(11).await, "at once", 422, "too_many_images", "images[10]");
+async fn limits_images_per_request_and_per_product() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 5).await;
+    let image = png();
+    let add = async |count| store.admin().add_images(mug, &vec![&*image; count]).await;
+    assert_rejected(add(11).await, "at once", 422, "too_many_images", "images[10]");
     add(10).await.expect(201);
     add(9).await.expect(201);
-    assert_refused(add(2).await, "in all", 422, "too_many_images", "images[1]");
+    assert_rejected(add(2).await, "in all", 422, "too_many_images", "images[1]");
     let full = add(1).await.expect(201).json;
     assert_eq!(full["images"].as_array().unwrap().len(), 20);
-    shop.verify().await;
+    store.verify().await;
 }
 
-/// As many at once as ever come: memory is bounded, so some may have to come again, and nobody else is kept waiting.
+/// Memory is bounded, so some uploads are rejected with `Retry-After`; other requests are not delayed.
 #[tokio::test]
-async fn many_large_uploads_at_once_are_taken_or_told_to_come_again() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 5).await;
-    let picture = encoded(1600, 1200, ImageFormat::Jpeg);
-    let uploads = futures_util::future::join_all(
-        (0..18).map(async |_| shop.admin().add_images(mug, &[&picture]).await),
-    );
+async fn concurrent_large_uploads_succeed_or_get_503() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 5).await;
+    let image = encoded(1600, 1200, ImageFormat::Jpeg);
+    let uploads =
+        futures_util::future::join_all((0..18).map(async |_| store.admin().add_images(mug, &[&image]).await));
     let browse = async {
         for _ in 0..20 {
-            shop.guest().get("/api/products").await.expect(200);
+            store.guest().get("/api/products").await.expect(200);
         }
     };
-    let (answers, ()) = tokio::join!(uploads, browse);
-    let taken = answers.iter().filter(|answer| answer.status == 201).count();
-    let busy =
-        answers.iter().filter(|answer| answer.status == 503 && !answer.header("retry-after").is_empty());
-    assert!(taken > 0 && taken + busy.count() == answers.len(), "{answers:?}");
-    let product = shop.guest().get(&format!("/api/products/{mug}")).await.expect(200).json;
+    let (responses, ()) = tokio::join!(uploads, browse);
+    let taken = responses.iter().filter(|response| response.status == 201).count();
+    let busy = responses
+        .iter()
+        .filter(|response| response.status == 503 && !response.header("retry-after").is_empty());
+    assert!(taken > 0 && taken + busy.count() == responses.len(), "{responses:?}");
+    let product = store.guest().get(&format!("/api/products/{mug}")).await.expect(200).json;
     assert_eq!(product["images"].as_array().unwrap().len(), taken);
-    shop.verify().await;
+    store.verify().await;
 }

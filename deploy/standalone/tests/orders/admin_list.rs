@@ -1,36 +1,36 @@
-//! Everybody's orders, for admins: row `GET /api/admin/orders` of the contract.
+//! The list of all orders, for admins.
 
 use serde_json::{Value, json};
 
 use crate::harness::{
     responses::{ORDER, assert_fields, pluck},
-    store::Shop,
+    store::TestStore,
 };
 
-/// A time as a query takes it.
+/// A time, encoded for a query string.
 fn encoded(time: &Value) -> String {
     time.as_str().unwrap().replace('+', "%2B")
 }
 
 #[tokio::test]
-async fn an_admin_finds_orders_by_status_user_and_time() {
-    let shop = Shop::start().await;
-    let admin = shop.admin();
+async fn filters_orders_by_status_user_and_time() {
+    let store = TestStore::start().await;
+    let admin = store.admin();
     let mug = admin.create_product("Mug", "19.99", 50).await;
-    let (ada, grace) = (shop.register("ada").await, shop.register("grace").await);
+    let (ada, grace) = (store.register("ada").await, store.register("grace").await);
     let one = ada.buy(mug, 1).await;
     let two = grace.buy(mug, 1).await;
     let three = ada.buy(mug, 1).await;
     admin.update_order_status(&one, "paid").await.expect(200);
     let (from, to) = (encoded(&two["createdAt"]), encoded(&three["createdAt"]));
     let (ada_id, grace_id) = (ada.id(), grace.id());
-    let nobody = "0197f0c5-b3d8-71e2-9d43-52b8f6a0c911";
+    let unknown_user = "0197f0c5-b3d8-71e2-9d43-52b8f6a0c911";
     for (query, expected) in [
         (String::new(), vec![&three, &two, &one]),
         ("status=pending".to_owned(), vec![&three, &two]),
         ("status=paid".to_owned(), vec![&one]),
         (format!("userId={ada_id}"), vec![&three, &one]),
-        (format!("userId={nobody}"), vec![]),
+        (format!("userId={unknown_user}"), vec![]),
         (format!("from={from}"), vec![&three, &two]),
         (format!("to={to}"), vec![&two, &one]),
         (format!("from={from}&to={to}"), vec![&two]),
@@ -51,8 +51,8 @@ async fn an_admin_finds_orders_by_status_user_and_time() {
 }
 
 #[tokio::test]
-async fn a_filter_that_cannot_be_is_refused_by_name() {
-    let shop = Shop::start().await;
+async fn rejects_invalid_filters() {
+    let store = TestStore::start().await;
     for (query, field) in [
         ("status=placing", "status"),
         ("status=rejected", "status"),
@@ -68,16 +68,16 @@ async fn a_filter_that_cannot_be_is_refused_by_name() {
         ("cursor=WzEsMl0", "cursor"),
     ] {
         for list in ["/api/admin/orders", "/orders"] {
-            shop.admin().get(&format!("{list}?{query}")).await.expect_refused(400, field);
+            store.admin().get(&format!("{list}?{query}")).await.expect_field_error(400, field);
         }
     }
 }
 
 #[tokio::test]
-async fn only_admins_see_everybodys_orders() {
-    let shop = Shop::start().await;
-    let ada = shop.register("ada").await;
+async fn only_admins_list_all_orders() {
+    let store = TestStore::start().await;
+    let ada = store.register("ada").await;
     ada.get("/api/admin/orders").await.expect_problem(403, "admin_only");
-    shop.guest().get("/api/admin/orders").await.expect_problem(401, "unauthenticated");
-    assert_eq!(shop.admin().get("/api/admin/orders").await.expect(200).json, json!({"items": []}));
+    store.guest().get("/api/admin/orders").await.expect_problem(401, "unauthenticated");
+    assert_eq!(store.admin().get("/api/admin/orders").await.expect(200).json, json!({"items": []}));
 }

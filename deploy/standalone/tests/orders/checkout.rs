@@ -1,4 +1,4 @@
-//! Placing orders: lines 17, 154 to 163; row `POST /api/orders` of the contract.
+//! Placing orders from the cart.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -6,21 +6,20 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     responses::{ORDER, ORDER_LINE, assert_fields},
-    store::{Person, Response, Shop},
+    store::{Client, Response, TestStore},
 };
 
-/// Orders what is in the cart, under a key and with a body.
-async fn place(person: &Person, key: &str, body: Value) -> Response {
-    person.send(person.request(Method::POST, "/api/orders").header("idempotency-key", key).json(&body)).await
+/// Places an order with an idempotency key and a body.
+async fn place(client: &Client, key: &str, body: Value) -> Response {
+    client.send(client.request(Method::POST, "/api/orders").header("idempotency-key", key).json(&body)).await
 }
 
-/// Lines 96 to 104, 156 to 163.
 #[tokio::test]
-async fn an_order_holds_what_was_in_the_cart_and_the_cart_is_cleared() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 5).await;
-    let pot = shop.admin().create_product("Pot", "0.01", 9).await;
-    let ada = shop.register("ada").await;
+async fn placing_an_order_copies_and_clears_the_cart() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 5).await;
+    let pot = store.admin().create_product("Pot", "0.01", 9).await;
+    let ada = store.register("ada").await;
     ada.add_to_cart(pot, 3).await.expect(200);
     ada.add_to_cart(mug, 2).await.expect(200);
     let placed = ada.place_order().await.expect(201);
@@ -47,31 +46,31 @@ async fn an_order_holds_what_was_in_the_cart_and_the_cart_is_cleared() {
     assert_eq!(ada.cart_lines().await, []);
     assert_eq!((ada.stock_of(mug).await, ada.stock_of(pot).await), (3, 6));
     ada.place_order().await.expect_problem(409, "empty_cart");
-    shop.verify().await;
+    store.verify().await;
 }
 
 #[tokio::test]
-async fn an_empty_cart_is_no_order() {
-    let shop = Shop::start().await;
-    let ada = shop.register("ada").await;
+async fn rejects_an_empty_cart() {
+    let store = TestStore::start().await;
+    let ada = store.register("ada").await;
     ada.place_order().await.expect_problem(409, "empty_cart");
-    let mug = shop.admin().create_product("Mug", "19.99", 5).await;
+    let mug = store.admin().create_product("Mug", "19.99", 5).await;
     ada.add_to_cart(mug, 1).await.expect(200);
     ada.delete("/api/cart").await.expect(200);
     place(&ada, "a-key", json!({})).await.expect_problem(409, "empty_cart");
-    assert_eq!(shop.admin().get("/api/admin/orders").await.expect(200).items().len(), 0);
+    assert_eq!(store.admin().get("/api/admin/orders").await.expect(200).items().len(), 0);
 }
 
-/// Contract, "Order states": each short line is named, with what is left; the others are not taken.
+/// Every line with insufficient stock is reported with the available units, and no stock is taken.
 #[tokio::test]
-async fn too_little_stock_names_each_short_line_and_takes_nothing() {
-    let shop = Shop::start().await;
-    let admin = shop.admin();
+async fn returns_409_with_every_line_of_insufficient_stock() {
+    let store = TestStore::start().await;
+    let admin = store.admin();
     let mug = admin.create_product("Mug", "19.99", 2).await;
     let pot = admin.create_product("Pot", "45", 50).await;
     let lamp = admin.create_product("Lamp", "80", 0).await;
     let gone = admin.create_product("Gone", "1", 50).await;
-    let ada = shop.register("ada").await;
+    let ada = store.register("ada").await;
     for (product, quantity) in [(mug, 3), (pot, 1), (lamp, 1), (gone, 1)] {
         ada.add_to_cart(product, quantity).await.expect(200);
     }
@@ -81,12 +80,12 @@ async fn too_little_stock_names_each_short_line_and_takes_nothing() {
         cart["products"].as_array().unwrap().iter().map(|line| &line["available"]).collect();
     assert_eq!(available, [false, true, false, false]);
 
-    let refused = ada.place_order().await.expect_problem(409, "out_of_stock");
+    let rejected = ada.place_order().await.expect_problem(409, "out_of_stock");
     let lines = [mug, lamp, gone].map(|id| format!("products[{id}]"));
-    assert_eq!(refused.refused_fields(), lines);
-    for (error, said) in [(0, "only 2 left of Mug"), (1, "none left of Lamp"), (2, "none left of Gone")] {
-        let message = refused.json["errors"][error]["message"].as_str().unwrap();
-        assert!(message.contains(said), "{message}");
+    assert_eq!(rejected.error_fields(), lines);
+    for (error, output) in [(0, "only 2 left of Mug"), (1, "none left of Lamp"), (2, "none left of Gone")] {
+        let message = rejected.json["errors"][error]["message"].as_str().unwrap();
+        assert!(message.contains(output), "{message}");
     }
     assert_eq!((ada.stock_of(mug).await, ada.stock_of(pot).await), (2, 50));
     assert_eq!(ada.cart_lines().await.len(), 4, "the cart is as it was");
@@ -94,7 +93,7 @@ async fn too_little_stock_names_each_short_line_and_takes_nothing() {
         assert_eq!(
             admin.get(list).await.expect(200).items().len(),
             0,
-            "a refused attempt is no order: {list}"
+            "a rejected attempt is not an order: {list}"
         );
     }
     for product in [lamp, gone] {
@@ -102,15 +101,14 @@ async fn too_little_stock_names_each_short_line_and_takes_nothing() {
     }
     ada.put(&format!("/api/cart/items/{mug}"), json!({"quantity": 2})).await.expect(200);
     ada.place_order().await.expect(201);
-    shop.verify().await;
+    store.verify().await;
 }
 
-/// Contract, "What always holds" 2.
 #[tokio::test]
-async fn the_same_key_gives_the_same_order_and_with_another_body_422() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "20", 9).await;
-    let ada = shop.register("ada").await;
+async fn the_same_idempotency_key_returns_the_same_order() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "20", 9).await;
+    let ada = store.register("ada").await;
     ada.add_to_cart(mug, 1).await.expect(200);
     let order = place(&ada, "a-key", json!({"expectedTotal": 20})).await.expect(201);
     ada.add_to_cart(mug, 2).await.expect(200);
@@ -122,21 +120,21 @@ async fn the_same_key_gives_the_same_order_and_with_another_body_422() {
     for body in [json!({}), json!({"expectedTotal": 40}), json!({"expectedTotal": null})] {
         place(&ada, "a-key", body).await.expect_problem(422, "idempotency_key_reused");
     }
-    let grace = shop.register("grace").await;
+    let grace = store.register("grace").await;
     grace.add_to_cart(mug, 1).await.expect(200);
     let other = place(&grace, "a-key", json!({})).await.expect(201).json;
     assert_ne!(other["id"], order.json["id"], "a key is its user's own");
     place(&ada, "another-key", json!({})).await.expect(201);
     assert_eq!(ada.stock_of(mug).await, 5);
-    shop.verify().await;
+    store.verify().await;
 }
 
-/// Contract, "What always holds" 2: however concurrently, with one key, several, or none.
+/// Concurrently, with one key, several keys, or none.
 #[tokio::test]
-async fn one_cart_gives_one_order_however_often_it_is_submitted() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "20", 90).await;
-    let ada = shop.register("ada").await;
+async fn concurrent_submissions_of_a_cart_place_one_order() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "20", 90).await;
+    let ada = store.register("ada").await;
     let keys: [fn(usize) -> Option<String>; 3] =
         [|_| None, |_| Some("one-key".to_owned()), |index| Some(format!("key-{index}"))];
     for (round, key) in (1_u32..).zip(keys) {
@@ -149,39 +147,39 @@ async fn one_cart_gives_one_order_however_often_it_is_submitted() {
             })
         }));
         let (placed, late): (Vec<_>, Vec<_>) =
-            placed.await.into_iter().partition(|answer| answer.status == 201);
-        // Whoever comes when all is over finds an empty cart, unless the order is theirs by its key.
+            placed.await.into_iter().partition(|response| response.status == 201);
+        // A late request without the order's key finds an empty cart.
         let is_one_key = key(0).is_some() && key(0) == key(1);
-        late.into_iter().for_each(|answer| {
-            assert!(!is_one_key, "{answer:?}");
-            answer.expect_problem(409, "empty_cart");
+        late.into_iter().for_each(|response| {
+            assert!(!is_one_key, "{response:?}");
+            response.expect_problem(409, "empty_cart");
         });
-        let placed: Vec<_> = placed.into_iter().map(|answer| answer.json).collect();
+        let placed: Vec<_> = placed.into_iter().map(|response| response.json).collect();
         assert!(placed.iter().all(|order| *order == placed[0]), "{placed:#?}");
         assert_eq!(placed[0]["products"][0]["quantity"], round);
         assert_eq!(ada.get("/api/orders").await.expect(200).items().len(), usize::try_from(round).unwrap());
     }
     assert_eq!(ada.stock_of(mug).await, 84);
-    shop.verify().await;
+    store.verify().await;
 }
 
-/// Contract, `POST /api/orders`: another total is a 409 with the lines that changed price.
+/// A different total is a 409 that lists the lines whose price changed.
 #[tokio::test]
-async fn a_price_that_changed_is_no_surprise_to_whoever_says_what_they_saw() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 5).await;
-    let pot = shop.admin().create_product("Pot", "45", 5).await;
-    let ada = shop.register("ada").await;
+async fn returns_409_if_the_expected_total_differs() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 5).await;
+    let pot = store.admin().create_product("Pot", "45", 5).await;
+    let ada = store.register("ada").await;
     ada.add_to_cart(mug, 2).await.expect(200);
     let cart = ada.add_to_cart(pot, 1).await.expect(200).json;
-    shop.admin().patch(&format!("/api/products/{mug}"), json!({"price": 25})).await.expect(200);
+    store.admin().patch(&format!("/api/products/{mug}"), json!({"price": 25})).await.expect(200);
 
     let seen = json!({"expectedTotal": cart["totalPrice"]});
-    let refused = ada.post("/api/orders", seen.clone()).await.expect_problem(409, "price_changed");
-    assert_eq!(refused.refused_fields(), [format!("products[{mug}]")]);
-    let message = refused.json["errors"][0]["message"].as_str().unwrap();
+    let rejected = ada.post("/api/orders", seen.clone()).await.expect_problem(409, "price_changed");
+    assert_eq!(rejected.error_fields(), [format!("products[{mug}]")]);
+    let message = rejected.json["errors"][0]["message"].as_str().unwrap();
     assert!(message.contains("25.00") && message.contains("19.99"), "{message}");
-    let detail = refused.json["detail"].as_str().unwrap();
+    let detail = rejected.json["detail"].as_str().unwrap();
     assert!(detail.contains("95.00") && detail.contains("84.98"), "{detail}");
     ada.post("/order", seen.clone()).await.expect_problem(409, "price_changed");
     place(&ada, "a-key", seen.clone()).await.expect_problem(409, "price_changed");
@@ -191,39 +189,38 @@ async fn a_price_that_changed_is_no_surprise_to_whoever_says_what_they_saw() {
     let cart = ada.get("/api/cart").await.expect(200).json;
     let order = ada.post("/api/orders", json!({"expectedTotal": cart["totalPrice"]})).await.expect(201).json;
     assert_eq!(order["totalAmount"], 95.0);
-    shop.verify().await;
+    store.verify().await;
 }
 
-/// Contract, "Order": name and price are those of the moment of the order, whatever happens to the product later.
+/// Name and price are frozen when the order is placed.
 #[tokio::test]
-async fn an_order_is_frozen_at_its_moment() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 5).await;
-    let ada = shop.register("ada").await;
+async fn name_and_price_are_frozen_in_the_order() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 5).await;
+    let ada = store.register("ada").await;
     let order = ada.buy(mug, 2).await;
     let path = format!("/api/products/{mug}");
-    shop.admin().patch(&path, json!({"name": "Cup", "price": 1})).await.expect(200);
+    store.admin().patch(&path, json!({"name": "Cup", "price": 1})).await.expect(200);
     let seen =
         async || ada.get(&format!("/api/orders/{}", order["id"].as_str().unwrap())).await.expect(200).json;
     assert_eq!(seen().await, order);
-    shop.admin().delete(&path).await.expect(204);
+    store.admin().delete(&path).await.expect(204);
     assert_eq!(seen().await, order);
     assert_eq!(
-        shop.admin().update_order_status(&order, "paid").await.expect(200).json["products"],
+        store.admin().update_order_status(&order, "paid").await.expect(200).json["products"],
         order["products"]
     );
-    shop.verify().await;
+    store.verify().await;
 }
 
-/// An order body is optional, and may be empty.
 #[tokio::test]
-async fn an_order_needs_no_body() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 9).await;
-    let ada = shop.register("ada").await;
+async fn the_order_body_is_optional() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 9).await;
+    let ada = store.register("ada").await;
     for path in ["/api/orders", "/orders", "/order"] {
         ada.add_to_cart(mug, 1).await.expect(200);
-        ada.post_nothing(path).await.expect(201);
+        ada.post_empty(path).await.expect(201);
         ada.add_to_cart(mug, 1).await.expect(200);
         ada.post(path, json!({})).await.expect(201);
     }

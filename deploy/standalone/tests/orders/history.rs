@@ -1,17 +1,17 @@
-//! Order history: lines 18, 57, 174, 187; rows `GET /api/orders` and `GET /api/orders/{id}` of the contract.
+//! A user's order history.
 
 use serde_json::{Value, json};
 
 use crate::harness::{
     responses::{ORDER, assert_fields, pluck},
-    store::Shop,
+    store::TestStore,
 };
 
 #[tokio::test]
-async fn a_history_is_ones_own_orders_newest_first_page_by_page() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 50).await;
-    let (ada, grace) = (shop.register("ada").await, shop.register("grace").await);
+async fn lists_own_orders_newest_first_in_pages() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 50).await;
+    let (ada, grace) = (store.register("ada").await, store.register("grace").await);
     assert_eq!(ada.get("/api/orders").await.expect(200).json, json!({"items": []}));
     let mut orders: Vec<Value> = Vec::new();
     for quantity in 1..=5 {
@@ -35,13 +35,13 @@ async fn a_history_is_ones_own_orders_newest_first_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_history_can_be_of_one_status() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 50).await;
-    let ada = shop.register("ada").await;
+async fn filters_the_history_by_status() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 50).await;
+    let ada = store.register("ada").await;
     let first = ada.buy(mug, 1).await;
     let second = ada.buy(mug, 1).await;
-    shop.admin().update_order_status(&first, "paid").await.expect(200);
+    store.admin().update_order_status(&first, "paid").await.expect(200);
     for (status, expected) in
         [("paid", vec![&first["id"]]), ("pending", vec![&second["id"]]), ("shipped", vec![])]
     {
@@ -58,23 +58,23 @@ async fn a_history_can_be_of_one_status() {
         ("userId=x", "userId"),
         ("page=1", "page"),
     ] {
-        ada.get(&format!("/api/orders?{query}")).await.expect_refused(400, field);
+        ada.get(&format!("/api/orders?{query}")).await.expect_field_error(400, field);
     }
 }
 
-/// Contract: its owner and admins; for anyone else it is not there.
+/// For other users the order does not exist.
 #[tokio::test]
-async fn an_order_is_seen_by_its_owner_and_by_admins_only() {
-    let shop = Shop::start().await;
-    let mug = shop.admin().create_product("Mug", "19.99", 50).await;
-    let (ada, grace) = (shop.register("ada").await, shop.register("grace").await);
+async fn orders_are_visible_to_their_owner_and_admins_only() {
+    let store = TestStore::start().await;
+    let mug = store.admin().create_product("Mug", "19.99", 50).await;
+    let (ada, grace) = (store.register("ada").await, store.register("grace").await);
     let order = ada.buy(mug, 1).await;
     for path in ["/api/orders", "/order"] {
         let path = format!("{path}/{}", order["id"].as_str().unwrap());
         ada.get(&path).await.expect(200);
-        shop.admin().get(&path).await.expect(200);
+        store.admin().get(&path).await.expect(200);
         grace.get(&path).await.expect_problem(404, "order_not_found");
-        shop.guest().get(&path).await.expect_problem(401, "unauthenticated");
+        store.guest().get(&path).await.expect_problem(401, "unauthenticated");
     }
     let theirs = grace.get("/api/orders/0197f0c5-b3d8-71e2-9d43-52b8f6a0c911").await;
     let others = grace.get(&format!("/api/orders/{}", order["id"].as_str().unwrap())).await;

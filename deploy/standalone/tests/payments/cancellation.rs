@@ -1,4 +1,4 @@
-//! Cancelling: line 72; row `POST /api/orders/{id}/cancel` of the contract.
+//! Cancelling orders with card payments.
 
 use std::collections::BTreeMap;
 
@@ -6,33 +6,33 @@ use bodega_stripe_double::{Card, IntentStatus, Outcome, RefundStatus};
 use futures_util::future::join_all;
 
 use crate::harness::{
-    payments::{Till, break_down, history, payment_of},
+    payments::{PaymentTest, history, make_unreachable, payment_of},
     store::eventually,
 };
 
-/// Its intent is called off, so that nobody pays for what is not coming.
+/// The payment intent is cancelled with the order.
 #[tokio::test]
-async fn an_order_that_is_cancelled_while_it_is_paid_for_can_not_be_paid_any_more() {
-    let till = Till::open().await;
-    let (ada, order) = till.order("ada").await;
-    let intent = ada.begin_payment(&order).await.expect(200).json;
+async fn cancelling_cancels_the_payment_intent() {
+    let test = PaymentTest::start().await;
+    let (ada, order) = test.order("ada").await;
+    let intent = ada.start_payment(&order).await.expect(200).json;
     ada.cancel(&order).await.expect(200);
-    eventually("it is called off", async || till.status_of(&intent) == IntentStatus::Canceled).await;
-    assert_eq!(till.pay(&intent, Card::Visa).await, "canceled");
-    let seen = ada.see_payment(&order, "stripe failed").await;
+    eventually("the intent is cancelled", async || test.status_of(&intent) == IntentStatus::Canceled).await;
+    assert_eq!(test.pay(&intent, Card::Visa).await, "canceled");
+    let seen = ada.wait_for_payment(&order, "stripe failed").await;
     assert_eq!(history(&seen), ["pending", "pending requires_payment", "cancelled", "cancelled failed"]);
-    ada.begin_payment(&order).await.expect_problem(409, "order_not_payable");
+    ada.start_payment(&order).await.expect_problem(409, "order_not_payable");
     let mug = order["products"][0]["productId"].as_i64().unwrap();
     eventually("the stock is back", async || ada.stock_of(mug).await == 100).await;
-    till.verify().await;
+    test.verify().await;
 }
 
 #[tokio::test]
-async fn a_paid_order_that_is_cancelled_gives_the_money_back() {
-    let till = Till::open().await;
-    let (ada, order) = till.paid_order("ada").await;
+async fn cancelling_a_paid_order_refunds_it() {
+    let test = PaymentTest::start().await;
+    let (ada, order) = test.paid_order("ada").await;
     ada.cancel(&order).await.expect(200);
-    let seen = ada.see_payment(&order, "stripe refunded").await;
+    let seen = ada.wait_for_payment(&order, "stripe refunded").await;
     assert_eq!(
         history(&seen),
         [
@@ -43,97 +43,98 @@ async fn a_paid_order_that_is_cancelled_gives_the_money_back() {
             "cancelled refunded"
         ]
     );
-    assert_eq!((till.stripe.refunds().len(), till.stripe.total_refunded()), (1, 3998));
+    assert_eq!((test.stripe.refunds().len(), test.stripe.total_refunded()), (1, 3998));
     let mug = order["products"][0]["productId"].as_i64().unwrap();
     eventually("the stock is back", async || ada.stock_of(mug).await == 100).await;
-    till.verify().await;
+    test.verify().await;
 }
 
-/// Fifty cancels, and the event of the payment among them.
+/// The payment event arrives among the cancellations.
 #[tokio::test]
-async fn an_order_that_is_cancelled_fifty_times_while_it_is_paid_is_refunded_once() {
-    let till = Till::open().await;
+async fn concurrent_cancellations_refund_once() {
+    let test = PaymentTest::start().await;
     for round in 0..4 {
-        let (ada, order) = till.order(&format!("ada{round}")).await;
-        let intent = ada.begin_payment(&order).await.expect(200).json;
-        let (paid, answers) =
-            tokio::join!(till.pay(&intent, Card::Visa), join_all((0..50).map(|_| ada.cancel(&order))));
+        let (ada, order) = test.order(&format!("ada{round}")).await;
+        let intent = ada.start_payment(&order).await.expect(200).json;
+        let (paid, responses) =
+            tokio::join!(test.pay(&intent, Card::Visa), join_all((0..50).map(|_| ada.cancel(&order))));
         let mut tally = BTreeMap::new();
-        for answer in &answers {
-            *tally.entry((answer.status, answer.code())).or_insert(0) += 1;
+        for response in &responses {
+            *tally.entry((response.status, response.code())).or_insert(0) += 1;
         }
         assert_eq!(tally, BTreeMap::from([((200, ""), 1), ((409, "invalid_transition"), 49)]));
         let is_paid = paid == "succeeded";
-        let seen = ada.see_payment(&order, if is_paid { "stripe refunded" } else { "stripe failed" }).await;
+        let seen =
+            ada.wait_for_payment(&order, if is_paid { "stripe refunded" } else { "stripe failed" }).await;
         assert_eq!(seen["status"], "cancelled");
-        assert_eq!(till.stripe.refunds_of(order["id"].as_str().unwrap()).len(), usize::from(is_paid));
+        assert_eq!(test.stripe.refunds_of(order["id"].as_str().unwrap()).len(), usize::from(is_paid));
     }
-    till.verify().await;
+    test.verify().await;
 }
 
 #[tokio::test]
-async fn what_was_sent_off_is_not_cancelled_and_its_money_stays() {
-    let till = Till::open().await;
-    let (ada, order) = till.paid_order("ada").await;
+async fn shipped_orders_are_neither_cancelled_nor_refunded() {
+    let test = PaymentTest::start().await;
+    let (ada, order) = test.paid_order("ada").await;
     for status in ["shipped", "completed"] {
-        till.shop.admin().update_order_status(&order, status).await.expect(200);
+        test.store.admin().update_order_status(&order, status).await.expect(200);
         ada.cancel(&order).await.expect_problem(409, "invalid_transition");
-        till.shop.admin().cancel(&order).await.expect_problem(409, "invalid_transition");
+        test.store.admin().cancel(&order).await.expect_problem(409, "invalid_transition");
     }
     assert_eq!(payment_of(&ada.order(&order).await), "stripe completed");
-    assert_eq!(till.stripe.refunds().len(), 0);
-    till.verify().await;
+    assert_eq!(test.stripe.refunds().len(), 0);
+    test.verify().await;
 }
 
-/// The order is cancelled at once; the money follows when Stripe is there again.
+/// The order is cancelled at once; the refund follows when Stripe is reachable again.
 #[tokio::test]
-async fn a_refund_waits_for_a_provider_that_is_down() {
-    let till = Till::open().await;
-    let (ada, order) = till.paid_order("ada").await;
-    break_down(&till.stripe);
+async fn refunds_are_retried_while_the_provider_is_down() {
+    let test = PaymentTest::start().await;
+    let (ada, order) = test.paid_order("ada").await;
+    make_unreachable(&test.stripe);
     let cancelled = ada.cancel(&order).await.expect(200).json;
     assert_eq!(
         (cancelled["status"].as_str(), payment_of(&cancelled)),
         (Some("cancelled"), "stripe refund_pending".to_owned())
     );
-    till.stripe.clear_faults();
-    ada.see_payment(&order, "stripe refunded").await;
-    assert_eq!(till.stripe.refunds().len(), 1);
-    till.verify().await;
+    test.stripe.clear_faults();
+    ada.wait_for_payment(&order, "stripe refunded").await;
+    assert_eq!(test.stripe.refunds().len(), 1);
+    test.verify().await;
 }
 
-/// Money that arrives for an order that is cancelled already: its intent could not be called off in time.
+/// The intent could not be cancelled in time.
 #[tokio::test]
-async fn money_that_comes_for_a_cancelled_order_goes_back_by_itself() {
-    let till = Till::open().await;
-    let (ada, order) = till.order("ada").await;
-    let intent = ada.begin_payment(&order).await.expect(200).json;
-    break_down(&till.stripe);
+async fn refunds_payments_of_cancelled_orders() {
+    let test = PaymentTest::start().await;
+    let (ada, order) = test.order("ada").await;
+    let intent = ada.start_payment(&order).await.expect(200).json;
+    make_unreachable(&test.stripe);
     ada.cancel(&order).await.expect(200);
-    assert_eq!(till.pay(&intent, Card::Visa).await, "succeeded");
-    till.stripe.clear_faults();
-    let seen = ada.see_payment(&order, "stripe refunded").await;
+    assert_eq!(test.pay(&intent, Card::Visa).await, "succeeded");
+    test.stripe.clear_faults();
+    let seen = ada.wait_for_payment(&order, "stripe refunded").await;
     assert_eq!(seen["status"], "cancelled");
     assert_eq!(
         history(&seen)[2..],
         ["cancelled", "cancelled completed", "cancelled refund_pending", "cancelled refunded"]
     );
-    assert_eq!(till.stripe.refunds().len(), 1);
-    till.verify().await;
+    assert_eq!(test.stripe.refunds().len(), 1);
+    test.verify().await;
 }
 
-/// A refund may take days, and come back: then there is another one.
+/// A refund can fail days later; it is then created again.
 #[tokio::test]
-async fn a_refund_that_fails_is_made_again() {
-    let till = Till::open().await;
-    let (ada, order) = till.paid_order("ada").await;
-    till.stripe.set_refund_status(RefundStatus::Pending);
+async fn retries_failed_refunds() {
+    let test = PaymentTest::start().await;
+    let (ada, order) = test.paid_order("ada").await;
+    test.stripe.set_refund_status(RefundStatus::Pending);
     ada.cancel(&order).await.expect(200);
-    eventually("the refund is under way", async || till.stripe.refunds().len() == 1).await;
+    eventually("the refund is under way", async || test.stripe.refunds().len() == 1).await;
     assert_eq!(payment_of(&ada.order(&order).await), "stripe refund_pending");
-    till.stripe.set_refund_status(RefundStatus::Succeeded);
-    assert!(till.stripe.settle_refund(&till.stripe.refunds()[0].id, Outcome::Fails));
-    ada.see_payment(&order, "stripe refunded").await;
-    assert_eq!((till.stripe.refunds().len(), till.stripe.total_refunded()), (2, 3998));
-    till.verify().await;
+    test.stripe.set_refund_status(RefundStatus::Succeeded);
+    assert!(test.stripe.settle_refund(&test.stripe.refunds()[0].id, Outcome::Fails));
+    ada.wait_for_payment(&order, "stripe refunded").await;
+    assert_eq!((test.stripe.refunds().len(), test.stripe.total_refunded()), (2, 3998));
+    test.verify().await;
 }

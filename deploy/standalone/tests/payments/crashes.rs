@@ -1,4 +1,4 @@
-//! The store dies while money moves.
+//! The store crashes during a payment.
 
 use bodega_embedded_postgres::testing::TempDir;
 use bodega_stripe_double::{Card, StripeDouble};
@@ -6,16 +6,16 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::harness::{
-    binary::{Open, bodega, open, says},
-    payments::{self, hang, history, pay, payment_of},
+    binary::{RunningStore, bodega, start_bodega, stdout_of},
+    payments::{self, history, pay, payment_of, withhold_responses},
     process,
-    store::{Person, eventually, in_the_end},
+    store::{Client, eventually, retry_while_unavailable},
 };
 
 const EMAIL: &str = "ada@shop.example";
 const PASSWORD: &str = "tea at four";
 
-/// `bodega` on this directory, with an account at `stripe` and an admin who is there again after a restart.
+/// `bodega` on this directory, with Stripe keys and a fixed admin.
 fn command(dir: &TempDir, stripe: &StripeDouble) -> Command {
     let mut command = bodega(dir.path(), &["--demo=false"]);
     command.env("BODEGA_ADMIN_EMAIL", EMAIL).env("BODEGA_ADMIN_PASSWORD", PASSWORD);
@@ -23,80 +23,80 @@ fn command(dir: &TempDir, stripe: &StripeDouble) -> Command {
     command
 }
 
-/// A store, and its admin with an order.
-async fn open_with_order(dir: &TempDir, stripe: &StripeDouble) -> (Open, Person, Value) {
-    let store = open(&mut command(dir, stripe)).await;
+/// Starts a store whose admin has placed an order.
+async fn open_with_order(dir: &TempDir, stripe: &StripeDouble) -> (RunningStore, Client, Value) {
+    let store = start_bodega(&mut command(dir, stripe)).await;
     let ada = store.sign_in(EMAIL, PASSWORD).await;
     let mug = ada.create_product("Mug", "19.99", 9).await;
     let order = ada.buy(mug, 2).await;
     (store, ada, order)
 }
 
-async fn reopen(dir: &TempDir, stripe: &StripeDouble) -> (Open, Person) {
-    process::deserted(dir.path()).await;
-    let store = open(&mut command(dir, stripe)).await;
+async fn reopen(dir: &TempDir, stripe: &StripeDouble) -> (RunningStore, Client) {
+    process::wait_until_unused(dir.path()).await;
+    let store = start_bodega(&mut command(dir, stripe)).await;
     let ada = store.sign_in(EMAIL, PASSWORD).await;
     (store, ada)
 }
 
-async fn close(dir: &TempDir, stripe: &StripeDouble, store: Open) {
-    assert!(says(&mut bodega(dir.path(), &["verify"])).await.contains("Everything adds up"));
+async fn close(dir: &TempDir, stripe: &StripeDouble, store: RunningStore) {
+    assert!(stdout_of(&mut bodega(dir.path(), &["verify"])).await.contains("checks passed"));
     assert_eq!(stripe.check(), Vec::<String>::new());
     assert!(store.process.terminate().await.success());
 }
 
 #[tokio::test]
-async fn a_store_that_is_killed_between_the_charge_and_its_event_finds_the_order_paid() {
+async fn a_crash_between_charge_and_event_loses_no_payment() {
     let dir = TempDir::new("killed-charge").unwrap();
     let stripe = payments::stripe().await;
     let (store, ada, order) = open_with_order(&dir, &stripe).await;
-    let intent = ada.begin_payment(&order).await.expect(200).json;
+    let intent = ada.start_payment(&order).await.expect(200).json;
     store.process.kill().await;
     pay(&stripe, &intent, Card::Visa).await;
 
     let (store, ada) = reopen(&dir, &stripe).await;
-    let paid = ada.see_order(&order, "paid").await;
+    let paid = ada.wait_for_order(&order, "paid").await;
     assert_eq!(history(&paid), ["pending", "pending requires_payment", "paid completed"]);
     assert_eq!(payment_of(&paid), "stripe completed");
     close(&dir, &stripe, store).await;
 }
 
-/// The intent was made, and the store died before it had heard so: the next call has the same intent.
+/// The response of Stripe is lost with the process; the next request returns the same intent.
 #[tokio::test]
-async fn a_store_that_is_killed_while_an_intent_is_made_finds_the_same_one() {
+async fn a_crash_during_intent_creation_keeps_the_intent() {
     let dir = TempDir::new("killed-intent").unwrap();
     let stripe = payments::stripe().await;
     let (store, ada, order) = open_with_order(&dir, &stripe).await;
-    hang(&stripe);
+    withhold_responses(&stripe);
     let call = {
         let (ada, order) = (ada.clone(), order.clone());
-        tokio::spawn(async move { ada.begin_payment(&order).await })
+        tokio::spawn(async move { ada.start_payment(&order).await })
     };
     eventually("the intent is made", async || stripe.intents().len() == 1).await;
     store.process.kill().await;
-    assert!(call.await.is_err(), "there was no answer");
+    assert!(call.await.is_err(), "there was no response");
     stripe.clear_faults();
 
     let (store, ada) = reopen(&dir, &stripe).await;
-    // Whoever made the intent is not known to be dead before its lease ends.
-    let intent = in_the_end(async || ada.begin_payment(&order).await).await.expect(200).json;
+    // The lease of the crashed process must end first.
+    let intent = retry_while_unavailable(async || ada.start_payment(&order).await).await.expect(200).json;
     assert_eq!(stripe.intents()[0].id, intent["paymentIntentId"].as_str().unwrap());
     pay(&stripe, &intent, Card::Visa).await;
-    ada.see_order(&order, "paid").await;
+    ada.wait_for_order(&order, "paid").await;
     assert_eq!(stripe.intents().len(), 1);
     close(&dir, &stripe, store).await;
 }
 
-/// The order is cancelled, and the store died before the money went back.
+/// The store dies before the refund.
 #[tokio::test]
-async fn a_store_that_is_killed_between_a_cancel_and_its_refund_refunds_once() {
+async fn a_crash_between_cancellation_and_refund_refunds_once() {
     let dir = TempDir::new("killed-refund").unwrap();
     let stripe = payments::stripe().await;
     let (store, ada, order) = open_with_order(&dir, &stripe).await;
-    let intent = ada.begin_payment(&order).await.expect(200).json;
+    let intent = ada.start_payment(&order).await.expect(200).json;
     pay(&stripe, &intent, Card::Visa).await;
-    ada.see_order(&order, "paid").await;
-    hang(&stripe);
+    ada.wait_for_order(&order, "paid").await;
+    withhold_responses(&stripe);
     let call = {
         let (ada, order) = (ada.clone(), order.clone());
         tokio::spawn(async move { ada.cancel(&order).await })
@@ -107,7 +107,7 @@ async fn a_store_that_is_killed_between_a_cancel_and_its_refund_refunds_once() {
     stripe.clear_faults();
 
     let (store, ada) = reopen(&dir, &stripe).await;
-    let seen = ada.see_payment(&order, "stripe refunded").await;
+    let seen = ada.wait_for_payment(&order, "stripe refunded").await;
     assert_eq!(seen["status"], "cancelled");
     assert_eq!(stripe.refunds().len(), 1);
     close(&dir, &stripe, store).await;

@@ -1,4 +1,4 @@
-//! What Stripe tells: lines 80, 81, 114, 115; row `POST /api/webhooks/stripe` of the contract.
+//! Webhook events of Stripe.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,14 +8,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    payments::{Till, WEBHOOK, history, payment_of},
-    store::{Person, Response},
+    payments::{PaymentTest, WEBHOOK, history, payment_of},
+    store::{Client, Response},
 };
 
-impl Till {
-    /// Sends a body as an event, with this header.
+impl PaymentTest {
+    /// Sends a webhook request with this signature header.
     async fn post_event(&self, body: &str, signature: Option<&str>) -> Response {
-        let guest = self.shop.guest();
+        let guest = self.store.guest();
         let mut request = guest.request(Method::POST, WEBHOOK).header("content-type", "application/json");
         if let Some(signature) = signature {
             request = request.header("stripe-signature", signature);
@@ -23,27 +23,27 @@ impl Till {
         guest.send(request.body(body.to_owned())).await
     }
 
-    /// Sends a body as Stripe does, signed now.
+    /// Sends a webhook request that is signed now.
     async fn post_signed(&self, body: &str) -> Response {
         self.post_event(body, Some(&self.stripe.sign(body.as_bytes(), now()))).await
     }
 
-    /// An event of this name about an intent.
+    /// An event of this type about an intent.
     fn event(&self, id: &str, kind: &str, intent: &Value) -> Value {
         with(&self.stripe.event(kind, intent), "id", json!(id))
     }
 
-    /// The intent that was made last, as it would be had it succeeded.
+    /// The latest intent, as if it had succeeded.
     fn succeeded(&self) -> Value {
         let intent = self.stripe.intents().into_iter().next_back().unwrap();
         let seen = self.stripe.object(&intent.id).unwrap();
         with(&with(&seen, "status", json!("succeeded")), "amount_received", json!(intent.amount))
     }
 
-    /// What is kept of events: kind and outcome, in the order they came.
+    /// The stored events: type and outcome, in the order of their arrival.
     async fn events(&self) -> Vec<(String, Option<String>)> {
         sqlx::query_as("select kind, outcome from orders.provider_events order by received_at, id")
-            .fetch_all(&self.shop.sql().await)
+            .fetch_all(&self.store.sql().await)
             .await
             .unwrap()
     }
@@ -55,7 +55,7 @@ fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap()
 }
 
-/// An object with this in it.
+/// A copy of an object with one field set.
 fn with(object: &Value, field: &str, value: Value) -> Value {
     let mut object = object.clone();
     object[field] = value;
@@ -63,20 +63,20 @@ fn with(object: &Value, field: &str, value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn an_event_that_is_not_signed_by_stripe_is_refused_and_nothing_of_it_is_kept() {
-    let till = Till::open_deaf(&[]).await;
-    let (ada, order) = till.order("ada").await;
-    ada.begin_payment(&order).await.expect(200);
-    let body = till.event("evt_1", "payment_intent.succeeded", &till.succeeded()).to_string();
+async fn rejects_events_with_an_invalid_signature() {
+    let test = PaymentTest::start_without_webhooks(&[]).await;
+    let (ada, order) = test.order("ada").await;
+    ada.start_payment(&order).await.expect(200);
+    let body = test.event("evt_1", "payment_intent.succeeded", &test.succeeded()).to_string();
     let sign = |body: &str, secret: &str, at| signature_header(body.as_bytes(), at, &[secret]);
-    let secret = &*till.stripe.options().webhook_secret;
+    let secret = &*test.stripe.options().webhook_secret;
     let good = sign(&body, secret, now());
     let (_, value) = good.split_once("v1=").unwrap();
     for (what, header) in [
         ("none", None),
         ("nothing", Some(String::new())),
         ("something", Some("x".to_owned())),
-        ("another secret", Some(sign(&body, "whsec_of_somebody_else", now()))),
+        ("another secret", Some(sign(&body, "whsec_of_another_account", now()))),
         ("another body", Some(sign(&body.replace("3998", "1"), secret, now()))),
         ("too old", Some(sign(&body, secret, now() - 310))),
         ("from the future", Some(sign(&body, secret, now() + 310))),
@@ -85,78 +85,77 @@ async fn an_event_that_is_not_signed_by_stripe_is_refused_and_nothing_of_it_is_k
         ("of another scheme", Some(good.replace("v1=", "v0="))),
         ("half of it", Some(good[..good.len() - 2].to_owned())),
     ] {
-        let answer = till.post_event(&body, header.as_deref()).await;
-        assert_eq!((answer.status, answer.code()), (400, "invalid_signature"), "{what}: {answer:?}");
-        assert_eq!(answer.header("content-type"), "application/problem+json", "{what}");
+        let response = test.post_event(&body, header.as_deref()).await;
+        assert_eq!((response.status, response.code()), (400, "invalid_signature"), "{what}: {response:?}");
+        assert_eq!(response.header("content-type"), "application/problem+json", "{what}");
     }
-    assert_eq!(till.events().await, []);
+    assert_eq!(test.events().await, []);
     assert_eq!(payment_of(&ada.order(&order).await), "stripe requires_payment");
-    till.verify().await;
+    test.verify().await;
 }
 
 #[tokio::test]
-async fn a_signed_event_that_is_none_is_refused() {
-    let till = Till::open_deaf(&[]).await;
-    let event = till.event("evt_1", "payment_intent.succeeded", &json!({"id": "pi_1"}));
+async fn rejects_signed_bodies_that_are_not_events() {
+    let test = PaymentTest::start_without_webhooks(&[]).await;
+    let event = test.event("evt_1", "payment_intent.succeeded", &json!({"id": "pi_1"}));
     for body in ["", "{", "null", "[]", "{}", "\u{0}", &event.to_string()] {
-        till.post_signed(body).await.expect_problem(400, "invalid_event");
+        test.post_signed(body).await.expect_problem(400, "invalid_event");
     }
-    let large = till.post_signed(&"x".repeat(2 * 1024 * 1024)).await;
+    let large = test.post_signed(&"x".repeat(2 * 1024 * 1024)).await;
     assert_eq!((large.status, large.header("content-type")), (413, "application/problem+json"), "{large:?}");
-    assert_eq!(till.events().await, []);
+    assert_eq!(test.events().await, []);
 }
 
 #[tokio::test]
-async fn kinds_that_are_of_no_interest_are_taken_and_let_go() {
-    let till = Till::open_deaf(&[]).await;
+async fn ignores_other_event_types() {
+    let test = PaymentTest::start_without_webhooks(&[]).await;
     for kind in ["customer.created", "invoice.paid", "charge.succeeded", "no.such.kind"] {
-        let event = till.event(&format!("evt_{kind}"), kind, &json!({"id": "x_1"}));
-        till.post_signed(&event.to_string()).await.expect(200);
+        let event = test.event(&format!("evt_{kind}"), kind, &json!({"id": "x_1"}));
+        test.post_signed(&event.to_string()).await.expect(200);
     }
-    assert_eq!(till.events().await, []);
+    assert_eq!(test.events().await, []);
 }
 
-/// Twice, at once, late and out of order.
 #[tokio::test]
-async fn an_event_is_applied_once_however_often_it_comes() {
-    let till = Till::open_deaf(&[]).await;
-    let (ada, order) = till.order("ada").await;
-    let intent = ada.begin_payment(&order).await.expect(200).json;
-    till.pay(&intent, Card::Visa).await;
-    let seen = till.succeeded();
-    let paid = till.event("evt_2", "payment_intent.succeeded", &seen).to_string();
-    let answers = join_all((0..20).map(|_| till.post_signed(&paid))).await;
-    answers.into_iter().for_each(|answer| drop(answer.expect(200)));
-    // What came before it comes after it.
+async fn applies_a_duplicate_event_once() {
+    let test = PaymentTest::start_without_webhooks(&[]).await;
+    let (ada, order) = test.order("ada").await;
+    let intent = ada.start_payment(&order).await.expect(200).json;
+    test.pay(&intent, Card::Visa).await;
+    let seen = test.succeeded();
+    let paid = test.event("evt_2", "payment_intent.succeeded", &seen).to_string();
+    let responses = join_all((0..20).map(|_| test.post_signed(&paid))).await;
+    responses.into_iter().for_each(|response| drop(response.expect(200)));
+    // An older event arrives late.
     for (id, kind) in [("evt_1", "payment_intent.created"), ("evt_0", "payment_intent.payment_failed")] {
-        let event = till.event(id, kind, &with(&seen, "status", json!("requires_payment_method")));
-        till.post_signed(&event.to_string()).await.expect(200);
+        let event = test.event(id, kind, &with(&seen, "status", json!("requires_payment_method")));
+        test.post_signed(&event.to_string()).await.expect(200);
     }
     let order = ada.order(&order).await;
     assert_eq!(history(&order), ["pending", "pending requires_payment", "paid completed"]);
     let outcome = |outcome: &str| Some(outcome.to_owned());
     assert_eq!(
-        till.events().await,
+        test.events().await,
         [
             ("payment_intent.succeeded".to_owned(), outcome("applied")),
             ("payment_intent.created".to_owned(), outcome("unchanged")),
             ("payment_intent.payment_failed".to_owned(), outcome("unchanged")),
         ]
     );
-    till.verify().await;
+    test.verify().await;
 }
 
-/// Signed by Stripe, and about something else than our order: it changes nothing, and is recorded.
+/// A correctly signed event that does not match the order changes nothing, and is stored.
 #[tokio::test]
-async fn an_event_of_another_amount_order_or_account_changes_nothing() {
-    let till = Till::open_deaf(&[]).await;
-    let (ada, order) = till.order("ada").await;
-    ada.begin_payment(&order).await.expect(200);
-    let (_, other) = till.order("grace").await;
-    let seen = till.stripe.intents_of(order["id"].as_str().unwrap()).remove(0);
-    let seen = till.stripe.object(&seen.id).unwrap();
+async fn ignores_events_that_do_not_match_the_order() {
+    let test = PaymentTest::start_without_webhooks(&[]).await;
+    let (ada, order) = test.order("ada").await;
+    ada.start_payment(&order).await.expect(200);
+    let (_, other) = test.order("grace").await;
+    let seen = test.stripe.intents_of(order["id"].as_str().unwrap()).remove(0);
+    let seen = test.stripe.object(&seen.id).unwrap();
     let seen = with(&with(&seen, "status", json!("succeeded")), "amount_received", seen["amount"].clone());
-    let paid = |id: &str, intent: &Value| till.event(id, "payment_intent.succeeded", intent);
+    let paid = |id: &str, intent: &Value| test.event(id, "payment_intent.succeeded", intent);
     let of_other =
         json!({"order_id": other["id"], "payment_id": seen["metadata"]["payment_id"], "attempt": "1"});
     for (event, outcome) in [
@@ -167,11 +166,11 @@ async fn an_event_of_another_amount_order_or_account_changes_nothing() {
         (with(&paid("evt_live", &seen), "livemode", json!(true)), "wrong_account"),
         (with(&paid("evt_connected", &seen), "account", json!("acct_1")), "wrong_account"),
     ] {
-        till.post_signed(&event.to_string()).await.expect(200);
+        test.post_signed(&event.to_string()).await.expect(200);
         let kept: Option<String> =
             sqlx::query_scalar("select outcome from orders.provider_events where id = $1")
                 .bind(event["id"].as_str().unwrap())
-                .fetch_one(&till.shop.sql().await)
+                .fetch_one(&test.store.sql().await)
                 .await
                 .unwrap();
         assert_eq!(kept.as_deref(), Some(outcome), "{event}");
@@ -181,60 +180,60 @@ async fn an_event_of_another_amount_order_or_account_changes_nothing() {
             (Some("pending"), "stripe requires_payment".to_owned())
         );
     }
-    till.verify().await;
+    test.verify().await;
 }
 
-/// A shop that no event gets to asks by itself.
+/// The store polls Stripe.
 #[tokio::test]
-async fn with_every_event_lost_the_order_is_paid_within_a_minute() {
-    let till = Till::open_deaf(&[]).await;
-    let (ada, order) = till.order("ada").await;
-    let intent = ada.begin_payment(&order).await.expect(200).json;
-    till.pay(&intent, Card::Visa).await;
-    let paid = ada.see_order(&order, "paid").await;
+async fn pays_orders_by_polling_if_all_events_are_lost() {
+    let test = PaymentTest::start_without_webhooks(&[]).await;
+    let (ada, order) = test.order("ada").await;
+    let intent = ada.start_payment(&order).await.expect(200).json;
+    test.pay(&intent, Card::Visa).await;
+    let paid = ada.wait_for_order(&order, "paid").await;
     assert_eq!(history(&paid), ["pending", "pending requires_payment", "paid completed"]);
-    assert_eq!(till.events().await, []);
-    till.verify().await;
+    assert_eq!(test.events().await, []);
+    test.verify().await;
 }
 
-/// Money that is given back at Stripe itself, by whoever runs the shop there.
+/// A refund in Stripe's dashboard.
 #[tokio::test]
-async fn what_is_refunded_at_stripe_itself_is_refunded_here() {
-    let till = Till::open().await;
-    let (ada, order) = till.paid_order("ada").await;
-    let key = format!("Bearer {}", till.stripe.options().secret_key);
-    let owner = Person::at(till.stripe.url()).with("authorization", &key);
-    let form = [("payment_intent", &*till.stripe.intents()[0].id)];
+async fn applies_refunds_made_at_stripe() {
+    let test = PaymentTest::start().await;
+    let (ada, order) = test.paid_order("ada").await;
+    let key = format!("Bearer {}", test.stripe.options().secret_key);
+    let owner = Client::at(test.stripe.url()).with("authorization", &key);
+    let form = [("payment_intent", &*test.stripe.intents()[0].id)];
     owner.send(owner.request(Method::POST, "/v1/refunds").form(&form)).await.expect(200);
-    let seen = ada.see_payment(&order, "stripe refunded").await;
+    let seen = ada.wait_for_payment(&order, "stripe refunded").await;
     assert_eq!(seen["status"], "cancelled");
-    till.verify().await;
+    test.verify().await;
 }
 
-/// Both secrets are good while the endpoint's is rolled; here the old one is all that the shop knows.
+/// Stripe signs with both secrets during a rotation; the store knows the old one only.
 #[tokio::test]
-async fn a_secret_that_is_rolled_is_good_until_the_new_one_is_known() {
-    let till = Till::open().await;
-    till.stripe.roll_webhook_secret("whsec_TheNextOne");
-    till.stripe.sign_with_v0(true);
-    till.paid_order("ada").await;
-    till.stripe.delivered().await;
-    assert!(till.stripe.deliveries().iter().all(|delivery| delivery.status == Some(200)));
-    till.verify().await;
+async fn accepts_the_old_secret_during_a_rotation() {
+    let test = PaymentTest::start().await;
+    test.stripe.roll_webhook_secret("whsec_TheNextOne");
+    test.stripe.sign_with_v0(true);
+    test.paid_order("ada").await;
+    test.stripe.delivered().await;
+    assert!(test.stripe.deliveries().iter().all(|delivery| delivery.status == Some(200)));
+    test.verify().await;
 }
 
-/// Three times each, in any order, while shoppers pay and cancel.
+/// Each event three times, in random order, while clients pay and cancel.
 #[tokio::test]
-async fn events_that_come_thrice_and_in_any_order_lead_where_they_should() {
-    let till = Till::open().await;
+async fn duplicate_and_reordered_events_lead_to_the_right_state() {
+    let test = PaymentTest::start().await;
     let window = Duration::from_millis(500);
-    till.stripe.set_delivery_policy(DeliveryPolicy { duplicates: 2, window, ..DeliveryPolicy::default() });
+    test.stripe.set_delivery_policy(DeliveryPolicy { duplicates: 2, window, ..DeliveryPolicy::default() });
     let mut expected = Vec::new();
     for index in 0..6 {
-        let (buyer, order) = till.order(&format!("buyer{index}")).await;
-        let intent = buyer.begin_payment(&order).await.expect(200).json;
-        till.pay(&intent, Card::Declined).await;
-        till.pay(&intent, Card::Visa).await;
+        let (buyer, order) = test.order(&format!("buyer{index}")).await;
+        let intent = buyer.start_payment(&order).await.expect(200).json;
+        test.pay(&intent, Card::Declined).await;
+        test.pay(&intent, Card::Visa).await;
         let is_cancelled = index % 2 == 0;
         if is_cancelled {
             buyer.cancel(&order).await.expect(200);
@@ -242,9 +241,9 @@ async fn events_that_come_thrice_and_in_any_order_lead_where_they_should() {
         let payment = if is_cancelled { "stripe refunded" } else { "stripe completed" };
         expected.push((buyer, order, payment));
     }
-    till.stripe.delivered().await;
+    test.stripe.delivered().await;
     for (buyer, order, payment) in &expected {
-        buyer.see_payment(order, payment).await;
+        buyer.wait_for_payment(order, payment).await;
     }
-    till.verify().await;
+    test.verify().await;
 }

@@ -1,4 +1,4 @@
-//! `bodega verify` finds what is wrong, and nothing where nothing is.
+//! `bodega verify` reports every violation, and nothing else.
 
 mod repairs;
 mod repairs_under_load;
@@ -11,14 +11,14 @@ use bodega::verify::{self, CHECKS, Kind, Report};
 use bodega_embedded_postgres::testing::TestDatabase;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 
-use self::{sample_data::used, violations::BREAKS};
+use self::{sample_data::sample_database, violations::VIOLATIONS};
 
-/// The rules about time.
+/// The checks on overdue work.
 const OVERDUE: [&str; 4] = [
-    "no attempt to order is stuck",
-    "no message to a neighbour is stuck",
-    "no event of a provider is stuck",
-    "no payment waits for its provider to be asked",
+    "no checkout is overdue",
+    "no delivery is overdue",
+    "no provider event is overdue",
+    "no payment poll is overdue",
 ];
 
 async fn report(database: &TestDatabase) -> Report {
@@ -31,16 +31,16 @@ fn broken(report: &Report) -> BTreeSet<&'static str> {
 }
 
 #[tokio::test]
-async fn a_shop_that_has_been_used_adds_up() {
-    let report = report(&used().await).await;
+async fn sample_data_passes_all_checks() {
+    let report = report(&sample_database().await).await;
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.findings().len(), CHECKS.len());
 }
 
 #[tokio::test]
-async fn every_break_of_a_rule_is_found() {
-    for (rule, sql) in BREAKS {
-        let database = used().await;
+async fn detects_every_violation() {
+    for (rule, sql) in VIOLATIONS {
+        let database = sample_database().await;
         let db = PgPool::connect(&database.url()).await.unwrap();
         let changed =
             sqlx::raw_sql(AssertSqlSafe(*sql)).execute(&db).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
@@ -51,10 +51,10 @@ async fn every_break_of_a_rule_is_found() {
     }
 }
 
-/// What is overdue counts from when the order service came up; while it is down, nothing is.
+/// Work is overdue only while the order service runs, counted from its start.
 #[tokio::test]
-async fn what_waits_is_pending_and_stuck_once_the_order_service_was_up_for_long_enough() {
-    let database = used().await;
+async fn pending_work_is_overdue_only_while_the_order_service_runs() {
+    let database = sample_database().await;
     let db = PgPool::connect(&database.url()).await.unwrap();
     let waiting = "
         update orders.orders
@@ -71,9 +71,7 @@ async fn what_waits_is_pending_and_stuck_once_the_order_service_was_up_for_long_
 
     let before = report(&database).await;
     assert!(before.is_clean(), "{before}");
-    for pending in
-        ["orders being placed", "messages to neighbours on their way", "events of providers to be applied"]
-    {
+    for pending in ["orders being placed", "deliveries to other services", "provider events to be applied"] {
         assert!(before.to_string().contains(&format!("pending  {pending}: 1")), "{pending}: {before}");
     }
 
@@ -84,10 +82,9 @@ async fn what_waits_is_pending_and_stuck_once_the_order_service_was_up_for_long_
     assert_eq!(broken(&after), BTreeSet::from(OVERDUE), "{after}");
 }
 
-/// Money on its way back is nothing that is broken.
 #[tokio::test]
-async fn a_refund_that_is_under_way_is_pending() {
-    let database = used().await;
+async fn a_refund_in_progress_is_pending() {
+    let database = sample_database().await;
     let db = PgPool::connect(&database.url()).await.unwrap();
     let under_way = "
         delete from orders.order_events e using orders.payments p
@@ -97,13 +94,13 @@ async fn a_refund_that_is_under_way_is_pending() {
     sqlx::raw_sql(under_way).execute(&db).await.unwrap();
     let report = report(&database).await;
     assert!(report.is_clean(), "{report}");
-    assert!(report.to_string().contains("pending  money on its way back: 1"), "{report}");
+    assert!(report.to_string().contains("pending  refunds in progress: 1"), "{report}");
 }
 
 #[test]
-fn every_rule_is_broken_once_here() {
+fn every_check_has_a_violation() {
     let rules: BTreeSet<_> =
         CHECKS.iter().filter(|check| check.kind == Kind::Rule).map(|check| check.name).collect();
-    let broken: BTreeSet<_> = BREAKS.iter().map(|(rule, _)| *rule).chain(OVERDUE).collect();
+    let broken: BTreeSet<_> = VIOLATIONS.iter().map(|(rule, _)| *rule).chain(OVERDUE).collect();
     assert_eq!(rules, broken);
 }

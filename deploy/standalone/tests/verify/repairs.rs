@@ -1,4 +1,4 @@
-//! `bodega verify --repair` mends what is safe, says so, and touches nothing else.
+//! `bodega verify --repair` repairs what is safe, reports it, and changes nothing else.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use bodega::verify::repair::{self, Repaired};
 use bodega_embedded_postgres::testing::{TempDir, TestDatabase};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::{broken, report, sample_data::used, violations::BREAKS};
+use super::{broken, report, sample_data::sample_database, violations::VIOLATIONS};
 use crate::harness::{binary::bodega, process};
 
-/// Lets an hour pass: nothing is in anybody's hands any more.
+/// Moves all timestamps one hour back, so that no work is in progress.
 const AN_HOUR_LATER: &str = "
     update orders.orders set created_at = created_at - interval '1 h', placed_at = placed_at - interval '1 h',
         updated_at = updated_at - interval '1 h';
@@ -19,7 +19,7 @@ const AN_HOUR_LATER: &str = "
     update catalog.reservations set created_at = created_at - interval '1 h';
     update cart.cart_items set added_at = added_at - interval '1 h'";
 
-/// Undoes every release of stock.
+/// Reverts every release of stock.
 const KEEP_STOCK: &str = "
     set session_replication_role = replica;
     update catalog.products p set stock = p.stock - back.units
@@ -29,7 +29,7 @@ const KEEP_STOCK: &str = "
     update catalog.reservations v set status = 'reserved', released_at = null
     where status = 'released' and exists (select from catalog.reservation_lines l where l.order_id = v.order_id)";
 
-/// Loses an order, all but its stock.
+/// Deletes an order, but not its reservation.
 const LOSE_ORDER: &str = "
     set session_replication_role = replica;
     create temporary table lost as
@@ -41,7 +41,7 @@ const LOSE_ORDER: &str = "
     delete from cart.checkouts where order_id in (select id from lost);
     delete from orders.orders where id in (select id from lost)";
 
-/// Puts what was ordered last back into its cart, and one more of it.
+/// Puts the items of the latest order back into the cart, and one more unit.
 const UNCLEAR_CART: &str = "
     create temporary table latest as
     select o.* from orders.orders o where placed_at is not null order by placed_at desc limit 1;
@@ -60,15 +60,15 @@ async fn repaired(database: &TestDatabase) -> Repaired {
     repair::run(&database.url().parse().unwrap()).await.unwrap()
 }
 
-/// A used shop that was broken in this way an hour ago.
+/// The sample data, violated in this way an hour ago.
 async fn broken_by(way: &'static str) -> TestDatabase {
-    let database = used().await;
+    let database = sample_database().await;
     sql(&database, way).await;
     sql(&database, AN_HOUR_LATER).await;
     database
 }
 
-/// What every table holds.
+/// The content of every table.
 async fn contents(database: &TestDatabase) -> BTreeMap<String, Option<String>> {
     let mut db = PgConnection::connect(&database.url()).await.unwrap();
     let tables = "select format('%I.%I', schemaname, tablename) from pg_tables
@@ -84,7 +84,7 @@ async fn contents(database: &TestDatabase) -> BTreeMap<String, Option<String>> {
 }
 
 #[tokio::test]
-async fn a_shop_that_adds_up_is_left_as_it_is() {
+async fn repairs_change_nothing_if_all_checks_pass() {
     let database = broken_by("select").await;
     let before = contents(&database).await;
     let Repaired { done, report } = repaired(&database).await;
@@ -93,8 +93,8 @@ async fn a_shop_that_adds_up_is_left_as_it_is() {
     assert!(contents(&database).await == before);
 }
 
-/// Each of these leaves nothing broken; doing it again does nothing.
-async fn is_mended(way: &'static str) -> (TestDatabase, Vec<String>) {
+/// Asserts that a repair leaves no violation, and that a second run does nothing.
+async fn assert_repaired(way: &'static str) -> (TestDatabase, Vec<String>) {
     let database = broken_by(way).await;
     let before = report(&database).await;
     assert!(!before.is_clean(), "breaks nothing: {way}");
@@ -107,36 +107,36 @@ async fn is_mended(way: &'static str) -> (TestDatabase, Vec<String>) {
 }
 
 #[tokio::test]
-async fn what_an_order_that_is_over_has_kept_goes_back_into_stock() {
-    let (_database, done) = is_mended(KEEP_STOCK).await;
+async fn returns_stock_of_cancelled_orders() {
+    let (_database, done) = assert_repaired(KEEP_STOCK).await;
     assert_eq!(done.len(), 5, "three cancelled orders, two of them of two products: {done:?}");
     let line = done.iter().find(|line| line.starts_with("released 2 of product ")).unwrap();
     assert!(line.contains(" reserved for order ") && line.ends_with(", which is cancelled"), "{line}");
 }
 
 #[tokio::test]
-async fn what_an_order_that_is_gone_has_kept_goes_back_into_stock() {
-    let (_database, done) = is_mended(LOSE_ORDER).await;
-    assert!(done.iter().all(|line| line.starts_with("released ") && line.ends_with(", which is not there")));
+async fn returns_stock_of_missing_orders() {
+    let (_database, done) = assert_repaired(LOSE_ORDER).await;
+    assert!(done.iter().all(|line| line.starts_with("released ") && line.ends_with(", which is missing")));
     assert!(!done.is_empty());
 }
 
-/// By the ledger the stock came back: it must not come back twice.
+/// The stock movements say that the stock was already returned.
 #[tokio::test]
-async fn what_came_back_already_does_not_come_back_again() {
+async fn does_not_return_stock_twice() {
     let way = "update catalog.reservations v set status = 'reserved', released_at = null
                where exists (select from catalog.reservation_lines l where l.order_id = v.order_id)
                  and status = 'released'";
-    let (_database, done) = is_mended(way).await;
+    let (_database, done) = assert_repaired(way).await;
     assert!(done.iter().all(|line| line.starts_with("closed the reservation of ")), "{done:?}");
     assert_eq!(done.len(), 5);
 }
 
 #[tokio::test]
-async fn what_was_ordered_leaves_its_cart_and_what_was_not_stays() {
-    let (database, done) = is_mended(UNCLEAR_CART).await;
+async fn removes_only_ordered_items_from_carts() {
+    let (database, done) = assert_repaired(UNCLEAR_CART).await;
     let [line] = &done[..] else { panic!("{done:?}") };
-    assert!(line.starts_with("took 1 of product ") && line.contains(": ordered with order "), "{line}");
+    assert!(line.starts_with("removed 1 of product ") && line.contains(": ordered with order "), "{line}");
     let mut db = PgConnection::connect(&database.url()).await.unwrap();
     let left = "select i.quantity from cart.cart_items i join cart.carts c on c.id = i.cart_id
                 join orders.orders o on o.user_id = c.user_id join orders.order_items l on l.order_id = o.id
@@ -145,26 +145,25 @@ async fn what_was_ordered_leaves_its_cart_and_what_was_not_stays() {
     assert_eq!(left, [1], "the one more");
 }
 
-/// Nobody ever told the cart. What it holds came into it after those orders: it was not ordered with them.
+/// The cart was never cleared, but its items were added after those orders.
 #[tokio::test]
-async fn what_came_into_a_cart_after_its_orders_stays() {
+async fn keeps_items_added_after_the_order() {
     let lines = "select array_agg(quantity order by quantity) from cart.cart_items";
-    let (database, done) = is_mended("delete from cart.checkouts").await;
-    assert!(done.iter().all(|line| line.starts_with("noted that order ")), "{done:?}");
+    let (database, done) = assert_repaired("delete from cart.checkouts").await;
+    assert!(done.iter().all(|line| line.starts_with("recorded the checkout of order ")), "{done:?}");
     let mut db = PgConnection::connect(&database.url()).await.unwrap();
     let lines: Vec<i32> = sqlx::query_scalar(lines).fetch_one(&mut db).await.unwrap();
     assert_eq!(lines, [1, 3, 9_000]);
 }
 
-/// Whether a break is mended depends on nothing but whether that is safe.
 #[tokio::test]
-async fn of_all_breaks_only_those_that_are_safe_to_mend_are_mended() {
-    let mut mended = BTreeMap::new();
-    for (rule, way) in BREAKS {
+async fn repairs_only_safe_violations() {
+    let mut repaired_checks = BTreeMap::new();
+    for (rule, way) in VIOLATIONS {
         let database = broken_by(way).await;
         let Repaired { done, report } = repaired(&database).await;
         if !broken(&report).contains(rule) {
-            *mended.entry(*rule).or_insert(0) += 1;
+            *repaired_checks.entry(*rule).or_insert(0) += 1;
             assert!(!done.is_empty(), "{way}");
         }
         let after = contents(&database).await;
@@ -172,21 +171,21 @@ async fn of_all_breaks_only_those_that_are_safe_to_mend_are_mended() {
         assert!(contents(&database).await == after, "{way}");
     }
     let expected = [
-        ("a payment that can move by itself is watched", 3),
-        ("no neighbour refuses what it is told", 1),
-        ("what a provider told is applied, or will be", 1),
-        // The other one has to do with an order that lives.
-        ("what is reserved belongs to an order that lives, line by line", 1),
-        ("what was ordered was taken out of its cart", 1),
+        ("every open payment has a scheduled poll", 3),
+        ("no delivery was permanently rejected", 1),
+        ("every provider event is applied or scheduled", 1),
+        // The other violation concerns an active order.
+        ("every reservation belongs to a line of an active order", 1),
+        ("ordered items were removed from the cart", 1),
     ];
-    assert_eq!(mended, BTreeMap::from(expected));
+    assert_eq!(repaired_checks, BTreeMap::from(expected));
 }
 
-/// What is younger than a minute may be in somebody's hands.
+/// Work of the last minute may be in progress.
 #[tokio::test]
-async fn what_has_just_happened_is_left_alone() {
+async fn leaves_recent_work_alone() {
     for way in [KEEP_STOCK, UNCLEAR_CART] {
-        let database = used().await;
+        let database = sample_database().await;
         sql(
             &database,
             "update orders.orders set updated_at = now(), placed_at = now() where placed_at is not null",
@@ -202,7 +201,7 @@ async fn what_has_just_happened_is_left_alone() {
 }
 
 #[tokio::test]
-async fn the_command_says_what_it_did_and_exits_as_things_are_then() {
+async fn the_command_prints_repairs_and_exits_with_the_result() {
     let database = broken_by(KEEP_STOCK).await;
     let dir = TempDir::new("repair").unwrap();
     let verify = async |arguments: &[&str]| {
@@ -211,18 +210,18 @@ async fn the_command_says_what_it_did_and_exits_as_things_are_then() {
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     assert_eq!(verify(&["verify"]).await.0, Some(1));
-    let (code, said) = verify(&["verify", "--repair"]).await;
-    assert_eq!(code, Some(0), "{said}");
-    let repaired = said.lines().take_while(|line| line.starts_with("repaired  released ")).count();
-    assert_eq!(repaired, 5, "{said}");
-    assert!(said.lines().nth(repaired).unwrap().starts_with("ok       "), "{said}");
-    assert!(said.contains("Everything adds up"), "{said}");
+    let (code, output) = verify(&["verify", "--repair"]).await;
+    assert_eq!(code, Some(0), "{output}");
+    let repaired = output.lines().take_while(|line| line.starts_with("repaired  released ")).count();
+    assert_eq!(repaired, 5, "{output}");
+    assert!(output.lines().nth(repaired).unwrap().starts_with("ok       "), "{output}");
+    assert!(output.contains("checks passed"), "{output}");
 
-    let (code, said) = verify(&["verify", "--repair"]).await;
-    assert_eq!((code, said.contains("repaired")), (Some(0), false), "{said}");
+    let (code, output) = verify(&["verify", "--repair"]).await;
+    assert_eq!((code, output.contains("repaired")), (Some(0), false), "{output}");
 
     sql(&database, "update catalog.products set stock = stock + 1").await;
-    let (code, said) = verify(&["verify", "--repair"]).await;
-    assert_eq!((code, said.contains("repaired")), (Some(1), false), "{said}");
-    assert!(said.contains("BROKEN   stock is the sum of its movements"), "{said}");
+    let (code, output) = verify(&["verify", "--repair"]).await;
+    assert_eq!((code, output.contains("repaired")), (Some(1), false), "{output}");
+    assert!(output.contains("FAILED   stock equals the sum of its movements"), "{output}");
 }

@@ -1,4 +1,4 @@
-//! `bodega verify --repair` on a store that is open.
+//! `bodega verify --repair` on a running store.
 
 use std::{
     collections::BTreeMap,
@@ -12,11 +12,11 @@ use futures_util::{future::join_all, join};
 use sqlx::PgPool;
 
 use crate::harness::{
-    payments::{Till, payment_of},
-    store::{self, Plan, Shop},
+    payments::{PaymentTest, payment_of},
+    store::{self, StoreOptions, TestStore},
 };
 
-/// Whatever happens happens two minutes ago: nothing is too young to be mended.
+/// Moves all timestamps two minutes back, so that nothing is too recent for a repair.
 const LONG_AGO: &str = "
     create function orders.long_ago() returns trigger language plpgsql as $$
     begin
@@ -34,16 +34,16 @@ const LONG_AGO: &str = "
     alter table catalog.reservations alter created_at set default now() - interval '2 min';
     alter table cart.cart_items alter added_at set default clock_timestamp() - interval '2 min'";
 
-/// Where no event of Stripe's gets to.
+/// Without webhook events.
 const NOWHERE: &str = "http://127.0.0.1:1/";
 
 async fn repaired(database: &TestDatabase) -> Repaired {
     repair::run(&database.url().parse().unwrap()).await.unwrap()
 }
 
-/// Orders, and cancels every other order; how many of the product are still ordered.
-async fn shop_around(shop: &Shop, name: &str, product: i64) -> i64 {
-    let buyer = shop.register(name).await;
+/// Places orders and cancels every other one; returns the units that stay ordered.
+async fn buy_and_pay(store: &TestStore, name: &str, product: i64) -> i64 {
+    let buyer = store.register(name).await;
     let mut kept = 0;
     for round in 0..8 {
         buyer.add_to_cart(product, 2).await.expect(200);
@@ -58,17 +58,21 @@ async fn shop_around(shop: &Shop, name: &str, product: i64) -> i64 {
 }
 
 #[tokio::test]
-async fn while_orders_are_placed_and_cancelled_nothing_is_mended_and_nothing_needs_to_be() {
+async fn repairs_change_nothing_under_load() {
     let database = store::database().await;
     let db = PgPool::connect(&database.url()).await.unwrap();
     sqlx::raw_sql(LONG_AGO).execute(&db).await.unwrap();
-    let shop = Shop::open(database.url().parse().unwrap(), Plan { connections: 10, ..Plan::default() }).await;
-    let mug = shop.admin().create_product("Mug", "19.99", 1000).await;
+    let store = TestStore::start_on(
+        database.url().parse().unwrap(),
+        StoreOptions { connections: 10, ..StoreOptions::default() },
+    )
+    .await;
+    let mug = store.admin().create_product("Mug", "19.99", 1000).await;
 
     let names: Vec<_> = (0..8).map(|index| format!("buyer{index}")).collect();
-    let shopping = join_all(names.iter().map(|name| shop_around(&shop, name, mug)));
+    let shopping = join_all(names.iter().map(|name| buy_and_pay(&store, name, mug)));
     let (done, mut rounds) = (tokio::sync::OnceCell::new(), 0);
-    let mending = async {
+    let repairing = async {
         while !done.initialized() {
             let Repaired { done, .. } = repaired(&database).await;
             assert_eq!(done, Vec::<String>::new());
@@ -80,29 +84,29 @@ async fn while_orders_are_placed_and_cancelled_nothing_is_mended_and_nothing_nee
         done.set(()).unwrap();
         kept
     };
-    let (kept, ()) = join!(shopping, mending);
-    assert!(rounds > 3, "it was mended {rounds} times only");
+    let (kept, ()) = join!(shopping, repairing);
+    assert!(rounds > 3, "only {rounds} repairs");
     assert_eq!(kept, 8 * 8);
-    assert_eq!(shop.admin().stock_of(mug).await, 1000 - kept);
-    shop.verify().await;
+    assert_eq!(store.admin().stock_of(mug).await, 1000 - kept);
+    store.verify().await;
 }
 
-/// What the order service is to see to again is seen to when the command ends.
+/// The command waits until the order service has done the work that became due.
 #[tokio::test]
-async fn what_is_handed_to_the_order_service_is_done_when_it_is_verified() {
-    let till = Till::open().await;
-    let (ada, order) = till.order("ada").await;
-    let intent = ada.begin_payment(&order).await.expect(200).json;
+async fn the_order_service_completes_requeued_work() {
+    let test = PaymentTest::start().await;
+    let (ada, order) = test.order("ada").await;
+    let intent = ada.start_payment(&order).await.expect(200).json;
     let mug = order["products"][0]["productId"].as_i64().unwrap();
     ada.add_to_cart(mug, 9_000).await.expect(200);
     ada.place_order_with_key("too-many").await.expect(409);
-    let (grace, paid) = till.paid_order("grace").await;
-    let db = till.shop.sql().await;
+    let (grace, paid) = test.paid_order("grace").await;
+    let db = test.store.sql().await;
     let count = async |sql: &'static str| sqlx::query_scalar::<_, i64>(sql).fetch_one(&db).await.unwrap();
     let events = count("select count(*) from orders.provider_events").await;
     assert!(events > 0);
-    till.stripe.deliver_to(NOWHERE);
-    // Later than the rules about time want to hear of.
+    test.stripe.deliver_to(NOWHERE);
+    // Beyond the limits of the checks on overdue work.
     tokio::time::sleep(Duration::from_secs(10)).await;
 
     let stuck = "
@@ -115,7 +119,7 @@ async fn what_is_handed_to_the_order_service_is_done_when_it_is_verified() {
             created_at = now() - interval '2 min'
         where status = 'rejected'";
     sqlx::raw_sql(stuck).execute(&db).await.unwrap();
-    till.pay(&intent, Card::Visa).await;
+    test.pay(&intent, Card::Visa).await;
     let before = Instant::now();
     let Repaired { done, report } = repair::run(&db.connect_options()).await.unwrap();
 
@@ -126,9 +130,9 @@ async fn what_is_handed_to_the_order_service_is_done_when_it_is_verified() {
     let expected = [("clear_cart", 1), ("event", events), ("order", 1), ("payment", 1)];
     assert_eq!(kinds, BTreeMap::from(expected), "{done:?}");
     assert!(report.is_clean(), "after {:?}: {report}", before.elapsed());
-    let seen = ada.see_order(&order, "paid").await;
+    let seen = ada.wait_for_order(&order, "paid").await;
     assert_eq!(payment_of(&seen), "stripe completed");
     assert_eq!(grace.order(&paid).await["status"], "paid");
     assert_eq!(count("select count(*) from orders.orders where status = 'rejected'").await, 1);
-    till.verify().await;
+    test.verify().await;
 }

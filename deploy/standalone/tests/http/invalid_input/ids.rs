@@ -1,16 +1,16 @@
-//! Ids in paths, and in the lines of a cart.
+//! Invalid and unknown ids, in paths and in cart lines.
 
 use reqwest::{Method, multipart::Form};
 use serde_json::json;
 
-use super::{Case, Stage};
+use super::{Case, Fixture};
 use crate::harness::request_bodies::inputs;
 use crate::harness::{
     images::{file, png},
     routes::routes,
 };
 
-/// Each parameter of each route: method, route, its name, what is before it, and what is behind.
+/// Each path parameter of each route: method, route, name, and the path before and after it.
 fn parameters() -> Vec<(&'static str, &'static str, &'static str, &'static str, &'static str)> {
     let mut parameters = Vec::new();
     for (method, route, _) in routes() {
@@ -24,8 +24,8 @@ fn parameters() -> Vec<(&'static str, &'static str, &'static str, &'static str, 
 }
 
 #[tokio::test]
-async fn an_id_that_is_none_is_refused_and_one_that_nothing_has_is_not_found() {
-    let stage = Stage::set().await;
+async fn rejects_invalid_ids_and_returns_404_for_unknown_ones() {
+    let stage = Fixture::create().await;
     let bodies = inputs();
     let long = "9".repeat(3000);
     let mut cases = Vec::new();
@@ -51,9 +51,9 @@ async fn an_id_that_is_none_is_refused_and_one_that_nothing_has_is_not_found() {
         let input = bodies.iter().find(|it| it.method == method && it.path.starts_with(&prefix));
         for (id, status, field) in none.chain(nothing.map(|id| (id, 404, ""))) {
             let path = format!("{before}{id}{behind}");
-            // What stands beside it is good.
+            // The other parameters are valid.
             let path = path.replace("{id}", &stage.ids[0].1).replace("{imageId}", "1");
-            let mut request = stage.shop.admin().request(method.parse().unwrap(), &path);
+            let mut request = stage.store.admin().request(method.parse().unwrap(), &path);
             if let Some(input) = input {
                 request = request.json(&input.body);
             } else if route == "/api/products/{id}/images" {
@@ -66,12 +66,12 @@ async fn an_id_that_is_none_is_refused_and_one_that_nothing_has_is_not_found() {
             });
         }
     }
-    stage.refuses(cases).await;
+    stage.assert_rejected(cases).await;
 }
 
 #[tokio::test]
-async fn a_line_of_a_cart_names_a_product() {
-    let stage = Stage::set().await;
+async fn rejects_invalid_and_unknown_products_in_cart_lines() {
+    let stage = Fixture::create().await;
     let mut cases = Vec::new();
     for path in ["/api/cart/add", "/cart/add", "/cart", "/api/cart/remove", "/cart/remove"] {
         let nothing = [json!(0), json!(-1), json!(999), json!(i32::MAX)].map(|id| (id, 404, ""));
@@ -82,5 +82,5 @@ async fn a_line_of_a_cart_names_a_product() {
             cases.push(Case { request, what: format!("{path} {id}"), expected: (status, field.to_owned()) });
         }
     }
-    stage.refuses(cases).await;
+    stage.assert_rejected(cases).await;
 }

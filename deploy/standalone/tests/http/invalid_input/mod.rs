@@ -1,4 +1,4 @@
-//! Bad input of every kind, to every route that takes any: it is refused by name, breaks nothing, changes nothing.
+//! Invalid input for every route: it is rejected by the name of the field and changes nothing.
 
 mod ids;
 
@@ -10,30 +10,30 @@ use serde_json::{Value, json};
 
 use crate::harness::request_bodies::{Input, inputs};
 use crate::harness::{
-    routes::{Who, routes},
-    store::{PASSWORD, Person, Response, Shop},
+    routes::{Access, routes},
+    store::{Client, PASSWORD, Response, TestStore},
 };
 
-/// Requests at a time.
-const AT_ONCE: usize = 8;
+/// Concurrent requests.
+const CONCURRENCY: usize = 8;
 
-/// A shop with one of everything, all of which must stay as it is.
-struct Stage {
-    shop: Shop,
-    ada: Person,
-    /// What stands for each name in braces in the paths of [`inputs`].
+/// A store with one of everything, which must stay unchanged.
+struct Fixture {
+    store: TestStore,
+    ada: Client,
+    /// The ids for the placeholders in the paths of [`inputs`].
     ids: [(&'static str, String); 5],
 }
 
-impl Stage {
-    async fn set() -> Self {
-        let shop = Shop::start().await;
-        let admin = shop.admin();
+impl Fixture {
+    async fn create() -> Self {
+        let store = TestStore::start().await;
+        let admin = store.admin();
         let category = admin.post("/api/categories", json!({"name": "Kitchen"})).await.expect(201).json;
         let tag = admin.post("/api/tags", json!({"name": "blue"})).await.expect(201).json;
         let body = json!({"name": "Mug", "price": 19.99, "stock": 9, "categoryId": category["id"], "tagIds": [tag["id"]]});
         let product = admin.post("/api/products", body).await.expect(201).json["id"].as_i64().unwrap();
-        let ada = shop.register("ada").await;
+        let ada = store.register("ada").await;
         let order = ada.buy(product, 1).await;
         ada.add_to_cart(product, 2).await.expect(200);
         let ids = [
@@ -43,14 +43,14 @@ impl Stage {
             ("{user}", ada.id().to_owned()),
             ("{order}", order["id"].as_str().unwrap().to_owned()),
         ];
-        Self { shop, ada, ids }
+        Self { store, ada, ids }
     }
 
-    /// Everything that can be seen.
-    async fn look(&self) -> Vec<String> {
+    /// Everything that is visible through the API.
+    async fn visible_state(&self) -> Vec<String> {
         let mut seen = Vec::new();
         for path in ["/api/products", "/api/categories", "/api/tags", "/api/users", "/api/admin/orders"] {
-            seen.push(self.shop.admin().get(path).await.expect(200).text);
+            seen.push(self.store.admin().get(path).await.expect(200).text);
         }
         for path in ["/api/cart", "/api/orders", "/api/users/me", "/api/auth/sessions"] {
             seen.push(self.ada.get(path).await.expect(200).text);
@@ -60,61 +60,60 @@ impl Stage {
 
     fn request(&self, input: &Input) -> RequestBuilder {
         let path = self.ids.iter().fold(input.path.to_owned(), |path, (name, id)| path.replace(name, id));
-        let person = match input.who {
-            Who::Admin => self.shop.admin(),
-            Who::Anyone => self.shop.guest(),
-            Who::User | Who::Shopper | Who::Buyer => &self.ada,
+        let client = match input.access {
+            Access::Admin => self.store.admin(),
+            Access::Anyone => self.store.guest(),
+            Access::User | Access::UserOrGuest | Access::OwnerOrAdmin => &self.ada,
         };
-        person.request(input.method.parse().unwrap(), &path)
+        client.request(input.method.parse().unwrap(), &path)
     }
 
-    /// Sends what `cases` make, checks each answer, and that nothing has come of it all.
-    async fn refuses(&self, cases: Vec<Case>) {
-        let before = self.look().await;
-        let guest = self.shop.guest();
+    /// Sends all requests, and asserts that each is rejected and that nothing changed.
+    async fn assert_rejected(&self, cases: Vec<Case>) {
+        let before = self.visible_state().await;
+        let guest = self.store.guest();
         let sent =
             cases.into_iter().map(async |case| (guest.send(case.request).await, case.what, case.expected));
-        let mut answers = stream::iter(sent).buffer_unordered(AT_ONCE);
+        let mut responses = stream::iter(sent).buffer_unordered(CONCURRENCY);
         let mut failures = Vec::new();
-        while let Some((answer, what, (status, field))) = answers.next().await {
-            if !is_refused(&answer, status, &field) {
-                failures.push(format!("{what}: {answer:?}, not {status} {field}"));
+        while let Some((response, what, (status, field))) = responses.next().await {
+            if !is_rejected(&response, status, &field) {
+                failures.push(format!("{what}: {response:?}, not {status} {field}"));
             }
         }
         assert!(failures.is_empty(), "{}", failures.join("\n"));
-        assert_eq!(self.look().await, before);
-        self.shop.verify().await;
+        assert_eq!(self.visible_state().await, before);
+        self.store.verify().await;
     }
 }
 
-/// A request, what is wrong with it, and the status and field of the answer; no field where none is to blame.
+/// A request, its defect, and the expected status and field (empty if the error names none).
 struct Case {
     request: RequestBuilder,
     what: String,
     expected: (u16, String),
 }
 
-/// Whether the answer is a problem of this status that names this field, or a part of it.
-fn is_refused(answer: &Response, status: u16, field: &str) -> bool {
-    let named = answer.refused_fields();
+/// Whether the response is a problem with this status that names this field, or a part of it.
+fn is_rejected(response: &Response, status: u16, field: &str) -> bool {
+    let named = response.error_fields();
     let names = |named: &&str| {
         named.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']))
     };
-    answer.status == status
-        && answer.header("content-type") == "application/problem+json"
+    response.status == status
+        && response.header("content-type") == "application/problem+json"
         && if field.is_empty() { named.is_empty() } else { named.iter().any(names) }
 }
 
-/// An input's body with one field set.
+/// A copy of a body with one field set.
 fn with(body: &Value, field: &str, value: Value) -> Value {
     let mut body = body.clone();
     body[field] = value;
     body
 }
 
-/// Every route that takes a body of JSON is here.
 #[test]
-fn no_route_that_takes_a_body_is_missing() {
+fn covers_every_route_with_a_json_body() {
     let without_one = [
         ("POST", "/api/auth/logout"),
         ("POST", "/auth/logout"),
@@ -122,7 +121,7 @@ fn no_route_that_takes_a_body_is_missing() {
         ("POST", "/api/orders/{}/cancel"),
         ("POST", "/api/orders/{}/payment"),
     ];
-    // Of another kind than JSON: files, and what Stripe has signed. Seed 004's tests send them what is bad.
+    // Not JSON: images and webhook events, which have tests of their own.
     let another_kind = [
         ("POST", "/api/products/{}/images"),
         ("PUT", "/api/users/me/avatar"),
@@ -145,8 +144,8 @@ fn no_route_that_takes_a_body_is_missing() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_object_of_json_is_refused() {
-    let stage = Stage::set().await;
+async fn rejects_bodies_that_are_not_json_objects() {
+    let stage = Fixture::create().await;
     let mut cases = Vec::new();
     for input in inputs() {
         let mut case = |what: &str, request: RequestBuilder, status, field: &str| {
@@ -179,12 +178,12 @@ async fn a_body_that_is_no_object_of_json_is_refused() {
             stage.request(&input).header("content-type", "multipart/form-data; boundary=x").body(form);
         case("multipart", request, 415, "");
     }
-    stage.refuses(cases).await;
+    stage.assert_rejected(cases).await;
 }
 
 #[tokio::test]
-async fn a_field_that_is_missing_unknown_or_given_twice_is_refused_by_name() {
-    let stage = Stage::set().await;
+async fn rejects_missing_unknown_and_duplicate_fields() {
+    let stage = Fixture::create().await;
     let mut cases = Vec::new();
     for input in inputs() {
         let mut case = |what: &str, body: String, field: &str| {
@@ -204,16 +203,16 @@ async fn a_field_that_is_missing_unknown_or_given_twice_is_refused_by_name() {
         let rest = input.body.to_string();
         case("twice", format!("{{\"{name}\": {value}, {}", &rest[1..]), name);
     }
-    stage.refuses(cases).await;
+    stage.assert_rejected(cases).await;
 }
 
 #[tokio::test]
-async fn a_value_that_cannot_be_is_refused_by_the_name_of_its_field() {
-    let stage = Stage::set().await;
+async fn rejects_invalid_values_of_every_field() {
+    let stage = Fixture::create().await;
     let mut cases = Vec::new();
     for input in inputs() {
         for field in &input.fields {
-            for value in field.wrong() {
+            for value in field.invalid_values() {
                 let body = with(&input.body, field.name, value.clone());
                 let shown: String = value.to_string().chars().take(60).collect();
                 let what = format!("{} {} {}: {shown}", input.method, input.path, field.name);
@@ -223,17 +222,17 @@ async fn a_value_that_cannot_be_is_refused_by_the_name_of_its_field() {
         }
     }
     assert!(cases.len() > 800, "{}", cases.len());
-    stage.refuses(cases).await;
+    stage.assert_rejected(cases).await;
 }
 
 #[tokio::test]
-async fn a_header_that_cannot_be_is_refused_or_does_not_matter() {
-    let stage = Stage::set().await;
-    let guest = stage.shop.guest();
+async fn rejects_or_ignores_invalid_headers() {
+    let stage = Fixture::create().await;
+    let guest = stage.store.guest();
     let login = json!({"login": "ada", "password": PASSWORD});
     for key in ["", "a b", "a\tb", &"k".repeat(256)] {
         let request = stage.ada.request(Method::POST, "/api/orders").header("idempotency-key", key);
-        guest.send(request).await.expect_refused(400, "Idempotency-Key");
+        guest.send(request).await.expect_field_error(400, "Idempotency-Key");
     }
     for token in ["x", &"A".repeat(43), &"A".repeat(5000)] {
         let bearer = guest.clone().with("x-cart-token", token);
@@ -242,7 +241,7 @@ async fn a_header_that_cannot_be_is_refused_or_does_not_matter() {
         bearer.post("/api/auth/login", login.clone()).await.expect(200);
     }
     let request = guest.request(Method::GET, "/api/cart").header("x-cart-token", b"\xff".as_slice());
-    guest.send(request).await.expect_refused(400, "X-Cart-Token");
+    guest.send(request).await.expect_field_error(400, "X-Cart-Token");
     assert_eq!(stage.ada.get("/api/orders").await.expect(200).items().len(), 1);
-    stage.shop.verify().await;
+    stage.store.verify().await;
 }
