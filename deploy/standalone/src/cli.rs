@@ -21,7 +21,6 @@ use sqlx::postgres::PgConnectOptions;
 use crate::{
     admin,
     database::Database,
-    provision,
     secrets::Secrets,
     seed, up,
     verify::{self, Report, repair::Repaired},
@@ -121,8 +120,13 @@ impl StoreArgs {
     /// Opens the database, or connects to the one of a running `bodega`, and migrates it.
     async fn database(&self) -> anyhow::Result<Database> {
         let database = Database::open_or_join(&self.database, &self.data_dir).await?;
-        provision::migrate(database.owner()).await?;
-        Ok(database)
+        match database.migrate(&self.data_dir).await {
+            Ok(()) => Ok(database),
+            Err(error) => {
+                database.close().await?;
+                Err(error)
+            }
+        }
     }
 }
 

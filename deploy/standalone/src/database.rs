@@ -11,9 +11,9 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use bodega_embedded_postgres::Cluster;
-use bodega_runtime::database::DatabaseArgs;
+use bodega_runtime::database::{DatabaseArgs, IncompatibleSchema};
 use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -80,6 +80,22 @@ impl Database {
     /// Connection options of the owner.
     pub fn owner(&self) -> &PgConnectOptions {
         &self.owner
+    }
+
+    /// Applies the migrations of all services.
+    ///
+    /// # Errors
+    /// When the database fails, and when an incompatible version of `bodega` created the schemas.
+    pub async fn migrate(&self, data_dir: &Path) -> anyhow::Result<()> {
+        let Err(error) = provision::migrate(&self.owner).await else { return Ok(()) };
+        match error.downcast_ref::<IncompatibleSchema>() {
+            Some(IncompatibleSchema { schema, version, .. }) if self.cluster.is_some() => bail!(
+                "data directory {} was created by an incompatible version of bodega (migration {version} of schema \
+                 {schema} differs): move it away, or set another BODEGA_DATA_DIR (or --data-dir)",
+                data_dir.display()
+            ),
+            _ => Err(error),
+        }
     }
 
     /// Returns the connection options of the services. In the embedded database, each service has a role of its own, which

@@ -16,7 +16,7 @@ use crate::{
     admin::{self, NewAdmin},
     cli::{StoreArgs, print},
     database::{self, Database},
-    provision, seed,
+    seed,
     store::{Options, Store},
 };
 
@@ -119,7 +119,7 @@ async fn prepare(
     external: External,
     database: &Database,
 ) -> anyhow::Result<Options> {
-    provision::migrate(database.owner()).await?;
+    database.migrate(&store.data_dir).await?;
     let logins = database.logins(&store.data_dir).await?;
     if args.demo {
         seed::demo_if_empty(database.owner(), store.gateway.currency)

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bodega_embedded_postgres::testing::{self, TempDir};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
 
 use crate::harness::{
     binary::{bodega, error_of, start_bodega, stdout_of},
@@ -101,6 +101,27 @@ async fn rejects_a_data_directory_that_is_in_use() {
     assert!(output.starts_with("error: another bodega is using "), "{output}");
     assert_eq!(store.product_count().await, 0, "the first one is still open");
     store.process.terminate().await;
+}
+
+#[tokio::test]
+async fn rejects_a_data_directory_of_an_incompatible_version() {
+    let dir = TempDir::new("incompatible").unwrap();
+    let store = start_bodega(&mut bodega(dir.path(), &["--demo=false"])).await;
+    let server = std::fs::read_to_string(dir.path().join("running.url")).unwrap();
+    let owner = server.parse::<PgConnectOptions>().unwrap().database("bodega");
+    let mut db = PgConnection::connect_with(&owner).await.unwrap();
+    let other_version = "update orders._sqlx_migrations set checksum = 'another' where version = 1";
+    sqlx::query(other_version).execute(&mut db).await.unwrap();
+    db.close().await.unwrap();
+    assert!(store.process.terminate().await.success());
+
+    for command in ["up", "migrate"] {
+        let (code, error) = error_of(&mut bodega(dir.path(), &[command])).await;
+        assert_eq!(code, 1);
+        assert!(error.starts_with(&format!("error: data directory {} ", dir.path().display())), "{error}");
+        assert!(error.ends_with(": move it away, or set another BODEGA_DATA_DIR (or --data-dir)"), "{error}");
+        assert_eq!(process::processes_on(dir.path()), Vec::<String>::new());
+    }
 }
 
 #[tokio::test]
