@@ -112,7 +112,7 @@ async fn a_purchase_works_across_five_processes() {
 
     ada.send(ada.request(reqwest::Method::POST, "/api/auth/logout")).await.expect(204);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(ada.get("/api/cart").await.status, 401, "the gateway hears of ended sessions");
+    assert_eq!(ada.get("/api/cart").await.status, 401, "the gateway receives revocations");
     store.stop().await;
     store::verify(&database.url().parse().unwrap()).await;
     assert_eq!(stripe.check(), Vec::<String>::new());

@@ -23,8 +23,8 @@ async fn stores_salted_password_hashes_only() {
     let hash = hash_of(&store, "ada@shop.example").await;
     assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
     assert_ne!(hash, hash_of(&store, "grace@shop.example").await, "the same password, another salt");
-    let kept: String = sqlx::query_scalar(ACCOUNTS).fetch_one(&store.sql().await).await.unwrap();
-    assert!(!kept.contains(PASSWORD));
+    let stored: String = sqlx::query_scalar(ACCOUNTS).fetch_one(&store.sql().await).await.unwrap();
+    assert!(!stored.contains(PASSWORD));
 
     for client in [&ada, store.admin()] {
         for path in ["/api/users/me", "/api/auth/sessions", "/api/users"] {

@@ -46,9 +46,9 @@ async fn a_login_token_opens_the_profile() {
     assert_eq!(again.token().split('.').count(), 3);
     assert_eq!(again.get("/api/users/me").await.expect(200).json["id"], ada.id());
     store.guest().get("/api/users/me").await.expect_problem(401, "unauthenticated");
-    let kept: String = sqlx::query_scalar("select password_hash from identity.users where role = 'user'")
+    let stored: String = sqlx::query_scalar("select password_hash from identity.users where role = 'user'")
         .fetch_one(&store.sql().await)
         .await
         .unwrap();
-    assert!(kept.starts_with("$argon2id$") && !kept.contains(PASSWORD), "{kept}");
+    assert!(stored.starts_with("$argon2id$") && !stored.contains(PASSWORD), "{stored}");
 }

@@ -84,8 +84,8 @@ async fn failed_logins_are_indistinguishable() {
     for (login, password) in [
         ("ada", "not the password"),
         ("ada", "A mug of tea at four"),
-        ("nobody", PASSWORD),
-        ("nobody@shop.example", PASSWORD),
+        ("unknown", PASSWORD),
+        ("unknown@shop.example", PASSWORD),
         ("disabled", PASSWORD),
         ("a\0b", PASSWORD),
         (&"x".repeat(2000), PASSWORD),
@@ -158,7 +158,7 @@ async fn rejects_only_weak_passwords() {
 #[tokio::test]
 async fn reports_every_invalid_field_at_once() {
     let store = TestStore::start().await;
-    let body = json!({"name": " ", "email": "nobody", "username": "a b", "password": "short"});
+    let body = json!({"name": " ", "email": "unknown", "username": "a b", "password": "short"});
     let rejected = store.guest().post("/api/auth/register", body).await.expect_problem(422, "invalid_field");
     assert_eq!(rejected.error_fields(), ["name", "email", "username", "password"]);
 }

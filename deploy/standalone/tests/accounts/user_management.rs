@@ -102,12 +102,12 @@ async fn deleting_a_user_keeps_their_orders() {
     assert_eq!(store.admin().get("/api/users").await.expect(200).items().len(), 1);
     let orders = store.admin().get(&format!("/api/admin/orders?userId={}", ada.id())).await.expect(200);
     assert_eq!(orders.items(), [order]);
-    let kept: Value =
+    let stored: Value =
         sqlx::query_scalar("select to_jsonb(u) from identity.users u where deleted_at is not null")
             .fetch_one(&store.sql().await)
             .await
             .unwrap();
-    assert!(!kept.to_string().contains("ada"), "{kept}");
+    assert!(!stored.to_string().contains("ada"), "{stored}");
     let again = store.register("ada").await;
     assert_ne!(again.id(), ada.id());
     assert_eq!(again.get("/api/orders").await.expect(200).items().len(), 0);

@@ -42,7 +42,7 @@ const USUAL_HEADERS: [(&str, &str); 8] = [
 /// Headers that differ from run to run, or with the length of a free text.
 const IGNORED_HEADERS: [&str; 3] = ["date", "content-length", "x-request-id"];
 
-/// JSON fields and headers with a value of their own in each run, or a text that may change, by what is written instead.
+/// JSON fields and headers whose value differs in each run or may change, by their placeholder.
 const PLACEHOLDERS: [(&str, &[&str]); 8] = [
     ("<text>", &["title", "detail", "message"]),
     ("<request id>", &["requestId", "x-request-id"]),
@@ -68,7 +68,7 @@ static PATTERNS: LazyLock<[(Regex, &str); 5]> = LazyLock::new(|| {
 static UUID: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").unwrap());
 
-/// A store with a catalog and a few users, and what it was asked and responded.
+/// A store with a catalog and users, and its recorded requests and responses.
 pub(super) struct Recorder {
     pub(super) test: PaymentTest,
     guest: Client,

@@ -38,11 +38,11 @@ async fn the_first_add_of_a_guest_returns_a_cart_token() {
         json!([]),
         "each their own"
     );
-    let kept: String = sqlx::query_scalar("select string_agg(c::text, ' ') from cart.carts c")
+    let stored: String = sqlx::query_scalar("select string_agg(c::text, ' ') from cart.carts c")
         .fetch_one(&store.sql().await)
         .await
         .unwrap();
-    assert!(!kept.contains(token), "only its hash is kept");
+    assert!(!stored.contains(token), "only its hash is stored");
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn login_merges_the_guest_cart_once() {
     let logins = (0..5).map(|_| guest.sign_in("ada"));
     let signed_in = futures_util::future::join_all(logins).await;
     for client in &signed_in {
-        assert_eq!(client.cart_lines().await, [(mug, 3), (pot, 1)], "with the old cart's token too");
+        assert_eq!(client.cart_lines().await, [(mug, 3), (pot, 1)], "also with the old cart token");
     }
     assert_eq!(ada.cart_lines().await, [(mug, 3), (pot, 1)]);
     guest.get("/api/cart").await.expect_problem(404, "cart_not_found");

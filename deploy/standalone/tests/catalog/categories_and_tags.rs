@@ -149,7 +149,7 @@ async fn deleting_detaches_products() {
         store.admin().delete(&format!("{}/{id}", resource.path)).await.expect(204);
         let after = store.guest().get(&path).await.expect(200);
         assert_eq!((&after.json["category"], &after.json["tags"]), (&Value::Null, &json!([])));
-        assert_ne!(after.header("etag"), before.header("etag"), "a reader sees another state");
+        assert_ne!(after.header("etag"), before.header("etag"), "a visible change");
         assert_eq!(after.json["stock"], before.json["stock"]);
     }
     store.verify().await;

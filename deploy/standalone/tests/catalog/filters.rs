@@ -66,7 +66,7 @@ async fn stock_up(store: &TestStore) -> Vec<Good> {
     for (path, names) in [("/api/categories", CATEGORIES), ("/api/tags", TAGS)] {
         for (number, name) in (1..).zip(names) {
             let created = admin.post(path, json!({"name": name})).await.expect(201).json;
-            assert_eq!(created["id"], number, "the filters know them by these numbers");
+            assert_eq!(created["id"], number, "the filters expect these ids");
         }
     }
     let mut products = Vec::new();

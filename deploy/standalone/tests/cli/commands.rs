@@ -53,7 +53,7 @@ async fn each_service_connects_with_its_own_role() {
     let expected = ["cart", "catalog", "identity", "order"];
     assert_eq!(connected, expected.map(|name| (format!("bodega-{name}"), format!("bodega_{name}"))));
     store.process.terminate().await;
-    assert!(!dir.path().join("running.url").exists(), "there is nothing to join any more");
+    assert!(!dir.path().join("running.url").exists(), "no running database to connect to");
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn rejects_a_data_directory_that_is_in_use() {
     let (code, output) = error_of(&mut bodega(dir.path(), &["up"])).await;
     assert_eq!(code, 1);
     assert!(output.starts_with("error: another bodega is using "), "{output}");
-    assert_eq!(store.product_count().await, 0, "the first one is still open");
+    assert_eq!(store.product_count().await, 0, "the first one still runs");
     store.process.terminate().await;
 }
 
@@ -208,7 +208,7 @@ async fn starts_on_a_given_database() {
     let mut up = bodega(dir.path(), &[]);
     let store = start_bodega(up.env("DATABASE_URL", database.url())).await;
     assert!(store.product_count().await >= 60);
-    assert!(!dir.path().join("postgres").exists(), "no cluster of its own");
+    assert!(!dir.path().join("postgres").exists(), "no embedded database");
     assert!(store.process.terminate().await.success());
 }
 

@@ -69,7 +69,7 @@ async fn migrates_seeds_and_serves_a_database_from_an_env_file() {
     let seeded = count(&db, "select count(*) from catalog.products").await;
     assert_eq!(i64::try_from(products.items().len()).unwrap(), seeded);
     assert!(up.terminate().await.success());
-    assert!(!dir.path().join(".bodega/postgres").exists(), "no cluster of its own");
+    assert!(!dir.path().join(".bodega/postgres").exists(), "no embedded database");
 }
 
 #[tokio::test]

@@ -27,9 +27,9 @@ async fn an_invalid_value_is_a_one_line_error() {
         ("BODEGA_ACCESS_TTL", "0", 2),
         ("STRIPE_SECRET_KEY", "a key of another account", 1),
         ("DATABASE_URL", "postgres//nowhere", 1),
-        ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nowhere", 1),
+        ("DATABASE_URL", "postgres://user@127.0.0.1:1/nowhere", 1),
         ("BODEGA_ADMIN_HTTP", "192.0.2.1:80", 1),
-        ("BODEGA_ADMIN_EMAIL", "nobody", 1),
+        ("BODEGA_ADMIN_EMAIL", "unknown", 1),
         ("BODEGA_ADMIN_PASSWORD", "short", 1),
     ] {
         let (exit_code, output) =

@@ -86,7 +86,7 @@ impl PaymentTest {
     pub(crate) async fn verify(&self) {
         self.store.verify().await;
         assert_eq!(self.stripe.check(), Vec::<String>::new());
-        let kept: Vec<(String, i64)> = sqlx::query_as(
+        let stored: Vec<(String, i64)> = sqlx::query_as(
             "select order_id::text, amount_minor from orders.payments
              where provider = 'stripe' and status = 'completed' order by 1",
         )
@@ -99,7 +99,7 @@ impl PaymentTest {
         let mut at_stripe: Vec<_> =
             at_stripe.map(|charge| (charge.metadata["order_id"].clone(), charge.amount)).collect();
         at_stripe.sort();
-        assert_eq!(at_stripe, kept);
+        assert_eq!(at_stripe, stored);
     }
 }
 

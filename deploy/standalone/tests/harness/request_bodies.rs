@@ -174,7 +174,7 @@ pub(crate) fn inputs() -> Vec<Input> {
         ("username?", Kind::Username),
         ("password", Kind::NewPassword),
     ];
-    let login = json!({"login": "nobody", "password": "a mug of tea at nine"});
+    let login = json!({"login": "unknown", "password": "a mug of tea at nine"});
     let logging_in = [("password", Kind::Secret)];
     let profile = json!({"name": "Eve", "email": "eve@shop.example"});
     let profiles = [

@@ -138,7 +138,7 @@ async fn returns_503_while_the_database_is_down() {
 #[tokio::test]
 async fn returns_429_for_too_many_concurrent_logins() {
     let store = TestStore::start_with_hash_wait(Duration::from_millis(50)).await;
-    let body = json!({"login": "nobody", "password": PASSWORD});
+    let body = json!({"login": "unknown", "password": PASSWORD});
     let logins = (0..40).map(|_| store.guest().post("/api/auth/login", body.clone()));
     let responses = futures_util::future::join_all(logins).await;
     let mut sent_away = 0;

@@ -57,7 +57,7 @@ async fn a_new_avatar_replaces_the_old_one() {
     let graces = grace.set_avatar(&png()).await.expect(200).json;
     let first = ada.set_avatar(&png()).await.expect(200).json;
     let second = ada.set_avatar(&photo_with_location()).await.expect(200).json;
-    assert_ne!(first["avatarUrl"], second["avatarUrl"], "what is cached for good never changes");
+    assert_ne!(first["avatarUrl"], second["avatarUrl"], "a cached URL never changes its content");
     let rest: BTreeSet<_> = files_of(&graces).union(&files_of(&second)).cloned().collect();
     eventually("only the new ones are left", async || files(&store.image_dir()) == rest).await;
     store.verify().await;

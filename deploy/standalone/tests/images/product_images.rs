@@ -51,7 +51,7 @@ async fn lists_images_in_upload_order_with_thumbnails() {
     assert_eq!(images(&added.json).len(), 2);
     assert_eq!(added.json["imageUrl"], images(&added.json)[0]["url"]);
     let more = store.admin().add_images(mug, &[&gif, &webp]).await.expect(201).json;
-    assert_eq!(images(&more)[..2], *images(&added.json), "new ones come behind those there are");
+    assert_eq!(images(&more)[..2], *images(&added.json), "new products are appended");
     assert_eq!(store.guest().get(&path).await.expect(200).json, more);
     let listed = store.guest().get("/api/products").await.expect(200);
     assert_eq!(listed.items(), std::slice::from_ref(&more));
@@ -100,7 +100,7 @@ async fn strips_metadata_from_photos() {
     let mut hiding = png();
     hiding.extend(b"<script>alert(document.cookie)</script>");
     let taken = photo_with_location();
-    assert!(taken.windows(LOCATION.len()).any(|window| window == LOCATION), "there is something to lose");
+    assert!(taken.windows(LOCATION.len()).any(|window| window == LOCATION), "the store has data");
     let product = store.admin().add_images(mug, &[&taken, &hiding]).await.expect(201).json;
     for image in images(&product) {
         for url in [&image["url"], &image["thumbnailUrl"]] {
@@ -149,7 +149,7 @@ async fn deleting_a_product_deletes_its_images() {
     store.admin().delete(&path).await.expect(204);
     eventually("no file is left", async || files(&store.image_dir()).is_empty()).await;
     store.admin().add_images(mug, &[&png()]).await.expect_problem(404, "product_not_found");
-    eventually("nor of what came too late", async || files(&store.image_dir()).is_empty()).await;
+    eventually("a late upload leaves no file", async || files(&store.image_dir()).is_empty()).await;
     store.verify().await;
 }
 

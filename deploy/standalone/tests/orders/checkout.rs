@@ -88,7 +88,7 @@ async fn returns_409_with_every_line_of_insufficient_stock() {
         assert!(message.contains(output), "{message}");
     }
     assert_eq!((ada.stock_of(mug).await, ada.stock_of(pot).await), (2, 50));
-    assert_eq!(ada.cart_lines().await.len(), 4, "the cart is as it was");
+    assert_eq!(ada.cart_lines().await.len(), 4, "the cart is unchanged");
     for list in ["/api/orders", "/api/admin/orders", "/orders"] {
         assert_eq!(
             admin.get(list).await.expect(200).items().len(),
@@ -116,14 +116,14 @@ async fn the_same_idempotency_key_returns_the_same_order() {
         let again = place(&ada, "a-key", body).await.expect(201);
         assert_eq!((&again.json, again.header("location")), (&order.json, order.header("location")));
     }
-    assert_eq!(ada.cart_lines().await, [(mug, 2)], "a repeated order takes nothing more");
+    assert_eq!(ada.cart_lines().await, [(mug, 2)], "a retry takes no more stock");
     for body in [json!({}), json!({"expectedTotal": 40}), json!({"expectedTotal": null})] {
         place(&ada, "a-key", body).await.expect_problem(422, "idempotency_key_reused");
     }
     let grace = store.register("grace").await;
     grace.add_to_cart(mug, 1).await.expect(200);
     let other = place(&grace, "a-key", json!({})).await.expect(201).json;
-    assert_ne!(other["id"], order.json["id"], "a key is its user's own");
+    assert_ne!(other["id"], order.json["id"], "keys are scoped to a user");
     place(&ada, "another-key", json!({})).await.expect(201);
     assert_eq!(ada.stock_of(mug).await, 5);
     store.verify().await;

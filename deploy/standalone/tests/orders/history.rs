@@ -31,7 +31,7 @@ async fn lists_own_orders_newest_first_in_pages() {
     ada.buy(mug, 9).await;
     let cursor = first["nextCursor"].as_str().unwrap();
     let second = ada.get(&format!("/api/orders?limit=2&cursor={cursor}")).await.expect(200);
-    assert_eq!(second.items(), &orders[2..4], "a page goes on where the last one ended");
+    assert_eq!(second.items(), &orders[2..4], "a page continues after the previous one");
 }
 
 #[tokio::test]
@@ -78,5 +78,5 @@ async fn orders_are_visible_to_their_owner_and_admins_only() {
     }
     let theirs = grace.get("/api/orders/0197f0c5-b3d8-71e2-9d43-52b8f6a0c911").await;
     let others = grace.get(&format!("/api/orders/{}", order["id"].as_str().unwrap())).await;
-    assert_eq!(theirs.json["detail"], others.json["detail"], "whether there is one does not show");
+    assert_eq!(theirs.json["detail"], others.json["detail"], "the response does not reveal existence");
 }

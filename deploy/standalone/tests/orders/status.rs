@@ -140,7 +140,7 @@ async fn cancelling_returns_stock_and_money() {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
                 attempts -= 1;
             }
-            assert!(back().await, "the stock is back within 2 s");
+            assert!(back().await, "the stock is returned within 2 s");
         }
     }
     store.verify().await;

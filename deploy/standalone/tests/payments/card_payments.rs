@@ -64,9 +64,9 @@ async fn concurrent_payment_starts_create_one_intent() {
     assert_eq!(intents.len(), 1, "{intents:?}");
     assert_eq!(test.stripe.intents().len(), 1);
     let intent = ada.start_payment(&order).await.expect(200).json;
-    let [kept] = &test.stripe.intents()[..] else { panic!("one") };
-    assert_eq!((kept.id.as_str(), kept.amount, &*kept.currency), (id_of(&intent), 3998, "usd"));
-    assert_eq!(kept.metadata["order_id"], order["id"].as_str().unwrap());
+    let [stored] = &test.stripe.intents()[..] else { panic!("one") };
+    assert_eq!((stored.id.as_str(), stored.amount, &*stored.currency), (id_of(&intent), 3998, "usd"));
+    assert_eq!(stored.metadata["order_id"], order["id"].as_str().unwrap());
     test.verify().await;
 }
 
@@ -113,7 +113,7 @@ async fn a_declined_payment_can_be_started_again() {
     let second = ada.start_payment(&order).await.expect(200).json;
     assert_ne!(first["paymentIntentId"], second["paymentIntentId"]);
     assert_eq!(second["status"], "requires_payment");
-    assert_eq!(test.pay(&first, Card::Visa).await, "canceled", "it can bring no money any more");
+    assert_eq!(test.pay(&first, Card::Visa).await, "canceled", "it cannot be paid any more");
     test.pay(&second, Card::Visa).await;
     let paid = ada.wait_for_order(&order, "paid").await;
     assert_eq!(payment_of(&paid), "stripe completed");
@@ -252,7 +252,7 @@ async fn returns_409_for_an_amount_below_the_minimum() {
     let order = ada.buy(pin, 1).await;
     let rejected = ada.start_payment(&order).await.expect_problem(409, "payment_refused");
     assert!(rejected.json["detail"].as_str().unwrap().contains("at least $0.50"), "{rejected:?}");
-    assert_eq!(ada.order(&order).await["status"], "pending", "it may be paid some other way");
+    assert_eq!(ada.order(&order).await["status"], "pending", "it may be paid offline");
     test.verify().await;
 }
 

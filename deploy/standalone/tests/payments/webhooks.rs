@@ -167,13 +167,13 @@ async fn ignores_events_that_do_not_match_the_order() {
         (with(&paid("evt_connected", &seen), "account", json!("acct_1")), "wrong_account"),
     ] {
         test.post_signed(&event.to_string()).await.expect(200);
-        let kept: Option<String> =
+        let stored: Option<String> =
             sqlx::query_scalar("select outcome from orders.provider_events where id = $1")
                 .bind(event["id"].as_str().unwrap())
                 .fetch_one(&test.store.sql().await)
                 .await
                 .unwrap();
-        assert_eq!(kept.as_deref(), Some(outcome), "{event}");
+        assert_eq!(stored.as_deref(), Some(outcome), "{event}");
         let seen = ada.order(&order).await;
         assert_eq!(
             (seen["status"].as_str(), payment_of(&seen)),

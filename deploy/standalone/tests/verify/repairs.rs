@@ -142,7 +142,7 @@ async fn removes_only_ordered_items_from_carts() {
                 join orders.orders o on o.user_id = c.user_id join orders.order_items l on l.order_id = o.id
                 where l.product_id = i.product_id and o.placed_at = (select max(placed_at) from orders.orders)";
     let left: Vec<i32> = sqlx::query_scalar(left).fetch_all(&mut db).await.unwrap();
-    assert_eq!(left, [1], "the one more");
+    assert_eq!(left, [1], "the additional unit");
 }
 
 /// The cart was never cleared, but its items were added after those orders.

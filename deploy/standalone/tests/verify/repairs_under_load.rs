@@ -44,17 +44,17 @@ async fn repaired(database: &TestDatabase) -> Repaired {
 /// Places orders and cancels every other one; returns the units that stay ordered.
 async fn buy_and_pay(store: &TestStore, name: &str, product: i64) -> i64 {
     let buyer = store.register(name).await;
-    let mut kept = 0;
+    let mut ordered_units = 0;
     for round in 0..8 {
         buyer.add_to_cart(product, 2).await.expect(200);
         let order = buyer.place_order_with_key(&round.to_string()).await.expect(201).json;
         if round % 2 == 0 {
             buyer.cancel(&order).await.expect(200);
         } else {
-            kept += 2;
+            ordered_units += 2;
         }
     }
-    kept
+    ordered_units
 }
 
 #[tokio::test]
@@ -80,14 +80,14 @@ async fn repairs_change_nothing_under_load() {
         }
     };
     let shopping = async {
-        let kept: i64 = shopping.await.into_iter().sum();
+        let ordered_units: i64 = shopping.await.into_iter().sum();
         done.set(()).unwrap();
-        kept
+        ordered_units
     };
-    let (kept, ()) = join!(shopping, repairing);
+    let (ordered_units, ()) = join!(shopping, repairing);
     assert!(rounds > 3, "only {rounds} repairs");
-    assert_eq!(kept, 8 * 8);
-    assert_eq!(store.admin().stock_of(mug).await, 1000 - kept);
+    assert_eq!(ordered_units, 8 * 8);
+    assert_eq!(store.admin().stock_of(mug).await, 1000 - ordered_units);
     store.verify().await;
 }
 
