@@ -18,6 +18,6 @@ mod legacy_api;
 mod orders;
 mod payments;
 mod purchase_flow;
-mod query_budgets;
+mod query_budget;
 mod separate_processes;
 mod verify;
