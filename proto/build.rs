@@ -1,4 +1,4 @@
-//! Compiles the protos with protox, so that no `protoc` has to be installed.
+//! Compiles the protos with protox, which needs no `protoc`.
 
 use std::{env, fs, io, path::PathBuf};
 

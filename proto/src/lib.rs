@@ -1,15 +1,15 @@
-//! The contract between the processes: messages, clients and servers, generated from `bodega/<service>/v1`.
+//! The gRPC contract: messages, clients and servers generated from `bodega/<service>/v1/<service>.proto`.
 //!
-//! Every message and field is described where it is declared, in the `.proto` files.
+//! Messages and fields are documented in the `.proto` files.
 
 #![warn(missing_docs)]
-#![expect(clippy::allow_attributes, reason = "generated code has its own manners")]
+#![expect(clippy::allow_attributes, reason = "generated code")]
 
 mod methods;
 
 pub use methods::{Idempotency, Method, method};
 
-/// Accounts, sessions and the keys that sign access tokens.
+/// Users, sessions and the keys that sign access tokens.
 pub mod identity {
     /// Version 1.
     pub mod v1 {
@@ -17,7 +17,7 @@ pub mod identity {
     }
 }
 
-/// Categories, tags, products and their stock.
+/// Categories, tags, products, images and stock.
 pub mod catalog {
     /// Version 1.
     pub mod v1 {
@@ -25,7 +25,7 @@ pub mod catalog {
     }
 }
 
-/// What somebody means to buy.
+/// Carts of users and guests.
 pub mod cart {
     /// Version 1.
     pub mod v1 {
@@ -33,7 +33,7 @@ pub mod cart {
     }
 }
 
-/// Turning a cart into a promise.
+/// Checkout, orders and payments.
 pub mod order {
     /// Version 1.
     pub mod v1 {

@@ -1,4 +1,4 @@
-//! What the contract says of its methods, for whoever calls them without knowing which.
+//! Properties of RPC methods, looked up by path.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -7,32 +7,32 @@ use prost_types::{FileDescriptorSet, MethodDescriptorProto, method_options::Idem
 
 use crate::FILE_DESCRIPTOR_SET;
 
-/// What the contract says of a method.
+/// An RPC method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Method {
-    /// The service it belongs to, with its package: `bodega.cart.v1.CartService`.
+    /// Its service, with the package: `bodega.cart.v1.CartService`.
     pub service: String,
-    /// Whether it may be called again when nobody knows what became of the first call.
+    /// Whether a call with an unknown result may be retried.
     pub idempotency: Idempotency,
-    /// Whether the caller sends any number of messages.
+    /// Whether the client sends a stream of messages.
     pub client_streaming: bool,
-    /// Whether it answers with any number of messages.
+    /// Whether the server sends a stream of messages.
     pub server_streaming: bool,
 }
 
-/// What calling a method twice does: its `idempotency_level`.
+/// The `idempotency_level` of a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Idempotency {
-    /// Perhaps more than calling it once.
+    /// Calling it twice may have another effect than calling it once.
     Unknown,
-    /// Nothing, as calling it once does nothing.
+    /// It changes nothing.
     NoSideEffects,
-    /// What calling it once does, with as good an answer, however late one of the calls may come.
+    /// Calling it again has no further effect and returns an equivalent response, even if a call arrives late.
     Idempotent,
 }
 
 impl Idempotency {
-    /// Whether a call whose fate is not known may be made again.
+    /// Whether a call with an unknown result may be retried.
     pub fn may_retry(self) -> bool {
         self != Self::Unknown
     }
@@ -48,23 +48,23 @@ impl From<IdempotencyLevel> for Idempotency {
     }
 }
 
-/// The method that is called at `path`, as in `/bodega.cart.v1.CartService/GetCart`; `None` where there is none of ours.
+/// Returns the method at a path such as `/bodega.cart.v1.CartService/GetCart`, or `None` if there is none.
 pub fn method(path: &str) -> Option<&'static Method> {
     METHODS.get(path)
 }
 
 static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
-    // What was encoded when this was built can be decoded; a test knows methods by their paths.
+    // Decoding cannot fail: the set is encoded at build time. A test looks methods up.
     let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap_or_default();
     let mut methods = HashMap::new();
     for file in &set.file {
         for service in &file.service {
             let name = format!("{}.{}", file.package(), service.name());
-            let described = service
+            let entries = service
                 .method
                 .iter()
                 .map(|method| (format!("/{name}/{}", method.name()), Method::new(name.clone(), method)));
-            methods.extend(described);
+            methods.extend(entries);
         }
     }
     methods

@@ -1,10 +1,10 @@
-//! The contract explains itself: nothing in it is without a comment.
+//! Every element of the contract has a comment.
 
 use std::collections::BTreeSet;
 
 use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto};
 
-/// Numbers of the fields that a path in `SourceCodeInfo` walks through (`google/protobuf/descriptor.proto`).
+/// Field numbers in the paths of `SourceCodeInfo` (`google/protobuf/descriptor.proto`).
 mod tag {
     pub(crate) const MESSAGE: i32 = 4;
     pub(crate) const ENUM: i32 = 5;
@@ -16,26 +16,26 @@ mod tag {
     pub(crate) const METHOD: i32 = 2;
 }
 
-/// What of a file should have a comment: where it is, and its name.
+/// The elements of a file that need a comment: path and name.
 #[derive(Default)]
-struct Things(Vec<(Vec<i32>, String)>);
+struct Elements(Vec<(Vec<i32>, String)>);
 
-impl Things {
+impl Elements {
     fn of(file: &FileDescriptorProto) -> Self {
-        let mut things = Self::default();
+        let mut elements = Self::default();
         for (index, message) in (0..).zip(&file.message_type) {
-            things.message(&[tag::MESSAGE, index], message);
+            elements.message(&[tag::MESSAGE, index], message);
         }
         for (index, values) in (0..).zip(&file.enum_type) {
-            things.values(&[tag::ENUM, index], values);
+            elements.values(&[tag::ENUM, index], values);
         }
         for (index, service) in (0..).zip(&file.service) {
-            things.add(&[tag::SERVICE, index], service.name());
+            elements.add(&[tag::SERVICE, index], service.name());
             for (method_index, method) in (0..).zip(&service.method) {
-                things.add(&[tag::SERVICE, index, tag::METHOD, method_index], method.name());
+                elements.add(&[tag::SERVICE, index, tag::METHOD, method_index], method.name());
             }
         }
-        things
+        elements
     }
 
     fn message(&mut self, path: &[i32], message: &DescriptorProto) {
@@ -81,13 +81,13 @@ fn every_service_call_message_field_and_value_has_a_comment() {
             .filter(|location| !location.leading_comments().trim().is_empty())
             .map(|location| location.path.as_slice())
             .collect();
-        let things = Things::of(file).0;
-        assert!(things.len() > 20, "{} was read", file.name());
-        let bare: Vec<_> = things
+        let elements = Elements::of(file).0;
+        assert!(elements.len() > 20, "{} was read", file.name());
+        let uncommented: Vec<_> = things
             .iter()
             .filter(|(path, _)| !commented.contains(path.as_slice()))
             .map(|(_, name)| name)
             .collect();
-        assert!(bare.is_empty(), "{}: no comment on {bare:?}", file.name());
+        assert!(uncommented.is_empty(), "{}: no comment on {uncommented:?}", file.name());
     }
 }

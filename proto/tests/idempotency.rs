@@ -1,6 +1,6 @@
-//! Which methods may be called again when nobody knows what became of a call.
+//! Which methods may be retried when the result of a call is unknown.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use bodega_proto::{FILE_DESCRIPTOR_SET, Idempotency, method};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
-/// What each method of the contract may do when it is called again, by its name.
+/// The idempotency of each method, by name.
 fn methods() -> BTreeMap<String, Idempotency> {
     let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
     let paths = set.file.iter().flat_map(|file| {
@@ -27,32 +27,32 @@ fn methods() -> BTreeMap<String, Idempotency> {
     methods
 }
 
-fn named(of: Idempotency) -> Vec<String> {
-    methods().into_iter().filter(|(_, idempotency)| *idempotency == of).map(|(name, _)| name).collect()
+fn names(level: Idempotency) -> Vec<String> {
+    methods().into_iter().filter(|(_, idempotency)| *idempotency == level).map(|(name, _)| name).collect()
 }
 
 #[test]
-fn what_only_looks_has_no_side_effects() {
+fn reading_methods_have_no_side_effects() {
     for (name, idempotency) in methods() {
-        let looks =
+        let reads =
             ["Get", "List", "Find", "Check", "Watch", "BatchGet"].iter().any(|verb| name.starts_with(verb));
-        assert_eq!(looks, idempotency == Idempotency::NoSideEffects, "{name} is {idempotency:?}");
+        assert_eq!(reads, idempotency == Idempotency::NoSideEffects, "{name} is {idempotency:?}");
     }
 }
 
-/// Each of these is told apart by an id that the caller gives it, or finds what an earlier call has left.
+/// Each of these recognizes a retry by an id of the caller, or by the effect of the earlier call.
 #[test]
-fn what_may_be_done_again_is_chosen_with_care() {
+fn idempotent_methods_are_listed_here() {
     assert_eq!(
-        named(Idempotency::Idempotent),
-        ["ClearOrdered", "MergeGuestCart", "CreatePaymentIntent", "Release", "Reserve", "HandleWebhookEvent"]
+        names(Idempotency::Idempotent),
+        ["ClearOrdered", "CreatePaymentIntent", "HandleWebhookEvent", "MergeGuestCart", "Release", "Reserve"]
     );
 }
 
-/// Some of these set what they are told to, and so do the same twice. But a call whose answer was lost may still be on
-/// its way, and would undo what its caller has done since; or its repetition would be refused for what it has done.
+/// Some of these set a value and so have the same effect twice. But a call whose response was lost may arrive late and
+/// undo a later change of the same caller, and a retry may be rejected because of the effect of the first call.
 #[test]
-fn everything_else_is_done_once() {
+fn all_other_methods_are_not_retried() {
     let others = [
         "AddItem",
         "AddProductImages",
@@ -70,7 +70,6 @@ fn everything_else_is_done_once() {
         "Login",
         "Logout",
         "LogoutAll",
-        "UpdateOrderStatus",
         "PlaceOrder",
         "Refresh",
         "Register",
@@ -80,16 +79,17 @@ fn everything_else_is_done_once() {
         "SetAvatar",
         "SetItem",
         "UpdateCategory",
+        "UpdateOrderStatus",
         "UpdateProduct",
         "UpdateProfile",
         "UpdateTag",
         "UpdateUser",
     ];
-    assert_eq!(named(Idempotency::Unknown), others);
+    assert_eq!(names(Idempotency::Unknown), others);
 }
 
 #[test]
-fn a_method_is_known_by_its_path() {
+fn finds_a_method_by_its_path() {
     let upload = method("/bodega.identity.v1.IdentityService/SetAvatar").unwrap();
     assert!(upload.client_streaming && !upload.server_streaming);
     assert_eq!(upload.service, "bodega.identity.v1.IdentityService");
