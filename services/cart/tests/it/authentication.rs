@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, service::Routes};
 
 use crate::{
-    app::{catalog_at, database, rejection},
     fake_catalog::FakeCatalog,
+    test_app::{catalog_at, database, rejection},
 };
 
 #[tokio::test]

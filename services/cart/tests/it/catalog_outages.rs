@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::app::{TestApp, database, lines, rejection};
+use crate::test_app::{TestApp, database, lines, rejection};
 
 #[tokio::test]
 async fn calls_that_need_prices_fail_without_changing_anything() {

@@ -8,7 +8,7 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
-use crate::app::TestApp;
+use crate::test_app::TestApp;
 
 #[tokio::test]
 async fn a_snapshot_has_lines_by_product_id_quoted_prices_and_the_version() {

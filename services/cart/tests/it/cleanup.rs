@@ -6,8 +6,8 @@ use tonic::Code;
 use uuid::Uuid;
 
 use crate::{
-    app::{TestApp, database},
     fake_catalog::FakeCatalog,
+    test_app::{TestApp, database},
 };
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn the_token_of_a_deleted_guest_cart_is_invalid() {
     // Another replica starts with a cleanup.
     let shutdown = tokio_util::sync::CancellationToken::new();
     let replica =
-        bodega_cart::start(app.db.clone(), crate::app::catalog_at(&catalog), shutdown).await.unwrap();
+        bodega_cart::start(app.db.clone(), crate::test_app::catalog_at(&catalog), shutdown).await.unwrap();
     let deleted = async {
         while app.cart_count().await != 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;

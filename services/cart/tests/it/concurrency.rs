@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use futures_util::future::join_all;
 use tonic::Code;
 
-use crate::app::{TestApp, rejection};
+use crate::test_app::{TestApp, rejection};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_adds_add_up() {

@@ -2,7 +2,7 @@
 
 use tonic::Code;
 
-use crate::app::{TestApp, lines, rejection};
+use crate::test_app::{TestApp, lines, rejection};
 
 #[tokio::test]
 async fn only_a_guests_first_add_returns_a_token() {

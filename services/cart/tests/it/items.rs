@@ -3,7 +3,7 @@
 use bodega_proto::cart::v1::{Cart, CartItem};
 use tonic::Code;
 
-use crate::app::{TestApp, lines, rejection};
+use crate::test_app::{TestApp, lines, rejection};
 
 #[tokio::test]
 async fn reading_a_missing_cart_returns_an_empty_one_and_writes_nothing() {

@@ -4,7 +4,7 @@ use bodega_proto::catalog::v1::{Product, Tag};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::app::{TestApp, rejection};
+use crate::test_app::{TestApp, rejection};
 
 /// Returns the single invalid field.
 fn invalid_field(rejected: &Status) -> String {

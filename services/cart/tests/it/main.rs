@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod app;
 mod authentication;
 mod catalog_outages;
 mod checkout;
@@ -13,4 +12,5 @@ mod guests;
 mod items;
 mod limits;
 mod merge;
-mod query_budgets;
+mod query_budget;
+mod test_app;

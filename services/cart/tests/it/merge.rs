@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use tonic::Code;
 
-use crate::app::{TestApp, rejection};
+use crate::test_app::{TestApp, rejection};
 
 #[tokio::test]
 async fn adds_quantities_and_deletes_the_guests_cart() {

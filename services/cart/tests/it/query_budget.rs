@@ -5,7 +5,7 @@ use std::fmt;
 use bodega_embedded_postgres::testing::statements::count;
 use uuid::Uuid;
 
-use crate::app::{Client, TestApp};
+use crate::test_app::{Client, TestApp};
 
 /// Returns the number of catalog calls and of SQL statements.
 async fn cost<T: fmt::Debug>(
