@@ -83,7 +83,7 @@ fn every_service_call_message_field_and_value_has_a_comment() {
             .collect();
         let elements = Elements::of(file).0;
         assert!(elements.len() > 20, "{} was read", file.name());
-        let uncommented: Vec<_> = things
+        let uncommented: Vec<_> = elements
             .iter()
             .filter(|(path, _)| !commented.contains(path.as_slice()))
             .map(|(_, name)| name)
