@@ -30,7 +30,7 @@ const NAME: &str = "bodega";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The file with the URL of the running embedded server, for other `bodega` commands. A file that a crash left behind is
+/// The file with the URL of the running embedded server, for other `bodega` commands. A file from before a crash is
 /// harmless, because its server no longer responds.
 const URL_FILE: &str = "running.url";
 

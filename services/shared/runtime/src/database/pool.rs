@@ -33,7 +33,7 @@ fn session_settings() -> [(&'static str, String); 7] {
 ///
 /// A call whose deadline passes is dropped at any await, with its statement and transaction. So a connection that returns
 /// to the pool is checked, within a time limit, for an open transaction: one that was dropped while it began would collect
-/// the writes of later calls without ever committing them, and one whose server is silent would occupy the pool for ever.
+/// the writes of later calls without ever committing them, and one whose server is silent would occupy the pool forever.
 /// Both are closed.
 pub fn pool(options: PgConnectOptions, connections: u32, name: &str) -> PgPool {
     PgPoolOptions::new()

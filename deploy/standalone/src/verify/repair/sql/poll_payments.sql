@@ -1,5 +1,5 @@
 -- Makes payments due that have no scheduled poll. The order service polls their provider. `poll_count` is kept, because it
--- tells newer results from older ones.
+-- distinguishes newer results from older ones.
 with unscheduled as (
     select p.id
     from orders.payments p

@@ -43,7 +43,7 @@ impl Proxy {
         options.database(database.get_database().unwrap()).ssl_mode(sqlx::postgres::PgSslMode::Disable)
     }
 
-    /// Freezes all open connections for ever, but not new ones.
+    /// Freezes all open connections forever, but not new ones.
     pub(super) fn freeze(&self) {
         self.freezes.send_modify(|freezes| *freezes += 1);
     }
