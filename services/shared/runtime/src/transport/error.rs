@@ -11,7 +11,7 @@ pub(super) enum CallError {
     #[error("cannot connect: {0}")]
     NotSent(String),
     /// The upstream says that it did not process the call.
-    #[error("call refused: {0}")]
+    #[error("call not processed: {0}")]
     Unprocessed(String),
     /// The connection broke: the call may have been served, or may still be.
     #[error("connection lost: {0}")]

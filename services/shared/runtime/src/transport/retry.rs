@@ -2,7 +2,7 @@
 //!
 //! - A call that has not been sent is retried for as long as there is time: an upstream that restarts is away for some
 //!   hundred milliseconds. That costs the upstream nothing: connections are made one after the other.
-//! - A call that the upstream refused to process is retried, whatever it is.
+//! - A call that the upstream did not process is retried, whatever it is.
 //! - A call that may have been served, or whose response is UNAVAILABLE, is retried only where the contract allows it:
 //!   [`Idempotency::may_retry`](bodega_proto::Idempotency::may_retry).
 //!

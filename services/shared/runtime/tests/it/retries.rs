@@ -63,9 +63,8 @@ async fn does_not_retry_a_call_that_may_have_been_served() {
 }
 
 #[tokio::test]
-async fn retries_any_call_that_was_refused_unprocessed() {
-    let upstream =
-        ScriptedUpstream::start([Action::RefuseStream, Action::RefuseStream, Action::Respond]).await;
+async fn retries_any_unprocessed_call() {
+    let upstream = ScriptedUpstream::start([Action::ResetStream, Action::ResetStream, Action::Respond]).await;
     add(upstream.transport()).await.unwrap();
     assert_eq!(upstream.timeouts().len(), 3);
 }
@@ -171,7 +170,7 @@ async fn an_upstream_that_stays_down_delays_a_call_to_its_deadline_at_most() {
 
 #[tokio::test]
 async fn does_not_retry_uploads() {
-    let upstream = ScriptedUpstream::start([Action::RefuseStream, Action::Respond]).await;
+    let upstream = ScriptedUpstream::start([Action::ResetStream, Action::Respond]).await;
     upload(upstream.transport()).await.unwrap_err();
     assert_eq!(upstream.timeouts().len(), 1);
 }

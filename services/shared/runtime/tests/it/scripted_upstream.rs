@@ -32,7 +32,7 @@ pub(crate) enum Action {
     /// Responds with UNAVAILABLE, and after how long to retry.
     Unavailable(Option<Duration>),
     /// Resets the stream with REFUSED_STREAM.
-    RefuseStream,
+    ResetStream,
 }
 
 /// The server. Stops when it is dropped.
@@ -136,7 +136,7 @@ fn respond(action: Action, mut response: SendResponse<Bytes>) {
             };
             response.send_response(status.into_http(), true).unwrap();
         }
-        Action::RefuseStream => response.send_reset(Reason::REFUSED_STREAM),
+        Action::ResetStream => response.send_reset(Reason::REFUSED_STREAM),
         Action::Close | Action::CloseWithinResponse => unreachable!("handled by the caller"),
     }
 }

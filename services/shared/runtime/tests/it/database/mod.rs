@@ -1,6 +1,7 @@
-//! Database failures: unresponsive servers and transaction conflicts.
+//! Database failures: unresponsive servers, transaction conflicts and incompatible schemas.
 
 mod conflicts;
+mod migrations;
 mod proxy;
 mod unresponsive;
 
