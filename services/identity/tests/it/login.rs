@@ -1,16 +1,20 @@
 //! Login.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use bodega_embedded_postgres::testing::TempDir;
 use bodega_identity::Settings;
 use bodega_proto::identity::v1::{ListSessionsRequest, LoginRequest, UpdateUserRequest};
-use bodega_runtime::context::CallContext;
+use bodega_runtime::{context::CallContext, database};
 use futures_util::future::join_all;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::test_app::{
-    PASSWORD, SECRET, TestApp, fields, invalid_credentials, registration, rejection, settings, user,
+    PASSWORD, SECRET, TestApp, fields, invalid_credentials, migrated, registration, rejection, settings, user,
 };
 
 #[tokio::test]
@@ -116,7 +120,10 @@ async fn rejects_logins_beyond_the_hashing_limit() {
 async fn responds_to_200_concurrent_logins_before_their_deadline() {
     const TIME: Duration = Duration::from_millis(1900);
     let defaults = Settings { max_concurrent_hashes: 1, ..Settings::new(SECRET.parse().unwrap()) };
-    let app = TestApp::start_with(defaults).await;
+    let database = Arc::new(migrated().await);
+    // On a loaded machine, logins must not wait for a connection for longer than the pool allows.
+    let pool = database::pool(database.url().parse().unwrap(), 20, "identity");
+    let app = TestApp::over(database, TempDir::new("media").unwrap().into(), pool, defaults).await;
     let ada = app.register("ada").await;
     let in_time = || CallContext { deadline: Some(tokio::time::Instant::now() + TIME), ..Default::default() };
 
