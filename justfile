@@ -26,7 +26,7 @@ queries:
 
 # Rewrite the OpenAPI document after a change of a route or a JSON type
 openapi:
-    cargo run --quiet -- openapi > gateway/openapi.json
+    BODEGA_WRITE_OPENAPI=1 cargo test --locked --package bodega-gateway --test it openapi
 
 # Inject faults into a running system: `just chaos --help`
 chaos *arguments='shop':

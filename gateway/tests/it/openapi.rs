@@ -282,6 +282,6 @@ fn the_checked_in_document_is_up_to_date() {
     let checked_in: Value = serde_json::from_str(&checked_in).unwrap_or_default();
     assert!(
         checked_in == document(),
-        "the API has changed: run `BODEGA_WRITE_OPENAPI=1 cargo test -p bodega-gateway --test it document`"
+        "the API has changed: run `BODEGA_WRITE_OPENAPI=1 cargo test -p bodega-gateway --test it openapi`"
     );
 }
