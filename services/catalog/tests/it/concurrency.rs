@@ -4,7 +4,7 @@ use bodega_proto::catalog::v1::{
     CreateProductRequest, DeleteCategoryRequest, UpdateCategoryRequest, UpdateProductRequest,
     reserve_response::Outcome,
 };
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
 use tonic::Code;
 use uuid::Uuid;
 
@@ -13,15 +13,26 @@ use crate::{
     test_app::{TestApp, by_id, by_name, product, update_request},
 };
 
+/// Concurrent calls of a test. The pool has ten connections; more calls would only wait for one, and fail after a second.
+const CONCURRENCY: usize = 8;
+
+/// Executes calls concurrently, at most `limit` at a time, and returns their outcomes in order.
+async fn run<T>(limit: usize, calls: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    stream::iter(calls).buffered(limit).collect().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_reservations_never_oversell() {
     let app = TestApp::start().await;
     let (mug, cup) = (app.stocked(50).await, app.stocked(50).await);
-    let outcomes = join_all((0..200).map(|number| {
-        let lines = if number % 2 == 0 { [(mug, 1), (cup, 1)] } else { [(cup, 1), (mug, 1)] };
-        let app = &app;
-        async move { app.try_reserve(Uuid::now_v7(), &lines).await.unwrap() }
-    }))
+    let outcomes = run(
+        CONCURRENCY,
+        (0..200).map(|number| {
+            let lines = if number % 2 == 0 { [(mug, 1), (cup, 1)] } else { [(cup, 1), (mug, 1)] };
+            let app = &app;
+            async move { app.try_reserve(Uuid::now_v7(), &lines).await.unwrap() }
+        }),
+    )
     .await;
     let reserved = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Reserved(_))).count();
     assert_eq!(reserved, 50);
@@ -35,12 +46,12 @@ async fn concurrent_reservations_of_one_order_reserve_once() {
     let mug = app.stocked(50).await;
     let order_id = Uuid::now_v7();
     let lines = [(mug, 3)];
-    let outcomes = join_all((0..20).map(|_| app.reserve(order_id, &lines))).await;
+    let outcomes = run(CONCURRENCY, (0..20).map(|_| app.reserve(order_id, &lines))).await;
     assert!(outcomes.iter().all(|outcome| outcome == &outcomes[0]), "{outcomes:?}");
     assert!(matches!(outcomes[0], Outcome::Reserved(_)));
     assert_eq!(app.stock_of(mug).await, 47);
 
-    join_all((0..20).map(|_| app.release(order_id))).await;
+    run(CONCURRENCY, (0..20).map(|_| app.release(order_id))).await;
     assert_eq!(app.stock_of(mug).await, 50);
     assert_eq!(app.movements(mug).await.len(), 3);
 }
@@ -50,15 +61,18 @@ async fn a_concurrent_reservation_and_release_leave_no_stock_reserved() {
     let app = TestApp::start().await;
     let mug = app.stocked(50).await;
     let lines = [(mug, 1)];
-    join_all((0..40).map(|_| {
-        let (app, lines, order_id) = (&app, &lines, Uuid::now_v7());
-        async move {
-            let (outcome, ()) = tokio::join!(app.try_reserve(order_id, lines), app.release(order_id));
-            if let Err(rejected) = outcome {
-                assert_eq!(rejected.code(), Code::FailedPrecondition, "{rejected:?}");
+    run(
+        CONCURRENCY / 2,
+        (0..40).map(|_| {
+            let (app, lines, order_id) = (&app, &lines, Uuid::now_v7());
+            async move {
+                let (outcome, ()) = tokio::join!(app.try_reserve(order_id, lines), app.release(order_id));
+                if let Err(rejected) = outcome {
+                    assert_eq!(rejected.code(), Code::FailedPrecondition, "{rejected:?}");
+                }
             }
-        }
-    }))
+        }),
+    )
     .await;
     assert_eq!(app.stock_of(mug).await, 50);
     app.assert_ledger_adds_up().await;
@@ -68,23 +82,29 @@ async fn a_concurrent_reservation_and_release_leave_no_stock_reserved() {
 async fn concurrent_stock_updates_and_reservations_match_the_ledger() {
     let app = TestApp::start().await;
     let (mug, cup) = (app.stocked(100).await, app.stocked(100).await);
-    let orders = join_all((0..60).map(|_| {
-        let (app, order_id) = (&app, Uuid::now_v7());
-        async move {
-            app.reserve(order_id, &[(cup, 1), (mug, 2)]).await;
-            if order_id.as_u128().is_multiple_of(2) {
-                app.release(order_id).await;
+    let orders = run(
+        CONCURRENCY / 2,
+        (0..60).map(|_| {
+            let (app, order_id) = (&app, Uuid::now_v7());
+            async move {
+                app.reserve(order_id, &[(cup, 1), (mug, 2)]).await;
+                if order_id.as_u128().is_multiple_of(2) {
+                    app.release(order_id).await;
+                }
             }
-        }
-    }));
-    let edits = join_all((0..30).map(|edit| {
-        let app = &app;
-        async move {
-            let id = if edit % 2 == 0 { mug } else { cup };
-            let set = UpdateProductRequest { stock: Some(50 + edit), ..update_request(id) };
-            app.update(set).await.unwrap();
-        }
-    }));
+        }),
+    );
+    let edits = run(
+        CONCURRENCY / 2,
+        (0..30).map(|edit| {
+            let app = &app;
+            async move {
+                let id = if edit % 2 == 0 { mug } else { cup };
+                let set = UpdateProductRequest { stock: Some(50 + edit), ..update_request(id) };
+                app.update(set).await.unwrap();
+            }
+        }),
+    );
     tokio::join!(orders, edits);
     app.assert_ledger_adds_up().await;
     assert!(app.movements(mug).await.iter().any(|(reason, _)| reason == "adjusted"));
@@ -99,20 +119,26 @@ async fn category_changes_do_not_deadlock_with_reservations_and_updates() {
         let request = CreateProductRequest { stock: 100, category: Some(by_id(category)), ..product("Mug") };
         products.push(app.create(request).await.id);
     }
-    let orders = join_all((0..40).map(|order| {
-        let (app, products) = (&app, &products);
-        async move {
-            let lines: Vec<_> = products.iter().rev().skip(order % 5).map(|id| (*id, 1)).collect();
-            app.reserve(Uuid::now_v7(), &lines).await;
-        }
-    }));
-    let edits = join_all(products.iter().map(|&id| {
-        let app = &app;
-        async move {
-            let moved = UpdateProductRequest { category: Some(by_name("Other")), ..update_request(id) };
-            app.update(moved).await.unwrap();
-        }
-    }));
+    let orders = run(
+        CONCURRENCY / 2,
+        (0..40).map(|order| {
+            let (app, products) = (&app, &products);
+            async move {
+                let lines: Vec<_> = products.iter().rev().skip(order % 5).map(|id| (*id, 1)).collect();
+                app.reserve(Uuid::now_v7(), &lines).await;
+            }
+        }),
+    );
+    let edits = run(
+        CONCURRENCY / 2,
+        products.iter().map(|&id| {
+            let app = &app;
+            async move {
+                let moved = UpdateProductRequest { category: Some(by_name("Other")), ..update_request(id) };
+                app.update(moved).await.unwrap();
+            }
+        }),
+    );
     let renames = async {
         let mut admin = app.admin();
         for number in 0..10 {
@@ -131,10 +157,13 @@ async fn category_changes_do_not_deadlock_with_reservations_and_updates() {
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_products_create_a_new_category_once() {
     let app = TestApp::start().await;
-    let created = join_all((0..20).map(|number| {
-        let name = if number % 2 == 0 { "Kitchen" } else { "KITCHEN" };
-        app.create(CreateProductRequest { category: Some(by_name(name)), ..product("Mug") })
-    }))
+    let created = run(
+        CONCURRENCY,
+        (0..20).map(|number| {
+            let name = if number % 2 == 0 { "Kitchen" } else { "KITCHEN" };
+            app.create(CreateProductRequest { category: Some(by_name(name)), ..product("Mug") })
+        }),
+    )
     .await;
     let first = created[0].category.clone().unwrap().id;
     assert!(created.iter().all(|product| product.category.as_ref().unwrap().id == first));
@@ -144,10 +173,13 @@ async fn concurrent_products_create_a_new_category_once() {
 async fn one_of_many_concurrent_updates_of_a_version_succeeds() {
     let app = TestApp::start().await;
     let id = app.stocked(1).await;
-    let outcomes = join_all((0..20).map(|number| {
-        let name = Some(format!("Mug {number}"));
-        app.update(UpdateProductRequest { name, expected_version: Some(1), ..update_request(id) })
-    }))
+    let outcomes = run(
+        CONCURRENCY,
+        (0..20).map(|number| {
+            let name = Some(format!("Mug {number}"));
+            app.update(UpdateProductRequest { name, expected_version: Some(1), ..update_request(id) })
+        }),
+    )
     .await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
     assert!(
