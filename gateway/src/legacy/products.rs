@@ -82,7 +82,7 @@ pub(crate) struct LegacyProductInput {
     #[serde(default, deserialize_with = "provided")]
     #[schema(required, nullable = false)]
     price: Option<AmountInput>,
-    /// Description of the product; empty by default.
+    /// Description of the product; may be empty.
     #[serde(default, deserialize_with = "provided")]
     #[schema(value_type = Option<String>, max_length = 10_000)]
     description: Option<Option<String>>,
@@ -90,11 +90,11 @@ pub(crate) struct LegacyProductInput {
     #[serde(default, deserialize_with = "provided")]
     #[schema(required, nullable = false, minimum = 0, maximum = 1_000_000_000)]
     quantity: Option<i32>,
-    /// Id or name of the category; an unknown name creates the category. Null for no category, which is the default.
+    /// Id or name of the category; an unknown name creates the category. Null for no category.
     #[serde(default, deserialize_with = "provided")]
     #[schema(value_type = Option<IdOrName>)]
     category: Option<Option<IdOrName>>,
-    /// URL of the main image: http, https or a path on this host. Null for no image, which is the default.
+    /// URL of the main image: http, https or a path on this host. Null for no image.
     #[serde(default, deserialize_with = "provided")]
     #[schema(value_type = Option<String>, max_length = 2_000)]
     image_url: Option<Option<String>>,

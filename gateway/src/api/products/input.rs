@@ -24,7 +24,7 @@ pub(crate) struct ProductInput {
     #[serde(default, deserialize_with = "provided", alias = "product_name")]
     #[schema(required, nullable = false, min_length = 1, max_length = 200)]
     pub(crate) name: Option<String>,
-    /// Description of the product; empty by default.
+    /// Description of the product; may be empty.
     #[serde(default, deserialize_with = "provided")]
     #[schema(value_type = Option<String>, max_length = 10_000)]
     pub(crate) description: Option<Option<String>>,
@@ -32,7 +32,7 @@ pub(crate) struct ProductInput {
     #[serde(default, deserialize_with = "provided")]
     #[schema(required, nullable = false)]
     pub(crate) price: Option<AmountInput>,
-    /// ISO 4217 code. Must be the currency of the store, which is the default.
+    /// ISO 4217 code. Must be the currency of the store.
     #[serde(default, deserialize_with = "provided")]
     #[schema(value_type = Option<String>, min_length = 3, max_length = 3, example = "USD")]
     pub(crate) currency: Option<Option<String>>,
@@ -40,11 +40,11 @@ pub(crate) struct ProductInput {
     #[serde(default, deserialize_with = "provided", alias = "quantity")]
     #[schema(required, nullable = false, minimum = 0, maximum = 1_000_000_000)]
     pub(crate) stock: Option<i32>,
-    /// Id of the category; null for no category, which is the default.
+    /// Id of the category, or null for no category.
     #[serde(default, rename = "categoryId", deserialize_with = "provided_id", alias = "category_id")]
     #[schema(value_type = Option<i32>, minimum = 1)]
     pub(crate) category: Option<Option<IdOrName>>,
-    /// Ids of all tags of the product; none by default.
+    /// Ids of all tags of the product.
     #[serde(default, deserialize_with = "provided", alias = "tag_ids")]
     #[schema(value_type = Option<Vec<i32>>, max_items = 50)]
     pub(crate) tag_ids: Option<Option<Vec<i32>>>,
