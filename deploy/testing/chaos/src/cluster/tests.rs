@@ -18,20 +18,22 @@ async fn start(standalone: bool) -> Cluster {
 /// Returns an access token of the admin.
 async fn sign_in(cluster: &Cluster) -> String {
     let Admin { email, password } = cluster.admin();
-    let request = cluster.http.post(format!("{}/api/auth/login", cluster.url()));
+    let request = cluster.http.post(format!("{}/api/auth/login", cluster.url())).timeout(LIMIT);
     let response = request.json(&json!({"email": email, "password": password})).send().await.unwrap();
     let session: Value = response.json().await.unwrap();
     session["token"].as_str().unwrap_or_else(|| panic!("{session}")).to_owned()
 }
 
 async fn create_category(cluster: &Cluster, token: &str, name: &str) {
-    let request = cluster.http.post(format!("{}/api/categories", cluster.url())).bearer_auth(token);
+    let request = cluster.http.post(format!("{}/api/categories", cluster.url())).timeout(LIMIT);
+    let request = request.bearer_auth(token);
     let response = request.json(&json!({"name": name})).send().await.unwrap();
     assert_eq!(response.status(), 201, "{}", response.text().await.unwrap());
 }
 
 async fn list_categories(cluster: &Cluster) -> String {
-    let response = cluster.http.get(format!("{}/api/categories", cluster.url())).send().await.unwrap();
+    let request = cluster.http.get(format!("{}/api/categories", cluster.url())).timeout(LIMIT);
+    let response = request.send().await.unwrap();
     response.text().await.unwrap()
 }
 
