@@ -8,4 +8,6 @@ mod catalog;
 mod coverage;
 mod legacy;
 mod recorder;
+mod rejections;
 mod shopping;
+mod text;

@@ -1,16 +1,13 @@
 //! Sends requests to a store and writes each request and its response down as text.
 
-use std::sync::LazyLock;
-
 use bodega_stripe_double::StripeDouble;
-use regex::{Captures, Regex};
-use reqwest::{Request, RequestBuilder, header::HeaderMap};
+use regex::Captures;
+use reqwest::{Request, RequestBuilder};
 use serde_json::{Value, json};
 
+use super::text::{IGNORED_HEADERS, PATTERNS, USUAL_HEADERS, UUID, headers, placeholder, replace_values};
 use crate::harness::{
     payments::PaymentTest,
-    request_bodies::{Input, inputs},
-    routes::{Access, Route, routes},
     store::{Client, Response, TestStore},
 };
 
@@ -27,52 +24,11 @@ pub(super) enum Role {
     Admin,
 }
 
-/// Headers that every response has. They are written down only where they differ from this.
-const USUAL_HEADERS: [(&str, &str); 8] = [
-    ("x-content-type-options", "nosniff"),
-    ("x-frame-options", "DENY"),
-    ("referrer-policy", "no-referrer"),
-    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
-    ("cache-control", "no-store"),
-    ("vary", "origin"),
-    ("vary", "accept-encoding"),
-    ("access-control-expose-headers", "etag,link,location,retry-after,x-cart-token,x-request-id"),
-];
-
-/// Headers that differ from run to run, or with the length of a free text.
-const IGNORED_HEADERS: [&str; 3] = ["date", "content-length", "x-request-id"];
-
-/// JSON fields and headers whose value differs in each run or may change, by their placeholder.
-const PLACEHOLDERS: [(&str, &[&str]); 8] = [
-    ("<text>", &["title", "detail", "message"]),
-    ("<request id>", &["requestId", "x-request-id"]),
-    ("<token>", &["refreshToken", "cartToken", "x-cart-token"]),
-    ("<cursor>", &["nextCursor"]),
-    ("<time>", &["last-modified"]),
-    ("<etag>", &["etag", "if-match", "if-none-match"]),
-    ("<key>", &["kid", "x"]),
-    ("<stripe>", &["clientSecret", "paymentIntentId", "stripe-signature"]),
-];
-
-static PATTERNS: LazyLock<[(Regex, &str); 5]> = LazyLock::new(|| {
-    [
-        (r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z", "<time>"),
-        (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<access token>"),
-        (r#""[\w-]{43}""#, "\"<token>\""),
-        (r"cursor=[\w%-]+", "cursor=<cursor>"),
-        (r"/media/[\w./-]+", "/media/<key>"),
-    ]
-    .map(|(pattern, placeholder)| (Regex::new(pattern).unwrap(), placeholder))
-});
-
-static UUID: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").unwrap());
-
 /// A store with a catalog and users, and its recorded requests and responses.
 pub(super) struct Recorder {
     pub(super) test: PaymentTest,
     guest: Client,
-    user: Client,
+    pub(super) user: Client,
     other_user: Client,
     /// Written as `<id 1>`, `<id 2>` and so on, in the order of their first appearance.
     ids: Vec<String>,
@@ -174,102 +130,6 @@ impl Recorder {
         self.record(Role::Anonymous, request).await;
     }
 
-    /// Records how the routes of these paths reject requests: without the rights, with ids that are none or unknown, and
-    /// with bodies that are none, too large, or have wrong fields.
-    pub(super) async fn record_rejections(&mut self, is_included: impl Fn(&str) -> bool, order: &str) {
-        let inputs = inputs();
-        for route in routes().filter(|(_, path, _)| is_included(path)) {
-            let (method, path, access) = route;
-            let input =
-                inputs.iter().find(|input| (input.method, template(input.path)) == (method, template(path)));
-            self.record_access(route, input, order).await;
-            self.record_ids(route, input).await;
-            let valid = self.with_ids(path, order);
-            if let Some(input) = input {
-                self.record_bodies(method, &valid, role_for(access), input).await;
-            } else if method == "GET" {
-                self.send(role_for(access), method, &format!("{valid}?nonsense=1")).await;
-            }
-        }
-    }
-
-    /// Who is not allowed to use a route.
-    async fn record_access(&mut self, (method, path, access): Route, input: Option<&Input>, order: &str) {
-        let roles: &[Role] = match access {
-            Access::Anyone | Access::UserOrGuest => &[],
-            Access::User => &[Role::Anonymous, Role::InvalidToken, Role::Guest],
-            Access::OwnerOrAdmin => &[Role::Anonymous, Role::InvalidToken, Role::Guest, Role::OtherUser],
-            Access::Admin => &[Role::Anonymous, Role::InvalidToken, Role::Guest, Role::User],
-        };
-        for role in roles {
-            let request = self.request(*role, method, &self.with_ids(path, order));
-            let request = match input {
-                Some(input) => request.json(&input.body),
-                None => request,
-            };
-            self.record(*role, request).await;
-        }
-    }
-
-    /// Ids that are none, and ids of nothing.
-    async fn record_ids(&mut self, (method, path, access): Route, input: Option<&Input>) {
-        if !path.contains('{') {
-            return;
-        }
-        let unknown = match ["users", "sessions", "order"].iter().any(|noun| path.contains(noun)) {
-            true => "00000000-0000-7000-8000-000000000000",
-            false => "999",
-        };
-        for id in ["x", unknown] {
-            let path = path.replace("{id}", id).replace("{productId}", id).replace("{imageId}", id);
-            let request = self.request(role_for(access), method, &path);
-            let request = match input {
-                Some(input) => request.json(&input.body),
-                None => request,
-            };
-            self.record(role_for(access), request).await;
-        }
-    }
-
-    async fn record_bodies(&mut self, method: &str, path: &str, role: Role, input: &Input) {
-        let request = self.request(role, method, path);
-        if !input.optional {
-            self.record(role, request.try_clone().unwrap()).await;
-        }
-        for (media_type, body) in [
-            ("application/json", "{".to_owned()),
-            ("application/json", "[]".to_owned()),
-            ("text/plain", input.body.to_string()),
-            ("application/json", format!("{{\"a\": \"{}\"}}", "x".repeat(300_000))),
-        ] {
-            let request = request.try_clone().unwrap().header("content-type", media_type).body(body);
-            self.record(role, request).await;
-        }
-        let mut bodies = vec![with(&input.body, "unknown", json!(7))];
-        for field in &input.fields {
-            if field.required {
-                let mut body = input.body.clone();
-                body.as_object_mut().unwrap().remove(field.name);
-                bodies.push(body);
-            }
-            bodies.extend(
-                field.invalid_values().into_iter().take(2).map(|value| with(&input.body, field.name, value)),
-            );
-        }
-        for body in bodies {
-            self.send_json(role, method, path, body).await;
-        }
-    }
-
-    fn with_ids(&self, path: &str, order: &str) -> String {
-        let id = match path {
-            path if path.contains("/users/") => self.user.id(),
-            path if path.contains("/order") => order,
-            _ => "1",
-        };
-        path.replace("{id}", id).replace("{productId}", "1").replace("{imageId}", "1")
-    }
-
     fn write_request(&mut self, role: Role, request: &Request) {
         let url = request.url();
         let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -353,55 +213,8 @@ impl Recorder {
     }
 }
 
-/// The role that may use a route.
-fn role_for(access: Access) -> Role {
-    match access {
-        Access::Anyone => Role::Anonymous,
-        Access::UserOrGuest | Access::User | Access::OwnerOrAdmin => Role::User,
-        Access::Admin => Role::Admin,
-    }
-}
-
 /// A path without the names of its parameters.
 pub(super) fn template(path: &str) -> String {
     let segments = path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
     segments.collect::<Vec<_>>().join("/")
-}
-
-fn with(body: &Value, field: &str, value: Value) -> Value {
-    let mut body = body.clone();
-    body[field] = value;
-    body
-}
-
-fn placeholder(name: &str) -> Option<&'static str> {
-    let found = PLACEHOLDERS.iter().find(|(_, names)| names.contains(&name));
-    found.map(|(placeholder, _)| *placeholder)
-}
-
-/// Headers by name, without the boundary of a multipart body.
-fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
-    let pairs = headers.iter().map(|(name, value)| {
-        let value = String::from_utf8_lossy(value.as_bytes());
-        let value = value.split("; boundary=").next().unwrap_or_default();
-        (name.to_string(), value.to_owned())
-    });
-    let mut pairs: Vec<_> = pairs.collect();
-    pairs.sort();
-    pairs
-}
-
-fn replace_values(json: &mut Value) {
-    match json {
-        Value::Array(values) => values.iter_mut().for_each(replace_values),
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                match placeholder(name) {
-                    Some(placeholder) if value.is_string() => *value = placeholder.into(),
-                    _ => replace_values(value),
-                }
-            }
-        }
-        _ => {}
-    }
 }

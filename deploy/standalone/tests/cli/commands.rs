@@ -14,6 +14,7 @@ use crate::harness::{
     binary::{bodega, error_of, start_bodega, stdout_of},
     images::{files, png},
     process::{self, Running},
+    store::eventually,
 };
 
 /// Files in this directory that other users of the machine may read.
@@ -84,8 +85,10 @@ async fn acknowledged_writes_survive_a_kill() {
 #[tokio::test]
 async fn stopping_during_the_start_leaves_no_process() {
     let dir = TempDir::new("early").unwrap();
-    for milliseconds in [150, 600, 1500] {
+    for milliseconds in [0, 600, 1500] {
         let store = Running::start(&mut bodega(dir.path(), &["--demo=false"]));
+        // Before, the signal would end any process.
+        eventually("SIGTERM is handled", async || store.handles_sigterm()).await;
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         assert!(store.terminate().await.success());
         assert_eq!(process::processes_on(dir.path()), Vec::<String>::new());

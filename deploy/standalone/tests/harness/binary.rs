@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::harness::{
     process::{self, Running},
-    store::Client,
+    store::{Client, retry_while_unavailable},
 };
 
 /// `bodega` with this data directory, on free ports.
@@ -16,6 +16,8 @@ pub(crate) fn bodega(data_dir: &Path, arguments: &[&str]) -> Command {
     command.args(arguments);
     command.env("BODEGA_DATA_DIR", data_dir);
     command.env("BODEGA_HTTP", "127.0.0.1:0").env("BODEGA_ADMIN_HTTP", "127.0.0.1:0");
+    // As in the other tests: a loaded machine must not fail a test that is not about timeouts.
+    command.env("BODEGA_REQUEST_TIMEOUT", "60");
     command
 }
 
@@ -46,8 +48,10 @@ impl RunningStore {
     }
 
     pub(crate) async fn sign_in(&self, email: &str, password: &str) -> Client {
-        let session = self.guest.post("/api/auth/login", json!({"login": email, "password": password})).await;
-        self.guest.clone().signed_in(session.expect(200).json)
+        let login = json!({"login": email, "password": password});
+        let session =
+            retry_while_unavailable(async || self.guest.post("/api/auth/login", login.clone()).await);
+        self.guest.clone().signed_in(session.await.expect(200).json)
     }
 
     pub(crate) async fn product_count(&self) -> usize {

@@ -143,11 +143,11 @@ impl Client {
     }
 }
 
-/// Retries a request after `Retry-After` while the response is 503. The request must be safe to repeat.
+/// Retries a request after `Retry-After` while the response is 429 or 503. The request must be safe to repeat.
 pub(crate) async fn retry_while_unavailable(ask: impl AsyncFn() -> Response) -> Response {
     loop {
         let response = ask().await;
-        if response.status != 503 {
+        if ![429, 503].contains(&response.status) {
             return response;
         }
         let pause = response.header("retry-after").parse().expect("Retry-After");

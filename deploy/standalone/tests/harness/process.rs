@@ -62,6 +62,14 @@ impl Running {
         }
     }
 
+    /// Whether the process has a handler for SIGTERM.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn handles_sigterm(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(caught.trim(), 16).unwrap() & (1 << (Signal::TERM.as_raw() - 1)) != 0
+    }
+
     /// Sends SIGTERM and waits.
     pub(crate) async fn terminate(self) -> ExitStatus {
         self.signal(Signal::TERM).await

@@ -151,7 +151,7 @@ pub(super) const VIOLATIONS: &[(&str, &str)] = &[
     ("avatars are stored, and stored avatars are used", "update identity.stored_images set delete_after = now() where delete_after is null"),
     ("avatars are stored, and stored avatars are used", "update identity.users set avatar_image_key = null"),
     ("disabled and deleted users have no active session", "update identity.users set disabled = true where role = 'user'"),
-    ("client can run the shop", "update identity.users set role = 'user'"),
+    ("at least one admin can sign in", "update identity.users set role = 'user'"),
     (
         "at most one key signs access tokens",
         "drop index identity.one_current_signing_key;
