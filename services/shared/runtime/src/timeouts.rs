@@ -48,7 +48,7 @@ pub const SHUTDOWN: Duration = ms(10_000);
 // The database.
 
 /// Time limit for getting a connection from the pool, which may include connecting.
-pub const DATABASE_ACQUIRE: Duration = ms(1_000);
+pub const DATABASE_ACQUIRE: Duration = ms(1_200);
 /// Time limit of a statement: `statement_timeout` in Postgres.
 pub const DATABASE_STATEMENT: Duration = ms(1_400);
 /// Time limit for the check of a connection that returns to the pool: an abandoned statement may run until its timeout.
