@@ -38,7 +38,7 @@ pub use self::{
     access_log::AccessLog,
     app::Upstreams,
     config::{Config, Settings},
-    openapi::document as openapi,
+    router::document as openapi,
 };
 use self::{app::App, load_shed::ConcurrencyLimit, revocations::Revocations};
 

@@ -64,13 +64,6 @@ impl Modify for Bearer {
     }
 }
 
-/// Returns the whole document.
-pub fn document() -> utoipa::openapi::OpenApi {
-    let mut document = crate::router::document();
-    complete(&mut document);
-    document
-}
-
 /// The same route at another path, documented as an alias in the legacy API.
 pub(crate) fn alias(
     path: &str,
@@ -119,7 +112,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
 
 /// Adds to every operation its id, the problems that all operations like it may return, and its examples; names the
 /// schemas of pages.
-fn complete(document: &mut utoipa::openapi::OpenApi) {
+pub(crate) fn complete(document: &mut utoipa::openapi::OpenApi) {
     let components = serde_json::to_value(&document.components).unwrap_or_default();
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {

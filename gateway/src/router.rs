@@ -37,9 +37,9 @@ use crate::{
 /// How long a browser may cache the response to a preflight request.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(3600);
 
-/// The documentation of all routes.
-pub(crate) fn document() -> OpenApi {
-    OpenApiRouter::<App>::with_openapi(openapi::base())
+/// Returns the OpenAPI document of all routes.
+pub fn document() -> OpenApi {
+    let mut document = OpenApiRouter::<App>::with_openapi(openapi::base())
         .merge(identity())
         .merge(catalog())
         .merge(cart())
@@ -48,7 +48,9 @@ pub(crate) fn document() -> OpenApi {
         .merge(uploads())
         .merge(webhooks())
         .merge(operations())
-        .into_openapi()
+        .into_openapi();
+    openapi::complete(&mut document);
+    document
 }
 
 /// Routes that call identity.
@@ -158,7 +160,7 @@ pub(crate) fn router(app: App, upload_limit: ConcurrencyLimit) -> Router {
     };
     let uploads = Router::from(uploads()).layer(authenticate.clone());
     let media = Router::new().route("/media/{*key}", get(media::show));
-    let others = Router::from(operations()).merge(docs::routes(&openapi::document())).fallback(not_found);
+    let others = Router::from(operations()).merge(docs::routes(&document())).fallback(not_found);
 
     for_users(identity(), "identity")
         .merge(for_users(catalog(), "catalog"))

@@ -7,9 +7,11 @@
 pub mod admin;
 pub mod cli;
 pub mod database;
+mod output;
 pub mod provision;
 mod secrets;
 pub mod seed;
 pub mod store;
+mod store_args;
 mod up;
 pub mod verify;

@@ -14,10 +14,11 @@ use tracing::warn;
 
 use crate::{
     admin::{self, NewAdmin},
-    cli::{StoreArgs, print},
     database::{self, Database},
+    output::print,
     seed,
     store::{Options, Store},
+    store_args::StoreArgs,
 };
 
 /// Default address of `/metrics`; the store starts without metrics if it is in use.

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use bodega_proto::Method;
-use bytes::Bytes;
-use http::{Request, Response, Uri, request::Parts};
+use http::{Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full};
 use tokio::time::Instant;
 use tonic::{
@@ -16,7 +15,12 @@ use tower::{
     retry::{Retry, budget::TpsBudget},
 };
 
-use super::{connect::connect, error::CallError, retry::RetryPolicy, set_timeout};
+use super::{
+    connect::connect,
+    error::CallError,
+    retry::{Call, RetryPolicy},
+    set_timeout,
+};
 use crate::timeouts;
 
 /// A connection to another process, and its retry budget.
@@ -24,13 +28,6 @@ use crate::timeouts;
 pub(super) struct Remote {
     channel: Channel,
     budget: Arc<TpsBudget>,
-}
-
-/// A call that can be sent any number of times.
-#[derive(Clone)]
-pub(super) struct Call {
-    head: Parts,
-    message: Bytes,
 }
 
 impl Remote {

@@ -12,7 +12,8 @@
 use std::{sync::Arc, time::Duration};
 
 use bodega_proto::Method;
-use http::Response;
+use bytes::Bytes;
+use http::{Response, request::Parts};
 use tokio::time::{Instant, Sleep};
 use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt as _;
@@ -21,13 +22,20 @@ use tower::retry::{
     budget::{Budget as _, TpsBudget},
 };
 
-use super::{error::CallError, remote::Call};
+use super::error::CallError;
 use crate::{backoff::Backoff, metrics, timeouts};
 
 /// From the time that a handover to another process takes to the time in which one starts.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(25), Duration::from_millis(250));
 /// Retries of a call that has reached the upstream.
 const MAX_RETRIES: u32 = 3;
+
+/// A call that can be sent any number of times.
+#[derive(Clone)]
+pub(super) struct Call {
+    pub(super) head: Parts,
+    pub(super) message: Bytes,
+}
 
 /// Decides whether one call is retried.
 #[derive(Clone)]

@@ -1,0 +1,73 @@
+//! The options of every command: where the store's data is, and the settings of its services.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use bodega_gateway::Settings;
+use bodega_media::{Media, MediaArgs};
+use bodega_order::PaymentArgs;
+use bodega_runtime::database::DatabaseArgs;
+
+use crate::{database::Database, secrets::Secrets};
+
+/// Options of every command.
+#[derive(clap::Args)]
+pub(crate) struct StoreArgs {
+    /// Directory of the embedded database, secrets and images
+    #[arg(long, env = "BODEGA_DATA_DIR", default_value = ".bodega", help_heading = "Data")]
+    pub(crate) data_dir: PathBuf,
+    #[command(flatten, next_help_heading = "Database [default: embedded, in the data directory]")]
+    pub(crate) database: DatabaseArgs,
+    /// Encrypts the keys that sign access tokens, at least 32 bytes [default: generated, in the data directory]
+    #[arg(long, env = "JWT_SECRET_KEY", hide_env_values = true, help_heading = "Data")]
+    jwt_secret_key: Option<bodega_identity::SecretKey>,
+    #[command(flatten, next_help_heading = "Payments")]
+    pub(crate) payments: PaymentArgs,
+    #[command(flatten, next_help_heading = "Images")]
+    media: MediaArgs,
+    #[command(flatten, next_help_heading = "API")]
+    tokens: bodega_identity::TokenArgs,
+    #[command(flatten, next_help_heading = "API")]
+    pub(crate) gateway: Settings,
+}
+
+impl StoreArgs {
+    /// Returns the settings of the identity service.
+    ///
+    /// # Errors
+    /// When the secrets cannot be read or written.
+    pub(crate) fn identity(&self) -> anyhow::Result<bodega_identity::Settings> {
+        let secret = match &self.jwt_secret_key {
+            Some(secret) => secret.clone(),
+            None => Secrets::open(&self.data_dir)?
+                .jwt_secret_key
+                .parse()
+                .map_err(anyhow::Error::msg)
+                .context("invalid secret in the data directory")?,
+        };
+        let access_ttl = self.tokens.access_ttl;
+        Ok(bodega_identity::Settings { access_ttl, ..bodega_identity::Settings::new(secret) })
+    }
+
+    /// Returns the image storage and the settings of the gateway.
+    ///
+    /// # Errors
+    /// When the configuration of a storage is incomplete, and when the directory cannot be created.
+    pub(crate) fn media(&self) -> anyhow::Result<(Media, Settings)> {
+        let directory = self.gateway.media_dir.clone().unwrap_or_else(|| self.data_dir.join("media"));
+        let media = self.media.open(&directory)?;
+        Ok((media, Settings { media_dir: Some(directory), ..self.gateway.clone() }))
+    }
+
+    /// Opens the database, or connects to the one of a running `bodega`, and migrates it.
+    pub(crate) async fn database(&self) -> anyhow::Result<Database> {
+        let database = Database::open_or_join(&self.database, &self.data_dir).await?;
+        match database.migrate(&self.data_dir).await {
+            Ok(()) => Ok(database),
+            Err(error) => {
+                database.close().await?;
+                Err(error)
+            }
+        }
+    }
+}
