@@ -1,14 +1,14 @@
-//! What a test controls: faults, results of open payments, deliveries.
+//! What a test controls: faults, results of open payments, and deliveries.
 
 use serde_json::Value;
 
 use crate::{
-    Operation,
+    call::Operation,
     double::StripeDouble,
+    endpoint::DeliveryPolicy,
     events::{self, Origin},
     faults::Fault,
     ledger::{Outcome, RefundStatus},
-    webhooks::DeliveryPolicy,
 };
 
 /// Faults of the API.
@@ -94,7 +94,7 @@ impl StripeDouble {
 
     /// Sets whether deliveries also have a `v0` signature, which clients must ignore.
     pub fn sign_with_v0(&self, on: bool) {
-        self.shared.lock().endpoint.v0 = on;
+        self.shared.lock().endpoint.signs_with_v0 = on;
     }
 
     /// Returns the `Stripe-Signature` of a payload, with a timestamp in Unix seconds.

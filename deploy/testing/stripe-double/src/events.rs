@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::{
-    double::{Shared, State},
     id,
+    state::{Shared, State},
 };
 
 /// The API version of events; independent of the version of requests.

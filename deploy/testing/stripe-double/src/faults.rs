@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
-use crate::api::Operation;
+use crate::call::Operation;
 
 /// A fault of one request.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,27 +3,14 @@
 use serde_json::Value;
 
 use crate::{
-    Operation,
+    call::{Call, Operation},
     double::StripeDouble,
+    endpoint::Delivery,
     ledger::{Charge, ChargeStatus, Intent, Refund, RefundStatus},
-    webhooks::Delivery,
 };
 
 /// The metadata key of the order id.
 const ORDER_ID: &str = "order_id";
-
-/// An authenticated request, whether it succeeded or not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// The kind of request.
-    pub operation: Operation,
-    /// The path, without the query.
-    pub path: String,
-    /// The `Idempotency-Key` header.
-    pub idempotency_key: Option<String>,
-    /// The `Stripe-Version` header.
-    pub version: Option<String>,
-}
 
 impl StripeDouble {
     /// All intents, oldest first.
@@ -102,7 +89,7 @@ impl StripeDouble {
     /// All delivery attempts, in the order of completion.
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivery> {
-        self.shared.lock().endpoint.log.clone()
+        self.shared.lock().endpoint.deliveries.clone()
     }
 
     /// All authenticated requests, oldest first.

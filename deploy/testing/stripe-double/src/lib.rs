@@ -5,19 +5,20 @@
 //! stored objects, act as the customer, and inject faults. [`StripeDouble`] is the entry point.
 //!
 //! `server` reads a request, `api` decodes it and builds the response, `ledger` executes it, `events` records what
-//! changed and `webhooks` delivers the events; `faults` selects the faults to inject.
+//! changed and `webhooks` delivers the events; `faults` selects the faults to inject. `state` is what they share. Tests use
+//! a handle (`double`) to change the behaviour (`control`), to pay (`customer`) and to read the state (`inspect`).
 //!
 //! # Implemented
 //! - `POST` and `GET /v1/payment_intents`, `GET /v1/payment_intents/{id}` and `POST` to its `/confirm` and `/cancel`;
 //!   `POST` and `GET /v1/refunds`, `GET /v1/refunds/{id}`, `GET /v1/charges/{id}`, `GET /v1/account`. Parameters are
 //!   form-encoded, unknown ones are rejected, `expand[]` expands, lists have `limit` and `starting_after`.
 //! - Keys: the secret key, and the publishable key together with an intent's client secret, as Stripe.js uses it.
-//! - Errors: Stripe's statuses, types, codes and messages, as far as programs read them.
-//! - Idempotency: once a request begins to execute, its response is stored under its `Idempotency-Key`, also an error or
-//!   a 500, and replayed with `Idempotent-Replayed: true`. Requests rejected earlier (401, 429, invalid parameters) are
-//!   not stored. A different request with the same key is a 400, the same one at the same time a 409.
+//! - Errors: the statuses, types, codes and messages of Stripe that programs read.
+//! - Idempotency: once a request begins to execute, its response is stored under its `Idempotency-Key`, even if it is an
+//!   error, and replayed with `Idempotent-Replayed: true`. Requests rejected earlier (401, 429, invalid parameters) are
+//!   not stored. A different request with the same key is a 400, a concurrent repetition of the same request a 409.
 //! - A request is executed to completion even if the client disconnects.
-//! - Events: every change of an intent, a charge or a refund, with the object as of the change, pretty-printed and signed
+//! - Events: every change of an intent, a charge or a refund, with the object as it was after the change, pretty-printed and signed
 //!   for each attempt; retried until the response is 2xx. The order is not guaranteed.
 //! - A pending refund counts as refunded on its charge; a failed one does not.
 //!
@@ -33,25 +34,32 @@
 #![warn(missing_docs)]
 
 mod api;
+mod call;
 mod control;
 mod customer;
 mod double;
+mod endpoint;
+mod error;
 mod events;
 mod faults;
 mod id;
+mod idempotency;
 mod inspect;
 mod ledger;
+mod options;
+mod reply;
 mod server;
 mod signature;
+mod state;
 mod webhooks;
 
 pub use self::{
-    api::Operation,
+    call::{Call, Operation},
     customer::ConfirmError,
-    double::{Options, StripeDouble},
+    double::StripeDouble,
+    endpoint::{Delivery, DeliveryPolicy},
     faults::Fault,
-    inspect::Call,
     ledger::{Card, Charge, ChargeStatus, Intent, IntentStatus, Outcome, Refund, RefundStatus},
+    options::Options,
     signature::signature_header,
-    webhooks::{Delivery, DeliveryPolicy},
 };

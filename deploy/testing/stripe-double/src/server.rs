@@ -12,7 +12,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{api, double::Shared};
+use crate::{api, state::Shared};
 
 /// Serves connections; dropping the future closes them.
 pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) -> Infallible {

@@ -3,8 +3,8 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderMap, header::AUTHORIZATION};
 
-use super::{error::Error, params::Params};
-use crate::double::Options;
+use super::params::Params;
+use crate::{error::Error, options::Options};
 
 /// The owner of the key of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,12 +3,14 @@
 use http::Method;
 
 use super::{
-    Operation,
     auth::Caller,
-    error::Error,
     params::{Params, missing},
 };
-use crate::ledger::{NewIntent, NewRefund, Page};
+use crate::{
+    call::Operation,
+    error::Error,
+    ledger::{NewIntent, NewRefund, Page},
+};
 
 /// In minor units.
 const MAX_AMOUNT: i64 = 99_999_999;

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{command::Command, error::Error};
+use super::command::Command;
 use crate::{
-    double::Options,
+    error::Error,
     ledger::{Charge, Intent, Ledger, Refund},
+    options::Options,
 };
 
 impl Ledger {

@@ -2,11 +2,8 @@
 
 mod auth;
 mod command;
-mod error;
 mod execute;
-mod idempotency;
 mod params;
-mod reply;
 
 use std::sync::Arc;
 
@@ -18,25 +15,8 @@ use self::{
     auth::Caller,
     command::{Command, Route},
     params::Params,
-    reply::Reply,
 };
-pub(crate) use self::{error::Error, idempotency::Keys};
-use crate::{double::Shared, events::Origin, faults::Fault, id, inspect::Call};
-
-/// A kind of request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// Create an intent.
-    Create,
-    /// Confirm (pay) an intent.
-    Confirm,
-    /// Cancel an intent.
-    Cancel,
-    /// Create a refund.
-    Refund,
-    /// Read anything.
-    Retrieve,
-}
+use crate::{call::Call, error::Error, events::Origin, faults::Fault, id, reply::Reply, state::Shared};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
@@ -53,7 +33,7 @@ struct Accepted<'a> {
     faults: Vec<Fault>,
 }
 
-/// Returns the response, or `None` to close the connection.
+/// Returns the response, or `None` to close the connection without one.
 pub(crate) async fn respond(shared: Arc<Shared>, request: Request<Bytes>) -> Option<Response<String>> {
     let request_id = format!("req_{}", id::random(14));
     let echoed = [IDEMPOTENCY_KEY, STRIPE_VERSION];
@@ -115,7 +95,7 @@ async fn execute(shared: &Arc<Shared>, call: &Accepted<'_>) -> Result<Reply, Err
     let command = Command::read(&call.route, call.caller, &call.params)?;
     let expand = call.params.expand()?;
     if let Some(key) = call.key {
-        let stored = shared.lock().keys.begin(key, call.path, &call.params.fingerprint())?;
+        let stored = shared.lock().idempotency_keys.begin(key, call.path, &call.params.fingerprint())?;
         if let Some(stored) = stored {
             return Ok(stored);
         }
@@ -135,7 +115,7 @@ async fn execute(shared: &Arc<Shared>, call: &Accepted<'_>) -> Result<Reply, Err
     }
     let reply = Reply::new(result, call.request_id);
     if let Some(key) = call.key {
-        state.keys.finish(key, &reply);
+        state.idempotency_keys.finish(key, &reply);
     }
     shared.record_events(&mut state, Origin::Request { request_id: call.request_id, key: call.key });
     Ok(reply)

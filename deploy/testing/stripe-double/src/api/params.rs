@@ -5,8 +5,10 @@ use std::ops::RangeInclusive;
 use bytes::Bytes;
 use http::{Method, Request, header::CONTENT_TYPE};
 
-use super::error::Error;
-use crate::ledger::{Metadata, Page};
+use crate::{
+    error::Error,
+    ledger::{Metadata, Page},
+};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Properties that contain the id of an object, and `data`, the objects of a list.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Ledger, Metadata};
-use crate::{api::Error, id};
+use crate::{error::Error, id};
 
 /// A payment intent: it is paid at most once.
 #[derive(Clone, Debug, PartialEq)]

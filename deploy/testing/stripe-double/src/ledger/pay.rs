@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Card, Charge, ChargeStatus, IntentStatus, Ledger, Outcome};
-use crate::api::Error;
+use crate::error::Error;
 
 const DECLINED: &str = "Your card was declined.";
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{ChargeStatus, Ledger, Metadata, Outcome};
-use crate::{api::Error, id};
+use crate::{error::Error, id};
 
 /// A refund.
 #[derive(Clone, Debug, PartialEq, Eq)]

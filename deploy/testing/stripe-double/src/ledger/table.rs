@@ -5,7 +5,7 @@ use std::{
     ops::{Index, IndexMut},
 };
 
-use crate::api::Error;
+use crate::error::Error;
 
 /// Objects in the order of creation.
 pub(crate) struct Table<T> {

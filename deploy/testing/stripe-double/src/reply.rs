@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
 use serde_json::Value;
 
-use super::error::Error;
+use crate::error::Error;
 
 /// A response that can be stored and replayed.
 #[derive(Clone, Debug)]

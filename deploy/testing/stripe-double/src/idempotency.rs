@@ -2,21 +2,22 @@
 
 use std::collections::HashMap;
 
-use super::{error::Error, reply::Reply};
+use crate::{error::Error, reply::Reply};
 
 const MAX_KEY_LENGTH: usize = 255;
 
+/// The idempotency keys used so far.
 #[derive(Default)]
-pub(crate) struct Keys(HashMap<String, Used>);
+pub(crate) struct IdempotencyKeys(HashMap<String, UsedKey>);
 
-struct Used {
+struct UsedKey {
     path: String,
     fingerprint: String,
     /// `None` while the first request is executing.
     reply: Option<Reply>,
 }
 
-impl Keys {
+impl IdempotencyKeys {
     /// Reserves a key for a request, or returns the stored response of the same request.
     ///
     /// # Errors
@@ -27,7 +28,7 @@ impl Keys {
             return Err(Error::idempotency(message));
         }
         let Some(used) = self.0.get(key) else {
-            let used = Used { path: path.to_owned(), fingerprint: fingerprint.to_owned(), reply: None };
+            let used = UsedKey { path: path.to_owned(), fingerprint: fingerprint.to_owned(), reply: None };
             self.0.insert(key.to_owned(), used);
             return Ok(None);
         };
