@@ -62,7 +62,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Json<HealthStatus>, 
     ]
     .map(async |(name, transport)| (name, is_serving(transport.clone()).await));
     // Without the keys no access token can be verified. They stay in memory once they are fetched.
-    let keys = async { ("keys of identity", before_timeout(app.verifier().ready()).await.is_some()) };
+    let keys = async { ("keys of identity", before_timeout(app.verifier().ensure_keys()).await.is_some()) };
     let (services, keys) = future::join(future::join_all(checks), keys).await;
     let checks = services.into_iter().chain([keys]);
     let down: Vec<_> = checks.filter(|(_, up)| !up).map(|(name, _)| name).collect();

@@ -22,7 +22,7 @@ pub(crate) async fn list(
     let limit = page::limit(limit, page::MAX_LIMIT)?;
     let after = page::decode(cursor)?.unwrap_or_default();
     let mut rows = db::list(db, kind, after, limit + 1).await?;
-    let next_cursor = page::cut(&mut rows, limit, |last| last.id);
+    let next_cursor = page::truncate(&mut rows, limit, |last| last.id);
     Ok((rows, next_cursor))
 }
 

@@ -34,7 +34,7 @@ impl Listing {
             Some(_) | None => None,
         };
         let mut rows = db::page(&self.db, &filter, trigram_schema).await?;
-        let next_cursor = page::cut(&mut rows, filter.limit, |last| last.cursor(filter.sort));
+        let next_cursor = page::truncate(&mut rows, filter.limit, |last| last.cursor(filter.sort));
         Ok((rows.into_iter().map(|row| row.product).collect(), next_cursor))
     }
 }

@@ -206,7 +206,7 @@ impl IdentityService for IdentityGrpc {
         let text = normalize(request.q.trim());
         let filter = Filter { text: &text, role, before };
         let mut users = users::db::list(&self.pool, &filter, limit + 1).await.map_err(Error::from)?;
-        let next_cursor = page::cut(&mut users, limit, |user| user.id);
+        let next_cursor = page::truncate(&mut users, limit, |user| user.id);
         let users = all_with_addresses(&self.pool, users).await?;
         Ok(Response::new(pb::ListUsersResponse { users, next_cursor }))
     }

@@ -146,10 +146,11 @@ impl OrderService for OrderApi {
 impl OrderApi {
     async fn page(&self, filter: Filter) -> Result<(Vec<pb::Order>, String), Status> {
         let limit = filter.limit;
-        // One more than fits shows whether there is a next page.
+        // One more order than fits on the page shows whether there is a next page.
         let filter = Filter { limit: limit + 1, ..filter };
         let mut orders = db::list(&self.0.db, filter).await.map_err(Error::Database)?;
-        let next_cursor = page::cut(&mut orders, limit, |order| (microseconds(order.placed_at), order.id));
+        let next_cursor =
+            page::truncate(&mut orders, limit, |order| (microseconds(order.placed_at), order.id));
         Ok((orders.into_iter().map(Into::into).collect(), next_cursor))
     }
 }
@@ -180,7 +181,7 @@ fn time(field: &str, time: Option<&prost_types::Timestamp>) -> Result<Option<Off
     Ok(time)
 }
 
-/// Whether both protobuf and Postgres can represent the time.
+/// Returns whether both protobuf and Postgres can represent the time.
 fn is_supported(time: OffsetDateTime) -> bool {
     time.year() >= 1
 }

@@ -15,9 +15,9 @@ impl Backoff {
         Self { min, max }
     }
 
-    /// Returns the pause before the next attempt when `failures` attempts have failed before the last one.
+    /// Returns the pause after a failed attempt that followed `failures` other failed ones.
     ///
-    /// It is up to half shorter at random, so that retries of simultaneous failures spread out.
+    /// The pause is up to half shorter at random, so that the retries of simultaneous failures are spread out.
     pub fn pause(self, failures: i32) -> Duration {
         let doublings = u32::try_from(failures.clamp(0, 16)).unwrap_or_default();
         let pause = self.min.saturating_mul(1 << doublings).min(self.max);

@@ -7,7 +7,7 @@ use http::Uri;
 
 use crate::auth::ServiceToken;
 
-/// Arguments of every process that runs separately, with `S`, those of its service.
+/// Arguments of a service that runs as a process of its own. `S` contains those that only this service has.
 #[derive(Debug, Parser)]
 #[command(version, about = "A service of bodega", long_about = None)]
 pub struct Args<S: clap::Args> {
@@ -74,7 +74,8 @@ pub fn url(text: &str) -> Result<Uri, String> {
 ///
 /// # Errors
 /// The exit code, after the help, the version or an error was printed. The error is one line that names the environment
-/// variable of a missing or invalid value, and does not show a secret: clap's own names only the flag, and shows it.
+/// variable of a missing or invalid value, and does not show a secret. The errors of clap itself name only the flag, and
+/// show the value.
 pub fn parse<P: Parser>() -> Result<P, ExitCode> {
     if let Err(error) = dotenvy::dotenv()
         && !error.not_found()
@@ -94,7 +95,7 @@ pub fn parse<P: Parser>() -> Result<P, ExitCode> {
     })
 }
 
-/// One line that names the variable, its value and what is accepted.
+/// Returns one line that names the variable, its value and the accepted values.
 fn describe<P: Parser>(error: &clap::Error) -> String {
     use clap::error::{ContextKind, ContextValue};
     let text = |kind| match error.get(kind) {
@@ -157,25 +158,25 @@ mod tests {
         size: u8,
     }
 
-    /// The error for these arguments.
-    fn line(arguments: &[&str]) -> String {
+    /// Returns the error for these arguments.
+    fn error_for(arguments: &[&str]) -> String {
         let token = "x".repeat(32);
         let arguments = [&["test", "--service-token", &token], arguments].concat();
         describe::<Args<ServiceArgs>>(&Args::<ServiceArgs>::try_parse_from(arguments).unwrap_err())
     }
 
     #[test]
-    fn names_the_variable_of_an_invalid_value_and_what_is_accepted() {
+    fn names_the_variable_of_an_invalid_value_and_the_accepted_values() {
         assert_eq!(
-            line(&["--size", "1", "--listen", "here"]),
+            error_for(&["--size", "1", "--listen", "here"]),
             r#"BODEGA_LISTEN (or --listen) is "here": use an address and a port such as 127.0.0.1:8080"#
         );
         assert_eq!(
-            line(&["--size", "1", "--otlp-endpoint", "collector:4317"]),
+            error_for(&["--size", "1", "--otlp-endpoint", "collector:4317"]),
             r#"OTEL_EXPORTER_OTLP_ENDPOINT (or --otlp-endpoint) is "collector:4317": use a URL such as http://127.0.0.1:7001"#
         );
         assert_eq!(
-            line(&["--size", "1", "--log-format", "xml"]),
+            error_for(&["--size", "1", "--log-format", "xml"]),
             r#"BODEGA_LOG_FORMAT (or --log-format) is "xml": use one of text, json"#
         );
     }
@@ -190,6 +191,6 @@ mod tests {
 
     #[test]
     fn names_the_variable_of_a_missing_value() {
-        assert_eq!(line(&[]), "TEST_SIZE (or --size) is missing: set it in the environment or in .env");
+        assert_eq!(error_for(&[]), "TEST_SIZE (or --size) is missing: set it in the environment or in .env");
     }
 }

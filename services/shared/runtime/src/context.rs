@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// Metadata with the id of the request, the same in all processes and logs.
 pub const REQUEST_ID: &str = "x-request-id";
 
-/// What a call passes on to the calls it makes.
+/// The context that a call passes on to the calls that it makes.
 #[derive(Clone, Debug, Default)]
 pub struct CallContext {
     /// The time at which the caller stops waiting.
@@ -27,7 +27,7 @@ tokio::task_local! {
 }
 
 impl CallContext {
-    /// The context of the call being served; an empty one outside of any call.
+    /// Returns the context of the call being served, or an empty one outside of any call.
     pub fn current() -> Self {
         CURRENT.try_with(Clone::clone).unwrap_or_default()
     }
@@ -37,7 +37,7 @@ impl CallContext {
         CURRENT.scope(self, work).await
     }
 
-    /// The same context with another access token: a login makes calls on behalf of the user who has just signed in.
+    /// Returns the same context with another access token: a login makes calls on behalf of the user who has just signed in.
     #[must_use]
     pub fn with_bearer(mut self, access_token: &str) -> Self {
         self.authorization = HeaderValue::try_from(format!("Bearer {access_token}"))
@@ -49,7 +49,7 @@ impl CallContext {
         self
     }
 
-    /// Time until the deadline; `default` when there is none.
+    /// Returns the time until the deadline, or `default` when there is none.
     pub(crate) fn remaining(&self, default: Duration) -> Duration {
         self.deadline.map_or(default, |deadline| deadline.saturating_duration_since(Instant::now()))
     }

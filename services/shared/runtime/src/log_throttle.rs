@@ -1,4 +1,4 @@
-//! Log lines for events that may happen thousands of times a second.
+//! A limit for log lines about events that may occur thousands of times a second.
 
 use std::{
     sync::{
@@ -20,12 +20,13 @@ pub struct LogThrottle {
 }
 
 impl LogThrottle {
-    /// At most one line per `interval`.
+    /// Creates a throttle of at most one line per `interval`.
     pub const fn new(interval: Duration) -> Self {
         Self { interval, unlogged: AtomicU64::new(0), last_line: Mutex::new(None) }
     }
 
-    /// Counts an event. Returns the number of events since the last line when a line is due, and `None` otherwise.
+    /// Counts an event. Returns the number of events since the last line if the caller should log one now, and
+    /// `None` otherwise.
     pub fn count(&self) -> Option<u64> {
         self.unlogged.fetch_add(1, Ordering::Relaxed);
         // The thread that holds the lock logs the line.

@@ -35,7 +35,7 @@ pub(crate) fn retry(service: &'static str, outcome: &'static str) {
     ::metrics::counter!("rpc_retries_total", "service" => service, "outcome" => outcome).increment(1);
 }
 
-/// Installs the recorder, and serves `/metrics` on `address` until the shutdown.
+/// Installs the recorder, and serves `/metrics` on `address` until shutdown.
 ///
 /// # Errors
 /// When the address cannot be bound, or a recorder is installed already.

@@ -1,4 +1,4 @@
-//! Amounts of money: decimal text outside, 64-bit minor units inside, never a float.
+//! Amounts of money: decimal text in requests and responses, 64-bit minor units in the code, and never floating point.
 
 use std::{fmt, str::FromStr};
 
@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Currency(iso_currency::Currency);
 
-/// Why a text is not an amount.
+/// The reason why a text is not a valid amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AmountError {
     /// Not a decimal number.
@@ -24,12 +24,12 @@ pub enum AmountError {
 }
 
 impl Currency {
-    /// The three-letter code.
+    /// Returns the three-letter code.
     pub fn code(self) -> &'static str {
         self.0.code()
     }
 
-    /// Decimals of the major unit: 2 for USD, 0 for JPY, 3 for KWD.
+    /// Returns the number of decimals of the major unit: 2 for USD, 0 for JPY, 3 for KWD.
     pub fn decimals(self) -> u32 {
         self.0.exponent().map_or(0, u32::from)
     }

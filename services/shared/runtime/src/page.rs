@@ -9,7 +9,7 @@ use crate::status;
 /// Maximum number of rows on a page.
 pub const MAX_LIMIT: i32 = 100;
 
-/// The number of rows to return: `requested` when it is 1 to [`MAX_LIMIT`], `default` when it is 0.
+/// Returns the number of rows on the page: `requested` when it is 1 to [`MAX_LIMIT`], `default` when it is 0.
 ///
 /// # Errors
 /// `OUT_OF_RANGE` `invalid_limit` for anything else.
@@ -26,7 +26,7 @@ pub fn limit(requested: i32, default: i32) -> Result<i64, Status> {
     }
 }
 
-/// The cursor of the page that follows `key`, the sort key of the last row.
+/// Returns the cursor of the page that follows `key`, the sort key of the last row.
 pub fn encode<K: Serialize>(key: &K) -> String {
     // A sort key is a few scalars, which always serialize.
     BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(key).unwrap_or_default())
@@ -35,7 +35,7 @@ pub fn encode<K: Serialize>(key: &K) -> String {
 /// Returns the sort key in `cursor`; `None` for the empty cursor of the first page.
 ///
 /// # Errors
-/// `OUT_OF_RANGE` `invalid_cursor` when [`encode`] did not make it from a key of this type.
+/// `OUT_OF_RANGE` `invalid_cursor` when [`encode`] did not create it from a key of this type.
 pub fn decode<K: DeserializeOwned>(cursor: &str) -> Result<Option<K>, Status> {
     if cursor.is_empty() {
         return Ok(None);
@@ -48,7 +48,7 @@ pub fn decode<K: DeserializeOwned>(cursor: &str) -> Result<Option<K>, Status> {
         .ok_or_else(invalid_cursor)
 }
 
-/// The rejection of a cursor that does not belong to this list.
+/// Returns the rejection of a cursor that does not belong to this list.
 pub fn invalid_cursor() -> Status {
     status::rejected_field(
         Code::OutOfRange,
@@ -58,9 +58,9 @@ pub fn invalid_cursor() -> Status {
     )
 }
 
-/// Truncates `rows`, of which one more than `limit` was queried, to a page. Returns the cursor of the next page; empty on
-/// the last page.
-pub fn cut<R, K: Serialize>(rows: &mut Vec<R>, limit: i64, key: impl Fn(&R) -> K) -> String {
+/// Truncates `rows`, of which the query returned up to `limit + 1`, to a page. Returns the cursor of the next page, or an
+/// empty one on the last page.
+pub fn truncate<R, K: Serialize>(rows: &mut Vec<R>, limit: i64, key: impl Fn(&R) -> K) -> String {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if rows.len() <= limit {
         return String::new();
@@ -89,8 +89,8 @@ mod tests {
     #[test]
     fn returns_a_cursor_only_when_there_are_more_rows() {
         let mut rows = vec![1, 2, 3];
-        assert_eq!(cut(&mut rows, 3, |row| *row), "");
-        assert_eq!(decode(&cut(&mut rows, 2, |row| *row)).unwrap(), Some(2));
+        assert_eq!(truncate(&mut rows, 3, |row| *row), "");
+        assert_eq!(decode(&truncate(&mut rows, 2, |row| *row)).unwrap(), Some(2));
         assert_eq!(rows, [1, 2]);
     }
 

@@ -21,12 +21,12 @@ use crate::{
     metrics, telemetry,
 };
 
-/// The system's allocator keeps memory that a thread has freed for that thread: hundreds of megabytes after password
-/// hashing. It also took a quarter of the gateway's CPU time under load.
+/// Replaces the system's allocator, which reserves the memory that a thread has freed for that thread: hundreds of megabytes
+/// after password hashing. It also took a quarter of the gateway's CPU time under load.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What [`main`] gives to a service, besides its arguments.
+/// The resources that [`main`] passes to a service, in addition to its arguments.
 pub struct Process {
     /// Name, such as `bodega-catalog`.
     pub name: &'static str,
@@ -42,7 +42,7 @@ impl Process {
     /// Connects to the database and migrates `schema`. Waits for a database that is unavailable.
     ///
     /// # Errors
-    /// When no database is configured, it rejects the connection, or the migration fails; also at the shutdown.
+    /// When no database is configured, it rejects the connection, the migration fails, or the process is shut down.
     pub async fn database(
         &self,
         args: &DatabaseArgs,
@@ -82,7 +82,7 @@ where
     })
 }
 
-/// Runs `work` to its end. Prints its error, if any, as one line.
+/// Runs `work` to completion. Prints its error, if any, as one line.
 pub fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

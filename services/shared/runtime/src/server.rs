@@ -1,4 +1,4 @@
-//! Serving gRPC: authentication and deadline of each call, health checks, background workers and shutdown.
+//! The gRPC server of a service: authentication and deadline of each call, health checks, background workers and shutdown.
 
 use std::{convert::Infallible, future, sync::Arc, time::Duration};
 
@@ -37,7 +37,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service of these routes, with health checks and reflection. It is healthy while `db` responds.
+    /// Creates a service of these routes, with health checks and reflection. It is healthy while `db` responds.
     pub async fn new(name: &'static str, routes: Routes, db: PgPool, shutdown: CancellationToken) -> Self {
         let (reporter, health) = tonic_health::server::health_reporter();
         let mut routes = routes.add_service(health);
@@ -51,7 +51,7 @@ impl Service {
         service
     }
 
-    /// Runs a background task until the shutdown, which drops it at its next await.
+    /// Runs a background task until shutdown, which drops the task at its next await.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let shutdown = self.shutdown.clone();
         self.tasks.spawn(async move {
@@ -62,26 +62,26 @@ impl Service {
         });
     }
 
-    /// The routes without authentication, for the service itself and for tests.
+    /// Returns the routes without authentication, for the service itself and for tests.
     pub fn routes(&self) -> Routes {
         self.routes.clone()
     }
 
-    /// A transport to this service for the others in this process.
+    /// Returns a transport to this service for the other services in this process.
     pub fn transport(&self, auth: &AuthLayer) -> Transport {
         let service = authenticated(self.name, self.routes.clone(), auth);
         Transport::in_process(self.name, service, &auth.service_token)
     }
 
-    /// Serves until the shutdown, then waits up to [`timeouts::SHUTDOWN`] for open calls and background tasks.
+    /// Serves until shutdown, then waits up to [`timeouts::SHUTDOWN`] for open calls and background tasks.
     ///
     /// # Errors
     /// When the listener fails.
     pub async fn serve(self, auth: &AuthLayer, listener: TcpListener) -> anyhow::Result<()> {
         info!("{} listening on {}", self.name, listener.local_addr()?);
         let shutdown = self.shutdown.clone();
-        // A response is sent in pieces, which must not wait for the acknowledgement of the one before. The builder's own
-        // setting applies only to listeners that it has bound itself.
+        // A response is sent in pieces, none of which must wait for the acknowledgement of the previous one. The builder's
+        // own setting applies only to listeners that the builder has bound itself.
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let server = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(timeouts::SHUTDOWN))
@@ -90,13 +90,13 @@ impl Service {
                 incoming,
                 shutdown.clone().cancelled_owned(),
             );
-        let overdue = async {
+        let shutdown_timeout = async {
             shutdown.cancelled().await;
             tokio::time::sleep(timeouts::SHUTDOWN).await;
         };
         tokio::select! {
             served = server => served?,
-            () = overdue => warn!("shutdown deadline exceeded, {} aborts its open calls", self.name),
+            () = shutdown_timeout => warn!("shutdown deadline exceeded, {} aborts its open calls", self.name),
         }
         self.stop().await;
         Ok(())
@@ -135,7 +135,7 @@ async fn report_health(reporter: &HealthReporter, db: &PgPool) {
     reporter.set_service_status("", status).await;
 }
 
-/// The routes behind authentication.
+/// Returns the routes behind authentication.
 fn authenticated(name: &'static str, routes: Routes, auth: &AuthLayer) -> Grpc {
     let routes = routes.prepare();
     let auth = Arc::new(auth.clone());
@@ -163,7 +163,7 @@ async fn handle(
     let response = match authenticate(auth, request).await {
         Ok((request, context, timeout)) => {
             let response = context.scope(routes.oneshot(request));
-            let late = async {
+            let deadline = async {
                 match timeout {
                     Some(timeout) => tokio::time::sleep(timeout).await,
                     None => future::pending().await,
@@ -173,7 +173,7 @@ async fn handle(
                 // The deadline first: a process that was frozen beyond it must not continue a call that its caller has given
                 // up, and may have made again.
                 biased;
-                () = late => deadline_exceeded("timed out").into_http(),
+                () = deadline => deadline_exceeded("timed out").into_http(),
                 response = response => response.unwrap_or_else(|never| match never {}),
             }
         }

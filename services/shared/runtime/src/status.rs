@@ -12,15 +12,15 @@ use tracing::error;
 /// Domain of every `ErrorInfo`.
 const DOMAIN: &str = "bodega";
 
-/// Metadata that names the upstream which was unavailable or too slow. The transport to it sets it.
+/// Metadata that names the upstream which was unavailable or too slow. It is set by the transport to that upstream.
 pub const UPSTREAM: &str = "x-bodega-upstream";
 
-/// A rejection of the client's request.
+/// Creates a rejection of the client's request.
 pub fn rejected(code: Code, reason: &str, message: impl Display) -> Status {
     rejected_fields(code, reason, message, [])
 }
 
-/// A rejection that names the rejected fields or lines, and what is wrong with each.
+/// Creates a rejection that names the rejected fields or lines, each with the reason.
 pub fn rejected_fields(
     code: Code,
     reason: &str,
@@ -36,30 +36,30 @@ pub fn rejected_fields(
     Status::with_error_details(code, message.to_string(), details)
 }
 
-/// A rejection of one field.
+/// Creates a rejection of one field.
 pub fn rejected_field(code: Code, reason: &str, field: &str, message: String) -> Status {
     rejected_fields(code, reason, format!("{field} {message}"), [(field.to_owned(), message)])
 }
 
-/// A failure for lack of something that may be available again in `retry_after`.
+/// Creates the status of a call that failed because a resource is unavailable, which is worth a retry after `retry_after`.
 pub fn unavailable(message: impl Display, retry_after: Duration) -> Status {
     retryable(Code::Unavailable, "unavailable", message, retry_after)
 }
 
-/// A failure with a reason of its own that is worth a retry in `retry_after`.
+/// Creates the status of a call that failed for `reason`, and that is worth a retry after `retry_after`.
 pub fn retryable(code: Code, reason: &str, message: impl Display, retry_after: Duration) -> Status {
     let mut details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
     details.set_retry_info(Some(retry_after));
     Status::with_error_details(code, message.to_string(), details)
 }
 
-/// An internal error. Logs `error`, which the client does not receive.
+/// Creates an internal error. Logs `error`, which the client does not receive.
 pub fn internal(error: impl Display) -> Status {
     error!("internal error: {error:#}");
     Status::internal("internal error")
 }
 
-/// A database error that no constraint explains.
+/// Converts a database error that is not a violated constraint.
 pub fn database(error: &sqlx::Error) -> Status {
     if !is_database_unavailable(error) {
         return internal(error);
@@ -68,14 +68,14 @@ pub fn database(error: &sqlx::Error) -> Status {
     unavailable("the database is unavailable", Duration::from_secs(1))
 }
 
-/// Whether the database is unreachable or temporarily unable to serve, so that a retry may succeed.
+/// Returns whether the database is unreachable or temporarily unable to serve, so that a retry may succeed.
 pub(crate) fn is_database_unavailable(error: &sqlx::Error) -> bool {
     use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Tls, WorkerCrashed};
     matches!(error, Io(_) | PoolClosed | PoolTimedOut | Tls(_) | WorkerCrashed) || is_transient(error)
 }
 
-/// Whether Postgres reports a condition that passes: a lost connection (class 08), a transaction rolled back in favour of
-/// others (40), a lack of resources (53), a shutdown, start or statement timeout (57), a read-only server, an idle
+/// Returns whether Postgres reports a temporary condition: a lost connection (class 08), a transaction rolled back in favour
+/// of others (40), a lack of resources (53), a shutdown, start or statement timeout (57), a read-only server, an idle
 /// transaction's timeout or a lock that is not available.
 fn is_transient(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
@@ -85,13 +85,13 @@ fn is_transient(error: &sqlx::Error) -> bool {
     })
 }
 
-/// The name of the constraint that was violated.
+/// Returns the name of the violated constraint.
 pub fn violated_constraint(error: &sqlx::Error) -> Option<&str> {
     error.as_database_error()?.constraint()
 }
 
-/// An upstream's failure as the failure of this service's own call. Failures that a retry may overcome stay as they are,
-/// and so does an access token that expired meanwhile; any other one is an internal error.
+/// Converts an upstream's failure to the status of this service's own call. Failures that are worth a retry stay as they
+/// are, and so does the rejection of an access token that has just expired; any other failure is an internal error.
 pub fn upstream(error: Status) -> Status {
     match error.code() {
         Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted => error,
@@ -103,12 +103,12 @@ pub fn upstream(error: Status) -> Status {
     }
 }
 
-/// Whether the call failed because its connection broke: no peer sent this status.
+/// Returns whether the call failed because its connection broke: no peer sent this status.
 pub fn is_connection_error(status: &Status) -> bool {
     std::error::Error::source(status).is_some()
 }
 
-/// The stable reason of a rejection; empty when it has none.
+/// Returns the stable reason of a rejection, or an empty string when it has none.
 pub fn reason(status: &Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
@@ -118,7 +118,7 @@ pub fn reason(status: &Status) -> String {
 pub struct Violations(Vec<(String, String)>);
 
 impl Violations {
-    /// No violations yet.
+    /// Creates an empty collection.
     pub fn new() -> Self {
         Self::default()
     }
@@ -146,16 +146,16 @@ impl Violations {
                 _ => format!("must have {min} to {max} characters"),
             },
         );
-        let harmful = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-        self.require(!text.contains(harmful), field, "must not contain control characters");
+        let is_forbidden = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+        self.require(!text.contains(is_forbidden), field, "must not contain control characters");
     }
 
-    /// Whether there are no violations.
+    /// Returns whether there are no violations.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Ends the collection.
+    /// Succeeds if there are no violations.
     ///
     /// # Errors
     /// The violations, if there are any.
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn passes_on_that_the_access_token_expired() {
+    fn passes_on_the_rejection_of_an_expired_access_token() {
         let expired = rejected(Code::Unauthenticated, "expired_token", "the access token has expired");
         assert_eq!(reason(&upstream(expired)), "expired_token");
     }

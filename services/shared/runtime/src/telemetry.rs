@@ -25,7 +25,7 @@ use crate::{
 /// Keeps telemetry running. Exports the remaining spans when it is dropped.
 pub struct Telemetry(SdkTracerProvider);
 
-/// Starts logging and tracing for the process `name`. To be called once.
+/// Starts logging and tracing for the process `name`. Must be called only once.
 ///
 /// # Errors
 /// When the filter or the collector's address is invalid.

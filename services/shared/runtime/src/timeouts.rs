@@ -6,8 +6,8 @@
 //! DATABASE_ACQUIRE < DATABASE_STATEMENT < UPSTREAM_CALL < CALL < REQUEST - RESPONSE_MARGIN
 //! ```
 //!
-//! A worker stops before its lease ends, and another replica claims the work. Nothing else depends on a lease: a process
-//! that was frozen may continue after it, and compares what it writes with what others have written.
+//! A worker stops before its lease ends and another replica claims the work. Correctness does not depend on leases: a process
+//! that was frozen may continue after its lease has ended, so each write checks the current state of its row.
 //!
 //! The assertions below fail the build when a relation does not hold.
 
@@ -21,7 +21,7 @@ const fn ms(milliseconds: u64) -> Duration {
 
 /// Time limit of a request; the default of `BODEGA_REQUEST_TIMEOUT`.
 pub const REQUEST: Duration = ms(2_000);
-/// The part of a request's time that the gateway keeps to write the response. Its upstream calls have the rest.
+/// The part of a request's time that the gateway reserves for writing the response. Its upstream calls have the rest.
 pub const RESPONSE_MARGIN: Duration = ms(100);
 
 // A call between services.
@@ -30,17 +30,17 @@ pub const RESPONSE_MARGIN: Duration = ms(100);
 pub const CALL: Duration = ms(1_700);
 /// Deadline of a call that a service makes in order to serve another one.
 pub const UPSTREAM_CALL: Duration = ms(1_500);
-/// Time limit for resolving a name and connecting: an upstream is nearby, or absent.
+/// Time limit for resolving a name and connecting: an upstream in the same network accepts much faster, or not at all.
 pub const CONNECT: Duration = ms(500);
-/// Time limit for the HTTP/2 settings of a new connection's server.
+/// Time limit for receiving the HTTP/2 settings of the server on a new connection.
 pub const SETTINGS: Duration = ms(250);
 /// A call with less time left than this is not retried: it would time out before it is served.
 pub const RETRY_RESERVE: Duration = ms(100);
 /// Interval of the HTTP/2 pings on a connection to an upstream, and time limit for each response.
 pub const KEEPALIVE: Duration = ms(2_000);
-/// Interval and time limit of a service's database health check.
+/// Interval of a service's health checks of its database.
 pub const HEALTH_CHECK_INTERVAL: Duration = ms(1_000);
-/// See [`HEALTH_CHECK_INTERVAL`].
+/// Time limit of a health check.
 pub const HEALTH_CHECK: Duration = ms(800);
 /// Time for open calls and workers to finish after SIGTERM.
 pub const SHUTDOWN: Duration = ms(10_000);
@@ -62,27 +62,26 @@ pub const DATABASE_PING: Duration = ms(300);
 pub const CART_REPRICE: Duration = ms(300);
 /// Time limit for the wait before a password is hashed. The rest of a request is for the hash and the database.
 pub const PASSWORD_HASH_WAIT: Duration = ms(1_000);
-
-/// Time limit of a query of the revocation stream, which has no deadline of a caller.
+/// Time limit of a query of the revocation stream: the stream has no deadline.
 pub const REVOCATION_QUERY: Duration = ms(2_000);
 
 // Orders and payments.
 
-/// Time that a call waits for a delivery, event or refund which a worker can do as well.
+/// Time that a call waits for a delivery, provider event or refund before it leaves the work to a worker.
 pub const INLINE_WORK: Duration = ms(800);
 /// Workers skip rows that were written more recently: their writer may be doing the work inline.
 pub const INLINE_GRACE: Duration = ms(1_000);
-/// Time limit of a piece of work: one upstream call, and writing down its result.
+/// Time limit of a piece of work: one upstream call, and storing its result.
 pub const WORK: Duration = ms(2_500);
 /// Lease of a piece of work.
 pub const WORK_LEASE: Duration = ms(3_500);
 /// Time limit of a call to the payment provider.
 pub const PROVIDER_CALL: Duration = ms(3_500);
-/// Time limit for polling a payment: one provider call, and writing down its result.
+/// Time limit for polling a payment: one provider call, and storing its result.
 pub const PAYMENT_POLL: Duration = ms(4_500);
-/// Lease of a payment that is polled.
+/// Lease of a payment that is being polled.
 pub const PAYMENT_POLL_LEASE: Duration = ms(5_000);
-/// Interval at which order's workers look for due work.
+/// Interval at which the workers of the order service check for due work.
 pub const WORKER_INTERVAL: Duration = ms(500);
 
 // Images.
@@ -94,10 +93,10 @@ pub const IMAGE_CLEANUP: Duration = ms(15_000);
 /// Lease of a batch of images whose cleanup has begun.
 pub const IMAGE_CLEANUP_LEASE: Duration = ms(60_000);
 
-/// Least time between an inner timeout and the outer one, so that the order holds on a loaded machine.
+/// Minimum time between an inner timeout and the outer one, so that the order holds on a loaded machine.
 const MARGIN: Duration = ms(100);
 
-/// Whether `inner` fires before `outer`.
+/// Returns whether `inner` fires before `outer`.
 const fn precedes(inner: Duration, outer: Duration) -> bool {
     inner.as_millis() + MARGIN.as_millis() <= outer.as_millis()
 }

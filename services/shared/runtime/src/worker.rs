@@ -6,10 +6,10 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
-/// A loop that does work when it is due.
+/// A loop that processes work as it becomes due.
 ///
 /// Its two methods run until they are dropped: see [`Service::spawn`](crate::server::Service::spawn). A failure is
-/// logged, and tried again after the interval.
+/// logged and retried after the interval.
 #[derive(Clone, Copy, Debug)]
 pub struct Worker {
     /// Name in the log: `order recovery`.
@@ -23,7 +23,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Claims work and processes each piece of it; again at once for as long as there is some.
+    /// Claims work and processes it. Claims again at once if there was any work, and after the interval otherwise.
     pub async fn run<T, E, C, W>(self, claim: impl Fn() -> C, work: impl Fn(T) -> W)
     where
         E: Display,
@@ -36,7 +36,7 @@ impl Worker {
             }
         };
         loop {
-            match self.in_time(claim()).await {
+            match self.with_timeout(claim()).await {
                 Some(claimed) if !claimed.is_empty() => {
                     stream::iter(claimed).for_each_concurrent(self.concurrency, &work).await;
                 }
@@ -45,20 +45,20 @@ impl Worker {
         }
     }
 
-    /// Runs `step` at each interval; again at once when it returns `true`: there is more to do.
+    /// Runs `step` at each interval. Runs it again at once if it returns `true`, which means that there is more work.
     pub async fn repeat<E, S>(self, step: impl Fn() -> S)
     where
         E: Display,
         S: Future<Output = Result<bool, E>>,
     {
         loop {
-            if self.in_time(step()).await != Some(true) {
+            if self.with_timeout(step()).await != Some(true) {
                 self.pause().await;
             }
         }
     }
 
-    async fn in_time<T, E: Display>(self, step: impl Future<Output = Result<T, E>>) -> Option<T> {
+    async fn with_timeout<T, E: Display>(self, step: impl Future<Output = Result<T, E>>) -> Option<T> {
         let Self { name, interval, .. } = self;
         match timeout(self.timeout, step).await {
             Ok(Ok(done)) => return Some(done),
@@ -90,7 +90,7 @@ mod tests {
         timeout: Duration::from_millis(200),
     };
 
-    /// For each pair of neighbouring times, whether the worker paused for its interval between them.
+    /// Returns for each pair of consecutive times whether the worker paused for its interval between them.
     fn paused(times: &[Duration]) -> Vec<bool> {
         times.windows(2).map(|pair| pair[1] - pair[0] >= WORKER.interval.mul_f64(0.8)).collect()
     }
@@ -139,7 +139,7 @@ mod tests {
         };
         let limit = WORKER.timeout * 3 + WORKER.interval * 2;
         timeout(limit, WORKER.run(claim, work)).await.unwrap_err();
-        assert_eq!(*done.lock().unwrap(), [2], "the work that hangs is dropped, and the worker goes on");
+        assert_eq!(*done.lock().unwrap(), [2], "the work that hangs is dropped, and the worker continues");
     }
 
     #[tokio::test]

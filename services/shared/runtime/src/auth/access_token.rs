@@ -17,7 +17,7 @@ pub struct Claims {
     pub aud: String,
     /// User id.
     pub sub: Uuid,
-    /// Session id. Revocations name it.
+    /// Session id. Revoking a session revokes all of its tokens.
     pub sid: Uuid,
     /// Role of the user when the token was issued.
     pub role: Role,

@@ -1,7 +1,7 @@
 //! Authentication: users by access token, processes by service token.
 //!
-//! The gateway verifies an access token, and so does every service that it is forwarded to ([`Verifier`]). Handlers get the
-//! user as a [`Caller`].
+//! The gateway verifies each access token, and so does every service that receives it ([`Verifier`]). Handlers get the user
+//! as a [`Caller`].
 
 mod access_token;
 mod service_token;
@@ -17,7 +17,7 @@ pub use self::{
 };
 use crate::status;
 
-/// The user on whose behalf a call is made, as a valid access token names them.
+/// The user on whose behalf a call is made, from its valid access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// Id of the user.
@@ -57,7 +57,7 @@ impl Caller {
         }
     }
 
-    /// Whether the caller is an admin.
+    /// Returns whether the caller is an admin.
     pub fn is_admin(&self) -> bool {
         self.role == Role::Admin
     }

@@ -20,7 +20,7 @@ impl ServiceToken {
         Self(BASE64_URL_SAFE_NO_PAD.encode(bytes).into())
     }
 
-    /// Compares in constant time, so that the time reveals nothing about the token.
+    /// Compares in constant time, so that the duration reveals nothing about the token.
     pub(crate) fn matches(&self, header: &HeaderValue) -> bool {
         constant_time::verify_slices_are_equal(self.0.as_bytes(), header.as_bytes()).is_ok()
     }

@@ -15,9 +15,9 @@ use tonic::{Code, Status};
 use super::{AUDIENCE, Caller, Claims, ISSUER};
 use crate::{status, transport::Transport};
 
-/// Valid tokens in the cache, so that a token is not verified again at each request.
+/// Maximum number of valid tokens in the cache, which spares their verification at each request.
 const CACHED_TOKENS: u64 = 20_000;
-/// Longer tokens are rejected unread: identity issues none.
+/// Longer tokens are rejected without being parsed: identity issues no such token.
 const MAX_TOKEN_BYTES: usize = 4096;
 /// The keys are fetched at most this often, however many tokens name an unknown key.
 const FETCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ const LEEWAY_SECONDS: u64 = 5;
 
 /// Verifies access tokens: signature, algorithm, key id, issuer, audience and expiry.
 ///
-/// Fetches the keys from identity and keeps them, so that tokens are accepted while identity is down.
+/// Fetches the keys from identity and caches them, so that tokens are accepted while identity is unavailable.
 #[derive(Clone)]
 pub struct Verifier(Arc<Inner>);
 
@@ -37,7 +37,7 @@ struct Inner {
     valid: Cache<String, (Caller, i64)>,
 }
 
-/// The last time the keys were fetched.
+/// The last attempt to fetch the keys.
 struct Fetch {
     at: Instant,
     outcome: Result<(), Status>,
@@ -85,11 +85,11 @@ impl Verifier {
         Ok(caller)
     }
 
-    /// Fetches the keys unless there are some.
+    /// Fetches the keys unless some are cached.
     ///
     /// # Errors
     /// When identity cannot be reached.
-    pub async fn ready(&self) -> Result<(), Status> {
+    pub async fn ensure_keys(&self) -> Result<(), Status> {
         if self.0.keys.read().is_ok_and(|keys| keys.is_empty()) {
             self.fetch().await?;
         }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use crate::backoff::Backoff;
 
-/// Attempts before the error is returned.
+/// Maximum number of attempts.
 const ATTEMPTS: i32 = 5;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(160));
 
 /// An error that may be a conflict with other transactions.
 pub trait IsConflict: std::fmt::Display {
-    /// Whether Postgres rolled the transaction back in favour of others, so that a retry may succeed.
+    /// Returns whether Postgres rolled the transaction back in favour of others, so that a retry may succeed.
     fn is_conflict(&self) -> bool;
 }
 
@@ -27,7 +27,7 @@ impl IsConflict for sqlx::Error {
 /// Conflicts are rare: all transactions take their locks in the same order.
 ///
 /// # Errors
-/// The transaction's, after the last attempt, or at once if it is not a conflict.
+/// The transaction's error: a conflict after the last attempt, any other error at once.
 pub async fn retry_on_conflict<T, E: IsConflict, F>(mut transaction: impl FnMut() -> F) -> Result<T, E>
 where
     F: Future<Output = Result<T, E>>,

@@ -13,8 +13,9 @@ use tracing::{info, warn};
 
 use crate::status;
 
-/// Time limit of an attempt to connect while waiting for the database, and the pause between attempts.
+/// Time limit of an attempt to connect while waiting for the database.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Pause between these attempts.
 const CONNECT_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A schema that another baseline of migrations has created: this program's queries do not fit its tables.
@@ -32,7 +33,7 @@ pub struct IncompatibleSchema {
     pub version: i64,
 }
 
-/// Waits for a database that is unavailable: it may be starting, as the services are.
+/// Waits for a database that is unavailable: it may be starting at the same time as the services.
 ///
 /// # Errors
 /// When the database rejects the connection.
@@ -76,7 +77,7 @@ pub async fn migrate(options: &PgConnectOptions, schema: &str, migrator: &Migrat
             .run(&db)
             .await
             .with_context(|| format!("cannot migrate schema {schema}: run `bodega migrate` as its owner"))?;
-        info!("migrated schema {schema}");
+        info!(schema, "schema migrated");
     }
     db.close().await;
     Ok(())

@@ -1,8 +1,8 @@
 //! The database: arguments, connection pool, migrations, and retries of conflicts.
 //!
-//! A database may be slow, down or silent: a connection whose server is frozen or cut off waits forever unless there is a
-//! timeout. A call has its deadline, background work the timeout of its [`Worker`](crate::worker::Worker), and a
-//! connection is checked within a time limit when it returns to the [`pool`].
+//! A database may be slow, unavailable or unresponsive: a connection whose server is frozen or disconnected waits forever
+//! unless there is a timeout. A call has its deadline, background work the timeout of its
+//! [`Worker`](crate::worker::Worker), and a connection is checked within a time limit when it returns to the [`pool`].
 
 mod args;
 mod conflict;

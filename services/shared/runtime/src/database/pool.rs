@@ -27,14 +27,14 @@ fn session_settings() -> [(&'static str, String); 7] {
     ]
 }
 
-/// Creates a pool of at most `connections`, with `name` as the application name.
+/// Creates a pool of at most `connections`, with `name` as the application name in Postgres.
 ///
-/// Connects at its first use, so that a database that is down makes calls fail, not the start.
+/// Connects at its first use: while the database is unavailable, calls fail, but not the start.
 ///
 /// A call whose deadline passes is dropped at any await, with its statement and transaction. So a connection that returns
-/// to the pool is checked, within a time limit, for an open transaction: one that was dropped while it began would collect
-/// the writes of later calls without ever committing them, and one whose server is silent would occupy the pool forever.
-/// Both are closed.
+/// to the pool is checked, within a time limit, for an open transaction. A connection whose `begin` was dropped would collect
+/// the writes of later calls without ever committing them, and one whose server does not respond would occupy the pool
+/// forever. Both are closed.
 pub fn pool(options: PgConnectOptions, connections: u32, name: &str) -> PgPool {
     PgPoolOptions::new()
         .max_connections(connections)
@@ -43,13 +43,13 @@ pub fn pool(options: PgConnectOptions, connections: u32, name: &str) -> PgPool {
         .before_acquire(|connection, meta| {
             Box::pin(async move {
                 if meta.idle_for > MAX_UNCHECKED_IDLE {
-                    in_time(timeouts::DATABASE_PING, connection.ping()).await?;
+                    with_timeout(timeouts::DATABASE_PING, connection.ping()).await?;
                 }
                 Ok(true)
             })
         })
         .after_release(|connection, _| {
-            Box::pin(in_time(timeouts::DATABASE_RELEASE, is_between_transactions(connection)))
+            Box::pin(with_timeout(timeouts::DATABASE_RELEASE, is_between_transactions(connection)))
         })
         .connect_lazy_with(options.application_name(name).options(session_settings()))
 }
@@ -60,7 +60,7 @@ async fn is_between_transactions(connection: &mut PgConnection) -> sqlx::Result<
     sqlx::raw_sql("select now() = statement_timestamp()").fetch_one(connection).await?.try_get(0)
 }
 
-async fn in_time<T>(limit: Duration, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+async fn with_timeout<T>(limit: Duration, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     let timed_out =
         |_| sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the database does not respond"));
     timeout(limit, work).await.map_err(timed_out)?

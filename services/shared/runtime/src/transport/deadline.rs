@@ -1,4 +1,4 @@
-//! The remaining time of a call, as the `grpc-timeout` header has it.
+//! The remaining time of a call, in the format of the `grpc-timeout` header.
 
 use std::{fmt::Display, time::Duration};
 
@@ -10,12 +10,12 @@ use crate::status;
 /// Header with the remaining time of a call.
 pub(super) const GRPC_TIMEOUT: &str = "grpc-timeout";
 
-/// The status of a call that did not end before its deadline.
+/// Returns the status of a call that did not end before its deadline.
 pub(crate) fn deadline_exceeded(message: impl Display) -> Status {
     status::retryable(Code::DeadlineExceeded, "timeout", message, Duration::from_secs(1))
 }
 
-/// At most eight digits and a unit, as gRPC over HTTP/2 requires.
+/// Formats a `grpc-timeout`: at most eight digits and a unit, as gRPC over HTTP/2 requires.
 pub(super) fn grpc_timeout(remaining: Duration) -> HeaderValue {
     let milliseconds = remaining.as_millis().clamp(1, 99_999_999);
     HeaderValue::try_from(format!("{milliseconds}m")).unwrap_or(HeaderValue::from_static("1m"))

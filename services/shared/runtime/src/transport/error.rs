@@ -1,16 +1,16 @@
-//! Why a call has no response, and whether it may have been served.
+//! The errors of calls without a response. They show whether the call may have been served.
 
 use std::error::Error;
 
 use tonic::{ConnectError, TimeoutExpired};
 
-/// Why a call has no response. Holds the channel's error as text.
+/// The reason why a call has no response. Contains the channel's error as text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CallError {
-    /// Nothing of the call has left this process.
+    /// No part of the call has left this process.
     #[error("cannot connect: {0}")]
     NotSent(String),
-    /// The upstream says that it did not process the call.
+    /// The upstream has reported that it did not process the call.
     #[error("call not processed: {0}")]
     Unprocessed(String),
     /// The connection broke: the call may have been served, or may still be.
@@ -43,7 +43,7 @@ impl CallError {
     }
 }
 
-/// Whether the peer says that it has not processed this stream (RFC 9113, section 8.7).
+/// Returns whether the peer has reported that it did not process this stream (RFC 9113, section 8.7).
 ///
 /// A GOAWAY covers the streams beyond the last one that the peer processes. It also covers a stream that was just being
 /// opened: its message was not sent, and no unary call is served without one.

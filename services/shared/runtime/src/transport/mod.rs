@@ -1,7 +1,7 @@
-//! Calls to another service, whether it is another process or runs in this one.
+//! Calls to other services, in other processes or in this one.
 //!
 //! A [`Transport`] is the channel of any generated client. Each call carries the remaining time, the caller's access
-//! token, the request id and the trace, and our service token. A call to another process is retried where that is safe:
+//! token, the request id and the trace, and the service token. A call to another process is retried where that is safe:
 //! see [`retry`].
 
 mod connect;
@@ -65,7 +65,7 @@ impl Transport {
         Self::new(name, Target::InProcess(service), service_token.to_header())
     }
 
-    /// Calls routes in this process directly, past all authentication.
+    /// Calls routes in this process directly, without authentication.
     pub fn unauthenticated(routes: Routes) -> Self {
         Self::new("in-process service", Target::InProcess(BoxCloneSyncService::new(routes.prepare())), None)
     }
@@ -74,7 +74,7 @@ impl Transport {
         Self { upstream: Upstream::new(name), target, service_token, streaming: false }
     }
 
-    /// The same transport for streams without an end. Its calls have no deadline and are not retried.
+    /// Returns the same transport for streams without an end. Its calls have no deadline and are not retried.
     #[must_use]
     pub fn streaming(mut self) -> Self {
         self.streaming = true;

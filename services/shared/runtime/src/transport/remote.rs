@@ -33,7 +33,7 @@ pub(super) struct Remote {
 impl Remote {
     /// Connects at the first call.
     pub(super) fn new(uri: Uri) -> Self {
-        // A host that is gone closes no connection: the pings notice it, before every call waits for its deadline.
+        // A host that has failed closes no connection. Without the pings, every call would wait for its deadline.
         let channel = Endpoint::from(uri)
             .http2_keep_alive_interval(timeouts::KEEPALIVE)
             .keep_alive_timeout(timeouts::KEEPALIVE)
@@ -43,7 +43,7 @@ impl Remote {
         Self { channel, budget: Arc::new(TpsBudget::default()) }
     }
 
-    /// Calls a method, with retries if it is one of the contract that takes a single message.
+    /// Calls a method, with retries if `bodega_proto` defines the method and it takes a single message.
     pub(super) async fn call(
         self,
         mut request: Request<Body>,

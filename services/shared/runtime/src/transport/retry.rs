@@ -1,8 +1,8 @@
 //! Retries of a call.
 //!
-//! - A call that has not been sent is retried for as long as there is time: an upstream that restarts is away for some
-//!   hundred milliseconds. That costs the upstream nothing: connections are made one after the other.
-//! - A call that the upstream did not process is retried, whatever it is.
+//! - A call that has not been sent is retried until its deadline: an upstream that restarts is unavailable for a few hundred
+//!   milliseconds. Such retries are no load for the upstream: connections are opened one after the other.
+//! - A call that the upstream did not process is retried, idempotent or not.
 //! - A call that may have been served, or whose response is UNAVAILABLE, is retried only where the contract allows it:
 //!   [`Idempotency::may_retry`](bodega_proto::Idempotency::may_retry).
 //!
@@ -25,7 +25,7 @@ use tower::retry::{
 use super::error::CallError;
 use crate::{backoff::Backoff, metrics, timeouts};
 
-/// From the time that a handover to another process takes to the time in which one starts.
+/// The minimum is about the time that a handover to another process takes, the maximum about that of a process start.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(25), Duration::from_millis(250));
 /// Retries of a call that has reached the upstream.
 const MAX_RETRIES: u32 = 3;
@@ -55,14 +55,14 @@ enum Decision {
 }
 
 impl RetryPolicy {
-    /// For a call that has until `deadline`, within the budget of all calls to its upstream.
+    /// Creates the policy of a call that has time until `deadline`, within the budget of all calls to its upstream.
     pub(super) fn new(method: &'static Method, deadline: Instant, budget: Arc<TpsBudget>) -> Self {
         budget.deposit();
         Self { method, deadline, budget, failures: 0, sent_failures: 0 }
     }
 
-    /// The least pause before a retry; `None` when the call must not be retried.
-    fn least_pause(&self, outcome: &Result<Response<Body>, CallError>) -> Option<Duration> {
+    /// Returns the minimum pause before a retry, or `None` when the call must not be retried.
+    fn min_pause(&self, outcome: &Result<Response<Body>, CallError>) -> Option<Duration> {
         match outcome {
             Err(CallError::NotSent(_) | CallError::Unprocessed(_)) => Some(Duration::ZERO),
             Err(CallError::ConnectionLost(_)) if self.method.idempotency.may_retry() => Some(Duration::ZERO),
@@ -71,8 +71,8 @@ impl RetryPolicy {
         }
     }
 
-    fn decide(&self, least_pause: Duration, was_unsent: bool) -> Decision {
-        let pause = least_pause + BACKOFF.pause(self.failures);
+    fn decide(&self, min_pause: Duration, was_unsent: bool) -> Decision {
+        let pause = min_pause + BACKOFF.pause(self.failures);
         if Instant::now() + pause + timeouts::RETRY_RESERVE > self.deadline {
             Decision::GiveUp("out_of_time")
         } else if was_unsent {
@@ -91,10 +91,10 @@ impl Policy<Call, Response<Body>, CallError> for RetryPolicy {
     type Future = Sleep;
 
     fn retry(&mut self, _: &mut Call, outcome: &mut Result<Response<Body>, CallError>) -> Option<Sleep> {
-        let least_pause = self.least_pause(outcome)?;
+        let min_pause = self.min_pause(outcome)?;
         let was_unsent = matches!(outcome, Err(CallError::NotSent(_)));
         let service = &self.method.service;
-        match self.decide(least_pause, was_unsent) {
+        match self.decide(min_pause, was_unsent) {
             Decision::Retry(pause) => {
                 metrics::retry(service, "retried");
                 self.failures = self.failures.saturating_add(1);
@@ -113,7 +113,7 @@ impl Policy<Call, Response<Body>, CallError> for RetryPolicy {
     }
 }
 
-/// The pause that an unavailable upstream asks for; `None` for any other response.
+/// Returns the pause that an unavailable upstream asks for, or `None` for any other response.
 fn retry_delay(response: &Response<Body>) -> Option<Duration> {
     let status = Status::from_header_map(response.headers())?;
     if status.code() != Code::Unavailable {

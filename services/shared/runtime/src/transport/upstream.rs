@@ -25,7 +25,8 @@ impl Upstream {
         Self { name, throttle: Arc::new(LogThrottle::new(LOG_INTERVAL)) }
     }
 
-    /// The response to a call. When the upstream is unavailable or too slow, logs that and names it in the response.
+    /// Returns the response to a call. When the upstream is unavailable or too slow, logs the failure and names the upstream
+    /// in the response.
     pub(super) fn response(&self, outcome: Result<Response<Body>, CallError>) -> Response<Body> {
         let mut response = match outcome {
             Ok(response) => {
@@ -59,7 +60,7 @@ impl Upstream {
     }
 }
 
-/// The status of a response that says that its service is unavailable or too slow.
+/// Returns the status of a response if it is that of an unavailable or slow service.
 fn failure(response: &Response<Body>) -> Option<Status> {
     let status = Status::from_header_map(response.headers())?;
     matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded).then_some(status)

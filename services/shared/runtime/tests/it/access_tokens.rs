@@ -7,7 +7,7 @@ use tonic::Code;
 
 use crate::harness::{Harness, Identity, claims};
 
-/// The reason for which a token is rejected.
+/// Returns the reason for which a token is rejected.
 async fn rejection(harness: &Harness, token: &str) -> String {
     let status = harness.call_as(token).await.unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");

@@ -60,7 +60,7 @@ async fn reflection_lists_the_services_without_a_token() {
 }
 
 #[tokio::test]
-async fn ignores_a_caller_that_no_token_names() {
+async fn ignores_a_forged_caller() {
     let harness = Harness::start().await;
     let forged = Caller { user_id: Uuid::now_v7(), session_id: Uuid::now_v7(), role: Role::Admin };
     let routes = Routes::new(CheckoutServiceServer::new(harness.back.clone()));

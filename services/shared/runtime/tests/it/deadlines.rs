@@ -1,4 +1,4 @@
-//! Deadlines of calls, including the calls that these make.
+//! Deadlines of calls, and of the calls that they make in turn.
 
 use std::time::Duration;
 
@@ -6,11 +6,7 @@ use bodega_runtime::context::CallContext;
 use tokio::time::Instant;
 use tonic::Code;
 
-use crate::harness::Harness;
-
-fn with_deadline_in(time: Duration) -> CallContext {
-    CallContext { deadline: Some(Instant::now() + time), ..CallContext::default() }
-}
+use crate::{harness::Harness, scripted_upstream::with_deadline_in};
 
 #[tokio::test]
 async fn a_slow_call_ends_at_its_deadline() {

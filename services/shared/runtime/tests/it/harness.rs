@@ -55,12 +55,12 @@ impl Identity {
         Transport::unauthenticated(Routes::new(TokenServiceServer::new(self.clone())))
     }
 
-    /// A token whose claims `change` may change.
+    /// Returns a token with claims that are valid until `change` changes them.
     pub(crate) fn token(&self, change: impl FnOnce(&mut Claims)) -> String {
         self.token_with_kid(self.kid(), change)
     }
 
-    /// The same, with the key id `kid`.
+    /// As [`Identity::token`], with the key id `kid`.
     pub(crate) fn token_with_kid(&self, kid: &str, change: impl FnOnce(&mut Claims)) -> String {
         let mut claims = claims();
         change(&mut claims);

@@ -31,7 +31,7 @@ use tonic::{Status, service::Routes};
 use crate::{
     harness::{Identity, unreachable_database},
     scripted_upstream::{
-        Action, EMPTY_MESSAGE, ScriptedUpstream, ok_trailers, transport_to, unused_address, within,
+        Action, EMPTY_MESSAGE, ScriptedUpstream, ok_trailers, transport_to, unused_address, with_deadline_in,
     },
 };
 
@@ -91,7 +91,7 @@ async fn load<F: Future<Output = Result<(), Status>>>(
 ) -> Result<usize, Status> {
     let mut responses = 0;
     while !stop.is_cancelled() {
-        within(Duration::from_secs(10)).scope(call()).await?;
+        with_deadline_in(Duration::from_secs(10)).scope(call()).await?;
         responses += 1;
     }
     Ok(responses)
@@ -124,7 +124,7 @@ async fn reads_survive_kills_of_the_upstream() {
     assert!(responses > 25 * CALLERS, "{responses}");
 }
 
-/// Including calls that must not be retried; and none is served twice.
+/// Also calls that must not be retried. No call is served twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_calls_survive_graceful_restarts_of_the_upstream() {
     let upstream = RestartableService::new().await;
@@ -179,18 +179,18 @@ async fn the_server_sends_its_settings_first() {
     assert_eq!(peeked.unwrap().unwrap(), 1);
 }
 
-/// As with a frozen process: its kernel still accepts connections.
+/// A frozen process is such a server: its kernel still accepts connections.
 #[tokio::test]
 async fn a_server_that_never_sends_its_settings_delays_a_call_to_its_deadline_at_most() {
     let frozen = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = CheckoutServiceClient::new(transport_to(frozen.local_addr().unwrap()));
     let started = std::time::Instant::now();
     let call = client.get_snapshot(GetSnapshotRequest::default());
-    within(Duration::from_millis(600)).scope(call).await.unwrap_err();
+    with_deadline_in(Duration::from_millis(600)).scope(call).await.unwrap_err();
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
-/// As with a host that is gone: nothing arrives, and no connection is closed.
+/// Simulates a failed host: nothing arrives, and no connection is closed.
 #[tokio::test]
 async fn replaces_a_dead_connection() {
     let upstream = ScriptedUpstream::start([Action::Respond]).await;
@@ -203,7 +203,8 @@ async fn replaces_a_dead_connection() {
         let (second, _) = proxy.accept().await.unwrap();
         forward(second, address, CancellationToken::new()).await;
     });
-    let mut read = async |time| within(time).scope(client.get_snapshot(GetSnapshotRequest::default())).await;
+    let mut read =
+        async |time| with_deadline_in(time).scope(client.get_snapshot(GetSnapshotRequest::default())).await;
     read(Duration::from_secs(10)).await.unwrap();
 
     dead.cancel();

@@ -1,4 +1,4 @@
-//! Retries: of which calls, and how often.
+//! Retries: which calls are retried, and how often.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use tokio::{net::TcpListener, time::sleep};
 use tonic::{Code, Status};
 
-use crate::scripted_upstream::{Action, ScriptedUpstream, transport_to, unused_address, within};
+use crate::scripted_upstream::{Action, ScriptedUpstream, transport_to, unused_address, with_deadline_in};
 
 /// A call without side effects.
 async fn read(transport: Transport) -> Result<(), Status> {
@@ -86,7 +86,7 @@ async fn retries_idempotent_calls_to_an_unavailable_upstream_three_times() {
 async fn waits_for_the_retry_delay_that_the_upstream_asks_for() {
     let pause = Duration::from_millis(400);
     let upstream = ScriptedUpstream::start([Action::Unavailable(Some(pause)), Action::Respond]).await;
-    within(Duration::from_secs(5)).scope(read(upstream.transport())).await.unwrap();
+    with_deadline_in(Duration::from_secs(5)).scope(read(upstream.transport())).await.unwrap();
     let [first, second] = upstream.timeouts()[..] else { panic!("{:?}", upstream.timeouts()) };
     assert!(first - second >= pause, "{first:?} {second:?}");
 
@@ -99,7 +99,7 @@ async fn waits_for_the_retry_delay_that_the_upstream_asks_for() {
 #[tokio::test]
 async fn each_attempt_carries_the_remaining_time() {
     let upstream = ScriptedUpstream::start([Action::Unavailable(None), Action::Close, Action::Respond]).await;
-    within(Duration::from_secs(5)).scope(read(upstream.transport())).await.unwrap();
+    with_deadline_in(Duration::from_secs(5)).scope(read(upstream.transport())).await.unwrap();
     let timeouts = upstream.timeouts();
     assert_eq!(timeouts.len(), 3);
     assert!(
@@ -113,8 +113,10 @@ async fn the_budget_limits_retries_to_an_unavailable_upstream() {
     let upstream = ScriptedUpstream::start([Action::Unavailable(None)]).await;
     let transport = upstream.transport();
     let calls = 500;
-    let results =
-        join_all((0..calls).map(|_| within(Duration::from_secs(20)).scope(read(transport.clone())))).await;
+    let results = join_all(
+        (0..calls).map(|_| with_deadline_in(Duration::from_secs(20)).scope(read(transport.clone()))),
+    )
+    .await;
     assert!(results.iter().all(Result::is_err));
     // One in five of the calls, and ten per second for ten seconds. Without a budget there would be 1,500.
     let retries = upstream.timeouts().len() - calls;
@@ -124,7 +126,7 @@ async fn the_budget_limits_retries_to_an_unavailable_upstream() {
 #[tokio::test]
 async fn unsent_calls_wait_until_the_upstream_is_up() {
     let address = unused_address().await;
-    let calls = tokio::spawn(within(Duration::from_secs(20)).scope(async move {
+    let calls = tokio::spawn(with_deadline_in(Duration::from_secs(20)).scope(async move {
         let transport = transport_to(address);
         tokio::join!(read(transport.clone()), clear(transport.clone()), add(transport))
     }));
@@ -137,12 +139,12 @@ async fn unsent_calls_wait_until_the_upstream_is_up() {
     assert_eq!(upstream.timeouts().len(), 3);
 }
 
-/// As with a proxy without its server, and with the queue of a process that is about to exit.
+/// Such connections come from a proxy whose server is down, and from the listen queue of a process that is about to exit.
 #[tokio::test]
 async fn sends_nothing_over_a_connection_without_a_server() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let mut call = tokio::spawn(within(Duration::from_secs(20)).scope(add(transport_to(address))));
+    let mut call = tokio::spawn(with_deadline_in(Duration::from_secs(20)).scope(add(transport_to(address))));
     let close_three = async {
         for _ in 0..3 {
             drop(listener.accept().await.unwrap());
@@ -160,7 +162,7 @@ async fn sends_nothing_over_a_connection_without_a_server() {
 #[tokio::test]
 async fn an_upstream_that_stays_down_delays_a_call_to_its_deadline_at_most() {
     let started = std::time::Instant::now();
-    let error = within(Duration::from_millis(500))
+    let error = with_deadline_in(Duration::from_millis(500))
         .scope(add(transport_to(unused_address().await)))
         .await
         .unwrap_err();
@@ -178,7 +180,7 @@ async fn does_not_retry_uploads() {
 #[tokio::test]
 async fn makes_no_call_after_the_deadline() {
     let upstream = ScriptedUpstream::start([Action::Respond]).await;
-    let error = within(Duration::ZERO).scope(read(upstream.transport())).await.unwrap_err();
+    let error = with_deadline_in(Duration::ZERO).scope(read(upstream.transport())).await.unwrap_err();
     assert_eq!(error.code(), Code::DeadlineExceeded);
     assert!(upstream.timeouts().is_empty());
 }

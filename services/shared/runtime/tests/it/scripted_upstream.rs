@@ -29,7 +29,7 @@ pub(crate) enum Action {
     CloseWithinResponse,
     /// Closes the connection.
     Close,
-    /// Responds with UNAVAILABLE, and after how long to retry.
+    /// Responds with UNAVAILABLE, and with the time after which to retry.
     Unavailable(Option<Duration>),
     /// Resets the stream with REFUSED_STREAM.
     ResetStream,
@@ -85,8 +85,8 @@ pub(crate) fn transport_to(address: SocketAddr) -> Transport {
     Transport::remote("scripted", format!("http://{address}").parse().unwrap(), &ServiceToken::random())
 }
 
-/// A context with a deadline in `time`.
-pub(crate) fn within(time: Duration) -> CallContext {
+/// Returns a context whose deadline is after `time`.
+pub(crate) fn with_deadline_in(time: Duration) -> CallContext {
     CallContext { deadline: Some(Instant::now() + time), ..CallContext::default() }
 }
 

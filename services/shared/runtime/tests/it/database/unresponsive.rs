@@ -1,4 +1,4 @@
-//! Connections whose server does not respond, and transactions that are dropped.
+//! Connections whose server does not respond, and dropped transactions.
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
@@ -31,7 +31,7 @@ async fn the_pool_replaces_connections_that_freeze_during_a_call() {
 
     proxy.freeze();
     for _ in 0..CONNECTIONS {
-        // As a call does at its deadline.
+        // Drops the query as a call does at its deadline.
         let query = sqlx::query("select 1").execute(&db);
         timeout(Duration::from_millis(100), query).await.expect_err("no response");
     }
