@@ -4,7 +4,7 @@ use sqlx::PgPool;
 
 use crate::{payments::providers::PaymentProviders, upstream::Upstreams};
 
-/// Cheap to clone.
+/// The dependencies of the use cases. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct App {
     pub db: PgPool,

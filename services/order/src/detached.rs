@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 
 use crate::error::Error;
 
-/// Returns the deadline of the call that this task works for.
+/// Returns the deadline of the call that this task serves.
 pub(crate) fn call_deadline() -> Instant {
     CallContext::current().deadline.unwrap_or_else(|| Instant::now() + CALL)
 }
@@ -28,7 +28,7 @@ fn response_deadline() -> Instant {
 /// lease ends. The next call for the same order finds its result.
 ///
 /// # Errors
-/// Those of `work`; `late`.
+/// Errors of `work`; `late`.
 pub(crate) async fn spawn_detached<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
     late: Error,
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_response_is_due_shortly_before_the_callers_deadline() {
+    async fn the_response_deadline_is_shortly_before_the_callers_deadline() {
         let now = Instant::now();
         assert!(response_deadline() <= now + Duration::from_millis(1_900), "without a deadline");
         let deadline = now + Duration::from_secs(1);
@@ -65,23 +65,23 @@ mod tests {
 
     #[tokio::test]
     async fn work_continues_after_the_response_and_after_a_disconnect() {
-        for stays in [true, false] {
+        for client_stays in [true, false] {
             let (done, is_done) = tokio::sync::oneshot::channel();
-            let (go, may_go) = tokio::sync::oneshot::channel();
+            let (release, released) = tokio::sync::oneshot::channel();
             let work = async move {
-                may_go.await.unwrap();
+                released.await.unwrap();
                 done.send(()).unwrap();
                 Ok(())
             };
             let deadline = Some(Instant::now() + Duration::from_millis(50));
             let context = CallContext { deadline, ..CallContext::default() };
             let call = context.scope(spawn_detached(work, Error::PaymentPending));
-            if stays {
+            if client_stays {
                 assert_eq!(call.await.unwrap_err().code(), tonic::Code::Unavailable);
             } else {
                 timeout(Duration::from_millis(10), call).await.unwrap_err();
             }
-            go.send(()).unwrap();
+            release.send(()).unwrap();
             is_done.await.unwrap();
         }
     }

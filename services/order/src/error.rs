@@ -32,7 +32,7 @@ pub(crate) enum Error {
     NotPayable(OrderStatus),
     #[error("order total is zero")]
     NothingToPay,
-    /// With the provider's message.
+    /// Contains the provider's message.
     #[error("payment rejected: {0}")]
     PaymentRejected(String),
     /// Another call is creating the payment intent.
@@ -93,7 +93,7 @@ impl From<Error> for Status {
             Error::InvalidEvent(InvalidEvent::Signature) => {
                 rejected(Code::InvalidArgument, "invalid_signature", error)
             }
-            Error::InvalidEvent(InvalidEvent::Unreadable) => {
+            Error::InvalidEvent(InvalidEvent::Malformed) => {
                 rejected(Code::InvalidArgument, "invalid_event", error)
             }
             Error::InvalidFields(violations) => violations.into(),

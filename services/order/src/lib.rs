@@ -3,14 +3,14 @@
 //! `checkout::place_order` is the entry point. A checkout is stored as `placing` before any stock is reserved, and ends as
 //! an order or `rejected`. It is completed by the call that started it, by a retry of that call, or by the worker in
 //! `checkout::recovery`. Calls to other services that follow from it are stored in the same statement, and `outbox`
-//! delivers them until they succeed. Then `orders::transition` changes the order's status, `payments::start` creates
-//! payment intents, and `payments::apply` (webhook events) and `payments::reconcile` (polling) follow what becomes of
-//! them. An order and its payments form one aggregate, `payments::order_payments`.
+//! retries them until they succeed. Then `orders::transition` changes the order's status, `payments::start` creates
+//! payment intents, and `payments::apply` (webhook events) and `payments::reconcile` (polling) track their state. An order
+//! and its payments form one aggregate, `payments::order_payments`.
 //!
-//! Two rules make this exact. A checkout ends with one compare-and-set statement, and an order and its payments change only
-//! while the order's row is locked: of concurrent processes one succeeds, and the others read its result. And no service
-//! and no payment provider is called inside a transaction; the calls can be repeated, with the order's id as their
-//! idempotency key. So a process may stop anywhere, and another one continues.
+//! Two rules keep concurrent processes consistent. A checkout ends with one compare-and-set statement, and an order and its
+//! payments change only while the order's row is locked: of concurrent processes one succeeds, and the others read its
+//! result. No service and no payment provider is called inside a transaction; the calls can be repeated, with the order's id
+//! as their idempotency key. So a process may stop anywhere, and another one continues.
 //!
 //! All SQL is in the `db` modules. Rows are locked in this order: provider events, orders, payments.
 //!
@@ -18,6 +18,7 @@
 //! Reserve and ClearOrdered.
 
 mod app;
+mod backoff;
 mod checkout;
 mod config;
 mod detached;
@@ -26,7 +27,6 @@ mod grpc;
 mod orders;
 mod outbox;
 mod payments;
-mod timeouts;
 mod upstream;
 
 use anyhow::Context as _;
@@ -59,7 +59,7 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 /// The schema that this service owns.
 pub const SCHEMA: &str = "orders";
 
-/// Runs the service as a process of its own, until the shutdown.
+/// Runs the service as a process of its own, until shutdown.
 ///
 /// # Errors
 /// If the configuration lacks a database or a part of a payment provider's settings, the schema cannot be migrated, or
@@ -84,7 +84,7 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
 /// Starts the service and its workers on a migrated database.
 ///
 /// # Errors
-/// None at present: if the database or another service is unavailable, calls fail, but not the start.
+/// None at present: while the database or another service is unavailable, calls fail, but not the start.
 pub async fn start(
     db: PgPool,
     upstreams: Upstreams,

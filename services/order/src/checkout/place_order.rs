@@ -3,8 +3,8 @@
 //! 1. A request with a known idempotency key gets the result of its first use.
 //! 2. The cart is read, after the lines of the user's earlier orders were removed from it, and a checkout of the cart's
 //!    version is stored. It is stored only if no other checkout of the user has started meanwhile, so no line is ordered
-//!    twice, however many calls run at once. A call that comes second starts over, and finds the first checkout by its
-//!    key or by the version of the cart that both have read.
+//!    twice, however many calls run at once. A call that is too late starts over, and finds the other checkout by its
+//!    key or by the version of the cart that both calls have read.
 //! 3. The stock is reserved, the order placed and the cart cleared ([`processing`]). If a call stops before, the next call
 //!    or the [`recovery`](super::recovery) worker continues.
 
@@ -26,7 +26,7 @@ use crate::{
     outbox::deliveries,
 };
 
-/// How often a call starts over. Each time, another checkout of the same user has made progress.
+/// Maximum number of attempts of a call. It starts over only if another checkout of the same user has made progress.
 const MAX_ATTEMPTS: usize = 10;
 const MAX_KEY_LENGTH: usize = 255;
 
@@ -64,8 +64,8 @@ impl PlaceOrder {
         Ok(Self { idempotency_key, expected_total_minor })
     }
 
-    /// Whether this request gets the result of a checkout of the same cart. It does if that is an order, as a version of a
-    /// cart gives only one. While the checkout may still be rejected, both must expect the same total.
+    /// Returns whether this request gets the result of a checkout of the same version of the cart. A placed order is the
+    /// result of all such requests. While the checkout may still be rejected, both must expect the same total.
     fn shares_result_of(&self, checkout: &CheckoutState) -> bool {
         match checkout.stage {
             Stage::Placed => true,
@@ -136,7 +136,7 @@ async fn find_existing(
 
 enum Start {
     Started(Checkout),
-    /// Another call was first, or an earlier checkout had to be completed: the call is to start over, and to check for an
+    /// Another call was faster, or an earlier checkout had to be completed: the call starts over, and first searches for an
     /// order of this version of the cart.
     StartOver {
         cart_version: i64,

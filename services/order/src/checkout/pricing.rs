@@ -24,7 +24,7 @@ pub(crate) struct PricedLines {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Price {
     pub name: String,
-    /// Of one unit, in minor units.
+    /// The price of one unit, in minor units.
     pub price_minor: i64,
 }
 

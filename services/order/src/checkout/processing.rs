@@ -1,8 +1,8 @@
-//! Processes a checkout until it is an order or rejected: reserves the stock, then settles.
+//! Processes a checkout: reserves the stock, then places the order or rejects the checkout.
 //!
 //! One process at a time has the lease of a checkout, which spares the catalog duplicate calls; correctness does not depend
-//! on it. Two processes of one checkout get the same reservation, or the one whose reservation is rejected finds that the
-//! other has ended the checkout.
+//! on it. If two processes work on one checkout, both get the same reservation, or the one whose reservation is rejected
+//! finds that the other one has ended the checkout.
 
 use bodega_proto::catalog::v1::{Reserved, reserve_response};
 use bodega_runtime::{status::reason, timeouts::WORK};
@@ -21,21 +21,21 @@ use super::{
 };
 use crate::{
     app::App,
+    backoff::{RETRY, WAIT},
     detached::call_deadline,
     error::Error,
     outbox::{
         db::{Delivery, DeliveryKind},
         deliveries,
     },
-    timeouts::{RETRY, WAIT},
     upstream::Failure,
 };
 
-/// A checkout is withdrawn after so many unexpected errors of the catalog.
+/// A checkout is withdrawn after this many unexpected errors of the catalog.
 const MAX_FAULTS: i32 = 5;
 
-/// Returns how a checkout ended. Processes it if no other process has its lease, and waits until the caller's deadline
-/// otherwise.
+/// Returns the outcome of a checkout. Processes it if no other process has its lease, and otherwise waits until the caller's
+/// deadline.
 pub(crate) async fn run_to_completion(app: &App, id: Uuid) -> Result<Outcome, Error> {
     let deadline = call_deadline();
     for checks in 0.. {
@@ -53,24 +53,24 @@ pub(crate) async fn run_to_completion(app: &App, id: Uuid) -> Result<Outcome, Er
     Err(Error::StillPlacing)
 }
 
-/// Processes a checkout whose lease this process holds, and delivers what follows from its end.
+/// Processes a checkout whose lease this process holds, and makes the call that follows from its outcome.
 ///
 /// # Errors
-/// Those of the catalog and the database; then the next call or the recovery worker continues.
+/// Errors of the catalog and the database. The next call or the recovery worker then continues.
 pub(crate) async fn process(app: &App, checkout: &Checkout) -> Result<Outcome, Error> {
     let work = timeout(WORK, reserve_and_settle(app, checkout));
     let end = work.await.unwrap_or(Err(Error::StillPlacing))?;
     Ok(deliver(app, checkout, end).await)
 }
 
-/// Ends a checkout that will not become an order.
+/// Withdraws a checkout, which then never becomes an order.
 pub(crate) async fn withdraw(app: &App, checkout: &Checkout) -> Result<Outcome, Error> {
     let work = timeout(WORK, reject(app, checkout, Rejection::Withdrawn, Stock::MaybeReserved));
     let end = work.await.unwrap_or(Err(Error::StillPlacing))?;
     Ok(deliver(app, checkout, end).await)
 }
 
-/// The end of a checkout, and the call to another service that follows from it.
+/// The outcome of a checkout, and the call to another service that follows from it.
 struct End {
     outcome: Outcome,
     delivery: Option<DeliveryKind>,
@@ -125,7 +125,7 @@ async fn settle(app: &App, checkout: &Checkout, reserved: Reserved) -> Result<En
         return reject(app, checkout, rejection, Stock::MaybeReserved).await;
     }
     if !completion::place(&app.db, checkout, &priced).await? {
-        return ended_by_another(app, id).await;
+        return outcome_of_another_process(app, id).await;
     }
     info!(order.id = %id, "order placed");
     Ok(End { outcome: Outcome::Placed, delivery: Some(DeliveryKind::ClearCart) })
@@ -135,22 +135,22 @@ async fn reject(app: &App, checkout: &Checkout, rejection: Rejection, stock: Sto
     let nothing_reserved = stock == Stock::NotReserved;
     let rejected = completion::reject(&app.db, checkout.id, &rejection, nothing_reserved).await?;
     let delivery = match rejected {
-        Rejected::AlreadyEnded => return ended_by_another(app, checkout.id).await,
+        Rejected::AlreadyEnded => return outcome_of_another_process(app, checkout.id).await,
         Rejected::ReleaseStock => Some(DeliveryKind::ReleaseStock),
         Rejected::NothingToRelease => None,
     };
     Ok(End { outcome: Outcome::Rejected(rejection), delivery })
 }
 
-async fn ended_by_another(app: &App, id: Uuid) -> Result<End, Error> {
+async fn outcome_of_another_process(app: &App, id: Uuid) -> Result<End, Error> {
     let outcome = checkouts::outcome(&app.db, id).await?.ok_or(Error::StillPlacing)?;
     Ok(End { outcome, delivery: None })
 }
 
-/// What follows from a failed reservation.
+/// The consequence of a failed reservation.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    /// The stock of the checkout was released: it has ended.
+    /// The catalog has already released the stock of the checkout, so the checkout has ended.
     Released,
     /// A retry would fail as well.
     Withdraw,

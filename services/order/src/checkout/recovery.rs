@@ -13,7 +13,7 @@ use super::{
     db::checkouts::{self, Checkout},
     processing,
 };
-use crate::{app::App, timeouts::CONCURRENCY};
+use crate::{app::App, backoff::CONCURRENCY};
 
 /// Processing has a timeout of its own, and the delivery after it needs no lease.
 const WORKER: Worker = Worker {

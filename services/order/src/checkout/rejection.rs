@@ -1,4 +1,4 @@
-//! Why a checkout was rejected. It is stored with the checkout, so that a repeated request gets the same error.
+//! The reason why a checkout was rejected. It is stored with the checkout, so that a repeated request gets the same error.
 
 use std::fmt;
 

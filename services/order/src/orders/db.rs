@@ -43,29 +43,29 @@ pub(crate) struct OrderPayment {
 /// A change of an order or of its payment.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Event {
-    /// Of the order, after the change.
+    /// Status of the order after the change.
     pub status: OrderStatus,
-    /// Of the payment, after the change; `None` if only the order changed.
+    /// Status of the payment after the change; `None` if only the order changed.
     pub payment_status: Option<PaymentStatus>,
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
 }
 
-/// An order is listed if it matches all filters.
+/// The filters and the page of a list: an order is listed if it matches all of them.
 #[derive(Debug)]
 pub(crate) struct Filter {
     pub user_id: Option<Uuid>,
     pub status: Option<OrderStatus>,
-    /// Placed at this time or later.
+    /// Lists orders that were placed at this time or later.
     pub from: Option<OffsetDateTime>,
-    /// Placed before this time.
+    /// Lists orders that were placed before this time.
     pub to: Option<OffsetDateTime>,
-    /// After this order in the list: its `placed_at` and id.
+    /// Lists the orders that follow this one, given by its `placed_at` and id.
     pub after: Option<(OffsetDateTime, Uuid)>,
     pub limit: i64,
 }
 
-/// Returns an order of `owner`; of any user if `None`.
+/// Returns an order of `owner`, or of any user if `owner` is `None`.
 pub(crate) async fn find(db: &PgPool, id: Uuid, owner: Option<Uuid>) -> sqlx::Result<Option<Order>> {
     let mut query = QueryBuilder::new(SELECTED);
     query.push("id = ").push_bind(id);

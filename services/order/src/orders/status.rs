@@ -22,7 +22,7 @@ pub(crate) enum OrderStatus {
 impl OrderStatus {
     pub(crate) const ALL: [Self; 6] = [Pending, Confirmed, Paid, Shipped, Completed, Cancelled];
 
-    /// Whether an order with this status may get the status `next`.
+    /// Returns whether an order with this status may get the status `next`.
     pub(crate) fn can_become(self, next: Self) -> bool {
         match self {
             Pending => matches!(next, Confirmed | Paid | Cancelled),
@@ -33,7 +33,7 @@ impl OrderStatus {
         }
     }
 
-    /// Returns its name in the database and in messages.
+    /// Returns the name of the status in the database and in messages.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Pending => "pending",

@@ -1,4 +1,4 @@
-//! Changes the status of an order; cancelling is one of the changes.
+//! Changes the status of an order. A cancellation is a status change, too.
 
 use uuid::Uuid;
 
@@ -13,8 +13,8 @@ use crate::{
     payments::{reconcile, update::update_locked},
 };
 
-/// Changes the status of an order of `owner` (of any user if `None`) on behalf of the user `actor`. Concurrent changes
-/// follow one another; each must be allowed from the status that the one before has set.
+/// Changes the status of an order of `owner` (of any user if `None`) on behalf of the user `actor`. Concurrent changes are
+/// serialized; each must be allowed from the status that the previous one has set.
 pub(crate) async fn change_status(
     app: &App,
     id: Uuid,
@@ -30,6 +30,6 @@ pub(crate) async fn change_status(
             deliveries::deliver_pending_inline(app, id).await;
         }
     };
-    tokio::join!(release_stock, reconcile::act_inline(app, &payments));
+    tokio::join!(release_stock, reconcile::take_actions_inline(app, &payments));
     db::find(&app.db, id, owner).await?.ok_or(Error::OrderNotFound)
 }

@@ -6,7 +6,7 @@ use bodega_runtime::timeouts::WORK_LEASE;
 use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
 
-use crate::{checkout::pricing::Line, timeouts::CLAIM_LIMIT};
+use crate::{backoff::CLAIM_LIMIT, checkout::pricing::Line};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
@@ -18,7 +18,7 @@ pub(crate) enum DeliveryKind {
 }
 
 impl DeliveryKind {
-    /// Returns its name in the database and in the log.
+    /// Returns the name of the kind in the database and in the log.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::ClearCart => "clear_cart",
@@ -32,14 +32,14 @@ impl DeliveryKind {
 pub(crate) struct Delivery {
     pub order_id: Uuid,
     pub kind: DeliveryKind,
-    /// How often the worker has claimed it.
+    /// Number of times that the worker has claimed it.
     pub attempts: i32,
     pub user_id: Uuid,
     /// The lines of the order.
     pub lines: Json<Vec<Line>>,
 }
 
-/// Returns all pending deliveries of an order, also those that the worker has claimed.
+/// Returns all pending deliveries of an order, including those that the worker has claimed.
 pub(crate) async fn find_pending(db: &PgPool, order_id: Uuid) -> sqlx::Result<Vec<Delivery>> {
     sqlx::query_as!(
         Delivery,
@@ -87,7 +87,7 @@ pub(crate) async fn delete(db: &PgPool, order_id: Uuid, kind: DeliveryKind) -> s
     Ok(())
 }
 
-/// Records that the service rejects a delivery for good.
+/// Records that the service has rejected a delivery, which is then not retried.
 pub(crate) async fn reject(
     db: &PgPool,
     order_id: Uuid,

@@ -1,7 +1,8 @@
-//! Delivers calls, as a rule by the call that has stored them. They may be delivered twice.
+//! Delivers stored calls. Usually the request that has stored a call also delivers it, and otherwise the worker does. A call
+//! may be delivered twice.
 //!
-//! A delivery that its service rejects for good is kept for an operator and not retried: otherwise it would block all
-//! later orders of its user.
+//! A delivery that its service rejects is not retried, but kept for an operator: otherwise it would block all later orders
+//! of its user.
 
 use bodega_runtime::timeouts::INLINE_WORK;
 use tokio::time::timeout;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 use super::db::{self, Delivery, DeliveryKind};
 use crate::{app::App, error::Error, upstream::Failure};
 
-/// Delivers a call if its service responds soon; otherwise the worker will.
+/// Delivers a call if its service responds soon. Otherwise the worker delivers it later.
 pub(crate) async fn deliver_inline(app: &App, delivery: &Delivery) {
     let Delivery { order_id, kind, .. } = delivery;
     match timeout(INLINE_WORK, deliver(app, delivery)).await {
@@ -23,7 +24,7 @@ pub(crate) async fn deliver_inline(app: &App, delivery: &Delivery) {
     }
 }
 
-/// Delivers the pending calls of an order if their services respond soon; otherwise the worker will.
+/// Delivers the pending calls of an order if their services respond soon. Otherwise the worker delivers them later.
 pub(crate) async fn deliver_pending_inline(app: &App, order_id: Uuid) {
     match timeout(INLINE_WORK, deliver_pending(app, order_id)).await {
         Ok(Ok(())) => {}
@@ -35,7 +36,7 @@ pub(crate) async fn deliver_pending_inline(app: &App, order_id: Uuid) {
 /// Delivers the pending calls of an order.
 ///
 /// # Errors
-/// The first one of its services.
+/// The first error of a service or the database.
 pub(crate) async fn deliver_pending(app: &App, order_id: Uuid) -> Result<(), Error> {
     for delivery in db::find_pending(&app.db, order_id).await? {
         deliver(app, &delivery).await?;

@@ -1,4 +1,4 @@
-//! The worker that delivers calls whose process has not.
+//! The worker that makes the deliveries which were not made inline.
 
 use bodega_runtime::{
     timeouts::{WORK, WORKER_INTERVAL},
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     app::App,
-    timeouts::{CONCURRENCY, RETRY},
+    backoff::{CONCURRENCY, RETRY},
 };
 
 const WORKER: Worker =
@@ -28,6 +28,6 @@ async fn deliver_or_postpone(app: &App, delivery: Delivery) {
     let pause = RETRY.pause(delivery.attempts);
     warn!(order.id = %order_id, kind = kind.as_str(), "delivery failed, retrying in {pause:?}: {error}");
     if let Err(error) = db::postpone(&app.db, order_id, kind, pause).await {
-        warn!(order.id = %order_id, kind = kind.as_str(), "cannot postpone a delivery: {error}");
+        warn!(order.id = %order_id, kind = kind.as_str(), "cannot postpone the delivery, retrying when its lease ends: {error}");
     }
 }

@@ -1,7 +1,7 @@
 //! Receives webhook events of payment providers and applies them.
 //!
-//! An event is stored by its id before the provider gets a response, and applied once: as a rule by the call that has stored
-//! it, otherwise by the worker.
+//! An event is stored by its id before the provider gets a response, and applied once: usually by the call that has stored
+//! it, and otherwise by the worker.
 
 use bodega_runtime::{
     database::retry_on_conflict,
@@ -21,9 +21,9 @@ use super::{
 };
 use crate::{
     app::App,
+    backoff::{CONCURRENCY, RETRY},
     error::Error,
     outbox::deliveries,
-    timeouts::{CONCURRENCY, RETRY},
 };
 
 const WORKER: Worker = Worker {
@@ -52,8 +52,10 @@ pub(crate) async fn handle_webhook_event(
     }
     match timeout(INLINE_WORK, apply(app, &key)).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => warn!(event.id = key.id, "cannot apply a provider event, will be retried: {error}"),
-        Err(_) => warn!(event.id = key.id, "applying a provider event timed out, will be retried"),
+        Ok(Err(error)) => {
+            warn!(event.id = key.id, "cannot apply the provider event, will be retried: {error}");
+        }
+        Err(_) => warn!(event.id = key.id, "applying the provider event timed out, will be retried"),
     }
     Ok(())
 }
@@ -66,9 +68,12 @@ pub(crate) async fn run(app: App) {
 async fn apply_or_postpone(app: &App, event: PendingEvent) {
     let Err(error) = apply(app, &event.key).await else { return };
     let pause = RETRY.pause(event.attempts);
-    warn!(event.id = event.key.id, "cannot apply a provider event, retrying in {pause:?}: {error}");
+    warn!(event.id = event.key.id, "cannot apply the provider event, retrying in {pause:?}: {error}");
     if let Err(error) = provider_events::postpone(&app.db, &event.key, pause).await {
-        warn!(event.id = event.key.id, "cannot postpone a provider event: {error}");
+        warn!(
+            event.id = event.key.id,
+            "cannot postpone the provider event, retrying when its lease ends: {error}"
+        );
     }
 }
 

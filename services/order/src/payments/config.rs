@@ -1,4 +1,4 @@
-//! Flags and variables of payments.
+//! Flags and environment variables of payments.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ pub struct PaymentArgs {
     payment_window: PaymentWindow,
 }
 
-/// `None` for no limit. A type of its own, as an `Option` is an optional flag for clap.
+/// `None` for no limit. A separate type, because clap treats an `Option` as an optional flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct PaymentWindow(Option<Duration>);
 
@@ -29,7 +29,7 @@ impl PaymentArgs {
     /// Returns the configured providers: one online provider at most, and offline payments.
     ///
     /// # Errors
-    /// If a part of a provider's configuration is missing or invalid. Names the variable, never its value.
+    /// If a part of a provider's configuration is missing or invalid. The error names the variable and never shows its value.
     pub fn providers(&self) -> anyhow::Result<PaymentProviders> {
         // A new provider is one more line: `.or(self.other.provider()?.map(..))`.
         let online = self.stripe.provider()?.map(|stripe| Arc::new(stripe) as Arc<dyn Provider>);
@@ -57,9 +57,7 @@ fn payment_window(text: &str) -> Result<PaymentWindow, String> {
         .map(Duration::from_secs)
         .filter(|window| !window.is_zero() && *window <= MAX_PAYMENT_WINDOW)
         .map(|window| PaymentWindow(Some(window)))
-        .ok_or_else(|| {
-            "must be a duration such as 30m, 1h or 1800 (seconds), at most 720h; or off".to_owned()
-        })
+        .ok_or_else(|| "use a duration such as 30m, 1h or 1800 (seconds), at most 720h, or off".to_owned())
 }
 
 #[cfg(test)]
@@ -79,11 +77,16 @@ mod tests {
     const PK: &str = "pk_test_hunter2";
     const WHSEC: &str = "whsec_hunter2";
 
-    fn configured(secret: &str, publishable: &str, webhook: &str) -> anyhow::Result<PaymentProviders> {
-        at("https://api.stripe.com", secret, publishable, webhook)
+    fn providers(secret: &str, publishable: &str, webhook: &str) -> anyhow::Result<PaymentProviders> {
+        providers_at("https://api.stripe.com", secret, publishable, webhook)
     }
 
-    fn at(url: &str, secret: &str, publishable: &str, webhook: &str) -> anyhow::Result<PaymentProviders> {
+    fn providers_at(
+        url: &str,
+        secret: &str,
+        publishable: &str,
+        webhook: &str,
+    ) -> anyhow::Result<PaymentProviders> {
         let arguments = [
             ["--stripe-url", url],
             ["--stripe-secret-key", secret],
@@ -95,7 +98,7 @@ mod tests {
     }
 
     fn error(secret: &str, publishable: &str, webhook: &str) -> String {
-        let error = configured(secret, publishable, webhook).err().unwrap().to_string();
+        let error = providers(secret, publishable, webhook).err().unwrap().to_string();
         assert!(!error.contains("hunter2"), "{error}");
         error
     }
@@ -103,7 +106,7 @@ mod tests {
     #[test]
     fn without_keys_payments_are_offline() {
         for empty in ["", " "] {
-            let providers = configured(empty, empty, empty).unwrap();
+            let providers = providers(empty, empty, empty).unwrap();
             assert_eq!(providers.default().name(), "offline");
             assert_eq!(providers.names(), ["offline"]);
             assert_eq!(providers.payment_window(), None);
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn with_all_keys_new_payments_are_with_stripe_and_offline_ones_continue() {
+    fn with_all_keys_new_payments_use_stripe_and_offline_ones_continue() {
         let two_secrets = "whsec_old, whsec_new";
         for (secret, publishable, webhook) in [
             (SK, PK, WHSEC),
@@ -122,7 +125,7 @@ mod tests {
             ("sk_live_1", "pk_live_1", "whsec_1 whsec_2"),
             (" sk_test_1\n", " pk_test_1\n", " whsec_1\n"),
         ] {
-            let providers = configured(secret, publishable, webhook).unwrap();
+            let providers = providers(secret, publishable, webhook).unwrap();
             assert_eq!(providers.default().name(), "stripe");
             assert_eq!(providers.default().publishable_key(), publishable.trim());
             assert_eq!(providers.names(), ["stripe", "offline"]);
@@ -157,8 +160,8 @@ mod tests {
     #[test]
     fn live_keys_require_https() {
         let url = "http://stripe.example:8420";
-        assert!(at(url, SK, PK, WHSEC).is_ok());
-        let error = at(url, "sk_live_1", "pk_live_1", WHSEC).err().unwrap().to_string();
+        assert!(providers_at(url, SK, PK, WHSEC).is_ok());
+        let error = providers_at(url, "sk_live_1", "pk_live_1", WHSEC).err().unwrap().to_string();
         assert!(error.starts_with("BODEGA_STRIPE_URL"), "{error}");
     }
 

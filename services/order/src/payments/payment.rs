@@ -24,7 +24,7 @@ pub(crate) enum PaymentStatus {
 }
 
 impl PaymentStatus {
-    /// Returns its name in the database and in messages.
+    /// Returns the name of the status in the database and in messages.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::RequiresPayment => "requires_payment",
@@ -36,20 +36,20 @@ impl PaymentStatus {
         }
     }
 
-    /// Whether a customer may be paying.
+    /// Returns whether a customer may be paying.
     pub(crate) fn is_open(self) -> bool {
         matches!(self, Self::RequiresPayment | Self::Processing)
     }
 
-    /// Whether no money has arrived so far.
+    /// Returns whether no money has arrived so far.
     pub(crate) fn is_unpaid(self) -> bool {
         self.is_open() || self == Self::Failed
     }
 }
 
-/// A client may be waiting for a payment of this age: the default payment window.
+/// Up to this age a payment is recent: a client may be waiting for it. Equal to the default payment window.
 const RECENT_AGE: Duration = Duration::from_secs(30 * 60);
-/// And for this many polls after a change.
+/// An older payment is recent for this many polls after a change.
 const RECENT_POLLS: i32 = 60;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,13 +65,13 @@ pub(crate) struct Payment {
     pub client_secret: Option<String>,
     pub amount_minor: i64,
     pub currency: String,
-    /// No money can arrive any more.
+    /// Whether no money can arrive any more.
     pub closed: bool,
     /// The provider's id of the refund under way.
     pub refund_id: Option<String>,
-    /// The next refund needs another idempotency key than the failed ones.
+    /// Number of failed refunds. The next refund needs another idempotency key than these.
     pub failed_refunds: i32,
-    /// Another process has the lease to create the intent; or this one, if it sets it.
+    /// Whether a process has the lease to create the intent: another process, or this one once it has set the field.
     pub intent_leased: bool,
     /// Polls since the last change.
     pub poll_count: i32,
@@ -117,17 +117,17 @@ impl Payment {
         format!("bodega-refund-{}-{}", self.id, self.failed_refunds)
     }
 
-    /// Whether money may still arrive.
+    /// Returns whether money may still arrive.
     pub(crate) fn may_be_paid(&self) -> bool {
         self.status.is_unpaid() && !self.closed
     }
 
-    /// Whether a client may be waiting for its next change.
+    /// Returns whether a client may be waiting for its next change.
     pub(crate) fn is_recent(&self) -> bool {
         self.age() < RECENT_AGE || self.poll_count < RECENT_POLLS
     }
 
-    /// Whether no client can have got an intent for it, now or later.
+    /// Returns whether no client has an intent of this payment, and no call is creating one.
     pub(crate) fn has_no_intent(&self) -> bool {
         self.intent_id.is_none() && !self.intent_leased
     }

@@ -19,7 +19,7 @@ use super::{
     provider::{IntentSnapshot, Provider, ProviderError, Refund},
     update::update_locked,
 };
-use crate::{app::App, error::Error, orders::status::OrderStatus, outbox::deliveries, timeouts::CONCURRENCY};
+use crate::{app::App, backoff::CONCURRENCY, error::Error, orders::status::OrderStatus, outbox::deliveries};
 
 const WORKER: Worker = Worker {
     name: "payment reconciliation",
@@ -30,23 +30,23 @@ const WORKER: Worker = Worker {
 
 pub(crate) async fn run(app: App) {
     let providers = app.providers.names();
-    WORKER.run(|| db::claim(&app.db, &providers), |key| act_or_log(&app, key)).await;
+    WORKER.run(|| db::claim(&app.db, &providers), |key| take_action_or_log(&app, key)).await;
 }
 
-async fn act_or_log(app: &App, key: PaymentKey) {
-    if let Err(error) = act(app, key, |payments, payment| due_action(app, payments, payment)).await {
+async fn take_action_or_log(app: &App, key: PaymentKey) {
+    if let Err(error) = take_action(app, key, |payments, payment| due_action(app, payments, payment)).await {
         let PaymentKey { order_id, payment_id } = key;
         warn!(order.id = %order_id, payment.id = %payment_id, "payment poll failed, will be retried: {error}");
     }
 }
 
-/// Takes the actions that an order's payments need if their providers respond soon; otherwise the worker will.
-pub(crate) async fn act_inline(app: &App, payments: &OrderPayments) {
+/// Takes the actions that an order's payments require if their providers respond soon. Otherwise the worker takes them.
+pub(crate) async fn take_actions_inline(app: &App, payments: &OrderPayments) {
     let order_id = payments.order_id;
     let work = timeout(INLINE_WORK, async {
         for payment in &payments.payments {
             if matches!(due_action(app, payments, payment), Action::CancelIntent | Action::Refund) {
-                act_or_log(app, PaymentKey { order_id, payment_id: payment.id }).await;
+                take_action_or_log(app, PaymentKey { order_id, payment_id: payment.id }).await;
             }
         }
     });
@@ -58,10 +58,14 @@ pub(crate) async fn act_inline(app: &App, payments: &OrderPayments) {
 /// Cancels a payment, whether or not its order needs it.
 ///
 /// # Errors
-/// Those of the database, and [`Error::ProviderUnavailable`].
+/// Errors of the database, and [`Error::ProviderUnavailable`].
 pub(crate) async fn cancel_payment(app: &App, key: PaymentKey) -> Result<(), Error> {
-    act(app, key, |_, payment| if payment.may_be_paid() { Action::CancelIntent } else { Action::Nothing })
-        .await
+    take_action(
+        app,
+        key,
+        |_, payment| if payment.may_be_paid() { Action::CancelIntent } else { Action::Nothing },
+    )
+    .await
 }
 
 fn due_action(app: &App, payments: &OrderPayments, payment: &Payment) -> Action {
@@ -77,7 +81,7 @@ enum ProviderResult {
 }
 
 /// Takes the action that `action` returns for a payment.
-async fn act(
+async fn take_action(
     app: &App,
     key: PaymentKey,
     action: impl Fn(&OrderPayments, &Payment) -> Action,
@@ -212,7 +216,11 @@ mod tests {
         assert_eq!(payments.payments[0].status, PaymentStatus::Processing, "the customer tries again");
         overtaken.record_poll(polled.id);
         apply_result(&mut overtaken, &polled, &processing());
-        assert_eq!(overtaken.payments[0].status, PaymentStatus::Failed, "that attempt was declined, too");
+        assert_eq!(
+            overtaken.payments[0].status,
+            PaymentStatus::Failed,
+            "the attempt at the time of the poll was declined, too"
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! 1. The payment is stored before its provider is called. An order has one open payment at a time, so that concurrent
 //!    calls find the same one; one of them gets the lease to create the intent, and the others wait.
-//! 2. The provider creates the intent, with an idempotency key made of order and attempt: a repeated call gets the same
+//! 2. The provider creates the intent. The idempotency key consists of order and attempt, so a repeated call gets the same
 //!    intent.
 //! 3. The intent is stored before the client gets it, so no money arrives for an unknown intent.
 //!
@@ -20,13 +20,13 @@ use super::{
     reconcile,
     update::update_locked,
 };
-use crate::{app::App, detached::call_deadline, error::Error, timeouts::WAIT};
+use crate::{app::App, backoff::WAIT, detached::call_deadline, error::Error};
 
 /// An intent that a client can pay.
 #[derive(Debug)]
 pub(crate) struct PayableIntent {
     pub provider: String,
-    /// The provider's.
+    /// The provider's id of the intent.
     pub id: String,
     pub client_secret: String,
     pub publishable_key: String,
@@ -35,7 +35,7 @@ pub(crate) struct PayableIntent {
     pub currency: String,
 }
 
-/// What is to be done until there is a payable intent.
+/// The next step towards a payable intent.
 enum Next {
     Ready(PayableIntent),
     /// Create the intent: this call has the lease.
@@ -93,7 +93,7 @@ fn decide(app: &App, payments: &mut OrderPayments) -> Next {
     Next::Create(payment.new_intent(order_id))
 }
 
-/// Returns `None` until the intent is known.
+/// Returns the intent of a payment, or `None` until it is created.
 fn payable_intent(payment: &Payment, publishable_key: &str) -> Option<PayableIntent> {
     Some(PayableIntent {
         provider: payment.provider.clone(),
@@ -118,7 +118,7 @@ async fn create(app: &App, new_intent: &NewIntent) -> Result<(), Error> {
     timeout(PAYMENT_POLL, work).await.unwrap_or(Err(Error::PaymentPending))
 }
 
-/// Stores the provider's result. What another call has stored since stays.
+/// Stores the provider's result, unless another call has stored one meanwhile.
 fn store_result(
     payments: &mut OrderPayments,
     payment_id: Uuid,

@@ -12,7 +12,7 @@ use crate::{app::App, error::Error};
 /// runs again if the transaction is retried.
 ///
 /// # Errors
-/// [`Error::OrderNotFound`]; those of `change`, with nothing saved.
+/// [`Error::OrderNotFound`]; errors of `change`, with nothing saved.
 pub(crate) async fn update_locked<T>(
     app: &App,
     order_id: Uuid,
@@ -30,8 +30,8 @@ pub(crate) async fn update_locked<T>(
     Ok((payments, result))
 }
 
-/// As [`update_locked`], in a transaction of the caller. Returns `None` if the order does not exist. What has not changed
-/// is not written.
+/// As [`update_locked`], in a transaction of the caller. Returns `None` if the order does not exist. Writes nothing if
+/// nothing has changed.
 pub(crate) async fn update_in<T>(
     app: &App,
     transaction: &mut PgConnection,

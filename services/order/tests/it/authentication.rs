@@ -19,7 +19,7 @@ async fn requires_the_service_token_and_an_access_token() {
     let app = TestApp::start().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri: tonic::transport::Uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    // Identity is absent: it is not called before the service token is verified.
+    // There is no identity service: it would be called only to verify an access token.
     let verifier = Verifier::new(Transport::unauthenticated(Routes::default()));
     let auth = AuthLayer { service_token: ServiceToken::random(), verifier };
     let replica = app.replica().await;

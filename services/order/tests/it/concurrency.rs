@@ -37,8 +37,8 @@ async fn concurrent_calls_with_different_keys_place_one_order() {
 async fn calls_that_read_the_same_cart_get_the_same_order() {
     let app = TestApp::start().await;
     let user = app.user_with_cart(&[(MUG, 1)]);
-    // So slow that all calls have read the cart before the first one can order it.
-    app.cart.faults().always("GetSnapshot", Fault::SlowReply(Duration::from_millis(500)));
+    // Slow enough that all calls have read the cart before the first one can order it.
+    app.cart.faults().always("GetSnapshot", Fault::SlowResponse(Duration::from_millis(500)));
     let results = join_all((0..8).map(|_| app.place(user, ""))).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
     assert_eq!(ids(&results).len(), 1);
@@ -145,13 +145,13 @@ async fn a_cart_that_grows_during_checkout_is_ordered_without_overlap() {
 async fn a_stale_cart_snapshot_is_read_again() {
     let app = TestApp::start().await;
     let user = app.user_with_cart(&[(MUG, 1)]);
-    app.cart.faults().once("GetSnapshot", Fault::SlowReply(Duration::from_millis(300)));
+    app.cart.faults().once("GetSnapshot", Fault::SlowResponse(Duration::from_millis(300)));
     let first = app.place(user, "first");
     let second = async {
         // Reads the cart with a mug and a pen, and continues when the mug's order is complete.
         app.cart.faults().all_triggered("GetSnapshot").await;
         app.add_to_cart(user, &[(PEN, 1)]);
-        app.cart.faults().once("GetSnapshot", Fault::SlowReply(Duration::from_millis(1200)));
+        app.cart.faults().once("GetSnapshot", Fault::SlowResponse(Duration::from_millis(1200)));
         app.place(user, "second").await
     };
     let (first, second) = tokio::join!(first, second);
@@ -161,7 +161,7 @@ async fn a_stale_cart_snapshot_is_read_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_units_give_fifty_orders_to_two_hundred_users() {
+async fn places_no_more_orders_than_units_in_stock() {
     let app = TestApp::start().await;
     app.catalog.add_stock(HAT, "Hat", 3000, 50);
     let users: Vec<_> = (0..200).map(|_| app.user_with_cart(&[(HAT, 1)])).collect();

@@ -1,4 +1,4 @@
-//! Invariants of all services together.
+//! Invariants that the order service and the fake cart and catalog must satisfy together.
 
 use std::{
     collections::BTreeMap,
@@ -9,11 +9,11 @@ use uuid::Uuid;
 
 use crate::test_app::TestApp;
 
-/// Abandoned work is completed within this time.
-const RECOVERED_WITHIN: Duration = Duration::from_secs(10);
+/// Abandoned work must be completed within this time.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl TestApp {
-    /// Waits until all work is completed, for as long as that may take.
+    /// Waits until all work is completed, at most for [`RECOVERY_TIMEOUT`].
     pub(crate) async fn wait_until_recovered(&self) {
         let started = Instant::now();
         loop {
@@ -27,8 +27,8 @@ impl TestApp {
             if (placing, outbox) == (0, 0) {
                 return;
             }
-            let late = started.elapsed() > RECOVERED_WITHIN;
-            assert!(!late, "{placing} orders are being placed, {outbox} deliveries are pending");
+            let timed_out = started.elapsed() > RECOVERY_TIMEOUT;
+            assert!(!timed_out, "{placing} orders are being placed, {outbox} deliveries are pending");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -1,4 +1,4 @@
-//! Processes that are killed and calls that are dropped at any time.
+//! Processes that are killed, and calls that are dropped, at any time.
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
     test_app::{HAT, MUG, PEN, TestApp, error_reason, id, place},
 };
 
-/// Polls `work` that many times, then drops it. Returns whether it completed.
+/// Polls `work` at most `polls` times, then drops it. Returns whether it was completed.
 async fn drop_after(polls: usize, work: impl Future) -> bool {
     let mut work = pin!(work);
     let mut left = polls;
@@ -25,13 +25,13 @@ async fn drop_after(polls: usize, work: impl Future) -> bool {
 }
 
 /// More polls than any of these calls needs.
-const MANY: usize = 400;
+const MAX_POLLS: usize = 400;
 
 #[tokio::test]
 async fn a_disconnect_does_not_stop_the_call() {
     let app = TestApp::start().await;
     let mut users = Vec::new();
-    for polls in 1..MANY {
+    for polls in 1..MAX_POLLS {
         let user = app.user_with_cart(&[(MUG, 1), (PEN, 2)]);
         let done = drop_after(polls, app.place(user, "key")).await;
         users.push(user);
@@ -39,7 +39,7 @@ async fn a_disconnect_does_not_stop_the_call() {
             break;
         }
     }
-    assert!((2..MANY - 1).contains(&users.len()), "{} points", users.len());
+    assert!((2..MAX_POLLS - 1).contains(&users.len()), "calls were dropped at {} points", users.len());
     for user in users {
         let order = app.place(user, "key").await.unwrap();
         assert_eq!(order.total_minor, 1500);
@@ -52,7 +52,7 @@ async fn a_disconnect_does_not_stop_the_call() {
 async fn a_dropped_begin_leaves_no_open_transaction() {
     let app = TestApp::start().await;
     let pool = app.service_pool();
-    for polls in 1..MANY {
+    for polls in 1..MAX_POLLS {
         let started = drop_after(polls, pool.begin()).await;
         tokio::time::sleep(Duration::from_millis(20)).await; // until the connection is back in the pool
         let open: i64 = sqlx::query_scalar(
@@ -69,7 +69,7 @@ async fn a_dropped_begin_leaves_no_open_transaction() {
     }
 }
 
-/// From zero to more than a call takes, also on a loaded machine.
+/// Returns times from zero to more than a call takes, even on a loaded machine.
 fn kill_times() -> impl Iterator<Item = Duration> {
     let late = [100, 500, 2_500].map(Duration::from_millis);
     (0..120).map(|n| Duration::from_micros(n * 250)).chain(late)
@@ -139,7 +139,7 @@ async fn a_retry_right_after_the_kill_places_one_order() {
 async fn a_dropped_cancellation_is_complete_or_has_no_effect() {
     let app = TestApp::start().await;
     let mut orders = Vec::new();
-    for polls in 1..MANY {
+    for polls in 1..MAX_POLLS {
         let order = app.new_order(&[(MUG, 1)]).await;
         let done = drop_after(polls, app.cancel(order.user_id.parse().unwrap(), &order.id)).await;
         orders.push(order);
@@ -158,10 +158,10 @@ async fn a_dropped_cancellation_is_complete_or_has_no_effect() {
 const STEPS: [(&str, Fault); 7] = [
     ("GetSnapshot", Fault::Down),
     ("Reserve", Fault::Down),
-    ("Reserve", Fault::ReplyLost),
+    ("Reserve", Fault::ResponseLost),
     ("Reserve", Fault::Late(Duration::from_secs(3))),
     ("ClearOrdered", Fault::Down),
-    ("ClearOrdered", Fault::ReplyLost),
+    ("ClearOrdered", Fault::ResponseLost),
     ("ClearOrdered", Fault::Late(Duration::from_secs(3))),
 ];
 
@@ -192,8 +192,8 @@ async fn replicas_share_abandoned_work_and_do_it_once() {
     let app = TestApp::start().await;
     let replicas = [app.replica().await, app.replica().await];
     let users: Vec<_> = (0..30).map(|_| app.user_with_cart(&[(MUG, 1)])).collect();
-    app.catalog.faults().always("Reserve", Fault::ReplyLost);
-    app.cart.faults().always("ClearOrdered", Fault::ReplyLost);
+    app.catalog.faults().always("Reserve", Fault::ResponseLost);
+    app.cart.faults().always("ClearOrdered", Fault::ResponseLost);
     for result in join_all(users.iter().map(|user| app.place(*user, ""))).await {
         result.unwrap_err();
     }
@@ -215,7 +215,7 @@ async fn replicas_that_process_one_checkout_at_once_agree() {
     let replicas = [app.replica().await, app.replica().await];
     for _ in 0..20 {
         let user = app.user_with_cart(&[(MUG, 1)]);
-        // Every process reserves: leases end at once.
+        // Leases end at once, so that every process reserves the stock.
         let expire_leases = async {
             for _ in 0..40 {
                 let query = sqlx::query(
@@ -252,7 +252,7 @@ async fn end_leases(app: &TestApp, age: &str) {
 async fn a_late_reservation_finds_the_checkout_withdrawn() {
     let app = TestApp::start().await;
     let user = app.user_with_cart(&[(MUG, 1)]);
-    app.catalog.faults().once("Reserve", Fault::SlowReply(Duration::from_millis(1200)));
+    app.catalog.faults().once("Reserve", Fault::SlowResponse(Duration::from_millis(1200)));
     let (result, ()) = tokio::join!(app.place(user, ""), end_leases(&app, "16 minutes"));
     assert_eq!(error_reason(result), "order_withdrawn");
     assert_eq!(app.catalog.available(MUG), 1000);
@@ -263,7 +263,7 @@ async fn a_late_reservation_finds_the_checkout_withdrawn() {
 async fn a_late_stock_rejection_finds_the_order_placed() {
     let app = TestApp::start().await;
     let user = app.user_with_cart(&[(HAT, 1)]);
-    app.catalog.faults().once("Reserve", Fault::SlowReply(Duration::from_millis(1200)));
+    app.catalog.faults().once("Reserve", Fault::SlowResponse(Duration::from_millis(1200)));
     let restock = async {
         app.catalog.faults().all_triggered("Reserve").await;
         tokio::time::sleep(Duration::from_millis(50)).await; // the reservation was rejected by now

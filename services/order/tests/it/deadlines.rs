@@ -1,4 +1,4 @@
-//! Calls respond before their deadline whatever hangs, and their work is completed.
+//! Calls respond before their deadline, whichever dependency is slow, and their work is completed later.
 
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,10 @@ use crate::{
     test_app::{MUG, PEN, TestApp, lines, with_gateway_deadline},
 };
 
-/// Beyond every timeout.
+/// Longer than every timeout.
 const SLOW: Duration = Duration::from_secs(7);
-/// Twice the deadline, for a loaded machine.
-const IN_TIME: Duration = Duration::from_secs(4);
+/// Twice the deadline, to allow for a loaded machine.
+const MAX_RESPONSE_TIME: Duration = Duration::from_secs(4);
 /// Work is completed within ten seconds once it can be. Stripe locks a key until its first call has ended.
 const SOON: Duration = Duration::from_secs(7 + 10);
 
@@ -24,7 +24,7 @@ const SOON: Duration = Duration::from_secs(7 + 10);
 async fn within_deadline<F: Future>(call: F) -> F::Output {
     let started = Instant::now();
     let result = with_gateway_deadline(call).await;
-    assert!(started.elapsed() < IN_TIME, "{:?}", started.elapsed());
+    assert!(started.elapsed() < MAX_RESPONSE_TIME, "{:?}", started.elapsed());
     result
 }
 

@@ -1,4 +1,4 @@
-//! A fake cart service: versions only grow, and an order is cleared once.
+//! A fake cart service: versions only increase, and each order is cleared once.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -54,20 +54,20 @@ impl FakeCart {
         *cart.total_added.entry(product).or_default() += quantity;
     }
 
-    /// The quantities in the cart by product.
+    /// Returns the quantities in the cart by product.
     pub(crate) fn lines_of(&self, user: Uuid) -> BTreeMap<i32, i32> {
         let state = self.0.state.lock().unwrap();
         let lines = state.carts.get(&user).map(|cart| cart.lines.clone()).unwrap_or_default();
         lines.into_iter().map(|(product, (quantity, _))| (product, quantity)).collect()
     }
 
-    /// All quantities that were ever added to the cart by product.
+    /// Returns all quantities that were ever added to the cart by product.
     pub(crate) fn total_added(&self, user: Uuid) -> BTreeMap<i32, i32> {
         let state = self.0.state.lock().unwrap();
         state.carts.get(&user).map(|cart| cart.total_added.clone()).unwrap_or_default()
     }
 
-    /// Calls of GetSnapshot and ClearOrdered so far.
+    /// Returns the numbers of GetSnapshot and ClearOrdered calls so far.
     pub(crate) fn calls(&self) -> (usize, usize) {
         let state = self.0.state.lock().unwrap();
         (state.snapshots, state.clears)
@@ -82,7 +82,7 @@ impl CheckoutService for FakeCart {
     ) -> Result<Response<GetSnapshotResponse>, Status> {
         let user: Uuid = request.into_inner().user_id.parse().unwrap();
         let state = self.0.state.clone();
-        let result = self.0.faults.around("GetSnapshot", move || {
+        let result = self.0.faults.apply_next("GetSnapshot", move || {
             let mut state = state.lock().unwrap();
             state.snapshots += 1;
             let cart = state.carts.get(&user).cloned().unwrap_or_default();
@@ -100,7 +100,7 @@ impl CheckoutService for FakeCart {
     ) -> Result<Response<ClearOrderedResponse>, Status> {
         let request = request.into_inner();
         let state = self.0.state.clone();
-        let result = self.0.faults.around("ClearOrdered", move || {
+        let result = self.0.faults.apply_next("ClearOrdered", move || {
             let mut state = state.lock().unwrap();
             state.clears += 1;
             if !state.cleared.insert(request.order_id.parse().unwrap()) {

@@ -61,12 +61,12 @@ impl FakeCatalog {
         product.total_added += units;
     }
 
-    /// Units that can be reserved.
+    /// Returns the number of units that can be reserved.
     pub(crate) fn available(&self, id: i32) -> i32 {
         self.0.state.lock().unwrap().products[&id].stock
     }
 
-    /// Orders with a reservation.
+    /// Returns the orders with a reservation.
     pub(crate) fn reserved_orders(&self) -> Vec<Uuid> {
         let state = self.0.state.lock().unwrap();
         let held = state.reservations.iter().filter(|(_, held)| matches!(held, Reservation::Held(_)));
@@ -75,12 +75,12 @@ impl FakeCatalog {
         reserved_orders
     }
 
-    /// How often an order's stock was released.
+    /// Returns how often an order's stock was released.
     pub(crate) fn release_count(&self, order: Uuid) -> usize {
         self.0.state.lock().unwrap().release_count.get(&order).copied().unwrap_or_default()
     }
 
-    /// Calls of Reserve and Release so far.
+    /// Returns the numbers of Reserve and Release calls so far.
     pub(crate) fn calls(&self) -> (usize, usize) {
         let state = self.0.state.lock().unwrap();
         (state.reserves, state.releases)
@@ -166,13 +166,13 @@ impl State {
 impl StockService for FakeCatalog {
     async fn reserve(&self, request: Request<ReserveRequest>) -> Result<Response<ReserveResponse>, Status> {
         let (request, state) = (request.into_inner(), self.0.state.clone());
-        let result = self.0.faults.around("Reserve", move || state.lock().unwrap().reserve(&request));
+        let result = self.0.faults.apply_next("Reserve", move || state.lock().unwrap().reserve(&request));
         result.await.map(Response::new)
     }
 
     async fn release(&self, request: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
         let (request, state) = (request.into_inner(), self.0.state.clone());
-        let result = self.0.faults.around("Release", move || {
+        let result = self.0.faults.apply_next("Release", move || {
             state.lock().unwrap().release(&request);
             Ok(ReleaseResponse {})
         });

@@ -1,4 +1,4 @@
-//! Faults of the fake upstreams.
+//! Injected faults of the fake upstreams.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,13 +15,13 @@ pub(crate) enum Fault {
     /// The call does not arrive.
     Down,
     /// The call has its effect, but the response is lost.
-    ReplyLost,
+    ResponseLost,
     /// The call fails at once and has its effect after this time.
     Late(Duration),
-    /// The call has its effect and its response after this time.
+    /// The call has its effect after this time, followed by the response.
     Slow(Duration),
-    /// The call has its effect at once and its response after this time.
-    SlowReply(Duration),
+    /// The call has its effect at once, and the response follows after this time.
+    SlowResponse(Duration),
     /// The call is rejected with this code, without effect.
     Rejected(Code),
 }
@@ -34,12 +34,12 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// The next call of `rpc` without a fault gets `fault`.
+    /// Injects `fault` into the next call of `rpc` that has no fault yet.
     pub(crate) fn once(&self, rpc: &'static str, fault: Fault) {
         self.next.lock().unwrap().entry(rpc).or_default().push_back(fault);
     }
 
-    /// All calls of `rpc` get `fault`, until the faults are cleared.
+    /// Injects `fault` into all calls of `rpc`, until the faults are cleared.
     pub(crate) fn always(&self, rpc: &'static str, fault: Fault) {
         self.always.lock().unwrap().insert(rpc, fault);
     }
@@ -50,7 +50,7 @@ impl Faults {
         self.always.lock().unwrap().clear();
     }
 
-    /// Waits until all faults of `rpc` that occur once have occurred.
+    /// Waits until all faults from [`Faults::once`] for `rpc` have occurred.
     pub(crate) async fn all_triggered(&self, rpc: &'static str) {
         while self.next.lock().unwrap().get(rpc).is_some_and(|next| !next.is_empty()) {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -63,7 +63,7 @@ impl Faults {
     }
 
     /// Runs `effect` with the next fault of `rpc`.
-    pub(crate) async fn around<T: Send + 'static>(
+    pub(crate) async fn apply_next<T: Send + 'static>(
         &self,
         rpc: &'static str,
         effect: impl FnOnce() -> Result<T, Status> + Send + 'static,
@@ -77,7 +77,7 @@ impl Faults {
                 result
             }
             Some(Fault::Down) => Err(unavailable()),
-            Some(Fault::ReplyLost) => {
+            Some(Fault::ResponseLost) => {
                 let _ = effect();
                 Err(unavailable())
             }
@@ -92,7 +92,7 @@ impl Faults {
                 tokio::time::sleep(delay).await;
                 effect()
             }
-            Some(Fault::SlowReply(delay)) => {
+            Some(Fault::SlowResponse(delay)) => {
                 let result = effect();
                 tokio::time::sleep(delay).await;
                 result

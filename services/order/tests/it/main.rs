@@ -1,4 +1,4 @@
-//! The order service with a real Postgres and fake upstreams that can fail in every way.
+//! Tests of the order service with a real Postgres and fake upstreams, into which faults can be injected.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod authentication;

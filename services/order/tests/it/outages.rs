@@ -40,7 +40,7 @@ async fn a_checkout_during_a_catalog_outage_is_completed_afterwards() {
 async fn a_retry_completes_the_first_call() {
     let app = TestApp::start().await;
     let user = app.user_with_cart(&[(MUG, 1)]);
-    app.catalog.faults().once("Reserve", Fault::ReplyLost);
+    app.catalog.faults().once("Reserve", Fault::ResponseLost);
     assert_eq!(app.place(user, "").await.unwrap_err().code(), Code::Unavailable);
     // Without a key, the cart's version identifies the checkout.
     let order = app.place(user, "").await.unwrap();
@@ -68,7 +68,7 @@ async fn a_late_reservation_of_a_rejected_checkout_is_released() {
 async fn a_changed_price_is_rejected_even_if_the_release_fails() {
     let app = TestApp::start().await;
     let user = app.user_with_cart(&[(MUG, 1)]);
-    for fault in [Fault::Down, Fault::ReplyLost, Fault::Slow(Duration::from_secs(2))] {
+    for fault in [Fault::Down, Fault::ResponseLost, Fault::Slow(Duration::from_secs(2))] {
         app.catalog.faults().once("Release", fault);
         assert_eq!(error_reason(app.place_expecting(user, "", MUG_PRICE + 1).await), "price_changed");
         app.assert_consistent().await;
@@ -79,9 +79,12 @@ async fn a_changed_price_is_rejected_even_if_the_release_fails() {
 #[tokio::test]
 async fn an_order_is_placed_although_the_cart_cannot_be_cleared() {
     let app = TestApp::start().await;
-    for fault in
-        [Fault::Down, Fault::ReplyLost, Fault::Slow(Duration::from_secs(2)), Fault::Rejected(Code::Internal)]
-    {
+    for fault in [
+        Fault::Down,
+        Fault::ResponseLost,
+        Fault::Slow(Duration::from_secs(2)),
+        Fault::Rejected(Code::Internal),
+    ] {
         let user = app.user_with_cart(&[(MUG, 1)]);
         app.cart.faults().once("ClearOrdered", fault);
         let order = app.place(user, "").await.unwrap();
@@ -102,7 +105,11 @@ async fn an_uncleared_cart_gives_the_same_order_for_another_key() {
     assert_eq!(first, second);
     app.cart.faults().clear();
     app.assert_consistent().await;
-    assert_eq!(app.place(user, "two").await.unwrap().id, first.id, "the second key is recorded for it, too");
+    assert_eq!(
+        app.place(user, "two").await.unwrap().id,
+        first.id,
+        "the second key is recorded for the same order"
+    );
 }
 
 #[tokio::test]
@@ -159,7 +166,7 @@ async fn a_checkout_is_withdrawn_after_repeated_catalog_faults() {
     let user = app.user_with_cart(&[(MUG, 1)]);
     app.catalog.faults().always("Reserve", Fault::Rejected(Code::Internal));
     app.place(user, "two").await.unwrap_err();
-    // Longer than an outage may take: this one does not end.
+    // Longer than `assert_consistent` waits: the catalog keeps failing until the checkout is withdrawn.
     tokio::time::timeout(Duration::from_secs(20), async {
         while app.catalog.calls().1 == 0 {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -177,7 +184,7 @@ async fn a_checkout_is_withdrawn_after_repeated_catalog_faults() {
 async fn an_expired_checkout_is_withdrawn() {
     let app = TestApp::start().await;
     let user = app.user_with_cart(&[(MUG, 1)]);
-    app.catalog.faults().always("Reserve", Fault::ReplyLost);
+    app.catalog.faults().always("Reserve", Fault::ResponseLost);
     app.place(user, "key").await.unwrap_err();
     assert_eq!(app.catalog.available(MUG), 999);
     sqlx::query("update orders.orders set created_at = now() - interval '16 minutes'")

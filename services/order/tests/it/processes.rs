@@ -1,4 +1,4 @@
-//! Instances of the service that are killed or frozen at any time.
+//! Replicas of the service that are killed or frozen at any time.
 
 use std::{thread, time::Duration};
 
@@ -9,7 +9,8 @@ use uuid::Uuid;
 use crate::test_app::{Client, TestApp};
 
 impl TestApp {
-    /// Makes a call to a process of its own that is killed after this time. Returns its result if it was faster.
+    /// Makes a call to a process of its own that is killed after `time`. Returns the result if the call was completed
+    /// before.
     pub(crate) async fn killed_after<T, F>(
         &self,
         time: Duration,
@@ -37,7 +38,7 @@ impl TestApp {
         process.await.unwrap()
     }
 
-    /// Makes a call to a process of its own that is frozen after this time, and continues later. Returns the call's
+    /// Makes a call to a process of its own that is stopped after `time`, for the duration `frozen`. Returns the call's
     /// result if there is one.
     pub(crate) async fn frozen_after<T, F>(
         &self,

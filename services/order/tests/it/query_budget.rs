@@ -12,10 +12,10 @@ use crate::{
     test_app::{HAT, MUG, MUG_PRICE, PEN, TestApp, error_reason},
 };
 
-/// Returns the result of `call` and checks that it takes at most `most` statements.
-async fn within<T: Debug>(most: usize, call: impl Future<Output = T>) -> T {
+/// Returns the result of `call` and checks that it executes at most `budget` statements.
+async fn within<T: Debug>(budget: usize, call: impl Future<Output = T>) -> T {
     let (result, statements) = count(call).await;
-    assert!((1..=most).contains(&statements), "{statements} statements, and not {most}, for {result:?}");
+    assert!((1..=budget).contains(&statements), "{statements} statements instead of {budget}: {result:?}");
     result
 }
 
@@ -70,8 +70,8 @@ async fn no_statement_reads_a_whole_table() {
     assert_eq!(scanned, []);
 }
 
-/// Restarts the service and closes its old connections: they report their statistics then. Webhook requests still go to
-/// the first instance, which reconnects.
+/// Restarts the service and closes its old connections, which makes them report their statistics. Webhook requests still
+/// go to the first replica, which reconnects.
 async fn restart(app: &mut TestApp) {
     let restarted_at: OffsetDateTime =
         sqlx::query_scalar("select clock_timestamp()").fetch_one(&app.db).await.unwrap();

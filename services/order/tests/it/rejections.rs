@@ -1,4 +1,4 @@
-//! Rejected checkouts: their errors, and that they reserve nothing.
+//! Rejected checkouts: they return an error and reserve nothing.
 
 use bodega_proto::order::v1::{ListAllOrdersRequest, PlaceOrderRequest};
 use tonic::Code;

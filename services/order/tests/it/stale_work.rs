@@ -1,6 +1,6 @@
-//! Work that another process has finished by the time its first process continues.
+//! Work that another process has completed by the time the first process continues.
 //!
-//! The same for checkouts is in [`crashes`](crate::crashes), and for refunds in [`stripe`](crate::stripe).
+//! The tests for checkouts are in [`crashes`](crate::crashes), those for refunds in [`stripe`](crate::stripe).
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ async fn events_claimed_by_every_replica_are_applied_once() {
     for _ in 0..40 {
         orders.push(app.paid_order().await);
     }
-    // As if none of them had been applied.
+    // Restores the state before the events were applied.
     let undo = [
         "update orders.provider_events set applied_at = null, outcome = null, next_attempt_at = now()
          where kind = 'payment_intent.succeeded'",
@@ -179,13 +179,13 @@ async fn payments_polled_by_every_replica_are_applied_once() {
     app.assert_consistent().await;
 }
 
-/// Whether no action is due for an order's payment.
+/// Returns whether no action is due for an order's payment.
 async fn is_settled(app: &StripeApp, order: &str) -> bool {
     let query = "select bool_and(next_poll_at is null) from orders.payments where order_id = $1";
     sqlx::query_scalar(query).bind(order.parse::<uuid::Uuid>().unwrap()).fetch_one(&app.db).await.unwrap()
 }
 
-/// Longer than every lease, and than abandoned work may take.
+/// Longer than every lease, and than the recovery of abandoned work may take.
 const FROZEN: Duration = Duration::from_secs(11);
 
 /// Places an order, creates its payment intent, and cancels it.
@@ -197,7 +197,7 @@ async fn order_pay_and_cancel(client: Client) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_frozen_beyond_every_lease_does_no_harm() {
+async fn a_process_frozen_beyond_every_lease_breaks_no_invariant() {
     let app = StripeApp::start().await;
     let app = &app;
     let users: Vec<_> = (0..8).map(|_| app.user_with_cart(&[(MUG, 1)])).collect();

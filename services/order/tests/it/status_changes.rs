@@ -36,7 +36,7 @@ async fn status_changes_are_recorded_in_the_history() {
 #[tokio::test]
 async fn invalid_status_changes_name_both_statuses_and_change_nothing() {
     let app = TestApp::start().await;
-    let ways: [(OrderStatus, &[OrderStatus], &[OrderStatus]); 6] = [
+    let cases: [(OrderStatus, &[OrderStatus], &[OrderStatus]); 6] = [
         (Pending, &[], &[Pending, Shipped, Completed]),
         (Confirmed, &[Confirmed], &[Pending, Confirmed, Completed]),
         (Paid, &[Paid], &[Pending, Confirmed, Paid, Completed]),
@@ -44,9 +44,9 @@ async fn invalid_status_changes_name_both_statuses_and_change_nothing() {
         (Completed, &[Paid, Shipped, Completed], &[Pending, Confirmed, Paid, Shipped, Completed, Cancelled]),
         (Cancelled, &[Cancelled], &[Pending, Confirmed, Paid, Shipped, Completed, Cancelled]),
     ];
-    for (from, way, rejected) in ways {
+    for (from, steps, rejected) in cases {
         let order = app.new_order(&[(MUG, 1)]).await;
-        for step in way {
+        for step in steps {
             app.update_status(&order.id, *step).await.unwrap();
         }
         let before = app.get(&order.id).await;

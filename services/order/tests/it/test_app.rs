@@ -1,4 +1,4 @@
-//! The service under test with fake upstreams, and calls in domain terms.
+//! The test harness: the order service with fake upstreams, and its clients.
 
 use std::time::Duration;
 
@@ -39,13 +39,13 @@ pub(crate) const HAT: i32 = 3;
 pub(crate) const MUG_PRICE: i64 = 1000;
 pub(crate) const PEN_PRICE: i64 = 250;
 
-pub(crate) type Client = OrderServiceClient<InterceptedService<Transport, OnBehalfOf>>;
+pub(crate) type Client = OrderServiceClient<InterceptedService<Transport, ActAs>>;
 
 /// Makes calls on behalf of a caller.
 #[derive(Clone)]
-pub(crate) struct OnBehalfOf(Caller);
+pub(crate) struct ActAs(Caller);
 
-impl Interceptor for OnBehalfOf {
+impl Interceptor for ActAs {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         request.extensions_mut().insert(self.0.clone());
         Ok(request)
@@ -61,14 +61,14 @@ pub(crate) struct TestApp {
     replica: Replica,
 }
 
-/// One running instance of the service.
+/// A running instance of the service.
 pub(crate) struct Replica {
     pub(crate) service: Service,
     shutdown: CancellationToken,
 }
 
 impl Replica {
-    /// Stops it, with its workers.
+    /// Stops the replica and its workers.
     pub(crate) async fn kill(self) {
         self.shutdown.cancel();
         self.service.stop().await;
@@ -78,7 +78,7 @@ impl Replica {
         client(&self.service, user, role)
     }
 
-    /// A client for webhook events.
+    /// Returns a client for webhook events.
     pub(crate) fn events(&self) -> PaymentWebhookServiceClient<Transport> {
         PaymentWebhookServiceClient::new(Transport::unauthenticated(self.service.routes()))
     }
@@ -86,16 +86,16 @@ impl Replica {
 
 fn client(service: &Service, user: Uuid, role: Role) -> Client {
     let caller = Caller { user_id: user, session_id: Uuid::now_v7(), role };
-    OrderServiceClient::with_interceptor(Transport::unauthenticated(service.routes()), OnBehalfOf(caller))
+    OrderServiceClient::with_interceptor(Transport::unauthenticated(service.routes()), ActAs(caller))
 }
 
 impl TestApp {
-    /// With 1000 mugs, 1000 pens and no hat.
+    /// Starts the service with 1000 mugs, 1000 pens and no hats in stock.
     pub(crate) async fn start() -> Self {
         Self::with_providers(PaymentProviders::offline()).await
     }
 
-    /// The same with other payment providers.
+    /// As [`TestApp::start`], with these payment providers.
     pub(crate) async fn with_providers(payments: PaymentProviders) -> Self {
         let database =
             database("order", |url| async move { migrate(&url.parse()?, SCHEMA, &MIGRATOR).await });
@@ -104,23 +104,23 @@ impl TestApp {
         catalog.add_stock(MUG, "Mug", MUG_PRICE, 1000);
         catalog.add_stock(PEN, "Pen", PEN_PRICE, 1000);
         catalog.add_stock(HAT, "Hat", 3000, 0);
-        // Without the short timeouts of the service's own pool: the test only checks results.
+        // The tests' own queries have no need of the short timeouts of the service's pool.
         let db = PgPoolOptions::new().max_connections(4).connect(&database.url()).await.unwrap();
         let replica = replica(&database.url(), &cart, &catalog, &payments).await;
         Self { cart, catalog, db, database, payments, replica }
     }
 
-    /// A pool as the service has it.
+    /// Creates a pool with the settings of the service.
     pub(crate) fn service_pool(&self) -> PgPool {
         pool(self.database.url().parse().unwrap(), 4, "test")
     }
 
-    /// Starts one more instance of the service.
+    /// Starts another replica of the service.
     pub(crate) async fn replica(&self) -> Replica {
         replica(&self.database.url(), &self.cart, &self.catalog, &self.payments).await
     }
 
-    /// Stops the first instance and starts another one in its place.
+    /// Stops the first replica and starts another one in its place.
     pub(crate) async fn restart(&mut self) {
         let replica = self.replica().await;
         std::mem::replace(&mut self.replica, replica).kill().await;
@@ -133,14 +133,14 @@ impl TestApp {
         before
     }
 
-    /// Returns a function that starts one more instance where it is called, for instance in a process of its own.
+    /// Returns a function that starts another replica where it is called, such as in another tokio runtime.
     pub(crate) fn start_function(&self) -> impl AsyncFnOnce() -> Replica + Send + 'static {
         let (url, cart, catalog) = (self.database.url(), self.cart.clone(), self.catalog.clone());
         let payments = self.payments.clone();
         async move || replica(&url, &cart, &catalog, &payments).await
     }
 
-    /// A new user with these products in the cart, at current prices.
+    /// Returns a new user with these products in the cart, at current prices.
     pub(crate) fn user_with_cart(&self, lines: &[(i32, i32)]) -> Uuid {
         let user = Uuid::now_v7();
         self.add_to_cart(user, lines);
@@ -167,7 +167,7 @@ impl TestApp {
         self.replica.client(Uuid::now_v7(), Role::Admin)
     }
 
-    /// Places an order; without a key if it is empty.
+    /// Places an order. An empty `key` stands for none.
     pub(crate) async fn place(&self, user: Uuid, key: &str) -> Result<Order, Status> {
         place(self.client(user), key, None).await
     }
@@ -205,7 +205,7 @@ impl TestApp {
         result.into_inner().order.unwrap()
     }
 
-    /// The number of a user's orders, without checkouts.
+    /// Returns the number of a user's placed orders.
     pub(crate) async fn orders_of(&self, user: Uuid) -> i64 {
         sqlx::query_scalar("select count(*) from orders.orders where user_id = $1 and placed_at is not null")
             .bind(user)
@@ -253,30 +253,30 @@ async fn with_deadline<F: Future>(time: Duration, call: F) -> F::Output {
     CallContext { deadline, ..CallContext::default() }.scope(call).await
 }
 
-/// The reason of an error.
+/// Returns the reason of an error.
 #[track_caller]
 pub(crate) fn error_reason<T: std::fmt::Debug>(result: Result<T, Status>) -> String {
     status::reason(&result.unwrap_err())
 }
 
-/// The fields of an error, with their messages.
+/// Returns the rejected fields of an error, with their messages.
 pub(crate) fn violations(status: &Status) -> Vec<(String, String)> {
     let violations = status.get_details_bad_request().map(|details| details.field_violations);
     let violations = violations.unwrap_or_default().into_iter();
     violations.map(|violation| (violation.field, violation.description)).collect()
 }
 
-/// The lines of an order as product and quantity.
+/// Returns the product and quantity of every line.
 pub(crate) fn lines(order: &Order) -> Vec<(i32, i32)> {
     order.items.iter().map(|item| (item.product_id, item.quantity)).collect()
 }
 
-/// The id of an order.
+/// Returns the id of an order.
 pub(crate) fn id(order: &Order) -> Uuid {
     order.id.parse().unwrap()
 }
 
-/// The statuses that an order had.
+/// Returns the statuses that an order has had.
 pub(crate) fn history(order: &Order) -> Vec<OrderStatus> {
     let mut statuses: Vec<_> = order.history.iter().map(|event| event.status()).collect();
     statuses.dedup(); // without events of the payment alone

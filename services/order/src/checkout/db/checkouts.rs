@@ -7,11 +7,11 @@ use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
 
 use crate::{
+    backoff::CLAIM_LIMIT,
     checkout::{pricing::Line, rejection::Rejection},
-    timeouts::CLAIM_LIMIT,
 };
 
-/// A checkout older than this is withdrawn: no client is waiting for it.
+/// A checkout older than this is withdrawn: no client is waiting for it any more.
 const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 
 /// A checkout whose lease this process holds.
@@ -22,24 +22,24 @@ pub(crate) struct Checkout {
     pub user_id: Uuid,
     /// The total that the client requires, in minor units.
     pub expected_total_minor: Option<i64>,
-    /// How often it was claimed; 0 for the call that started it.
+    /// Number of claims; 0 while the call that started the checkout processes it.
     pub attempts: i32,
     /// Whether it is older than [`MAX_AGE`].
     pub is_expired: bool,
     pub lines: Json<Vec<Line>>,
 }
 
-/// How far a checkout is.
+/// The stage of a checkout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum Stage {
     Placing,
     Rejected,
-    /// It is an order.
+    /// The checkout has become an order.
     Placed,
 }
 
-/// How a checkout ended.
+/// The outcome of a checkout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Placed,
@@ -52,7 +52,7 @@ pub(crate) struct CheckoutState {
     pub cart_version: i64,
     pub expected_total_minor: Option<i64>,
     pub stage: Stage,
-    /// Whether calls to other services are still to be delivered.
+    /// Whether deliveries to other services are pending.
     pub has_deliveries: bool,
 }
 
@@ -199,7 +199,7 @@ pub(crate) async fn start(
     .await
 }
 
-/// Whether [`start`] failed because another call has started a checkout at the same time.
+/// Returns whether [`start`] failed because another call has started a checkout at the same time.
 pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {
     matches!(
         violated_constraint(error),
@@ -207,7 +207,7 @@ pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {
     )
 }
 
-/// Returns how a checkout ended, or `None` while it is being placed.
+/// Returns the outcome of a checkout, or `None` while the order is being placed.
 pub(crate) async fn outcome(db: &PgPool, id: Uuid) -> sqlx::Result<Option<Outcome>> {
     let row = sqlx::query!(
         r#"select stage as "stage: Stage", rejection as "rejection: Json<Rejection>"
@@ -225,7 +225,7 @@ pub(crate) async fn outcome(db: &PgPool, id: Uuid) -> sqlx::Result<Option<Outcom
     })
 }
 
-/// Claims a checkout that is being placed. Returns `None` while another process has its lease.
+/// Claims an unfinished checkout. Returns `None` while another process has its lease.
 pub(crate) async fn claim(db: &PgPool, id: Uuid) -> sqlx::Result<Option<Checkout>> {
     sqlx::query_as!(
         Checkout,

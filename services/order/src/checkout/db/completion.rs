@@ -1,4 +1,4 @@
-//! Ends checkouts. Each statement compares and sets: of any number of processes, one ends a checkout.
+//! Ends checkouts. Each statement is a compare-and-set: of any number of processes, only one ends a checkout.
 
 use bodega_runtime::timeouts::INLINE_GRACE;
 use sqlx::{PgPool, types::Json};
@@ -59,8 +59,8 @@ pub(crate) enum Rejected {
 
 /// Ends a checkout without an order.
 ///
-/// Stores a delivery that releases its stock, unless the catalog has `nothing_reserved` for the only call that ever
-/// reserved for it: a checkout that was claimed again may have another reservation under way.
+/// Stores a delivery that releases the checkout's stock, unless `nothing_reserved` is true and the checkout was never claimed
+/// again: another process that has claimed it may be reserving the stock.
 pub(crate) async fn reject(
     db: &PgPool,
     id: Uuid,

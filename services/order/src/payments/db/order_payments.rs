@@ -7,12 +7,12 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
 use crate::{
+    backoff::CLAIM_LIMIT,
     orders::status::OrderStatus,
     payments::{
         order_payments::OrderPayments,
         payment::{Payment, PaymentStatus},
     },
-    timeouts::CLAIM_LIMIT,
 };
 
 struct OrderRow {
@@ -60,7 +60,7 @@ pub(crate) async fn load_locked(
     .fetch_optional(&mut *db)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    // A statement of its own: it sees what was committed while the first one waited for the lock.
+    // A separate statement sees the changes that were committed while the first one waited for the lock.
     Ok(Some(row.with_payments(order_id, payments(db, order_id).await?)))
 }
 
@@ -78,7 +78,7 @@ async fn payments(db: impl PgExecutor<'_>, order_id: Uuid) -> sqlx::Result<Vec<P
     .await
 }
 
-/// Saves payments and new events, and when each payment is polled next.
+/// Saves payments, the times of their next polls, and new events.
 pub(crate) async fn save(
     db: &mut PgConnection,
     payments: &OrderPayments,
@@ -99,8 +99,8 @@ pub(crate) async fn save(
         .iter()
         .map(|event| event.payment.map(|(id, status)| (id, status.as_str().to_owned())).unzip())
         .unzip();
-    // The clock, not the transaction's time: a transaction that waited for another one's lock started before that one's
-    // change.
+    // Uses the clock, not the transaction's time: a transaction that waited for the lock of another one has started before
+    // the change of that one.
     sqlx::query!(
         "with changed as (
              update orders.orders

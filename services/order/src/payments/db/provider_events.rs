@@ -6,24 +6,24 @@ use bodega_runtime::timeouts::{INLINE_GRACE, WORK_LEASE};
 use sqlx::{PgConnection, PgPool, types::Json};
 
 use crate::{
+    backoff::CLAIM_LIMIT,
     payments::{
         order_payments::SnapshotOutcome,
         provider::{Event, IntentSnapshot},
     },
-    timeouts::CLAIM_LIMIT,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EventKey {
     pub provider: String,
-    /// The provider's.
+    /// The provider's id of the event.
     pub id: String,
 }
 
-/// An event that is to be applied.
+/// An event that has not been applied.
 pub(crate) struct PendingEvent {
     pub key: EventKey,
-    /// How often the worker has claimed it.
+    /// Number of times that the worker has claimed it.
     pub attempts: i32,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct LockedEvent {
     pub snapshot: Json<IntentSnapshot>,
 }
 
-/// Stores an event, to be applied. Returns false if it is stored already.
+/// Stores an event that is to be applied. Returns false if it is stored already.
 pub(crate) async fn insert(
     db: &PgPool,
     key: &EventKey,
@@ -82,7 +82,7 @@ pub(crate) async fn claim(db: &PgPool) -> sqlx::Result<Vec<PendingEvent>> {
     Ok(pending.collect())
 }
 
-/// Locks an event. Returns `None` if it was applied.
+/// Locks an event. Returns `None` if it was applied already.
 pub(crate) async fn lock(db: &mut PgConnection, key: &EventKey) -> sqlx::Result<Option<LockedEvent>> {
     sqlx::query_as!(
         LockedEvent,

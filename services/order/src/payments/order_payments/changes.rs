@@ -1,4 +1,4 @@
-//! Everything that changes an order and its payments.
+//! The changes of an order and its payments.
 
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl OrderPayments {
-    /// Changes the status of the order, and of its payments with it.
+    /// Changes the status of the order, and that of its payments as required.
     ///
     /// # Errors
     /// [`Error::InvalidTransition`].
@@ -31,7 +31,7 @@ impl OrderPayments {
             _ => None,
         };
         self.new_events.push(NewEvent { status: to, status_changed: true, payment, actor });
-        // Intents that are not needed any more are to be cancelled soon.
+        // Polls soon, so that intents which are not needed any more are cancelled.
         self.payments.iter_mut().for_each(|payment| payment.poll_count = 0);
         Ok(())
     }
@@ -81,7 +81,7 @@ impl OrderPayments {
         match (self.payments[index].status, snapshot.state) {
             (_, IntentState::Open) => {}
             (RequiresPayment, IntentState::Processing) => self.update(index, Processing),
-            // The customer tries again. A webhook event may be from before the decline.
+            // The customer tries again. A webhook event may be older than the decline.
             (Failed, IntentState::Processing) if source == Source::Poll && !self.payments[index].closed => {
                 self.update(index, Processing);
             }
@@ -132,7 +132,7 @@ impl OrderPayments {
         payment.failed_refunds = payment.failed_refunds.saturating_add(1);
     }
 
-    /// Returns what of a snapshot differs from the payment.
+    /// Returns the first mismatch between a snapshot and the payment.
     fn mismatch(&self, index: usize, snapshot: &IntentSnapshot) -> Option<SnapshotOutcome> {
         let payment = &self.payments[index];
         if snapshot.order_id.is_some_and(|order_id| order_id != self.order_id) {
@@ -148,7 +148,7 @@ impl OrderPayments {
         }
     }
 
-    /// The money of a payment has arrived. It is refunded if the order does not need it.
+    /// Records that the money of a payment has arrived. It is refunded if the order does not need it.
     fn complete(&mut self, index: usize) {
         let is_needed = !self.is_paid() && self.status != OrderStatus::Cancelled;
         self.payments[index].closed = false;
@@ -163,12 +163,12 @@ impl OrderPayments {
         }
     }
 
-    /// The money of a payment was refunded. An order that it had paid is cancelled, unless it was shipped.
+    /// Records that a payment was refunded. An order that it had paid is cancelled, unless it was shipped.
     fn complete_refund(&mut self, index: usize) {
-        let was_in_use = self.payments[index].status == Completed;
+        let was_completed = self.payments[index].status == Completed;
         let payment = Some(self.set_status(index, Refunded));
         self.payments[index].closed = true;
-        let status_changed = was_in_use && self.status.can_become(OrderStatus::Cancelled);
+        let status_changed = was_completed && self.status.can_become(OrderStatus::Cancelled);
         if status_changed {
             self.status = OrderStatus::Cancelled;
         }

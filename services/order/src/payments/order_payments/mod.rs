@@ -1,7 +1,7 @@
-//! The payments of an order, together with its status: they change at once or not at all.
+//! The payments of an order, together with its status: both change in one transaction.
 //!
 //! Nothing here calls a provider or the database. [`update_locked`](super::update::update_locked) loads the aggregate under
-//! a lock and saves its changes, so that concurrent changes follow one another.
+//! a lock and saves its changes, so that concurrent changes are serialized.
 //!
 //! A provider's events may arrive twice, late and in any order. Money only moves forward here: from unpaid to completed,
 //! then to the refund. So the order of the events does not matter.
@@ -22,9 +22,9 @@ use super::{
     provider::offline,
 };
 use crate::{
+    backoff::{poll_pause, provider_retry_pause},
     error::Error,
     orders::status::OrderStatus,
-    timeouts::{poll_pause, provider_retry_pause},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,16 +33,16 @@ pub(crate) struct OrderPayments {
     pub status: OrderStatus,
     pub total_minor: i64,
     pub currency: String,
-    /// By attempt.
+    /// In the order of their attempts.
     pub payments: Vec<Payment>,
-    /// Changes since they were loaded.
+    /// The changes since the aggregate was loaded.
     pub new_events: Vec<NewEvent>,
 }
 
 /// A change of an order, of its payment, or of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NewEvent {
-    /// Of the order, after the change.
+    /// Status of the order after the change.
     pub status: OrderStatus,
     /// Whether the order's status has changed.
     pub status_changed: bool,
@@ -52,7 +52,7 @@ pub(crate) struct NewEvent {
     pub actor: Option<Uuid>,
 }
 
-/// Where a snapshot of an intent is from.
+/// The source of a snapshot of an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// Polling: the intent is in this state now.
@@ -65,11 +65,11 @@ pub(crate) enum Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SnapshotOutcome {
     Applied,
-    /// It contained nothing new.
+    /// The snapshot contained nothing new.
     Unchanged,
     /// No payment has this intent.
     UnknownPayment,
-    /// It is of another account, or of test mode where live mode is configured, or the reverse.
+    /// The snapshot is of another account, or of test mode while live mode is configured, or the reverse.
     WrongAccount,
     WrongOrder,
     WrongIntent,
@@ -78,7 +78,7 @@ pub(crate) enum SnapshotOutcome {
 }
 
 impl SnapshotOutcome {
-    /// Returns its name in the database and in the log.
+    /// Returns the name of the outcome in the database and in the log.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -93,16 +93,16 @@ impl SnapshotOutcome {
     }
 }
 
-/// What is to be done about a payment.
+/// The action that a payment requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Nothing,
     /// Retrieve the state of the intent.
     Poll,
-    /// Cancel the intent: the order does not need it, or its window is over.
+    /// Cancel the intent: the order does not need it, or its payment window has ended.
     CancelIntent,
     Refund,
-    /// Cancel the order: its payment window is over.
+    /// Cancel the order: its payment window has ended.
     CancelOrder,
 }
 
@@ -115,7 +115,7 @@ impl OrderPayments {
         self.payments.iter_mut().find(|payment| payment.id == id)
     }
 
-    /// Whether the order was cancelled since they were loaded.
+    /// Returns whether the order was cancelled since the aggregate was loaded.
     pub(crate) fn was_cancelled(&self) -> bool {
         self.new_events.iter().any(|event| event.status_changed && event.status == OrderStatus::Cancelled)
     }
@@ -143,12 +143,12 @@ impl OrderPayments {
         }
     }
 
-    /// Whether the order waits for this payment.
+    /// Returns whether the order waits for this payment.
     fn needs(&self, payment: &Payment) -> bool {
         self.latest().is_some_and(|latest| latest.id == payment.id) && self.check_payable().is_ok()
     }
 
-    /// Returns what is to be done about a payment, where card payments expire after `window`.
+    /// Returns the action that a payment requires if card payments expire after `window`.
     pub(crate) fn due_action(&self, payment: &Payment, window: Option<Duration>) -> Action {
         let needed = self.needs(payment);
         let expired = needed && self.time_left(payment, window).is_some_and(|left| left.is_zero());
@@ -163,7 +163,7 @@ impl OrderPayments {
         }
     }
 
-    /// Returns the pause until a payment is polled next; `None` if it is not.
+    /// Returns the pause until the next poll of a payment, or `None` if it is not polled again.
     pub(crate) fn next_poll_in(&self, payment: &Payment, window: Option<Duration>) -> Option<Duration> {
         let time_left = self.time_left(payment, window).filter(|left| !left.is_zero());
         let retry_pause = provider_retry_pause(payment.poll_count, payment.is_recent());
@@ -173,7 +173,7 @@ impl OrderPayments {
             // The provider need not be called, but the order expires if the payment does not arrive.
             Action::Nothing if payment.status.is_unpaid() && self.needs(payment) => time_left,
             Action::Nothing => None,
-            // The refund was created: it takes its time.
+            // The refund was created, but may take days.
             Action::Refund if payment.refund_id.is_some() => Some(pause),
             Action::Poll => Some(time_left.map_or(pause, |left| pause.min(left))),
             // An intent that is being processed cannot be cancelled.

@@ -1,8 +1,8 @@
-//! The interface of payment providers. A provider is a folder here and a line in
+//! The interface of payment providers. A new provider requires a folder here and a line in
 //! [`PaymentArgs::providers`](super::config::PaymentArgs::providers).
 //!
-//! Every call may be repeated: what it creates has an idempotency key that is chosen before the call. So a lost response
-//! costs another call, and never another charge.
+//! Every call may be repeated: intents and refunds have idempotency keys that are chosen before the call. So a lost response
+//! leads to another call, but never to another charge.
 
 pub(crate) mod offline;
 pub(crate) mod stripe;
@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 #[tonic::async_trait]
 pub(crate) trait Provider: Send + Sync {
-    /// Returns its name in the database and in the API.
+    /// Returns the name of the provider in the database and in the API.
     fn name(&self) -> &'static str;
 
-    /// Whether real money moves; `None` if there are no online payments.
+    /// Returns whether real money moves; `None` if there are no online payments.
     fn livemode(&self) -> Option<bool>;
 
     /// Returns the key for the provider's client library, or an empty string.
@@ -53,7 +53,7 @@ pub(crate) trait Provider: Send + Sync {
 pub(crate) struct NewIntent {
     pub order_id: Uuid,
     pub payment_id: Uuid,
-    /// From 1. Together with the order's id, the idempotency key.
+    /// The number of the attempt, from 1. With the order's id, it forms the idempotency key.
     pub attempt: i32,
     pub amount_minor: i64,
     /// ISO 4217.
@@ -63,7 +63,7 @@ pub(crate) struct NewIntent {
 /// A created intent.
 #[derive(Clone, Debug)]
 pub(crate) struct Intent {
-    /// The provider's.
+    /// The provider's id of the intent.
     pub id: String,
     /// Allows its bearer to pay the intent; empty if there is no online payment. Never logged.
     pub client_secret: String,
@@ -75,7 +75,7 @@ pub(crate) struct IntentSnapshot {
     pub intent_id: String,
     /// From the intent's metadata; `None` for intents that other programs have created.
     pub order_id: Option<Uuid>,
-    /// As `order_id`.
+    /// From the intent's metadata, as `order_id`.
     pub payment_id: Option<Uuid>,
     pub amount_minor: i64,
     /// ISO 4217, upper case.
@@ -101,7 +101,7 @@ pub(crate) enum IntentState {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refund {
-    /// The provider's; empty if there is nothing to retrieve.
+    /// The provider's id of the refund; empty if there is none to retrieve.
     pub id: String,
     pub state: RefundState,
 }
@@ -117,17 +117,17 @@ pub(crate) enum RefundState {
 /// A webhook event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
-    /// The provider's.
+    /// The provider's id of the event.
     pub id: String,
     /// The provider's name of the event type.
     pub kind: String,
-    /// Whether it is of the configured account and mode (test or live).
+    /// Whether the event belongs to the configured account and mode (test or live).
     pub own_account: bool,
     /// The intent that the event is about; `None` for events that are ignored.
     pub snapshot: Option<IntentSnapshot>,
 }
 
-/// Why a call to a provider failed.
+/// The reason why a call to a provider failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ProviderError {
     /// A retry may succeed, and the call may have succeeded: no response, a server error, or a concurrent call with the
@@ -137,18 +137,18 @@ pub(crate) enum ProviderError {
     /// The provider repeats a server error for this idempotency key: another key is needed.
     #[error("payment provider failed for this idempotency key: {0}")]
     KeyUnusable(String),
-    /// A retry would fail as well. With a message for the client.
+    /// A retry would fail as well. Contains a message for the client.
     #[error("{0}")]
     Rejected(String),
 }
 
-/// Why a webhook request is rejected.
+/// The reason why a webhook request is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidEvent {
     /// Not signed by the provider, or too old.
     #[error("event signature is invalid")]
     Signature,
-    /// Signed, but not readable.
+    /// Signed, but not a valid event.
     #[error("event is malformed")]
-    Unreadable,
+    Malformed,
 }

@@ -5,7 +5,7 @@ use super::{
     RefundState,
 };
 
-/// Its name in the database and in the API.
+/// The name of the provider in the database and in the API.
 pub(crate) const NAME: &str = "offline";
 
 /// Stores nothing and never fails.
@@ -50,7 +50,7 @@ impl Provider for Offline {
         Ok(snapshot(intent_id, new_intent, IntentState::Cancelled))
     }
 
-    /// The admin returns the money.
+    /// Succeeds at once: an admin returns the money outside of the system.
     async fn refund(&self, _: &str, _: &str) -> Result<Refund, ProviderError> {
         Ok(Refund { id: String::new(), state: RefundState::Succeeded })
     }

@@ -22,9 +22,9 @@ async fn a_card_payment_is_recorded_in_the_history() {
     assert_eq!((intent.provider.as_str(), intent.status()), ("stripe", PaymentStatus::RequiresPayment));
     assert_eq!((intent.amount_minor, intent.currency.as_str()), (2 * MUG_PRICE, "USD"));
     assert_eq!(intent.publishable_key, options.publishable_key);
-    let made = app.stripe.intent(&intent.id).unwrap();
-    assert_eq!((made.amount, made.currency.as_str()), (2 * MUG_PRICE, "usd"));
-    assert_eq!(made.client_secret, intent.client_secret);
+    let created = app.stripe.intent(&intent.id).unwrap();
+    assert_eq!((created.amount, created.currency.as_str()), (2 * MUG_PRICE, "usd"));
+    assert_eq!(created.client_secret, intent.client_secret);
 
     app.stripe.confirm(&intent.client_secret, Card::Slow).await.unwrap();
     app.stripe.delivered().await;
@@ -153,13 +153,13 @@ async fn rejects_payments_of_paid_finished_free_and_other_users_orders() {
     let app = StripeApp::start().await;
     let paid = app.paid_order().await;
     assert_eq!(error_reason(app.create_intent(&paid).await), "already_paid");
-    for way in [&[Cancelled][..], &[Confirmed, Shipped, Completed], &[Paid, Shipped, Completed], &[Paid]] {
+    for steps in [&[Cancelled][..], &[Confirmed, Shipped, Completed], &[Paid, Shipped, Completed], &[Paid]] {
         let order = app.new_order(&[(MUG, 1)]).await;
-        for step in way {
+        for step in steps {
             app.update_status(&order.id, *step).await.unwrap();
         }
-        let reason = if way.contains(&Paid) { "already_paid" } else { "order_not_payable" };
-        assert_eq!(error_reason(app.create_intent(&order).await), reason, "{way:?}");
+        let reason = if steps.contains(&Paid) { "already_paid" } else { "order_not_payable" };
+        assert_eq!(error_reason(app.create_intent(&order).await), reason, "{steps:?}");
     }
     let order = app.new_order(&[(MUG, 1)]).await;
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Many paid checkouts while a third of all responses is lost.
+//! Many paid checkouts while 30% of all responses are lost.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Card payments: the service with Stripe's double, and webhook events between them.
+//! Card payments: the service with the Stripe double (`bodega-stripe-double`), which sends it webhook events.
 
 mod intents;
 mod lost_responses;
@@ -79,7 +79,7 @@ impl StripeApp {
         Self::with_payment_window("off").await
     }
 
-    /// With this payment window.
+    /// Starts the service with this payment window.
     pub(crate) async fn with_payment_window(window: &str) -> Self {
         let stripe = StripeDouble::start(Options::default()).await.unwrap();
         let app = TestApp::with_providers(payments(&stripe, window)).await;
@@ -122,7 +122,7 @@ impl StripeApp {
         }
     }
 
-    /// Checks the invariants, those of Stripe's double included.
+    /// Checks the invariants, including those of the Stripe double.
     pub(crate) async fn assert_consistent(&self) {
         self.app.assert_consistent().await;
         assert_eq!(self.stripe.check(), Vec::<String>::new());
@@ -169,13 +169,13 @@ pub(crate) fn payment_of(order: &Order) -> PaymentStatus {
     order.payment.as_ref().map_or(PaymentStatus::Unspecified, |payment| payment.status())
 }
 
-/// The payment statuses in the history.
+/// Returns the payment statuses in the history.
 pub(crate) fn payment_statuses(order: &Order) -> Vec<PaymentStatus> {
     let steps = order.history.iter().map(|event| event.payment());
     steps.filter(|payment| *payment != PaymentStatus::Unspecified).collect()
 }
 
-/// Returns an object with other values.
+/// Returns an object with the values at these JSON pointers replaced.
 pub(crate) fn with_values(mut object: Value, changes: &[(&str, Value)]) -> Value {
     for (pointer, value) in changes {
         *object.pointer_mut(pointer).unwrap() = value.clone();
@@ -183,7 +183,7 @@ pub(crate) fn with_values(mut object: Value, changes: &[(&str, Value)]) -> Value
     object
 }
 
-/// Type and outcome of each stored event.
+/// Returns the type and outcome of each stored event.
 pub(crate) async fn event_outcomes(app: &TestApp) -> Vec<(String, Option<String>)> {
     sqlx::query_as("select kind, outcome from orders.provider_events order by received_at")
         .fetch_all(&app.db)
@@ -191,7 +191,7 @@ pub(crate) async fn event_outcomes(app: &TestApp) -> Vec<(String, Option<String>
         .unwrap()
 }
 
-/// The id of a user without orders.
+/// Returns the id of a user without orders.
 pub(crate) fn user_without_orders() -> Uuid {
     Uuid::now_v7()
 }

@@ -120,7 +120,7 @@ async fn declined_payments_expire_and_processing_ones_do_not() {
 async fn events_stored_by_a_killed_process_are_applied_by_the_next() {
     let mut app = StripeApp::start().await;
     let order = app.paid_order().await;
-    // As if it had been killed between storing the event and applying it.
+    // Restores the state of a process that was killed between storing the event and applying it.
     let undo = [
         "update orders.provider_events set applied_at = null, outcome = null, next_attempt_at = now()
          where kind = 'payment_intent.succeeded'",

@@ -1,4 +1,4 @@
-//! Webhook events: duplicate, late, out of order, and wrong.
+//! Webhook events: duplicate, late, out of order, mismatching or invalid.
 
 use std::time::Duration;
 

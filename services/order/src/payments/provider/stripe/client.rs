@@ -35,7 +35,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Connects when it is first used.
+    /// Creates a client, which connects at its first call.
     ///
     /// # Errors
     /// If the secret key is not a valid header value, or this system has no trusted certificates.
@@ -68,7 +68,7 @@ impl Client {
         self.call(|| self.http.get(url.clone())).await
     }
 
-    /// With an `idempotency_key`, Stripe executes the call once and repeats its response.
+    /// Makes a POST request. With an `idempotency_key`, Stripe executes the call once and then repeats its response.
     pub(super) async fn post<T: DeserializeOwned>(
         &self,
         path: &[&str],
@@ -89,7 +89,7 @@ impl Client {
     /// Returns the URL of a path; each segment is escaped.
     fn url(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
-        // Always `Ok`: HTTP URLs have a path.
+        // Always `Ok`, because HTTP URLs have a path.
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push("v1").extend(path);
         }
@@ -97,15 +97,15 @@ impl Client {
     }
 
     async fn call<T: DeserializeOwned>(&self, request: impl Fn() -> RequestBuilder) -> Result<T, CallError> {
-        // Includes the retries.
+        // The timeout includes the retries.
         let response = timeout(PROVIDER_CALL, send_with_retries(request)).await;
         let response = response.map_err(|_| CallError::NoResponse("response timed out".to_owned()))??;
         objects::parse(&response).map_err(|error| CallError::NoResponse(format!("invalid response: {error}")))
     }
 }
 
-/// Sends a request, with a few retries. All calls may be repeated: they read, have an idempotency key, or lead to the same
-/// state.
+/// Sends a request, with a few retries. All calls may be repeated: each one only reads, has an idempotency key, or leads to
+/// the same state.
 async fn send_with_retries(request: impl Fn() -> RequestBuilder) -> Result<Bytes, CallError> {
     let mut retries = 0;
     let mut has_reconnected = false;

@@ -1,4 +1,4 @@
-//! Flags, variables and keys of Stripe.
+//! Flags, environment variables and keys of Stripe.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub(crate) struct StripeArgs {
     /// Publishable key of the account, `pk_...`
     #[arg(long = "stripe-publishable-key", env = "STRIPE_PUBLISHABLE_KEY", hide_env_values = true)]
     publishable_key: Option<Key>,
-    /// Secret of the webhook endpoint, `whsec_...`; while it is rolled both, separated by a comma
+    /// Secret of the webhook endpoint, `whsec_...`; while it is being rolled, both secrets, separated by a comma
     #[arg(long = "stripe-webhook-secret", env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true)]
     webhook_secret: Option<Key>,
     /// URL of Stripe's API
@@ -25,7 +25,7 @@ pub(crate) struct StripeArgs {
     url: Url,
 }
 
-/// Never shown, not even by `Debug`.
+/// A key that is never shown, not even by `Debug`.
 #[derive(Clone)]
 struct Key(String);
 
@@ -52,7 +52,7 @@ impl StripeArgs {
     /// Returns the configured account, or `None` if all keys are missing. Empty variables count as missing.
     ///
     /// # Errors
-    /// If some keys are missing, or one is invalid. Names the variable, never its value.
+    /// If some keys are missing, or one is invalid. The error names the variable and never shows its value.
     pub(crate) fn provider(&self) -> anyhow::Result<Option<Stripe>> {
         let variables = [
             ("STRIPE_SECRET_KEY", &self.secret_key),
@@ -81,7 +81,7 @@ fn url(text: &str) -> Result<Url, String> {
     text.parse::<Url>()
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none())
-        .ok_or_else(|| format!("must be a URL such as {DEFAULT_URL}"))
+        .ok_or_else(|| format!("use a URL such as {DEFAULT_URL}"))
 }
 
 /// The keys of an account. Without `Debug`: most of them are secret.
@@ -94,15 +94,16 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Takes the keys as the dashboard shows them. While the webhook secret is rolled, there may be several, separated by
-    /// commas or spaces.
+    /// Checks the keys as Stripe's dashboard shows them. While the webhook secret is being rolled, there may be several
+    /// secrets, separated by commas or spaces.
     ///
     /// # Errors
-    /// If a key is of another kind, or the keys do not belong together. Names the variable, not its value.
+    /// If a key is of another kind, or the keys do not belong together. The error names the variable and does not show its
+    /// value.
     pub(crate) fn new(secret: &str, publishable: &str, webhook: &str) -> anyhow::Result<Self> {
-        let starts_with_one = |key: &str, starts: &[&str]| starts.iter().any(|start| key.starts_with(start));
+        let has_prefix = |key: &str, prefixes: &[&str]| prefixes.iter().any(|prefix| key.starts_with(prefix));
         ensure!(
-            starts_with_one(secret, &["sk_", "rk_"]),
+            has_prefix(secret, &["sk_", "rk_"]),
             "STRIPE_SECRET_KEY is not a secret key of Stripe: it must start with sk_ or rk_"
         );
         ensure!(
@@ -114,7 +115,7 @@ impl Keys {
             !secrets.is_empty() && secrets.iter().all(|secret| secret.starts_with("whsec_")),
             "STRIPE_WEBHOOK_SECRET is not a webhook secret of Stripe: it must start with whsec_"
         );
-        let livemode = starts_with_one(secret, &["sk_live_", "rk_live_"]);
+        let livemode = has_prefix(secret, &["sk_live_", "rk_live_"]);
         ensure!(
             livemode == publishable.starts_with("pk_live_"),
             "STRIPE_SECRET_KEY and STRIPE_PUBLISHABLE_KEY do not match: one is for live mode, one for test mode"
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn rejects_urls_that_are_not_of_an_api() {
+    fn rejects_invalid_urls() {
         for valid in ["", "https://api.stripe.com", "http://127.0.0.1:8420", "https://proxy.example/stripe/"]
         {
             assert!(url(valid).is_ok(), "{valid}");

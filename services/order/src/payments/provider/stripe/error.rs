@@ -7,7 +7,7 @@ use tracing::{error, warn};
 use super::objects;
 use crate::payments::provider::ProviderError;
 
-/// Of a message for clients, in characters.
+/// Maximum length of a message for clients, in characters.
 const MAX_MESSAGE_LENGTH: usize = 200;
 
 pub(super) enum CallError {
@@ -19,9 +19,9 @@ pub(super) enum CallError {
 /// An error response: <https://docs.stripe.com/api/errors>
 pub(super) struct ApiError {
     status: StatusCode,
-    /// Whether it repeats the response to an earlier call with the same idempotency key.
+    /// Whether Stripe has repeated the response to an earlier call with the same idempotency key.
     is_replay: bool,
-    /// For searching the request in Stripe's dashboard.
+    /// Stripe's id of the request, by which its dashboard finds it.
     request_id: String,
     kind: String,
     code: Option<String>,
@@ -53,7 +53,7 @@ impl ApiError {
         }
     }
 
-    /// Whether the call conflicts with another one for the same object or key, or calls are rate limited.
+    /// Returns whether the call conflicts with another one for the same object or key, or calls are rate limited.
     pub(super) fn is_transient(&self) -> bool {
         matches!(self.status, StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS)
     }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_get_messages_about_the_amount_only() {
+    fn clients_get_only_messages_about_the_amount_or_the_card() {
         let message = "Invalid API Key provided: sk_test_hunter2";
         for (status, code) in [(400, "parameter_unknown"), (404, "resource_missing"), (401, ""), (500, "")] {
             let error = json!({"type": "invalid_request_error", "code": code, "message": message});

@@ -27,9 +27,9 @@ struct Data<'a> {
 /// Parses an event whose signature is valid. `livemode` is that of the configured keys.
 ///
 /// # Errors
-/// [`InvalidEvent::Unreadable`].
+/// [`InvalidEvent::Malformed`].
 pub(super) fn parse(payload: &[u8], livemode: bool) -> Result<Event, InvalidEvent> {
-    let envelope: Envelope<'_> = serde_json::from_slice(payload).map_err(|_| InvalidEvent::Unreadable)?;
+    let envelope: Envelope<'_> = serde_json::from_slice(payload).map_err(|_| InvalidEvent::Malformed)?;
     let object = envelope.data.map(|data| data.object);
     Ok(Event {
         snapshot: snapshot(&envelope.r#type, object)?,
@@ -50,19 +50,19 @@ fn snapshot(kind: &str, object: Option<&RawValue>) -> Result<Option<IntentSnapsh
         "charge.refunded" => IntentState::Refunded,
         _ => return Ok(None),
     };
-    let object = object.ok_or(InvalidEvent::Unreadable)?.get().as_bytes();
-    let unreadable = |_| InvalidEvent::Unreadable;
+    let object = object.ok_or(InvalidEvent::Malformed)?.get().as_bytes();
+    let malformed = |_| InvalidEvent::Malformed;
     let snapshot = if state == IntentState::Refunded {
-        let charge: Charge = objects::parse(object).map_err(unreadable)?;
+        let charge: Charge = objects::parse(object).map_err(malformed)?;
         if !charge.is_refunded_intent() {
             return Ok(None);
         }
         charge.snapshot()
     } else {
-        let intent: PaymentIntent = objects::parse(object).map_err(unreadable)?;
+        let intent: PaymentIntent = objects::parse(object).map_err(malformed)?;
         intent.snapshot(state)
     };
-    snapshot.map(Some).ok_or(InvalidEvent::Unreadable)
+    snapshot.map(Some).ok_or(InvalidEvent::Malformed)
 }
 
 #[cfg(test)]
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn every_intent_event_is_parsed() {
+    fn parses_every_intent_event() {
         let (order_id, payment_id) = (Uuid::now_v7(), Uuid::now_v7());
         let metadata = json!({"order_id": order_id, "payment_id": payment_id, "attempt": "1"});
         for (kind, status, state) in [
@@ -203,8 +203,8 @@ mod tests {
         // Not a whole króna.
         invalid.push(event("charge.refunded", charge(json!({"amount": 50}))).to_string());
         for payload in &invalid {
-            assert_eq!(parse(payload.as_bytes(), false), Err(InvalidEvent::Unreadable), "{payload}");
+            assert_eq!(parse(payload.as_bytes(), false), Err(InvalidEvent::Malformed), "{payload}");
         }
-        assert_eq!(parse(b"{\"id\":\"\xff\"}", false), Err(InvalidEvent::Unreadable));
+        assert_eq!(parse(b"{\"id\":\"\xff\"}", false), Err(InvalidEvent::Malformed));
     }
 }

@@ -1,8 +1,8 @@
 //! Stripe, over its HTTP API: <https://docs.stripe.com/api>.
 //!
-//! A payment is a `PaymentIntent`, which the customer confirms with Stripe's client library. `client` makes the calls,
-//! `error` maps their errors, `objects` parses Stripe's objects; `signature` and `events` verify and parse webhook
-//! requests.
+//! The intent of a payment is a `PaymentIntent`, which the customer confirms with Stripe's client library. `client` makes
+//! the calls, `error` maps their errors, `objects` parses Stripe's objects; `signature` and `events` verify and parse
+//! webhook requests.
 
 mod amounts;
 mod client;
@@ -39,6 +39,8 @@ pub(crate) struct Stripe {
 }
 
 impl Stripe {
+    /// Creates a provider that calls the API at `url`.
+    ///
     /// # Errors
     /// If the secret key cannot be sent to `url`.
     pub(crate) fn new(url: Url, keys: Keys) -> anyhow::Result<Self> {
@@ -89,7 +91,7 @@ impl Provider for Stripe {
         Some(self.parse_webhook_at(payload, signature, OffsetDateTime::now_utc()))
     }
 
-    /// Sets no payment methods: then Stripe offers all that the account's dashboard enables.
+    /// Sets no payment methods, so that Stripe offers all that are enabled in the account's dashboard.
     async fn create_intent(&self, new_intent: &NewIntent) -> Result<Intent, ProviderError> {
         let NewIntent { order_id, payment_id, attempt, amount_minor, currency } = new_intent;
         let idempotency_key = format!("bodega-{order_id}-{attempt}");
@@ -130,7 +132,7 @@ impl Provider for Stripe {
         }
     }
 
-    /// Sets no amount: then Stripe refunds what is left.
+    /// Sets no amount, so that Stripe refunds the remaining amount.
     async fn refund(&self, intent_id: &str, idempotency_key: &str) -> Result<Refund, ProviderError> {
         let parameters = [("payment_intent", intent_id)];
         match self.client.post(&["refunds"], &parameters, Some(idempotency_key)).await {

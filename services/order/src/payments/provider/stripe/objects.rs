@@ -19,7 +19,7 @@ pub(super) struct PaymentIntent {
     pub client_secret: Option<String>,
     status: IntentStatus,
     amount: i64,
-    /// What was paid so far.
+    /// The amount that was paid so far.
     amount_received: Option<i64>,
     currency: String,
     metadata: Option<Metadata>,
@@ -75,7 +75,7 @@ pub(super) struct Charge {
     payment_intent: Option<Expandable<IntentId>>,
     amount: i64,
     currency: String,
-    /// Whether it was refunded in full.
+    /// Whether the charge was refunded in full.
     refunded: bool,
     metadata: Option<Metadata>,
 }
@@ -119,7 +119,7 @@ impl PaymentIntent {
 }
 
 impl Charge {
-    /// Whether it is the charge of an intent and was refunded in full.
+    /// Returns whether it is the charge of an intent and was refunded in full.
     pub(super) fn is_refunded_intent(&self) -> bool {
         self.refunded && self.payment_intent.is_some()
     }

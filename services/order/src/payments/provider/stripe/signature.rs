@@ -9,17 +9,17 @@ const TOLERANCE_SECONDS: u64 = 300;
 /// An HMAC-SHA256.
 type Signature = [u8; 32];
 
-/// The secrets of the webhook endpoint: more than one while the secret is rolled.
+/// The secrets of the webhook endpoint: more than one while the secret is being rolled.
 pub(super) struct Secrets(Vec<hmac::Key>);
 
 impl Secrets {
-    /// Takes secrets as the dashboard shows them.
+    /// Creates the keys from the secrets, as Stripe's dashboard shows them.
     pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let key = |secret: &str| hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
         Self(secrets.into_iter().map(key).collect())
     }
 
-    /// Whether `header` signs the bytes of `payload` with one of the secrets, within five minutes of `now`.
+    /// Returns whether `header` signs the bytes of `payload` with one of the secrets, within five minutes of `now`.
     pub(super) fn verify(&self, payload: &[u8], header: &str, now: OffsetDateTime) -> bool {
         let Some(Header { timestamp, signatures }) = Header::parse(header) else { return false };
         let Ok(seconds) = timestamp.parse::<i64>() else { return false };
@@ -42,7 +42,7 @@ impl Secrets {
 
 /// The parts of a header that the scheme `v1` uses.
 struct Header<'a> {
-    /// As text: it is part of what was signed.
+    /// As text, because the text is part of the signed payload.
     timestamp: &'a str,
     signatures: Vec<Signature>,
 }
@@ -56,7 +56,7 @@ impl<'a> Header<'a> {
             match item.split_once('=')? {
                 ("t", value) if timestamp.is_none() => timestamp = Some(value),
                 ("t", _) => return None,
-                // A value that is not an HMAC-SHA256 cannot match.
+                // A value that is not an HMAC-SHA256 is ignored: it cannot match.
                 ("v1", value) => signatures.extend(from_hex(value)),
                 // Other schemes do not replace `v1`: `v0` is a fake one for tests.
                 _ => {}

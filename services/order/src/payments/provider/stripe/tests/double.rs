@@ -1,4 +1,4 @@
-//! The provider with Stripe's double, including faults between them.
+//! The provider against the Stripe double (`bodega-stripe-double`), with injected faults.
 
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,7 @@ async fn lost_responses_create_no_second_intent() {
         let intents = double.intents_of(&new_intent.order_id.to_string());
         assert_eq!(intents.iter().map(|intent| &intent.id).collect::<Vec<_>>(), [&intent.id]);
     }
-    assert!(double.calls_of(Operation::Create) > 120, "too few replies were dropped");
+    assert!(double.calls_of(Operation::Create) > 120, "too few responses were dropped");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use uuid::Uuid;
 
-use self::scripted_server::{Reply, ScriptedServer};
+use self::scripted_server::{Action, ScriptedServer};
 use super::*;
 
 const OPEN: &str = r#"{"id":"pi_1","client_secret":"pi_1_secret","status":"requires_payment_method","amount":1999,
@@ -34,13 +34,13 @@ fn stripe(url: &str) -> Stripe {
     Stripe::new(url.parse().unwrap(), keys).unwrap()
 }
 
-async fn replying(replies: Vec<Reply>) -> (Stripe, ScriptedServer) {
-    let server = ScriptedServer::start(replies).await;
+async fn stripe_with(actions: Vec<Action>) -> (Stripe, ScriptedServer) {
+    let server = ScriptedServer::start(actions).await;
     (stripe(&server.url), server)
 }
 
-fn ok(body: &'static str) -> Reply {
-    Reply::Response(200, "content-type: application/json\r\n", body)
+fn ok(body: &'static str) -> Action {
+    Action::Response(200, "content-type: application/json\r\n", body)
 }
 
 fn is_unavailable<T>(result: Result<T, ProviderError>) -> bool {
@@ -49,7 +49,7 @@ fn is_unavailable<T>(result: Result<T, ProviderError>) -> bool {
 
 #[tokio::test]
 async fn creates_an_intent_with_order_and_attempt_as_its_key() {
-    let (stripe, server) = replying(vec![ok(OPEN)]).await;
+    let (stripe, server) = stripe_with(vec![ok(OPEN)]).await;
     let intent = stripe.create_intent(&new_intent()).await.unwrap();
     assert_eq!((intent.id.as_str(), intent.client_secret.as_str()), ("pi_1", "pi_1_secret"));
 
@@ -74,7 +74,7 @@ async fn creates_an_intent_with_order_and_attempt_as_its_key() {
 
 #[tokio::test]
 async fn ids_are_escaped_in_the_path() {
-    let (stripe, server) = replying(vec![ok(SUCCEEDED)]).await;
+    let (stripe, server) = stripe_with(vec![ok(SUCCEEDED)]).await;
     stripe.retrieve_intent("../charges?x=1", &new_intent()).await.unwrap();
     let expected = "get /v1/payment_intents/..%2fcharges%3fx=1?expand[]=latest_charge http/1.1";
     assert!(server.requests()[0].starts_with(expected), "{}", server.requests()[0]);
@@ -92,7 +92,7 @@ async fn the_base_url_may_have_a_path() {
 
 #[tokio::test]
 async fn a_lost_response_is_retried_once_with_the_same_key() {
-    let (stripe, server) = replying(vec![Reply::Disconnect, ok(OPEN)]).await;
+    let (stripe, server) = stripe_with(vec![Action::Disconnect, ok(OPEN)]).await;
     stripe.create_intent(&new_intent()).await.unwrap();
     let requests = server.requests();
     assert_eq!(requests.len(), 2);
@@ -101,19 +101,19 @@ async fn a_lost_response_is_retried_once_with_the_same_key() {
 
 #[tokio::test]
 async fn repeatedly_lost_responses_count_as_unavailable() {
-    let (stripe, server) = replying(vec![Reply::Disconnect]).await;
+    let (stripe, server) = stripe_with(vec![Action::Disconnect]).await;
     assert!(is_unavailable(stripe.create_intent(&new_intent()).await));
     assert_eq!(server.requests().len(), 2);
 }
 
 #[tokio::test]
 async fn conflicts_are_retried_a_few_times() {
-    let in_use = || Reply::Response(409, "", IN_USE);
-    let (stripe, server) = replying(vec![in_use(), Reply::Response(429, "", "{}"), ok(OPEN)]).await;
+    let in_use = || Action::Response(409, "", IN_USE);
+    let (stripe, server) = stripe_with(vec![in_use(), Action::Response(429, "", "{}"), ok(OPEN)]).await;
     stripe.create_intent(&new_intent()).await.unwrap();
     assert_eq!(server.requests().len(), 3);
 
-    let (stripe, _server) = replying(vec![in_use()]).await;
+    let (stripe, _server) = stripe_with(vec![in_use()]).await;
     let started = Instant::now();
     assert!(is_unavailable(stripe.create_intent(&new_intent()).await));
     assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
@@ -121,7 +121,7 @@ async fn conflicts_are_retried_a_few_times() {
 
 #[tokio::test]
 async fn a_silent_server_times_out() {
-    let (stripe, _server) = replying(vec![Reply::Silence]).await;
+    let (stripe, _server) = stripe_with(vec![Action::Silence]).await;
     let started = Instant::now();
     assert!(is_unavailable(stripe.create_intent(&new_intent()).await));
     assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
@@ -140,7 +140,7 @@ async fn a_refused_connection_fails_at_once() {
 async fn redirects_are_not_followed() {
     let elsewhere = ScriptedServer::start(vec![ok(SUCCEEDED)]).await;
     let location = format!("location: {}/v1/payment_intents/pi_1\r\n", elsewhere.url);
-    let (stripe, _server) = replying(vec![Reply::Response(307, location.leak(), "")]).await;
+    let (stripe, _server) = stripe_with(vec![Action::Response(307, location.leak(), "")]).await;
     assert!(is_unavailable(stripe.retrieve_intent("pi_1", &new_intent()).await));
     assert!(elsewhere.requests().is_empty());
 }
@@ -150,27 +150,27 @@ async fn invalid_success_responses_count_as_unavailable() {
     let long = json!({ "id": "x".repeat(2 << 20) }).to_string();
     let no_secret = r#"{"id":"pi_1","status":"requires_payment_method","amount":1999,"currency":"usd"}"#;
     for body in ["", "<html>", "{}", no_secret, long.leak()] {
-        let (stripe, _server) = replying(vec![ok(body)]).await;
+        let (stripe, _server) = stripe_with(vec![ok(body)]).await;
         assert!(is_unavailable(stripe.create_intent(&new_intent()).await), "{:.80}", body);
     }
 }
 
 #[tokio::test]
 async fn a_rejected_cancellation_returns_the_state() {
-    let rejected = || Reply::Response(400, "", UNEXPECTED_STATE);
-    let (stripe, server) = replying(vec![rejected(), ok(SUCCEEDED)]).await;
+    let rejected = || Action::Response(400, "", UNEXPECTED_STATE);
+    let (stripe, server) = stripe_with(vec![rejected(), ok(SUCCEEDED)]).await;
     let snapshot = stripe.cancel_intent("pi_1", &new_intent()).await.unwrap();
     assert_eq!((snapshot.state, snapshot.amount_minor), (IntentState::Succeeded, 1999));
     assert!(server.requests()[0].starts_with("post /v1/payment_intents/pi_1/cancel http/1.1"));
 
-    let (stripe, _server) = replying(vec![rejected(), ok(OPEN)]).await;
+    let (stripe, _server) = stripe_with(vec![rejected(), ok(OPEN)]).await;
     assert!(matches!(stripe.cancel_intent("pi_1", &new_intent()).await, Err(ProviderError::Rejected(_))));
 }
 
 #[tokio::test]
 async fn refunds_the_remaining_amount() {
     let pending = r#"{"id":"re_1","status":"pending"}"#;
-    let (stripe, server) = replying(vec![ok(pending), ok(r#"{"id":"re_1","status":"failed"}"#)]).await;
+    let (stripe, server) = stripe_with(vec![ok(pending), ok(r#"{"id":"re_1","status":"failed"}"#)]).await;
     let refund = stripe.refund("pi_1", "key-1").await.unwrap();
     assert_eq!(refund, Refund { id: "re_1".to_owned(), state: RefundState::Pending });
     let request = server.requests().remove(0);
@@ -181,14 +181,14 @@ async fn refunds_the_remaining_amount() {
     assert_eq!(stripe.retrieve_refund("re_1").await.unwrap().state, RefundState::Failed);
 
     let already_refunded = r#"{"error":{"type":"invalid_request_error","code":"charge_already_refunded"}}"#;
-    let (stripe, _server) = replying(vec![Reply::Response(400, "", already_refunded)]).await;
+    let (stripe, _server) = stripe_with(vec![Action::Response(400, "", already_refunded)]).await;
     let refund = stripe.refund("pi_1", "key-1").await.unwrap();
     assert_eq!(refund, Refund { id: String::new(), state: RefundState::Succeeded });
 }
 
 #[tokio::test]
 async fn amounts_that_cannot_be_charged_are_not_sent() {
-    let (stripe, server) = replying(vec![ok(OPEN)]).await;
+    let (stripe, server) = stripe_with(vec![ok(OPEN)]).await;
     let new_intent = NewIntent { amount_minor: 5124, currency: "KWD".to_owned(), ..new_intent() };
     assert!(matches!(stripe.create_intent(&new_intent).await, Err(ProviderError::Rejected(_))));
     assert!(server.requests().is_empty());

@@ -1,4 +1,4 @@
-//! A server that sends prepared responses.
+//! An HTTP server that follows a script.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,8 +7,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-pub(super) enum Reply {
-    /// Status, further headers, body.
+/// What the server does when it receives a request.
+pub(super) enum Action {
+    /// Sends this status, further headers and body.
     Response(u16, &'static str, &'static str),
     /// Closes the connection after the request was read.
     Disconnect,
@@ -23,36 +24,36 @@ pub(super) struct ScriptedServer {
 }
 
 impl ScriptedServer {
-    /// Sends one reply per request, and repeats the last one.
-    pub(super) async fn start(replies: Vec<Reply>) -> Self {
+    /// Starts a server that takes one action per request, and repeats the last one.
+    pub(super) async fn start(actions: Vec<Action>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::<Mutex<Vec<String>>>::default();
-        let replies = Arc::new(replies);
+        let actions = Arc::new(actions);
         let received = Arc::clone(&requests);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&replies), Arc::clone(&received)));
+                tokio::spawn(serve(stream, Arc::clone(&actions), Arc::clone(&received)));
             }
         });
         Self { url, requests }
     }
 
-    /// Returns head and body of each request so far, the head in lower case.
+    /// Returns the head and the body of each request so far, the head in lower case.
     pub(super) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
 
-async fn serve(mut stream: TcpStream, replies: Arc<Vec<Reply>>, requests: Arc<Mutex<Vec<String>>>) {
+async fn serve(mut stream: TcpStream, actions: Arc<Vec<Action>>, requests: Arc<Mutex<Vec<String>>>) {
     while let Some(request) = read(&mut stream).await {
         let index = {
             let mut requests = requests.lock().unwrap();
             requests.push(request);
-            requests.len().min(replies.len()) - 1
+            requests.len().min(actions.len()) - 1
         };
-        match &replies[index] {
-            Reply::Response(status, headers, body) => {
+        match &actions[index] {
+            Action::Response(status, headers, body) => {
                 let length = body.len();
                 let response =
                     format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {length}\r\n{headers}\r\n{body}");
@@ -60,8 +61,8 @@ async fn serve(mut stream: TcpStream, replies: Arc<Vec<Reply>>, requests: Arc<Mu
                     return;
                 }
             }
-            Reply::Disconnect => return,
-            Reply::Silence => std::future::pending().await,
+            Action::Disconnect => return,
+            Action::Silence => std::future::pending().await,
         }
     }
 }
