@@ -1,7 +1,7 @@
 //! Reads and changes carts: get, add, set, remove, clear.
 //!
-//! Each change reads the lines, gets their products from the catalog in one call, writes and reads back in one
-//! transaction, and returns the cart with the prices from before.
+//! Each change reads the lines, gets their products from the catalog in one call, then writes the change and reads the cart
+//! in one transaction, and returns the cart with the prices that the catalog returned before.
 
 use bodega_proto::cart::v1::Cart as PricedCart;
 use bodega_runtime::timeouts;
@@ -36,12 +36,12 @@ impl CartActions {
     pub(crate) async fn get(&self, owner: Option<&Owner>) -> Result<PricedCart, Error> {
         let cart = self.load(owner).await?;
         let mut products = Products::default();
-        self.catalog.complete(&mut products, cart.product_ids()).await?;
+        self.catalog.fetch_missing(&mut products, cart.product_ids()).await?;
         price(&cart, &products)
     }
 
-    /// Adds `quantity` to a line, or creates the line and, if there is none, the cart. The token of a guest's new cart is
-    /// returned.
+    /// Adds `quantity` to a line, or creates the line and, if there is none, the cart. Also returns the token of a guest's
+    /// new cart.
     ///
     /// A quantity beyond the stock is accepted: the line is marked as not available.
     ///
@@ -60,7 +60,7 @@ impl CartActions {
         }
         let before = self.load(owner).await?;
         let mut products = Products::default();
-        self.catalog.complete(&mut products, before.product_ids().chain([product_id])).await?;
+        self.catalog.fetch_missing(&mut products, before.product_ids().chain([product_id])).await?;
         let product =
             products.get(product_id).filter(|product| !product.archived).ok_or(Error::ProductNotFound)?;
         let line = Line {
@@ -106,7 +106,7 @@ impl CartActions {
         }
         let (owner, before) = self.load_with_product(owner, product_id).await?;
         let mut products = Products::default();
-        self.catalog.complete(&mut products, before.product_ids()).await?;
+        self.catalog.fetch_missing(&mut products, before.product_ids()).await?;
         let product = products.get(product_id);
 
         let mut transaction = self.db.begin().await?;
@@ -126,7 +126,7 @@ impl CartActions {
         let (owner, before) = self.load_with_product(owner, product_id).await?;
         let mut products = Products::default();
         let remaining = before.product_ids().filter(|id| *id != product_id);
-        self.catalog.complete(&mut products, remaining).await?;
+        self.catalog.fetch_missing(&mut products, remaining).await?;
 
         let mut transaction = self.db.begin().await?;
         if !items::remove(&mut *transaction, owner, product_id).await? {
@@ -178,19 +178,24 @@ impl CartActions {
     }
 
     /// Prices a cart after a committed change. A line that was added concurrently must not make this fail, or the client
-    /// would repeat the change: if the catalog is unavailable by now, such a line has no details.
+    /// would repeat the change: if the catalog is unavailable by then, such a line has no details.
     async fn priced(&self, cart: &Cart, mut products: Products) -> Result<PricedCart, Error> {
-        match timeout(timeouts::CART_REPRICE, self.catalog.complete(&mut products, cart.product_ids())).await
+        match timeout(timeouts::CART_REPRICE, self.catalog.fetch_missing(&mut products, cart.product_ids()))
+            .await
         {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!("cannot price concurrently added lines: {error}"),
-            Err(_) => warn!("cannot price concurrently added lines: the catalog timed out"),
+            Ok(Err(error)) => {
+                warn!("cannot price concurrently added lines, omitting their details: {error}");
+            }
+            Err(_) => {
+                warn!("cannot price concurrently added lines, omitting their details: catalog timed out");
+            }
         }
         price(cart, &products)
     }
 }
 
-/// The result when the owner's cart does not exist.
+/// Returns the result of reading a cart that does not exist: an empty cart, or an error for a guest.
 fn missing_cart(owner: &Owner) -> Result<Cart, Error> {
     match owner {
         Owner::User(_) => Ok(Cart::default()),

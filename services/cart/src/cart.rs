@@ -3,8 +3,9 @@
 use bodega_runtime::status::Violations;
 use time::OffsetDateTime;
 
+/// The maximum number of lines of a cart.
 pub(crate) const MAX_LINES: usize = 100;
-/// Per line.
+/// The maximum quantity of a line.
 pub(crate) const MAX_QUANTITY: i32 = 9_999;
 
 /// A cart. The default is the empty cart of an owner who has none yet.
@@ -13,7 +14,7 @@ pub(crate) struct Cart {
     /// Increases with each change; 0 before the first.
     pub(crate) version: i64,
     pub(crate) updated_at: Option<OffsetDateTime>,
-    /// In the order of addition.
+    /// In the order in which they were added.
     pub(crate) lines: Vec<Line>,
 }
 
@@ -33,7 +34,7 @@ impl Cart {
         self.lines.iter().map(|line| line.product_id)
     }
 
-    /// Whether it has a line with this product.
+    /// Returns whether it has a line with this product.
     pub(crate) fn contains(&self, product_id: i32) -> bool {
         self.product_ids().any(|id| id == product_id)
     }

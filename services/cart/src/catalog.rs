@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 
-/// For 101 products of the maximum length.
+/// Enough for 101 products of the maximum length.
 const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 
 pub(crate) struct Catalog(CatalogServiceClient<Transport>);
@@ -20,11 +20,11 @@ impl Catalog {
         Self(CatalogServiceClient::new(transport).max_decoding_message_size(MAX_RESPONSE_BYTES))
     }
 
-    /// Adds those of `ids` to `products` that are missing, in one call; makes no call if none is missing.
+    /// Fetches those of `ids` that are missing in `products`, in one call. Makes no call if none is missing.
     ///
     /// # Errors
     /// When the catalog is unavailable or times out.
-    pub(crate) async fn complete(
+    pub(crate) async fn fetch_missing(
         &self,
         products: &mut Products,
         ids: impl Iterator<Item = i32>,

@@ -1,4 +1,4 @@
-//! Hands a user's cart to the order service.
+//! The calls of the order service: it reads a user's cart at checkout, and then clears the ordered lines.
 
 use bodega_proto::cart::v1::{ClearOrderedRequest, GetSnapshotResponse, SnapshotLine};
 use bodega_runtime::status::Violations;
@@ -44,7 +44,7 @@ impl Ordered {
     /// Decodes a request.
     ///
     /// # Errors
-    /// Lists all invalid fields.
+    /// All invalid fields.
     pub(crate) fn parse(request: &ClearOrderedRequest) -> Result<Self, Violations> {
         let mut violations = Violations::new();
         let mut uuid = |field: &str, text: &str| {

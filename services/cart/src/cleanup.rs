@@ -1,4 +1,4 @@
-//! Deletes expired carts and records.
+//! The worker that deletes expired guest carts and old checkouts.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ const WORKER: Worker = Worker {
 };
 /// A guest's cart expires this long after its last change.
 const GUEST_CART_DAYS: i32 = 30;
-/// An order's checkout is not repeated after this time.
+/// Checkouts older than this are deleted: the order service does not repeat a call after such a time.
 const CHECKOUT_DAYS: i32 = 90;
-/// Rows that one statement deletes, so that none takes long.
+/// Maximum number of rows that one statement deletes, so that no statement takes long.
 const BATCH: i64 = 1000;
 
-/// Deletes what has expired, now and every hour. Any number of replicas may do so at the same time.
+/// Deletes expired rows, now and every hour. Any number of replicas may do so at the same time.
 pub(crate) async fn run(db: PgPool) {
     WORKER.repeat(|| delete_batch(&db)).await;
 }

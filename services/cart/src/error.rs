@@ -1,4 +1,4 @@
-//! Errors and their statuses.
+//! Errors, and the gRPC status of each.
 
 use bodega_runtime::status::{self, Violations};
 use tonic::{Code, Status};
@@ -10,7 +10,7 @@ use crate::cart::{MAX_LINES, MAX_QUANTITY};
 pub(crate) enum Error {
     #[error(transparent)]
     Invalid(#[from] Violations),
-    #[error("the quantity of a line must be between 1 and {MAX_QUANTITY}")]
+    #[error("quantity must be between 1 and {MAX_QUANTITY}")]
     QuantityOutOfRange,
     #[error("a cart can contain at most {MAX_LINES} products")]
     CartFull,

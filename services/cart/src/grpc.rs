@@ -1,4 +1,4 @@
-//! The gRPC services: decode, act, encode.
+//! The gRPC services: each method decodes its request, calls a use case and encodes the result.
 
 use bodega_proto::cart::v1::{
     AddItemRequest, AddItemResponse, ClearCartRequest, ClearCartResponse, ClearOrderedRequest,
@@ -19,7 +19,7 @@ use crate::{
     owner::{GuestToken, Owner, TokenHash},
 };
 
-/// For users and guests.
+/// The gRPC service for users and guests.
 pub(crate) struct CartApi {
     db: PgPool,
     actions: CartActions,
@@ -89,7 +89,7 @@ fn owner<T>(request: &Request<T>, guest_token: &str) -> Result<Option<Owner>, Er
     Owner::of(Caller::maybe_of(request), guest_token)
 }
 
-/// For the order service.
+/// The gRPC service for the order service.
 pub(crate) struct CheckoutApi {
     db: PgPool,
 }

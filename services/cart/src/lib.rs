@@ -1,6 +1,6 @@
 //! The cart service: carts of users and guests.
 //!
-//! `actions` reads and changes a cart, `merge` adds a guest's cart to a user's at login, and `checkout` hands a cart to
+//! `actions` reads and changes a cart, `merge` adds a guest's cart to a user's at login, and `checkout` serves
 //! the order service. `pricing` joins the lines with the products of the `catalog`. All SQL is in `db`.
 //!
 //! Three rules:
@@ -14,14 +14,14 @@
 //! | call | catalog calls | SQL statements |
 //! |---|---|---|
 //! | `GetCart` | 1; none for an empty cart | 1 |
-//! | `AddItem` | 1 | 3; 2 for a guest's first |
+//! | `AddItem` | 1 | 3; 2 for a guest's first call |
 //! | `SetItem`, `RemoveItem` | 1; none if no line remains | 3 |
 //! | `ClearCart` | none | 2 |
 //! | `MergeGuestCart` | none | 4 |
 //! | `GetSnapshot` | none | 1 |
 //! | `ClearOrdered` | none | 3 |
 //!
-//! A change that finds a line which was added concurrently calls the catalog once more.
+//! If a line was added concurrently, a change calls the catalog once more.
 
 mod actions;
 mod cart;
@@ -61,7 +61,7 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 /// The name of the schema.
 pub const SCHEMA: &str = "cart";
 
-/// Runs the service in its own process until shutdown.
+/// Runs the service as a process of its own, until shutdown.
 ///
 /// # Errors
 /// When the database is not configured, cannot be reached or migrated, or the listener fails.
@@ -76,7 +76,7 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
 /// Starts the service on a migrated database, with a cleanup worker that runs until shutdown.
 ///
 /// # Errors
-/// Never: when the database or the catalog is down, calls fail, but not the start.
+/// Never: while the database or the catalog is unavailable, calls fail, but not the start.
 pub async fn start(db: PgPool, catalog: Transport, shutdown: CancellationToken) -> anyhow::Result<Service> {
     let routes = Routes::new(CartServiceServer::new(CartApi::new(db.clone(), Catalog::new(catalog))))
         .add_service(CheckoutServiceServer::new(CheckoutApi::new(db.clone())));

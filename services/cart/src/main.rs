@@ -1,4 +1,4 @@
-//! The cart service in its own process.
+//! The cart service as a process of its own.
 
 use std::process::ExitCode;
 

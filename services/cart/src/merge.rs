@@ -16,7 +16,7 @@ use crate::{
 /// A merge is never rejected, because it is part of a login: a line is limited to [`MAX_QUANTITY`] units, and when
 /// [`MAX_LINES`] would be exceeded, the guest's newest lines are dropped.
 ///
-/// Only the first merge of a cart finds it; others, and those with an expired token, change nothing. The guest's cart is
+/// Only the first merge of a cart finds it; later ones, and those with an expired token, change nothing. The guest's cart is
 /// locked before the user's; no other transaction locks two carts.
 ///
 /// # Errors
@@ -30,6 +30,6 @@ pub(crate) async fn merge_guest_cart(db: &PgPool, guest: TokenHash, user_id: Uui
     items::merge(&mut *transaction, guest_cart, user_cart, MAX_QUANTITY, MAX_LINES).await?;
     carts::delete(&mut *transaction, guest_cart).await?;
     transaction.commit().await?;
-    info!(cart.id = %user_cart, "merged guest cart {guest_cart} into cart {user_cart}");
+    info!(cart.id = %user_cart, guest_cart.id = %guest_cart, "guest cart merged");
     Ok(())
 }

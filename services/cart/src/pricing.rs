@@ -9,7 +9,7 @@ use crate::{
     error::Error,
 };
 
-/// Returns the cart with names, prices and totals.
+/// Returns the cart with the products' names and prices, and totals.
 ///
 /// # Errors
 /// [`Error::TotalOverflow`], which the limits of the catalog rule out.
@@ -29,7 +29,7 @@ pub(crate) fn price(cart: &Cart, products: &Products) -> Result<PricedCart, Erro
     })
 }
 
-/// A product that the catalog does not have keeps its quoted price and is not available.
+/// Prices a line. A product that the catalog does not have keeps its quoted price and is not available.
 fn price_line(line: &Line, products: &Products) -> Result<CartItem, Error> {
     let product = products.get(line.product_id);
     let price_minor = product.map_or(line.quoted_price_minor, |product| product.price_minor);
@@ -49,7 +49,7 @@ fn price_line(line: &Line, products: &Products) -> Result<CartItem, Error> {
     })
 }
 
-/// All products have the same currency. The line's own is for a cart whose products have all been deleted.
+/// Returns the currency of a cart: all products have the same. That of a line is used if all products have been deleted.
 fn currency(cart: &Cart, products: &Products) -> String {
     let current = cart.product_ids().find_map(|id| products.get(id)).map(|product| &product.currency);
     let quoted = || cart.lines.first().map(|line| &line.currency);

@@ -1,4 +1,4 @@
-//! `cart.carts`.
+//! SQL of the table `cart.carts`.
 
 use sqlx::PgExecutor;
 use time::OffsetDateTime;
@@ -36,7 +36,7 @@ pub(crate) async fn load(db: impl PgExecutor<'_>, owner: &Owner) -> sqlx::Result
         return Ok(None);
     };
     let (version, updated_at) = (head.version, Some(head.updated_at));
-    // An empty cart is one row without a line.
+    // The row of an empty cart has no line.
     let lines = rows.into_iter().filter_map(|row| {
         Some(Line {
             product_id: row.product_id?,

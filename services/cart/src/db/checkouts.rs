@@ -1,4 +1,4 @@
-//! `cart.checkouts`: orders whose lines have been removed from a cart.
+//! SQL of the table `cart.checkouts`: orders whose lines have been removed from a cart.
 
 use sqlx::PgExecutor;
 use uuid::Uuid;

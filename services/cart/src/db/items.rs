@@ -1,4 +1,4 @@
-//! `cart.cart_items`: the lines of carts.
+//! SQL of the table `cart.cart_items`: the lines of carts.
 
 use bodega_proto::catalog::v1::Product;
 use sqlx::PgExecutor;
@@ -140,8 +140,8 @@ pub(crate) async fn subtract(
     Ok(())
 }
 
-/// Adds the lines of one cart to another; both are locked. A line is limited to `max_quantity`. Of the lines that are new
-/// to the other cart, the oldest are added until it has `max_lines`.
+/// Adds the lines of one cart to another; both are locked. A line is limited to `max_quantity`. Of the
+/// products that are new to the other cart, those added first are merged until that cart has `max_lines`.
 pub(crate) async fn merge(
     db: impl PgExecutor<'_>,
     from: Uuid,

@@ -1,4 +1,4 @@
-//! The catalog is unavailable or slow.
+//! Outages of the catalog: it is unavailable or slow.
 
 use std::time::{Duration, Instant};
 
@@ -100,7 +100,7 @@ async fn a_slow_catalog_does_not_lock_the_cart() {
         async move { user.set(1, 9).await }
     });
     held.arrived().await;
-    // The cart is not locked during the call of the catalog.
+    // The cart is not locked during the call to the catalog.
     user.remove(1).await.unwrap();
     held.release();
     assert_eq!(slow.await.unwrap().unwrap_err().code(), Code::NotFound);

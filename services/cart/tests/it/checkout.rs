@@ -1,4 +1,4 @@
-//! Snapshots and clearing of ordered lines.
+//! Snapshots of carts, and clearing of ordered lines.
 
 use bodega_proto::cart::v1::{
     ClearOrderedRequest, GetSnapshotRequest, GetSnapshotResponse, OrderedLine, SnapshotLine,

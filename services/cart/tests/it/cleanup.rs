@@ -1,4 +1,4 @@
-//! Deleting expired carts and records.
+//! Cleanup of expired guest carts and old checkouts.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ async fn deletes_expired_guest_carts_and_checkouts_only() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), deleted).await.expect("all expired rows are deleted");
-    // The other rows remain.
+    // The rows that have not expired remain.
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(rows().await, (2, 0, 1));
 }

@@ -108,7 +108,7 @@ async fn concurrent_adds_never_exceed_100_lines() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_call_is_done_completely_or_not_at_all() {
+async fn a_cancelled_call_takes_effect_completely_or_not_at_all() {
     let app = TestApp::start().await;
     let user = app.user();
     let mut timed_out = 0;

@@ -1,4 +1,4 @@
-//! A fake catalog.
+//! A fake catalog service, whose calls can be delayed or fail.
 
 use std::{
     collections::BTreeMap,
@@ -51,7 +51,7 @@ impl FakeCatalog {
         }))
     }
 
-    /// The number of calls since the last time.
+    /// Returns the number of calls since this method was last called.
     pub(crate) fn take_calls(&self) -> usize {
         self.0.calls.swap(0, SeqCst)
     }
@@ -65,12 +65,12 @@ impl FakeCatalog {
         self.0.products.lock().unwrap().remove(&id).unwrap();
     }
 
-    /// Makes further calls fail.
+    /// Determines whether calls fail.
     pub(crate) fn set_down(&self, down: bool) {
         self.0.down.store(down, SeqCst);
     }
 
-    /// Delays the next call.
+    /// Delays the next call until it is released.
     pub(crate) fn hold_next_call(&self) -> HeldCall {
         let (arrive, arrived) = oneshot::channel();
         let (release, released) = oneshot::channel();
@@ -83,7 +83,7 @@ impl FakeCatalog {
         if self.0.down.load(SeqCst) {
             return Err(Status::unavailable("the catalog is down"));
         }
-        // Like the real catalog.
+        // The real catalog rejects such requests, too.
         if request.ids.len() > 200 || request.ids.iter().any(|id| *id < 1) {
             return Err(Status::invalid_argument("ids"));
         }
@@ -108,7 +108,7 @@ impl HeldCall {
     }
 }
 
-/// The cart service calls no other method.
+/// Implements the methods that the cart service does not call, with an error.
 macro_rules! serve_only_batch_get_products {
     ($($rpc:ident($request:ty) -> $response:ident;)*) => {
         #[tonic::async_trait]

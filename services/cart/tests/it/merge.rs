@@ -70,7 +70,7 @@ async fn drops_the_guests_newest_lines_beyond_100() {
     for product_id in 1..=98 {
         user.add(product_id, 1).await.unwrap();
     }
-    // There is room for two of the three new lines; lines of products that the user has need no room.
+    // Two of the three new lines fit. The other lines are added to lines that the user already has.
     let guest = app.guest_with(202, 1).await;
     for product_id in [201, 200, 98, 1] {
         guest.add(product_id, 1).await.unwrap();
@@ -152,7 +152,7 @@ async fn concurrent_merges_and_adds_lose_nothing_and_do_not_deadlock() {
         }
     });
     let added_in_time: i32 = join_all(work).await.into_iter().sum();
-    // Ten first adds, ten of the user, and those of guests before their merge.
+    // The ten guests' first adds, ten of the user, and those of the guests before their merge.
     assert_eq!(user.lines().await, [(1, 20 + added_in_time)]);
     assert_eq!(app.cart_count().await, 1);
 }

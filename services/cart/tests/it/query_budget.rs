@@ -1,4 +1,4 @@
-//! Counts catalog calls and SQL statements: the table in the documentation of the crate.
+//! The number of catalog calls and SQL statements of each call, as in the table in the documentation of the crate.
 
 use std::fmt;
 

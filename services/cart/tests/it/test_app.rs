@@ -57,19 +57,19 @@ impl TestApp {
         }
     }
 
-    /// A client with a new user.
+    /// Returns a client of a new user.
     pub(crate) fn user(&self) -> Client {
         let user_id = Uuid::now_v7();
         let caller = Caller { user_id, session_id: Uuid::now_v7(), role: Role::User };
         self.client_of(Some(caller), "")
     }
 
-    /// A client without a user, with `guest_token`.
+    /// Returns a client of the guest with `guest_token`.
     pub(crate) fn guest(&self, guest_token: &str) -> Client {
         self.client_of(None, guest_token)
     }
 
-    /// A guest with `quantity` of a product in the cart.
+    /// Returns a client of a new guest with `quantity` of a product in the cart.
     pub(crate) async fn guest_with(&self, product_id: i32, quantity: i32) -> Client {
         let response = self.guest("").try_add(product_id, quantity).await.unwrap();
         self.guest(&response.guest_token)
@@ -102,7 +102,7 @@ impl TestApp {
         self.checkout().clear_ordered(request).await.unwrap();
     }
 
-    /// The number of rows in `cart.carts`.
+    /// Returns the number of rows in `cart.carts`.
     pub(crate) async fn cart_count(&self) -> i64 {
         sqlx::query_scalar("select count(*) from cart.carts").fetch_one(&self.db).await.unwrap()
     }
@@ -131,7 +131,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// The same client, with a guest token.
+    /// Returns the same client with another guest token.
     pub(crate) fn with_guest_token(&self, guest_token: &str) -> Self {
         Self { guest_token: guest_token.to_owned(), ..self.clone() }
     }
@@ -170,12 +170,13 @@ impl Client {
         self.client.clone().merge_guest_cart(request).await.map(drop)
     }
 
-    /// Product and quantity of every line.
+    /// Returns the product and quantity of every line.
     pub(crate) async fn lines(&self) -> Vec<(i32, i32)> {
         lines(&self.get().await.unwrap())
     }
 }
 
+/// Makes calls on behalf of a user, or as a guest.
 #[derive(Clone)]
 struct ActAs(Option<Caller>);
 
@@ -188,7 +189,7 @@ impl Interceptor for ActAs {
     }
 }
 
-/// Product and quantity of every line.
+/// Returns the product and quantity of every line.
 pub(crate) fn lines(cart: &Cart) -> Vec<(i32, i32)> {
     cart.items.iter().map(|item| (item.product_id, item.quantity)).collect()
 }
