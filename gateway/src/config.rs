@@ -20,16 +20,16 @@ const _: () = assert!(timeouts::REQUEST.as_millis() == 2_000);
 /// Arguments of a gateway process.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Config {
-    /// URL of identity
+    /// URL of the identity service
     #[arg(long, env = "BODEGA_IDENTITY_URL", default_value = "http://127.0.0.1:7001", value_parser = config::url)]
     pub identity_url: Uri,
-    /// URL of catalog
+    /// URL of the catalog service
     #[arg(long, env = "BODEGA_CATALOG_URL", default_value = "http://127.0.0.1:7002", value_parser = config::url)]
     pub catalog_url: Uri,
-    /// URL of cart
+    /// URL of the cart service
     #[arg(long, env = "BODEGA_CART_URL", default_value = "http://127.0.0.1:7003", value_parser = config::url)]
     pub cart_url: Uri,
-    /// URL of order
+    /// URL of the order service
     #[arg(long, env = "BODEGA_ORDER_URL", default_value = "http://127.0.0.1:7004", value_parser = config::url)]
     pub order_url: Uri,
     /// Settings of the gateway

@@ -1,4 +1,4 @@
-//! Settings.
+//! Configuration of the cart service.
 
 use bodega_runtime::{config, database::DatabaseArgs};
 use tonic::transport::Uri;
@@ -9,10 +9,10 @@ pub struct Config {
     /// Database of the schema `cart`
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// URL of identity
+    /// URL of the identity service
     #[arg(long, env = "BODEGA_IDENTITY_URL", default_value = "http://127.0.0.1:7001", value_parser = config::url)]
     pub identity_url: Uri,
-    /// URL of catalog
+    /// URL of the catalog service
     #[arg(long, env = "BODEGA_CATALOG_URL", default_value = "http://127.0.0.1:7002", value_parser = config::url)]
     pub catalog_url: Uri,
 }

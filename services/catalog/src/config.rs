@@ -12,7 +12,7 @@ pub struct Config {
     /// Database with the schema `catalog`
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// URL of identity
+    /// URL of the identity service
     #[arg(long, env = "BODEGA_IDENTITY_URL", default_value = "http://127.0.0.1:7001",
         value_parser = bodega_runtime::config::url)]
     pub identity_url: Uri,
