@@ -1,4 +1,4 @@
-//! Runs a command with a throw-away server: `with_postgres COMMAND [ARG ...] <schema.sql`.
+//! Runs a command with a throwaway server: `with_postgres COMMAND [ARG ...] <schema.sql`.
 //!
 //! The SQL on standard input is executed first; `DATABASE_URL` is set for the command.
 

@@ -45,7 +45,7 @@ impl Binaries {
             let directory = PathBuf::from(directory);
             return select(std::slice::from_ref(&directory), version, user)?.with_context(|| {
                 format!(
-                    "PG_BIN_DIR: {} contains no Postgres {MIN_VERSION} or newer that {} can run",
+                    "PG_BIN_DIR {} contains no Postgres {MIN_VERSION} or newer that {} can run",
                     directory.display(),
                     if user.is_some() { "the server's user" } else { "this user" }
                 )
@@ -120,7 +120,7 @@ fn select(
     Ok(None)
 }
 
-/// All directories to search, in order of preference.
+/// Returns all directories to search, in order of preference.
 fn search_path(path: &OsStr, cache: &Path) -> Vec<PathBuf> {
     let packages = PACKAGE_DIRS.iter().map(|&(parent, prefix)| (Path::new(parent), prefix));
     let versioned = packages

@@ -15,7 +15,7 @@ use crate::{initdb, recovery, url};
 /// The superuser role; it owns the cluster.
 pub const SUPERUSER: &str = "bodega_owner";
 
-/// Which cluster to start.
+/// The cluster to start.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Parent directory; the cluster is in its subdirectory `postgres`. Created when missing. When the server's user
@@ -27,18 +27,18 @@ pub struct Options {
 }
 
 impl Options {
-    /// A cluster whose data is kept.
+    /// Returns the options of a cluster whose data is kept.
     pub fn durable(data_dir: impl Into<PathBuf>) -> Options {
         Options { data_dir: data_dir.into(), durable: true }
     }
 
-    /// A cluster for tests: fast, not crash-safe.
-    pub fn throw_away(data_dir: impl Into<PathBuf>) -> Options {
+    /// Returns the options of a cluster for tests: fast, not crash-safe.
+    pub fn throwaway(data_dir: impl Into<PathBuf>) -> Options {
         Options { data_dir: data_dir.into(), durable: false }
     }
 }
 
-/// A running cluster. [`Cluster::stop`], dropping it and the death of this process each shut it down; open transactions
+/// A running cluster. [`Cluster::stop`], dropping it and the end of this process each shut it down; open transactions
 /// are rolled back.
 pub struct Cluster {
     supervisor: Arc<Supervisor>,
@@ -71,7 +71,7 @@ impl Cluster {
         Ok(Cluster { supervisor, directory, socket_dir, superuser_password })
     }
 
-    /// The process id of the server, or `None` if it was stopped.
+    /// Returns the process id of the server, or `None` if it was stopped.
     pub(crate) fn pid(&self) -> Option<u32> {
         self.supervisor.pid()
     }
@@ -108,7 +108,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         if let Err(error) = self.supervisor.stop() {
-            tracing::warn!("{error:#}");
+            tracing::warn!("the Postgres server was not shut down cleanly: {error:#}");
         }
     }
 }

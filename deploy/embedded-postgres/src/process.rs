@@ -17,9 +17,9 @@ static SPAWNER: LazyLock<mpsc::Sender<SpawnRequest>> = LazyLock::new(|| {
     thread::Builder::new()
         .name("postgres-spawner".into())
         .spawn(move || {
-            for (mut command, reply) in requests {
+            for (mut command, result_sender) in requests {
                 // The receiver is gone only if the requesting thread panicked.
-                let _ = reply.send(command.spawn());
+                let _ = result_sender.send(command.spawn());
             }
         })
         .expect("the system can start a thread");
@@ -34,10 +34,10 @@ static SPAWNER: LazyLock<mpsc::Sender<SpawnRequest>> = LazyLock::new(|| {
 pub fn spawn(mut command: Command) -> io::Result<Child> {
     #[cfg(target_os = "linux")]
     interrupt_when_parent_dies(&mut command);
-    let (reply, response) = mpsc::channel();
+    let (result_sender, result) = mpsc::channel();
     let exited = || io::Error::other("the spawner thread exited");
-    SPAWNER.send((command, reply)).map_err(|_| exited())?;
-    response.recv().map_err(|_| exited())?
+    SPAWNER.send((command, result_sender)).map_err(|_| exited())?;
+    result.recv().map_err(|_| exited())?
 }
 
 #[cfg(target_os = "linux")]

@@ -33,7 +33,7 @@ pub(crate) fn clean_up(data_dir: &DataDir) -> anyhow::Result<()> {
 }
 
 fn stop_orphan(pid: Pid, pgdata: &Path) -> anyhow::Result<()> {
-    tracing::info!("stopping an orphaned Postgres, process {pid}");
+    tracing::info!("stopping the orphaned Postgres server, process {pid}");
     for (signal, timeout) in SHUTDOWN_SIGNALS {
         match kill_process(pid, signal) {
             Err(Errno::SRCH) => return Ok(()),
@@ -43,10 +43,10 @@ fn stop_orphan(pid: Pid, pgdata: &Path) -> anyhow::Result<()> {
             return Ok(());
         }
     }
-    bail!("the orphaned Postgres, process {pid}, does not stop")
+    bail!("the orphaned Postgres server, process {pid}, does not stop")
 }
 
-/// Reads line 1 of `postmaster.pid`.
+/// Reads the process id, which is line 1 of `postmaster.pid`.
 fn read_pid(pid_file: &Path) -> Option<Pid> {
     let text = fs::read_to_string(pid_file).ok()?;
     Pid::from_raw(text.lines().next()?.trim().parse().ok()?)
@@ -69,7 +69,7 @@ fn process_state(pid: Pid, pgdata: &Path) -> ProcessState {
     }
 }
 
-/// The arguments of a process; empty for a zombie.
+/// Returns the arguments of a process; none for a zombie.
 #[cfg(target_os = "linux")]
 fn arguments_of(pid: Pid) -> io::Result<Vec<PathBuf>> {
     use std::ffi::OsString;
@@ -80,7 +80,8 @@ fn arguments_of(pid: Pid) -> io::Result<Vec<PathBuf>> {
     Ok(arguments.map(|argument| OsString::from_vec(argument.to_vec()).into()).collect())
 }
 
-/// The arguments of a process, split at spaces: a server whose path contains spaces is not recognized. Empty for a zombie.
+/// Returns the arguments of a process, split at spaces: a server whose path contains spaces is not recognized. None for a
+/// zombie.
 #[cfg(not(target_os = "linux"))]
 fn arguments_of(pid: Pid) -> io::Result<Vec<PathBuf>> {
     let output = std::process::Command::new("ps").args(["-o", "args=", "-p", &pid.to_string()]).output()?;

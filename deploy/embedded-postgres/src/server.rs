@@ -29,13 +29,13 @@ const DURABLE_SETTINGS: &[&str] = &[
     "shared_buffers=128MB",
     "max_connections=200",
     "max_wal_size=1GB",
-    // A failed statement may contain a password, and its details a customer's email address: the client gets them, the
+    // A failed statement may contain a password, and its details a customer's email address: the client receives them, the
     // log does not.
     "log_min_error_statement=panic",
     "log_error_verbosity=terse",
 ];
 
-const THROW_AWAY_SETTINGS: &[&str] = &[
+const THROWAWAY_SETTINGS: &[&str] = &[
     "shared_buffers=32MB",
     "max_connections=400", // many tests at once, each with a small pool
     "max_wal_size=256MB",
@@ -46,13 +46,13 @@ const THROW_AWAY_SETTINGS: &[&str] = &[
     "full_page_writes=off",
 ];
 
-/// Replaying a long write-ahead log takes time.
+/// The timeout of a start. It is long because the server may have to replay a long write-ahead log.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How long the backends of a killed server may keep its shared memory.
 const ORPHANED_BACKENDS_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// In bytes. A larger log is renamed at the next start.
+/// The maximum size of the log in bytes. A larger log is renamed at the next start.
 const MAX_LOG_SIZE: u64 = 8 << 20;
 
 /// A running Postgres server; shut down when dropped.
@@ -135,7 +135,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Err(error) = self.stop() {
-            tracing::warn!("{error:#}");
+            tracing::warn!("the Postgres server was not shut down cleanly: {error:#}");
         }
     }
 }
@@ -146,7 +146,7 @@ fn command(binaries: &Binaries, data_dir: &DataDir, durable: bool, log: &File) -
     let mut socket_dir = std::ffi::OsString::from("unix_socket_directories=");
     socket_dir.push(&data_dir.socket_dir);
     command.arg("-c").arg(socket_dir).arg("-c").arg(format!("port={}", crate::url::PORT));
-    for setting in SETTINGS.iter().chain(if durable { DURABLE_SETTINGS } else { THROW_AWAY_SETTINGS }) {
+    for setting in SETTINGS.iter().chain(if durable { DURABLE_SETTINGS } else { THROWAWAY_SETTINGS }) {
         command.args(["-c", setting]);
     }
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?);

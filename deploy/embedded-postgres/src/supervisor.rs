@@ -17,13 +17,14 @@ use crate::server::Server;
 
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The pause after each restart and each failed one; it doubles up to the maximum.
+/// The pause after each restart, successful or not; it doubles up to the maximum.
 const MIN_BACKOFF: Duration = Duration::from_millis(250);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
 /// A server that ran for this long resets the backoff.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
+/// Runs a server and restarts it when it exits.
 pub(crate) struct Supervisor {
     /// `None` once stopped.
     running: Mutex<Option<Running>>,
@@ -53,7 +54,7 @@ impl Supervisor {
         })
     }
 
-    /// The process id of the server, or `None` if it was stopped.
+    /// Returns the process id of the server, or `None` if it was stopped.
     pub(crate) fn pid(&self) -> Option<u32> {
         self.lock().as_ref().map(|running| running.server.pid())
     }
@@ -65,30 +66,30 @@ impl Supervisor {
         loop {
             sleep(POLL_INTERVAL).await;
             let Some(status) = self.exit_status() else { continue };
-            tracing::error!("Postgres exited unexpectedly ({status}), restarting");
+            tracing::error!("the Postgres server exited unexpectedly ({status}), restarting it");
             if started.elapsed() > HEALTHY_AFTER {
                 backoff = MIN_BACKOFF;
             }
             let exited = Instant::now();
             while let Err(error) = self.restart().await {
-                tracing::warn!("cannot restart Postgres, retrying in {backoff:?}: {error:#}");
+                tracing::warn!("cannot restart the Postgres server, retrying in {backoff:?}: {error:#}");
                 sleep(backoff).await;
                 backoff = MAX_BACKOFF.min(backoff * 2);
             }
             started = Instant::now();
-            tracing::info!("Postgres restarted after {:.1} s", exited.elapsed().as_secs_f64());
+            tracing::info!("the Postgres server was restarted after {:.1} s", exited.elapsed().as_secs_f64());
             // A server that starts only to exit again must not be restarted in a tight loop.
             sleep(backoff).await;
             backoff = MAX_BACKOFF.min(backoff * 2);
         }
     }
 
-    /// How the server exited; `None` while it runs or is being restarted.
+    /// Returns how the server exited; `None` while it runs or is being restarted.
     fn exit_status(&self) -> Option<ExitStatus> {
         self.running.try_lock().ok()?.as_mut()?.server.exit_status().ok()?
     }
 
-    /// Runs to completion even when its future is dropped; [`Supervisor::stop`] waits for it.
+    /// Restarts the server. Runs to completion even when its future is dropped; [`Supervisor::stop`] waits for it.
     async fn restart(self: &Arc<Self>) -> anyhow::Result<()> {
         let supervisor = Arc::clone(self);
         let restarted = spawn_blocking(move || match &mut *supervisor.lock() {

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
-/// Part of the socket's name; no TCP port is opened. Always given explicitly, so that `PGPORT` has no effect.
+/// The port in the socket's name; no TCP port is opened. URLs always contain it, so that `PGPORT` has no effect.
 pub(crate) const PORT: u16 = 5432;
 
-/// All but the unreserved characters of RFC 3986.
+/// All characters but the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Returns the URL of a database for a role.
 pub(crate) fn over_socket(socket_dir: &Path, role: &str, password: Option<&str>, database: &str) -> String {
     let role = encode(role.as_bytes());
     let password = password.map(|password| format!(":{}", encode(password.as_bytes()))).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Databases for integration tests: one throw-away cluster per test process, one database per test, copied from a
+//! Databases for integration tests: one throwaway cluster per test process, one database per test, copied from a
 //! template.
 //!
 //! The cluster has no passwords: [`TestDatabase::url_as`] accepts any role that exists. Cluster and directories are
@@ -30,19 +30,19 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// The URL for the superuser.
+    /// Returns the URL for the superuser.
     pub fn url(&self) -> String {
         self.url_as(SUPERUSER)
     }
 
-    /// The URL for `role`, without a password.
+    /// Returns the URL for `role`, without a password.
     pub fn url_as(&self, role: &str) -> String {
         self.cluster.url(role, None, &self.name)
     }
 }
 
-/// Creates a database as a copy of the template called `template`. The process's first call with that name creates the
-/// template: `prepare` gets the superuser's URL of an empty database. Calls of `prepare` do not overlap, since roles are
+/// Creates a database as a copy of the template called `template`. The first call with that name in a process creates the
+/// template: `prepare` receives the superuser's URL of an empty database. Calls of `prepare` do not overlap, since roles are
 /// shared by the whole cluster.
 ///
 /// # Panics
@@ -124,7 +124,7 @@ async fn shared_cluster() -> anyhow::Result<&'static Cluster> {
         .get_or_try_init(|| async {
             temp_dir::remove_abandoned();
             let directory = TempDir::new("cluster").context("cannot create a temporary directory")?;
-            let cluster = Cluster::start(Options::throw_away(directory.path())).await?;
+            let cluster = Cluster::start(Options::throwaway(directory.path())).await?;
             let cleanup =
                 spawn_cleanup(&cluster, directory.path()).context("cannot start the cleanup process")?;
             anyhow::Ok(Shared { cluster, _directory: directory, _cleanup: cleanup })

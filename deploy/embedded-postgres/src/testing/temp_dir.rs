@@ -15,10 +15,10 @@ const PREFIX: &str = "bodega-test-";
 /// A file that is locked while its directory is in use.
 const LOCK_FILE: &str = "in-use";
 
-/// A younger directory may not be locked yet.
+/// The age from which an unlocked directory is abandoned: the owner of a younger one may not have locked it yet.
 const MIN_AGE: Duration = Duration::from_secs(60);
 
-/// Bytes for a run of some hundred tests. Docker's default 64 MB are not enough.
+/// The free space in bytes that a run of a few hundred tests needs. Docker's default 64 MB are not enough.
 const REQUIRED_SPACE: u64 = 2 << 30;
 
 /// A new directory that the server's user can enter. Removed with its content when dropped or, if the process was killed,
@@ -38,7 +38,7 @@ impl TempDir {
         let unique: u64 = rand::random();
         let path = parent()?.join(format!("{PREFIX}{purpose}-{unique:016x}"));
         fs::create_dir(&path)?;
-        // Whatever the umask is.
+        // The server's user must be able to enter it, whatever the umask is.
         fs::set_permissions(&path, Permissions::from_mode(0o711))?;
         let lock = File::create(path.join(LOCK_FILE))?;
         lock.try_lock()?;
@@ -59,7 +59,7 @@ impl Drop for TempDir {
     }
 }
 
-/// Returns `TMPDIR`, or memory if there is enough, or the system's temporary directory; `/tmp` if the server's user cannot
+/// Returns `TMPDIR`, or a directory in memory if that has enough space, or the system's temporary directory; `/tmp` if the server's user cannot
 /// enter that.
 fn parent() -> io::Result<PathBuf> {
     // A new database has three hundred files: on some disks, creating them takes longer than the test.
@@ -85,7 +85,7 @@ pub(super) fn remove_abandoned() {
         if entry.file_name().to_string_lossy().starts_with(PREFIX) {
             let path = entry.path();
             match remove_if_abandoned(&path) {
-                Ok(true) => tracing::debug!("removed {}", path.display()),
+                Ok(true) => tracing::debug!("removed abandoned directory {}", path.display()),
                 Ok(false) => {}
                 Err(error) => tracing::debug!("cannot remove {}: {error:#}", path.display()),
             }

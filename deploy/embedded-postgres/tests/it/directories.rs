@@ -15,7 +15,7 @@ async fn uses_another_socket_directory_when_the_path_is_too_long() {
     let deep = dir.path().join("a-long-name".repeat(12));
     fs::create_dir(&deep).unwrap();
     fs::set_permissions(&deep, Permissions::from_mode(0o711)).unwrap();
-    let cluster = Cluster::start(Options::throw_away(deep)).await.unwrap();
+    let cluster = Cluster::start(Options::throwaway(deep)).await.unwrap();
     let url = cluster.superuser_url("postgres");
     assert_eq!(count(&url, "select 1::bigint").await, 1);
 

@@ -125,8 +125,8 @@ async fn recovers_from_a_kill_during_initdb() {
 #[tokio::test]
 async fn rejects_a_second_owner() {
     let dir = TempDir::new("second").unwrap();
-    let cluster = Cluster::start(Options::throw_away(dir.path())).await.unwrap();
-    let error = Cluster::start(Options::throw_away(dir.path())).await.unwrap_err();
+    let cluster = Cluster::start(Options::throwaway(dir.path())).await.unwrap();
+    let error = Cluster::start(Options::throwaway(dir.path())).await.unwrap_err();
     let error = error.to_string();
     assert!(error.starts_with("another bodega is using "), "{error}");
     assert!(!error.contains('\n'), "{error}");
@@ -179,7 +179,7 @@ async fn passwords_are_private_and_not_logged() {
 #[tokio::test]
 async fn uses_utf8_and_utc() {
     let dir = TempDir::new("locale").unwrap();
-    let cluster = Cluster::start(Options::throw_away(dir.path())).await.unwrap();
+    let cluster = Cluster::start(Options::throwaway(dir.path())).await.unwrap();
     let mut connection = PgConnection::connect(&cluster.superuser_url("postgres")).await.unwrap();
     let (encoding, timezone): (String, String) = sqlx::query_as(
         "select current_setting('server_encoding'),
@@ -194,8 +194,8 @@ async fn uses_utf8_and_utc() {
 #[tokio::test]
 async fn a_failed_start_reports_the_servers_log() {
     let dir = TempDir::new("broken").unwrap();
-    Cluster::start(Options::throw_away(dir.path())).await.unwrap().stop().await.unwrap();
+    Cluster::start(Options::throwaway(dir.path())).await.unwrap().stop().await.unwrap();
     fs::write(dir.path().join("postgres/data/postgresql.auto.conf"), "no_such_thing = 1\n").unwrap();
-    let error = Cluster::start(Options::throw_away(dir.path())).await.unwrap_err().to_string();
+    let error = Cluster::start(Options::throwaway(dir.path())).await.unwrap_err().to_string();
     assert!(error.contains("no_such_thing"), "{error}");
 }

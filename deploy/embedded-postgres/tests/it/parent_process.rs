@@ -1,5 +1,7 @@
-//! The death of the process that owns a cluster. The owner is another process of this test binary, which runs one of
-//! the tests `owner_…` with a variable set.
+//! Tests that a cluster ends with the process that owns it, even if that is killed.
+//!
+//! The owner is a child process that runs this test binary with one of the tests `owner_…` and an environment variable.
+//! Without the variable those tests do nothing.
 
 use std::env;
 use std::fs;
@@ -18,7 +20,7 @@ const DIRECTORY: &str = "BODEGA_TEST_OWNER_DIRECTORY";
 
 struct Owner {
     process: Child,
-    /// Open, so that printing does not end the owner.
+    /// Kept open, since the owner would fail to print without it.
     _output: BufReader<ChildStdout>,
 }
 
@@ -50,7 +52,7 @@ impl Drop for Owner {
     }
 }
 
-fn becomes_true(timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
+fn wait_until(timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + timeout;
     while !condition() {
         if Instant::now() > deadline {
@@ -94,7 +96,7 @@ async fn the_server_stops_when_its_owner_is_killed() {
     assert!(test_kill_process(server).is_ok(), "the server stopped with the thread that started it");
     owner.kill();
     let pid_file = dir.path().join("postgres/data/postmaster.pid");
-    assert!(becomes_true(Duration::from_secs(5), || !pid_file.exists()), "the server did not shut down");
+    assert!(wait_until(Duration::from_secs(5), || !pid_file.exists()), "the server did not shut down");
 }
 
 #[tokio::test]
@@ -116,5 +118,5 @@ fn the_test_cluster_is_removed_when_its_process_is_killed() {
     };
     assert_eq!(clusters(), 1);
     owner.kill();
-    assert!(becomes_true(Duration::from_secs(15), || clusters() == 0), "the directory still exists");
+    assert!(wait_until(Duration::from_secs(15), || clusters() == 0), "the directory still exists");
 }

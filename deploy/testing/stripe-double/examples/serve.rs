@@ -1,4 +1,4 @@
-//! Runs the double on its own, for manual tests:
+//! Runs the double on its own, for manual tests. The optional arguments are its port and the webhook endpoint:
 //! `cargo run -p bodega-stripe-double --example serve -- 12111 http://127.0.0.1:8080/api/webhooks/stripe`
 //!
 //! Prints the settings to start `bodega` with. To pay an order:

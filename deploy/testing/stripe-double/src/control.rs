@@ -16,12 +16,12 @@ impl StripeDouble {
     /// Injects a fault into the next `calls` requests of a kind. Faults for the same request add up. A request that gets a
     /// stored response by its idempotency key also counts.
     pub fn fail_next(&self, operation: Operation, fault: Fault, calls: u32) {
-        self.shared.lock().faults.next(operation, fault, calls);
+        self.shared.lock().faults.fail_next(operation, fault, calls);
     }
 
     /// Injects a fault into requests of a kind with a probability from 0 to 1.
     pub fn fail_sometimes(&self, operation: Operation, fault: Fault, probability: f64) {
-        self.shared.lock().faults.sometimes(operation, fault, probability);
+        self.shared.lock().faults.fail_sometimes(operation, fault, probability);
     }
 
     /// Removes all faults.
@@ -45,7 +45,7 @@ impl StripeDouble {
         self.shared.lock().ledger.refund_status = status;
     }
 
-    /// Completes a pending refund, or lets a successful one fail. Returns `false` for other transitions.
+    /// Completes a pending refund, or makes a successful one fail. Returns `false` for other transitions.
     pub fn settle_refund(&self, id: &str, outcome: Outcome) -> bool {
         let mut state = self.shared.lock();
         let settled = state.ledger.settle_refund(id, outcome);
@@ -66,12 +66,12 @@ impl StripeDouble {
         self.shared.lock().endpoint.policy = policy;
     }
 
-    /// Holds future events back. Deliveries in progress continue.
+    /// Holds back future events. Deliveries in progress continue.
     pub fn pause_deliveries(&self) {
         self.shared.lock().endpoint.is_paused = true;
     }
 
-    /// Delivers the events held back, and future ones.
+    /// Delivers the events that were held back, and future ones.
     pub fn flush_deliveries(&self) {
         let endpoint = &mut self.shared.lock().endpoint;
         endpoint.is_paused = false;
@@ -80,7 +80,7 @@ impl StripeDouble {
         }
     }
 
-    /// Waits until no delivery is in progress: each event was accepted, dropped or given up.
+    /// Waits until no delivery is in progress: each event was accepted, dropped or abandoned.
     pub async fn delivered(&self) {
         let mut pending = self.shared.pending_deliveries.subscribe();
         // Cannot fail: this handle owns the sender.
@@ -103,7 +103,7 @@ impl StripeDouble {
         self.shared.lock().endpoint.sign(payload, timestamp)
     }
 
-    /// Returns a made-up event, to be changed and posted.
+    /// Creates an event of a type about an object, without recording it. To be changed and posted by a test.
     #[must_use]
     pub fn event(&self, kind: &str, object: &Value) -> Value {
         events::event(kind, object, Origin::Asynchronous)
@@ -111,7 +111,7 @@ impl StripeDouble {
 
     /// Posts an event to the webhook endpoint once, signed now. Returns the status of the response, or `None` without one.
     pub async fn post_event(&self, event: &Value) -> Option<u16> {
-        self.shared.attempt(event).await
+        self.shared.deliver_once(event).await
     }
 
     /// Posts any payload with any signature to the webhook endpoint. Returns the same as [`Self::post_event`].

@@ -11,12 +11,12 @@ use crate::{double::StripeDouble, id, ledger::Card};
 const MAX_ATTEMPTS: u32 = 20;
 const RETRY_DELAY: Duration = Duration::from_millis(20);
 
-/// Why a confirmation has no result.
+/// The reason why a confirmation has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfirmError {
-    /// The API rejected it: status and message.
+    /// The API rejected the confirmation with this status and message.
     Rejected(u16, String),
-    /// No attempt got a final response.
+    /// No attempt received a final response.
     RetriesExhausted,
 }
 
@@ -33,11 +33,11 @@ impl std::error::Error for ConfirmError {}
 
 impl StripeDouble {
     /// Confirms a payment as a browser does, over HTTP, and retries until the result is known. `intent` is a client
-    /// secret, or an id to confirm it as the merchant. Returns the resulting intent; it is no error if the card was
-    /// declined or the intent cannot be paid any more.
+    /// secret, or an id to confirm it as the merchant. Returns the resulting intent; a declined card, or an
+    /// intent that cannot be paid any more, is not an error.
     ///
     /// # Errors
-    /// When there is no such intent, or no attempt gets a response.
+    /// When there is no such intent, or no attempt receives a final response.
     pub async fn confirm(&self, intent: &str, card: Card) -> Result<Value, ConfirmError> {
         let id = intent.split("_secret_").next().unwrap_or_default();
         let mut form = vec![("payment_method", card.payment_method())];
@@ -62,7 +62,7 @@ impl StripeDouble {
                 match status {
                     StatusCode::OK => return Ok(body),
                     StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => {}
-                    // This key gets the stored error forever. If the payment did happen, a new key finds that out.
+                    // This key returns the stored error forever. A new key finds out whether the payment has succeeded.
                     status if status.is_server_error() && is_replay => idempotency_key = id::random(24),
                     status if status.is_server_error() => {}
                     status => return intent_of_error(status, &body["error"]),

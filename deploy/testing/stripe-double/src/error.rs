@@ -18,12 +18,12 @@ impl Error {
         Self { status, details }
     }
 
-    /// 400: an invalid request, or one that is not possible in the current state.
+    /// 400: the request is invalid, or not possible in the current state.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(400, "invalid_request_error", message)
     }
 
-    /// 401: no valid key for this request.
+    /// 401: the request has no valid key.
     pub(crate) fn unauthorized(message: impl Into<String>) -> Self {
         Self::new(401, "invalid_request_error", message)
     }
@@ -33,14 +33,14 @@ impl Error {
         Self::new(402, "card_error", message)
     }
 
-    /// 404: no object with this id. `param` is the parameter with the id.
+    /// 404: no object has this id. `param` is the parameter with the id.
     pub(crate) fn no_such(kind: &str, id: &str, param: &str) -> Self {
         Self::new(404, "invalid_request_error", format!("No such {kind}: '{id}'"))
             .code("resource_missing")
             .with("param", param)
     }
 
-    /// 404: no such URL.
+    /// 404: the URL does not exist.
     pub(crate) fn no_such_url(method: &http::Method, path: &str) -> Self {
         let message = format!("Unrecognized request URL ({method}: {path}).");
         Self::new(404, "invalid_request_error", message)
@@ -82,12 +82,12 @@ impl Error {
         self
     }
 
-    /// The value of the field `error`.
+    /// Returns the value of the field `error`.
     pub(crate) fn details(&self) -> Value {
         Value::Object(self.details.clone())
     }
 
-    /// The body of the response.
+    /// Returns the body of the response.
     pub(crate) fn body(&self) -> Value {
         json!({ "error": self.details })
     }

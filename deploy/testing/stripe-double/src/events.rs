@@ -1,4 +1,4 @@
-//! Events, one for each change. See <https://docs.stripe.com/api/events/object>.
+//! Events: one for each change. See <https://docs.stripe.com/api/events/object>.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use crate::{
 /// The API version of events; independent of the version of requests.
 const API_VERSION: &str = "2026-10-28.endive";
 
-/// The cause of an event.
+/// What caused an event.
 #[derive(Clone, Copy)]
 pub(crate) enum Origin<'a> {
     /// A request to the API.
     Request { request_id: &'a str, key: Option<&'a str> },
-    /// Something outside of a request.
+    /// A change that no request caused.
     Asynchronous,
 }
 

@@ -6,7 +6,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use crate::call::Operation;
 
-/// A fault of one request.
+/// A fault that affects one request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
     /// The connection is closed before the request is executed.
@@ -17,11 +17,11 @@ pub enum Fault {
     DelayBefore(Duration),
     /// The request is executed at once; the response is delayed.
     DelayAfter(Duration),
-    /// 500 without executing the request; stored under its idempotency key.
+    /// The response is 500 and the request is not executed; stored under the idempotency key.
     ErrorBefore,
-    /// 500 although the request was executed; stored under its idempotency key.
+    /// The response is 500 although the request is executed; stored under the idempotency key.
     ErrorAfter,
-    /// 429 without executing the request; not stored.
+    /// The response is 429 and the request is not executed; not stored.
     RateLimited,
 }
 
@@ -47,13 +47,13 @@ impl Faults {
         Self { rules: Vec::new(), rng: StdRng::seed_from_u64(seed) }
     }
 
-    pub(crate) fn next(&mut self, operation: Operation, fault: Fault, calls: u32) {
+    pub(crate) fn fail_next(&mut self, operation: Operation, fault: Fault, calls: u32) {
         if calls > 0 {
             self.rules.push(Rule { operation, fault, when: When::Next(calls) });
         }
     }
 
-    pub(crate) fn sometimes(&mut self, operation: Operation, fault: Fault, probability: f64) {
+    pub(crate) fn fail_sometimes(&mut self, operation: Operation, fault: Fault, probability: f64) {
         self.rules.push(Rule { operation, fault, when: When::Sometimes(probability.clamp(0.0, 1.0)) });
     }
 
@@ -89,7 +89,7 @@ mod tests {
     fn the_same_seed_selects_the_same_requests() {
         let faulty_requests = |seed| {
             let mut faults = Faults::new(seed);
-            faults.sometimes(Operation::Confirm, Fault::DropAfter, 0.3);
+            faults.fail_sometimes(Operation::Confirm, Fault::DropAfter, 0.3);
             let calls = (0..1000).map(|_| !faults.draw(Operation::Confirm).is_empty());
             calls.collect::<Vec<_>>()
         };
@@ -102,8 +102,8 @@ mod tests {
     #[test]
     fn a_fault_of_the_next_requests_applies_to_that_many_of_its_kind() {
         let mut faults = Faults::new(0);
-        faults.next(Operation::Refund, Fault::RateLimited, 2);
-        faults.next(Operation::Refund, Fault::DropAfter, 1);
+        faults.fail_next(Operation::Refund, Fault::RateLimited, 2);
+        faults.fail_next(Operation::Refund, Fault::DropAfter, 1);
         assert_eq!(faults.draw(Operation::Create), []);
         assert_eq!(faults.draw(Operation::Refund), [Fault::RateLimited, Fault::DropAfter]);
         assert_eq!(faults.draw(Operation::Refund), [Fault::RateLimited]);

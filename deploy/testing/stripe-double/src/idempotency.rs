@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::{error::Error, reply::Reply};
+use crate::{error::Error, response::ApiResponse};
 
 const MAX_KEY_LENGTH: usize = 255;
 
@@ -14,7 +14,7 @@ struct UsedKey {
     path: String,
     fingerprint: String,
     /// `None` while the first request is executing.
-    reply: Option<Reply>,
+    response: Option<ApiResponse>,
 }
 
 impl IdempotencyKeys {
@@ -22,13 +22,18 @@ impl IdempotencyKeys {
     ///
     /// # Errors
     /// When the key was used for another request, or the same request is still executing.
-    pub(crate) fn begin(&mut self, key: &str, path: &str, fingerprint: &str) -> Result<Option<Reply>, Error> {
+    pub(crate) fn begin(
+        &mut self,
+        key: &str,
+        path: &str,
+        fingerprint: &str,
+    ) -> Result<Option<ApiResponse>, Error> {
         if key.len() > MAX_KEY_LENGTH {
             let message = format!("Idempotency keys can be up to {MAX_KEY_LENGTH} characters long.");
             return Err(Error::idempotency(message));
         }
         let Some(used) = self.0.get(key) else {
-            let used = UsedKey { path: path.to_owned(), fingerprint: fingerprint.to_owned(), reply: None };
+            let used = UsedKey { path: path.to_owned(), fingerprint: fingerprint.to_owned(), response: None };
             self.0.insert(key.to_owned(), used);
             return Ok(None);
         };
@@ -47,16 +52,16 @@ impl IdempotencyKeys {
                  meant to execute a different request."
             )));
         }
-        match &used.reply {
-            Some(reply) => Ok(Some(reply.replayed())),
+        match &used.response {
+            Some(response) => Ok(Some(response.to_replay())),
             None => Err(Error::key_in_use(key)),
         }
     }
 
     /// Stores the response to the request that reserved a key.
-    pub(crate) fn finish(&mut self, key: &str, reply: &Reply) {
+    pub(crate) fn finish(&mut self, key: &str, response: &ApiResponse) {
         if let Some(used) = self.0.get_mut(key) {
-            used.reply = Some(reply.clone());
+            used.response = Some(response.clone());
         }
     }
 }

@@ -105,7 +105,7 @@ impl StripeDouble {
     }
 
     /// Returns the inconsistencies of the ledger, such as an intent with two charges or a refund larger than its charge.
-    /// They mean a bug in the double.
+    /// They are bugs of the double.
     #[must_use]
     pub fn check(&self) -> Vec<String> {
         self.shared.lock().ledger.check()

@@ -1,4 +1,4 @@
-//! A stand-in for Stripe: its API over HTTP, with faults on demand.
+//! A test double of Stripe: its API over HTTP, with faults on demand.
 //!
 //! For tests, including fault-injection tests of the whole system. It stores payment intents, charges and refunds and
 //! serves them on its own port as described in <https://docs.stripe.com/api>. The process that runs it can inspect the
@@ -26,7 +26,7 @@
 //! - Live mode, other accounts, other API versions: `Stripe-Version` is recorded and echoed only.
 //! - Manual capture, customers, saved cards and card numbers, disputes, fees, balances, `return_url`, the `events`
 //!   endpoints; `lock_timeout`, because requests execute one at a time.
-//! - Time: idempotency keys do not expire, and deliveries are given up after seconds, not days.
+//! - Time: idempotency keys do not expire, and deliveries are abandoned after seconds, not days.
 //! - Cancelling a processing intent, which Stripe allows in rare cases; the minimum amounts of rare currencies.
 //! - Stripe does not document when it reports a pending refund: here, `charge.refunded` is sent when it is created.
 //! - Persistence: dropping the last handle discards all data.
@@ -47,7 +47,7 @@ mod idempotency;
 mod inspect;
 mod ledger;
 mod options;
-mod reply;
+mod response;
 mod server;
 mod signature;
 mod state;

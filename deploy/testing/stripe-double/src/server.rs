@@ -23,7 +23,7 @@ pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) -> Infallibl
                 Ok((stream, _)) => {
                     connections.spawn(serve(stream, Arc::clone(&shared)));
                 }
-                // Out of file descriptors: retry when others are closed.
+                // No file descriptor is free: retry, since other connections may be closed by then.
                 Err(_) => sleep(Duration::from_millis(10)).await,
             },
             Some(_) = connections.join_next() => {}
@@ -37,6 +37,8 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
+/// Responds to one request.
+///
 /// # Errors
 /// When the connection must be closed without a response.
 async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<String>, NoResponse> {

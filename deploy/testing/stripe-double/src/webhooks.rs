@@ -41,7 +41,7 @@ impl Shared {
     async fn deliver(&self, event: &Value) {
         let DeliveryPolicy { attempts, mut backoff, .. } = self.lock().endpoint.policy.clone();
         for attempt in 1..=attempts {
-            if self.attempt(event).await.is_some_and(|status| (200..300).contains(&status)) {
+            if self.deliver_once(event).await.is_some_and(|status| (200..300).contains(&status)) {
                 return;
             }
             if attempt < attempts {
@@ -52,7 +52,7 @@ impl Shared {
     }
 
     /// Posts an event once, signed now; returns the status of the response, if any.
-    pub(crate) async fn attempt(&self, event: &Value) -> Option<u16> {
+    pub(crate) async fn deliver_once(&self, event: &Value) -> Option<u16> {
         let payload = format!("{event:#}");
         // The semaphore is never closed.
         let _permit = self.delivery_permits.acquire().await.ok()?;
@@ -64,7 +64,7 @@ impl Shared {
         status
     }
 
-    /// Posts to the endpoint's current URL.
+    /// Posts a payload to the endpoint's current URL; returns the status of the response, if any.
     pub(crate) async fn post(&self, payload: String, signature: &str) -> Option<u16> {
         let url = self.lock().endpoint.url.clone()?;
         let request = self.http.post(url).body(payload);

@@ -6,7 +6,7 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use super::params::Params;
 use crate::{error::Error, options::Options};
 
-/// The owner of the key of a request.
+/// The owner of the key that a request contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
     /// The merchant, with the secret key.
@@ -16,6 +16,8 @@ pub(crate) enum Caller {
 }
 
 impl Caller {
+    /// Authenticates a request by its key.
+    ///
     /// # Errors
     /// When there is no key, or an unknown one.
     pub(crate) fn of(headers: &HeaderMap, params: &Params, options: &Options) -> Result<Self, Error> {

@@ -12,7 +12,7 @@ use crate::{
     ledger::{NewIntent, NewRefund, Page},
 };
 
-/// In minor units.
+/// The highest amount, in minor units.
 const MAX_AMOUNT: i64 = 99_999_999;
 
 /// A request that can be executed.
@@ -30,6 +30,7 @@ pub(crate) enum Command {
     RetrieveAccount,
 }
 
+/// A known method and path.
 pub(crate) enum Route<'a> {
     CreateIntent,
     Intent(&'a str),
@@ -44,6 +45,8 @@ pub(crate) enum Route<'a> {
 }
 
 impl<'a> Route<'a> {
+    /// Finds the route of a request.
+    ///
     /// # Errors
     /// When there is no such route.
     pub(crate) fn of(method: &Method, path: &'a str) -> Result<Self, Error> {
@@ -78,6 +81,8 @@ impl<'a> Route<'a> {
 }
 
 impl Command {
+    /// Reads the parameters of a request.
+    ///
     /// # Errors
     /// When the caller is not allowed to do this, or a parameter is invalid.
     pub(crate) fn read(route: &Route<'_>, caller: Caller, params: &Params) -> Result<Self, Error> {
@@ -95,40 +100,40 @@ impl Command {
         Ok(match route {
             Route::CreateIntent => Self::CreateIntent(new_intent(params)?),
             Route::Intents => {
-                params.only(&["limit", "starting_after"])?;
+                params.allow_only(&["limit", "starting_after"])?;
                 Self::ListIntents(params.page()?)
             }
             Route::Intent(id) => {
-                params.only(&["client_secret"])?;
+                params.allow_only(&["client_secret"])?;
                 Self::RetrieveIntent { id: owned(id), client_secret: client_secret()? }
             }
             Route::Confirm(id) => {
-                params.only(&["client_secret", "payment_method", "return_url"])?;
+                params.allow_only(&["client_secret", "payment_method", "return_url"])?;
                 let payment_method = params.text("payment_method")?;
                 Self::ConfirmIntent { id: owned(id), client_secret: client_secret()?, payment_method }
             }
             Route::Cancel(id) => {
-                params.only(&["cancellation_reason"])?;
+                params.allow_only(&["cancellation_reason"])?;
                 let reasons = ["abandoned", "duplicate", "fraudulent", "requested_by_customer"];
-                let reason = params.word("cancellation_reason", &reasons)?;
+                let reason = params.one_of("cancellation_reason", &reasons)?;
                 Self::CancelIntent { id: owned(id), reason }
             }
             Route::CreateRefund => Self::CreateRefund(new_refund(params)?),
             Route::Refunds => {
-                params.only(&["payment_intent", "charge", "limit", "starting_after"])?;
+                params.allow_only(&["payment_intent", "charge", "limit", "starting_after"])?;
                 let (payment_intent, charge) = (params.text("payment_intent")?, params.text("charge")?);
                 Self::ListRefunds { payment_intent, charge, page: params.page()? }
             }
             Route::Refund(id) => {
-                params.only(&[])?;
+                params.allow_only(&[])?;
                 Self::RetrieveRefund(owned(id))
             }
             Route::Charge(id) => {
-                params.only(&[])?;
+                params.allow_only(&[])?;
                 Self::RetrieveCharge(owned(id))
             }
             Route::Account => {
-                params.only(&[])?;
+                params.allow_only(&[])?;
                 Self::RetrieveAccount
             }
         })
@@ -136,14 +141,14 @@ impl Command {
 }
 
 fn new_intent(params: &Params) -> Result<NewIntent, Error> {
-    params.only(&["amount", "currency", "description", "metadata", "automatic_payment_methods"])?;
+    params.allow_only(&["amount", "currency", "description", "metadata", "automatic_payment_methods"])?;
     let amount = params.integer("amount", 1..=MAX_AMOUNT)?.ok_or_else(|| missing("amount"))?;
     let currency = params.text("currency")?.ok_or_else(|| missing("currency"))?.to_ascii_lowercase();
     if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_lowercase()) {
         return Err(Error::invalid(format!("Invalid currency: {currency}.")).with("param", "currency"));
     }
-    let enabled = params.word("automatic_payment_methods[enabled]", &["true", "false"])?;
-    let redirects = params.word("automatic_payment_methods[allow_redirects]", &["always", "never"])?;
+    let enabled = params.one_of("automatic_payment_methods[enabled]", &["true", "false"])?;
+    let redirects = params.one_of("automatic_payment_methods[allow_redirects]", &["always", "never"])?;
     Ok(NewIntent {
         amount,
         currency,
@@ -155,12 +160,12 @@ fn new_intent(params: &Params) -> Result<NewIntent, Error> {
 }
 
 fn new_refund(params: &Params) -> Result<NewRefund, Error> {
-    params.only(&["payment_intent", "charge", "amount", "reason", "metadata"])?;
+    params.allow_only(&["payment_intent", "charge", "amount", "reason", "metadata"])?;
     Ok(NewRefund {
         payment_intent: params.text("payment_intent")?,
         charge: params.text("charge")?,
         amount: params.integer("amount", 1..=MAX_AMOUNT)?,
-        reason: params.word("reason", &["duplicate", "fraudulent", "requested_by_customer"])?,
+        reason: params.one_of("reason", &["duplicate", "fraudulent", "requested_by_customer"])?,
         metadata: params.metadata()?,
     })
 }

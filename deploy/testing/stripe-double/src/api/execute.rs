@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl Ledger {
-    /// Executes a request and returns the object it is about, with ids expanded to objects as requested.
+    /// Executes a request and returns the object that it concerns, with ids expanded to objects as requested.
     ///
     /// # Errors
     /// When the request is not possible.
@@ -32,7 +32,7 @@ impl Ledger {
             Command::CreateIntent(new) => self.create_intent(new),
             Command::RetrieveIntent { id, client_secret } => {
                 self.check_secret(&id, client_secret.as_deref())?;
-                Ok(self.intents[self.intent(&id)?].json())
+                Ok(self.intents[self.intent_index(&id)?].json())
             }
             Command::ListIntents(page) => {
                 let (intents, has_more) = self.intents.page("payment_intent", &page, |_| true)?;
@@ -72,10 +72,12 @@ impl Ledger {
         }
     }
 
+    /// Checks the client secret, if there is one.
+    ///
     /// # Errors
-    /// When the client secret is another intent's.
+    /// When the client secret belongs to another intent.
     fn check_secret(&self, id: &str, client_secret: Option<&str>) -> Result<(), Error> {
-        let intent = &self.intents[self.intent(id)?];
+        let intent = &self.intents[self.intent_index(id)?];
         if client_secret.is_some_and(|secret| secret != intent.client_secret) {
             let message = "The client_secret provided does not match the client_secret associated with the \
                            PaymentIntent.";

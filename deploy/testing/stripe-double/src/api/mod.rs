@@ -16,7 +16,9 @@ use self::{
     command::{Command, Route},
     params::Params,
 };
-use crate::{call::Call, error::Error, events::Origin, faults::Fault, id, reply::Reply, state::Shared};
+use crate::{
+    call::Call, error::Error, events::Origin, faults::Fault, id, response::ApiResponse, state::Shared,
+};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
@@ -38,12 +40,12 @@ pub(crate) async fn respond(shared: Arc<Shared>, request: Request<Bytes>) -> Opt
     let request_id = format!("req_{}", id::random(14));
     let echoed = [IDEMPOTENCY_KEY, STRIPE_VERSION];
     let echoed = echoed.map(|name| request.headers().get(&name).map(|value| (name, value.clone())));
-    let reply = match accept(&shared, &request, &request_id) {
-        Err(error) => Reply::new(Err(error), &request_id),
+    let response = match accept(&shared, &request, &request_id) {
+        Err(error) => ApiResponse::new(Err(error), &request_id),
         Ok(call) if call.faults.contains(&Fault::DropBefore) => return None,
         Ok(call) => {
-            let reply = execute(&shared, &call).await;
-            let reply = reply.unwrap_or_else(|error| Reply::new(Err(error), &request_id));
+            let response = execute(&shared, &call).await;
+            let response = response.unwrap_or_else(|error| ApiResponse::new(Err(error), &request_id));
             for fault in &call.faults {
                 match fault {
                     Fault::DropAfter => return None,
@@ -51,10 +53,10 @@ pub(crate) async fn respond(shared: Arc<Shared>, request: Request<Bytes>) -> Opt
                     _ => {}
                 }
             }
-            reply
+            response
         }
     };
-    Some(reply.into_response(&request_id, echoed.into_iter().flatten().collect()))
+    Some(response.into_response(&request_id, echoed.into_iter().flatten().collect()))
 }
 
 /// Authenticates a request, finds its route and selects its faults.
@@ -88,7 +90,7 @@ fn accept<'a>(
 ///
 /// # Errors
 /// When it is rejected before it executes; such a response is not stored under the idempotency key.
-async fn execute(shared: &Arc<Shared>, call: &Accepted<'_>) -> Result<Reply, Error> {
+async fn execute(shared: &Arc<Shared>, call: &Accepted<'_>) -> Result<ApiResponse, Error> {
     if call.faults.contains(&Fault::RateLimited) {
         return Err(Error::rate_limited());
     }
@@ -113,10 +115,10 @@ async fn execute(shared: &Arc<Shared>, call: &Accepted<'_>) -> Result<Reply, Err
     if call.faults.contains(&Fault::ErrorAfter) {
         result = Err(Error::internal());
     }
-    let reply = Reply::new(result, call.request_id);
+    let response = ApiResponse::new(result, call.request_id);
     if let Some(key) = call.key {
-        state.idempotency_keys.finish(key, &reply);
+        state.idempotency_keys.finish(key, &response);
     }
     shared.record_events(&mut state, Origin::Request { request_id: call.request_id, key: call.key });
-    Ok(reply)
+    Ok(response)
 }

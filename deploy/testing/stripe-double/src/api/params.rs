@@ -18,6 +18,8 @@ const EXPANDABLE: [&str; 4] = ["charge", "data", "latest_charge", "payment_inten
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
+    /// Reads the query and the form of a request.
+    ///
     /// # Errors
     /// When the body is not a form.
     pub(crate) fn read(request: &Request<Bytes>) -> Result<Self, Error> {
@@ -34,16 +36,18 @@ impl Params {
         Ok(Self(query.into_owned().chain(form_urlencoded::parse(body).into_owned()).collect()))
     }
 
-    /// Identifies a request, to detect another one with the same idempotency key.
+    /// Returns a text that differs for different parameters, to detect another request with the same idempotency key.
     pub(crate) fn fingerprint(&self) -> String {
         let mut pairs = self.0.clone();
         pairs.sort();
         form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
     }
 
+    /// Rejects unknown parameters.
+    ///
     /// # Errors
-    /// When there is a parameter other than these and the ones of all requests.
-    pub(crate) fn only(&self, known: &[&str]) -> Result<(), Error> {
+    /// When there is a parameter other than these and those that every request may have.
+    pub(crate) fn allow_only(&self, known: &[&str]) -> Result<(), Error> {
         for (name, _) in &self.0 {
             let stem = name.split('[').next().unwrap_or_default();
             if !known.contains(&stem) && !["expand", "key"].contains(&stem) {
@@ -54,7 +58,7 @@ impl Params {
         Ok(())
     }
 
-    /// An optional text.
+    /// Returns an optional text.
     ///
     /// # Errors
     /// When it is empty.
@@ -72,22 +76,22 @@ impl Params {
         }
     }
 
-    /// An optional text with a fixed set of values.
+    /// Returns an optional text, which must be one of `values`.
     ///
     /// # Errors
-    /// When the value is unknown.
-    pub(crate) fn word(&self, name: &str, words: &[&str]) -> Result<Option<String>, Error> {
-        let word = self.text(name)?;
-        match word {
-            Some(word) if !words.contains(&&*word) => {
-                let message = format!("Invalid {name}: must be one of {}", words.join(", "));
+    /// When the value is not one of them.
+    pub(crate) fn one_of(&self, name: &str, values: &[&str]) -> Result<Option<String>, Error> {
+        let value = self.text(name)?;
+        match value {
+            Some(value) if !values.contains(&&*value) => {
+                let message = format!("Invalid {name}: must be one of {}", values.join(", "));
                 Err(Error::invalid(message).with("param", name))
             }
-            word => Ok(word),
+            value => Ok(value),
         }
     }
 
-    /// An optional integer.
+    /// Returns an optional integer.
     ///
     /// # Errors
     /// When it is not an integer, or out of range.
@@ -111,7 +115,7 @@ impl Params {
         }
     }
 
-    /// The metadata of an object.
+    /// Returns the metadata of an object.
     ///
     /// # Errors
     /// When there are more than 50 keys, a key is longer than 40 characters or a value than 500.
@@ -136,7 +140,7 @@ impl Params {
         Ok(metadata)
     }
 
-    /// The properties to expand from ids to objects.
+    /// Returns the properties to expand from ids to objects.
     ///
     /// # Errors
     /// When one of them is not expandable.
@@ -151,7 +155,7 @@ impl Params {
         paths.collect()
     }
 
-    /// The requested page of a list.
+    /// Returns the requested page of a list.
     ///
     /// # Errors
     /// When the limit is not between 1 and 100.
@@ -161,7 +165,7 @@ impl Params {
     }
 }
 
-/// The error for a missing parameter.
+/// Returns the error for a missing parameter.
 pub(crate) fn missing(name: &str) -> Error {
     Error::invalid(format!("Missing required param: {name}.")).code("parameter_missing").with("param", name)
 }

@@ -19,7 +19,7 @@ impl Card {
     const ALL: [Self; 5] =
         [Self::Visa, Self::Declined, Self::InsufficientFunds, Self::AuthenticationRequired, Self::Slow];
 
-    /// The id of its payment method in test mode.
+    /// Returns the id of the card's payment method in Stripe's test mode.
     #[must_use]
     pub const fn payment_method(self) -> &'static str {
         match self {

@@ -60,13 +60,13 @@ impl Charge {
         }
     }
 
-    /// Whether it is refunded in full, including pending refunds.
+    /// Whether the charge is refunded in full, including pending refunds.
     #[must_use]
     pub fn is_refunded(&self) -> bool {
         self.status == ChargeStatus::Succeeded && self.amount_refunded == self.amount
     }
 
-    /// The JSON of the API.
+    /// Returns the JSON of the API.
     pub(crate) fn json(&self) -> Value {
         let paid = self.status != ChargeStatus::Failed;
         let captured = if paid { self.amount } else { 0 };

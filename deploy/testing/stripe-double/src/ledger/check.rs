@@ -1,9 +1,9 @@
-//! Consistency of the ledger.
+//! Checks the consistency of the ledger.
 
 use super::{ChargeStatus, Intent, IntentStatus, Ledger, RefundStatus};
 
 impl Ledger {
-    /// Describes inconsistencies, which mean a bug in the double.
+    /// Describes the inconsistencies, which are bugs of the double.
     pub(crate) fn check(&self) -> Vec<String> {
         let mut problems: Vec<_> =
             self.intents.iter().filter_map(|intent| self.check_intent(intent)).collect();

@@ -31,9 +31,9 @@ pub struct Intent {
     pub cancellation_reason: Option<String>,
     /// Unix seconds.
     pub canceled_at: Option<i64>,
-    /// A description for people.
+    /// The description given by the client.
     pub description: Option<String>,
-    /// The client's data.
+    /// The metadata given by the client.
     pub metadata: Metadata,
     /// Unix seconds.
     pub created: i64,
@@ -75,14 +75,14 @@ impl IntentStatus {
     }
 }
 
-/// An intent to create.
+/// The parameters of a new intent.
 #[derive(Debug)]
 pub(crate) struct NewIntent {
     pub(crate) amount: i64,
     pub(crate) currency: String,
     pub(crate) description: Option<String>,
     pub(crate) metadata: Metadata,
-    /// Of the automatic payment methods; `None` when those are off.
+    /// Whether automatic payment methods may redirect: `always` or `never`; `None` when those methods are off.
     pub(crate) allow_redirects: Option<String>,
 }
 
@@ -116,18 +116,18 @@ impl Ledger {
             allow_redirects: new.allow_redirects,
         };
         let id = intent.id.clone();
-        let at = self.intents.add(&id, intent);
-        self.intent_changed(at, "payment_intent.created");
-        Ok(self.intents[at].json())
+        let index = self.intents.add(&id, intent);
+        self.intent_changed(index, "payment_intent.created");
+        Ok(self.intents[index].json())
     }
 
     /// Cancels an intent.
     ///
     /// # Errors
-    /// When there is no such intent, or it is succeeded, processing or canceled.
+    /// When there is no such intent, or it has succeeded, is processing or is canceled.
     pub(crate) fn cancel_intent(&mut self, id: &str, reason: Option<String>) -> Result<Value, Error> {
-        let at = self.intent(id)?;
-        let intent = &mut self.intents[at];
+        let index = self.intent_index(id)?;
+        let intent = &mut self.intents[index];
         if !intent.status.is_open() {
             return Err(intent.unexpected(&format!(
                 "You cannot cancel this PaymentIntent because it has a status of {}. Only a PaymentIntent with one of \
@@ -139,26 +139,26 @@ impl Ledger {
         intent.status = IntentStatus::Canceled;
         intent.canceled_at = Some(id::now());
         intent.cancellation_reason = reason;
-        self.intent_changed(at, "payment_intent.canceled");
-        Ok(self.intents[at].json())
+        self.intent_changed(index, "payment_intent.canceled");
+        Ok(self.intents[index].json())
     }
 
     /// Returns the index of an intent.
     ///
     /// # Errors
     /// When there is no such intent.
-    pub(crate) fn intent(&self, id: &str) -> Result<usize, Error> {
+    pub(crate) fn intent_index(&self, id: &str) -> Result<usize, Error> {
         self.intents.index_of(id).ok_or_else(|| Error::no_such("payment_intent", id, "intent"))
     }
 }
 
 impl Intent {
-    /// The error for an operation that is not possible in the current status.
+    /// Returns the error for an operation that is not possible in the current status.
     pub(crate) fn unexpected(&self, message: &str) -> Error {
         Error::invalid(message).code("payment_intent_unexpected_state").with("payment_intent", self.json())
     }
 
-    /// The JSON of the API.
+    /// Returns the JSON of the API.
     pub(crate) fn json(&self) -> Value {
         let automatic = self.allow_redirects.as_ref();
         let automatic = automatic.map(|redirects| json!({"allow_redirects": redirects, "enabled": true}));

@@ -21,10 +21,10 @@ pub use self::{
 };
 pub(crate) use self::{intent::NewIntent, refund::NewRefund, table::Page};
 
-/// A client's data on an object.
+/// The metadata that a client stores with an object.
 pub(crate) type Metadata = BTreeMap<String, String>;
 
-/// The result of a payment or refund.
+/// The result of an open payment or refund.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It succeeds.
@@ -67,18 +67,18 @@ impl Ledger {
         intent.or_else(charge).or_else(refund)
     }
 
-    fn intent_changed(&mut self, at: usize, kind: &'static str) {
-        let object = self.intents[at].json();
+    fn intent_changed(&mut self, index: usize, kind: &'static str) {
+        let object = self.intents[index].json();
         self.changes.push(Change { kind, object, previous: None });
     }
 
-    fn charge_changed(&mut self, at: usize, kind: &'static str) {
-        let object = self.charges[at].json();
+    fn charge_changed(&mut self, index: usize, kind: &'static str) {
+        let object = self.charges[index].json();
         self.changes.push(Change { kind, object, previous: None });
     }
 
-    fn refund_changed(&mut self, at: usize, kind: &'static str, previous: Option<Value>) {
-        let object = self.refunds[at].json();
+    fn refund_changed(&mut self, index: usize, kind: &'static str, previous: Option<Value>) {
+        let object = self.refunds[index].json();
         self.changes.push(Change { kind, object, previous });
     }
 }

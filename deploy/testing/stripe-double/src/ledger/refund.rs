@@ -23,7 +23,7 @@ pub struct Refund {
     pub status: RefundStatus,
     /// The reason given by the client.
     pub reason: Option<String>,
-    /// The client's data.
+    /// The metadata given by the client.
     pub metadata: Metadata,
     /// Unix seconds.
     pub created: i64,
@@ -42,7 +42,7 @@ pub enum RefundStatus {
     Failed,
 }
 
-/// A refund to create.
+/// The parameters of a new refund.
 #[derive(Debug)]
 pub(crate) struct NewRefund {
     pub(crate) payment_intent: Option<String>,
@@ -57,10 +57,10 @@ impl Ledger {
     /// Creates a refund.
     ///
     /// # Errors
-    /// When there is no such charge, it did not succeed, or its remaining amount is too small.
+    /// When there is no such charge, the charge did not succeed, or its remaining amount is too small.
     pub(crate) fn create_refund(&mut self, new: NewRefund) -> Result<Value, Error> {
-        let charge_at = self.charge_to_refund(&new)?;
-        let charge = &mut self.charges[charge_at];
+        let charge_index = self.charge_to_refund(&new)?;
+        let charge = &mut self.charges[charge_index];
         let remaining = charge.amount - charge.amount_refunded;
         if remaining == 0 {
             let message = format!("Charge {} has already been refunded.", charge.id);
@@ -87,21 +87,21 @@ impl Ledger {
             charge.amount_refunded += amount;
         }
         let id = refund.id.clone();
-        let at = self.refunds.add(&id, refund);
-        self.refund_changed(at, "refund.created", None);
-        match self.refunds[at].status {
+        let index = self.refunds.add(&id, refund);
+        self.refund_changed(index, "refund.created", None);
+        match self.refunds[index].status {
             RefundStatus::Succeeded | RefundStatus::Pending => {
-                self.charge_changed(charge_at, "charge.refunded");
+                self.charge_changed(charge_index, "charge.refunded");
             }
-            RefundStatus::Failed => self.refund_changed(at, "refund.failed", None),
+            RefundStatus::Failed => self.refund_changed(index, "refund.failed", None),
         }
-        Ok(self.refunds[at].json())
+        Ok(self.refunds[index].json())
     }
 
-    /// Completes a pending refund, or lets a successful one fail. Returns `false` for other transitions.
+    /// Completes a pending refund, or makes a successful one fail. Returns `false` for other transitions.
     pub(crate) fn settle_refund(&mut self, id: &str, outcome: Outcome) -> bool {
-        let Some(at) = self.refunds.index_of(id) else { return false };
-        let refund = &mut self.refunds[at];
+        let Some(index) = self.refunds.index_of(id) else { return false };
+        let refund = &mut self.refunds[index];
         let before = refund.status;
         refund.status = match (before, outcome) {
             (RefundStatus::Pending, Outcome::Succeeds) => RefundStatus::Succeeded,
@@ -114,9 +114,9 @@ impl Ledger {
             self.charges[charge].amount_refunded -= refund.amount;
         }
         let previous = json!({ "status": before });
-        self.refund_changed(at, "refund.updated", Some(previous));
+        self.refund_changed(index, "refund.updated", Some(previous));
         if outcome == Outcome::Fails {
-            self.refund_changed(at, "refund.failed", None);
+            self.refund_changed(index, "refund.failed", None);
         }
         true
     }
@@ -125,11 +125,11 @@ impl Ledger {
         let charge = match (&new.charge, &new.payment_intent) {
             (Some(charge), intent) => {
                 let no_such = || Error::no_such("charge", charge, "charge");
-                let at = self.charges.index_of(charge).ok_or_else(no_such)?;
-                if intent.as_ref().is_some_and(|intent| *intent != self.charges[at].payment_intent) {
+                let index = self.charges.index_of(charge).ok_or_else(no_such)?;
+                if intent.as_ref().is_some_and(|intent| *intent != self.charges[index].payment_intent) {
                     return Err(no_such());
                 }
-                Some(at)
+                Some(index)
             }
             (None, Some(intent)) => {
                 let no_such = || Error::no_such("payment_intent", intent, "payment_intent");
@@ -142,7 +142,7 @@ impl Ledger {
                 ));
             }
         };
-        let charge = charge.filter(|at| self.charges[*at].status == ChargeStatus::Succeeded);
+        let charge = charge.filter(|index| self.charges[*index].status == ChargeStatus::Succeeded);
         charge.ok_or_else(|| {
             let id = new.payment_intent.as_ref().or(new.charge.as_ref()).map_or("", String::as_str);
             Error::invalid(format!("This PaymentIntent ({id}) does not have a successful charge to refund."))
@@ -151,7 +151,7 @@ impl Ledger {
 }
 
 impl Refund {
-    /// The JSON of the API.
+    /// Returns the JSON of the API.
     pub(crate) fn json(&self) -> Value {
         let failure_reason = (self.status == RefundStatus::Failed).then_some("expired_or_canceled_card");
         let pending_reason = (self.status == RefundStatus::Pending).then_some("insufficient_funds");

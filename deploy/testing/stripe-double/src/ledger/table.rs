@@ -35,7 +35,7 @@ impl<T> Table<T> {
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<&T> {
-        self.index_of(id).map(|at| &self.rows[at])
+        self.index_of(id).map(|index| &self.rows[index])
     }
 
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
@@ -71,13 +71,13 @@ impl<T> Default for Table<T> {
 impl<T> Index<usize> for Table<T> {
     type Output = T;
 
-    fn index(&self, at: usize) -> &T {
-        &self.rows[at]
+    fn index(&self, index: usize) -> &T {
+        &self.rows[index]
     }
 }
 
 impl<T> IndexMut<usize> for Table<T> {
-    fn index_mut(&mut self, at: usize) -> &mut T {
-        &mut self.rows[at]
+    fn index_mut(&mut self, index: usize) -> &mut T {
+        &mut self.rows[index]
     }
 }

@@ -1,4 +1,4 @@
-//! API keys, parameters, lists.
+//! API keys, parameters and lists.
 
 use bodega_stripe_double::Operation;
 use reqwest::Method;
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::merchant::{AMOUNT, Merchant, ORDER, intent_form};
 
 #[tokio::test]
-async fn an_intent_has_the_properties_of_stripes_api() {
+async fn returns_an_intent_with_the_properties_of_stripes_api() {
     let merchant = Merchant::new().await;
     let mut form = intent_form();
     form.push(("automatic_payment_methods[enabled]", "true"));
@@ -131,7 +131,7 @@ async fn lists_are_paged_newest_first() {
     let merchant = Merchant::new().await;
     let mut ids = Vec::new();
     for _ in 0..12 {
-        ids.insert(0, merchant.intent().await);
+        ids.insert(0, merchant.create_intent().await);
     }
     let page = async |query: &str| {
         let response = merchant.get(&format!("payment_intents{query}")).await;
@@ -148,7 +148,7 @@ async fn lists_are_paged_newest_first() {
 #[tokio::test]
 async fn expands_ids_to_objects() {
     let merchant = Merchant::new().await;
-    let intent = merchant.paid().await;
+    let intent = merchant.create_paid_intent().await;
     let plain = merchant.get(&format!("payment_intents/{intent}")).await.body;
     let expanded = merchant.get(&format!("payment_intents/{intent}?expand[]=latest_charge")).await.body;
     assert_eq!(expanded["latest_charge"]["id"], plain["latest_charge"]);

@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[tokio::test]
 async fn drop_after_executes_the_request_and_sends_nothing() {
     let merchant = Merchant::new().await;
-    let intent = merchant.intent().await;
+    let intent = merchant.create_intent().await;
     merchant.stripe.fail_next(Operation::Confirm, Fault::DropAfter, 1);
     let mut stream = TcpStream::connect(merchant.stripe.url().trim_start_matches("http://")).await.unwrap();
     let form = "payment_method=pm_card_visa";
@@ -124,7 +124,7 @@ async fn confirm_retries_through_all_faults_and_pays_once() {
     assert!(calls > 30, "{calls}");
     assert_eq!(merchant.stripe.charges_of(ORDER).len(), 20);
     merchant.stripe.clear_faults();
-    merchant.paid().await;
+    merchant.create_paid_intent().await;
     assert_eq!(merchant.stripe.calls_of(Operation::Confirm), calls + 1);
 }
 

@@ -50,7 +50,7 @@ async fn rejects_another_request_with_the_same_key() {
     }
     let cancel = async |id: &str| merchant.post_with(&format!("payment_intents/{id}/cancel"), &[], "c").await;
     assert_eq!(cancel(&id).await.status, 200);
-    let other = merchant.intent().await;
+    let other = merchant.create_intent().await;
     assert_eq!(cancel(&other).await.body["error"]["type"], "idempotency_error");
     let long = merchant.post_with("payment_intents", &intent_form(), &"k".repeat(256)).await;
     assert_eq!(long.status, 400);
@@ -77,7 +77,7 @@ async fn returns_409_while_the_first_request_executes() {
 async fn stores_errors_of_executed_requests() {
     let merchant = Merchant::new().await;
     let small = [("amount", "49"), ("currency", "usd")];
-    let intent = merchant.intent().await;
+    let intent = merchant.create_intent().await;
     let confirm = format!("payment_intents/{intent}/confirm");
     let declined = [("payment_method", "pm_card_chargeDeclined")];
     for (path, form, status) in [
@@ -110,7 +110,7 @@ async fn requests_rejected_before_execution_do_not_use_the_key() {
 #[tokio::test]
 async fn ignores_the_key_of_get_requests() {
     let merchant = Merchant::new().await;
-    let id = merchant.intent().await;
+    let id = merchant.create_intent().await;
     let read = async || {
         let request = merchant.request(Method::GET, &format!("payment_intents/{id}"));
         let request = request.bearer_auth(&merchant.stripe.options().secret_key);

@@ -29,7 +29,7 @@ impl Merchant {
         Self { stripe, http: http.build().unwrap() }
     }
 
-    /// A request without an API key.
+    /// Prepares a request without an API key.
     pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}/v1/{path}", self.stripe.url()))
     }
@@ -48,6 +48,7 @@ impl Merchant {
         }
     }
 
+    /// Posts with an idempotency key, unless it is empty; returns `None` when there is no response.
     pub(crate) async fn try_post(&self, path: &str, form: &[(&str, &str)], key: &str) -> Option<Response> {
         let request = self.request(reqwest::Method::POST, path).form(form);
         let request = request.bearer_auth(&self.stripe.options().secret_key);
@@ -69,28 +70,28 @@ impl Merchant {
     }
 
     /// Creates an intent and returns its id.
-    pub(crate) async fn intent(&self) -> String {
+    pub(crate) async fn create_intent(&self) -> String {
         let response = self.post("payment_intents", &intent_form()).await;
         assert_eq!(response.status, 200, "{response:?}");
         response.text("id")
     }
 
     /// Creates and pays an intent and returns its id.
-    pub(crate) async fn paid(&self) -> String {
-        let intent = self.intent().await;
+    pub(crate) async fn create_paid_intent(&self) -> String {
+        let intent = self.create_intent().await;
         let paid = self.stripe.confirm(&intent, Card::Visa).await.unwrap();
         assert_eq!(paid["status"], "succeeded");
         intent
     }
 
-    /// The types of all events so far.
+    /// Returns the types of all events so far.
     pub(crate) fn event_types(&self) -> Vec<String> {
         self.stripe.events().iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
     }
 }
 
 impl Drop for Merchant {
-    /// The ledger must be consistent after every test.
+    /// Checks that the ledger is consistent, after every test.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             assert_eq!(self.stripe.check(), Vec::<String>::new());

@@ -39,7 +39,7 @@ async fn a_successful_card_pays_an_intent() {
 #[tokio::test]
 async fn a_declined_card_leaves_the_intent_payable() {
     let merchant = Merchant::new().await;
-    let intent = merchant.intent().await;
+    let intent = merchant.create_intent().await;
     let path = format!("payment_intents/{intent}/confirm");
     for (method, decline_code) in [
         ("pm_card_chargeDeclined", "generic_decline"),
@@ -67,7 +67,7 @@ async fn a_declined_card_leaves_the_intent_payable() {
 #[tokio::test]
 async fn authentication_leaves_the_intent_in_requires_action_until_settled() {
     let merchant = Merchant::new().await;
-    let intent = merchant.intent().await;
+    let intent = merchant.create_intent().await;
     let waiting = merchant.stripe.confirm(&intent, Card::AuthenticationRequired).await.unwrap();
     assert_eq!(waiting["status"], "requires_action");
     assert_eq!(waiting["next_action"]["type"], "use_stripe_sdk");
@@ -97,7 +97,7 @@ async fn authentication_leaves_the_intent_in_requires_action_until_settled() {
 async fn a_slow_payment_is_processing_until_settled() {
     let merchant = Merchant::new().await;
     for (outcome, status) in [(Outcome::Fails, "requires_payment_method"), (Outcome::Succeeds, "succeeded")] {
-        let intent = merchant.intent().await;
+        let intent = merchant.create_intent().await;
         let waiting = merchant.stripe.confirm(&intent, Card::Slow).await.unwrap();
         assert_eq!(waiting["status"], "processing");
         assert_eq!(merchant.stripe.charges_of(ORDER), []);
@@ -112,7 +112,7 @@ async fn a_slow_payment_is_processing_until_settled() {
 async fn a_canceled_intent_stays_canceled() {
     let merchant = Merchant::new().await;
     for card in [None, Some(Card::Declined), Some(Card::AuthenticationRequired)] {
-        let intent = merchant.intent().await;
+        let intent = merchant.create_intent().await;
         if let Some(card) = card {
             merchant.stripe.confirm(&intent, card).await.unwrap();
         }
@@ -133,9 +133,9 @@ async fn a_canceled_intent_stays_canceled() {
 #[tokio::test]
 async fn rejects_cancelling_or_paying_an_intent_that_is_not_open() {
     let merchant = Merchant::new().await;
-    let slow = merchant.intent().await;
+    let slow = merchant.create_intent().await;
     merchant.stripe.confirm(&slow, Card::Slow).await.unwrap();
-    let cancelled = merchant.intent().await;
+    let cancelled = merchant.create_intent().await;
     merchant.post(&format!("payment_intents/{cancelled}/cancel"), &[]).await;
     let events = merchant.event_types().len();
     for (intent, status) in [(slow, "processing"), (cancelled, "canceled")] {
@@ -146,7 +146,7 @@ async fn rejects_cancelling_or_paying_an_intent_that_is_not_open() {
         }
     }
     assert_eq!(merchant.event_types().len(), events);
-    let paid = merchant.paid().await;
+    let paid = merchant.create_paid_intent().await;
     let response = merchant.post(&format!("payment_intents/{paid}/cancel"), &[]).await;
     assert_eq!(response.body["error"]["payment_intent"]["status"], "succeeded");
     assert_eq!(merchant.stripe.total_charged(), AMOUNT);
@@ -155,7 +155,7 @@ async fn rejects_cancelling_or_paying_an_intent_that_is_not_open() {
 #[tokio::test]
 async fn confirming_requires_a_known_payment_method() {
     let merchant = Merchant::new().await;
-    let path = format!("payment_intents/{}/confirm", merchant.intent().await);
+    let path = format!("payment_intents/{}/confirm", merchant.create_intent().await);
     assert_eq!(merchant.post(&path, &[]).await.code(), "payment_intent_unexpected_state");
     let response = merchant.post(&path, &[("payment_method", "pm_card_plastic")]).await;
     assert_eq!((response.status, response.code()), (404, "resource_missing"));

@@ -8,7 +8,7 @@ use crate::merchant::{AMOUNT, Merchant, ORDER};
 #[tokio::test]
 async fn refunds_the_remaining_amount_by_default() {
     let merchant = Merchant::new().await;
-    let intent = merchant.paid().await;
+    let intent = merchant.create_paid_intent().await;
     let part = merchant.post("refunds", &[("payment_intent", &intent), ("amount", "1000")]).await;
     assert_eq!((&part.body["amount"], &part.body["status"]), (&json!(1000), &json!("succeeded")));
     let charge = part.text("charge");
@@ -49,7 +49,7 @@ async fn refunds_the_remaining_amount_by_default() {
 #[tokio::test]
 async fn rejects_refunds_without_a_successful_charge() {
     let merchant = Merchant::new().await;
-    let intent = merchant.intent().await;
+    let intent = merchant.create_intent().await;
     for card in [None, Some(Card::Declined), Some(Card::Slow)] {
         if let Some(card) = card {
             merchant.stripe.confirm(&intent, card).await.unwrap();
@@ -66,7 +66,7 @@ async fn rejects_refunds_without_a_successful_charge() {
 async fn a_pending_refund_completes_when_settled() {
     let merchant = Merchant::new().await;
     merchant.stripe.set_refund_status(RefundStatus::Pending);
-    let intent = merchant.paid().await;
+    let intent = merchant.create_paid_intent().await;
     let refund = async || merchant.post("refunds", &[("payment_intent", &intent)]).await;
     let first = refund().await;
     assert_eq!(first.body["status"], "pending");
@@ -101,7 +101,7 @@ async fn a_pending_refund_completes_when_settled() {
 #[tokio::test]
 async fn a_refund_can_fail_at_once_or_after_success() {
     let merchant = Merchant::new().await;
-    let intent = merchant.paid().await;
+    let intent = merchant.create_paid_intent().await;
     merchant.stripe.set_refund_status(RefundStatus::Failed);
     let refund = async || merchant.post("refunds", &[("payment_intent", &intent)]).await;
     assert_eq!(refund().await.body["status"], "failed");

@@ -20,7 +20,7 @@ struct Receiver {
 
 impl Receiver {
     /// Starts an endpoint and delivers the merchant's events to it.
-    async fn open(merchant: &Merchant) -> Self {
+    async fn start(merchant: &Merchant) -> Self {
         let receiver = Self::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         merchant.stripe.deliver_to(&format!("http://{}/hook", listener.local_addr().unwrap()));
@@ -47,14 +47,15 @@ impl Receiver {
     }
 
     /// The types of the received events, in order.
-    fn kinds(&self) -> Vec<String> {
+    fn event_types(&self) -> Vec<String> {
         let received = self.received.lock().unwrap();
         let kind =
             |body: &String| serde_json::from_str::<Value>(body).unwrap()["type"].as_str().unwrap().to_owned();
         received.iter().map(|(_, body)| kind(body)).collect()
     }
 
-    fn signature(&self) -> (String, String) {
+    /// Returns the signature and the body of the last delivery.
+    fn last_delivery(&self) -> (String, String) {
         let received = self.received.lock().unwrap();
         let (headers, body) = received.last().unwrap();
         (headers["stripe-signature"].to_str().unwrap().to_owned(), body.clone())
@@ -68,12 +69,12 @@ fn timestamp(header: &str) -> i64 {
 #[tokio::test]
 async fn signs_the_delivered_bytes() {
     let merchant = Merchant::new().await;
-    merchant.intent().await;
-    let receiver = Receiver::open(&merchant).await;
-    let intent = merchant.intent().await;
+    merchant.create_intent().await;
+    let receiver = Receiver::start(&merchant).await;
+    let intent = merchant.create_intent().await;
     merchant.stripe.delivered().await;
-    assert_eq!(receiver.kinds(), ["payment_intent.created"]);
-    let (header, body) = receiver.signature();
+    assert_eq!(receiver.event_types(), ["payment_intent.created"]);
+    let (header, body) = receiver.last_delivery();
     let secret = &merchant.stripe.options().webhook_secret;
     assert_eq!(header, signature_header(body.as_bytes(), timestamp(&header), &[secret]));
     let event: Value = serde_json::from_str(&body).unwrap();
@@ -90,16 +91,16 @@ async fn signs_the_delivered_bytes() {
 #[tokio::test]
 async fn retries_until_an_event_is_accepted() {
     let merchant = Merchant::new().await;
-    let receiver = Receiver::open(&merchant).await;
+    let receiver = Receiver::start(&merchant).await;
     *receiver.rejections.lock().unwrap() = 2;
     let backoff = Duration::from_millis(5);
     merchant.stripe.set_delivery_policy(DeliveryPolicy { attempts: 3, backoff, ..Default::default() });
-    merchant.intent().await;
+    merchant.create_intent().await;
     merchant.stripe.delivered().await;
     let statuses: Vec<_> = merchant.stripe.deliveries().into_iter().map(|attempt| attempt.status).collect();
     assert_eq!(statuses, [Some(302), Some(302), Some(204)]);
     *receiver.rejections.lock().unwrap() = 9;
-    merchant.intent().await;
+    merchant.create_intent().await;
     merchant.stripe.delivered().await;
     assert_eq!(merchant.stripe.deliveries().len(), 6);
 }
@@ -107,37 +108,37 @@ async fn retries_until_an_event_is_accepted() {
 #[tokio::test]
 async fn deliveries_can_be_paused_dropped_and_duplicated() {
     let merchant = Merchant::new().await;
-    let receiver = Receiver::open(&merchant).await;
+    let receiver = Receiver::start(&merchant).await;
     merchant.stripe.pause_deliveries();
-    let intent = merchant.intent().await;
+    let intent = merchant.create_intent().await;
     merchant.stripe.delivered().await;
-    assert!(receiver.kinds().is_empty());
+    assert!(receiver.event_types().is_empty());
     merchant.stripe.flush_deliveries();
     merchant.stripe.delivered().await;
-    assert_eq!(receiver.kinds(), ["payment_intent.created"]);
+    assert_eq!(receiver.event_types(), ["payment_intent.created"]);
 
     merchant.stripe.set_delivery_policy(DeliveryPolicy { loss: 1.0, ..Default::default() });
     merchant.stripe.confirm(&intent, Card::Declined).await.unwrap();
     merchant.stripe.delivered().await;
-    assert_eq!(receiver.kinds().len(), 1);
+    assert_eq!(receiver.event_types().len(), 1);
 
     merchant.stripe.set_delivery_policy(DeliveryPolicy { duplicates: 2, ..Default::default() });
     merchant.post(&format!("payment_intents/{intent}/cancel"), &[]).await;
     merchant.stripe.delivered().await;
-    assert_eq!(receiver.kinds()[1..], ["payment_intent.canceled"; 3]);
+    assert_eq!(receiver.event_types()[1..], ["payment_intent.canceled"; 3]);
 }
 
 #[tokio::test]
-async fn a_window_reorders_events() {
+async fn a_delivery_window_reorders_events() {
     let merchant = Merchant::new().await;
-    let receiver = Receiver::open(&merchant).await;
+    let receiver = Receiver::start(&merchant).await;
     let window = Duration::from_millis(300);
     merchant.stripe.set_delivery_policy(DeliveryPolicy { window, ..Default::default() });
     for _ in 0..10 {
-        merchant.paid().await;
+        merchant.create_paid_intent().await;
     }
     merchant.stripe.delivered().await;
-    let (mut sent, mut received) = (merchant.event_types(), receiver.kinds());
+    let (mut sent, mut received) = (merchant.event_types(), receiver.event_types());
     assert_ne!(sent, received);
     sent.sort();
     received.sort();
@@ -147,12 +148,12 @@ async fn a_window_reorders_events() {
 #[tokio::test]
 async fn signs_with_the_new_and_the_previous_secret_after_rolling() {
     let merchant = Merchant::new().await;
-    let receiver = Receiver::open(&merchant).await;
+    let receiver = Receiver::start(&merchant).await;
     merchant.stripe.roll_webhook_secret("whsec_new");
     merchant.stripe.sign_with_v0(true);
-    merchant.intent().await;
+    merchant.create_intent().await;
     merchant.stripe.delivered().await;
-    let (header, body) = receiver.signature();
+    let (header, body) = receiver.last_delivery();
     let old = &merchant.stripe.options().webhook_secret;
     let both = signature_header(body.as_bytes(), timestamp(&header), &["whsec_new", old]);
     assert!(header.starts_with(&format!("{both},v0=")), "{header}");
@@ -160,19 +161,19 @@ async fn signs_with_the_new_and_the_previous_secret_after_rolling() {
 }
 
 #[tokio::test]
-async fn posts_made_up_events() {
+async fn posts_events_that_a_test_has_created() {
     let merchant = Merchant::new().await;
     let intent = merchant.post("payment_intents", &intent_form()).await.body;
     let mut event = merchant.stripe.event("payment_intent.succeeded", &intent);
     assert_eq!(merchant.stripe.post_event(&event).await, None);
-    let receiver = Receiver::open(&merchant).await;
+    let receiver = Receiver::start(&merchant).await;
     event["data"]["object"]["amount_received"] = json!(1);
     event["account"] = json!("acct_other");
     assert_eq!(merchant.stripe.post_event(&event).await, Some(204));
-    let (header, body) = receiver.signature();
+    let (header, body) = receiver.last_delivery();
     assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), event);
     assert_eq!(header, merchant.stripe.sign(body.as_bytes(), timestamp(&header)));
     assert_eq!(merchant.stripe.post_payload("{}", "t=1,v1=00").await, Some(204));
-    assert_eq!(receiver.signature(), ("t=1,v1=00".to_owned(), "{}".to_owned()));
+    assert_eq!(receiver.last_delivery(), ("t=1,v1=00".to_owned(), "{}".to_owned()));
     assert_eq!(merchant.event_types(), ["payment_intent.created"]);
 }

@@ -1,4 +1,4 @@
-//! Responses.
+//! Responses of the API.
 
 use http::{HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
 use serde_json::Value;
@@ -7,15 +7,15 @@ use crate::error::Error;
 
 /// A response that can be stored and replayed.
 #[derive(Clone, Debug)]
-pub(crate) struct Reply {
+pub(crate) struct ApiResponse {
     status: u16,
     body: String,
-    /// The id of the request that it was first returned to.
+    /// The id of the request that the response was first returned to.
     request_id: String,
     is_replay: bool,
 }
 
-impl Reply {
+impl ApiResponse {
     pub(crate) fn new(result: Result<Value, Error>, request_id: &str) -> Self {
         let (status, body) = match result {
             Ok(object) => (200, object),
@@ -24,12 +24,12 @@ impl Reply {
         Self { status, body: format!("{body:#}"), request_id: request_id.to_owned(), is_replay: false }
     }
 
-    /// The same response, marked as a replay.
-    pub(crate) fn replayed(&self) -> Self {
+    /// Returns the same response, marked as a replay.
+    pub(crate) fn to_replay(&self) -> Self {
         Self { is_replay: true, ..self.clone() }
     }
 
-    /// Converts to HTTP; `echoed` are request headers to repeat.
+    /// Converts the response to HTTP and adds the `echoed` headers of the request.
     pub(crate) fn into_response(
         self,
         request_id: &str,
