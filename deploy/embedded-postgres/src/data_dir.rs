@@ -105,7 +105,8 @@ impl Drop for DataDir {
         if !self.socket_dir.starts_with(&self.path) {
             let _ = fs::remove_dir(&self.socket_dir);
         }
-        // Closing the file is not enough: a child that another thread is forking at this moment holds a copy of it until its exec.
+        // Closing the file is not enough: a child that another thread is forking at this moment holds a copy of it until
+        // its exec.
         let _ = self.lock.unlock();
     }
 }

@@ -12,7 +12,8 @@ use crate::binaries::Binaries;
 use crate::data_dir::{DataDir, private_file};
 use crate::process;
 
-/// The first that the system has is used. `C.UTF-8` sorts by code point and maps the case of all letters; `C` only of ASCII.
+/// The locales to try, in this order. `C.UTF-8` sorts by code point and maps the case of all letters, but not every system
+/// has it; `C` maps the case of ASCII letters only.
 const LOCALES: [&str; 2] = ["--locale=C.UTF-8", "--no-locale"];
 
 /// Creates the cluster unless it exists. Returns the superuser's password if the cluster is durable.

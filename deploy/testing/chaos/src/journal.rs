@@ -39,7 +39,7 @@ impl Exchange {
         self.status.is_some_and(|status| (200..300).contains(&status))
     }
 
-    /// Whether the request may have been processed although the client received no result: no response, or a 5xx.
+    /// Whether the request may have been processed although the client received no result: the response is missing or 5xx.
     pub(crate) fn has_unknown_outcome(&self) -> bool {
         self.status.is_none_or(|status| status >= 500)
     }

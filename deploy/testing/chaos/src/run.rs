@@ -22,17 +22,17 @@ use crate::{
 };
 
 /// How long pending work may take once all services are ready and the clients have stopped.
-const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long services may take to become ready after the last fault.
-const READY_LIMIT: Duration = Duration::from_secs(60);
-/// How long clients go on after the last fault, to use what it affected.
-const CALM: Duration = Duration::from_secs(2);
-/// How long a client may take for its open request.
-const CLIENT_STOP_LIMIT: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long clients continue after the last fault, to use the parts that it affected.
+const POST_FAULT_WINDOW: Duration = Duration::from_secs(2);
+/// How long a client may take to complete its open request.
+const CLIENT_STOP_TIMEOUT: Duration = Duration::from_secs(60);
 /// The access token lifetime with [`FaultKind::ExpiringTokens`].
 const SHORT_ACCESS_TTL: Duration = Duration::from_secs(6);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
-/// Few, so that clients compete for them.
+/// The number of products: few, so that clients compete for them.
 const PRODUCTS: usize = 24;
 /// Units of each product: enough for most clients, not for all.
 const STOCK: i32 = 2_000;
@@ -60,7 +60,7 @@ pub(crate) struct RunResult {
     /// Requests without a response or with a 5xx.
     errors: u64,
     faults: BTreeMap<FaultKind, u64>,
-    /// How long the pending work took; `None` if longer than [`SETTLE_LIMIT`].
+    /// How long the pending work took; `None` if longer than [`SETTLE_TIMEOUT`].
     settled_in: Option<Duration>,
     pub(crate) violations: Vec<String>,
 }
@@ -84,7 +84,7 @@ impl RunResult {
     fn format_settled_in(&self) -> String {
         match self.settled_in {
             Some(time) => format!("{:.1} s", time.as_secs_f64()),
-            None => format!("not in {} s", SETTLE_LIMIT.as_secs()),
+            None => format!("not in {} s", SETTLE_TIMEOUT.as_secs()),
         }
     }
 }
@@ -108,7 +108,7 @@ impl fmt::Display for RunResult {
 /// Runs clients and faults, then checks the invariants.
 ///
 /// # Errors
-/// The store cannot be started, broken, restored or read: nothing is known about the invariants then.
+/// The store cannot be started, broken, restored or read: the invariants are not checked then.
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<RunResult> {
     let access_ttl = settings.faults.contains(&FaultKind::ExpiringTokens).then_some(SHORT_ACCESS_TTL);
     let log_dir = settings.log_dir.as_ref().map(|dir| dir.join(settings.seed.to_string()));
@@ -133,10 +133,10 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<RunResult> {
         () = print_progress(settings, &fault_log, &counters) => Ok(()),
     };
     injected?;
-    cluster.wait_until_ready(READY_LIMIT).await.context("the store has not recovered")?;
-    sleep(CALM).await;
+    cluster.wait_until_ready(READY_TIMEOUT).await.context("the store has not recovered")?;
+    sleep(POST_FAULT_WINDOW).await;
     stop.cancel();
-    timeout(CLIENT_STOP_LIMIT, join_all(clients)).await.context("a client does not stop")?;
+    timeout(CLIENT_STOP_TIMEOUT, join_all(clients)).await.context("a client does not stop")?;
 
     if let Some(dir) = log_dir {
         journal.save(&dir.join("journal")).context("cannot save the journal")?;
@@ -144,11 +144,11 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<RunResult> {
     let settled_in = wait_until_settled(&cluster).await?;
     let mut violations = invariants::check(&cluster, &journal).await?;
     if settled_in.is_none() {
-        let limit = SETTLE_LIMIT.as_secs();
+        let limit = SETTLE_TIMEOUT.as_secs();
         violations.push(format!("I4 pending work: some work was still pending after {limit} s"));
     }
-    if let Err(report) = cluster.verify().await {
-        violations.push(format!("bodega verify: {report:#}"));
+    if let Err(error) = cluster.verify().await {
+        violations.push(format!("bodega verify: {error:#}"));
     }
     Ok(RunResult {
         seed,
@@ -207,10 +207,10 @@ async fn follow(
     Ok(())
 }
 
-/// Waits until no work is pending. Returns how long that took; `None` after [`SETTLE_LIMIT`].
+/// Waits until no work is pending. Returns how long that took; `None` after [`SETTLE_TIMEOUT`].
 async fn wait_until_settled(cluster: &Cluster) -> anyhow::Result<Option<Duration>> {
     let started = Instant::now();
-    while started.elapsed() < SETTLE_LIMIT {
+    while started.elapsed() < SETTLE_TIMEOUT {
         if invariants::count_pending_work(cluster).await? == 0 {
             return Ok(Some(started.elapsed()));
         }

@@ -90,7 +90,7 @@ pub(super) struct ApiClient {
     pub(super) counters: Arc<Counters>,
     number: usize,
     pub(super) retry_profile: RetryProfile,
-    /// Not the client's generator: scenarios must not depend on the number of retries.
+    /// Separate from the client's generator: scenarios must not depend on the number of retries.
     jitter: StdRng,
     /// No request is sent once it is cancelled.
     pub(super) stop: CancellationToken,

@@ -30,8 +30,8 @@ impl Client {
 
     /// Adds a line.
     ///
-    /// A repeated request would add the quantity twice. So without a response, a client that backs off reads the cart and
-    /// sets the quantity of what it finds there. An aggressive one adds the line again.
+    /// A repeated request would add the quantity twice. So without a response, a client with backoff reads the cart, and
+    /// sets the quantity if it contains the product. An aggressive client adds the line again.
     async fn add(&mut self, line: Line) -> Option<()> {
         let Line { product, quantity } = line;
         let request = Request::post("/api/cart/add", json!({"productId": product, "quantity": quantity}));

@@ -2,7 +2,7 @@
 //!
 //! A client draws a [`scenario`] and runs it: [`cart`], [`checkout`] and [`payment`]. Its requests belong to a
 //! [`session`] and go through [`api`], which records them in the journal and retries them according to the
-//! [`retry_profile`]. No response stops a client and none is judged here: the invariants do that.
+//! [`retry_profile`]. No response stops a client, and only the invariants check the responses.
 
 mod api;
 mod cart;
@@ -87,13 +87,13 @@ impl Client {
         while !stop.is_cancelled() {
             let scenario = Scenario::draw(&mut self.rng, &self.products.ids, self.retry_profile);
             if self.run_scenario(&scenario).await.is_none() {
-                // `None` ends the loop as well.
+                // `None` means that the client is stopped, which ends the loop.
                 let _ = self.session.api.pause(FAILURE_PAUSE).await;
             }
         }
     }
 
-    /// Returns `None` if a step has no response to go on with.
+    /// Returns `None` if a step has no response that the next step needs.
     async fn run_scenario(&mut self, scenario: &Scenario) -> Option<()> {
         self.sign_in(scenario.renewal).await?;
         if scenario.views_product {

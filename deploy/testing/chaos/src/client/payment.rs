@@ -14,7 +14,7 @@ use super::{
     scenario::{Decline, Outcome, Scenario},
 };
 
-/// Longer than the delay of a slow Stripe, so that no charge succeeds after the client has stopped.
+/// Longer than the delay of the fault `slow-stripe`, so that no charge succeeds after the client has stopped.
 const STRIPE_TIMEOUT: Duration = Duration::from_secs(12);
 /// Pauses between polls of an order that should become paid.
 const POLL_PAUSES: [Duration; 5] = [
@@ -26,7 +26,7 @@ const POLL_PAUSES: [Duration; 5] = [
 ];
 
 impl Client {
-    /// Brings an order to the scenario's outcome. Returns `None` if that fails.
+    /// Pays, cancels or abandons an order, as the scenario requires. Returns `None` if that fails.
     pub(super) async fn finish_order(&mut self, order: &str, scenario: &Scenario) -> Option<()> {
         match scenario.outcome {
             Outcome::Abandon => Some(()),

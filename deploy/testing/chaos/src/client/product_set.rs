@@ -12,7 +12,7 @@ use super::{
 use crate::cluster::Admin;
 
 const CATEGORY: &str = "Chaos";
-/// Prices in minor units. A sum of them shows its parts.
+/// Prices in minor units. Few sums of them are equal, so that a total shows which products it contains.
 const FIRST_PRICE: i64 = 101;
 const PRICE_STEP: i64 = 137;
 
@@ -66,7 +66,7 @@ fn created_id(response: Option<Response>, what: &str) -> anyhow::Result<i64> {
         Some(Response { status: 201, json, .. }) => {
             json["id"].as_i64().with_context(|| format!("the {what} has no id"))
         }
-        Some(Response { status, json, .. }) => bail!("the store rejects a {what}: {status} {json}"),
+        Some(Response { status, json, .. }) => bail!("the store rejected a {what}: {status} {json}"),
         None => bail!("no response to the creation of a {what}"),
     }
 }

@@ -1,4 +1,4 @@
-//! Passwords and tokens are not written to the journal.
+//! Removes passwords and tokens from what is written to the journal.
 
 use serde_json::Value;
 

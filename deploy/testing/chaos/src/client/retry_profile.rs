@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::{RngExt as _, rngs::StdRng};
 
-/// One client in so many is aggressive.
+/// One client in this many is aggressive.
 const AGGRESSIVE_SHARE: usize = 4;
 /// The first pause with backoff; each failure doubles it up to the maximum.
 const MIN_BACKOFF: Duration = Duration::from_millis(100);

@@ -10,13 +10,13 @@ const MAX_QUANTITY: u32 = 3;
 /// Drawn completely before the first request, so that the same seed gives the same scenarios whatever the responses are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Scenario {
-    /// A new token although the old one may be valid.
+    /// How the client renews its token first, although the token may be valid; `None` to keep it.
     pub(super) renewal: Option<Renewal>,
     /// Whether the client reads the first product before it adds it.
     pub(super) views_product: bool,
     /// Different products; at least one.
     pub(super) lines: Vec<Line>,
-    /// A change of the first line once all are in the cart.
+    /// A change of the first line once all lines are in the cart.
     pub(super) cart_edit: Option<CartEdit>,
     /// Whether the order and its payment are each requested twice at the same time.
     pub(super) sends_duplicates: bool,
@@ -51,7 +51,7 @@ pub(super) enum CartEdit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Pay,
-    /// Cancelled right after the payment, perhaps before the store knows of it.
+    /// Cancelled right after the payment, perhaps before the store has received the result.
     PayAndCancel,
     Cancel,
     /// Cancelled after the payment has been started and before it is confirmed, so that any money must be refunded.

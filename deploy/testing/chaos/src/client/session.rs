@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::api::{self, ApiClient, Request, Response};
 use crate::{cluster::Admin, journal::Journal};
 
-/// Renewals for one request. A new token is valid.
+/// The maximum number of renewals for one request. More are useless, since a new token is valid.
 const MAX_RENEWALS: usize = 2;
 
 pub(crate) struct Session {
@@ -62,7 +62,7 @@ impl Session {
         }
     }
 
-    /// Returns all rows of a list.
+    /// Returns all items of a list.
     ///
     /// # Errors
     /// The store does not respond, or not with a list.

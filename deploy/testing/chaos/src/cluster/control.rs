@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 
-use super::{Cluster, Database, Role, START_LIMIT, node::Node};
+use super::{Cluster, Database, Role, START_TIMEOUT, node::Node};
 
 impl Cluster {
     /// Kills a process with SIGKILL, Postgres by an immediate shutdown, and waits for its exit. Does nothing if it is down.
@@ -58,7 +58,7 @@ impl Cluster {
             (Some(node), Database::Embedded { .. }) => {
                 node.terminate().await?;
                 node.start()?;
-                self.wait_until_ready(START_LIMIT).await
+                self.wait_until_ready(START_TIMEOUT).await
             }
             (None, _) => bail!("there is only one Postgres"),
         }

@@ -40,12 +40,12 @@ pub(crate) use self::{
 };
 use crate::proxy::Proxy;
 
-const START_LIMIT: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 const PROBE_INTERVAL: Duration = Duration::from_millis(20);
 /// How often processes that exited by themselves are started again.
 const RESTART_INTERVAL: Duration = Duration::from_millis(250);
 const WEBHOOK_PATH: &str = "/api/webhooks/stripe";
-/// The file in which a standalone store writes the URL of its database.
+/// The file to which a standalone store writes the URL of its database.
 const DATABASE_URL_FILE: &str = "running.url";
 
 /// A running store and a Stripe double. All processes are killed on drop.
@@ -205,7 +205,7 @@ impl Cluster {
             self.nodes.iter().try_for_each(Node::check_running)?;
             match self.wait_until_ready(PROBE_INTERVAL).await {
                 Ok(()) => return Ok(()),
-                Err(error) if started.elapsed() >= START_LIMIT => {
+                Err(error) if started.elapsed() >= START_TIMEOUT => {
                     let logs = self.nodes.iter().map(|node| format!("{}: {}", node.name(), node.log_tail()));
                     bail!("{error:#}\n{}", logs.collect::<Vec<_>>().join("\n"));
                 }

@@ -105,7 +105,10 @@ impl Node {
         self.lock().as_ref().map(Process::pid)
     }
 
-    /// Fails with the end of the log if the process has exited by itself.
+    /// Checks that the process has not exited by itself.
+    ///
+    /// # Errors
+    /// The process has exited (with the last lines of its log).
     pub(super) fn check_running(&self) -> anyhow::Result<()> {
         self.lock().as_mut().map_or(Ok(()), |process| self.check_not_exited(process))
     }
@@ -115,10 +118,10 @@ impl Node {
         let Some(Err(exited)) = process.as_mut().map(|process| self.check_not_exited(process)) else {
             return;
         };
-        warn!("process exited, restarting it: {exited:#}");
+        warn!("process exited by itself, restarting it: {exited:#}");
         match self.spawn_behind_proxy() {
             Ok(next) => *process = Some(next),
-            Err(error) => warn!("cannot restart {}: {error:#}", self.name()),
+            Err(error) => warn!("cannot restart {}, retrying later: {error:#}", self.name()),
         }
     }
 

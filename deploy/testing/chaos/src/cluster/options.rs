@@ -4,11 +4,11 @@ use std::{path::PathBuf, time::Duration};
 
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterOptions {
-    /// One process with an embedded database, or five processes and Postgres.
+    /// Whether the store is one process with an embedded database, or five processes and Postgres.
     pub(crate) standalone: bool,
     /// Whether the database of five processes flushes commits to disk. That of a standalone store always does.
     pub(crate) durable: bool,
-    /// Seed of the Stripe double's random faults.
+    /// The seed of the Stripe double's random faults.
     pub(crate) seed: u64,
     /// Access token lifetime in whole seconds; `None` for the default.
     pub(crate) access_ttl: Option<Duration>,

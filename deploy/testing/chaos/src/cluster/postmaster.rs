@@ -16,9 +16,9 @@ use tokio::{
 
 use super::process::send_signal;
 
-const EXIT_LIMIT: Duration = Duration::from_secs(60);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a standalone store may take to restart its server.
-const RESTART_LIMIT: Duration = Duration::from_secs(60);
+const RESTART_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A server, identified by its data directory.
@@ -72,7 +72,7 @@ impl Postmaster {
         let Ok(pid) = self.pid() else { return Ok(()) };
         request_immediate_shutdown(pid)?;
         let has_exited = spawn_blocking(move || wait_for_exit(pid)).await?;
-        ensure!(has_exited, "Postgres has not exited after {EXIT_LIMIT:?}");
+        ensure!(has_exited, "Postgres has not exited after {EXIT_TIMEOUT:?}");
         Ok(())
     }
 
@@ -83,7 +83,7 @@ impl Postmaster {
                 sleep(POLL_INTERVAL).await;
             }
         };
-        timeout(RESTART_LIMIT, started).await.context("Postgres has not been restarted")
+        timeout(RESTART_TIMEOUT, started).await.context("Postgres has not been restarted")
     }
 
     /// Like [`Postmaster::kill`], but blocks the thread.
@@ -108,7 +108,7 @@ fn resume(pid: Pid) -> io::Result<()> {
 
 /// Returns whether the process has exited in time.
 fn wait_for_exit(pid: Pid) -> bool {
-    let deadline = Instant::now() + EXIT_LIMIT;
+    let deadline = Instant::now() + EXIT_TIMEOUT;
     while Instant::now() < deadline {
         // A zombie has exited and waits for its parent.
         if stat(pid).is_none_or(|(state, _)| state == 'Z') {

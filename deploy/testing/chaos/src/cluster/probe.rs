@@ -20,7 +20,7 @@ pub(super) enum Probe {
 }
 
 impl Probe {
-    /// Checks once.
+    /// Checks once whether a process is ready.
     ///
     /// # Errors
     /// The process is not ready (with its response).
@@ -48,7 +48,7 @@ pub(super) async fn check_http(http: &reqwest::Client, url: &str) -> anyhow::Res
     Ok(())
 }
 
-/// Creates a client that keeps no connection: a kept one would lead to a replaced process.
+/// Creates a client without a connection pool: a pooled connection would lead to a process that was replaced.
 pub(super) fn client() -> anyhow::Result<reqwest::Client> {
     let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(TIMEOUT);
     // Loading the system's certificates is slow, and no URL here is https.

@@ -17,9 +17,9 @@ use tokio::time::{Instant, sleep};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// After SIGTERM a process finishes open requests, for at most 10 s.
-const TERMINATION_LIMIT: Duration = Duration::from_secs(15);
+const TERMINATION_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the kernel may take to end a process.
-const KILL_LIMIT: Duration = Duration::from_secs(30);
+const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 const LOG_TAIL_LINES: usize = 10;
 
 /// A child process: killed on drop, and interrupted if this process dies.
@@ -55,7 +55,7 @@ impl Process {
     /// Kills the process with SIGKILL and waits for its exit.
     pub(super) async fn kill(mut self) -> anyhow::Result<()> {
         self.signal(Signal::KILL)?;
-        self.wait(KILL_LIMIT).await?.context("the process cannot be killed")?;
+        self.wait(KILL_TIMEOUT).await?.context("the process cannot be killed")?;
         Ok(())
     }
 
@@ -65,8 +65,8 @@ impl Process {
     /// The process fails, or does not exit in time and is killed.
     pub(super) async fn terminate(mut self) -> anyhow::Result<()> {
         self.signal(Signal::TERM)?;
-        let status = self.wait(TERMINATION_LIMIT).await?;
-        let status = status.with_context(|| format!("has not exited after {TERMINATION_LIMIT:?}"))?;
+        let status = self.wait(TERMINATION_TIMEOUT).await?;
+        let status = status.with_context(|| format!("has not exited after {TERMINATION_TIMEOUT:?}"))?;
         ensure!(status.success(), "exited with {status}");
         Ok(())
     }

@@ -16,7 +16,7 @@ use super::role::Role;
 pub(super) const BODEGA: &str = "bodega";
 
 /// `bodega verify` takes a while after a long run.
-const COMMAND_LIMIT: Duration = Duration::from_secs(120);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The inherited environment variables: those to find other programs and to configure logs. No other variable may
 /// change the behaviour of a program.
@@ -30,10 +30,10 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Finds them in the directory of this executable or, for a test, in its parent.
+    /// Finds the executables in the directory of this executable or, for a test, in its parent.
     ///
     /// # Errors
-    /// One is missing (with the command to build it).
+    /// An executable is missing (with the command to build it).
     pub(super) fn find() -> anyhow::Result<Self> {
         let own = env::current_exe().context("cannot find the path of this executable")?;
         let directories: Vec<&Path> = own.ancestors().skip(1).take(2).collect();
@@ -66,7 +66,7 @@ pub(super) fn program_of(role: Role) -> String {
 /// It fails (with all of its output) or takes too long.
 pub(super) async fn run(command: Command) -> anyhow::Result<String> {
     let output = tokio::process::Command::from(command).kill_on_drop(true).output();
-    let output = timeout(COMMAND_LIMIT, output).await.context("timed out")?.context("cannot be run")?;
+    let output = timeout(COMMAND_TIMEOUT, output).await.context("timed out")?.context("cannot be run")?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
         bail!("{}: {stdout}{}", output.status, String::from_utf8_lossy(&output.stderr));

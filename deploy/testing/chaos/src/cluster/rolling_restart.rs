@@ -9,7 +9,7 @@ use tracing::warn;
 use super::{node::Node, process::Process};
 
 /// Long, since the process may start while the database does not respond.
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
 const PROBE_INTERVAL: Duration = Duration::from_millis(50);
 
 impl Node {
@@ -28,9 +28,9 @@ impl Node {
         }
     }
 
-    /// Starts a process, again if it exits, as services do when the database does not respond.
+    /// Starts a process, and another if it exits, as services do when the database does not respond.
     async fn spawn_until_ready(&self) -> anyhow::Result<(Process, SocketAddr)> {
-        let deadline = Instant::now() + READY_LIMIT;
+        let deadline = Instant::now() + READY_TIMEOUT;
         let (mut process, mut address) = self.spawn()?;
         loop {
             match self.probe().check(address).await {

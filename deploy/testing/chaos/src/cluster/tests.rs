@@ -7,8 +7,8 @@ use tokio::time::timeout;
 use super::*;
 use crate::proxy::Mode;
 
-/// Longer than anything takes on any machine.
-const LIMIT: Duration = Duration::from_secs(60);
+/// Longer than any step takes on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 async fn start(standalone: bool) -> Cluster {
     let options = ClusterOptions { standalone, durable: false, seed: 0, access_ttl: None, log_dir: None };
@@ -18,21 +18,21 @@ async fn start(standalone: bool) -> Cluster {
 /// Returns an access token of the admin.
 async fn sign_in(cluster: &Cluster) -> String {
     let Admin { email, password } = cluster.admin();
-    let request = cluster.http.post(format!("{}/api/auth/login", cluster.url())).timeout(LIMIT);
+    let request = cluster.http.post(format!("{}/api/auth/login", cluster.url())).timeout(TIMEOUT);
     let response = request.json(&json!({"email": email, "password": password})).send().await.unwrap();
     let session: Value = response.json().await.unwrap();
     session["token"].as_str().unwrap_or_else(|| panic!("{session}")).to_owned()
 }
 
 async fn create_category(cluster: &Cluster, token: &str, name: &str) {
-    let request = cluster.http.post(format!("{}/api/categories", cluster.url())).timeout(LIMIT);
+    let request = cluster.http.post(format!("{}/api/categories", cluster.url())).timeout(TIMEOUT);
     let request = request.bearer_auth(token);
     let response = request.json(&json!({"name": name})).send().await.unwrap();
     assert_eq!(response.status(), 201, "{}", response.text().await.unwrap());
 }
 
 async fn list_categories(cluster: &Cluster) -> String {
-    let request = cluster.http.get(format!("{}/api/categories", cluster.url())).timeout(LIMIT);
+    let request = cluster.http.get(format!("{}/api/categories", cluster.url())).timeout(TIMEOUT);
     let response = request.send().await.unwrap();
     response.text().await.unwrap()
 }
@@ -40,7 +40,7 @@ async fn list_categories(cluster: &Cluster) -> String {
 /// Waits until the gateway is not ready, or does not respond.
 async fn wait_until_unready(cluster: &Cluster) {
     let unready = async { while cluster.wait_until_ready(Duration::ZERO).await.is_ok() {} };
-    timeout(LIMIT, unready).await.expect("the gateway is still ready");
+    timeout(TIMEOUT, unready).await.expect("the gateway is still ready");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +56,7 @@ async fn separate_processes_recover_from_every_kill() {
         cluster.kill(role).await.unwrap();
         wait_until_unready(&cluster).await;
         cluster.restart(role).await.unwrap();
-        cluster.wait_until_ready(LIMIT).await.unwrap();
+        cluster.wait_until_ready(TIMEOUT).await.unwrap();
     }
     let categories = list_categories(&cluster).await;
     for role in Role::ALL {
@@ -75,7 +75,7 @@ async fn a_standalone_store_recovers_from_every_kill() {
         cluster.kill(role).await.unwrap();
         wait_until_unready(&cluster).await;
         cluster.restart(role).await.unwrap();
-        cluster.wait_until_ready(LIMIT).await.unwrap();
+        cluster.wait_until_ready(TIMEOUT).await.unwrap();
         assert_eq!(cluster.url(), url);
     }
     cluster.rolling_restart(Role::Catalog).await.unwrap();
@@ -93,7 +93,7 @@ async fn a_rolling_restart_replaces_each_process() {
         cluster.rolling_restart(role).await.unwrap();
         assert_ne!(pid(), before, "{role}");
         assert!(!process_exists(before), "{role} has exited");
-        cluster.wait_until_ready(LIMIT).await.unwrap();
+        cluster.wait_until_ready(TIMEOUT).await.unwrap();
         sign_in(&cluster).await;
     }
     assert!(cluster.rolling_restart(Role::Postgres).await.is_err());
@@ -114,7 +114,7 @@ async fn a_paused_process_does_nothing_until_it_is_resumed() {
             _ => wait_until_unready(&cluster).await,
         }
         cluster.resume(role).unwrap();
-        cluster.wait_until_ready(LIMIT).await.unwrap();
+        cluster.wait_until_ready(TIMEOUT).await.unwrap();
     }
     // A paused server can be killed and dropped.
     cluster.pause(Role::Postgres).unwrap();
@@ -130,9 +130,9 @@ async fn only_the_services_reach_the_database_through_its_proxy() {
     wait_until_unready(&cluster).await;
     cluster.verify().await.unwrap();
     cluster.proxy(Role::Postgres).set_mode(Mode::Forward);
-    cluster.wait_until_ready(LIMIT).await.unwrap();
+    cluster.wait_until_ready(TIMEOUT).await.unwrap();
     cluster.proxy(Role::Postgres).close_connections();
-    cluster.wait_until_ready(LIMIT).await.unwrap();
+    cluster.wait_until_ready(TIMEOUT).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,8 +146,8 @@ async fn restarts_processes_that_exit_but_not_killed_ones() {
             sleep(PROBE_INTERVAL).await;
         }
     };
-    timeout(LIMIT, restarted).await.unwrap();
-    cluster.wait_until_ready(LIMIT).await.unwrap();
+    timeout(TIMEOUT, restarted).await.unwrap();
+    cluster.wait_until_ready(TIMEOUT).await.unwrap();
 
     for role in Role::ALL {
         cluster.kill(role).await.unwrap_or_else(|error| panic!("{role}: {error:#}"));

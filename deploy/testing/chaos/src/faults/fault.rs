@@ -20,7 +20,7 @@ const STRIPE_FAULT_PROBABILITY: f64 = 0.3;
 pub(crate) enum FaultKind {
     /// `kill -9` of a process, or an immediate shutdown of Postgres; restarted after a while
     Kill,
-    /// SIGSTOP, and SIGCONT after more than every deadline
+    /// SIGSTOP, then SIGCONT after longer than every deadline
     Pause,
     /// A rolling restart of a process under load
     Roll,

@@ -20,9 +20,9 @@ pub(super) struct CartChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum QuantityChange {
     Add(i64),
-    /// Has no effect without a line; 0 removes it.
+    /// Sets the quantity of an existing line; 0 removes it.
     Set(i64),
-    /// Removed by an order, as far as there are so many.
+    /// Removed by an order; the quantity does not become negative.
     Order(i64),
 }
 
@@ -100,7 +100,7 @@ pub(super) fn id(object: &Value) -> &str {
     object["id"].as_str().unwrap_or_default()
 }
 
-/// Parses a timestamp, which is of the database's clock.
+/// Parses a timestamp of the database's clock.
 pub(super) fn timestamp(object: &Value, field: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(object[field].as_str()?, &Rfc3339).ok()
 }

@@ -101,7 +101,7 @@ pub(super) fn order_row(id: &str, status: &str) -> Order {
     }
 }
 
-/// Of product 7.
+/// A line of product 7.
 pub(super) fn line_row(order_id: &str, quantity: i32) -> Line {
     Line { order_id: order_id.to_owned(), product_id: 7, quantity }
 }
@@ -111,12 +111,12 @@ pub(super) fn product_row(stock: i32) -> Product {
     Product { id: 7, stock, archived: false }
 }
 
-/// Of product 7.
+/// A stock movement of product 7.
 pub(super) fn movement(id: i64, delta: i32, reason: &str, order_id: Option<&str>) -> Movement {
     Movement { id, product_id: 7, delta, reason: reason.to_owned(), order_id: order_id.map(str::to_owned) }
 }
 
-/// By card, with intent `pi_<order>`.
+/// A payment by card with intent `pi_<order>`.
 pub(super) fn payment_row(order_id: &str, status: &str) -> Payment {
     Payment {
         order_id: order_id.to_owned(),
@@ -126,7 +126,7 @@ pub(super) fn payment_row(order_id: &str, status: &str) -> Payment {
     }
 }
 
-/// Of 2500 cents, with intent `pi_<order>`.
+/// A charge of 2500 cents with intent `pi_<order>`.
 pub(super) fn charge(id: &str, order_id: &str) -> Charge {
     Charge {
         id: id.to_owned(),

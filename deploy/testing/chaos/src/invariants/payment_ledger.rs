@@ -10,7 +10,7 @@ pub(super) struct PaymentLedger {
     pub(super) charges: Vec<Charge>,
     /// Without failed refunds.
     pub(super) refunds: Vec<Refund>,
-    /// Ids.
+    /// The ids of the intents that have succeeded.
     pub(super) succeeded_intents: Vec<String>,
     pub(super) inconsistencies: Vec<String>,
 }

@@ -29,7 +29,7 @@ pub(super) fn find_violations(snapshot: &Snapshot, ledger: &PaymentLedger) -> Ve
     violations
 }
 
-/// Finds intents that have succeeded at Stripe while the database does not say so.
+/// Finds intents that have succeeded at Stripe but not in the database.
 fn unprocessed_intents(snapshot: &Snapshot, ledger: &PaymentLedger) -> Vec<String> {
     let by_intent = |payment: &'_ Payment| payment.intent_id.clone().map(|intent| (intent, payment.clone()));
     let payments: HashMap<_, _> = snapshot.payments.iter().filter_map(by_intent).collect();
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_intents_that_succeeded_without_the_database_saying_so() {
+    fn finds_intents_that_succeeded_at_stripe_but_not_in_the_database() {
         let snapshot = Snapshot {
             payments: vec![payment_row("a", "requires_payment"), payment_row("b", "failed")],
             ..Snapshot::default()

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{client::Session, cluster::Admin};
 
-/// By id.
+/// The lists by id.
 #[derive(Debug, Default)]
 pub(super) struct RestState {
     /// Without archived products.

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use sqlx::{Connection as _, FromRow, PgConnection, PgPool, postgres::PgPoolOptions};
 use time::OffsetDateTime;
 
-/// UUIDs are text here, as in JSON.
+/// The rows that the invariants need. UUIDs are text, as in JSON.
 #[derive(Debug, Default)]
 pub(super) struct Snapshot {
     pub(super) products: Vec<Product>,
@@ -14,11 +14,11 @@ pub(super) struct Snapshot {
     pub(super) lines: Vec<Line>,
     pub(super) payments: Vec<Payment>,
     pub(super) idempotency_keys: Vec<IdempotencyKey>,
-    /// Without guests' carts.
+    /// The lines of users' carts, without those of guests.
     pub(super) cart_lines: Vec<CartLine>,
-    /// Order and kind of each delivery.
+    /// The order id and the kind of each pending delivery.
     pub(super) outbox: Vec<(String, String)>,
-    /// Id and kind of each provider event.
+    /// The id and the kind of each provider event that is not applied.
     pub(super) unapplied_events: Vec<(String, String)>,
 }
 
@@ -55,7 +55,7 @@ impl Order {
         !matches!(self.status.as_str(), "placing" | "rejected")
     }
 
-    /// Whether it keeps its stock and its money.
+    /// Whether its units are out of stock and its payment, if any, is not refunded.
     pub(super) fn is_live(&self) -> bool {
         self.was_placed() && self.status != "cancelled"
     }
@@ -261,7 +261,7 @@ mod tests {
         let intents =
             |intents: &[&str]| intents.iter().map(|intent| (*intent).to_owned()).collect::<Vec<_>>();
         let processed = intents(&["pi_2", "pi_4"]);
-        assert_eq!(count_pending_work(&url, &processed).await.unwrap(), 4, "the database knows them");
+        assert_eq!(count_pending_work(&url, &processed).await.unwrap(), 4, "the database has their results");
         let unprocessed = intents(&["pi_1", "pi_3", "pi_5"]);
         assert_eq!(count_pending_work(&url, &unprocessed).await.unwrap(), 7);
     }

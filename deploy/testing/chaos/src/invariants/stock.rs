@@ -47,7 +47,7 @@ type Units<'a> = BTreeMap<(&'a str, i32), i64>;
 struct Replayed<'a> {
     /// By product.
     totals: BTreeMap<i32, Totals>,
-    /// Reserved and not released.
+    /// The units that were reserved and not released.
     held: Units<'a>,
 }
 
@@ -86,7 +86,7 @@ fn replay(movements: &[Movement]) -> (Replayed<'_>, Vec<String>) {
     (replayed, violations)
 }
 
-/// Units in the lines of live orders.
+/// Returns the units in the lines of live orders.
 fn ordered_units(snapshot: &Snapshot) -> Units<'_> {
     let is_live: HashMap<_, _> =
         snapshot.orders.iter().map(|order| (order.id.as_str(), order.is_live())).collect();
@@ -97,7 +97,7 @@ fn ordered_units(snapshot: &Snapshot) -> Units<'_> {
     units
 }
 
-/// Finds orders that hold other quantities than their lines have.
+/// Finds orders whose reserved quantities differ from their lines.
 fn compare(held: &Units<'_>, ordered: &Units<'_>, orders: &[Order]) -> Vec<String> {
     let statuses: HashMap<_, _> =
         orders.iter().map(|order| (order.id.as_str(), order.status.as_str())).collect();
@@ -139,7 +139,7 @@ mod tests {
         }
     }
 
-    /// The violations if REST shows the stock of the database.
+    /// Returns the violations if REST shows the stock of the database.
     fn violations(snapshot: &Snapshot) -> Vec<String> {
         let stock = snapshot.products[0].stock;
         find_violations(snapshot, &HashMap::from([(7, json!({"id": 7, "stock": stock}))]))

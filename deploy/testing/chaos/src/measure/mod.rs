@@ -48,10 +48,10 @@ pub(crate) enum Experiment {
 }
 
 impl Experiment {
-    /// Starts a store and runs the experiment. A `short` one takes well under a minute, and its results say less.
+    /// Starts a store and runs the experiment. A `short` one takes less than a minute, and its results are less reliable.
     ///
     /// # Errors
-    /// The store cannot be started or broken, or does not accept its users: nothing is known then.
+    /// The store cannot be started or broken, or rejects the users: there are no results then.
     pub(crate) async fn run(self, short: bool) -> anyhow::Result<Results> {
         let options =
             ClusterOptions { standalone: false, durable: true, seed: 0, access_ttl: None, log_dir: None };

@@ -1,4 +1,4 @@
-//! More load than the store can serve: it keeps most of its throughput, and rejects the rest quickly.
+//! More load than the store can serve: the store keeps most of its throughput and rejects the other requests quickly.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::cluster::{Cluster, Role};
 
-/// The share of the peak that must remain.
+/// The share of the peak that must remain under overload.
 const GOODPUT_SHARE: f64 = 0.8;
 /// How quickly load shedding must reject a request.
 const REJECTION_LIMIT: Duration = Duration::from_millis(100);
@@ -19,7 +19,7 @@ const REJECTION_LIMIT: Duration = Duration::from_millis(100);
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
 /// Requests per second of each health probe.
 const PROBE_RATE: f64 = 4.0;
-/// Does not count.
+/// The time at the start of the load that is not measured.
 const WARM_UP: Duration = Duration::from_secs(2);
 /// Time after the overload until memory is read again.
 const COOL_DOWN: Duration = Duration::from_secs(2);
@@ -51,7 +51,7 @@ pub(crate) async fn run(cluster: &Cluster, overload: Overload) -> anyhow::Result
     let (shopping, healthz, readyz) = (shopping.stop().await?, healthz.stop().await?, readyz.stop().await?);
     sleep(COOL_DOWN).await;
     let memory_after = memory(cluster);
-    // The capacity of the machine changes with its other work.
+    // Measured again, since the capacity of the machine changes with its other work.
     let peak_after = peak::measure(&all, best, step * 2).await?;
 
     let mut results = Results::new(format!(
@@ -119,12 +119,12 @@ fn add_response_results(results: &mut Results, recording: &Recording, peak: f64)
     );
 }
 
-/// The memory of each of [`Role::ALL`] in bytes; 0 if it is down.
+/// Returns the memory of each of [`Role::ALL`] in bytes; 0 if it is down.
 fn memory(cluster: &Cluster) -> [u64; 6] {
     Role::ALL.map(|role| cluster.rss(role).unwrap_or_default())
 }
 
-/// The highest memory of each process within `duration`.
+/// Returns the highest memory of each process within `duration`.
 async fn observe_memory(cluster: &Cluster, duration: Duration) -> [u64; 6] {
     let started = Instant::now();
     let mut peak = memory(cluster);

@@ -16,7 +16,7 @@ const CONCURRENCY: usize = 32;
 /// The count is final once no service has used more connections for this long: services open them first, and
 /// statements time out and are followed by others meanwhile.
 const STABLE_FOR: Duration = Duration::from_secs(3);
-const LIMIT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 const INTERVAL: Duration = Duration::from_millis(20);
 /// Before the lock each service must fetch the token keys from identity, which is blocked by the lock as well.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -52,7 +52,7 @@ pub(super) async fn count_usable(cluster: &Cluster, users: &Users) -> anyhow::Re
     let started = Instant::now();
     let mut last_change = started;
     let mut pools = Pools::default();
-    while started.elapsed() < LIMIT && last_change.elapsed() < STABLE_FOR {
+    while started.elapsed() < TIMEOUT && last_change.elapsed() < STABLE_FOR {
         for (name, waiting) in database::waiting_for_locks(&mut observer).await? {
             let used = pools.0.entry(name).or_default();
             if waiting > *used {

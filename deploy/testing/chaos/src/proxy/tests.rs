@@ -9,9 +9,9 @@ use tokio::{
 
 use super::*;
 
-/// Longer than anything takes on any machine.
-const LIMIT: Duration = Duration::from_secs(20);
-/// Long enough for bytes to arrive that are going to arrive.
+/// Longer than any step takes on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// Long enough for any bytes on their way to arrive.
 const SILENCE: Duration = Duration::from_millis(150);
 
 /// Starts a server that sends its name and then echoes.
@@ -51,7 +51,7 @@ async fn open(proxy: &Proxy) -> TcpStream {
 
 async fn receive(connection: &mut TcpStream, bytes: usize) -> String {
     let mut received = vec![0; bytes];
-    timeout(LIMIT, connection.read_exact(&mut received)).await.expect("nothing arrives").unwrap();
+    timeout(TIMEOUT, connection.read_exact(&mut received)).await.expect("nothing arrives").unwrap();
     String::from_utf8(received).unwrap()
 }
 
@@ -62,7 +62,7 @@ async fn is_silent(connection: &mut TcpStream) -> bool {
 
 /// Whether the connection ends before a byte arrives.
 async fn is_closed(connection: &mut TcpStream) -> bool {
-    timeout(LIMIT, connection.read_u8()).await.expect("the connection is silent").is_err()
+    timeout(TIMEOUT, connection.read_u8()).await.expect("the connection is silent").is_err()
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn forwards_large_amounts_completely_and_in_order() {
     let expected = sent.clone();
     tokio::spawn(async move { to.write_all(&sent).await });
     let mut received = vec![0; expected.len()];
-    timeout(LIMIT, from.read_exact(&mut received)).await.unwrap().unwrap();
+    timeout(TIMEOUT, from.read_exact(&mut received)).await.unwrap().unwrap();
     assert!(received == expected);
 }
 
@@ -201,7 +201,7 @@ async fn closes_open_connections_in_every_mode() {
         connection.write_all(b"hello").await.unwrap();
         proxy.close_connections();
         let mut rest = Vec::new();
-        let _ = timeout(LIMIT, connection.read_to_end(&mut rest)).await.expect("the connection is open");
+        let _ = timeout(TIMEOUT, connection.read_to_end(&mut rest)).await.expect("the connection is open");
         proxy.set_mode(Mode::Forward);
         open(&proxy).await;
     }
@@ -234,5 +234,5 @@ async fn closes_connections_and_the_port_on_drop() {
     drop(proxy);
     assert!(is_closed(&mut connection).await);
     let closed = async { while TcpStream::connect(address).await.is_ok() {} };
-    timeout(LIMIT, closed).await.expect("the port is open");
+    timeout(TIMEOUT, closed).await.expect("the port is open");
 }

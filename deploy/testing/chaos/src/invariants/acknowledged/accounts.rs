@@ -12,12 +12,12 @@ use crate::{
     journal::Exchange,
 };
 
-/// User ids, and when they were first returned, by email.
-type Known<'a> = BTreeMap<&'a str, (&'a str, Duration)>;
+/// User ids by email, and when they were first returned.
+type KnownUsers<'a> = BTreeMap<&'a str, (&'a str, Duration)>;
 
 /// Finds users that are missing or have changed, and logins that were rejected.
 pub(super) fn find_violations(exchanges: &[Exchange], rest: &HashMap<String, Value>) -> Vec<String> {
-    let mut known = Known::new();
+    let mut known = KnownUsers::new();
     let mut violations = Vec::new();
     for exchange in exchanges.iter().filter(|exchange| path(exchange).starts_with("/api/auth/")) {
         let user = &exchange.response["user"];
@@ -43,7 +43,7 @@ pub(super) fn find_violations(exchanges: &[Exchange], rest: &HashMap<String, Val
 }
 
 /// Describes a login that was rejected after the registration. Clients use the right passwords.
-fn rejected_login(exchange: &Exchange, known: &Known<'_>) -> Option<String> {
+fn rejected_login(exchange: &Exchange, known: &KnownUsers<'_>) -> Option<String> {
     let is_rejected = path(exchange) == "/api/auth/login" && matches!(exchange.status, Some(401 | 403 | 404));
     let (user, since) = known.get(exchange.request["email"].as_str().filter(|_| is_rejected)?)?;
     (exchange.started >= *since).then(|| {

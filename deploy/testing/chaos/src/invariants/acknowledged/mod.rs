@@ -1,4 +1,5 @@
-//! I3: Everything acknowledged with 2xx is stored, reads never go back, and every response has an allowed status.
+//! I3: Everything acknowledged with 2xx is stored, reads never return an earlier state, and every response has an
+//! allowed status.
 
 mod accounts;
 mod carts;

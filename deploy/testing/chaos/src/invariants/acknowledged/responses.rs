@@ -36,8 +36,8 @@ mod tests {
         for status in [200, 201, 204, 400, 401, 404, 409, 422, 429, 503] {
             assert_eq!(violations(status), Vec::<String>::new(), "{status}");
         }
-        let unanswered = request("GET", "/api/cart").without_response();
-        assert_eq!(find_violations(&[unanswered]), Vec::<String>::new());
+        let without_response = request("GET", "/api/cart").without_response();
+        assert_eq!(find_violations(&[without_response]), Vec::<String>::new());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! I5: A version of a cart gives at most one order, and an idempotency key one result.
+//! I5: Each version of a cart results in at most one order, and each idempotency key in one result.
 //!
 //! Lines that were ordered twice also show in the quantities: a user cannot order more of a product than was added to
 //! the cart.
@@ -32,10 +32,10 @@ fn repeated_cart_versions(snapshot: &Snapshot) -> Vec<String> {
     orders.into_iter().filter_map(describe).collect()
 }
 
-/// Codes of rejections that are stored with their key.
+/// The codes of rejections that are stored with their idempotency key.
 const STORED_REJECTIONS: [&str; 3] = ["out_of_stock", "price_changed", "order_withdrawn"];
 
-/// Finds keys with different results, or with another one than the database has.
+/// Finds keys with different results, or with a result that differs from the database.
 fn contradictory_keys(keys: &[IdempotencyKey], exchanges: &[Exchange]) -> Vec<String> {
     let stored: HashMap<_, _> =
         keys.iter().map(|row| ((row.user_id.as_str(), row.key.as_str()), row.order_id.as_str())).collect();
@@ -72,17 +72,17 @@ fn placed_order(exchange: &Exchange) -> Option<&str> {
 }
 
 /// Whether a request was rejected although the same request has placed an order. A rejection that is stored with the
-/// key contradicts at any time, another one only after the order.
+/// key is a contradiction at any time, any other rejection only after the order.
 fn contradicts(exchange: &Exchange, placed: &Exchange) -> bool {
     let code = exchange.response["code"].as_str().unwrap_or_default();
     let is_stored = exchange.status == Some(409) && STORED_REJECTIONS.contains(&code);
     let is_later = exchange.started >= placed.ended;
-    // Other statuses concern the caller or the load, another body is another request.
+    // Other statuses concern the caller or the load, and another body makes another request.
     let is_rejected = matches!(exchange.status, Some(404 | 409 | 422)) && exchange.request == placed.request;
     is_stored || is_later && is_rejected
 }
 
-/// Finds users with more units of a product, ordered and in the cart, than they can have added.
+/// Finds users with more units of a product, ordered and in the cart, than they can have added to the cart.
 fn surplus_units(snapshot: &Snapshot, exchanges: &[Exchange]) -> Vec<String> {
     let mut present: BTreeMap<(&str, i64), i64> = BTreeMap::new();
     let placed: HashMap<_, _> = snapshot

@@ -18,7 +18,7 @@ fn key_row(key: &str, order: &str) -> IdempotencyKey {
     IdempotencyKey { user_id: "u-1".to_owned(), key: key.to_owned(), order_id: order.to_owned() }
 }
 
-/// The violations if the database has order a for key `k`.
+/// Returns the violations if the database has order a for key `k`.
 fn violations(uses: &[Exchange]) -> Vec<String> {
     contradictory_keys(&[key_row("k", "a")], uses)
 }

@@ -1,7 +1,7 @@
 //! I2: A successful charge belongs to one paid order of the same amount and currency. No order is charged twice, and no
 //! charge is refunded twice.
 //!
-//! Stripe's ledger is the reference. The store sells in US dollars, which both count in cents.
+//! Stripe's ledger is the reference. The store sells in US dollars, and both the store and Stripe count in cents.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -131,21 +131,21 @@ fn compare_totals(snapshot: &Snapshot, ledger: &PaymentLedger) -> Vec<String> {
         |payment: &&Payment| payment.provider == "stripe" && payment.status == "completed";
     let completed = snapshot.payments.iter().filter(is_completed_by_card);
     let paid_by_card: HashSet<_> = completed.map(|payment| payment.order_id.as_str()).collect();
-    let mut due: BTreeMap<String, i64> = BTreeMap::new();
-    let is_due = |order: &&Order| order.is_live() && paid_by_card.contains(order.id.as_str());
-    for order in snapshot.orders.iter().filter(is_due) {
+    let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+    let is_paid_by_card = |order: &&Order| order.is_live() && paid_by_card.contains(order.id.as_str());
+    for order in snapshot.orders.iter().filter(is_paid_by_card) {
         let currency = order.currency.clone().unwrap_or_default();
-        *due.entry(currency).or_default() += order.total_minor.unwrap_or_default();
+        *expected.entry(currency).or_default() += order.total_minor.unwrap_or_default();
     }
-    let mut currencies: Vec<_> = charged.keys().chain(due.keys()).collect();
+    let mut currencies: Vec<_> = charged.keys().chain(expected.keys()).collect();
     currencies.sort_unstable();
     currencies.dedup();
     let describe = |currency: &String| {
         let charged = charged.get(currency).copied().unwrap_or_default();
-        let due = due.get(currency).copied().unwrap_or_default();
-        (charged != due).then(|| {
-            let (charged, due) = (format_amount(charged, currency), format_amount(due, currency));
-            format!("charges less refunds are {charged}, orders that are paid by card {due}")
+        let expected = expected.get(currency).copied().unwrap_or_default();
+        (charged != expected).then(|| {
+            let (charged, expected) = (format_amount(charged, currency), format_amount(expected, currency));
+            format!("charges less refunds are {charged}, orders that are paid by card {expected}")
         })
     };
     currencies.into_iter().filter_map(describe).collect()

@@ -24,7 +24,7 @@ fn ledger_and_snapshot() -> (PaymentLedger, Snapshot) {
     )
 }
 
-/// The violations after a change.
+/// Returns the violations after a change.
 fn violations(change: impl FnOnce(&mut PaymentLedger, &mut Snapshot)) -> Vec<String> {
     let (mut ledger, mut snapshot) = ledger_and_snapshot();
     change(&mut ledger, &mut snapshot);

@@ -130,7 +130,7 @@ impl Connection {
     }
 }
 
-/// Whether sending it twice has the same effect as once.
+/// Whether sending the request twice has the same effect as sending it once.
 fn is_repeatable(request: &Request) -> bool {
     request.method().is_idempotent() || request.headers().contains_key("idempotency-key")
 }

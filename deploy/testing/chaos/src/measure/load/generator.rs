@@ -1,8 +1,8 @@
 //! Runs virtual users at a pace.
 //!
 //! With a rate it is an open loop: requests are due whether or not earlier ones have a response, and the next idle user
-//! sends them. Requests do not queue here. If every user is waiting, a due request is counted as skipped: otherwise a
-//! store that hangs would be measured by the queue in front of it.
+//! sends them. Requests do not queue here. If every user is waiting, a due request is counted as skipped: otherwise the
+//! latencies of a store that hangs would include the time in that queue.
 
 use std::{
     io,
@@ -36,7 +36,7 @@ pub(crate) enum Pace {
     Unlimited,
 }
 
-/// A running load. Stops when dropped.
+/// A running load, which stops when dropped.
 pub(crate) struct Load {
     shared: Arc<Shared>,
     tasks: JoinSet<()>,

@@ -6,7 +6,7 @@ use super::{connection::Response, virtual_user::Operation};
 
 /// The longest latency at which a response is still useful.
 pub(crate) const TIMELY: Duration = Duration::from_secs(2);
-/// The window and the step of the search for a recovered rate.
+/// The length and the step of the window in the search for a recovered rate.
 const WINDOW: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(100);
 

@@ -45,9 +45,9 @@ pub(super) fn find_violations(exchanges: &[Exchange], snapshot: &Snapshot) -> Ve
 /// What an order has removed from the cart.
 #[derive(Default)]
 struct OrderedUnits {
-    /// The earliest time.
+    /// The earliest time at which the units left the cart.
     since: Duration,
-    /// By product.
+    /// The ordered quantity of each product.
     quantities: HashMap<i64, i64>,
 }
 

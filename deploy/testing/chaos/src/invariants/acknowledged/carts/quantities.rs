@@ -1,7 +1,7 @@
 //! The possible quantities of a product in a cart, when some changes have no known outcome.
 //!
 //! Each possible state is a quantity with the changes that may still be applied to it. A change with a successful
-//! response has been applied. Another one is applied at any time within [`PROCESSING_LIMIT`], or never. An observed
+//! response has been applied. Any other change is applied at any time within [`PROCESSING_LIMIT`], or never. An observed
 //! quantity excludes states, and contradicts the responses if no state is left.
 
 use std::{
@@ -11,9 +11,9 @@ use std::{
 
 use crate::invariants::exchanges::QuantityChange;
 
-/// No fault delays a request for longer.
+/// The longest time for which a fault delays a request.
 pub(super) const PROCESSING_LIMIT: Duration = Duration::from_secs(120);
-/// With more states any quantity is accepted.
+/// The maximum number of states to track. With more, any quantity is accepted.
 const MAX_STATES: usize = 1000;
 
 /// Quantities with their open changes in order. Contains every state that follows from another one by such a change.
@@ -22,7 +22,7 @@ type States = BTreeSet<(i64, Vec<QuantityChange>)>;
 pub(super) struct Quantities {
     /// `None` if there are too many.
     states: Option<States>,
-    /// The number of equal changes that are open at most. Which of them is applied makes no difference.
+    /// The maximum number of open changes of each kind. Which of several equal changes is applied makes no difference.
     open: BTreeMap<QuantityChange, usize>,
 }
 
@@ -31,7 +31,7 @@ impl Quantities {
         Self { states: Some(States::from([(0, Vec::new())])), open: BTreeMap::new() }
     }
 
-    /// The change may be applied from now on.
+    /// Records that the change may be applied from now on.
     pub(super) fn start(&mut self, change: QuantityChange) {
         *self.open.entry(change).or_default() += 1;
         let Some(states) = self.states.take() else { return };
@@ -42,7 +42,7 @@ impl Quantities {
         self.states = with_successors(states.into_iter().map(with_change).collect());
     }
 
-    /// The change has been applied by now.
+    /// Records that the change has been applied by now.
     pub(super) fn complete(&mut self, change: QuantityChange) {
         let remaining = self.close(change);
         if let Some(states) = &mut self.states {
@@ -50,7 +50,7 @@ impl Quantities {
         }
     }
 
-    /// If the change has not been applied by now, it never will be.
+    /// Records that the change will not be applied any more if it has not been applied yet.
     pub(super) fn expire(&mut self, change: QuantityChange) {
         let remaining = self.close(change);
         let Some(states) = self.states.take() else { return };

@@ -28,7 +28,7 @@ fn place(started: u64) -> Exchange {
     request("POST", "/api/orders").at(started).with_response(201, order("a"))
 }
 
-/// The violations if the database has this quantity in the cart, and order a of 2 units if `is_ordered`.
+/// Returns the violations if the database has this quantity in the cart, and order a of 2 units if `is_ordered`.
 fn violations(exchanges: &[Exchange], is_ordered: bool, quantity: i32) -> Vec<String> {
     let in_cart = CartLine { user_id: "u-1".to_owned(), product_id: 7, quantity };
     let status = if is_ordered { "cancelled" } else { "rejected" };

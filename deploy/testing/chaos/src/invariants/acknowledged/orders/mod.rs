@@ -1,6 +1,6 @@
-//! Orders exist as they were returned, and no read of an order goes back.
+//! Orders exist as they were returned, and no read returns an earlier state of an order.
 //!
-//! An exchange is compared with those that ended before it began. REST after the run is the last observation.
+//! An exchange is compared with the exchanges that ended before it began. REST after the run is the last observation.
 
 mod observations;
 #[cfg(test)]
@@ -26,10 +26,10 @@ struct Observation<'a> {
     order: &'a Value,
 }
 
-/// By order, in the order of the responses.
+/// The observations of each order by its id, in the sequence of the responses.
 type Observations<'a> = BTreeMap<&'a str, Vec<Observation<'a>>>;
 
-/// Finds orders that are missing, belong to another user, or have gone back.
+/// Finds orders that are missing, belong to another user, or have returned to an earlier state.
 pub(super) fn find_violations(exchanges: &[Exchange], rest: &HashMap<String, Value>) -> Vec<String> {
     let mut observations = Observations::new();
     for exchange in exchanges {
@@ -110,10 +110,10 @@ fn before<'a>(
 /// Finds lists without an order that was returned to the same user before. The newest orders come first, so a page that
 /// is not the last must contain every order newer than its own last.
 fn incomplete_lists(exchanges: &[Exchange], observations: &Observations<'_>) -> Vec<String> {
-    let mut known: HashMap<&str, Vec<Known<'_>>> = HashMap::new();
+    let mut known: HashMap<&str, Vec<KnownOrder<'_>>> = HashMap::new();
     for (id, history) in observations {
         if let Some(Observation { exchange, order }) = history.first() {
-            let order = Known { id, since: exchange.ended, created_at: timestamp(order, "createdAt") };
+            let order = KnownOrder { id, since: exchange.ended, created_at: timestamp(order, "createdAt") };
             known.entry(&exchange.user).or_default().push(order);
         }
     }
@@ -121,20 +121,20 @@ fn incomplete_lists(exchanges: &[Exchange], observations: &Observations<'_>) -> 
         let items = exchange.response["items"].as_array().filter(|_| is_unfiltered_list(exchange))?;
         let is_last_page = exchange.response["nextCursor"].is_null();
         let oldest = items.last().and_then(|order| timestamp(order, "createdAt"));
-        let is_due = |order: &&Known<'_>| {
+        let must_be_listed = |order: &&KnownOrder<'_>| {
             order.since <= exchange.started && (is_last_page || order.created_at > oldest)
         };
-        let is_missing = |order: &&Known<'_>| !items.iter().any(|item| id(item) == order.id);
+        let is_missing = |order: &&KnownOrder<'_>| !items.iter().any(|item| id(item) == order.id);
         let user = exchange.user.as_str();
-        let Known { id, since, .. } = known.get(user)?.iter().filter(is_due).find(is_missing)?;
+        let KnownOrder { id, since, .. } = known.get(user)?.iter().filter(must_be_listed).find(is_missing)?;
         let (since, at) = (format_time(*since), format_time(exchange.started));
         Some(format!("order {id} of user {user}, known since {since}, is missing from the list at {at}"))
     };
     exchanges.iter().filter_map(describe).collect()
 }
 
-/// An order that its user knows.
-struct Known<'a> {
+/// An order that was returned to its user, and when.
+struct KnownOrder<'a> {
     id: &'a str,
     since: Duration,
     created_at: Option<OffsetDateTime>,

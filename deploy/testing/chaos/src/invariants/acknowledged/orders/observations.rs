@@ -1,4 +1,4 @@
-//! Two observations of an order, one after the other: what can have changed in between.
+//! Which changes are possible between two observations of an order.
 
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ pub(super) fn describe_regression(earlier: &Value, later: &Value) -> Option<Stri
         .then(|| format!("history was {}, then {}", format_history(&was), format_history(&is)))
 }
 
-/// Whether no payment of the order can start any more.
+/// Whether a payment of the order can no longer start.
 pub(super) fn is_payment_over(order: &Value) -> bool {
     PaymentStage::of(text(&order["payment"]["status"])) > PaymentStage::Open
         || matches!(text(&order["status"]), "completed" | "cancelled")

@@ -16,7 +16,7 @@ fn list(started: u64, orders: &[Value], next: Option<&str>) -> Exchange {
     request("GET", "/api/orders?limit=5").at(started).with_response(200, page)
 }
 
-/// The violations if REST has these orders at the end.
+/// Returns the violations if REST has these orders at the end.
 fn violations(exchanges: &[Exchange], rest: &[Value]) -> Vec<String> {
     find_violations(exchanges, &rest.iter().map(|order| (id(order).to_owned(), order.clone())).collect())
 }
