@@ -92,8 +92,8 @@ mod tests {
         }
         for role in Role::ALL {
             for kind in [FaultKind::Kill, FaultKind::Pause] {
-                let is_it = |fault: Fault| (fault.kind, fault.role) == (kind, role);
-                assert!(faults.iter().any(|scheduled| is_it(scheduled.fault)));
+                let matches = |fault: Fault| (fault.kind, fault.role) == (kind, role);
+                assert!(faults.iter().any(|scheduled| matches(scheduled.fault)));
             }
         }
     }

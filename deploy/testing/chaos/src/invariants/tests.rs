@@ -13,7 +13,7 @@ use crate::{
     cluster::ClusterOptions,
 };
 
-/// One paid order for each violation that needs one.
+/// The number of corruptions that need a paid order of their own.
 const PAID_ORDERS: usize = 5;
 const CLIENTS: usize = 6;
 
@@ -32,7 +32,7 @@ fn a_violation_names_its_invariant() {
     assert_eq!(violations, ["I2 payments: Stripe's ledger is inconsistent: pi_1 is odd"]);
 }
 
-/// Changes behind the store's back, and the beginnings of the violations that each adds.
+/// Changes of the database that the store has not made, and the beginnings of the violations that each adds.
 const CORRUPTIONS: [(&str, &[&str]); 8] = [
     (
         "update catalog.products set stock = stock - 1 where id = (select min(id) from catalog.products)",
@@ -89,7 +89,7 @@ async fn start_used_store() -> (Cluster, Journal) {
     (cluster, journal)
 }
 
-/// Orders that were placed with a key, and paid when they were last read.
+/// Returns the orders that were placed with an idempotency key and were paid when they were last read.
 fn paid_orders(journal: &Journal) -> Vec<String> {
     let mut is_paid: BTreeMap<String, bool> = BTreeMap::new();
     for exchange in &journal.exchanges() {

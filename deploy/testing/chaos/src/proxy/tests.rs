@@ -11,8 +11,8 @@ use super::*;
 
 /// Longer than any step takes on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// Long enough for any bytes on their way to arrive.
-const SILENCE: Duration = Duration::from_millis(150);
+/// A connection is silent if nothing arrives for this long.
+const SILENCE_TIMEOUT: Duration = Duration::from_millis(150);
 
 /// Starts a server that sends its name and then echoes.
 async fn echo_server(name: &'static str) -> Upstream {
@@ -51,18 +51,18 @@ async fn open(proxy: &Proxy) -> TcpStream {
 
 async fn receive(connection: &mut TcpStream, bytes: usize) -> String {
     let mut received = vec![0; bytes];
-    timeout(TIMEOUT, connection.read_exact(&mut received)).await.expect("nothing arrives").unwrap();
+    timeout(TIMEOUT, connection.read_exact(&mut received)).await.expect("bytes arrive in time").unwrap();
     String::from_utf8(received).unwrap()
 }
 
-/// Whether nothing arrives, not even the end.
+/// Whether nothing arrives, not even the end of the stream.
 async fn is_silent(connection: &mut TcpStream) -> bool {
-    timeout(SILENCE, connection.read_u8()).await.is_err()
+    timeout(SILENCE_TIMEOUT, connection.read_u8()).await.is_err()
 }
 
 /// Whether the connection ends before a byte arrives.
 async fn is_closed(connection: &mut TcpStream) -> bool {
-    timeout(TIMEOUT, connection.read_u8()).await.expect("the connection is silent").is_err()
+    timeout(TIMEOUT, connection.read_u8()).await.expect("the connection is not silent").is_err()
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn a_black_hole_hides_the_end_of_the_upstream_connection() {
     let mut connection = connect(&proxy).await;
     let (server, _) = listener.accept().await.unwrap();
     proxy.set_mode(Mode::BlackHole);
-    sleep(SILENCE).await;
+    sleep(SILENCE_TIMEOUT).await;
     drop(server);
     assert!(is_silent(&mut connection).await);
     proxy.set_mode(Mode::Forward);

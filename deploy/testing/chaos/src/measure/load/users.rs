@@ -14,7 +14,7 @@ use crate::{
     proxy::Upstream,
 };
 
-/// Enough that users seldom compete for one.
+/// The number of products: enough that users seldom compete for one.
 const PRODUCTS: usize = 50;
 /// Units of each product: more than any load buys.
 const STOCK: i32 = 1_000_000;

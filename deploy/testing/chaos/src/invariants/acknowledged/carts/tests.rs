@@ -156,11 +156,11 @@ fn carts_belong_to_a_user() {
 /// A correct cart whose requests and responses may be lost or late.
 struct SimulatedCart {
     rng: StdRng,
-    /// Of this many changes one is lost and one is late.
+    /// One in this many changes is lost, and another one is applied late.
     one_in: u32,
     now: u64,
     quantity: i64,
-    /// Changes that are still to be applied, and when.
+    /// The changes that are not applied yet, and when they will be.
     late: Vec<(u64, QuantityChange)>,
     exchanges: Vec<Exchange>,
     snapshot: Snapshot,
@@ -185,9 +185,9 @@ impl SimulatedCart {
     }
 
     fn apply_late_changes(&mut self) {
-        let due;
-        (due, self.late) = self.late.iter().partition(|(at, _)| *at <= self.now);
-        self.quantity = due.iter().fold(self.quantity, |quantity, (_, change)| change.apply(quantity));
+        let applicable;
+        (applicable, self.late) = self.late.iter().partition(|(at, _)| *at <= self.now);
+        self.quantity = applicable.iter().fold(self.quantity, |quantity, (_, change)| change.apply(quantity));
     }
 
     fn step(&mut self) {
@@ -251,8 +251,8 @@ fn accepts_a_correct_cart_however_many_requests_are_lost() {
     }
 }
 
-/// More lost requests allow more states: if one change in 50 is lost or late, as here, about nine errors in ten are
-/// found; of one in 20 two in three, of one in 10 one in five.
+/// The more requests are lost, the more states are possible. If one change in 50 is lost or late, as here, about nine errors
+/// in ten are found; if it is one change in 20, two errors in three; if it is one in 10, one error in five.
 #[test]
 fn finds_most_wrong_carts_if_few_requests_are_lost() {
     let is_found = |seed: &u64| {
