@@ -1,4 +1,4 @@
-//! Properties of RPC methods, looked up by path.
+//! Properties of RPC methods by path.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -23,11 +23,11 @@ pub struct Method {
 /// The `idempotency_level` of a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Idempotency {
-    /// Calling it twice may have another effect than calling it once.
+    /// A second call may have a further effect.
     Unknown,
-    /// It changes nothing.
+    /// A call changes nothing.
     NoSideEffects,
-    /// Calling it again has no further effect and returns an equivalent response, even if a call arrives late.
+    /// A second call has no further effect and returns an equivalent response, even if it arrives late.
     Idempotent,
 }
 
@@ -54,7 +54,7 @@ pub fn method(path: &str) -> Option<&'static Method> {
 }
 
 static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
-    // Decoding cannot fail: the set is encoded at build time. A test looks methods up.
+    // Decoding cannot fail, because the set is encoded at build time; a test checks it.
     let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap_or_default();
     let mut methods = HashMap::new();
     for file in &set.file {

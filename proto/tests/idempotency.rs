@@ -13,11 +13,11 @@ fn methods() -> BTreeMap<String, Idempotency> {
     let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
     let paths = set.file.iter().flat_map(|file| {
         file.service.iter().flat_map(|service| {
-            let of = format!("{}.{}", file.package(), service.name());
+            let service_name = format!("{}.{}", file.package(), service.name());
             service
                 .method
                 .iter()
-                .map(move |method| (method.name().to_owned(), format!("/{of}/{}", method.name())))
+                .map(move |method| (method.name().to_owned(), format!("/{service_name}/{}", method.name())))
         })
     });
     let methods: BTreeMap<_, _> = paths

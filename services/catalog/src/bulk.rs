@@ -10,7 +10,7 @@ use crate::{
 
 pub use crate::products::NewProduct;
 
-const BATCH: usize = 1_000;
+const BATCH_SIZE: usize = 1_000;
 
 /// Returns the ids of the categories with these names, in the same order. Creates those that do not exist.
 ///
@@ -42,7 +42,7 @@ pub async fn insert_products(
     mut progress: impl FnMut(usize),
 ) -> sqlx::Result<Vec<i32>> {
     let mut ids = Vec::with_capacity(products.len());
-    for batch in products.chunks(BATCH) {
+    for batch in products.chunks(BATCH_SIZE) {
         let mut transaction = db.begin().await?;
         ids.extend(products::db::products::insert(&mut transaction, currency, batch).await?);
         transaction.commit().await?;

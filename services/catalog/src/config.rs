@@ -9,7 +9,7 @@ use tonic::transport::Uri;
 /// Configuration of the catalog service.
 #[derive(Debug, clap::Args)]
 pub struct Config {
-    /// Database with the schema `catalog`
+    /// Database of the schema `catalog`
     #[command(flatten)]
     pub database: DatabaseArgs,
     /// URL of the identity service
@@ -22,7 +22,7 @@ pub struct Config {
     /// Image storage and limits
     #[command(flatten)]
     pub media: MediaArgs,
-    /// Directory for images if no other storage is configured; must be the gateway's [default: .bodega/media]
+    /// Directory of images if no other storage is configured, the same as the gateway's [default: .bodega/media]
     #[arg(long, env = "BODEGA_MEDIA_DIR")]
     pub media_dir: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! Errors of the catalog, and their gRPC statuses.
+//! Errors of the catalog service, and their gRPC statuses.
 
 use std::{fmt::Display, time::Duration};
 
@@ -10,7 +10,7 @@ use bodega_runtime::{
 use tonic::{Code, Status};
 use tracing::error;
 
-/// For uploads, while the storage fails or an upload limit is reached.
+/// Retry delay of uploads that fail because the storage is down or the upload limit is reached.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
@@ -100,8 +100,8 @@ impl From<Error> for Status {
             Error::UploadIncomplete { index, problem } => rejected_image(index, "upload_incomplete", problem),
             Error::ImageExpired => unavailable(&error, RETRY_AFTER),
             Error::Storage(error) => {
-                error!("{error}");
-                unavailable("images cannot be stored at the moment", RETRY_AFTER)
+                error!("upload rejected as unavailable: {error}");
+                unavailable("image storage is unavailable", RETRY_AFTER)
             }
             Error::ReservationReleased => rejected(Code::FailedPrecondition, "reservation_released", &error),
             Error::Database(error) => database(&error),

@@ -3,9 +3,9 @@
 use bodega_runtime::status::Violations;
 use unicode_normalization::UnicodeNormalization as _;
 
-/// Trims a single-line text and normalizes it to NFC. It must have 1 to `max` characters and no control characters;
+/// Trims a single line of text and normalizes it to NFC. It must have 1 to `max` characters and no control characters;
 /// violations are added under `field`.
-pub(crate) fn line(text: &str, max: usize, field: &str, violations: &mut Violations) -> String {
+pub(crate) fn single_line(text: &str, max: usize, field: &str, violations: &mut Violations) -> String {
     let line: String = text.trim().nfc().collect();
     violations.require(
         (1..=max).contains(&line.chars().count()),
@@ -20,12 +20,12 @@ pub(crate) fn line(text: &str, max: usize, field: &str, violations: &mut Violati
     line
 }
 
-/// Trims a multi-line text and normalizes it to NFC. It must have at most `max` characters, and no control characters but
-/// line breaks and tabs; violations are added under `field`.
-pub(crate) fn block(text: &str, max: usize, field: &str, violations: &mut Violations) -> String {
-    let block: String = text.trim().nfc().collect();
-    violations.require_text(&block, 0, max, field);
-    block
+/// Trims a multi-line text and normalizes it to NFC. It must have at most `max` characters, and no control
+/// characters except line breaks and tabs; violations are added under `field`.
+pub(crate) fn multi_line(text: &str, max: usize, field: &str, violations: &mut Violations) -> String {
+    let text: String = text.trim().nfc().collect();
+    violations.require_text(&text, 0, max, field);
+    text
 }
 
 #[cfg(test)]
@@ -34,7 +34,7 @@ mod tests {
 
     fn parse(text: &str) -> Result<String, Violations> {
         let mut violations = Violations::new();
-        let line = line(text, 3, "name", &mut violations);
+        let line = single_line(text, 3, "name", &mut violations);
         violations.finish().map(|()| line)
     }
 

@@ -26,7 +26,7 @@ const SESSION_CLEANUP: Worker = Worker {
 /// Ended sessions are kept for longer than the maximum lifetime of an access token.
 const ENDED_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// Sessions per statement: few enough to be deleted before the statement times out.
-const BATCH: u16 = 500;
+const BATCH_SIZE: u16 = 500;
 
 /// Rotates the signing key, and loads the key of other replicas.
 pub(crate) async fn rotate_signing_keys(signer: Arc<Signer>) {
@@ -34,16 +34,16 @@ pub(crate) async fn rotate_signing_keys(signer: Arc<Signer>) {
 }
 
 /// Deletes sessions that ended, or were not used within `refresh_ttl`.
-pub(crate) async fn delete_old_sessions(pool: PgPool, refresh_ttl: Duration) {
+pub(crate) async fn delete_old_sessions(db: PgPool, refresh_ttl: Duration) {
     let unused = refresh_ttl + ENDED_RETENTION;
     SESSION_CLEANUP
         .repeat(async || -> sqlx::Result<bool> {
             let deleted =
-                sessions::db::sessions::delete_old(&pool, ENDED_RETENTION, unused, BATCH.into()).await?;
+                sessions::db::sessions::delete_old(&db, ENDED_RETENTION, unused, BATCH_SIZE.into()).await?;
             if deleted > 0 {
                 info!("deleted {deleted} old sessions");
             }
-            Ok(deleted == u64::from(BATCH))
+            Ok(deleted == u64::from(BATCH_SIZE))
         })
         .await;
 }

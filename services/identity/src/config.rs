@@ -1,4 +1,4 @@
-//! Configuration of the service.
+//! Configuration.
 
 use std::{path::PathBuf, str::FromStr, thread, time::Duration};
 
@@ -20,10 +20,10 @@ pub struct Config {
     /// Lifetimes of tokens
     #[command(flatten)]
     pub tokens: TokenArgs,
-    /// Storage and limits of images
+    /// Image storage and limits
     #[command(flatten)]
     pub media: MediaArgs,
-    /// Directory of images when no other storage is configured; the same as the gateway's [default: .bodega/media]
+    /// Directory of images if no other storage is configured, the same as the gateway's [default: .bodega/media]
     #[arg(long, env = "BODEGA_MEDIA_DIR")]
     pub media_dir: Option<PathBuf>,
 }
@@ -36,15 +36,15 @@ pub struct TokenArgs {
     pub access_ttl: Duration,
 }
 
-/// The maximum is well below the time that an ended session is kept.
+/// Parses a lifetime of at most 12 hours, which is shorter than the retention of ended sessions.
 fn access_ttl(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(seconds @ 1..=43_200) => Ok(Duration::from_secs(seconds)),
-        _ => Err("use a number of seconds from 1 to 43200".to_owned()),
+        _ => Err("must be a number of seconds between 1 and 43200".to_owned()),
     }
 }
 
-/// Settings of the service, as a process of its own and in the standalone binary.
+/// Settings of the service, in its own process and in the standalone binary.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Encrypts the signing keys in the database.
@@ -53,9 +53,11 @@ pub struct Settings {
     pub access_ttl: Duration,
     /// Time after which an unused session expires. 30 days by default.
     pub refresh_ttl: Duration,
-    /// Passwords that are hashed at the same time; each takes a core and 19 MiB. One per core by default.
+    /// Maximum number of passwords that are hashed at the same time; each uses a core and 19 MiB. One per core by
+    /// default.
     pub max_concurrent_hashes: u32,
-    /// Maximum wait before a password is hashed; a call that would wait for longer is rejected at once. 1 second by default.
+    /// Maximum wait before a password is hashed; a call that would wait for longer is rejected at once. 1 second by
+    /// default.
     pub hash_wait: Duration,
 }
 
@@ -91,7 +93,7 @@ impl FromStr for SecretKey {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() < MIN_SECRET_BYTES {
             return Err(format!(
-                "use at least {MIN_SECRET_BYTES} bytes, such as `openssl rand -base64 32` makes"
+                "must have at least {MIN_SECRET_BYTES} bytes; `openssl rand -base64 32` generates a secret"
             ));
         }
         Ok(Self(text.into()))

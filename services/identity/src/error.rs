@@ -1,4 +1,4 @@
-//! Errors of calls, and their gRPC statuses.
+//! Errors of the identity service, and their gRPC statuses.
 
 use std::{fmt::Display, time::Duration};
 
@@ -7,6 +7,7 @@ use bodega_runtime::status::{self, Violations};
 use tonic::{Code, Status};
 use tracing::error;
 
+/// Retry delay of uploads that fail because the storage is down or the upload limit is reached.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +32,7 @@ pub(crate) enum Error {
     UserNotFound,
     #[error("the last admin cannot be removed")]
     LastAdmin,
-    #[error("too many concurrent password checks")]
+    #[error("too many passwords are being hashed")]
     TooBusy,
     #[error(transparent)]
     Image(#[from] Rejected),
@@ -48,7 +49,7 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// Returns the rejection of one field.
+    /// Returns a rejection with one invalid field.
     pub(crate) fn invalid(field: &str, message: &str) -> Self {
         let mut violations = Violations::new();
         violations.add(field, message);
@@ -102,7 +103,7 @@ impl From<Error> for Status {
             Error::UploadIncomplete(message) => invalid_image("upload_incomplete", message),
             Error::ImageExpired => status::unavailable(&error, RETRY_AFTER),
             Error::Storage(error) => {
-                error!("{error}");
+                error!("upload rejected as unavailable: {error}");
                 status::unavailable("image storage is unavailable", RETRY_AFTER)
             }
             Error::Database(error) => status::database(&error),

@@ -1,9 +1,9 @@
-//! Identity: users, sessions, and the keys that sign access tokens.
+//! The identity service: users, sessions, and the keys that sign access tokens.
 //!
-//! `sessions` registers and logs in users and issues their tokens: an access token, a JWT that `signing` signs and every
-//! process can verify for 15 minutes, and a refresh token, which is used once for the next pair. A session ends on logout,
-//! by an admin (`admin`), with a new password (`profile`) or when an old refresh token is reused; `sessions::revocations`
-//! streams ended sessions to every gateway within a second.
+//! `sessions` registers users, logs them in and issues their tokens: an access token, which is a JWT that is valid for
+//! 15 minutes and that every process can verify, and a refresh token, which is exchanged once for the next pair. A
+//! session ends on logout, by an admin (`admin`), with a new password (`profile`) or when an old refresh token is
+//! reused; `sessions::revocations` streams ended sessions to every gateway within a second.
 //!
 //! Requests go from `grpc` to the use cases in `sessions`, `profile`, `avatars` and `admin`, which use `users`,
 //! `passwords` and `signing`. All SQL is in the `db` modules.
@@ -41,26 +41,26 @@ pub use self::{
     config::{Config, SecretKey, Settings, TokenArgs},
 };
 use self::{
-    grpc::{IdentityGrpc, TokenGrpc},
+    grpc::{IdentityApi, TokenApi},
     passwords::Hasher,
     sessions::Revocations,
     signing::Signer,
 };
 
-/// The migrations of [`SCHEMA`].
+/// The migrations of the schema [`SCHEMA`].
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 
-/// The schema of this service.
+/// The schema that the service owns.
 pub const SCHEMA: &str = "identity";
 
-/// Default directory of images for a process of its own.
+/// The default of [`Config::media_dir`].
 const MEDIA_DIR: &str = ".bodega/media";
 
-/// Runs the service as a process of its own until it is shut down.
+/// Runs the service as its own process until the shutdown.
 ///
 /// # Errors
-/// When the database cannot be migrated, the configuration of the image storage is incomplete, or `JWT_SECRET_KEY` is not
-/// the one that encrypted the signing keys.
+/// When the database cannot be migrated, the configuration of the image storage is incomplete, or `JWT_SECRET_KEY` is
+/// not the one that encrypted the signing keys.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let media_dir = config.media_dir.as_deref().unwrap_or(Path::new(MEDIA_DIR));
     let media = config.media.open(media_dir)?;
@@ -86,15 +86,15 @@ pub async fn start(
     let images = ImageRegistry::new(db.clone(), SCHEMA, media);
     let refresh_ttl = settings.refresh_ttl;
 
-    let identity = IdentityGrpc {
-        pool: db.clone(),
+    let identity = IdentityApi {
+        db: db.clone(),
         hasher: Hasher::new(&settings)?,
         settings,
         signer: signer.clone(),
         images: images.clone(),
     };
     let tokens =
-        TokenGrpc { signer: signer.clone(), revocations: revocations.clone(), shutdown: shutdown.clone() };
+        TokenApi { signer: signer.clone(), revocations: revocations.clone(), shutdown: shutdown.clone() };
     let routes =
         Routes::new(IdentityServiceServer::new(identity)).add_service(TokenServiceServer::new(tokens));
     let service = Service::new("identity", routes, db.clone(), shutdown).await;

@@ -5,8 +5,7 @@ use bodega_runtime::status::Violations;
 
 use crate::{error::Error, text};
 
-/// In characters.
-const MAX_NAME: usize = 100;
+const MAX_NAME_CHARS: usize = 100;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -29,7 +28,7 @@ impl Kind {
 /// A violation of the field `name`.
 pub(crate) fn parse_name(name: &str) -> Result<String, Violations> {
     let mut violations = Violations::new();
-    let name = text::line(name, MAX_NAME, "name", &mut violations);
+    let name = text::single_line(name, MAX_NAME_CHARS, "name", &mut violations);
     violations.finish()?;
     Ok(name)
 }
@@ -48,7 +47,7 @@ impl IdOrName {
         match message.value? {
             pb::id_or_name::Value::Id(id) => Some(Self::Id(id)),
             pb::id_or_name::Value::Name(name) => {
-                Some(Self::Name(text::line(&name, MAX_NAME, field, violations)))
+                Some(Self::Name(text::single_line(&name, MAX_NAME_CHARS, field, violations)))
             }
         }
     }

@@ -26,12 +26,16 @@ pub(crate) async fn list(
     Ok((rows, next_cursor))
 }
 
+/// Returns a category or tag with its number of products.
+///
 /// # Errors
 /// [`Error::CategoryNotFound`] or [`Error::TagNotFound`].
 pub(crate) async fn find(db: &PgPool, kind: Kind, id: i32) -> Result<CategoryOrTag, Error> {
     db::find(db, kind, id).await?.ok_or_else(|| kind.not_found())
 }
 
+/// Creates a category or tag.
+///
 /// # Errors
 /// [`Error::Invalid`]; [`Error::CategoryExists`] or [`Error::TagExists`].
 pub(crate) async fn create(db: &PgPool, kind: Kind, name: &str) -> Result<CategoryOrTag, Error> {
@@ -65,7 +69,7 @@ pub(crate) async fn rename(db: &PgPool, kind: Kind, id: i32, name: &str) -> Resu
 pub(crate) async fn delete(db: &PgPool, kind: Kind, id: i32) -> Result<(), Error> {
     retry_on_conflict(async || {
         let mut transaction = db.begin().await?;
-        // From here on no product can get it.
+        // While it is locked, no product can get it.
         if !db::lock_for_delete(&mut *transaction, kind, id).await? {
             return Err(kind.not_found());
         }
@@ -77,8 +81,8 @@ pub(crate) async fn delete(db: &PgPool, kind: Kind, id: i32) -> Result<(), Error
     .await
 }
 
-/// Locks the category and tags that a product is to get, so that they are neither renamed nor deleted until the
-/// transaction ends. Creates a category that is given by a new name. Returns the category's id, and violations for an
+/// Locks the future category and tags of a product, so that they are neither renamed nor deleted until the transaction
+/// ends. Creates the category if none has the requested name. Returns the category's id, and violations for an
 /// unknown category or tag.
 pub(crate) async fn lock_for_product(
     db: &mut PgConnection,

@@ -1,7 +1,7 @@
 //! Adding images to a product.
 //!
 //! Each image of a call is encoded and stored before the next one is read; then one transaction adds all of them to the
-//! product. The image registry deletes stored images that no product has, wherever a call stops.
+//! product. If a call fails, the image registry deletes the stored images that no product uses.
 
 use bodega_media::{ImageRegistry, StoredImage};
 use bodega_runtime::database::retry_on_conflict;
@@ -14,13 +14,13 @@ use crate::{
     products::{self, Product, db::product_images},
 };
 
-/// Folder of the storage.
+/// Folder of product images in the storage.
 const FOLDER: &str = "products";
 const MAX_IMAGES_PER_CALL: usize = 10;
 /// Includes images on other hosts.
 const MAX_IMAGES_PER_PRODUCT: usize = 20;
 
-/// Adds the images of a stream to a product, after those it has: all of them or none.
+/// Adds the images of a stream after the existing images of a product: all of them or none.
 ///
 /// # Errors
 /// [`Error::ProductNotFound`]; [`Error::UploadIncomplete`], [`Error::TooManyImages`] and [`Error::ImageRejected`] for
@@ -33,9 +33,12 @@ pub(crate) async fn add(
     let mut stored = Vec::new();
     let added = try_add(db, registry, stream, &mut stored).await;
     if added.is_err() && !stored.is_empty() {
-        let discarded = registry.discard(&keys(&stored)).await;
-        if let Err(error) = discarded {
-            warn!("cannot discard the images of a failed upload, they are deleted in an hour: {error}");
+        let keys = keys(&stored);
+        if let Err(error) = registry.discard(&keys).await {
+            warn!(
+                image.keys = ?keys,
+                "cannot discard the images of a failed upload, deleting them in an hour: {error}"
+            );
         }
     }
     added

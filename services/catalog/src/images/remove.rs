@@ -8,6 +8,8 @@ use crate::{
     products::db::{product_images, products},
 };
 
+/// Removes an image from a product, and raises the product's version.
+///
 /// # Errors
 /// [`Error::ProductNotFound`], [`Error::ImageNotFound`].
 pub(crate) async fn remove(db: &PgPool, product_id: i32, image_id: i64) -> Result<(), Error> {

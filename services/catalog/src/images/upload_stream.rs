@@ -9,7 +9,7 @@ use crate::error::Error;
 
 pub(crate) struct UploadStream {
     messages: Streaming<AddProductImagesRequest>,
-    /// The part that ended the previous image, and was not processed yet.
+    /// The part after the previous image, which is not processed yet.
     peeked: Option<Part>,
     /// Number of images that were received completely.
     received: usize,
@@ -33,7 +33,7 @@ impl UploadStream {
         }
     }
 
-    /// Reads the start of the next image; `false` at the end of the upload.
+    /// Reads the start of the next image. Returns `false` at the end of the upload.
     ///
     /// # Errors
     /// [`Error::UploadIncomplete`] for any other part, and for parts after the end.
@@ -82,7 +82,7 @@ impl UploadStream {
 
     async fn next_message(&mut self) -> Result<Option<AddProductImagesRequest>, Error> {
         self.messages.message().await.map_err(|error| {
-            debug!("image upload failed: {error}");
+            debug!("image upload aborted, rejecting it: {error}");
             self.incomplete("is incomplete: the stream ended early")
         })
     }

@@ -10,9 +10,8 @@ use super::{
 use crate::{categories_and_tags::IdOrName, error::Error};
 
 const DEFAULT_LIMIT: i32 = 20;
-/// In characters.
-const MAX_QUERY: usize = 200;
-/// Of categories, and of tags.
+const MAX_QUERY_CHARS: usize = 200;
+/// Maximum number of categories, and of tags.
 const MAX_REFERENCES: usize = 50;
 const MAX_IDS: usize = 200;
 
@@ -38,14 +37,16 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
+    /// Validates a request.
+    ///
     /// # Errors
     /// [`Error::Invalid`] with all invalid fields; [`Error::Page`] for an invalid limit or cursor.
     pub(crate) fn parse(request: ListProductsRequest) -> Result<Self, Error> {
         let mut violations = Violations::new();
         let sort = parse_sort(request.sort, &mut violations);
         let q = request.q.trim();
-        let is_short = q.chars().count() <= MAX_QUERY;
-        violations.require(is_short, "q", format!("must have at most {MAX_QUERY} characters"));
+        let fits = q.chars().count() <= MAX_QUERY_CHARS;
+        violations.require(fits, "q", format!("must have at most {MAX_QUERY_CHARS} characters"));
         let categories = parse_references(request.categories, "categories", &mut violations);
         let tags = parse_references(request.tags, "tags", &mut violations);
         let message = format!("must have at most {MAX_IDS} entries");
@@ -74,7 +75,7 @@ impl Filter {
 
 fn parse_sort(sort: i32, violations: &mut Violations) -> pb::ProductSort {
     pb::ProductSort::try_from(sort).unwrap_or_else(|_| {
-        violations.add("sort", "is unknown");
+        violations.add("sort", "must be a known sort order");
         pb::ProductSort::Unspecified
     })
 }

@@ -10,7 +10,7 @@ use crate::{error::Error, products::Product};
 
 pub(crate) struct Listing {
     db: PgPool,
-    /// The schema of pg_trgm, read once; `None` inside if it is not installed.
+    /// The schema of pg_trgm, read once; contains `None` if the extension is not installed.
     trigram_schema: OnceCell<Option<String>>,
 }
 
@@ -19,8 +19,8 @@ impl Listing {
         Self { db, trigram_schema: OnceCell::new() }
     }
 
-    /// Returns a page of products, and the cursor of the next one, which is empty on the last page. Takes one statement,
-    /// and one more for the first search since the start.
+    /// Returns a page of products, and the cursor of the next page, which is empty on the last one. Executes one
+    /// statement, and one more for the first search after the start.
     ///
     /// # Errors
     /// [`Error::Invalid`] and [`Error::Page`].

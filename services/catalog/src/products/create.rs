@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{categories_and_tags, error::Error};
 
-/// Creates a product, and its category if the request gives a new name for it.
+/// Creates a product, and its category if no category has the requested name.
 ///
 /// # Errors
 /// [`Error::Invalid`], also for an unknown category or tag.

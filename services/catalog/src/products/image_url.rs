@@ -1,23 +1,22 @@
-//! URLs of images that clients give.
+//! Validation of image URLs that clients send.
 
 use bodega_runtime::status::Violations;
 
-/// In characters.
-const MAX_URL: usize = 2_000;
+const MAX_URL_CHARS: usize = 2_000;
 
-/// Validates the field `image_url`; an empty one is `None`.
+/// Validates the field `image_url`. Returns `None` if it is empty.
 pub(super) fn parse(url: String, violations: &mut Violations) -> Option<String> {
     if url.is_empty() {
         return None;
     }
-    let is_short = url.chars().count() <= MAX_URL;
-    violations.require(is_short, "image_url", format!("must have at most {MAX_URL} characters"));
+    let fits = url.chars().count() <= MAX_URL_CHARS;
+    violations.require(fits, "image_url", format!("must have at most {MAX_URL_CHARS} characters"));
     let message = "must be an http or https URL, or a path such as /a.png";
     violations.require(is_image_url(&url), "image_url", message);
     Some(url)
 }
 
-/// Whether a browser resolves it to an http or https URL, or to a path on this host.
+/// Returns whether a browser resolves the URL to an http or https URL, or to a path on this host.
 fn is_image_url(url: &str) -> bool {
     // Browsers read a backslash as a slash, so `/\host` would be another host.
     if url.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {

@@ -8,10 +8,8 @@ use time::OffsetDateTime;
 use super::image_url;
 use crate::{categories_and_tags::IdOrName, text};
 
-/// In characters.
-const MAX_NAME: usize = 200;
-/// In characters.
-const MAX_DESCRIPTION: usize = 10_000;
+const MAX_NAME_CHARS: usize = 200;
+const MAX_DESCRIPTION_CHARS: usize = 10_000;
 const MAX_PRICE_MINOR: i64 = 1_000_000_000_000;
 const MAX_STOCK: i32 = 1_000_000_000;
 const MAX_TAGS: usize = 50;
@@ -93,8 +91,8 @@ pub struct NewProduct {
 }
 
 impl NewProduct {
-    /// Validates a request in a store with this currency. The category is returned as the request refers to it, because
-    /// it may have to be created; `category_id` is `None`.
+    /// Validates a request in a store with this currency. The category is returned separately, because it may have
+    /// to be created; `category_id` is `None`.
     ///
     /// # Errors
     /// All invalid fields.
@@ -126,7 +124,7 @@ impl NewProduct {
     }
 }
 
-/// Changes to a product; `None` leaves a field as it is.
+/// Changes of a product; `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProductUpdate {
     pub(crate) name: Option<String>,
@@ -176,11 +174,11 @@ impl ProductUpdate {
 }
 
 fn parse_name(name: &str, violations: &mut Violations) -> String {
-    text::line(name, MAX_NAME, "name", violations)
+    text::single_line(name, MAX_NAME_CHARS, "name", violations)
 }
 
 fn parse_description(description: &str, violations: &mut Violations) -> String {
-    text::block(description, MAX_DESCRIPTION, "description", violations)
+    text::multi_line(description, MAX_DESCRIPTION_CHARS, "description", violations)
 }
 
 fn check_currency(requested: &str, currency: Currency, violations: &mut Violations) {

@@ -6,8 +6,10 @@ use sqlx::PgPool;
 use super::{db, product::Product};
 use crate::error::Error;
 
-const MAX_BATCH: usize = 200;
+const MAX_BATCH_IDS: usize = 200;
 
+/// Returns a product that is sold.
+///
 /// # Errors
 /// [`Error::ProductNotFound`], also for an archived product.
 pub(crate) async fn get(db: &PgPool, id: i32) -> Result<Product, Error> {
@@ -21,7 +23,11 @@ pub(crate) async fn get(db: &PgPool, id: i32) -> Result<Product, Error> {
 /// [`Error::Invalid`] for more than 200 ids.
 pub(crate) async fn batch_get(db: &PgPool, ids: &[i32]) -> Result<Vec<Product>, Error> {
     let mut violations = Violations::new();
-    violations.require(ids.len() <= MAX_BATCH, "ids", format!("must have at most {MAX_BATCH} entries"));
+    violations.require(
+        ids.len() <= MAX_BATCH_IDS,
+        "ids",
+        format!("must have at most {MAX_BATCH_IDS} entries"),
+    );
     violations.finish()?;
     Ok(db::products::find_all(db, ids).await?)
 }

@@ -1,4 +1,4 @@
-//! Changing a product.
+//! Updating a product.
 
 use bodega_proto::catalog::v1::UpdateProductRequest;
 use bodega_runtime::{database::retry_on_conflict, money::Currency};
@@ -13,7 +13,7 @@ use crate::{
     error::Error,
 };
 
-/// Changes a product if it has the expected version, or any version if none is expected.
+/// Updates a product if it has the expected version, or any version if none is expected.
 ///
 /// # Errors
 /// [`Error::ProductNotFound`], [`Error::VersionMismatch`], and [`Error::Invalid`], also for an unknown category or tag.

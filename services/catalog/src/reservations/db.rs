@@ -33,7 +33,8 @@ impl ReservationStatus {
     }
 }
 
-/// Inserts a row for an order; `false` if it has one. Waits for concurrent transactions that insert the same row.
+/// Inserts a row for an order. Returns `false` if the order already has one. Waits for concurrent transactions that
+/// insert the same row.
 pub(crate) async fn insert(
     db: impl PgExecutor<'_>,
     order_id: Uuid,
@@ -75,7 +76,7 @@ pub(crate) async fn lines(db: impl PgExecutor<'_>, order_id: Uuid) -> sqlx::Resu
     .await
 }
 
-/// Changes the status from reserved to released; `false` if it was released before.
+/// Changes the status from reserved to released. Returns `false` if the order was already released.
 pub(crate) async fn set_released(db: impl PgExecutor<'_>, order_id: Uuid) -> sqlx::Result<bool> {
     let released = sqlx::query!(
         "update catalog.reservations

@@ -8,7 +8,7 @@ use bodega_runtime::status::Violations;
 const MAX_LINES: usize = 200;
 const MAX_QUANTITY: i32 = 1_000_000;
 
-/// Quantities by product id. The sum of all lines of a request fits into the integer.
+/// Quantities by product id. The limits of a request prevent an overflow of the sums.
 pub(crate) type Quantities = BTreeMap<i32, i32>;
 
 /// Validates lines and adds up those of the same product.

@@ -28,7 +28,7 @@ pub(crate) struct InsufficientStockLine {
 }
 
 /// Reserves stock for an order: all quantities or none. Returns the existing lines if the order already has a
-/// reservation, whatever its quantities.
+/// reservation, even if its quantities differ.
 ///
 /// # Errors
 /// [`Error::ReservationReleased`] if the order was released.

@@ -35,7 +35,7 @@ async fn inserts_products_in_order_with_tags_categories_and_images() {
     let ids = ids.await.unwrap();
     assert_eq!(progress, [1_000, 2_000, 2_500]);
     for chunk in ids.iter().zip(&products).collect::<Vec<_>>().chunks(200) {
-        let found = app.batch(&chunk.iter().map(|(id, _)| **id).collect::<Vec<_>>()).await;
+        let found = app.batch_get(&chunk.iter().map(|(id, _)| **id).collect::<Vec<_>>()).await;
         assert_eq!(found.len(), chunk.len());
         for (found, (id, expected)) in found.iter().zip(chunk) {
             assert_eq!((found.id, &found.name, found.stock), (**id, &expected.name, expected.stock));

@@ -17,7 +17,7 @@ fn named(name: &str) -> CreateCategoryRequest {
 async fn creates_reads_renames_and_deletes_a_category() {
     let app = TestApp::start().await;
     let mut admin = app.admin();
-    let id = app.category("  Kitchen ").await;
+    let id = app.create_category("  Kitchen ").await;
     let found = admin.get_category(GetCategoryRequest { id }).await.unwrap().into_inner().category.unwrap();
     assert_eq!(found, Category { id, name: "Kitchen".to_owned(), product_count: 0 });
 
@@ -26,43 +26,43 @@ async fn creates_reads_renames_and_deletes_a_category() {
     assert_eq!(renamed.name, "Cooking");
 
     admin.delete_category(DeleteCategoryRequest { id }).await.unwrap();
-    let gone = (Code::NotFound, "category_not_found".to_owned());
-    assert_eq!(rejection(admin.get_category(GetCategoryRequest { id }).await), gone);
-    assert_eq!(rejection(admin.delete_category(DeleteCategoryRequest { id }).await), gone);
+    let not_found = (Code::NotFound, "category_not_found".to_owned());
+    assert_eq!(rejection(admin.get_category(GetCategoryRequest { id }).await), not_found);
+    assert_eq!(rejection(admin.delete_category(DeleteCategoryRequest { id }).await), not_found);
     let rename = UpdateCategoryRequest { id, name: "Else".to_owned() };
-    assert_eq!(rejection(admin.update_category(rename).await), gone);
+    assert_eq!(rejection(admin.update_category(rename).await), not_found);
 }
 
 #[tokio::test]
 async fn creates_reads_renames_and_deletes_a_tag() {
     let app = TestApp::start().await;
     let mut admin = app.admin();
-    let id = app.tag("red").await;
+    let id = app.create_tag("red").await;
     let rename = UpdateTagRequest { id, name: "Scarlet".to_owned() };
     admin.update_tag(rename.clone()).await.unwrap();
     let found = admin.get_tag(GetTagRequest { id }).await.unwrap().into_inner().tag.unwrap();
     assert_eq!((found.name.as_str(), found.product_count), ("Scarlet", 0));
 
     admin.delete_tag(DeleteTagRequest { id }).await.unwrap();
-    let gone = (Code::NotFound, "tag_not_found".to_owned());
-    assert_eq!(rejection(admin.get_tag(GetTagRequest { id }).await), gone);
-    assert_eq!(rejection(admin.delete_tag(DeleteTagRequest { id }).await), gone);
-    assert_eq!(rejection(admin.update_tag(rename).await), gone);
+    let not_found = (Code::NotFound, "tag_not_found".to_owned());
+    assert_eq!(rejection(admin.get_tag(GetTagRequest { id }).await), not_found);
+    assert_eq!(rejection(admin.delete_tag(DeleteTagRequest { id }).await), not_found);
+    assert_eq!(rejection(admin.update_tag(rename).await), not_found);
 }
 
 #[tokio::test]
 async fn names_are_unique_regardless_of_case_and_whitespace() {
     let app = TestApp::start().await;
     let mut admin = app.admin();
-    app.category("Café").await;
-    let other = app.category("Bar").await;
+    app.create_category("Café").await;
+    let other = app.create_category("Bar").await;
     let taken = (Code::AlreadyExists, "category_exists".to_owned());
     assert_eq!(rejection(admin.create_category(named(" CAFÉ ")).await), taken);
     assert_eq!(rejection(admin.create_category(named("Cafe\u{301}")).await), taken);
     let rename = UpdateCategoryRequest { id: other, name: "café".to_owned() };
     assert_eq!(rejection(admin.update_category(rename).await), taken);
 
-    let tag = app.tag("Red").await;
+    let tag = app.create_tag("Red").await;
     let taken = (Code::AlreadyExists, "tag_exists".to_owned());
     let again = CreateTagRequest { name: "rED".to_owned() };
     assert_eq!(rejection(admin.create_tag(again).await), taken);
@@ -84,7 +84,7 @@ async fn rejects_invalid_names() {
 #[tokio::test]
 async fn counts_products_that_are_not_archived() {
     let app = TestApp::start().await;
-    let (category, tag) = (app.category("Kitchen").await, app.tag("red").await);
+    let (category, tag) = (app.create_category("Kitchen").await, app.create_tag("red").await);
     let request =
         CreateProductRequest { category: Some(by_id(category)), tag_ids: vec![tag], ..product("Mug") };
     app.create(request.clone()).await;
@@ -105,7 +105,7 @@ async fn paginates_categories_by_id() {
     let mut client = app.client_of(None);
     let mut created = Vec::new();
     for number in 0..5 {
-        created.push(app.category(&format!("c{number}")).await);
+        created.push(app.create_category(&format!("c{number}")).await);
     }
     let mut found = Vec::new();
     let mut cursor = String::new();
@@ -131,7 +131,8 @@ async fn paginates_categories_by_id() {
 #[tokio::test]
 async fn deleting_a_category_or_tag_keeps_its_products() {
     let app = TestApp::start().await;
-    let (category, tag, other) = (app.category("Kitchen").await, app.tag("red").await, app.tag("big").await);
+    let (category, tag, other) =
+        (app.create_category("Kitchen").await, app.create_tag("red").await, app.create_tag("big").await);
     let created = app
         .create(CreateProductRequest {
             category: Some(by_id(category)),
@@ -141,7 +142,7 @@ async fn deleting_a_category_or_tag_keeps_its_products() {
         .await;
     app.admin().delete_category(DeleteCategoryRequest { id: category }).await.unwrap();
     app.admin().delete_tag(DeleteTagRequest { id: tag }).await.unwrap();
-    let left = app.get(created.id).await.unwrap();
-    assert_eq!(left.category, None);
-    assert_eq!(left.tags.iter().map(|tag| tag.id).collect::<Vec<_>>(), [other]);
+    let remaining = app.get(created.id).await.unwrap();
+    assert_eq!(remaining.category, None);
+    assert_eq!(remaining.tags.iter().map(|tag| tag.id).collect::<Vec<_>>(), [other]);
 }

@@ -13,7 +13,7 @@ use crate::{
     test_app::{TestApp, by_id, by_name, product, update_request},
 };
 
-/// Concurrent calls of a test. The pool has ten connections; more calls would only wait for one, and fail after a second.
+/// Number of concurrent calls. The pool has ten connections; more calls would wait for one and time out.
 const CONCURRENCY: usize = 8;
 
 /// Executes calls concurrently, at most `limit` at a time, and returns their outcomes in order.
@@ -24,7 +24,7 @@ async fn run<T>(limit: usize, calls: impl IntoIterator<Item = impl Future<Output
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_reservations_never_oversell() {
     let app = TestApp::start().await;
-    let (mug, cup) = (app.stocked(50).await, app.stocked(50).await);
+    let (mug, cup) = (app.create_with_stock(50).await, app.create_with_stock(50).await);
     let outcomes = run(
         CONCURRENCY,
         (0..200).map(|number| {
@@ -43,7 +43,7 @@ async fn concurrent_reservations_never_oversell() {
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_reservations_of_one_order_reserve_once() {
     let app = TestApp::start().await;
-    let mug = app.stocked(50).await;
+    let mug = app.create_with_stock(50).await;
     let order_id = Uuid::now_v7();
     let lines = [(mug, 3)];
     let outcomes = run(CONCURRENCY, (0..20).map(|_| app.reserve(order_id, &lines))).await;
@@ -59,7 +59,7 @@ async fn concurrent_reservations_of_one_order_reserve_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_concurrent_reservation_and_release_leave_no_stock_reserved() {
     let app = TestApp::start().await;
-    let mug = app.stocked(50).await;
+    let mug = app.create_with_stock(50).await;
     let lines = [(mug, 1)];
     run(
         CONCURRENCY / 2,
@@ -81,7 +81,7 @@ async fn a_concurrent_reservation_and_release_leave_no_stock_reserved() {
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_stock_updates_and_reservations_match_the_ledger() {
     let app = TestApp::start().await;
-    let (mug, cup) = (app.stocked(100).await, app.stocked(100).await);
+    let (mug, cup) = (app.create_with_stock(100).await, app.create_with_stock(100).await);
     let orders = run(
         CONCURRENCY / 2,
         (0..60).map(|_| {
@@ -113,7 +113,7 @@ async fn concurrent_stock_updates_and_reservations_match_the_ledger() {
 #[tokio::test(flavor = "multi_thread")]
 async fn category_changes_do_not_deadlock_with_reservations_and_updates() {
     let app = TestApp::start().await;
-    let category = app.category("Kitchen").await;
+    let category = app.create_category("Kitchen").await;
     let mut products = Vec::new();
     for _ in 0..10 {
         let request = CreateProductRequest { stock: 100, category: Some(by_id(category)), ..product("Mug") };
@@ -148,7 +148,7 @@ async fn category_changes_do_not_deadlock_with_reservations_and_updates() {
         admin.delete_category(DeleteCategoryRequest { id: category }).await.unwrap();
     };
     tokio::join!(orders, edits, renames);
-    for product in app.batch(&products).await {
+    for product in app.batch_get(&products).await {
         assert_eq!(product.category.unwrap().name, "Other");
     }
     app.assert_ledger_adds_up().await;
@@ -172,7 +172,7 @@ async fn concurrent_products_create_a_new_category_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_many_concurrent_updates_of_a_version_succeeds() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     let outcomes = run(
         CONCURRENCY,
         (0..20).map(|number| {
@@ -193,7 +193,7 @@ async fn one_of_many_concurrent_updates_of_a_version_succeeds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn retries_a_reservation_after_a_deadlock() {
     let app = TestApp::start().await;
-    let (mug, cup) = (app.stocked(5).await, app.stocked(5).await);
+    let (mug, cup) = (app.create_with_stock(5).await, app.create_with_stock(5).await);
     let order_id = Uuid::now_v7();
     let lines = [(mug, 1), (cup, 1)];
     let lock = "select from catalog.products where id = $1 for update";
@@ -203,7 +203,7 @@ async fn retries_a_reservation_after_a_deadlock() {
     sqlx::query("set local deadlock_timeout = '1min'").execute(&mut *other).await.unwrap();
     sqlx::query(lock).bind(cup).execute(&mut *other).await.unwrap();
     let other_transaction = async {
-        wait_until("the reservation waits", async || app.waiting().await > 0).await;
+        wait_until("the reservation waits", async || app.blocked_statements().await > 0).await;
         sqlx::query(lock).bind(mug).execute(&mut *other).await.unwrap();
         other.rollback().await.unwrap();
     };

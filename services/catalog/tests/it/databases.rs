@@ -65,7 +65,7 @@ async fn runs_with_a_role_that_can_only_read_and_write_rows() {
     .unwrap();
     let db = database::pool(database.url_as("catalog_app").parse().unwrap(), 5, "catalog");
     let app = TestApp::start_with(database, db).await;
-    let tag_ids = vec![app.tag("red").await];
+    let tag_ids = vec![app.create_tag("red").await];
     let created = app
         .create(CreateProductRequest {
             stock: 5,
@@ -106,19 +106,19 @@ async fn an_image_without_a_thumbnail_is_its_own_thumbnail() {
     .await
     .unwrap();
 
-    let links = |product: Product| -> Vec<_> {
+    let urls = |product: Product| -> Vec<_> {
         product.images.into_iter().flat_map(|image| [image.url, image.thumbnail_url]).collect()
     };
-    assert_eq!(links(app.get(1).await.unwrap()), ["/a.png", "/a.png", "/b.png", "/b.png"]);
-    let more = links(app.add_images(1, &pngs(1)).await.unwrap());
+    assert_eq!(urls(app.get(1).await.unwrap()), ["/a.png", "/a.png", "/b.png", "/b.png"]);
+    let more = urls(app.add_images(1, &pngs(1)).await.unwrap());
     assert_eq!(more.len(), 6);
     assert_eq!(more[..4], ["/a.png", "/a.png", "/b.png", "/b.png"]);
 }
 
 #[tokio::test]
 async fn starts_while_the_database_is_down() {
-    let nowhere = "postgres://nobody@127.0.0.1:1/nothing".parse().unwrap();
-    let db = database::pool(nowhere, 1, "catalog");
+    let unreachable = "postgres://nobody@127.0.0.1:1/nothing".parse().unwrap();
+    let db = database::pool(unreachable, 1, "catalog");
     let media = Media::local(Path::new("/unused"));
     let shutdown = CancellationToken::new();
     let service = bodega_catalog::start(db, "USD".parse().unwrap(), media, shutdown).await.unwrap();

@@ -16,12 +16,12 @@ use crate::{
 /// Drops `call` after this number of polls.
 async fn dropped_after<T>(polls: usize, call: impl Future<Output = T>) -> Option<T> {
     let mut call = pin!(call);
-    let mut left = polls;
+    let mut remaining = polls;
     poll_fn(|context| {
-        if left == 0 {
+        if remaining == 0 {
             return Poll::Ready(None);
         }
-        left -= 1;
+        remaining -= 1;
         call.as_mut().poll(context).map(Some)
     })
     .await
@@ -50,7 +50,7 @@ async fn a_dropped_upload_adds_all_of_its_images_or_none() {
     let app = TestApp::start().await;
     let images = [png(8, 1), png(8, 2)];
     for polls in 0.. {
-        let id = app.stocked(1).await;
+        let id = app.create_with_stock(1).await;
         let result = dropped_after(polls, app.add_images(id, &images)).await;
         // A commit that was sent may still succeed.
         let image_count = async || app.get(id).await.unwrap().images.len();
@@ -91,7 +91,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 async fn act(app: Arc<TestApp>, id: i32, action: Action) -> Result<(), Status> {
-    let product = app.batch(&[id]).await.remove(0);
+    let product = app.batch_get(&[id]).await.remove(0);
     match action {
         Action::Add(count) => drop(app.add_images(id, &pngs(count)).await?),
         Action::Remove(position) => {
@@ -123,7 +123,7 @@ proptest! {
         let (runtime, crashing_runtime) = (Runtime::new().unwrap(), Runtime::new().unwrap());
         let app = Arc::new(runtime.block_on(TestApp::start()));
         let crashing = Arc::new(crashing_runtime.block_on(app.replica()));
-        let ids = runtime.block_on(async { [app.stocked(1).await, app.stocked(1).await] });
+        let ids = runtime.block_on(async { [app.create_with_stock(1).await, app.create_with_stock(1).await] });
         let mut calls = Vec::new();
         for (action, product, is_crashing, polls) in steps {
             let (runtime, replica) =
@@ -154,20 +154,20 @@ proptest! {
 #[tokio::test]
 async fn a_concurrent_archive_rejects_an_upload() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     let transaction = lock(&app, id).await;
     let adding = async {
-        wait_until("the archive waits", async || app.waiting().await == 1).await;
+        wait_until("the archive waits", async || app.blocked_statements().await == 1).await;
         app.add_images(id, &pngs(2)).await
     };
     let unlocking = async {
-        wait_until("the upload waits", async || app.waiting().await == 2).await;
+        wait_until("the upload waits", async || app.blocked_statements().await == 2).await;
         assert_eq!(app.files().len(), 4, "the images are stored");
         transaction.commit().await.unwrap();
     };
     let ((), added, ()) = tokio::join!(app.archive(id), adding, unlocking);
     assert_eq!(rejection(added), (Code::NotFound, "product_not_found".to_owned()));
-    assert!(app.batch(&[id]).await[0].images.is_empty());
+    assert!(app.batch_get(&[id]).await[0].images.is_empty());
     // Immediately, not after the retention.
     wait_until("the images are deleted", async || app.files().is_empty()).await;
 }
@@ -175,10 +175,10 @@ async fn a_concurrent_archive_rejects_an_upload() {
 #[tokio::test]
 async fn rejects_images_whose_deletion_has_begun() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     let mut transaction = lock(&app, id).await;
     let too_late = async {
-        wait_until("the upload waits", async || app.waiting().await == 1).await;
+        wait_until("the upload waits", async || app.blocked_statements().await == 1).await;
         // As while the object of the first image is being deleted.
         sqlx::query(
             "update catalog.stored_images set attempts = 1 where key = (select min(key) from catalog.stored_images)",
@@ -200,7 +200,7 @@ async fn rejects_images_whose_deletion_has_begun() {
 #[tokio::test]
 async fn replicas_clean_up_concurrently_without_blocking() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     for _ in 0..2 {
         app.add_images(id, &pngs(10)).await.unwrap();
     }
@@ -238,7 +238,7 @@ async fn replicas_clean_up_concurrently_without_blocking() {
 #[tokio::test]
 async fn retries_failed_deletions_without_blocking_others() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     sqlx::query(
         "insert into catalog.stored_images (key, storage, delete_after)
          select 'no key ' || i, 'local', now() - interval '1 minute' from generate_series(1, 20) i",
@@ -256,7 +256,7 @@ async fn retries_failed_deletions_without_blocking_others() {
 #[tokio::test]
 async fn retries_the_cleanup_after_a_storage_failure() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     let product = app.add_images(id, &pngs(3)).await.unwrap();
     app.break_storage();
     app.remove_image(id, product.images[0].id).await.unwrap();
@@ -274,7 +274,7 @@ async fn retries_the_cleanup_after_a_storage_failure() {
 #[tokio::test]
 async fn deletes_the_rows_of_missing_objects() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     let product = app.add_images(id, &pngs(2)).await.unwrap();
     for file in files_of(&product) {
         std::fs::remove_file(app.storage().join(file)).unwrap();

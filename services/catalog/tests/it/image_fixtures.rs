@@ -13,7 +13,7 @@ use tonic::Status;
 
 use crate::test_app::TestApp;
 
-/// A square PNG of one colour; `width` is in pixels.
+/// A square PNG of one color; `width` is in pixels.
 pub(crate) fn png(width: u32, shade: u8) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     RgbImage::from_pixel(width, width, Rgb([shade, 0, 0])).write_to(&mut bytes, ImageFormat::Png).unwrap();
@@ -62,19 +62,19 @@ pub(crate) fn urls(product: &Product) -> Vec<&str> {
 
 /// The files of a product's images.
 pub(crate) fn files_of(product: &Product) -> BTreeSet<String> {
-    let links = product.images.iter().flat_map(|image| [&image.url, &image.thumbnail_url]);
-    links.map(|link| file(link)).collect()
+    let urls = product.images.iter().flat_map(|image| [&image.url, &image.thumbnail_url]);
+    urls.map(|url| file(url)).collect()
 }
 
 /// The path of a file in the storage.
-fn file(link: &str) -> String {
-    link.strip_prefix("/media/").unwrap().to_owned()
+fn file(url: &str) -> String {
+    url.strip_prefix("/media/").unwrap().to_owned()
 }
 
-pub(crate) async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn wait_until(condition: &str, mut holds: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !holds().await {
-        assert!(start.elapsed() < Duration::from_secs(20), "timed out waiting until {what}");
+        assert!(start.elapsed() < Duration::from_secs(20), "timed out waiting until {condition}");
         sleep(Duration::from_millis(10)).await;
     }
 }
@@ -95,12 +95,12 @@ impl TestApp {
     }
 
     /// Reads the shade of an image from the storage.
-    pub(crate) fn shade(&self, link: &str) -> u8 {
-        let bytes = std::fs::read(self.storage().join(file(link))).unwrap();
+    pub(crate) fn shade(&self, url: &str) -> u8 {
+        let bytes = std::fs::read(self.storage().join(file(url))).unwrap();
         image::load_from_memory(&bytes).unwrap().to_rgb8().get_pixel(0, 0).0[0]
     }
 
-    /// All files in the storage.
+    /// Returns all files in the storage.
     pub(crate) fn files(&self) -> BTreeSet<String> {
         let root = self.storage();
         let mut files = BTreeSet::new();
@@ -108,18 +108,18 @@ impl TestApp {
         files
     }
 
-    /// The files of the images of all products, archived ones included.
+    /// Returns the files of the images of all products, archived ones included.
     pub(crate) async fn referenced_files(&self) -> BTreeSet<String> {
-        let links: Vec<String> = sqlx::query_scalar(
+        let urls: Vec<String> = sqlx::query_scalar(
             "select unnest(array[url, thumbnail_url]) from catalog.product_images where stored_image_key is not null",
         )
         .fetch_all(&self.db)
         .await
         .unwrap();
-        links.iter().map(|link| file(link)).collect()
+        urls.iter().map(|url| file(url)).collect()
     }
 
-    /// Makes the retention of unused images end.
+    /// Moves the end of the retention of unused images into the past.
     pub(crate) async fn expire_unused_images(&self) {
         sqlx::query("update catalog.stored_images set delete_after = delete_after - interval '1 hour'")
             .execute(&self.db)
@@ -140,10 +140,10 @@ impl TestApp {
         }
     }
 
-    /// Waits until all images that are due are deleted.
+    /// Waits until all images whose retention has ended are deleted.
     pub(crate) async fn wait_for_cleanup(&self) {
         // A replica runs the cleanup when it starts; the others may wait for their next interval.
-        let _another = self.replica().await;
+        let _replica = self.replica().await;
         let due = "select count(*) from catalog.stored_images where delete_after <= now() or attempts > 0";
         wait_until("due images are deleted", async || self.number(due).await == 0).await;
     }
@@ -154,7 +154,7 @@ impl TestApp {
     }
 
     /// Counts the statements that wait for a lock.
-    pub(crate) async fn waiting(&self) -> i64 {
+    pub(crate) async fn blocked_statements(&self) -> i64 {
         self.number(
             "select count(*) from pg_stat_activity
              where datname = current_database() and wait_event_type = 'Lock'",

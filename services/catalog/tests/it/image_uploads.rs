@@ -20,7 +20,7 @@ fn unavailable() -> (Code, String) {
 #[tokio::test]
 async fn rejects_invalid_images_by_index_and_adds_none() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     let whole = png(64, 1);
     let truncated = whole[..whole.len() / 2].to_vec();
     let svg = br#"<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>"#.to_vec();
@@ -45,13 +45,13 @@ async fn rejects_invalid_images_by_index_and_adds_none() {
 #[tokio::test]
 async fn rejects_incomplete_and_out_of_order_uploads() {
     let app = TestApp::start().await;
-    let (id, bytes) = (app.stocked(1).await, png(8, 1));
-    let nothing = || AddProductImagesRequest { part: None };
+    let (id, bytes) = (app.create_with_stock(1).await, png(8, 1));
+    let empty_part = || AddProductImagesRequest { part: None };
     let one = || [vec![product_id(id)], image_parts(&bytes)].concat();
     let two = || [one(), image_parts(&bytes)].concat();
     for (parts, field) in [
         (vec![], "images[0]"),
-        (vec![nothing()], "images[0]"),
+        (vec![empty_part()], "images[0]"),
         (vec![end()], "images[0]"),
         (image_parts(&bytes), "images[0]"),
         (vec![product_id(id)], "images[0]"),
@@ -63,9 +63,9 @@ async fn rejects_incomplete_and_out_of_order_uploads() {
         (two(), "images[1]"),
         ([one(), vec![product_id(id), end()]].concat(), "images[1]"),
         ([one(), vec![product_id(99), end()]].concat(), "images[1]"),
-        ([one(), vec![nothing(), end()]].concat(), "images[0]"),
+        ([one(), vec![empty_part(), end()]].concat(), "images[0]"),
         ([one(), vec![end(), end()]].concat(), "images[1]"),
-        ([one(), vec![end(), nothing()]].concat(), "images[1]"),
+        ([one(), vec![end(), empty_part()]].concat(), "images[1]"),
         ([one(), vec![end()], image_parts(&bytes)].concat(), "images[1]"),
         ([two(), vec![end()], two(), vec![end()]].concat(), "images[2]"),
     ] {
@@ -78,7 +78,7 @@ async fn rejects_incomplete_and_out_of_order_uploads() {
 #[tokio::test]
 async fn rejects_too_many_images_before_receiving_them() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     let mut messages = upload(id, &pngs(10));
     messages.pop();
     messages.push(begin());
@@ -100,7 +100,7 @@ async fn rejects_too_many_images_before_receiving_them() {
 #[tokio::test]
 async fn rejects_an_unknown_product_before_receiving_images() {
     let app = TestApp::start().await;
-    let archived = app.stocked(1).await;
+    let archived = app.create_with_stock(1).await;
     app.archive(archived).await;
     for id in [archived, 99, 0, -1] {
         let open_stream = stream::iter([product_id(id)]).chain(stream::pending());
@@ -112,7 +112,7 @@ async fn rejects_an_unknown_product_before_receiving_images() {
 #[tokio::test]
 async fn a_storage_failure_during_an_upload_is_unavailable() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     let first = [vec![product_id(id)], image_parts(&png(8, 1)), image_parts(&png(8, 2))].concat();
     let (send_broken, broken) = oneshot::channel();
     let then = stream::once(broken).map(|_| end());
@@ -124,7 +124,7 @@ async fn a_storage_failure_during_an_upload_is_unavailable() {
     let mut admin = app.admin();
     let (result, ()) = tokio::join!(admin.add_product_images(stream::iter(first).chain(then)), breaking);
     let rejected = result.unwrap_err();
-    assert_eq!(rejected.message(), "images cannot be stored at the moment");
+    assert_eq!(rejected.message(), "image storage is unavailable");
     assert_eq!(rejection::<()>(Err(rejected)), unavailable());
     assert_eq!(app.get(id).await.unwrap().version, 1);
 
@@ -140,7 +140,7 @@ async fn an_upload_beyond_the_limit_is_unavailable_with_a_retry_delay() {
     let first = TestApp::start().await;
     let media = Media::local(&first.storage());
     let app = first.replica_with(media.clone()).await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     let mut others = Vec::new();
     for _ in 0..8 {
         others.push(media.upload().await.unwrap());
@@ -161,7 +161,7 @@ struct Args {
 #[tokio::test]
 async fn a_storage_failure_affects_uploads_only() {
     let first = TestApp::start().await;
-    let id = first.stocked(1).await;
+    let id = first.create_with_stock(1).await;
     let bucket = [
         "test",
         "--s3-bucket=images",
@@ -172,7 +172,7 @@ async fn a_storage_failure_affects_uploads_only() {
     let media = Args::parse_from(bucket).media.open(&first.storage()).unwrap();
     let app = first.replica_with(media).await;
     let rejected = app.add_images(id, &pngs(1)).await.unwrap_err();
-    assert_eq!(rejected.message(), "images cannot be stored at the moment");
+    assert_eq!(rejected.message(), "image storage is unavailable");
     assert_eq!(rejection::<()>(Err(rejected)), unavailable());
     assert_eq!(app.get(id).await.unwrap().version, 1);
     app.create(product("Cup")).await;
@@ -183,7 +183,7 @@ async fn a_storage_failure_affects_uploads_only() {
     wait_until("the deletion is attempted", async || app.number(tried).await == 1).await;
     let product = first.add_images(id, &pngs(1)).await.unwrap();
     first.remove_image(id, product.images[0].id).await.unwrap();
-    let left = "select count(*) from catalog.stored_images";
-    wait_until("the other image is deleted", async || app.number(left).await == 1).await;
+    let remaining = "select count(*) from catalog.stored_images";
+    wait_until("the other image is deleted", async || app.number(remaining).await == 1).await;
     assert!(first.files().is_empty());
 }

@@ -13,7 +13,7 @@ use crate::{
     test_app::{TestApp, assert_invalid, by_id, by_name, product, rejection},
 };
 
-/// Concurrent requests.
+/// Number of concurrent requests.
 const CONCURRENCY: usize = 8;
 
 proptest! {
@@ -67,7 +67,7 @@ async fn check(app: &TestApp, model: &Model, request: ListProductsRequest) -> Re
 #[tokio::test]
 async fn lists_return_complete_products() {
     let app = TestApp::start().await;
-    let tags = vec![app.tag("red").await, app.tag("big").await];
+    let tags = vec![app.create_tag("red").await, app.create_tag("big").await];
     let created = app
         .create(CreateProductRequest {
             description: "Holds tea".to_owned(),
@@ -106,7 +106,7 @@ async fn filters_by_fifty_tags_within_a_second() {
     let app = TestApp::start().await;
     let mut tag_ids = Vec::new();
     for number in 0..50 {
-        tag_ids.push(app.tag(&format!("tag {number}")).await);
+        tag_ids.push(app.create_tag(&format!("tag {number}")).await);
     }
     let all = app.create(CreateProductRequest { tag_ids: tag_ids.clone(), ..product("All") }).await.id;
     app.create(CreateProductRequest { tag_ids: tag_ids[1..].to_vec(), ..product("Most") }).await;

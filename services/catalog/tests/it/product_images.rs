@@ -48,7 +48,7 @@ async fn returns_images_in_upload_order_from_every_read() {
     assert_eq!((side(&first.images[0].url), side(&first.images[0].thumbnail_url)), (600, 400));
 
     assert_eq!(app.get(created.id).await.unwrap(), second);
-    assert_eq!(app.batch(&[created.id]).await, std::slice::from_ref(&second));
+    assert_eq!(app.batch_get(&[created.id]).await, std::slice::from_ref(&second));
     for q in ["", "mug"] {
         let request = ListProductsRequest { q: q.to_owned(), ..Default::default() };
         let listed = app.client_of(None).list_products(request).await.unwrap().into_inner().products;
@@ -73,7 +73,7 @@ async fn adds_uploads_after_an_external_image_without_a_thumbnail() {
 #[tokio::test]
 async fn removes_an_image_and_keeps_the_order_of_the_others() {
     let app = TestApp::start().await;
-    let (mug, cup) = (app.stocked(1).await, app.stocked(1).await);
+    let (mug, cup) = (app.create_with_stock(1).await, app.create_with_stock(1).await);
     let before = app.add_images(mug, &pngs(3)).await.unwrap();
     let middle = before.images[1].id;
     assert_eq!(rejection(app.remove_image(cup, middle).await), image_not_found());
@@ -83,8 +83,8 @@ async fn removes_an_image_and_keeps_the_order_of_the_others() {
     assert!(after.version > before.version && after.updated_at != before.updated_at);
     assert_eq!(rejection(app.remove_image(mug, middle).await), image_not_found());
     assert_eq!(app.get(mug).await.unwrap(), after);
-    let gone = (Code::NotFound, "product_not_found".to_owned());
-    assert_eq!(rejection(app.remove_image(99, middle).await), gone);
+    let not_found = (Code::NotFound, "product_not_found".to_owned());
+    assert_eq!(rejection(app.remove_image(99, middle).await), not_found);
 
     let more = app.add_images(mug, &[png(8, 7)]).await.unwrap();
     assert_eq!(app.shades(&more), [0, 2, 7]);
@@ -95,7 +95,7 @@ async fn removes_an_image_and_keeps_the_order_of_the_others() {
 #[tokio::test]
 async fn setting_the_current_image_url_keeps_all_images() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     let before = app.add_images(id, &pngs(2)).await.unwrap();
     let after = app.set_image_url(id, &before.images[0].url).await;
     assert_eq!(after.images, before.images);
@@ -109,7 +109,7 @@ async fn setting_the_current_image_url_keeps_all_images() {
 #[tokio::test]
 async fn deletes_a_first_image_that_is_replaced_or_removed() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     let before = app.add_images(id, &pngs(3)).await.unwrap();
     let replaced = app.set_image_url(id, EXTERNAL).await;
     assert_eq!(urls(&replaced)[0], EXTERNAL);
@@ -124,7 +124,7 @@ async fn deletes_a_first_image_that_is_replaced_or_removed() {
 #[tokio::test]
 async fn moves_an_existing_image_to_the_front() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     let before = app.add_images(id, &pngs(3)).await.unwrap();
     let [_, second, third]: &[Image; 3] = before.images.as_slice().try_into().unwrap();
     let after = app.set_image_url(id, &third.url).await;
@@ -139,7 +139,7 @@ async fn moves_an_existing_image_to_the_front() {
 async fn archiving_deletes_stored_images_and_keeps_external_ones() {
     let app = TestApp::start().await;
     let request = CreateProductRequest { image_url: EXTERNAL.to_owned(), ..product("Mug") };
-    let (mug, cup) = (app.create(request).await.id, app.stocked(1).await);
+    let (mug, cup) = (app.create(request).await.id, app.create_with_stock(1).await);
     app.add_images(mug, &pngs(2)).await.unwrap();
     let kept = app.add_images(cup, &pngs(1)).await.unwrap();
     let stale = DeleteProductRequest { id: mug, expected_version: Some(1) };
@@ -148,11 +148,11 @@ async fn archiving_deletes_stored_images_and_keeps_external_ones() {
 
     app.archive(mug).await;
     // Carts and orders still read it.
-    assert_eq!(urls(&app.batch(&[mug]).await[0]), [EXTERNAL]);
-    let gone = (Code::NotFound, "product_not_found".to_owned());
-    assert_eq!(rejection(app.add_images(mug, &pngs(1)).await), gone);
-    let left = app.batch(&[mug]).await[0].images[0].id;
-    assert_eq!(rejection(app.remove_image(mug, left).await), gone);
+    assert_eq!(urls(&app.batch_get(&[mug]).await[0]), [EXTERNAL]);
+    let not_found = (Code::NotFound, "product_not_found".to_owned());
+    assert_eq!(rejection(app.add_images(mug, &pngs(1)).await), not_found);
+    let remaining = app.batch_get(&[mug]).await[0].images[0].id;
+    assert_eq!(rejection(app.remove_image(mug, remaining).await), not_found);
     app.wait_for_cleanup().await;
     assert_eq!(app.files(), files_of(&kept));
 }
@@ -160,7 +160,7 @@ async fn archiving_deletes_stored_images_and_keeps_external_ones() {
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_uploads_keep_the_images_of_each_call_together() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     let calls = (0..5_u8).map(|call| {
         let (app, shade) = (&app, call * 10);
         async move { app.add_images(id, &[png(8, shade), png(8, shade + 1), png(8, shade + 2)]).await }
@@ -178,7 +178,7 @@ async fn concurrent_uploads_keep_the_images_of_each_call_together() {
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_uploads_never_exceed_twenty_images() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     let images = pngs(8);
     let results = join_all((0..4).map(|_| app.add_images(id, &images))).await;
     let (added, rejected): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);

@@ -13,13 +13,13 @@ use crate::{
 #[tokio::test]
 async fn updates_only_the_given_fields() {
     let app = TestApp::start().await;
-    let category = app.category("Kitchen").await;
+    let category = app.create_category("Kitchen").await;
     let created = app
         .create(CreateProductRequest {
             description: "Holds tea".to_owned(),
             stock: 3,
             category: Some(by_id(category)),
-            tag_ids: vec![app.tag("red").await],
+            tag_ids: vec![app.create_tag("red").await],
             image_url: "/a.png".to_owned(),
             ..product("Mug")
         })
@@ -53,7 +53,8 @@ async fn updates_only_the_given_fields() {
 #[tokio::test]
 async fn replaces_and_removes_tags_and_category() {
     let app = TestApp::start().await;
-    let (red, big, old) = (app.tag("red").await, app.tag("big").await, app.tag("old").await);
+    let (red, big, old) =
+        (app.create_tag("red").await, app.create_tag("big").await, app.create_tag("old").await);
     let id = app.create(CreateProductRequest { tag_ids: vec![red, big], ..product("Mug") }).await.id;
     let set_tags =
         |ids: Vec<i32>| UpdateProductRequest { tag_ids: Some(TagIds { ids }), ..update_request(id) };
@@ -91,7 +92,7 @@ async fn an_image_url_replaces_the_first_image() {
 #[tokio::test]
 async fn a_stock_update_records_the_difference_in_the_ledger() {
     let app = TestApp::start().await;
-    let id = app.stocked(5).await;
+    let id = app.create_with_stock(5).await;
     for (stock, now) in [(2, 2), (2, 2), (9, 9)] {
         let changed =
             app.update(UpdateProductRequest { stock: Some(stock), ..update_request(id) }).await.unwrap();
@@ -104,7 +105,7 @@ async fn a_stock_update_records_the_difference_in_the_ledger() {
 #[tokio::test]
 async fn rejects_an_update_with_all_invalid_fields() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     let outcome = app
         .update(UpdateProductRequest {
             name: Some(" ".to_owned()),
@@ -122,7 +123,7 @@ async fn rejects_an_update_with_all_invalid_fields() {
 #[tokio::test]
 async fn rejects_an_update_or_archive_of_another_version() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     let rename = |version: i64| UpdateProductRequest {
         name: Some("Cup".to_owned()),
         expected_version: Some(version),
@@ -139,16 +140,16 @@ async fn rejects_an_update_or_archive_of_another_version() {
 #[tokio::test]
 async fn cannot_update_or_archive_an_unknown_or_archived_product() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     app.archive(id).await;
-    let gone = (Code::NotFound, "product_not_found".to_owned());
+    let not_found = (Code::NotFound, "product_not_found".to_owned());
     for id in [id, 99] {
         // Takes precedence over other problems of the request.
         let tags = TagIds { ids: vec![99] };
         let change =
             UpdateProductRequest { tag_ids: Some(tags), expected_version: Some(7), ..update_request(id) };
-        assert_eq!(rejection(app.update(change).await), gone);
+        assert_eq!(rejection(app.update(change).await), not_found);
         let delete = DeleteProductRequest { id, expected_version: None };
-        assert_eq!(rejection(app.admin().delete_product(delete).await), gone);
+        assert_eq!(rejection(app.admin().delete_product(delete).await), not_found);
     }
 }

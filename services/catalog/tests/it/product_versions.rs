@@ -20,7 +20,7 @@ struct VersionCheck<'a> {
 
 impl VersionCheck<'_> {
     async fn version(&self) -> i64 {
-        self.app.batch(&[self.id]).await[0].version
+        self.app.batch_get(&[self.id]).await[0].version
     }
 
     #[track_caller]
@@ -33,7 +33,7 @@ impl VersionCheck<'_> {
 #[tokio::test]
 async fn every_visible_change_raises_the_version() {
     let app = TestApp::start().await;
-    let (category, tag) = (app.category("Kitchen").await, app.tag("red").await);
+    let (category, tag) = (app.create_category("Kitchen").await, app.create_tag("red").await);
     let created = app
         .create(CreateProductRequest {
             stock: 9,
@@ -42,7 +42,7 @@ async fn every_visible_change_raises_the_version() {
             ..product("Mug")
         })
         .await;
-    let other = app.stocked(1).await;
+    let other = app.create_with_stock(1).await;
     let mut check = VersionCheck { app: &app, id: created.id, version: created.version };
     let mut admin = app.admin();
 

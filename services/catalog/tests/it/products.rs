@@ -10,8 +10,8 @@ use crate::test_app::{TestApp, assert_invalid, by_id, by_name, ids, product, rej
 #[tokio::test]
 async fn reads_a_product_as_it_was_created() {
     let app = TestApp::start().await;
-    let category = app.category("Kitchen").await;
-    let (zinc, amber) = (app.tag("zinc").await, app.tag("Amber").await);
+    let category = app.create_category("Kitchen").await;
+    let (zinc, amber) = (app.create_tag("zinc").await, app.create_tag("Amber").await);
     let created = app
         .create(CreateProductRequest {
             name: "  Mug ".to_owned(),
@@ -88,7 +88,7 @@ async fn rejects_a_product_with_all_invalid_fields() {
 #[tokio::test]
 async fn rejects_an_unknown_category_or_tag() {
     let app = TestApp::start().await;
-    let tag = app.tag("red").await;
+    let tag = app.create_tag("red").await;
     let outcome = app
         .try_create(CreateProductRequest {
             category: Some(by_id(99)),
@@ -117,23 +117,23 @@ async fn creates_a_category_by_name_once() {
 #[tokio::test]
 async fn returns_not_found_for_an_unknown_or_archived_product() {
     let app = TestApp::start().await;
-    let gone = (Code::NotFound, "product_not_found".to_owned());
-    assert_eq!(rejection(app.get(1).await), gone);
-    let id = app.stocked(1).await;
+    let not_found = (Code::NotFound, "product_not_found".to_owned());
+    assert_eq!(rejection(app.get(1).await), not_found);
+    let id = app.create_with_stock(1).await;
     app.archive(id).await;
-    assert_eq!(rejection(app.get(id).await), gone);
+    assert_eq!(rejection(app.get(id).await), not_found);
     assert!(app.list(Default::default()).await.is_empty());
 }
 
 #[tokio::test]
 async fn batch_get_returns_each_product_once_including_archived() {
     let app = TestApp::start().await;
-    let (first, second) = (app.stocked(1).await, app.stocked(2).await);
+    let (first, second) = (app.create_with_stock(1).await, app.create_with_stock(2).await);
     app.archive(first).await;
-    let batch = app.batch(&[second, first, second, 99]).await;
+    let batch = app.batch_get(&[second, first, second, 99]).await;
     assert_eq!(ids(&batch), [first, second]);
     assert!(batch[0].archived && !batch[1].archived);
-    assert!(app.batch(&[]).await.is_empty());
+    assert!(app.batch_get(&[]).await.is_empty());
 
     let too_many = BatchGetProductsRequest { ids: (1..=201).collect() };
     assert_invalid(app.admin().batch_get_products(too_many).await, &["ids"]);

@@ -13,7 +13,7 @@ use crate::{
 async fn reads_take_one_statement() {
     let app = TestApp::start().await;
     let mut ids = Vec::new();
-    let tag = app.tag("red").await;
+    let tag = app.create_tag("red").await;
     for _ in 0..30 {
         let request = CreateProductRequest {
             category: Some(by_name("Kitchen")),
@@ -44,7 +44,7 @@ async fn reads_take_one_statement() {
         }
     }
     assert_eq!(count(app.get(ids[0])).await.1, 1);
-    assert_eq!(count(app.batch(&ids)).await.1, 1);
+    assert_eq!(count(app.batch_get(&ids)).await.1, 1);
     let mut client = app.client_of(None);
     assert_eq!(count(client.list_categories(ListCategoriesRequest::default())).await.1, 1);
 }
@@ -54,7 +54,7 @@ async fn a_reservation_takes_three_statements_for_any_number_of_lines() {
     let app = TestApp::start().await;
     let mut lines = Vec::new();
     for _ in 0..30 {
-        lines.push((app.stocked(1).await, 1));
+        lines.push((app.create_with_stock(1).await, 1));
     }
     let order_id = Uuid::now_v7();
     assert_eq!(count(app.reserve(order_id, &lines)).await.1, 3);
@@ -67,7 +67,7 @@ async fn a_reservation_takes_three_statements_for_any_number_of_lines() {
 #[tokio::test]
 async fn an_upload_takes_seven_statements_plus_one_per_image() {
     let app = TestApp::start().await;
-    let id = app.stocked(1).await;
+    let id = app.create_with_stock(1).await;
     for images in [1, 5] {
         let (added, statements) = count(app.add_images(id, &pngs(images))).await;
         assert_eq!(statements, 7 + usize::from(images));

@@ -50,7 +50,8 @@ async fn reserves_all_lines_at_the_current_names_and_prices() {
 #[tokio::test]
 async fn insufficient_stock_reserves_nothing_and_names_every_line() {
     let app = TestApp::start().await;
-    let (enough, few, archived) = (app.stocked(9).await, app.stocked(1).await, app.stocked(9).await);
+    let (enough, few, archived) =
+        (app.create_with_stock(9).await, app.create_with_stock(1).await, app.create_with_stock(9).await);
     app.archive(archived).await;
     let order_id = Uuid::now_v7();
     let lines = [(archived, 1), (99_999, 3), (few, 1), (enough, 9), (few, 1)];
@@ -63,9 +64,9 @@ async fn insufficient_stock_reserves_nothing_and_names_every_line() {
     });
     assert_eq!(insufficient(app.reserve(order_id, &lines).await), expected);
     assert_eq!((app.stock_of(enough).await, app.stock_of(few).await), (9, 1));
-    let left: i64 =
+    let remaining: i64 =
         sqlx::query_scalar("select count(*) from catalog.reservations").fetch_one(&app.db).await.unwrap();
-    assert_eq!(left, 0);
+    assert_eq!(remaining, 0);
 
     // The same order can retry once there is enough stock.
     app.update(UpdateProductRequest { stock: Some(2), ..update_request(few) }).await.unwrap();
@@ -76,7 +77,7 @@ async fn insufficient_stock_reserves_nothing_and_names_every_line() {
 #[tokio::test]
 async fn sums_of_lines_do_not_overflow() {
     let app = TestApp::start().await;
-    let id = app.stocked(1_000_000_000).await;
+    let id = app.create_with_stock(1_000_000_000).await;
     let lines = [(id, 1_000_000); 200];
     assert_eq!(reserved(app.reserve(Uuid::now_v7(), &lines).await).0[0].3, 200_000_000);
     assert_eq!(app.stock_of(id).await, 800_000_000);
@@ -95,7 +96,7 @@ async fn rejects_invalid_lines() {
 #[tokio::test]
 async fn a_release_returns_stock_once_and_to_archived_products() {
     let app = TestApp::start().await;
-    let (mug, cup) = (app.stocked(5).await, app.stocked(5).await);
+    let (mug, cup) = (app.create_with_stock(5).await, app.create_with_stock(5).await);
     let order_id = Uuid::now_v7();
     app.reserve(order_id, &[(mug, 2), (cup, 3)]).await;
     app.archive(cup).await;
@@ -112,7 +113,7 @@ async fn a_release_returns_stock_once_and_to_archived_products() {
 #[tokio::test]
 async fn rejects_a_reservation_after_a_release() {
     let app = TestApp::start().await;
-    let mug = app.stocked(5).await;
+    let mug = app.create_with_stock(5).await;
     let order_id = Uuid::now_v7();
     app.release(order_id).await;
     let released = (Code::FailedPrecondition, "reservation_released".to_owned());
@@ -123,7 +124,7 @@ async fn rejects_a_reservation_after_a_release() {
 #[tokio::test]
 async fn products_in_another_currency_cannot_be_reserved() {
     let app = TestApp::start().await;
-    let mug = app.stocked(5).await;
+    let mug = app.create_with_stock(5).await;
     sqlx::query("update catalog.products set currency = 'EUR'").execute(&app.db).await.unwrap();
     assert_eq!(insufficient(app.reserve(Uuid::now_v7(), &[(mug, 1)]).await)[0].available, 0);
     let repriced = UpdateProductRequest { price_minor: Some(7), ..update_request(mug) };
@@ -134,7 +135,7 @@ async fn products_in_another_currency_cannot_be_reserved() {
 #[tokio::test]
 async fn the_ledger_is_append_only() {
     let app = TestApp::start().await;
-    app.stocked(5).await;
+    app.create_with_stock(5).await;
     for rewrite in [
         "update catalog.stock_movements set delta = 6",
         "delete from catalog.stock_movements",

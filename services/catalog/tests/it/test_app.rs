@@ -90,7 +90,7 @@ impl TestApp {
 
     pub(crate) fn client_of(&self, role: Option<Role>) -> Client {
         let caller = role.map(|role| Caller { user_id: Uuid::now_v7(), session_id: Uuid::now_v7(), role });
-        // Without a deadline: concurrent tests may be slow.
+        // Streaming has no deadline, which a busy machine would exceed.
         let transport = Transport::unauthenticated(self.routes.clone()).streaming();
         CatalogServiceClient::with_interceptor(transport, ActAs(caller))
     }
@@ -108,7 +108,7 @@ impl TestApp {
     }
 
     /// Creates a product with this stock and returns its id.
-    pub(crate) async fn stocked(&self, stock: i32) -> i32 {
+    pub(crate) async fn create_with_stock(&self, stock: i32) -> i32 {
         self.create(CreateProductRequest { stock, ..product("Mug") }).await.id
     }
 
@@ -125,17 +125,17 @@ impl TestApp {
         Ok(response.into_inner().product.unwrap())
     }
 
-    pub(crate) async fn batch(&self, ids: &[i32]) -> Vec<Product> {
+    pub(crate) async fn batch_get(&self, ids: &[i32]) -> Vec<Product> {
         let request = BatchGetProductsRequest { ids: ids.to_vec() };
         self.client_of(None).batch_get_products(request).await.unwrap().into_inner().products
     }
 
-    pub(crate) async fn category(&self, name: &str) -> i32 {
+    pub(crate) async fn create_category(&self, name: &str) -> i32 {
         let request = CreateCategoryRequest { name: name.to_owned() };
         self.admin().create_category(request).await.unwrap().into_inner().category.unwrap().id
     }
 
-    pub(crate) async fn tag(&self, name: &str) -> i32 {
+    pub(crate) async fn create_tag(&self, name: &str) -> i32 {
         let request = CreateTagRequest { name: name.to_owned() };
         self.admin().create_tag(request).await.unwrap().into_inner().tag.unwrap().id
     }
@@ -187,10 +187,10 @@ impl TestApp {
     }
 
     pub(crate) async fn stock_of(&self, id: i32) -> i32 {
-        self.batch(&[id]).await[0].stock
+        self.batch_get(&[id]).await[0].stock
     }
 
-    /// Returns the stock movements of a product: reason and delta.
+    /// Returns the reason and delta of each stock movement of a product.
     pub(crate) async fn movements(&self, id: i32) -> Vec<(String, i32)> {
         sqlx::query_as("select reason, delta from catalog.stock_movements where product_id = $1 order by id")
             .bind(id)
@@ -235,7 +235,7 @@ impl Interceptor for ActAs {
     }
 }
 
-/// A product to create of which only the name matters.
+/// A request to create a product with this name and a price.
 pub(crate) fn product(name: &str) -> CreateProductRequest {
     CreateProductRequest { name: name.to_owned(), price_minor: 100, ..Default::default() }
 }
@@ -258,15 +258,15 @@ pub(crate) fn ids(products: &[Product]) -> Vec<i32> {
 }
 
 /// Returns the code and reason of a rejected call.
-pub(crate) fn rejection<T: std::fmt::Debug>(outcome: Result<T, Status>) -> (Code, String) {
-    let rejected = outcome.unwrap_err();
+pub(crate) fn rejection<T: std::fmt::Debug>(result: Result<T, Status>) -> (Code, String) {
+    let rejected = result.unwrap_err();
     (rejected.code(), status::reason(&rejected))
 }
 
 /// Checks that a call was rejected because of these fields.
 #[track_caller]
-pub(crate) fn assert_invalid<T: std::fmt::Debug>(outcome: Result<T, Status>, fields: &[&str]) {
-    let rejected = outcome.unwrap_err();
+pub(crate) fn assert_invalid<T: std::fmt::Debug>(result: Result<T, Status>, fields: &[&str]) {
+    let rejected = result.unwrap_err();
     assert_eq!(rejected.code(), Code::InvalidArgument, "{rejected:?}");
     let violations = rejected.get_details_bad_request().unwrap().field_violations;
     let mut found: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
@@ -277,10 +277,10 @@ pub(crate) fn assert_invalid<T: std::fmt::Debug>(outcome: Result<T, Status>, fie
 /// Checks that a call was rejected with this reason because of this field.
 #[track_caller]
 pub(crate) fn assert_rejected_field<T: std::fmt::Debug>(
-    outcome: Result<T, Status>,
+    result: Result<T, Status>,
     reason: &str,
     field: &str,
 ) {
-    assert_eq!(status::reason(outcome.as_ref().unwrap_err()), reason, "{outcome:?}");
-    assert_invalid(outcome, &[field]);
+    assert_eq!(status::reason(result.as_ref().unwrap_err()), reason, "{result:?}");
+    assert_invalid(result, &[field]);
 }

@@ -17,17 +17,17 @@ use crate::{
 pub enum CreatedAdmin {
     /// A new user was created.
     Created(Uuid),
-    /// An existing user is an enabled admin with the given password now.
+    /// An existing user is now an enabled admin with the given password.
     Updated(Uuid),
 }
 
-/// Creates an admin, or makes the user with this email an enabled admin. An existing user keeps the name; when the password
-/// changes, all sessions end. A second call with the same arguments changes nothing.
+/// Creates an admin, or makes the user with this email an enabled admin. An existing user keeps the name; when the
+/// password changes, all sessions end. A second call with the same arguments changes nothing.
 ///
 /// # Errors
 /// When name, email or password are invalid, or the database fails.
 pub async fn create_admin(
-    pool: &PgPool,
+    db: &PgPool,
     settings: &Settings,
     name: &str,
     email: &str,
@@ -41,8 +41,8 @@ pub async fn create_admin(
     violations.finish()?;
 
     let hasher = Hasher::new(settings)?;
-    if let Some(existing) = passwords::db::find(pool, &email.normalized).await? {
-        update(pool, &hasher, &existing, password).await?;
+    if let Some(existing) = passwords::db::find(db, &email.normalized).await? {
+        update(db, &hasher, &existing, password).await?;
         return Ok(CreatedAdmin::Updated(existing.id));
     }
     let new = NewUser {
@@ -53,25 +53,25 @@ pub async fn create_admin(
         password_hash: &hasher.hash(password).await?,
         role: Role::Admin,
     };
-    users::db::insert(pool, &new).await.map_err(Error::from_user_write)?;
+    users::db::insert(db, &new).await.map_err(Error::from_user_write)?;
     Ok(CreatedAdmin::Created(new.id))
 }
 
-async fn update(pool: &PgPool, hasher: &Hasher, existing: &Credentials, password: &str) -> Result<(), Error> {
+async fn update(db: &PgPool, hasher: &Hasher, existing: &Credentials, password: &str) -> Result<(), Error> {
     let verification = hasher.verify(Some(&existing.password_hash), password).await?;
     let hash = hasher.hash(password).await?;
 
-    let mut tx = pool.begin().await?;
-    let locked = passwords::db::lock(&mut tx, existing.id).await?.ok_or(Error::UserNotFound)?;
+    let mut transaction = db.begin().await?;
+    let locked = passwords::db::lock(&mut transaction, existing.id).await?.ok_or(Error::UserNotFound)?;
     if locked.user.role != Role::Admin || locked.user.disabled {
-        users::db::set_role(&mut tx, existing.id, Role::Admin, false).await?;
+        users::db::set_role(&mut transaction, existing.id, Role::Admin, false).await?;
     }
     let has_changed = locked.password_hash != existing.password_hash;
     if verification == Verification::Wrong || has_changed {
-        passwords::db::set_hash(&mut tx, existing.id, &hash).await?;
-        sessions::db::sessions::end_all(&mut *tx, existing.id, None).await?;
+        passwords::db::set_hash(&mut transaction, existing.id, &hash).await?;
+        sessions::db::sessions::end_all(&mut *transaction, existing.id, None).await?;
     }
-    tx.commit().await?;
+    transaction.commit().await?;
     Ok(())
 }
 
@@ -79,6 +79,6 @@ async fn update(pool: &PgPool, hasher: &Hasher, existing: &Credentials, password
 ///
 /// # Errors
 /// When the database fails.
-pub async fn has_admin(pool: &PgPool) -> sqlx::Result<bool> {
-    users::db::has_admin(pool).await
+pub async fn has_admin(db: &PgPool) -> sqlx::Result<bool> {
+    users::db::has_admin(db).await
 }

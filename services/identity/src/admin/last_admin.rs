@@ -7,7 +7,7 @@ use crate::{
     users::{Role, User},
 };
 
-/// Finds a user among the locked ones.
+/// Finds the user to change or delete among the locked users.
 pub(super) fn target(locked: &[User], id: Uuid) -> Result<&User, Error> {
     locked.iter().find(|user| user.id == id).ok_or(Error::UserNotFound)
 }

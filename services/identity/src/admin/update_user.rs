@@ -13,13 +13,13 @@ use crate::{
 /// Changes a user; `None` leaves a value unchanged. A user who loses the admin role or is disabled loses all sessions.
 /// Returns the user and the ended sessions.
 pub(crate) async fn update_user(
-    pool: &PgPool,
+    db: &PgPool,
     id: Uuid,
     role: Option<Role>,
     disabled: Option<bool>,
 ) -> Result<(User, Vec<Uuid>), Error> {
-    let mut tx = pool.begin().await?;
-    let locked = users::db::lock_with_admins(&mut tx, id).await?;
+    let mut transaction = db.begin().await?;
+    let locked = users::db::lock_with_admins(&mut transaction, id).await?;
     let user = target(&locked, id)?;
     let role = role.unwrap_or(user.role);
     let disabled = disabled.unwrap_or(user.disabled);
@@ -31,12 +31,12 @@ pub(crate) async fn update_user(
     }
 
     let is_demoted = user.role == Role::Admin && role != Role::Admin;
-    let user = users::db::set_role(&mut tx, id, role, disabled).await?;
+    let user = users::db::set_role(&mut transaction, id, role, disabled).await?;
     let ended = if is_demoted || disabled {
-        sessions::db::sessions::end_all(&mut *tx, id, None).await?
+        sessions::db::sessions::end_all(&mut *transaction, id, None).await?
     } else {
         Vec::new()
     };
-    tx.commit().await?;
+    transaction.commit().await?;
     Ok((user, ended))
 }

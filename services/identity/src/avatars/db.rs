@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::users::{Role, User};
 
-/// An avatar; by default none.
+/// The columns of an avatar; the default is no avatar.
 #[derive(Default)]
 pub(crate) struct Avatar<'a> {
     pub(crate) image_key: Option<&'a str>,
@@ -31,7 +31,7 @@ pub(crate) async fn set(db: &mut PgConnection, id: Uuid, avatar: &Avatar<'_>) ->
     .await
 }
 
-/// Lets the avatar image of a locked user be deleted. The same transaction must remove the reference to it.
+/// Schedules the avatar image of a locked user for deletion. The same transaction must remove the reference to it.
 pub(crate) async fn release_image(db: &mut PgConnection, user_id: Uuid) -> sqlx::Result<()> {
     sqlx::query!(
         "update identity.stored_images set delete_after = now()

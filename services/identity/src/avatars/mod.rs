@@ -19,23 +19,23 @@ use crate::{
 /// Folder of avatars in the storage.
 const FOLDER: &str = "avatars";
 
-/// Replaces the avatar of the caller by an uploaded image.
+/// Replaces the avatar of the caller with an uploaded image.
 pub(crate) async fn set_avatar(
-    pool: &PgPool,
+    db: &PgPool,
     images: &ImageRegistry,
     caller: &Caller,
     parts: Streaming<pb::SetAvatarRequest>,
 ) -> Result<User, Error> {
-    // Before the upload is read: it takes a permit.
-    sessions::current_user(pool, caller).await?;
+    // Checked before the upload takes a permit.
+    sessions::current_user(db, caller).await?;
     let upload = collect(images.media(), parts).await?;
     let image = images.media().encode(upload).await?;
     let stored = images.store(FOLDER, image).await?;
 
-    let mut tx = pool.begin().await?;
-    users::db::lock_enabled(&mut tx, caller.user_id).await?.ok_or(Error::SessionEnded)?;
-    db::release_image(&mut tx, caller.user_id).await?;
-    if !images.mark_used(&mut tx, std::slice::from_ref(&stored.key)).await? {
+    let mut transaction = db.begin().await?;
+    users::db::lock_enabled(&mut transaction, caller.user_id).await?.ok_or(Error::SessionEnded)?;
+    db::release_image(&mut transaction, caller.user_id).await?;
+    if !images.mark_used(&mut transaction, std::slice::from_ref(&stored.key)).await? {
         return Err(Error::ImageExpired);
     }
     let avatar = Avatar {
@@ -43,22 +43,22 @@ pub(crate) async fn set_avatar(
         url: &stored.urls.url,
         thumbnail_url: &stored.urls.thumbnail_url,
     };
-    let user = db::set(&mut tx, caller.user_id, &avatar).await?;
-    tx.commit().await?;
+    let user = db::set(&mut transaction, caller.user_id, &avatar).await?;
+    transaction.commit().await?;
     Ok(user)
 }
 
 /// Removes the avatar of the caller, if there is one.
-pub(crate) async fn remove_avatar(pool: &PgPool, caller: &Caller) -> Result<User, Error> {
-    sessions::current_user(pool, caller).await?;
-    let mut tx = pool.begin().await?;
-    let user = users::db::lock_enabled(&mut tx, caller.user_id).await?.ok_or(Error::SessionEnded)?;
+pub(crate) async fn remove_avatar(db: &PgPool, caller: &Caller) -> Result<User, Error> {
+    sessions::current_user(db, caller).await?;
+    let mut transaction = db.begin().await?;
+    let user = users::db::lock_enabled(&mut transaction, caller.user_id).await?.ok_or(Error::SessionEnded)?;
     if user.avatar_url.is_empty() {
         return Ok(user);
     }
-    db::release_image(&mut tx, user.id).await?;
-    let user = db::set(&mut tx, user.id, &Avatar::default()).await?;
-    tx.commit().await?;
+    db::release_image(&mut transaction, user.id).await?;
+    let user = db::set(&mut transaction, user.id, &Avatar::default()).await?;
+    transaction.commit().await?;
     Ok(user)
 }
 
@@ -83,7 +83,7 @@ async fn next_part(parts: &mut Streaming<pb::SetAvatarRequest>) -> Result<Option
         Ok(Some(pb::SetAvatarRequest { part: Some(part) })) => Ok(Some(part)),
         Ok(Some(pb::SetAvatarRequest { part: None })) => Err(Error::UploadIncomplete("has an empty part")),
         Err(error) => {
-            debug!("avatar upload aborted: {error}");
+            debug!("avatar upload aborted, rejecting it: {error}");
             Err(Error::UploadIncomplete("is incomplete"))
         }
     }

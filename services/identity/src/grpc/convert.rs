@@ -43,22 +43,22 @@ pub(super) fn requested_role(role: i32) -> Result<Option<Role>, Error> {
         Ok(pb::Role::Unspecified) => Ok(None),
         Ok(pb::Role::User) => Ok(Some(Role::User)),
         Ok(pb::Role::Admin) => Ok(Some(Role::Admin)),
-        Err(_) => Err(Error::invalid("role", "must be a role")),
+        Err(_) => Err(Error::invalid("role", "must be a known role")),
     }
 }
 
 /// Adds the addresses to a user.
-pub(super) async fn with_addresses(pool: &PgPool, user: User) -> Result<pb::User, Error> {
-    let addresses = addresses::db::list(pool, &[user.id]).await?;
+pub(super) async fn with_addresses(db: &PgPool, user: User) -> Result<pb::User, Error> {
+    let addresses = addresses::db::list(db, &[user.id]).await?;
     let mut user = pb::User::from(user);
     user.addresses = addresses.into_iter().map(|(_, address)| address).collect();
     Ok(user)
 }
 
-/// Adds the addresses to users, with one query for all.
-pub(super) async fn all_with_addresses(pool: &PgPool, users: Vec<User>) -> Result<Vec<pb::User>, Error> {
+/// Adds the addresses to all users with one query.
+pub(super) async fn all_with_addresses(db: &PgPool, users: Vec<User>) -> Result<Vec<pb::User>, Error> {
     let ids: Vec<_> = users.iter().map(|user| user.id).collect();
-    let mut addresses = addresses::db::list(pool, &ids).await?;
+    let mut addresses = addresses::db::list(db, &ids).await?;
     Ok(users
         .into_iter()
         .map(|user| {

@@ -30,23 +30,23 @@ use crate::{
 };
 
 const DEFAULT_LIMIT: i32 = 20;
-const MAX_SEARCH: usize = 254;
+const MAX_QUERY_CHARS: usize = 254;
 
-pub(crate) struct IdentityGrpc {
-    pub(crate) pool: PgPool,
+pub(crate) struct IdentityApi {
+    pub(crate) db: PgPool,
     pub(crate) settings: Settings,
     pub(crate) hasher: Hasher,
     pub(crate) signer: Arc<Signer>,
     pub(crate) images: ImageRegistry,
 }
 
-impl IdentityGrpc {
+impl IdentityApi {
     /// Issues an access token and returns the session with its tokens.
     async fn session(&self, session: IssuedSession) -> Result<pb::Session, Error> {
         let IssuedSession { id, user, refresh_token } = session;
         let access_token = self.signer.access_token(&user, id)?;
         Ok(pb::Session {
-            user: Some(with_addresses(&self.pool, user).await?),
+            user: Some(with_addresses(&self.db, user).await?),
             access_token,
             expires_in: i64::try_from(self.settings.access_ttl.as_secs()).unwrap_or(i64::MAX),
             refresh_token,
@@ -55,18 +55,18 @@ impl IdentityGrpc {
 }
 
 #[tonic::async_trait]
-impl IdentityService for IdentityGrpc {
+impl IdentityService for IdentityApi {
     async fn register(
         &self,
         request: Request<pb::RegisterRequest>,
     ) -> Result<Response<pb::RegisterResponse>, Status> {
-        let session = sessions::register(&self.pool, &self.hasher, request.into_inner()).await?;
+        let session = sessions::register(&self.db, &self.hasher, request.into_inner()).await?;
         let session = Some(self.session(session).await?);
         Ok(Response::new(pb::RegisterResponse { session }))
     }
 
     async fn login(&self, request: Request<pb::LoginRequest>) -> Result<Response<pb::LoginResponse>, Status> {
-        let session = sessions::login(&self.pool, &self.hasher, request.into_inner()).await?;
+        let session = sessions::login(&self.db, &self.hasher, request.into_inner()).await?;
         let session = Some(self.session(session).await?);
         Ok(Response::new(pb::LoginResponse { session }))
     }
@@ -76,7 +76,7 @@ impl IdentityService for IdentityGrpc {
         request: Request<pb::RefreshRequest>,
     ) -> Result<Response<pb::RefreshResponse>, Status> {
         let ttl = self.settings.refresh_ttl;
-        let session = sessions::refresh(&self.pool, ttl, &request.into_inner().refresh_token).await?;
+        let session = sessions::refresh(&self.db, ttl, &request.into_inner().refresh_token).await?;
         let session = Some(self.session(session).await?);
         Ok(Response::new(pb::RefreshResponse { session }))
     }
@@ -86,7 +86,7 @@ impl IdentityService for IdentityGrpc {
         request: Request<pb::LogoutRequest>,
     ) -> Result<Response<pb::LogoutResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let ended = sessions::db::sessions::end(&self.pool, caller.user_id, caller.session_id)
+        let ended = sessions::db::sessions::end(&self.db, caller.user_id, caller.session_id)
             .await
             .map_err(Error::from)?
             .ok_or(Error::SessionEnded)?;
@@ -98,9 +98,9 @@ impl IdentityService for IdentityGrpc {
         request: Request<pb::LogoutAllRequest>,
     ) -> Result<Response<pb::LogoutAllResponse>, Status> {
         let caller = Caller::of(&request)?;
-        sessions::current_user(&self.pool, &caller).await?;
+        sessions::current_user(&self.db, &caller).await?;
         let ended =
-            sessions::db::sessions::end_all(&self.pool, caller.user_id, None).await.map_err(Error::from)?;
+            sessions::db::sessions::end_all(&self.db, caller.user_id, None).await.map_err(Error::from)?;
         Ok(Response::new(pb::LogoutAllResponse { ended_session_ids: to_strings(ended) }))
     }
 
@@ -109,10 +109,10 @@ impl IdentityService for IdentityGrpc {
         request: Request<pb::ListSessionsRequest>,
     ) -> Result<Response<pb::ListSessionsResponse>, Status> {
         let caller = Caller::of(&request)?;
-        sessions::current_user(&self.pool, &caller).await?;
+        sessions::current_user(&self.db, &caller).await?;
         let ttl = self.settings.refresh_ttl;
         let sessions =
-            sessions::db::sessions::list(&self.pool, caller.user_id, ttl).await.map_err(Error::from)?;
+            sessions::db::sessions::list(&self.db, caller.user_id, ttl).await.map_err(Error::from)?;
         let sessions = sessions
             .into_iter()
             .map(|session| pb::SessionInfo {
@@ -132,8 +132,8 @@ impl IdentityService for IdentityGrpc {
     ) -> Result<Response<pb::EndSessionResponse>, Status> {
         let caller = Caller::of(&request)?;
         let id = parse_uuid("session_id", &request.into_inner().session_id)?;
-        sessions::current_user(&self.pool, &caller).await?;
-        let ended = sessions::db::sessions::end(&self.pool, caller.user_id, id)
+        sessions::current_user(&self.db, &caller).await?;
+        let ended = sessions::db::sessions::end(&self.db, caller.user_id, id)
             .await
             .map_err(Error::from)?
             .ok_or(Error::SessionNotFound)?;
@@ -145,8 +145,8 @@ impl IdentityService for IdentityGrpc {
         request: Request<pb::GetProfileRequest>,
     ) -> Result<Response<pb::GetProfileResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let user = sessions::current_user(&self.pool, &caller).await?;
-        let user = Some(with_addresses(&self.pool, user).await?);
+        let user = sessions::current_user(&self.db, &caller).await?;
+        let user = Some(with_addresses(&self.db, user).await?);
         Ok(Response::new(pb::GetProfileResponse { user }))
     }
 
@@ -155,8 +155,8 @@ impl IdentityService for IdentityGrpc {
         request: Request<pb::UpdateProfileRequest>,
     ) -> Result<Response<pb::UpdateProfileResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let user = profile::update_profile(&self.pool, &caller, request.into_inner()).await?;
-        let user = Some(with_addresses(&self.pool, user).await?);
+        let user = profile::update_profile(&self.db, &caller, request.into_inner()).await?;
+        let user = Some(with_addresses(&self.db, user).await?);
         Ok(Response::new(pb::UpdateProfileResponse { user }))
     }
 
@@ -165,7 +165,7 @@ impl IdentityService for IdentityGrpc {
         request: Request<pb::ChangePasswordRequest>,
     ) -> Result<Response<pb::ChangePasswordResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let ended = profile::change_password(&self.pool, &self.hasher, &caller, request.get_ref()).await?;
+        let ended = profile::change_password(&self.db, &self.hasher, &caller, request.get_ref()).await?;
         Ok(Response::new(pb::ChangePasswordResponse { ended_session_ids: to_strings(ended) }))
     }
 
@@ -174,8 +174,8 @@ impl IdentityService for IdentityGrpc {
         request: Request<Streaming<pb::SetAvatarRequest>>,
     ) -> Result<Response<pb::SetAvatarResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let user = avatars::set_avatar(&self.pool, &self.images, &caller, request.into_inner()).await?;
-        let user = Some(with_addresses(&self.pool, user).await?);
+        let user = avatars::set_avatar(&self.db, &self.images, &caller, request.into_inner()).await?;
+        let user = Some(with_addresses(&self.db, user).await?);
         Ok(Response::new(pb::SetAvatarResponse { user }))
     }
 
@@ -184,8 +184,8 @@ impl IdentityService for IdentityGrpc {
         request: Request<pb::RemoveAvatarRequest>,
     ) -> Result<Response<pb::RemoveAvatarResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let user = avatars::remove_avatar(&self.pool, &caller).await?;
-        let user = Some(with_addresses(&self.pool, user).await?);
+        let user = avatars::remove_avatar(&self.db, &caller).await?;
+        let user = Some(with_addresses(&self.db, user).await?);
         Ok(Response::new(pb::RemoveAvatarResponse { user }))
     }
 
@@ -199,15 +199,15 @@ impl IdentityService for IdentityGrpc {
         let before = page::decode::<Uuid>(&request.cursor)?;
         let role = requested_role(request.role)?;
         let mut violations = Violations::new();
-        violations.require_text(&request.q, 0, MAX_SEARCH, "q");
+        violations.require_text(&request.q, 0, MAX_QUERY_CHARS, "q");
         violations.finish()?;
 
-        sessions::current_admin(&self.pool, &caller).await?;
+        sessions::current_admin(&self.db, &caller).await?;
         let text = normalize(request.q.trim());
         let filter = Filter { text: &text, role, before };
-        let mut users = users::db::list(&self.pool, &filter, limit + 1).await.map_err(Error::from)?;
+        let mut users = users::db::list(&self.db, &filter, limit + 1).await.map_err(Error::from)?;
         let next_cursor = page::truncate(&mut users, limit, |user| user.id);
-        let users = all_with_addresses(&self.pool, users).await?;
+        let users = all_with_addresses(&self.db, users).await?;
         Ok(Response::new(pb::ListUsersResponse { users, next_cursor }))
     }
 
@@ -217,9 +217,9 @@ impl IdentityService for IdentityGrpc {
     ) -> Result<Response<pb::GetUserResponse>, Status> {
         let caller = Caller::admin_of(&request)?;
         let id = parse_uuid("id", &request.into_inner().id)?;
-        sessions::current_admin(&self.pool, &caller).await?;
-        let user = users::db::find(&self.pool, id).await.map_err(Error::from)?.ok_or(Error::UserNotFound)?;
-        let user = Some(with_addresses(&self.pool, user).await?);
+        sessions::current_admin(&self.db, &caller).await?;
+        let user = users::db::find(&self.db, id).await.map_err(Error::from)?.ok_or(Error::UserNotFound)?;
+        let user = Some(with_addresses(&self.db, user).await?);
         Ok(Response::new(pb::GetUserResponse { user }))
     }
 
@@ -231,9 +231,9 @@ impl IdentityService for IdentityGrpc {
         let request = request.into_inner();
         let id = parse_uuid("id", &request.id)?;
         let role = requested_role(request.role)?;
-        sessions::current_admin(&self.pool, &caller).await?;
-        let (user, ended) = admin::update_user(&self.pool, id, role, request.disabled).await?;
-        let user = Some(with_addresses(&self.pool, user).await?);
+        sessions::current_admin(&self.db, &caller).await?;
+        let (user, ended) = admin::update_user(&self.db, id, role, request.disabled).await?;
+        let user = Some(with_addresses(&self.db, user).await?);
         Ok(Response::new(pb::UpdateUserResponse { user, ended_session_ids: to_strings(ended) }))
     }
 
@@ -243,8 +243,8 @@ impl IdentityService for IdentityGrpc {
     ) -> Result<Response<pb::DeleteUserResponse>, Status> {
         let caller = Caller::admin_of(&request)?;
         let id = parse_uuid("id", &request.into_inner().id)?;
-        sessions::current_admin(&self.pool, &caller).await?;
-        let ended = admin::delete_user(&self.pool, id).await?;
+        sessions::current_admin(&self.db, &caller).await?;
+        let ended = admin::delete_user(&self.db, id).await?;
         Ok(Response::new(pb::DeleteUserResponse { ended_session_ids: to_strings(ended) }))
     }
 }

@@ -6,7 +6,7 @@ mod tokens;
 
 use uuid::Uuid;
 
-pub(crate) use self::{identity::IdentityGrpc, tokens::TokenGrpc};
+pub(crate) use self::{identity::IdentityApi, tokens::TokenApi};
 
 fn to_strings(ids: Vec<Uuid>) -> Vec<String> {
     ids.into_iter().map(|id| id.to_string()).collect()

@@ -1,4 +1,4 @@
-//! `TokenService`: what other processes need to verify access tokens.
+//! `TokenService`: public keys and revocations, for the processes that verify access tokens.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 use super::to_strings;
 use crate::{error::Error, sessions::Revocations, signing::Signer};
 
-pub(crate) struct TokenGrpc {
+pub(crate) struct TokenApi {
     pub(crate) signer: Arc<Signer>,
     pub(crate) revocations: Arc<Revocations>,
     /// Ends the streams.
@@ -22,7 +22,7 @@ pub(crate) struct TokenGrpc {
 }
 
 #[tonic::async_trait]
-impl TokenService for TokenGrpc {
+impl TokenService for TokenApi {
     async fn get_jwks(&self, _: Request<GetJwksRequest>) -> Result<Response<GetJwksResponse>, Status> {
         let keys = self.signer.public_keys().await.map_err(Error::from)?;
         let keys = keys

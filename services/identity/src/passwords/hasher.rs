@@ -19,7 +19,7 @@ const LANES: u32 = 1;
 const CURRENT_PREFIX: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
 /// The accepted variants of bcrypt; `$2x$` marks hashes of a broken implementation.
 const BCRYPT_PREFIXES: [&str; 3] = ["$2a$", "$2b$", "$2y$"];
-/// More than the policy allows: a longer password is wrong and not worth hashing.
+/// More than the policy allows. Longer passwords are rejected without hashing them.
 const MAX_BYTES: usize = 1024;
 
 /// Hashes and verifies passwords on blocking threads, with a concurrency limit.
@@ -58,8 +58,8 @@ impl Hasher {
         self.with_permit(move || hash(password.as_bytes())).await
     }
 
-    /// Verifies `password` against a stored hash. Without a hash, which means an unknown user, it takes as long and the
-    /// password is wrong.
+    /// Verifies `password` against a stored hash. `None` stands for an unknown user: the verification takes as long,
+    /// and the password is wrong.
     ///
     /// # Errors
     /// [`Error::TooBusy`] without a permit, see [`HashPermits::acquire`].
@@ -75,7 +75,7 @@ impl Hasher {
         let stored = stored_hash.unwrap_or(&self.dummy_hash).to_owned();
         let password = password.to_owned();
         self.with_permit(move || {
-            // Unknown users take as long: the hash is computed first.
+            // The hash is computed for unknown users too, so that they take as long.
             let is_match = matches(&stored, &password)?;
             if !(is_match && is_known) {
                 return Ok(Verification::Wrong);
@@ -94,7 +94,7 @@ impl Hasher {
         let permit = self.permits.acquire().await.ok_or(Error::TooBusy)?;
         let task = tokio::task::spawn_blocking(move || {
             let result = work();
-            // Held until here even if the call was cancelled: the thread used a core.
+            // Released only now, even if the call was cancelled, because the thread used a core until now.
             drop(permit);
             result
         });

@@ -1,7 +1,7 @@
 //! The concurrency limit of password hashing.
 //!
-//! Hashing takes a core and a known time, so whether a permit comes in time can be estimated: a call that would wait for
-//! too long is rejected at once. `tower::limit` and `tower::load_shed` either wait without a limit or reject without
+//! Each hash uses one core for a known time, so the wait for a permit can be estimated: a call that would wait for too
+//! long is rejected at once. `tower::limit` and `tower::load_shed` either wait without a limit or reject without
 //! waiting, so only the semaphore comes from a library.
 
 use std::{
@@ -18,7 +18,8 @@ use tokio::{
     time::timeout,
 };
 
-/// Weight of the average duration against one new measurement: it follows a change of load within a few hashes.
+/// Weight of the average duration relative to a new measurement. The average follows a change of load within a few
+/// hashes.
 const AVERAGE_WEIGHT: u64 = 8;
 
 /// The permits to hash passwords. Cheap to clone; clones share the limit.
@@ -35,7 +36,7 @@ struct Inner {
     average: AtomicU64,
 }
 
-/// A permit to hash one password; dropping it returns it.
+/// A permit to hash one password. It is returned when it is dropped.
 pub(super) struct HashPermit {
     call: CountedCall,
     acquired_at: Instant,
@@ -46,8 +47,8 @@ pub(super) struct HashPermit {
 struct CountedCall(HashPermits);
 
 impl HashPermits {
-    /// Creates `max_concurrent` permits, for which calls wait at most `max_wait`. `duration` is the first estimate of how
-    /// long a hash takes.
+    /// Creates `max_concurrent` permits, for which calls wait at most `max_wait`. `duration` is the first estimate of
+    /// how long a hash takes.
     pub(super) fn new(max_concurrent: u32, max_wait: Duration, duration: Duration) -> Self {
         let permits = usize::try_from(max_concurrent).unwrap_or(Semaphore::MAX_PERMITS);
         Self(Arc::new(Inner {
@@ -59,17 +60,17 @@ impl HashPermits {
         }))
     }
 
-    /// Waits for a permit. Returns `None` when it does not come in time: before the maximum wait ends, and early enough to
-    /// hash before the deadline of the call. Returns `None` at once when that can be estimated.
+    /// Waits for a permit. Returns `None` when no permit becomes free before the maximum wait ends, and early enough to
+    /// hash before the deadline of the call; immediately when the estimated wait is too long.
     pub(super) async fn acquire(&self) -> Option<HashPermit> {
         let calls_before = self.0.calls.fetch_add(1, Ordering::Relaxed);
         let call = CountedCall(self.clone());
         let average = Duration::from_micros(self.0.average.load(Ordering::Relaxed));
         let wait = CallContext::current().deadline.map_or(self.0.max_wait, |deadline| {
-            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-            left.saturating_sub(average).min(self.0.max_wait)
+            let remaining = deadline.saturating_duration_since(tokio::time::Instant::now());
+            remaining.saturating_sub(average).min(self.0.max_wait)
         });
-        // Zero while a permit is free, so that no call is rejected then, whatever the average is.
+        // Zero while a permit is free, so that no call is rejected then.
         let queued = (calls_before + 1).saturating_sub(self.0.max_concurrent);
         if average * queued > wait * self.0.max_concurrent {
             return None;

@@ -14,28 +14,28 @@ use crate::{
 
 /// Sets a new password and ends the other sessions of the caller. Returns the ended sessions.
 pub(crate) async fn change_password(
-    pool: &PgPool,
+    db: &PgPool,
     hasher: &Hasher,
     caller: &Caller,
     request: &pb::ChangePasswordRequest,
 ) -> Result<Vec<Uuid>, Error> {
-    let user = sessions::current_user(pool, caller).await?;
+    let user = sessions::current_user(db, caller).await?;
     check_new_password(&user, &request.new_password)?;
 
-    let stored_hash = passwords::db::find_hash(pool, user.id).await?.ok_or(Error::SessionEnded)?;
+    let stored_hash = passwords::db::find_hash(db, user.id).await?.ok_or(Error::SessionEnded)?;
     if hasher.verify(Some(&stored_hash), &request.current_password).await? == Verification::Wrong {
         return Err(wrong_password());
     }
     let new_hash = hasher.hash(&request.new_password).await?;
 
-    let mut tx = pool.begin().await?;
-    let locked = passwords::db::lock(&mut tx, user.id).await?.ok_or(Error::SessionEnded)?;
+    let mut transaction = db.begin().await?;
+    let locked = passwords::db::lock(&mut transaction, user.id).await?.ok_or(Error::SessionEnded)?;
     if locked.password_hash != stored_hash {
         return Err(wrong_password());
     }
-    passwords::db::set_hash(&mut tx, user.id, &new_hash).await?;
-    let ended = sessions::db::sessions::end_all(&mut *tx, user.id, Some(caller.session_id)).await?;
-    tx.commit().await?;
+    passwords::db::set_hash(&mut transaction, user.id, &new_hash).await?;
+    let ended = sessions::db::sessions::end_all(&mut *transaction, user.id, Some(caller.session_id)).await?;
+    transaction.commit().await?;
     Ok(ended)
 }
 

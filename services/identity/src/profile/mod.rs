@@ -1,4 +1,4 @@
-//! Changes that users make to their own data.
+//! Changes of the caller's own profile and password.
 
 mod change_password;
 mod update_profile;

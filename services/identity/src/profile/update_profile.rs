@@ -12,11 +12,11 @@ use crate::{
 
 /// Updates the fields that are set in the request.
 pub(crate) async fn update_profile(
-    pool: &PgPool,
+    db: &PgPool,
     caller: &Caller,
     request: pb::UpdateProfileRequest,
 ) -> Result<User, Error> {
-    sessions::current_user(pool, caller).await?;
+    sessions::current_user(db, caller).await?;
     let mut violations = Violations::new();
     let name = request.name.map(|name| Name::parse(&name, &mut violations));
     let email = request.email.map(|email| Email::parse(&email, &mut violations));
@@ -24,20 +24,20 @@ pub(crate) async fn update_profile(
     let addresses = request.addresses.map(|list| addresses::parse(list.addresses, &mut violations));
     violations.finish()?;
 
-    let mut tx = pool.begin().await?;
+    let mut transaction = db.begin().await?;
     let update = UserUpdate {
         name: name.as_ref(),
         email: email.as_ref(),
         username: username.as_ref().map(Option::as_ref),
     };
     // Locks the user, so that concurrent replacements of the addresses are serialized.
-    let user = users::db::update(&mut *tx, caller.user_id, &update)
+    let user = users::db::update(&mut *transaction, caller.user_id, &update)
         .await
         .map_err(Error::from_user_write)?
         .ok_or(Error::SessionEnded)?;
     if let Some(addresses) = &addresses {
-        addresses::db::replace(&mut tx, user.id, addresses).await?;
+        addresses::db::replace(&mut transaction, user.id, addresses).await?;
     }
-    tx.commit().await?;
+    transaction.commit().await?;
     Ok(user)
 }

@@ -1,28 +1,28 @@
 //! Logging in.
 //!
-//! An unknown login, a wrong password and a disabled user take the same path, so that their responses and times do not
-//! differ.
+//! An unknown login, a wrong password and a disabled user take the same path, so that neither the response nor its
+//! time reveals which of them it was.
 
 use bodega_proto::identity::v1 as pb;
 use bodega_runtime::status::Violations;
 use sqlx::PgPool;
 use tracing::info;
 
-use super::issue::{IssuedSession, start_session};
+use super::start_session::{IssuedSession, start_session};
 use crate::{
     error::Error,
     passwords::{self, Hasher, Verification, db::Credentials},
     users::normalize,
 };
 
-/// More bytes than an email or a username can have.
+/// No email or username is longer.
 const MAX_LOGIN_BYTES: usize = 1024;
-/// Attempts, as the password of a user may change while it is verified.
+/// Maximum number of attempts: the password of a user may change while it is verified.
 const MAX_ATTEMPTS: usize = 3;
 
 /// Starts a session for a login and its password.
 pub(crate) async fn login(
-    pool: &PgPool,
+    db: &PgPool,
     hasher: &Hasher,
     request: pb::LoginRequest,
 ) -> Result<IssuedSession, Error> {
@@ -32,14 +32,14 @@ pub(crate) async fn login(
     violations.finish()?;
 
     for _ in 0..MAX_ATTEMPTS {
-        let credentials = find_credentials(pool, &request.login).await?;
+        let credentials = find_credentials(db, &request.login).await?;
         let stored_hash = credentials.as_ref().map(|credentials| credentials.password_hash.as_str());
         let verification = hasher.verify(stored_hash, &request.password).await?;
         let (Some(credentials), Verification::Correct { upgraded_hash }) = (credentials, verification) else {
             return Err(Error::InvalidCredentials);
         };
         if let Some(session) =
-            start_if_unchanged(pool, &credentials, upgraded_hash, &request.user_agent).await?
+            start_if_unchanged(db, &credentials, upgraded_hash, &request.user_agent).await?
         {
             return Ok(session);
         }
@@ -47,23 +47,23 @@ pub(crate) async fn login(
     Err(Error::InvalidCredentials)
 }
 
-async fn find_credentials(pool: &PgPool, login: &str) -> Result<Option<Credentials>, Error> {
+async fn find_credentials(db: &PgPool, login: &str) -> Result<Option<Credentials>, Error> {
     // Postgres rejects NUL, and no login contains any other control character.
     if login.len() > MAX_LOGIN_BYTES || login.trim().contains(char::is_control) {
         return Ok(None);
     }
-    Ok(passwords::db::find(pool, &normalize(login.trim())).await?)
+    Ok(passwords::db::find(db, &normalize(login.trim())).await?)
 }
 
 /// Starts a session, or returns `None` when the password has changed since it was verified.
 async fn start_if_unchanged(
-    pool: &PgPool,
+    db: &PgPool,
     verified: &Credentials,
     upgraded_hash: Option<String>,
     user_agent: &str,
 ) -> Result<Option<IssuedSession>, Error> {
-    let mut tx = pool.begin().await?;
-    let Some(locked) = passwords::db::lock(&mut tx, verified.id).await? else {
+    let mut transaction = db.begin().await?;
+    let Some(locked) = passwords::db::lock(&mut transaction, verified.id).await? else {
         return Err(Error::InvalidCredentials);
     };
     if locked.user.disabled {
@@ -73,10 +73,10 @@ async fn start_if_unchanged(
         return Ok(None);
     }
     if let Some(hash) = upgraded_hash {
-        passwords::db::set_hash(&mut tx, verified.id, &hash).await?;
+        passwords::db::set_hash(&mut transaction, verified.id, &hash).await?;
         info!(user.id = %verified.id, "upgraded password hash");
     }
-    let session = start_session(&mut tx, locked.user, user_agent).await?;
-    tx.commit().await?;
+    let session = start_session(&mut transaction, locked.user, user_agent).await?;
+    transaction.commit().await?;
     Ok(Some(session))
 }

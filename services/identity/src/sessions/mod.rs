@@ -1,19 +1,19 @@
-//! Sessions: register, log in, refresh, and the revocation of ended ones.
+//! Sessions: registration, login, refresh, and the revocation of ended sessions.
 
-mod current;
+mod current_user;
 pub(crate) mod db;
-mod issue;
 mod login;
 mod refresh;
 mod refresh_token;
 mod register;
 mod revocations;
+mod start_session;
 
 pub(crate) use self::{
-    current::{current_admin, current_user},
-    issue::IssuedSession,
+    current_user::{current_admin, current_user},
     login::login,
     refresh::refresh,
     register::register,
     revocations::Revocations,
+    start_session::IssuedSession,
 };

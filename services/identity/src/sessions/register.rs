@@ -5,7 +5,7 @@ use bodega_runtime::status::Violations;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::issue::{IssuedSession, start_session};
+use super::start_session::{IssuedSession, start_session};
 use crate::{
     error::Error,
     passwords::{Hasher, PersonalData, check_policy},
@@ -14,7 +14,7 @@ use crate::{
 
 /// Creates a user with the role `user` and starts a session.
 pub(crate) async fn register(
-    pool: &PgPool,
+    db: &PgPool,
     hasher: &Hasher,
     request: pb::RegisterRequest,
 ) -> Result<IssuedSession, Error> {
@@ -29,7 +29,7 @@ pub(crate) async fn register(
     // Before a connection is acquired: hashing is slow, and connections are few.
     let password_hash = hasher.hash(&request.password).await?;
 
-    let mut tx = pool.begin().await?;
+    let mut transaction = db.begin().await?;
     let new = NewUser {
         id: Uuid::now_v7(),
         name: &name,
@@ -38,8 +38,8 @@ pub(crate) async fn register(
         password_hash: &password_hash,
         role: Role::User,
     };
-    let user = users::db::insert(&mut *tx, &new).await.map_err(Error::from_user_write)?;
-    let session = start_session(&mut tx, user, &request.user_agent).await?;
-    tx.commit().await?;
+    let user = users::db::insert(&mut *transaction, &new).await.map_err(Error::from_user_write)?;
+    let session = start_session(&mut transaction, user, &request.user_agent).await?;
+    transaction.commit().await?;
     Ok(session)
 }

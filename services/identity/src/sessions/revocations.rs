@@ -1,8 +1,8 @@
-//! The stream of revoked sessions: those that ended while an access token of theirs may still be valid.
+//! The stream of revoked sessions: ended sessions whose access tokens may still be valid.
 //!
 //! A trigger notifies of each ended session when its transaction commits. Each process listens on one connection and
-//! forwards the notifications to its watchers. When notifications may have been lost, watchers receive all sessions that
-//! ended within the lifetime of an access token.
+//! forwards the notifications to its watchers. When notifications may have been lost, watchers receive all sessions
+//! that ended within the lifetime of an access token.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -24,13 +24,13 @@ use crate::error::Error;
 
 /// The channel that the trigger notifies.
 const CHANNEL: &str = "identity.session_ended";
-/// A watcher that is further behind receives all recent sessions again.
+/// A watcher that lags behind by more events receives all recent sessions again.
 const BUFFERED_EVENTS: usize = 1024;
 /// `ended_at` is the start of the transaction, and clocks differ.
 const ENDED_AT_TOLERANCE: Duration = Duration::from_secs(60);
 /// Interval without notifications after which the connection is checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
-/// Does not grow: a revocation has to arrive within a second of the reconnection.
+/// Constant, because a revocation has to arrive within a second after the database is available again.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Debug)]
@@ -41,14 +41,14 @@ enum Event {
 }
 
 pub(crate) struct Revocations {
-    pool: PgPool,
+    db: PgPool,
     access_ttl: Duration,
     events: broadcast::Sender<Event>,
 }
 
 impl Revocations {
-    pub(crate) fn new(pool: PgPool, access_ttl: Duration) -> Self {
-        Self { pool, access_ttl, events: broadcast::Sender::new(BUFFERED_EVENTS) }
+    pub(crate) fn new(db: PgPool, access_ttl: Duration) -> Self {
+        Self { db, access_ttl, events: broadcast::Sender::new(BUFFERED_EVENTS) }
     }
 
     /// Returns a stream of the sessions that ended within the lifetime of an access token, then of each one that ends.
@@ -80,7 +80,7 @@ impl Revocations {
 
     async fn recently_ended(&self) -> Result<Vec<Uuid>, Error> {
         let ended_within = self.access_ttl + ENDED_AT_TOLERANCE;
-        Ok(in_time(db::sessions::list_ended(&self.pool, ended_within)).await?)
+        Ok(with_timeout(db::sessions::list_ended(&self.db, ended_within)).await?)
     }
 
     /// Listens for notifications until the future is dropped, and reconnects when the connection is lost.
@@ -88,7 +88,7 @@ impl Revocations {
         loop {
             if let Err(error) = self.listen_on_one_connection().await {
                 warn!(
-                    "LISTEN connection for ended sessions lost, reconnecting in {RECONNECT_PAUSE:?}: {error}"
+                    "connection that listens for ended sessions lost, reconnecting in {RECONNECT_PAUSE:?}: {error}"
                 );
             }
             sleep(RECONNECT_PAUSE).await;
@@ -96,16 +96,16 @@ impl Revocations {
     }
 
     async fn listen_on_one_connection(&self) -> sqlx::Result<()> {
-        // Its own connection: it is held permanently and must not reduce those of the calls.
+        // A separate connection: it is held permanently and must not reduce the number that calls can use.
         let pool = PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(REVOCATION_QUERY)
             .max_lifetime(None)
             .idle_timeout(None)
-            .connect_lazy_with((*self.pool.connect_options()).clone());
-        let mut listener = in_time(PgListener::connect_with(&pool)).await?;
+            .connect_lazy_with((*self.db.connect_options()).clone());
+        let mut listener = with_timeout(PgListener::connect_with(&pool)).await?;
         listener.eager_reconnect(false);
-        in_time(listener.listen(CHANNEL)).await?;
+        with_timeout(listener.listen(CHANNEL)).await?;
         self.send(Event::Lost);
         loop {
             match timeout(CHECK_INTERVAL, listener.try_recv()).await {
@@ -116,19 +116,19 @@ impl Revocations {
                 Ok(Ok(None)) => return Ok(()),
                 Ok(Err(error)) => return Err(error),
                 // A broken network does not close the connection.
-                Err(_) => in_time(sqlx::query("select 1").execute(&mut listener)).await.map(drop)?,
+                Err(_) => with_timeout(sqlx::query("select 1").execute(&mut listener)).await.map(drop)?,
             }
         }
     }
 
     fn send(&self, event: Event) {
-        // Fails without watchers, which then miss nothing.
+        // An error means that there are no watchers.
         let _ = self.events.send(event);
     }
 }
 
-/// Limits the time of a query, as streams and listeners have no deadline of a caller.
-async fn in_time<T>(query: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+/// Limits the time of a query: unlike calls, streams and listeners have no deadline.
+async fn with_timeout<T>(query: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     let timed_out = || io::Error::from(io::ErrorKind::TimedOut).into();
     timeout(REVOCATION_QUERY, query).await.unwrap_or_else(|_| Err(timed_out()))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 
-/// The key that signs.
+/// The key that signs new tokens.
 pub(super) struct CurrentKey {
     pub(super) kid: String,
     pub(super) encrypted_private_key: Vec<u8>,
@@ -21,7 +21,7 @@ pub(super) async fn find_current(db: impl PgExecutor<'_>) -> sqlx::Result<Option
     .await
 }
 
-/// Inserts a key as the one that signs, unless there is one.
+/// Inserts a key as the current one, unless there is a current key.
 pub(super) async fn insert(
     db: impl PgExecutor<'_>,
     kid: &str,
@@ -40,7 +40,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Retires the key that signs. Returns `false` when it is retired already.
+/// Retires the current key. Returns `false` when it is retired already.
 pub(super) async fn retire(db: &mut PgConnection, kid: &str) -> sqlx::Result<bool> {
     let result = sqlx::query!(
         "update identity.signing_keys set retired_at = now() where kid = $1 and retired_at is null",
@@ -57,7 +57,7 @@ pub(crate) struct PublicKey {
     pub(crate) public_key: Vec<u8>,
 }
 
-/// Returns the key that signs, then those that were retired within `retired`, the last retired first.
+/// Returns the current key, then the keys that were retired within the last `retired`, the last retired first.
 pub(super) async fn list_public(db: impl PgExecutor<'_>, retired: Duration) -> sqlx::Result<Vec<PublicKey>> {
     sqlx::query_as!(
         PublicKey,

@@ -42,7 +42,7 @@ impl SigningKey {
         jsonwebtoken::encode(&self.header, claims, &self.private).context("cannot sign an access token")
     }
 
-    /// RFC 7638 thumbprint.
+    /// Returns the key id, an RFC 7638 thumbprint.
     pub(super) fn kid(&self) -> &str {
         &self.kid
     }

@@ -25,7 +25,7 @@ const KEY_LIFETIME: time::Duration = time::Duration::days(90);
 pub(crate) const RELOAD_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 pub(crate) struct Signer {
-    pool: PgPool,
+    db: PgPool,
     encryption: KeyEncryption,
     access_ttl: Duration,
     current: RwLock<Arc<SigningKey>>,
@@ -36,14 +36,10 @@ impl Signer {
     ///
     /// # Errors
     /// When the database fails, or the key was encrypted under another secret.
-    pub(crate) async fn start(
-        pool: PgPool,
-        secret: &SecretKey,
-        access_ttl: Duration,
-    ) -> anyhow::Result<Self> {
+    pub(crate) async fn start(db: PgPool, secret: &SecretKey, access_ttl: Duration) -> anyhow::Result<Self> {
         let encryption = KeyEncryption::new(secret)?;
-        let current = load_or_generate(&pool, &encryption).await?;
-        Ok(Self { pool, encryption, access_ttl, current: RwLock::new(Arc::new(current)) })
+        let current = load_or_generate(&db, &encryption).await?;
+        Ok(Self { db, encryption, access_ttl, current: RwLock::new(Arc::new(current)) })
     }
 
     /// Issues an access token for a session of `user`.
@@ -62,16 +58,16 @@ impl Signer {
         self.current().sign(&claims)
     }
 
-    /// Returns the keys that verify tokens which may be valid, first the one that signs. Reads the database, since another
+    /// Returns the keys of all tokens that may be valid, the current key first. Reads the database, because another
     /// replica may have rotated the key.
     pub(crate) async fn public_keys(&self) -> sqlx::Result<Vec<PublicKey>> {
         // A replica signs with a retired key until it reloads.
-        db::list_public(&self.pool, self.access_ttl + 2 * RELOAD_INTERVAL).await
+        db::list_public(&self.db, self.access_ttl + 2 * RELOAD_INTERVAL).await
     }
 
     /// Loads the current key, which another replica may have rotated, and rotates it when it is old.
     pub(crate) async fn reload(&self) -> anyhow::Result<()> {
-        let mut key = load_or_generate(&self.pool, &self.encryption).await?;
+        let mut key = load_or_generate(&self.db, &self.encryption).await?;
         if key.created_at() < OffsetDateTime::now_utc() - KEY_LIFETIME {
             key = self.rotate(&key).await?;
         }
@@ -82,12 +78,12 @@ impl Signer {
     }
 
     async fn rotate(&self, old: &SigningKey) -> anyhow::Result<SigningKey> {
-        let mut tx = self.pool.begin().await?;
-        if db::retire(&mut tx, old.kid()).await? {
-            key::generate(&mut *tx, &self.encryption).await?;
+        let mut transaction = self.db.begin().await?;
+        if db::retire(&mut transaction, old.kid()).await? {
+            key::generate(&mut *transaction, &self.encryption).await?;
         }
-        tx.commit().await?;
-        let new = load_or_generate(&self.pool, &self.encryption).await?;
+        transaction.commit().await?;
+        let new = load_or_generate(&self.db, &self.encryption).await?;
         info!(key.id = new.kid(), "rotated signing key");
         Ok(new)
     }
@@ -102,11 +98,11 @@ impl Signer {
 }
 
 /// Loads the current key, or generates it. Replicas that start at once agree on one key by a unique index.
-async fn load_or_generate(pool: &PgPool, encryption: &KeyEncryption) -> anyhow::Result<SigningKey> {
-    if let Some(key) = db::find_current(pool).await? {
+async fn load_or_generate(db: &PgPool, encryption: &KeyEncryption) -> anyhow::Result<SigningKey> {
+    if let Some(key) = db::find_current(db).await? {
         return SigningKey::decrypt(&key, encryption);
     }
-    key::generate(pool, encryption).await?;
-    let key = db::find_current(pool).await?.context("signing key not found")?;
+    key::generate(db, encryption).await?;
+    let key = db::find_current(db).await?.context("signing key not found")?;
     SigningKey::decrypt(&key, encryption)
 }

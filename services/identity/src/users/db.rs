@@ -202,7 +202,7 @@ pub(crate) async fn set_role(
     .await
 }
 
-/// Erases the personal data of a user. Others can use the email and the username then.
+/// Erases the personal data of a user. The email and the username can be registered again.
 pub(crate) async fn erase(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!(
         "update identity.users

@@ -5,13 +5,13 @@ use email_address::{EmailAddress, Options};
 
 use super::normalize::{nfc, nfkc, normalize};
 
-const MAX_NAME: usize = 100;
-const MIN_USERNAME: usize = 3;
-const MAX_USERNAME: usize = 30;
+const MAX_NAME_CHARS: usize = 100;
+const MIN_USERNAME_CHARS: usize = 3;
+const MAX_USERNAME_CHARS: usize = 30;
 /// The maximum of RFC 5321.
-const MAX_EMAIL: usize = 254;
+const MAX_EMAIL_CHARS: usize = 254;
 
-/// A full name of 1 to 100 characters without surrounding white space.
+/// A full name of 1 to 100 characters without surrounding whitespace.
 #[derive(Clone, Debug)]
 pub(crate) struct Name {
     pub(crate) display: String,
@@ -22,12 +22,12 @@ impl Name {
     /// Parses a name; adds its violations to `violations`.
     pub(crate) fn parse(text: &str, violations: &mut Violations) -> Self {
         let name = text.trim();
-        violations.require_text(name, 1, MAX_NAME, "name");
+        violations.require_text(name, 1, MAX_NAME_CHARS, "name");
         Self { display: name.to_owned(), normalized: normalize(name) }
     }
 }
 
-/// An email address of at most 254 characters: as entered, without surrounding white space, in NFC.
+/// An email address of at most 254 characters: as entered, without surrounding whitespace, in NFC.
 #[derive(Clone, Debug)]
 pub(crate) struct Email {
     pub(crate) display: String,
@@ -41,7 +41,7 @@ impl Email {
         let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
         // Both forms: normalization must not turn a compatibility character into an `@` or a quote.
         let valid = [&email.display, &email.normalized].into_iter().all(|form| {
-            form.chars().count() <= MAX_EMAIL
+            form.chars().count() <= MAX_EMAIL_CHARS
                 && !form.contains(char::is_control)
                 && EmailAddress::parse_with_options(form, options).is_ok()
         });
@@ -71,7 +71,7 @@ impl Username {
         let display = nfkc(text);
         let normalized = normalize(&display);
         let length = display.chars().count();
-        let valid = (MIN_USERNAME..=MAX_USERNAME).contains(&length)
+        let valid = (MIN_USERNAME_CHARS..=MAX_USERNAME_CHARS).contains(&length)
             && display
                 .chars()
                 .chain(normalized.chars())
@@ -80,7 +80,7 @@ impl Username {
             valid,
             "username",
             format!(
-                "must have {MIN_USERNAME} to {MAX_USERNAME} letters, digits, dots, underscores or hyphens"
+                "must have {MIN_USERNAME_CHARS} to {MAX_USERNAME_CHARS} letters, digits, dots, underscores or hyphens"
             ),
         );
         Some(Self { display, normalized })

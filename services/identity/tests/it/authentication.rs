@@ -17,8 +17,8 @@ async fn requires_the_service_token_and_a_valid_access_token() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri: http::Uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let service_token = ServiceToken::random();
-    let guard = AuthLayer { service_token: service_token.clone(), verifier: app.verifier.clone() };
-    let serving = tokio::spawn(async move { app.service.serve(&guard, listener).await });
+    let auth = AuthLayer { service_token: service_token.clone(), verifier: app.verifier.clone() };
+    let serving = tokio::spawn(async move { app.service.serve(&auth, listener).await });
 
     let foreign = Transport::remote("identity", uri.clone(), &ServiceToken::random());
     let response = TokenServiceClient::new(foreign).get_jwks(GetJwksRequest {}).await;

@@ -12,7 +12,7 @@ use tokio::{net::TcpListener, time::timeout};
 use tonic::Code;
 
 use crate::{
-    images::{chunk, end, files_of, jpeg, png, upload},
+    image_fixtures::{chunk, end, files_of, jpeg, png, upload},
     test_app::{PASSWORD, TestApp, fields, id_of, rejection, session_ended, user},
 };
 
@@ -59,7 +59,7 @@ async fn replaces_the_previous_avatar() {
     let first = app.set_avatar(&ada, &png(8, 1)).await.unwrap();
     let second = app.set_avatar(&ada, &jpeg(8, 200)).await.unwrap();
     assert!(files_of(&first).is_disjoint(&files_of(&second)), "a new URL, because caches keep the old image");
-    app.images_deleted().await;
+    app.wait_for_cleanup().await;
     assert_eq!(app.files(), files_of(&second));
     assert_eq!(app.profile(&ada).await.unwrap(), second);
 }
@@ -73,7 +73,7 @@ async fn stores_the_same_image_once_per_user() {
     let shown_by_bob = app.set_avatar(&bob, &image).await.unwrap();
     assert!(files_of(&shown_by_ada).is_disjoint(&files_of(&shown_by_bob)));
     app.remove_avatar(&ada).await.unwrap();
-    app.images_deleted().await;
+    app.wait_for_cleanup().await;
     assert_eq!(app.files(), files_of(&shown_by_bob));
 }
 
@@ -88,7 +88,7 @@ async fn removes_the_avatar_idempotently() {
     assert_eq!((without.avatar_url.as_str(), without.avatar_thumbnail_url.as_str()), ("", ""));
     assert_eq!(app.remove_avatar(&ada).await.unwrap(), without);
     assert_eq!(app.profile(&ada).await.unwrap(), without);
-    app.images_deleted().await;
+    app.wait_for_cleanup().await;
     assert!(app.files().is_empty());
 }
 
@@ -99,7 +99,7 @@ async fn returns_an_imported_avatar_url_until_the_avatar_is_replaced() {
         "insert into identity.users (id, name, name_normalized, email, email_normalized, password_hash,
                                      avatar_url, avatar_thumbnail_url, deleted_at)
          values (gen_random_uuid(), 'Ada', 'ada', 'ada@example.org', 'ada@example.org', $1,
-                 'https://media_dir.example/ada', 'https://media_dir.example/ada', null),
+                 'https://images.example/ada', 'https://images.example/ada', null),
                 (gen_random_uuid(), '', '', null, null, null, '', '', now())",
     )
     .bind(bcrypt::hash(PASSWORD, 4).unwrap())
@@ -109,11 +109,11 @@ async fn returns_an_imported_avatar_url_until_the_avatar_is_replaced() {
 
     let session = app.login("ada@example.org").await.unwrap();
     let ada = session.user.clone().unwrap();
-    assert_eq!(ada.avatar_url, "https://media_dir.example/ada");
+    assert_eq!(ada.avatar_url, "https://images.example/ada");
     assert_eq!(ada.avatar_thumbnail_url, ada.avatar_url);
 
     app.set_avatar(&session, &png(8, 1)).await.unwrap();
-    assert_eq!(app.files(), app.used_files().await);
+    assert_eq!(app.files(), app.referenced_files().await);
     assert_eq!(app.remove_avatar(&session).await.unwrap().avatar_url, "");
 }
 
@@ -123,22 +123,22 @@ async fn a_rejected_upload_keeps_the_avatar() {
     let ada = app.register("ada").await;
     let before = app.set_avatar(&ada, &png(8, 1)).await.unwrap();
     let image = png(64, 2);
-    let torn = upload(&image[..image.len() / 2]);
+    let truncated = upload(&image[..image.len() / 2]);
     let svg = br#"<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>"#;
-    let mut followed = upload(&image);
-    followed.push(chunk(&image));
+    let mut data_after_end = upload(&image);
+    data_after_end.push(chunk(&image));
     let ended_twice = [upload(&image), vec![end()]].concat();
     let too_large = upload(&vec![0; (10 << 20) + 1]);
 
     for (parts, reason) in [
         (upload(svg), "unsupported_image"),
-        (torn, "invalid_image"),
+        (truncated, "invalid_image"),
         (too_large, "image_too_large"),
         (vec![chunk(&image)], "upload_incomplete"),
         (vec![], "upload_incomplete"),
         (vec![end()], "unsupported_image"),
         (vec![chunk(b""), end()], "unsupported_image"),
-        (followed, "upload_incomplete"),
+        (data_after_end, "upload_incomplete"),
         (ended_twice, "upload_incomplete"),
         (vec![chunk(&image), SetAvatarRequest { part: None }, end()], "upload_incomplete"),
     ] {
@@ -168,17 +168,20 @@ async fn rejects_unauthorized_uploads_before_reading_them() {
         .unwrap();
 
     let never_sent = || stream::pending::<SetAvatarRequest>();
-    let soon = Duration::from_secs(10);
+    let time_limit = Duration::from_secs(10);
     for session in [&ada, &bob] {
         let mut client = app.bearer(&session.access_token).await;
-        assert_eq!(rejection(timeout(soon, client.set_avatar(never_sent())).await.unwrap()), session_ended());
+        assert_eq!(
+            rejection(timeout(time_limit, client.set_avatar(never_sent())).await.unwrap()),
+            session_ended()
+        );
         assert_eq!(rejection(client.remove_avatar(RemoveAvatarRequest {}).await), session_ended());
     }
     let unauthenticated = (Code::Unauthenticated, "unauthenticated".to_owned());
-    let response = timeout(soon, app.anonymous().set_avatar(never_sent())).await.unwrap();
+    let response = timeout(time_limit, app.anonymous().set_avatar(never_sent())).await.unwrap();
     assert_eq!(rejection(response), unauthenticated);
     assert_eq!(rejection(app.anonymous().remove_avatar(RemoveAvatarRequest {}).await), unauthenticated);
-    assert_eq!(app.files(), app.used_files().await, "a disabled user keeps the avatar");
+    assert_eq!(app.files(), app.referenced_files().await, "a disabled user keeps the avatar");
 }
 
 #[tokio::test]
@@ -198,19 +201,19 @@ async fn returns_unavailable_when_the_storage_is_down() {
     std::fs::rename(root.with_extension("away"), &root).unwrap();
     let after = app.set_avatar(&ada, &png(8, 2)).await.unwrap();
     app.expire_unused_images().await;
-    app.images_deleted().await;
+    app.wait_for_cleanup().await;
     assert_eq!(app.files(), files_of(&after));
 }
 
 #[tokio::test]
-async fn the_rejection_arrives_while_the_client_is_still_sending() {
+async fn rejects_a_large_upload_while_the_client_is_still_sending() {
     let app = TestApp::start().await;
     let session = app.register("ada").await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri: http::Uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let service_token = ServiceToken::random();
-    let guard = AuthLayer { service_token: service_token.clone(), verifier: app.verifier.clone() };
-    let serving = tokio::spawn(async move { app.service.serve(&guard, listener).await });
+    let auth = AuthLayer { service_token: service_token.clone(), verifier: app.verifier.clone() };
+    let serving = tokio::spawn(async move { app.service.serve(&auth, listener).await });
 
     let client = IdentityServiceClient::new(Transport::remote("identity", uri, &service_token).streaming());
     let send = async |parts: Vec<SetAvatarRequest>| {
@@ -218,8 +221,8 @@ async fn the_rejection_arrives_while_the_client_is_still_sending() {
         let context = CallContext::default().with_bearer(&session.access_token);
         context.scope(async { client.set_avatar(stream::iter(parts)).await }).await
     };
-    let four_times_too_much = upload(&vec![0; 40 << 20]);
-    assert_eq!(rejection(send(four_times_too_much).await), invalid("image_too_large"));
+    let four_times_the_limit = upload(&vec![0; 40 << 20]);
+    assert_eq!(rejection(send(four_times_the_limit).await), invalid("image_too_large"));
     send(upload(&png(600, 3))).await.unwrap();
 
     app.shutdown.cancel();

@@ -1,4 +1,4 @@
-//! Unused images are deleted from the storage, whatever happens.
+//! Unused images are deleted from the storage, also after cancelled and concurrent calls.
 
 use std::{
     future::poll_fn,
@@ -13,19 +13,19 @@ use sqlx::PgConnection;
 use tonic::{Code, Status};
 
 use crate::{
-    images::{files_of, png},
+    image_fixtures::{files_of, png},
     test_app::{TestApp, id_of, rejection, session_ended, user},
 };
 
 /// Polls `call` at most `polls` times, then drops it.
 async fn dropped_after<T>(polls: usize, call: impl Future<Output = T>) -> Option<T> {
     let mut call = pin!(call);
-    let mut left = polls;
+    let mut remaining = polls;
     poll_fn(|context| {
-        if left == 0 {
+        if remaining == 0 {
             return Poll::Ready(None);
         }
-        left -= 1;
+        remaining -= 1;
         call.as_mut().poll(context).map(Some)
     })
     .await
@@ -45,7 +45,7 @@ async fn lock(db: &mut PgConnection, session: &Session) {
         .unwrap();
 }
 
-async fn until(mut holds: impl AsyncFnMut() -> bool) {
+async fn wait_until(mut holds: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !holds().await {
         assert!(start.elapsed() < Duration::from_secs(20), "condition not met");
@@ -54,7 +54,7 @@ async fn until(mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// Returns the number of statements that wait for a lock.
-async fn waiting(app: &TestApp) -> i64 {
+async fn blocked_statements(app: &TestApp) -> i64 {
     sqlx::query_scalar(
         "select count(*) from pg_stat_activity
          where datname = current_database() and wait_event_type = 'Lock'",
@@ -73,7 +73,7 @@ async fn an_upload_cancelled_at_any_point_leaves_no_unused_image() {
         shade = u8::try_from(polls % 256).unwrap();
         let response = dropped_after(polls, app.set_avatar(&ada, &png(8, shade))).await;
         // The files of the current avatar always exist.
-        until(async || app.used_files().await.is_subset(&app.files())).await;
+        wait_until(async || app.referenced_files().await.is_subset(&app.files())).await;
         if let Some(response) = response {
             assert_eq!(response.unwrap(), app.profile(&ada).await.unwrap());
             break;
@@ -89,7 +89,7 @@ async fn an_upload_cancelled_at_any_point_leaves_no_unused_image() {
     assert!(unused > 0, "some calls were dropped after their row was inserted");
 
     app.expire_unused_images().await;
-    app.images_deleted().await;
+    app.wait_for_cleanup().await;
     let shown = app.profile(&ada).await.unwrap();
     assert_eq!(app.files(), files_of(&shown));
     let original = image::load_from_memory(&app.read(&shown.avatar_url)).unwrap().to_rgb8();
@@ -110,8 +110,8 @@ async fn concurrent_uploads_leave_one_image() {
     let responses: Vec<_> = join_all(calls).await.into_iter().map(Result::unwrap).collect();
     let shown = app.profile(&ada).await.unwrap();
     assert!(responses.contains(&shown), "{shown:?}");
-    app.images_deleted().await;
-    assert_eq!(app.files(), app.used_files().await);
+    app.wait_for_cleanup().await;
+    assert_eq!(app.files(), app.referenced_files().await);
     let rows: i64 =
         sqlx::query_scalar("select count(*) from identity.stored_images").fetch_one(&app.db).await.unwrap();
     assert_eq!(rows, i64::from(!shown.avatar_url.is_empty()), "no unused image is retained");
@@ -121,22 +121,22 @@ async fn concurrent_uploads_leave_one_image() {
 async fn the_last_of_two_concurrent_uploads_wins() {
     let app = TestApp::start().await;
     let ada = app.register("ada").await;
-    let mut tx = app.db.begin().await.unwrap();
-    lock(&mut tx, &ada).await;
+    let mut transaction = app.db.begin().await.unwrap();
+    lock(&mut transaction, &ada).await;
     let (first, second) = (png(8, 1), png(8, 2));
     let second = async {
-        until(async || waiting(&app).await == 1).await;
+        wait_until(async || blocked_statements(&app).await == 1).await;
         app.set_avatar(&ada, &second).await
     };
     let unlocking = async {
-        until(async || waiting(&app).await == 2).await;
-        tx.commit().await.unwrap();
+        wait_until(async || blocked_statements(&app).await == 2).await;
+        transaction.commit().await.unwrap();
     };
     let (first, second, ()) = tokio::join!(app.set_avatar(&ada, &first), second, unlocking);
     first.unwrap();
     let shown = app.profile(&ada).await.unwrap();
     assert_eq!(shown, second.unwrap());
-    app.images_deleted().await;
+    app.wait_for_cleanup().await;
     assert_eq!(app.files(), files_of(&shown));
 }
 
@@ -147,7 +147,7 @@ async fn deleting_a_user_deletes_the_avatar() {
     let ada = app.register("ada").await;
     app.set_avatar(&ada, &png(8, 1)).await.unwrap();
     delete(&app, &admin, &ada).await.unwrap();
-    app.images_deleted().await;
+    app.wait_for_cleanup().await;
     assert!(app.files().is_empty());
     let row: String = sqlx::query_scalar("select u::text from identity.users u where id = $1")
         .bind(id_of(user(&ada)))
@@ -162,22 +162,22 @@ async fn a_user_deleted_during_the_upload_gets_no_avatar() {
     let app = TestApp::start().await;
     let admin = app.admin("root").await;
     let ada = app.register("ada").await;
-    let mut tx = app.db.begin().await.unwrap();
-    lock(&mut tx, &ada).await;
+    let mut transaction = app.db.begin().await.unwrap();
+    lock(&mut transaction, &ada).await;
     let deleting = delete(&app, &admin, &ada);
     let setting = async {
-        until(async || waiting(&app).await == 1).await;
+        wait_until(async || blocked_statements(&app).await == 1).await;
         app.set_avatar(&ada, &png(8, 1)).await
     };
     let unlocking = async {
-        until(async || waiting(&app).await == 2).await;
-        tx.commit().await.unwrap();
+        wait_until(async || blocked_statements(&app).await == 2).await;
+        transaction.commit().await.unwrap();
     };
     let (deleted, set, ()) = tokio::join!(deleting, setting, unlocking);
     deleted.unwrap();
     assert_eq!(rejection(set), session_ended());
     app.expire_unused_images().await;
-    app.images_deleted().await;
+    app.wait_for_cleanup().await;
     assert!(app.files().is_empty());
 }
 
@@ -186,24 +186,24 @@ async fn an_image_whose_deletion_has_begun_is_not_used() {
     let app = TestApp::start().await;
     let ada = app.register("ada").await;
     let before = app.set_avatar(&ada, &png(8, 1)).await.unwrap();
-    let mut tx = app.db.begin().await.unwrap();
-    lock(&mut tx, &ada).await;
+    let mut transaction = app.db.begin().await.unwrap();
+    lock(&mut transaction, &ada).await;
     let too_late = async {
-        until(async || waiting(&app).await == 1).await;
+        wait_until(async || blocked_statements(&app).await == 1).await;
         assert_eq!(app.files().len(), 4, "the image is in the storage");
         // As during the deletion of its object.
         sqlx::query("update identity.stored_images set attempts = 1 where delete_after is not null")
             .execute(&app.db)
             .await
             .unwrap();
-        tx.commit().await.unwrap();
+        transaction.commit().await.unwrap();
     };
     let image = png(8, 2);
     let (response, ()) = tokio::join!(app.set_avatar(&ada, &image), too_late);
     assert_eq!(rejection(response), (Code::Unavailable, "unavailable".into()));
     assert_eq!(app.profile(&ada).await.unwrap(), before);
     app.expire_unused_images().await;
-    app.images_deleted().await;
+    app.wait_for_cleanup().await;
     assert_eq!(app.files(), files_of(&before));
 }
 
@@ -221,7 +221,7 @@ async fn retries_failed_deletions_without_blocking_others() {
     .unwrap();
     app.set_avatar(&ada, &png(8, 1)).await.unwrap();
     app.remove_avatar(&ada).await.unwrap();
-    until(async || app.files().is_empty()).await;
+    wait_until(async || app.files().is_empty()).await;
 
     let tried = async |key: &str, times: i32| -> bool {
         sqlx::query_scalar(
@@ -233,6 +233,6 @@ async fn retries_failed_deletions_without_blocking_others() {
         .await
         .unwrap()
     };
-    until(async || tried("no key %", 2).await).await;
+    wait_until(async || tried("no key %", 2).await).await;
     assert!(!tried("elsewhere", 1).await, "images of another storage stay");
 }

@@ -1,4 +1,4 @@
-//! The last admin cannot be removed, not even concurrently.
+//! The last admin cannot be removed, not even by concurrent calls.
 
 use bodega_proto::identity::v1::{DeleteUserRequest, ListUsersRequest, Role, Session, UpdateUserRequest};
 use tonic::{Code, Status};

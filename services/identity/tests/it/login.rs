@@ -92,10 +92,10 @@ async fn accepts_a_bcrypt_hash_and_upgrades_it() {
 async fn rejects_logins_beyond_the_hashing_limit() {
     let mut settings = settings();
     settings.max_concurrent_hashes = 1;
-    let patient = TestApp::start_with(settings.clone()).await;
-    patient.register("ada").await;
+    let without_limit = TestApp::start_with(settings.clone()).await;
+    without_limit.register("ada").await;
     settings.hash_wait = Duration::from_millis(1);
-    let app = patient.replica_with(settings).await;
+    let app = without_limit.replica_with(settings).await;
 
     // Logins of unknown users are rejected for load like others, or they could be distinguished.
     for login in ["ada", "nobody"] {
@@ -123,7 +123,7 @@ async fn responds_to_200_concurrent_logins_before_their_deadline() {
     let database = Arc::new(migrated().await);
     // On a loaded machine, logins must not wait for a connection for longer than the pool allows.
     let pool = database::pool(database.url().parse().unwrap(), 20, "identity");
-    let app = TestApp::over(database, TempDir::new("media").unwrap().into(), pool, defaults).await;
+    let app = TestApp::start_with_pool(database, TempDir::new("media").unwrap().into(), pool, defaults).await;
     let ada = app.register("ada").await;
     let in_time = || CallContext { deadline: Some(tokio::time::Instant::now() + TIME), ..Default::default() };
 
@@ -131,9 +131,9 @@ async fn responds_to_200_concurrent_logins_before_their_deadline() {
     let logins = (0..200).map(async |_| (in_time().scope(app.login("ada")).await, start.elapsed()));
     let meanwhile = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let asked = Instant::now();
+        let started = Instant::now();
         app.profile(&ada).await.unwrap();
-        asked.elapsed()
+        started.elapsed()
     };
     let (responses, others_waited) = tokio::join!(join_all(logins), meanwhile);
 

@@ -5,7 +5,7 @@ mod authentication;
 mod avatar;
 mod create_admin;
 mod image_cleanup;
-mod images;
+mod image_fixtures;
 mod last_admin;
 mod login;
 mod profile;

@@ -113,8 +113,8 @@ async fn replaces_the_list_of_addresses() {
     assert_eq!(fields(set(twenty_one).await), ["addresses"]);
     assert_eq!(lines(&app.profile(&ada).await.unwrap()), [("3 Back St".into(), true)]);
 
-    let stays = update(&app, &ada, UpdateProfileRequest::default()).await.unwrap();
-    assert_eq!(stays.addresses.len(), 1);
+    let unchanged = update(&app, &ada, UpdateProfileRequest::default()).await.unwrap();
+    assert_eq!(unchanged.addresses.len(), 1);
     assert!(set(Vec::new()).await.unwrap().addresses.is_empty());
 
     let lists = (1..=6).map(|count| set(vec![address("5", false); count]));
@@ -128,14 +128,14 @@ async fn replaces_the_list_of_addresses() {
 #[tokio::test]
 async fn a_new_password_ends_the_other_sessions() {
     let app = TestApp::start().await;
-    let here = app.register("ada").await;
-    let there = app.login("ada").await.unwrap();
-    let ended = app.change_password(&here, "another horse battery").await.unwrap();
-    assert_eq!(ended, [app.session_id(&there).await]);
+    let current = app.register("ada").await;
+    let other = app.login("ada").await.unwrap();
+    let ended = app.change_password(&current, "another horse battery").await.unwrap();
+    assert_eq!(ended, [app.session_id(&other).await]);
 
-    app.profile(&here).await.unwrap();
-    app.refresh(&here.refresh_token).await.unwrap();
-    assert_eq!(rejection(app.profile(&there).await), session_ended());
+    app.profile(&current).await.unwrap();
+    app.refresh(&current.refresh_token).await.unwrap();
+    assert_eq!(rejection(app.profile(&other).await), session_ended());
     assert_eq!(rejection(app.login("ada").await), invalid_credentials());
     app.login_with("ada", "another horse battery").await.unwrap();
 }

@@ -35,15 +35,15 @@ async fn a_refresh_token_can_be_retried_until_its_successor_is_used() {
 async fn reuse_of_an_old_token_ends_the_session() {
     let app = TestApp::start().await;
     let first = app.register("ada").await;
-    let elsewhere = app.login("ada").await.unwrap();
+    let other_session = app.login("ada").await.unwrap();
     let second = app.refresh(&first.refresh_token).await.unwrap();
     let third = app.refresh(&second.refresh_token).await.unwrap();
 
     assert_eq!(rejection(app.refresh(&first.refresh_token).await), invalid_refresh_token());
     assert_eq!(rejection(app.refresh(&third.refresh_token).await), invalid_refresh_token());
     assert_eq!(rejection(app.profile(&third).await), session_ended());
-    app.profile(&elsewhere).await.unwrap();
-    app.refresh(&elsewhere.refresh_token).await.unwrap();
+    app.profile(&other_session).await.unwrap();
+    app.refresh(&other_session.refresh_token).await.unwrap();
 }
 
 #[tokio::test]
@@ -141,12 +141,12 @@ async fn the_next_refresh_returns_the_new_role() {
 async fn stores_only_hashes_of_refresh_tokens() {
     let app = TestApp::start().await;
     let session = app.register("ada").await;
-    let kept: Vec<String> = sqlx::query_scalar(
+    let stored: Vec<String> = sqlx::query_scalar(
         "select t::text from identity.refresh_tokens t union all select s::text from identity.sessions s",
     )
     .fetch_all(&app.db)
     .await
     .unwrap();
-    assert_eq!(kept.len(), 2);
-    assert!(kept.iter().all(|row| !row.contains(&session.refresh_token)));
+    assert_eq!(stored.len(), 2);
+    assert!(stored.iter().all(|row| !row.contains(&session.refresh_token)));
 }

@@ -12,12 +12,12 @@ use tonic::Streaming;
 
 use crate::test_app::{PASSWORD, TestApp, user};
 
-const A_SECOND: Duration = Duration::from_secs(1);
+const ONE_SECOND: Duration = Duration::from_secs(1);
 
 struct Watch(Streaming<WatchRevocationsResponse>);
 
 impl Watch {
-    async fn over(app: &TestApp) -> Self {
+    async fn start(app: &TestApp) -> Self {
         let response = app.tokens().watch_revocations(WatchRevocationsRequest {}).await;
         Self(response.unwrap().into_inner())
     }
@@ -48,7 +48,7 @@ async fn logout(app: &TestApp, session: &Session) {
 #[tokio::test]
 async fn the_first_message_contains_recently_ended_sessions() {
     let app = TestApp::start().await;
-    let empty = Watch::over(&app).await.next().await;
+    let empty = Watch::start(&app).await.next().await;
     assert!(empty.is_empty());
 
     let [recent, old, live] =
@@ -62,7 +62,7 @@ async fn the_first_message_contains_recently_ended_sessions() {
         .execute(&app.db)
         .await
         .unwrap();
-    let first = Watch::over(&app).await.next().await;
+    let first = Watch::start(&app).await.next().await;
     assert_eq!(first, BTreeSet::from([recent]), "neither {old} nor {live}");
 }
 
@@ -70,14 +70,14 @@ async fn the_first_message_contains_recently_ended_sessions() {
 async fn an_ended_session_reaches_every_replica_within_a_second() {
     let app = TestApp::start().await;
     let replica = app.replica().await;
-    let mut watches = [Watch::over(&app).await, Watch::over(&replica).await];
+    let mut watches = [Watch::start(&app).await, Watch::start(&replica).await];
     tokio::time::sleep(Duration::from_millis(300)).await;
     for index in 0..3 {
         let session = app.register(&format!("ada{index}")).await;
         let id = app.session_id(&session).await;
         logout(if index % 2 == 0 { &app } else { &replica }, &session).await;
         for watch in &mut watches {
-            assert!(watch.receives(std::slice::from_ref(&id), A_SECOND).await);
+            assert!(watch.receives(std::slice::from_ref(&id), ONE_SECOND).await);
         }
     }
 }
@@ -86,10 +86,10 @@ async fn an_ended_session_reaches_every_replica_within_a_second() {
 async fn streams_sessions_ended_by_any_cause() {
     let app = TestApp::start().await;
     let admin = app.admin("root").await;
-    let mut watch = Watch::over(&app).await;
+    let mut watch = Watch::start(&app).await;
     let mut assert_streamed = async |ended: Vec<String>| {
         assert!(!ended.is_empty());
-        assert!(watch.receives(&ended, A_SECOND).await, "{ended:?}");
+        assert!(watch.receives(&ended, ONE_SECOND).await, "{ended:?}");
     };
 
     let one = app.register("ada").await;
@@ -135,17 +135,17 @@ async fn streams_sessions_ended_by_any_cause() {
 #[tokio::test]
 async fn no_session_is_missed_when_the_listen_connection_breaks() {
     let app = TestApp::start().await;
-    let mut watch = Watch::over(&app).await;
+    let mut watch = Watch::start(&app).await;
     let session = app.register("ada").await;
     tokio::time::sleep(Duration::from_millis(300)).await;
 
     // The listener must not reconnect before the session has ended.
-    let here: PgConnectOptions = app.database.url().parse().unwrap();
-    let name = here.get_database().unwrap().to_owned();
-    let mut elsewhere = here.database("postgres").connect().await.unwrap();
+    let options: PgConnectOptions = app.database.url().parse().unwrap();
+    let name = options.get_database().unwrap().to_owned();
+    let mut maintenance = options.database("postgres").connect().await.unwrap();
     let mut allow_connections = async |allowed: bool| {
         let statement = format!("alter database \"{name}\" allow_connections {allowed}");
-        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut elsewhere).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut maintenance).await.unwrap();
     };
     allow_connections(false).await;
     let killed: i64 = sqlx::query_scalar(
@@ -161,16 +161,16 @@ async fn no_session_is_missed_when_the_listen_connection_breaks() {
     let id = app.session_id(&session).await;
     logout(&app, &session).await;
     allow_connections(true).await;
-    assert!(watch.receives(&[id], 5 * A_SECOND).await);
+    assert!(watch.receives(&[id], 5 * ONE_SECOND).await);
 }
 
 #[tokio::test]
 async fn streams_end_at_shutdown() {
     let app = TestApp::start().await;
-    let mut watch = Watch::over(&app).await;
+    let mut watch = Watch::start(&app).await;
     watch.next().await;
     app.shutdown.cancel();
     let end = async { while watch.0.message().await.unwrap().is_some() {} };
-    timeout(A_SECOND, end).await.expect("the stream ends");
-    timeout(A_SECOND, app.service.stop()).await.expect("the workers end, too");
+    timeout(ONE_SECOND, end).await.expect("the stream ends");
+    timeout(ONE_SECOND, app.service.stop()).await.expect("the workers end, too");
 }

@@ -133,16 +133,16 @@ async fn deletes_sessions_whose_tokens_have_expired() {
     }
     // Each process cleans up when it starts.
     let _replica = app.replica().await;
-    let mut left: Vec<String> = Vec::new();
+    let mut remaining: Vec<String> = Vec::new();
     for _ in 0..50 {
-        left = sqlx::query_scalar("select id::text from identity.sessions order by id")
+        remaining = sqlx::query_scalar("select id::text from identity.sessions order by id")
             .fetch_all(&app.db)
             .await
             .unwrap();
-        if left.len() == 2 {
+        if remaining.len() == 2 {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    assert_eq!(left, [ids[1].clone(), ids[3].clone()]);
+    assert_eq!(remaining, [ids[1].clone(), ids[3].clone()]);
 }

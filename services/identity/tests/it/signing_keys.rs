@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    images::png,
+    image_fixtures::png,
     test_app::{SECRET, TestApp, id_of, migrated, settings, user},
 };
 
@@ -108,7 +108,7 @@ async fn rejects_an_expired_token() {
 async fn replicas_that_start_at_once_share_one_key() {
     let database = std::sync::Arc::new(migrated().await);
     let media_dir = std::sync::Arc::new(TempDir::new("media").unwrap());
-    let starts = (0..4).map(|_| TestApp::on(database.clone(), media_dir.clone(), settings()));
+    let starts = (0..4).map(|_| TestApp::start_on(database.clone(), media_dir.clone(), settings()));
     let replicas = futures_util::future::join_all(starts).await;
     let first = keys(&replicas[0]).await;
     assert_eq!(first.len(), 1);
@@ -175,12 +175,12 @@ async fn rotates_an_old_key_and_its_tokens_stay_valid() {
         .await
         .unwrap();
     assert_eq!(keys(&app).await.len(), 1, "its tokens have expired");
-    let newcomer = Verifier::new(Transport::unauthenticated(app.service.routes()));
-    newcomer.verify(&before.access_token).await.unwrap_err();
+    let new_verifier = Verifier::new(Transport::unauthenticated(app.service.routes()));
+    new_verifier.verify(&before.access_token).await.unwrap_err();
 }
 
 #[tokio::test]
-async fn needs_no_privileges_except_on_rows() {
+async fn runs_with_a_role_that_can_only_read_and_write_rows() {
     let app = TestApp::start().await;
     for statement in [
         "create role row_access login",
@@ -191,7 +191,7 @@ async fn needs_no_privileges_except_on_rows() {
     }
     let url = app.database.url_as("row_access");
     let db = database::pool(url.parse().unwrap(), 5, "identity");
-    let app = TestApp::over(app.database.clone(), app.media_dir.clone(), db, settings()).await;
+    let app = TestApp::start_with_pool(app.database.clone(), app.media_dir.clone(), db, settings()).await;
     let session = app.register("ada").await;
     let session = app.refresh(&session.refresh_token).await.unwrap();
     app.change_password(&session, "another horse battery").await.unwrap();
@@ -200,5 +200,5 @@ async fn needs_no_privileges_except_on_rows() {
     let mut client = app.bearer(&admin.access_token).await;
     let request = bodega_proto::identity::v1::DeleteUserRequest { id: user(&session).id.clone() };
     client.delete_user(request).await.unwrap();
-    app.images_deleted().await;
+    app.wait_for_cleanup().await;
 }

@@ -33,9 +33,9 @@ pub(crate) const SECRET: &str = "a secret of well over 32 bytes, for the tests";
 
 /// Adds the caller to each request, if there is one.
 #[derive(Clone)]
-pub(crate) struct As(Option<Caller>);
+pub(crate) struct ActAs(Option<Caller>);
 
-impl Interceptor for As {
+impl Interceptor for ActAs {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(caller) = &self.0 {
             request.extensions_mut().insert(caller.clone());
@@ -44,7 +44,7 @@ impl Interceptor for As {
     }
 }
 
-pub(crate) type Client = IdentityServiceClient<InterceptedService<Transport, As>>;
+pub(crate) type Client = IdentityServiceClient<InterceptedService<Transport, ActAs>>;
 
 /// A replica of the service on the test's own database.
 pub(crate) struct TestApp {
@@ -58,7 +58,7 @@ pub(crate) struct TestApp {
 
 pub(crate) fn settings() -> Settings {
     let mut settings = Settings::new(SECRET.parse().unwrap());
-    // The tests share few cores: no login may be rejected for load unless a test is about that.
+    // The tests share few cores: no login may be rejected for load, except in the tests of the limit.
     settings.hash_wait = Duration::from_secs(60);
     settings
 }
@@ -74,7 +74,7 @@ impl TestApp {
 
     pub(crate) async fn start_with(settings: Settings) -> Self {
         let media_dir = TempDir::new("media").unwrap().into();
-        Self::on(migrated().await.into(), media_dir, settings).await
+        Self::start_on(migrated().await.into(), media_dir, settings).await
     }
 
     /// Starts another replica on the same database.
@@ -84,15 +84,19 @@ impl TestApp {
 
     /// Starts another replica on the same database with other settings.
     pub(crate) async fn replica_with(&self, settings: Settings) -> Self {
-        Self::on(self.database.clone(), self.media_dir.clone(), settings).await
+        Self::start_on(self.database.clone(), self.media_dir.clone(), settings).await
     }
 
-    pub(crate) async fn on(database: Arc<TestDatabase>, media_dir: Arc<TempDir>, settings: Settings) -> Self {
+    pub(crate) async fn start_on(
+        database: Arc<TestDatabase>,
+        media_dir: Arc<TempDir>,
+        settings: Settings,
+    ) -> Self {
         let pool = db::pool(database.url().parse().unwrap(), 5, "identity");
-        Self::over(database, media_dir, pool, settings).await
+        Self::start_with_pool(database, media_dir, pool, settings).await
     }
 
-    pub(crate) async fn over(
+    pub(crate) async fn start_with_pool(
         database: Arc<TestDatabase>,
         media_dir: Arc<TempDir>,
         db: PgPool,
@@ -108,7 +112,7 @@ impl TestApp {
     fn client(&self, caller: Option<Caller>) -> Client {
         // Streaming has no deadline, which a loaded machine would exceed.
         let transport = Transport::unauthenticated(self.service.routes()).streaming();
-        IdentityServiceClient::with_interceptor(transport, As(caller))
+        IdentityServiceClient::with_interceptor(transport, ActAs(caller))
     }
 
     /// Returns a client without an access token.
@@ -222,14 +226,14 @@ pub(crate) fn id_of(user: &User) -> Uuid {
 }
 
 /// Returns the code and reason of a rejection.
-pub(crate) fn rejection<T: std::fmt::Debug>(response: Result<T, Status>) -> (Code, String) {
-    let status = response.unwrap_err();
+pub(crate) fn rejection<T: std::fmt::Debug>(result: Result<T, Status>) -> (Code, String) {
+    let status = result.unwrap_err();
     (status.code(), status::reason(&status))
 }
 
 /// Returns the fields that a rejection names.
-pub(crate) fn fields<T: std::fmt::Debug>(response: Result<T, Status>) -> Vec<String> {
-    let status = response.unwrap_err();
+pub(crate) fn fields<T: std::fmt::Debug>(result: Result<T, Status>) -> Vec<String> {
+    let status = result.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument, "{status}");
     let violations = status.get_details_bad_request().unwrap().field_violations;
     violations.into_iter().map(|violation| violation.field).collect()

@@ -62,24 +62,25 @@ fn contains(session: &str, message: &WatchRevocationsResponse) -> bool {
 #[tokio::test]
 async fn revocations_resume_when_the_database_responds_again() {
     let (database, media_dir) = (Arc::new(migrated().await), Arc::new(TempDir::new("media").unwrap()));
-    let near = TestApp::on(database.clone(), media_dir.clone(), settings()).await;
+    let direct = TestApp::start_on(database.clone(), media_dir.clone(), settings()).await;
     let options: PgConnectOptions = database.url().parse().unwrap();
     let proxy = Proxy::start(&options).await;
-    let far = PgConnectOptions::new_without_pgpass()
+    let proxied = PgConnectOptions::new_without_pgpass()
         .host("127.0.0.1")
         .port(proxy.port)
         .username(options.get_username())
         .database(options.get_database().unwrap());
-    let app = TestApp::over(database, media_dir, db::pool(far, 3, "identity"), settings()).await;
+    let app =
+        TestApp::start_with_pool(database, media_dir, db::pool(proxied, 3, "identity"), settings()).await;
     let watch = || async { app.tokens().watch_revocations(WatchRevocationsRequest {}).await };
-    let session = near.register("ada").await;
-    let id = near.session_id(&session).await;
+    let session = direct.register("ada").await;
+    let id = direct.session_id(&session).await;
     let mut stream = watch().await.unwrap().into_inner();
     stream.message().await.unwrap().unwrap();
 
     proxy.block(true);
     timeout(Duration::from_secs(10), watch()).await.expect("opening a stream fails in time").unwrap_err();
-    near.bearer(&session.access_token).await.logout(LogoutRequest {}).await.unwrap();
+    direct.bearer(&session.access_token).await.logout(LogoutRequest {}).await.unwrap();
     sleep(DETECTION_TIME).await;
     proxy.block(false);
 

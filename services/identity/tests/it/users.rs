@@ -115,10 +115,10 @@ async fn searches_parts_of_names_usernames_and_emails_in_any_case() {
         .await
         .unwrap();
     assert_eq!(names(&page), ["root"]);
-    let odd = ListUsersRequest { q: "\0".into(), ..Default::default() };
-    assert_eq!(fields(list(&app, &admin, odd).await), ["q"]);
-    let odd = ListUsersRequest { role: 7, ..Default::default() };
-    assert_eq!(fields(list(&app, &admin, odd).await), ["role"]);
+    let invalid = ListUsersRequest { q: "\0".into(), ..Default::default() };
+    assert_eq!(fields(list(&app, &admin, invalid).await), ["q"]);
+    let invalid = ListUsersRequest { role: 7, ..Default::default() };
+    assert_eq!(fields(list(&app, &admin, invalid).await), ["role"]);
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn erases_the_personal_data_of_a_deleted_user() {
     assert_eq!(rejection(delete(&app, &admin, &id).await), not_found);
     assert_eq!(names(&list(&app, &admin, ListUsersRequest::default()).await.unwrap()), ["root"]);
 
-    let left: Vec<String> = sqlx::query_scalar(
+    let remaining: Vec<String> = sqlx::query_scalar(
         "select t::text from identity.users t where id = $1
          union all select t::text from identity.sessions t where user_id = $1
          union all select t::text from identity.addresses t where user_id = $1",
@@ -221,8 +221,8 @@ async fn erases_the_personal_data_of_a_deleted_user() {
     .fetch_all(&app.db)
     .await
     .unwrap();
-    assert_eq!(left.len(), 2, "the tombstone, and a session whose access token may be valid");
-    for row in left {
+    assert_eq!(remaining.len(), 2, "the tombstone, and a session whose access token may be valid");
+    for row in remaining {
         for trace in ["ada", "example", "Main", "argon2", "test/1"] {
             assert!(!row.contains(trace), "{trace} in {row}");
         }

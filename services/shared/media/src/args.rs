@@ -1,4 +1,4 @@
-//! Configuration of images.
+//! Configuration of image storage and limits.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub struct MediaArgs {
 
 impl MediaArgs {
     /// Opens the configured storage. Without one, opens `directory` and creates it when it does not exist. Makes no
-    /// network calls: whether a remote storage works shows with the first image.
+    /// network calls: an invalid remote storage fails with the first image.
     ///
     /// # Errors
     /// When the configuration of a storage is incomplete, when two are configured, or when the directory cannot be
@@ -32,7 +32,9 @@ impl MediaArgs {
         let timeouts = StorageTimeouts::default();
         let storage = match (self.s3.open(timeouts)?, self.cloudinary.open(timeouts)?) {
             (Some(_), Some(_)) => {
-                bail!("images have one storage: set BODEGA_S3_BUCKET or CLOUD_NAME, and not both")
+                bail!(
+                    "only one image storage can be configured: set BODEGA_S3_BUCKET or CLOUD_NAME, and not both"
+                )
             }
             (Some(s3), None) => Storage::S3(s3),
             (None, Some(cloudinary)) => Storage::Cloudinary(cloudinary),

@@ -38,7 +38,8 @@ pub enum StoreError {
     Storage(#[from] StorageError),
 }
 
-/// HTTP clients give the reason in their sources only; some repeat a source in their own text.
+/// Appends the sources of an error that its text does not contain: HTTP clients state the reason in their sources only,
+/// and some repeat a source in their own text.
 fn with_sources(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

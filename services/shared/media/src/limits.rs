@@ -25,7 +25,7 @@ fn max_bytes(text: &str) -> Result<usize, String> {
     match text.parse() {
         _ if text.is_empty() => Ok(MAX_BYTES),
         Ok(bytes @ 1..=104_857_600) => Ok(bytes),
-        _ => Err("use a number of bytes from 1 to 104857600 (100 MiB)".to_owned()),
+        _ => Err("must be a number of bytes between 1 and 104857600 (100 MiB)".to_owned()),
     }
 }
 
@@ -33,6 +33,6 @@ fn max_side(text: &str) -> Result<u32, String> {
     match text.parse() {
         _ if text.is_empty() => Ok(MAX_SIDE),
         Ok(pixels @ 1..=16_384) => Ok(pixels),
-        _ => Err("use a number of pixels from 1 to 16384".to_owned()),
+        _ => Err("must be a number of pixels between 1 and 16384".to_owned()),
     }
 }

@@ -12,16 +12,16 @@ use tracing::warn;
 use crate::error::Rejected;
 
 const RESERVE_WAIT: Duration = Duration::from_secs(30);
-/// The worst case: a progressive JPEG with its coefficients, 16 bits per channel together with the copy of 8 bits, or an
-/// animation frame with its canvas. Most images need a third of it.
+/// The worst case: a progressive JPEG with its coefficients, 16 bits per channel together with the copy of 8 bits, or
+/// an animation frame with its canvas. Most images need a third of it.
 const BYTES_PER_PIXEL: u64 = 12;
 const MIB: u64 = 1 << 20;
-/// MiB for images that are encoded and not stored yet, so that an image of the maximum size can be decoded while clients
-/// hold others.
+/// MiB for images that are encoded and not stored yet, so that an image of the maximum size can be decoded while
+/// clients hold others.
 const ENCODED_MIB: u32 = 256;
-/// An image reserves at least this fraction of the maximum, so that the number of small images decoded at the same time
-/// is limited too.
-const MIN_FRACTION: u32 = 4;
+/// An image reserves at least the maximum divided by this number, so that the number of small images decoded at the
+/// same time is limited too.
+const MIN_RESERVATION_DIVISOR: u32 = 4;
 
 /// The memory for images that are being decoded, or are encoded and not stored yet. One permit is one MiB.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl DecodeMemory {
     /// # Errors
     /// [`Rejected::Busy`] when the memory does not become free within 30 seconds.
     pub(crate) async fn reserve(&self, pixels: u64) -> Result<MemoryReservation, Rejected> {
-        let min = (self.max_image / MIN_FRACTION).max(1);
+        let min = (self.max_image / MIN_RESERVATION_DIVISOR).max(1);
         let size = mebibytes(pixels * BYTES_PER_PIXEL).clamp(min, self.max_image);
         match timeout(self.wait, Arc::clone(&self.permits).acquire_many_owned(size)).await {
             Ok(Ok(permit)) => Ok(MemoryReservation(permit)),

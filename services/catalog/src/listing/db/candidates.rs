@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// Tags that are joined. More joins would take the planner seconds.
+/// Maximum number of tags that are joined: with more joins, planning takes seconds.
 const MAX_JOINED_TAGS: usize = 4;
 
 pub(super) type Query = QueryBuilder<Postgres>;
@@ -28,8 +28,8 @@ pub(super) fn order(sort: Sort) -> &'static str {
     }
 }
 
-/// Pushes a query for the sort keys of the products `p` that match the filter. `score` pushes terms that are added to the
-/// score, `conditions` more conditions.
+/// Pushes a query for the sort keys of the products `p` that match the filter. `score` pushes terms that are added to
+/// the score, `conditions` more conditions.
 pub(super) fn push_candidates(
     query: &mut Query,
     filter: &Filter,
@@ -74,7 +74,8 @@ fn push_filter(query: &mut Query, filter: &Filter) {
     }
 }
 
-/// The first tags are joined; the others are compared with the tags of each product that has the first ones.
+/// Pushes the condition that a product has all tags. The first tags are joined; the others are compared with the tags
+/// of each product that has the first ones.
 fn push_tags(query: &mut Query, tags: &[IdOrName]) {
     let (joined, others) = tags.split_at(tags.len().min(MAX_JOINED_TAGS));
     for tag in joined {

@@ -1,10 +1,10 @@
-//! `catalog.product_images`. The caller has locked the product. Stored images that are removed from a product are left to
-//! the cleanup.
+//! `catalog.product_images`. Writes require that the caller has locked the product. The image cleanup deletes the
+//! stored images that are removed from a product.
 
 use bodega_media::StoredImage;
 use sqlx::PgExecutor;
 
-/// Counts the images of a product; `None` if it does not exist or is archived.
+/// Counts the images of a product. Returns `None` if it does not exist or is archived.
 pub(crate) async fn count(db: impl PgExecutor<'_>, product_id: i32) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!(
         r#"select (select count(*) from catalog.product_images i where i.product_id = p.id) as "count!"
@@ -44,9 +44,9 @@ pub(crate) async fn append(
     Ok(())
 }
 
-/// Replaces the first image by one with this URL, or removes the first image. If the product already has an image with
-/// this URL, that one becomes the first: so a first image that stays the same is not touched, and two rows never have
-/// the URL of the same stored image.
+/// Replaces the first image with one that has this URL, or removes the first image. If the product already has an image
+/// with this URL, that image becomes the first. So an unchanged first image stays as it is, and two rows never have the
+/// URL of the same stored image.
 pub(crate) async fn set_first(
     db: impl PgExecutor<'_>,
     product_id: i32,
@@ -86,7 +86,7 @@ pub(crate) async fn set_first(
     Ok(())
 }
 
-/// Removes an image; `false` if the product has none with this id.
+/// Removes an image. Returns `false` if the product has no image with this id.
 pub(crate) async fn remove(db: impl PgExecutor<'_>, product_id: i32, id: i64) -> sqlx::Result<bool> {
     let removed = sqlx::query_scalar!(
         r#"with removed as (

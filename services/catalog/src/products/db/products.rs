@@ -91,7 +91,7 @@ pub(crate) struct LockedProduct {
     pub(crate) stock: i32,
 }
 
-/// Locks a product; `None` if it does not exist or is archived.
+/// Locks a product. Returns `None` if it does not exist or is archived.
 pub(crate) async fn lock(db: impl PgExecutor<'_>, id: i32) -> sqlx::Result<Option<LockedProduct>> {
     sqlx::query_as!(
         LockedProduct,
@@ -102,9 +102,8 @@ pub(crate) async fn lock(db: impl PgExecutor<'_>, id: i32) -> sqlx::Result<Optio
     .await
 }
 
-/// Changes a locked product and raises its version. Does not write its tags, images and stock movement.
-///
-/// A new price is in `currency`.
+/// Updates a locked product and raises its version; a new price is in `currency`. Does not write the product's tags,
+/// images and stock movement.
 pub(crate) async fn update(
     db: impl PgExecutor<'_>,
     id: i32,

@@ -111,7 +111,7 @@ impl Model {
         Self { items: items.collect(), categories, tags }
     }
 
-    /// The ids of the archived products.
+    /// Returns the ids of the archived products.
     pub(crate) fn archived(&self) -> impl Iterator<Item = i32> {
         self.items.values().filter(|item| item.archived).map(|item| item.id)
     }

@@ -32,8 +32,8 @@ fn lexemes(word: &str) -> Vec<&str> {
 /// Whether `text` has this word, one with its stem or, with `as_prefix`, one that begins with it.
 pub(super) fn has_word(text: &[String], word: &str, as_prefix: bool) -> bool {
     let wanted = lexemes(word);
-    let is_meant = |own: &str| wanted.contains(&own) || (as_prefix && own.starts_with(word));
-    text.iter().any(|own| lexemes(own).into_iter().any(is_meant))
+    let is_match = |own: &str| wanted.contains(&own) || (as_prefix && own.starts_with(word));
+    text.iter().any(|own| lexemes(own).into_iter().any(is_match))
 }
 
 /// Whether `name` has a word that is certainly similar.

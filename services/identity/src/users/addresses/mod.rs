@@ -12,12 +12,12 @@ pub(crate) fn parse(addresses: Vec<pb::Address>, violations: &mut Violations) ->
     violations.require(
         addresses.len() <= MAX_ADDRESSES,
         "addresses",
-        format!("must be at most {MAX_ADDRESSES} addresses"),
+        format!("must have at most {MAX_ADDRESSES} entries"),
     );
     violations.require(
         addresses.iter().filter(|address| address.is_default).count() <= 1,
         "addresses",
-        "must contain at most one default",
+        "must have at most one default address",
     );
     // Limits the number of violations.
     addresses

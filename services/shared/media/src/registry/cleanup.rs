@@ -22,13 +22,13 @@ const WORKER: Worker = Worker {
     timeout: IMAGE_CLEANUP,
 };
 /// Images that are claimed at a time: with `concurrency` they are deleted well within their lease.
-const BATCH: i64 = 16;
+const BATCH_SIZE: i64 = 16;
 const RETRY_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(10 * 60));
 
 impl ImageRegistry {
     /// Deletes unused images until the future is dropped.
     pub async fn clean_up(self) {
-        let claim = || self.images.claim(&self.db, self.media.storage(), BATCH, IMAGE_CLEANUP_LEASE);
+        let claim = || self.images.claim(&self.db, self.media.storage(), BATCH_SIZE, IMAGE_CLEANUP_LEASE);
         WORKER.run(claim, |image| self.delete_or_postpone(image)).await;
     }
 

@@ -43,7 +43,7 @@ impl StoredImages {
         Ok(())
     }
 
-    /// Returns how many of the images were marked: not those whose deletion has begun.
+    /// Marks images as used, except those whose deletion has begun. Returns the number of marked images.
     pub(super) async fn mark_used(self, db: impl PgExecutor<'_>, keys: &[String]) -> sqlx::Result<u64> {
         let sql = format!(
             "update {}.stored_images set delete_after = null where key = any($1) and attempts = 0",

@@ -1,9 +1,9 @@
 //! The image registry: a row in the service's database for each object in the storage.
 //!
 //! A row is inserted before its object is written, with a time after which the object is deleted. The transaction that
-//! references the image from a product or user clears that time with [`ImageRegistry::mark_used`]. So an object that
-//! nothing references is deleted, wherever a call was aborted, and the storage is never called inside a transaction. A
-//! service that removes the last reference sets `delete_after = now()` in the same statement or transaction.
+//! references the image from a product or user clears that time with [`ImageRegistry::mark_used`]. So an object without
+//! a reference is deleted, even if a call was aborted, and the storage is never called inside a transaction. A service
+//! that removes the last reference sets `delete_after = now()` in the same statement or transaction.
 
 mod cleanup;
 mod db;
@@ -71,8 +71,8 @@ impl ImageRegistry {
         Ok(usize::try_from(marked) == Ok(keys.len()))
     }
 
-    /// Lets unused images be deleted at once. Skips images that are in use: a commit that returned an error may have
-    /// succeeded.
+    /// Schedules unused images for immediate deletion. Skips images that are in use: a commit that returned an error
+    /// may have succeeded.
     ///
     /// # Errors
     /// When the database fails; the images are deleted after an hour then.

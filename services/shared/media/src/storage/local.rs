@@ -51,7 +51,8 @@ impl Local {
         Ok(())
     }
 
-    /// Deletes the incomplete file of a process that was killed while it wrote `path`: `object_store` names it so.
+    /// Deletes the incomplete file of a process that was killed while it wrote `path`; `object_store` names it
+    /// `<path>#1`.
     async fn delete_staged(&self, path: &Path) -> anyhow::Result<()> {
         let staged = self.directory.join(format!("{path}#1"));
         match fs::remove_file(&staged).await {

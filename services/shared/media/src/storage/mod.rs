@@ -10,7 +10,7 @@ mod signature;
 mod tests;
 mod timeouts;
 
-use self::timeouts::in_time;
+use self::timeouts::with_timeout;
 pub(crate) use self::{
     cloudinary::{Cloudinary, CloudinaryArgs},
     local::Local,
@@ -40,8 +40,10 @@ impl Storage {
     pub(crate) async fn put(&self, key: &ImageKey, image: &EncodedImage) -> Result<ImageUrls, StorageError> {
         let urls = match self {
             Self::Local(local) => local.put(key, image).await,
-            Self::S3(s3) => in_time(s3.timeouts, s3.put(key, image)).await,
-            Self::Cloudinary(cloudinary) => in_time(cloudinary.timeouts, cloudinary.put(key, image)).await,
+            Self::S3(s3) => with_timeout(s3.timeouts, s3.put(key, image)).await,
+            Self::Cloudinary(cloudinary) => {
+                with_timeout(cloudinary.timeouts, cloudinary.put(key, image)).await
+            }
         };
         urls.map_err(|error| StorageError(error.into()))
     }
@@ -50,8 +52,8 @@ impl Storage {
     pub(crate) async fn delete(&self, key: &ImageKey) -> Result<(), StorageError> {
         let deleted = match self {
             Self::Local(local) => local.delete(key).await,
-            Self::S3(s3) => in_time(s3.timeouts, s3.delete(key)).await,
-            Self::Cloudinary(cloudinary) => in_time(cloudinary.timeouts, cloudinary.delete(key)).await,
+            Self::S3(s3) => with_timeout(s3.timeouts, s3.delete(key)).await,
+            Self::Cloudinary(cloudinary) => with_timeout(cloudinary.timeouts, cloudinary.delete(key)).await,
         };
         deleted.map_err(|error| StorageError(error.into()))
     }

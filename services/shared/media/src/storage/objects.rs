@@ -1,4 +1,4 @@
-//! The operations that storages of plain objects share.
+//! The operations that the local and the S3 storage share.
 
 use object_store::{Attributes, Error, ObjectStore, ObjectStoreExt as _, PutOptions, Result, path::Path};
 use tokio::join;
@@ -14,7 +14,8 @@ pub(super) async fn put(
 ) -> Result<()> {
     let options = PutOptions::from(attributes);
     let (original, thumbnail) = (Path::from(key.to_string()), Path::from(key.thumbnail()));
-    // Both are awaited: a write that is dropped because the other failed could still succeed after the error was returned.
+    // Both are awaited: a write that is dropped because the other failed could still succeed after the error was
+    // returned.
     let (original, thumbnail) = join!(
         store.put_opts(&original, image.original.clone().into(), options.clone()),
         store.put_opts(&thumbnail, image.thumbnail.clone().into(), options),

@@ -34,7 +34,7 @@ pub(crate) fn base_url(text: &str) -> Result<String, String> {
     match reqwest::Url::parse(text) {
         _ if text.is_empty() => Ok(String::new()),
         Ok(url) if is_base(&url) => Ok(text.trim_end_matches('/').to_owned()),
-        _ => Err("use a URL such as https://images.example.com".to_owned()),
+        _ => Err("must be a URL such as https://images.example.com".to_owned()),
     }
 }
 
@@ -42,8 +42,8 @@ pub(crate) fn base_url(text: &str) -> Result<String, String> {
 pub(crate) fn name(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     match text {
-        "." | ".." => Err("use a name".to_owned()),
+        "." | ".." => Err("must be a name".to_owned()),
         _ if text.bytes().all(is_plain) => Ok(text.to_owned()),
-        _ => Err("use letters, digits, '-', '_' and '.'".to_owned()),
+        _ => Err("must consist of letters, digits, '-', '_' and '.'".to_owned()),
     }
 }

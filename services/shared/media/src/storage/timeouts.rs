@@ -19,7 +19,7 @@ impl Default for StorageTimeouts {
 }
 
 /// Fails when `work` takes longer than the total timeout.
-pub(super) async fn in_time<T>(
+pub(super) async fn with_timeout<T>(
     timeouts: StorageTimeouts,
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {

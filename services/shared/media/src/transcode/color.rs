@@ -1,7 +1,7 @@
 //! Conversion of color profiles to sRGB.
 //!
-//! Phones write colors for a wider color space than sRGB. The profile is removed from the encoded image, so the pixels are
-//! converted to the values that show the same colors without a profile.
+//! Phones write colors for a wider color space than sRGB. The profile is removed from the encoded image, so the pixels
+//! are converted to the values that show the same colors without a profile.
 
 use image::DynamicImage;
 use moxcms::{CmsError, ColorProfile, DataColorSpace, Layout, TransformOptions};
@@ -18,7 +18,7 @@ pub(super) fn to_srgb(image: &mut DynamicImage, profile: &[u8]) {
         _ => Ok(()),
     };
     if let Err(error) = converted {
-        debug!("invalid color profile ignored: {error:?}");
+        debug!("color profile is invalid, ignoring it: {error:?}");
     }
 }
 

@@ -96,7 +96,7 @@ pub(crate) fn transcode(
     mut memory: MemoryReservation,
 ) -> Result<EncodedImage, Rejected> {
     let corrupt = |error| {
-        debug!("image cannot be decoded: {error}");
+        debug!("image cannot be decoded, rejecting it: {error}");
         Rejected::Invalid("is corrupt and cannot be decoded".to_owned())
     };
     let image = decode(bytes, info).map_err(corrupt)?;
@@ -120,7 +120,8 @@ pub(crate) fn transcode(
     Ok(EncodedImage { format, width, height, original, thumbnail, _memory: Arc::new(memory) })
 }
 
-/// Returns the pixels upright and in sRGB with 8 bits per channel, with an alpha channel only when a pixel is transparent.
+/// Returns the pixels upright and in sRGB with 8 bits per channel, with an alpha channel only when a pixel is
+/// transparent.
 fn decode(bytes: &[u8], info: ImageInfo) -> ImageResult<DynamicImage> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(info.width);

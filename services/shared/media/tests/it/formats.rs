@@ -13,7 +13,7 @@ use crate::images::{QUARTERS, RED, assert_shows, colors, encode, file, media, qu
 async fn encodes_opaque_jpeg_and_webp_as_jpeg_and_all_others_as_png() {
     let rgb = quarters(48, 32);
     let opaque = DynamicImage::from(rgb.to_rgba8());
-    for (what, bytes, format) in [
+    for (case, bytes, format) in [
         ("a JPEG", file(&rgb, ImageFormat::Jpeg), Format::Jpeg),
         ("a progressive JPEG", include_bytes!("fixtures/progressive.jpg").to_vec(), Format::Jpeg),
         ("a CMYK JPEG", include_bytes!("fixtures/cmyk.jpg").to_vec(), Format::Jpeg),
@@ -28,19 +28,19 @@ async fn encodes_opaque_jpeg_and_webp_as_jpeg_and_all_others_as_png() {
         ("a GIF", file(&rgb, ImageFormat::Gif), Format::Png),
         ("an interlaced GIF", include_bytes!("fixtures/interlaced.gif").to_vec(), Format::Png),
     ] {
-        let image = encode(&media(), &bytes).await.unwrap_or_else(|rejected| panic!("{what}: {rejected}"));
-        assert_eq!((image.format, image.width, image.height), (format, 48, 32), "{what}");
+        let image = encode(&media(), &bytes).await.unwrap_or_else(|rejected| panic!("{case}: {rejected}"));
+        assert_eq!((image.format, image.width, image.height), (format, 48, 32), "{case}");
         let expected = match format {
             Format::Jpeg => ImageFormat::Jpeg,
             Format::Png => ImageFormat::Png,
         };
         for bytes in [&image.original, &image.thumbnail] {
-            assert_eq!(image::guess_format(bytes).unwrap(), expected, "{what}");
+            assert_eq!(image::guess_format(bytes).unwrap(), expected, "{case}");
         }
-        if what == "a CMYK JPEG" {
+        if case == "a CMYK JPEG" {
             // The conversion from CMYK loses some brightness.
             let [_, _, _, white] = colors(&image.original);
-            assert!(white.iter().all(|&channel| channel > 240), "{what}");
+            assert!(white.iter().all(|&channel| channel > 240), "{case}");
         } else {
             assert_shows(&image, QUARTERS);
         }
@@ -65,7 +65,7 @@ async fn keeps_transparency_as_png() {
         pixel.0[3] = 100;
     }
     let bytes = |format| file(&image.clone().into(), format);
-    for (what, bytes, alpha) in [
+    for (case, bytes, alpha) in [
         ("PNG", bytes(ImageFormat::Png), 100),
         ("WebP", bytes(ImageFormat::WebP), 100),
         (
@@ -77,12 +77,12 @@ async fn keeps_transparency_as_png() {
         ("WebP with loss", include_bytes!("fixtures/lossy-alpha.webp").to_vec(), 255),
     ] {
         let image = encode(&media(), &bytes).await.unwrap();
-        assert_eq!(image.format, Format::Png, "{what}");
+        assert_eq!(image.format, Format::Png, "{case}");
         let shown = image::load_from_memory(&image.original).unwrap().into_rgba8();
-        assert_eq!(shown.get_pixel(36, 8).0[3], alpha, "{what}");
-        assert_eq!(shown.get_pixel(12, 8).0[3], 255, "{what}");
+        assert_eq!(shown.get_pixel(36, 8).0[3], alpha, "{case}");
+        assert_eq!(shown.get_pixel(12, 8).0[3], 255, "{case}");
         // The fixtures have no white quarter.
-        assert_eq!(shown.get_pixel(36, 24).0[3], if alpha == 255 { 0 } else { 255 }, "{what}");
+        assert_eq!(shown.get_pixel(36, 24).0[3], if alpha == 255 { 0 } else { 255 }, "{case}");
     }
 }
 

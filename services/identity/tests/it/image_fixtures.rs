@@ -41,13 +41,13 @@ pub(crate) fn upload(image: &[u8]) -> Vec<SetAvatarRequest> {
 }
 
 /// Returns the file of a URL, relative to the storage.
-pub(crate) fn file(link: &str) -> String {
-    link.strip_prefix("/media/").unwrap().to_owned()
+pub(crate) fn file(url: &str) -> String {
+    url.strip_prefix("/media/").unwrap().to_owned()
 }
 
 /// Returns the files of a user's avatar.
 pub(crate) fn files_of(user: &User) -> BTreeSet<String> {
-    [&user.avatar_url, &user.avatar_thumbnail_url].map(|link| file(link)).into()
+    [&user.avatar_url, &user.avatar_thumbnail_url].map(|url| file(url)).into()
 }
 
 impl TestApp {
@@ -70,8 +70,8 @@ impl TestApp {
     }
 
     /// Reads the file of a URL.
-    pub(crate) fn read(&self, link: &str) -> Vec<u8> {
-        std::fs::read(self.media_dir.path().join(MEDIA).join(file(link))).unwrap()
+    pub(crate) fn read(&self, url: &str) -> Vec<u8> {
+        std::fs::read(self.media_dir.path().join(MEDIA).join(file(url))).unwrap()
     }
 
     /// Returns all files in the storage.
@@ -83,18 +83,18 @@ impl TestApp {
     }
 
     /// Returns the files of all avatars.
-    pub(crate) async fn used_files(&self) -> BTreeSet<String> {
-        let links: Vec<String> = sqlx::query_scalar(
+    pub(crate) async fn referenced_files(&self) -> BTreeSet<String> {
+        let urls: Vec<String> = sqlx::query_scalar(
             "select avatar_url from identity.users where avatar_image_key is not null
              union all select avatar_thumbnail_url from identity.users where avatar_image_key is not null",
         )
         .fetch_all(&self.db)
         .await
         .unwrap();
-        links.iter().map(|link| file(link)).collect()
+        urls.iter().map(|url| file(url)).collect()
     }
 
-    /// Lets the retention of unused images end.
+    /// Moves the end of the retention of unused images into the past.
     pub(crate) async fn expire_unused_images(&self) {
         sqlx::query("update identity.stored_images set delete_after = delete_after - interval '1 hour'")
             .execute(&self.db)
@@ -103,7 +103,7 @@ impl TestApp {
     }
 
     /// Waits until all unused images are deleted.
-    pub(crate) async fn images_deleted(&self) {
+    pub(crate) async fn wait_for_cleanup(&self) {
         for _ in 0..200 {
             let due: i64 = sqlx::query_scalar(
                 "select count(*) from identity.stored_images where delete_after <= now() or attempts > 0",
