@@ -76,9 +76,9 @@ pub struct Settings {
     pub access_log: AccessLog,
 }
 
-/// What services on one machine can process, with reserve for a process that stops for half a second while it is replaced.
-/// With fewer, requests that could wait are rejected; with more, requests time out under overload. Services on machines of
-/// their own can take more.
+/// Returns the number of concurrent requests that a service can process if all services share one machine, with a reserve
+/// for the half second in which a process is replaced. A lower limit rejects requests that could have waited; with a higher
+/// one, requests time out under overload. A service on a machine of its own can process more.
 fn max_requests() -> u32 {
     let cores = available_parallelism().map_or(1, NonZero::get);
     u32::try_from(cores).unwrap_or(u32::MAX).saturating_mul(8).max(16)

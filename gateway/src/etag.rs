@@ -9,7 +9,7 @@ use axum::response::{IntoResponseParts, ResponseParts};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderName, HeaderValue, header::ETAG};
 
-/// Bytes of the hash that are used: enough to avoid collisions.
+/// Number of bytes of the hash in a tag: enough to avoid collisions.
 const HASH_BYTES: usize = 16;
 
 /// An entity tag without its quotes. All tags of the API are strong.
@@ -48,7 +48,7 @@ impl IntoResponseParts for EntityTag {
 pub(crate) enum TagList {
     /// `*`: any state.
     Any,
-    /// Tags, each with whether it is weak.
+    /// Tags; the flag is true for weak ones.
     Tags(Vec<(bool, EntityTag)>),
 }
 
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn weak_tags_count_for_reads_only() {
+    fn weak_tags_match_in_reads_only() {
         let list = parse(&[r#"W/"7", "8""#]).unwrap();
         assert!(list.contains(&EntityTag::of_version(7)) && list.contains(&EntityTag::of_version(8)));
         assert!(!list.contains(&EntityTag::of_version(9)));

@@ -1,8 +1,8 @@
-//! Load shedding: requests beyond the concurrency limit of their service are rejected at once, before anything is done for
-//! them. To start more requests than can be finished in time would waste the work on all of them.
+//! Load shedding: requests beyond the concurrency limit of their service are rejected at once, before any work is done for
+//! them. Starting more requests than can finish in time would waste the work of all of them.
 //!
-//! tower's `ConcurrencyLimit` with `LoadShed` has no queue and no separate limits for reads and writes, so that a burst
-//! which passes in some milliseconds would be rejected.
+//! tower's `ConcurrencyLimit` with `LoadShed` has no queue and no separate limits for reads and writes, so it would reject a
+//! burst that passes within milliseconds.
 
 use std::{
     sync::{
@@ -30,7 +30,7 @@ use crate::problem::Problem;
 /// Time that a request waits for a permit if there was a free one within [`BURST_WINDOW`]: long enough for a burst to pass,
 /// and short enough to reject the request within 100 ms.
 const BURST_WAIT: Duration = Duration::from_millis(50);
-/// Time that it waits otherwise: a queue that does not get empty is not a burst, and waiting in it helps no request.
+/// Time that it waits otherwise: if no permit was free for longer, this is overload, and waiting longer does not help.
 /// ("Controlled delay" in B. Maurer, Fail at Scale, ACM Queue 13(8), 2015.)
 const OVERLOAD_WAIT: Duration = Duration::from_millis(5);
 const BURST_WINDOW: Duration = Duration::from_millis(100);

@@ -78,14 +78,14 @@ pub(crate) async fn context(State(limit): State<Duration>, request: Request, nex
 /// Verifies the access token. With a valid one, upstream calls are made on behalf of its user.
 pub(crate) async fn authenticate(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let authentication = Authentication::of(&app, request.headers());
-    // An identity that hangs must not use up the time of a route that guests may use too.
+    // If identity hangs, a route that guests may use too must have time left to respond.
     let limit = app.settings().optional_step_timeout();
     let authentication = tokio::time::timeout(limit, authentication).await.unwrap_or_else(|_| {
         Authentication::Rejected(status::unavailable("identity is unavailable", Duration::from_secs(1)))
     });
     let mut context = CallContext::current();
     if let Authentication::Caller(caller) = &authentication {
-        // In the spelling that the services expect.
+        // Not the header as sent: services accept only the scheme `Bearer`, spelled like this.
         context = context.with_bearer(access_token(request.headers()).unwrap_or_default());
         if let Some(user_id) = request.extensions().get::<UserId>() {
             user_id.set(caller.user_id);
@@ -95,7 +95,7 @@ pub(crate) async fn authenticate(State(app): State<App>, mut request: Request, n
     context.scope(next.run(request)).await
 }
 
-/// Reads the body of an early response's request to its end, so that a client that is still sending gets the response.
+/// Reads the rest of the body after an early response, so that a client that is still sending gets the response.
 pub(crate) async fn drain_body(request: Request, next: Next) -> Response {
     next.run(DrainedBody::wrap(request)).await
 }
@@ -105,7 +105,7 @@ fn route(request: &Request) -> String {
     request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned()
 }
 
-/// The method, if it is a standard one: an invented one must not create a time series.
+/// The method, if it is a standard one: clients may invent methods, which must not create time series.
 fn method_label(method: &Method) -> &str {
     match *method {
         Method::GET

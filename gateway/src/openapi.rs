@@ -128,7 +128,7 @@ pub(crate) fn complete(document: &mut utoipa::openapi::OpenApi) {
     }
 }
 
-/// `putCartItemsProductId` for `PUT /api/cart/items/{productId}`.
+/// Returns `putCartItemsProductId` for `PUT /api/cart/items/{productId}`.
 fn operation_id(method: &str, path: &str) -> String {
     let (prefix, path) = match path.strip_prefix("/api/") {
         Some(path) => (None, path),
@@ -251,7 +251,7 @@ fn add_examples(operation: &mut Operation, schemas: &Value) {
     }
 }
 
-/// `ProductPage` for `Page<Product>`, which utoipa names `Page_Product`.
+/// Returns `ProductPage` for `Page_Product`, utoipa's name of `Page<Product>`.
 fn page_name(name: &str) -> Option<String> {
     Some(format!("{}Page", name.strip_prefix("Page_")?))
 }

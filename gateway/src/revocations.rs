@@ -27,19 +27,19 @@ pub(crate) struct Revocations(Arc<RwLock<HashSet<Uuid>>>);
 impl Revocations {
     /// Whether the session is revoked.
     pub(crate) fn contains(&self, session: Uuid) -> bool {
-        self.0.read().is_ok_and(|ended| ended.contains(&session))
+        self.0.read().is_ok_and(|revoked| revoked.contains(&session))
     }
 
     /// Adds sessions that have just ended, without waiting for the stream.
     pub(crate) fn extend(&self, sessions: &[String]) {
-        if let Ok(mut ended) = self.0.write() {
-            ended.extend(sessions.iter().filter_map(|id| id.parse::<Uuid>().ok()));
+        if let Ok(mut revoked) = self.0.write() {
+            revoked.extend(sessions.iter().filter_map(|id| id.parse::<Uuid>().ok()));
         }
     }
 
     fn reset(&self, sessions: &[String]) {
-        if let Ok(mut ended) = self.0.write() {
-            ended.clear();
+        if let Ok(mut revoked) = self.0.write() {
+            revoked.clear();
         }
         self.extend(sessions);
     }

@@ -147,7 +147,7 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(operations::keys))
 }
 
-/// The whole gateway, with this concurrency limit for uploads.
+/// Builds the router of the gateway; `upload_limit` is the concurrency limit of uploads.
 pub(crate) fn router(app: App, upload_limit: ConcurrencyLimit) -> Router {
     let settings = app.settings();
     let authenticate = from_fn_with_state(app.clone(), middleware::authenticate);
@@ -184,7 +184,7 @@ pub(crate) fn router(app: App, upload_limit: ConcurrencyLimit) -> Router {
 /// Adds the middleware of a group of routes, with its timeout, body limit and concurrency limits.
 fn bounded(
     routes: Router<App>,
-    time: Duration,
+    timeout: Duration,
     body_limit: usize,
     limits: Option<ConcurrencyLimits>,
 ) -> Router<App> {
@@ -199,7 +199,7 @@ fn bounded(
     }
     routes.layer(
         ServiceBuilder::new()
-            .layer(from_fn_with_state(time, middleware::context))
+            .layer(from_fn_with_state(timeout, middleware::context))
             .layer(from_fn(middleware::drain_body)),
     )
 }

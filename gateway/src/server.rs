@@ -91,11 +91,12 @@ pub(crate) async fn serve(
     graceful.shutdown().await;
 }
 
-/// At most three quarters of the process's file descriptors: the rest is for the services and the database.
+/// Limits `max_connections` to three quarters of the process's file descriptors: the rest is for the services and the
+/// database.
 fn limit_to_descriptors(max_connections: u32) -> u32 {
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let most = u64::from(max_connections).min(descriptors / 4 * 3).max(1);
-    u32::try_from(most).unwrap_or(max_connections)
+    let limit = u64::from(max_connections).min(descriptors / 4 * 3).max(1);
+    u32::try_from(limit).unwrap_or(max_connections)
 }
 
 /// Accepts the next connection.
@@ -110,7 +111,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
                 }
                 return stream;
             }
-            // The client has closed it already.
+            // The client has already closed the connection.
             Err(error) if [ConnectionAborted, ConnectionRefused, ConnectionReset].contains(&error.kind()) => {
             }
             Err(error) => {
@@ -134,7 +135,7 @@ async fn serve_connection(stream: TcpStream, router: Router, shutdown: Cancellat
     let http = http();
     let mut connection = pin!(watcher.watch(http.serve_connection(TokioIo::new(stream), service)));
     tokio::select! {
-        // Errors are those of clients that break off or time out.
+        // Errors are ignored: clients disconnect or time out.
         _ = connection.as_mut() => return,
         () = sleep(FIRST_REQUEST_TIMEOUT) => {}
     }

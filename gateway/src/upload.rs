@@ -33,7 +33,7 @@ pub(crate) fn messages<T: Send + 'static>() -> (Outgoing<T>, impl Stream<Item = 
 }
 
 impl<T> Outgoing<T> {
-    /// Sends a message. Waits until the one before is taken.
+    /// Sends a message. Waits until the call has taken the previous one.
     pub(crate) async fn send(&self, message: T) {
         self.put(Message::Next(message)).await;
     }
@@ -62,7 +62,7 @@ pub(crate) async fn call<T>(
     let (mut call, sending) = (pin!(call), pin!(sending));
     let response = tokio::select! {
         biased;
-        early = &mut call => early.map_err(|status| match status.code() {
+        result = &mut call => result.map_err(|status| match status.code() {
             Code::DeadlineExceeded => Problem::too_slow("the upload timed out"),
             _ => status.into(),
         })?,

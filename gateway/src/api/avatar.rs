@@ -38,7 +38,7 @@ impl ToSchema for AvatarForm {}
 
 /// Sets the caller's avatar.
 ///
-/// Requires an access token. Replaces the present avatar.
+/// Requires an access token. Replaces the current avatar.
 #[utoipa::path(
     put, path = "/api/users/me/avatar", tag = "Profile", security(("bearer" = [])),
     request_body(content = AvatarForm, content_type = "multipart/form-data",

@@ -1,6 +1,6 @@
 //! `/api/categories` and `/api/tags`.
 //!
-//! Both have the same routes, handlers and documentation; [`Kind`] is which of the two a route serves. The
+//! Both have the same routes, handlers and documentation; [`Kind`] says which of the two a route serves. The
 //! documentation here is that of categories, from which `openapi::tags_documentation` derives that of tags.
 
 use axum::{Extension, extract::State};

@@ -21,7 +21,7 @@ use crate::{app::App, extract::Path, problem::Problem};
 
 /// An image never changes: every upload gets a new name.
 const CACHING: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// Forbids scripts and all loading, should a browser take an image for a document.
+/// Forbids scripts and all loading, in case a browser interprets an image as a document.
 const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
 const MAX_FOLDER_LENGTH: usize = 32;
 

@@ -61,15 +61,15 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Json<HealthStatus>, 
         ("order", &upstreams.order),
     ]
     .map(async |(name, transport)| (name, is_serving(transport.clone()).await));
-    // Without the keys no access token can be verified. They stay in memory once they are fetched.
+    // Without the keys, no access token can be verified. They are fetched once.
     let keys = async { ("keys of identity", before_timeout(app.verifier().ensure_keys()).await.is_some()) };
     let (services, keys) = future::join(future::join_all(checks), keys).await;
     let checks = services.into_iter().chain([keys]);
-    let down: Vec<_> = checks.filter(|(_, up)| !up).map(|(name, _)| name).collect();
-    if down.is_empty() {
+    let unavailable: Vec<_> = checks.filter(|(_, is_serving)| !is_serving).map(|(name, _)| name).collect();
+    if unavailable.is_empty() {
         Ok(Json(HealthStatus { status: "ok" }))
     } else {
-        Err(Problem::unavailable(&format!("not ready: {}", down.join(", "))))
+        Err(Problem::unavailable(&format!("not ready: {}", unavailable.join(", "))))
     }
 }
 

@@ -45,8 +45,8 @@ impl ToSchema for ImagesForm {}
 
 /// Adds images to a product.
 ///
-/// Requires an admin's access token. The images are appended to the present ones, in the order of the form. Either all
-/// are added or, when one is rejected, none.
+/// Requires an admin's access token. The images are appended to the existing ones, in the order of the form. If one is
+/// rejected, none is added.
 #[utoipa::path(
     post, path = "/api/products/{id}/images", tag = "Products", security(("bearer" = [])),
     params(("id" = i32, Path, description = "Id of the product.")),

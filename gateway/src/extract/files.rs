@@ -52,8 +52,8 @@ impl FromRequest<App> for Files {
 }
 
 impl Files {
-    /// The next file, in a field of one of these names; `None` at the end of the form. The file before must have been read
-    /// to its end.
+    /// The next file, in a field of one of these names; `None` at the end of the form. The previous file must have been
+    /// read to its end.
     ///
     /// # Errors
     /// When the field has another name or is not a file, and when the body stalls or is malformed.

@@ -26,7 +26,7 @@ pub(crate) fn required<T>(field: &str, value: Option<T>) -> Result<T, Problem> {
     value.ok_or_else(|| Problem::invalid(field, "is required"))
 }
 
-/// The schema of a PATCH: no field is required, and those of `not_null` must not be null.
+/// Returns the schema of a PATCH: no field is required, and the fields in `not_null` must not be null.
 pub(crate) fn partial_schema(whole: RefOr<Schema>, description: &str, not_null: &[&str]) -> RefOr<Schema> {
     let RefOr::T(Schema::Object(mut object)) = whole else { return whole };
     object.description = Some(description.to_owned());

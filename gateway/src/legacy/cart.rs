@@ -65,8 +65,8 @@ impl From<Cart> for LegacyCart {
     }
 }
 
-/// The user of the access token, whether or not the request has an `X-Cart-Token`.
-fn user() -> CartOwner {
+/// The cart of the caller: an `X-Cart-Token` is ignored.
+fn users_cart() -> CartOwner {
     CartOwner { caller: None, guest_token: String::new() }
 }
 
@@ -86,7 +86,7 @@ pub(crate) async fn add(
     _: SignedIn,
     input: Json<AddToCartInput>,
 ) -> Result<Json<LegacyCart>, Problem> {
-    let (_, Json(cart)) = cart::add(app, user(), input).await?;
+    let (_, Json(cart)) = cart::add(app, users_cart(), input).await?;
     Ok(Json(cart.into()))
 }
 
@@ -98,7 +98,7 @@ pub(crate) async fn add(
     responses((status = OK, description = "The cart.", body = LegacyCart))
 )]
 pub(crate) async fn show(app: State<App>, _: SignedIn) -> Result<Json<LegacyCart>, Problem> {
-    let Json(cart) = cart::show(app, user()).await?;
+    let Json(cart) = cart::show(app, users_cart()).await?;
     Ok(Json(cart.into()))
 }
 
@@ -119,7 +119,7 @@ pub(crate) async fn set_item(
     product_id: Path<i32>,
     input: Json<CartQuantityInput>,
 ) -> Result<Json<LegacyCart>, Problem> {
-    let Json(cart) = cart::set_item(app, user(), product_id, input).await?;
+    let Json(cart) = cart::set_item(app, users_cart(), product_id, input).await?;
     Ok(Json(cart.into()))
 }
 
@@ -139,6 +139,6 @@ pub(crate) async fn remove_item(
     _: SignedIn,
     product_id: Path<i32>,
 ) -> Result<Json<LegacyCart>, Problem> {
-    let Json(cart) = cart::remove_item(app, user(), product_id).await?;
+    let Json(cart) = cart::remove_item(app, users_cart(), product_id).await?;
     Ok(Json(cart.into()))
 }

@@ -86,7 +86,7 @@ pub(crate) struct LegacyProductInput {
     #[serde(default, deserialize_with = "provided")]
     #[schema(value_type = Option<String>, max_length = 10_000)]
     description: Option<Option<String>>,
-    /// Units in stock. Replaces the present number.
+    /// Units in stock. Replaces the current number.
     #[serde(default, deserialize_with = "provided")]
     #[schema(required, nullable = false, minimum = 0, maximum = 1_000_000_000)]
     quantity: Option<i32>,

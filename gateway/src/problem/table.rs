@@ -15,7 +15,7 @@ fn http_status(code: Code, reason: &str) -> StatusCode {
     match (code, reason) {
         (Code::InvalidArgument, "unsupported_image") => return StatusCode::UNSUPPORTED_MEDIA_TYPE,
         (Code::InvalidArgument, "image_too_large") => return StatusCode::PAYLOAD_TOO_LARGE,
-        // Of a body that is forwarded unread: its contents are not fields of the request.
+        // About a body that the gateway forwards unread: its contents are not fields of the request.
         (Code::InvalidArgument, "invalid_signature" | "invalid_event") => return StatusCode::BAD_REQUEST,
         _ => {}
     }
@@ -48,8 +48,7 @@ impl From<Status> for Problem {
         }
         let reason = status::reason(&status);
         let http_status = http_status(status.code(), &reason);
-        // Clients may see the text of a status only if a service gave a reason for it. That a service rejects the gateway's
-        // own token is not for clients either.
+        // Clients may see the text of a status only if it has a reason, and not if a service rejects the gateway's own token.
         let is_for_clients = !reason.is_empty() && reason != "service_token_required";
         if http_status == StatusCode::INTERNAL_SERVER_ERROR || !is_for_clients {
             tracing::error!("unexpected status from a service: {:?} {reason}", status.code());

@@ -133,7 +133,7 @@ pub(crate) async fn logout(State(app): State<App>, _: SignedIn) -> Result<Status
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Ends all sessions of the caller, including the present one.
+/// Ends all sessions of the caller, including the current one.
 ///
 /// Requires an access token.
 #[utoipa::path(

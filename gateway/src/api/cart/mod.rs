@@ -155,9 +155,9 @@ pub(crate) async fn clear(State(app): State<App>, owner: CartOwner) -> Result<Js
     cart_json(&app, response.cart)
 }
 
-/// The token of the guest cart that a request is about; empty for the cart of a user.
+/// Returns the token of the guest cart that a request is for; empty for the cart of a user.
 ///
-/// A user who still sends a guest token has a merge at login that failed: the guest cart is merged first.
+/// If a user still sends a guest token, the merge at login failed: the guest cart is merged first.
 async fn guest_token(app: &App, owner: CartOwner) -> Result<String, Problem> {
     let guest_token = owner.guest_token;
     if owner.caller.is_none() {

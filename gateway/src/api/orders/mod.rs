@@ -111,14 +111,14 @@ pub(crate) async fn show(
 /// Cancels an order.
 ///
 /// Requires the access token of the user who placed the order, or of an admin. The units return to the stock, and a
-/// completed payment is refunded. Safe to retry: a cancelled order is returned as it is.
+/// completed payment is refunded.
 #[utoipa::path(
     post, path = "/api/orders/{id}/cancel", tag = "Orders",
     params(("id" = Uuid, Path, description = "Id of the order.")), security(("bearer" = [])),
     responses(
         (status = OK, description = "The cancelled order.", body = Order),
         (status = NOT_FOUND, description = "The order does not exist or belongs to another user (`order_not_found`)."),
-        (status = CONFLICT, description = "The order is shipped or completed (`invalid_transition`)."),
+        (status = CONFLICT, description = "The order is already shipped, completed or cancelled (`invalid_transition`)."),
     )
 )]
 pub(crate) async fn cancel(
@@ -144,7 +144,7 @@ pub(crate) async fn cancel(
         (status = FORBIDDEN),
         (status = NOT_FOUND, description = "The order does not exist (`order_not_found`)."),
         (status = CONFLICT,
-            description = "The status cannot follow the present status of the order (`invalid_transition`)."),
+            description = "The status cannot follow the current status of the order (`invalid_transition`)."),
     )
 )]
 pub(crate) async fn change_status(

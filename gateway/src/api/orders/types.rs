@@ -168,7 +168,7 @@ pub(crate) struct PlaceOrderInput {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"status": "shipped"}))]
 pub(crate) struct OrderStatusInput {
-    /// Status that may follow the present one.
+    /// Status that may follow the current one.
     pub(crate) status: OrderStatus,
 }
 

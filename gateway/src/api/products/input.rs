@@ -36,7 +36,7 @@ pub(crate) struct ProductInput {
     #[serde(default, deserialize_with = "provided")]
     #[schema(value_type = Option<String>, min_length = 3, max_length = 3, example = "USD")]
     pub(crate) currency: Option<Option<String>>,
-    /// Units in stock. Replaces the present number.
+    /// Units in stock. Replaces the current number.
     #[serde(default, deserialize_with = "provided", alias = "quantity")]
     #[schema(required, nullable = false, minimum = 0, maximum = 1_000_000_000)]
     pub(crate) stock: Option<i32>,

@@ -231,7 +231,7 @@ async fn expected_version(app: &App, id: i32, if_match: &IfMatch) -> Result<Opti
     if let [version] = versions[..] {
         return Ok(Some(version));
     }
-    // Catalog compares with one version only: of several, only the present one can match.
+    // Catalog compares with one version only: of several, only the current one can match.
     let response = app.catalog().get_product(GetProductRequest { id }).await?.into_inner();
     let version = present(response.product)?.version;
     if versions.contains(&version) {

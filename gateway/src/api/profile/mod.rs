@@ -96,7 +96,7 @@ fn address_list(addresses: Vec<Object<Address>>) -> AddressList {
     security(("bearer" = [])),
     responses(
         (status = NO_CONTENT, description = "Password changed. No content."),
-        (status = UNPROCESSABLE_ENTITY, description = "A field is missing, unknown or invalid, the present password is \
+        (status = UNPROCESSABLE_ENTITY, description = "A field is missing, unknown or invalid, the current password is \
             wrong, or the new one is rejected (`invalid_field`); `errors` names the field."),
         (status = TOO_MANY_REQUESTS, description = "Too many passwords are being checked (`too_busy`)."),
     )

@@ -122,13 +122,13 @@ pub(crate) struct ProfilePatch {
     #[serde(default, deserialize_with = "provided")]
     #[schema(nullable = false, max_length = 254)]
     pub(crate) email: Option<String>,
-    /// Addresses, which replace all present ones.
+    /// Addresses, which replace all existing ones.
     #[serde(default, deserialize_with = "provided")]
     #[schema(value_type = Option<Vec<Address>>, nullable = false, max_items = 20)]
     pub(crate) addresses: Option<Vec<Object<Address>>>,
 }
 
-/// A profile to replace the present one with.
+/// A profile that replaces the current one.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
@@ -155,12 +155,12 @@ pub(crate) struct ProfileInput {
     pub(crate) addresses: Vec<Object<Address>>,
 }
 
-/// The present and the new password.
+/// The current and the new password.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(example = json!({"currentPassword": "correct horse battery", "newPassword": "staple of another horse"}))]
 pub(crate) struct PasswordInput {
-    /// Present password. `current_password` is accepted too.
+    /// Current password. `current_password` is accepted too.
     #[serde(alias = "current_password")]
     pub(crate) current_password: String,
     /// New password of any characters. Common passwords, the name, the username and the email are rejected.
