@@ -79,7 +79,7 @@ async fn rejects_invalid_tokens() {
         ("signed with the public key as a secret", confused),
         ("tampered with", promoted),
         ("of another key", other_issuer.user()),
-        ("of another key with the id of ours", other_issuer.token_under(identity.kid(), |_| {})),
+        ("of another key with the id of ours", other_issuer.token_with_kid(identity.kid(), |_| {})),
         ("for another audience", identity.token(|claims| claims.aud = "elsewhere".to_owned())),
     ] {
         let response = profile(&gateway, &token).await;

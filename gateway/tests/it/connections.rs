@@ -26,13 +26,13 @@ async fn time_until_closed(stream: &mut TcpStream) -> Duration {
 #[tokio::test]
 async fn closes_a_connection_without_a_request() {
     let gateway = TestApp::start().await;
-    let waiting = [&b""[..], b"PRI * HTTP", b"GET /healthz HTTP/1.1\r\nhost: sh"].map(async |begin| {
+    let waiting = [&b""[..], b"PRI * HTTP", b"GET /healthz HTTP/1.1\r\nhost: sh"].map(async |start| {
         let mut stream = gateway.connect().await;
-        stream.write_all(begin).await.unwrap();
+        stream.write_all(start).await.unwrap();
         let waited = time_until_closed(&mut stream).await;
         assert!(
             (FIRST_REQUEST_TIMEOUT / 2..2 * FIRST_REQUEST_TIMEOUT).contains(&waited),
-            "{begin:?}: {waited:?}"
+            "{start:?}: {waited:?}"
         );
     });
     let later_request = async {
@@ -41,7 +41,7 @@ async fn closes_a_connection_without_a_request() {
         assert_eq!(read_response(&mut stream).await.status, 200);
         sleep(FIRST_REQUEST_TIMEOUT + Duration::from_secs(1)).await;
         stream.write_all(REQUEST).await.unwrap();
-        assert_eq!(read_response(&mut stream).await.status, 200, "who has request may rest");
+        assert_eq!(read_response(&mut stream).await.status, 200, "a connection with a request may be idle");
     };
     tokio::join!(futures_util::future::join_all(waiting), later_request);
 }

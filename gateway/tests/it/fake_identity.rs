@@ -1,4 +1,4 @@
-//! A fake identity that signs real tokens and streams ended sessions.
+//! A fake identity service that signs real tokens and streams ended sessions.
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -27,7 +27,7 @@ pub(crate) struct Identity {
     pub(crate) service: FakeService,
     signing: EncodingKey,
     public: Jwk,
-    ended: watch::Sender<Vec<String>>,
+    ended_sessions: watch::Sender<Vec<String>>,
 }
 
 impl Identity {
@@ -39,7 +39,7 @@ impl Identity {
             service: FakeService::default(),
             signing: EncodingKey::from_ed_der(pkcs8.as_ref()),
             public: Jwk { kid: Uuid::now_v7().to_string(), x },
-            ended: watch::Sender::default(),
+            ended_sessions: watch::Sender::default(),
         }
     }
 
@@ -64,11 +64,11 @@ impl Identity {
 
     /// The access token of a user, with changed claims.
     pub(crate) fn token(&self, change: impl FnOnce(&mut Claims)) -> String {
-        self.token_under(self.kid(), change)
+        self.token_with_kid(self.kid(), change)
     }
 
-    /// The same, with another key id.
-    pub(crate) fn token_under(&self, kid: &str, change: impl FnOnce(&mut Claims)) -> String {
+    /// The access token of a user, with changed claims and another key id.
+    pub(crate) fn token_with_kid(&self, kid: &str, change: impl FnOnce(&mut Claims)) -> String {
         let mut claims = claims();
         change(&mut claims);
         let mut header = Header::new(Algorithm::EdDSA);
@@ -78,7 +78,7 @@ impl Identity {
 
     /// Streams the end of a session to every gateway.
     pub(crate) fn end_session(&self, session: Uuid) {
-        self.ended.send_modify(|ended| ended.push(session.to_string()));
+        self.ended_sessions.send_modify(|ended| ended.push(session.to_string()));
     }
 
     pub(crate) fn transport(&self) -> Transport {
@@ -127,7 +127,7 @@ impl TokenService for Identity {
         &self,
         _: Request<WatchRevocationsRequest>,
     ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
-        let ended = WatchStream::new(self.ended.subscribe());
+        let ended = WatchStream::new(self.ended_sessions.subscribe());
         let messages = ended.map(|session_ids| Ok(WatchRevocationsResponse { session_ids }));
         Ok(Response::new(messages.boxed()))
     }

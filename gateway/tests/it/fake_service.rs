@@ -36,7 +36,7 @@ pub(crate) struct Calls<Req>(Arc<Mutex<Vec<Req>>>);
 impl<Req: Clone> Calls<Req> {
     /// The latest request.
     pub(crate) fn last(&self) -> Req {
-        self.0.lock().unwrap().last().cloned().expect("the gateway has not called it")
+        self.0.lock().unwrap().last().cloned().expect("the gateway has called the RPC")
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -114,7 +114,7 @@ impl FakeService {
 
     /// The metadata of the latest call of `rpc`.
     pub(crate) fn metadata(&self, rpc: &str) -> HeaderMap {
-        self.0.metadata.lock().unwrap().get(rpc).cloned().expect("the gateway has not called it")
+        self.0.metadata.lock().unwrap().get(rpc).cloned().expect("the gateway has called the RPC")
     }
 
     pub(crate) async fn handle(&self, request: Request<Body>) -> Response<Body> {

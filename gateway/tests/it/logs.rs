@@ -59,7 +59,7 @@ async fn gateway(access_log: AccessLog) -> TestApp {
     gateway
 }
 
-/// A read by a guest, a read by a user, an unknown path, a rejected request, and a health check.
+/// Sends a read by a guest, a read by a user, an unknown path, a rejected request, and a health check.
 async fn make_requests(gateway: &TestApp) {
     for (path, id, status) in [
         ("/api/categories?limit=5", "guest", 200),

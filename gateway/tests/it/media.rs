@@ -10,7 +10,7 @@ use crate::test_app::{SendRequest as _, TestApp};
 const ID: &str = "0197f0c5-a1b2-7c3d-8e4f-5a6b7c8d9e0f";
 const OTHER: &str = "0197f0c5-a1b2-7c3d-8e4f-000000000000";
 
-/// The content of an image: large and regular enough that compression would pay.
+/// The content of an image: large and regular enough to be compressible.
 fn bytes() -> String {
     "picture ".repeat(1000)
 }

@@ -112,7 +112,7 @@ fn every_operation_has_an_id_a_tag_and_schemas() {
     }
 }
 
-/// Descriptions that say nothing about the operation.
+/// Descriptions that do not mention the operation.
 const MEANINGLESS: [&str; 4] = ["", "See `code`.", "Done.", "OK"];
 
 #[test]

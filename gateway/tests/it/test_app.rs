@@ -42,7 +42,7 @@ pub(crate) struct TestApp {
     client: reqwest::Client,
     pub(crate) shutdown: CancellationToken,
     served: JoinHandle<anyhow::Result<()>>,
-    _open: DropGuard,
+    _shutdown_on_drop: DropGuard,
 }
 
 impl TestApp {
@@ -80,10 +80,10 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let _open = shutdown.clone().drop_guard();
+        let _shutdown_on_drop = shutdown.clone().drop_guard();
         let served = tokio::spawn(bodega_gateway::start(settings, upstreams, listener, shutdown.clone()));
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { identity, catalog, cart, orders, address, client, shutdown, served, _open }
+        Self { identity, catalog, cart, orders, address, client, shutdown, served, _shutdown_on_drop }
     }
 
     /// Waits until the gateway has stopped.
@@ -103,7 +103,7 @@ impl TestApp {
         self.request(Method::POST, path).json(&body)
     }
 
-    /// Opens a TCP connection, for what HTTP clients do not offer.
+    /// Opens a TCP connection, for requests that an HTTP client cannot send.
     pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
@@ -185,7 +185,7 @@ impl TestResponse {
         problem
     }
 
-    /// Asserts such a problem, and returns the first field in its `errors`.
+    /// Asserts a complete problem with this status and code, and returns the first field in its `errors`.
     #[track_caller]
     pub(crate) fn rejected_field(&self, status: u16, code: &str) -> String {
         self.problem(status, code)["errors"][0]["field"].as_str().unwrap_or_default().to_owned()

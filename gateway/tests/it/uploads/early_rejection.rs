@@ -1,4 +1,4 @@
-//! A rejected upload gets its response before its end, and the client can read it.
+//! The response to a rejected upload is sent before the upload ends, and the client can read it.
 
 use bodega_proto::catalog::v1::{AddProductImagesRequest, AddProductImagesResponse};
 use bodega_runtime::status;
@@ -48,7 +48,7 @@ async fn a_client_that_reads_after_sending_gets_the_rejection() {
         let body = form(&[("images", Some("a"), &vec![7; 7 << 20])]);
         let response = send(&gateway, &body).await;
         response.problem(404, "product_not_found");
-        // The same, rejected before the body is read.
+        // Requests that are rejected before the body is read.
         let head = head_of(&gateway, body.len());
         for (head, status) in [
             (head.replace("authorization", "x-nothing"), 401),
@@ -84,7 +84,7 @@ async fn sends_100_continue_only_for_accepted_uploads() {
     let mut stream = gateway.connect().await;
     stream.write_all(head.replace("authorization", "x-nothing").as_bytes()).await.unwrap();
     let mut response = String::new();
-    // The connection is closed, since the body may or may not follow.
+    // The gateway closes the connection, because it cannot know whether the body follows.
     timeout(TIMEOUT, stream.read_to_string(&mut response)).await.expect("the connection is closed").unwrap();
     assert!(response.starts_with("HTTP/1.1 401"), "{response}");
     assert_eq!(uploads.count(), 0);

@@ -16,7 +16,7 @@ use crate::{
 async fn forwards_a_complete_form() {
     for (gateway, catalog) in gateways().await {
         let uploads = Uploads::record(&catalog);
-        let data: Vec<u8> = (0..1_000_000_u32).map(|at| (at / 7).to_le_bytes()[0]).collect();
+        let data: Vec<u8> = (0..1_000_000_u32).map(|index| (index / 7).to_le_bytes()[0]).collect();
         let response =
             send(&gateway, &form(&[("images", Some("a"), &data), ("images", Some("b"), b"b")])).await;
         assert_eq!(response.status, 201, "{response:?}");
@@ -30,7 +30,7 @@ async fn forwards_a_complete_form() {
 async fn forwards_a_form_that_arrives_byte_by_byte() {
     let gateway = TestApp::start().await;
     let uploads = Uploads::record(&gateway.catalog);
-    // Resembles the boundary twice.
+    // Contains the start of a boundary twice.
     let data = b"\r\n--y\r\n-\r\r\n--";
     let body = form(&[("images", Some("a"), data), ("images", Some("b"), b"")]);
     let mut stream = start_upload(&gateway, &body, 0).await;
@@ -77,7 +77,7 @@ async fn does_not_buffer_for_a_service_that_reads_nothing() {
         let (piece, mut sent) = (vec![7; 1 << 16], 0);
         while let Ok(written) = timeout(TIMEOUT / 3, stream.write(&piece)).await {
             sent += written.unwrap();
-            // The socket buffers of both ends are not part of the gateway.
+            // Includes the socket buffers of both ends.
             assert!(sent < 32 << 20, "the gateway buffers the upload");
         }
     }

@@ -1,4 +1,4 @@
-//! Incomplete and malformed forms are rejected, and the service never takes them for complete.
+//! Incomplete and malformed forms are rejected, and never look complete to the service.
 
 use tokio::io::AsyncWriteExt as _;
 

@@ -1,4 +1,4 @@
-//! Uploads are forwarded while they are received, and an aborted upload is never taken for a complete one.
+//! Uploads are forwarded while they are received, and an aborted upload never looks complete.
 
 mod early_rejection;
 mod forwarding;
@@ -40,7 +40,7 @@ pub(crate) fn form(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
     body
 }
 
-/// What catalog has received of an upload.
+/// The part of an upload that catalog has received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Upload {
     pub(crate) product: Option<i32>,
