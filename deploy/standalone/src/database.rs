@@ -136,7 +136,7 @@ impl Database {
     }
 }
 
-/// A pool for a command's own use, of one connection that is there.
+/// Connects to the database, with a pool of one connection for the use of a command.
 ///
 /// # Errors
 /// When the database does not respond.

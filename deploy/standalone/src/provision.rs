@@ -1,4 +1,4 @@
-//! Schemas, and in the embedded database a role for each service.
+//! Creates the schemas, and in the embedded database a role for each service.
 
 use bodega_runtime::database;
 use sqlx::{
@@ -27,18 +27,18 @@ static ORDER: Schema =
 /// Connection options of the services.
 #[derive(Clone, Debug)]
 pub struct Logins {
-    /// Identity's.
+    /// Connection options of identity.
     pub identity: PgConnectOptions,
-    /// Catalog's.
+    /// Connection options of catalog.
     pub catalog: PgConnectOptions,
-    /// Cart's.
+    /// Connection options of cart.
     pub cart: PgConnectOptions,
-    /// Order's.
+    /// Connection options of order.
     pub order: PgConnectOptions,
 }
 
 impl Logins {
-    /// The same role for all services: in a given database, no roles are created.
+    /// Returns the connection options of a given database: all services use its role.
     pub fn shared(database: &PgConnectOptions) -> Self {
         Self {
             identity: database.clone(),
@@ -48,7 +48,7 @@ impl Logins {
         }
     }
 
-    /// The roles that [`roles`] creates, in the database of `owner`.
+    /// Returns the connection options of the roles that [`roles`] creates, in the database of `owner`.
     pub fn separate(owner: &PgConnectOptions, passwords: &Passwords) -> Self {
         let login = |schema: &Schema, password: &str| owner.clone().username(schema.role).password(password);
         Self {
@@ -63,13 +63,13 @@ impl Logins {
 /// Passwords of the services' roles.
 #[derive(Clone, serde::Serialize, serde::Deserialize)]
 pub struct Passwords {
-    /// Identity's.
+    /// Password of identity's role.
     pub identity: String,
-    /// Catalog's.
+    /// Password of catalog's role.
     pub catalog: String,
-    /// Cart's.
+    /// Password of cart's role.
     pub cart: String,
-    /// Order's.
+    /// Password of order's role.
     pub order: String,
 }
 

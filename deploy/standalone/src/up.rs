@@ -65,27 +65,27 @@ pub(crate) async fn run(args: Args, store: &StoreArgs) -> anyhow::Result<()> {
         format!("BODEGA_HTTP (or --http): cannot listen on {}: choose another address", args.http)
     })?;
     serve_metrics(args.admin_http, &shutdown).await?;
-    let external = External::configured(store)?;
+    let configuration = Configuration::read(store)?;
 
     let opened = shutdown.run_until_cancelled(Database::open(&store.database, &store.data_dir)).await;
     let Some(database) = opened.transpose()? else { return Ok(()) };
     let served = tokio::select! {
-        served = serve(&args, store, external, &database, listener, &shutdown) => served,
+        served = serve(&args, store, configuration, &database, listener, &shutdown) => served,
         never = database.keep_running() => match never {},
     };
     let closed = database.close().await;
     served.and(closed)
 }
 
-/// Configuration of external services; read before the database starts, so that an invalid one starts nothing.
-struct External {
+/// Configuration that needs no database. It is read first, so that an invalid one starts nothing.
+struct Configuration {
     payments: PaymentProviders,
     media: Media,
     gateway: Settings,
 }
 
-impl External {
-    fn configured(store: &StoreArgs) -> anyhow::Result<Self> {
+impl Configuration {
+    fn read(store: &StoreArgs) -> anyhow::Result<Self> {
         let payments = store.payments.providers()?;
         let (media, gateway) = store.media()?;
         Ok(Self { payments, media, gateway })
@@ -95,21 +95,21 @@ impl External {
 async fn serve(
     args: &Args,
     store: &StoreArgs,
-    external: External,
+    configuration: Configuration,
     database: &Database,
     listener: TcpListener,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let prepared = shutdown.run_until_cancelled(prepare(args, store, external, database)).await;
+    let prepared = shutdown.run_until_cancelled(prepare(args, store, configuration, database)).await;
     let Some(options) = prepared.transpose()? else { return Ok(()) };
     let livemode = options.payments.livemode();
-    // Not cancellable: a generated password must be printed in any case.
+    // Not cancelled by a shutdown: a generated password must be printed in any case.
     let admin = create_admin(args, database, &options.identity).await?;
-    let opened = shutdown.run_until_cancelled(Store::start(options, listener)).await.transpose();
-    let address = opened.as_ref().ok().and_then(|opened| opened.as_ref().map(Store::address));
+    let started = shutdown.run_until_cancelled(Store::start(options, listener)).await.transpose();
+    let address = started.as_ref().ok().and_then(|started| started.as_ref().map(Store::address));
     print(&startup_message(address, livemode, admin.as_ref()))?;
-    match opened? {
-        Some(open) => open.run_until(shutdown.cancelled()).await,
+    match started? {
+        Some(store) => store.run_until(shutdown.cancelled()).await,
         None => Ok(()),
     }
 }
@@ -117,7 +117,7 @@ async fn serve(
 async fn prepare(
     args: &Args,
     store: &StoreArgs,
-    external: External,
+    configuration: Configuration,
     database: &Database,
 ) -> anyhow::Result<Options> {
     database.migrate(&store.data_dir).await?;
@@ -127,7 +127,7 @@ async fn prepare(
             .await
             .context("cannot add demo products")?;
     }
-    let External { payments, media, gateway } = external;
+    let Configuration { payments, media, gateway } = configuration;
     Ok(Options {
         logins,
         connections: store.database.db_connections,
@@ -161,8 +161,8 @@ async fn serve_metrics(address: Option<SocketAddr>, shutdown: &CancellationToken
     }
 }
 
-/// Without an address, because the start failed, contains only a new password. `livemode` is `Some` if cards are accepted,
-/// and whether real money moves.
+/// Returns the startup message. `address` is `None` if the start failed; then only a new password is printed. `livemode` is
+/// `None` if cards are not accepted, and otherwise whether real money moves.
 fn startup_message(address: Option<SocketAddr>, livemode: Option<bool>, admin: Option<&NewAdmin>) -> String {
     let admin = match admin {
         Some(NewAdmin { email, password: Some(password) }) => {

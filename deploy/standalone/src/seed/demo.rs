@@ -56,11 +56,11 @@ pub(super) async fn add_missing(db: &PgPool, currency: Currency) -> anyhow::Resu
             ..NewProduct::default()
         })
         .collect();
-    // In one transaction: all of them or none.
+    // One transaction: adds all of them or none.
     Ok(bulk::insert_products(db, currency, &products, |_| ()).await?.len())
 }
 
-/// Whether there never was a product.
+/// Returns whether the catalog never had a product. Deleted products count, because they are archived.
 ///
 /// # Errors
 /// When the database fails.

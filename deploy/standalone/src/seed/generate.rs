@@ -120,7 +120,7 @@ fn stock(index: usize) -> i32 {
     }
 }
 
-/// Returns a number below `count`, evenly distributed.
+/// Returns an evenly distributed number below `count`.
 fn choice(index: usize, count: usize) -> usize {
     usize::try_from(hash(index) >> 33).unwrap_or_default() % count.max(1)
 }

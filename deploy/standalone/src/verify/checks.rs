@@ -1,6 +1,6 @@
 //! The list of checks. A check is a query in `sql/` for the rows that violate it, and an entry here.
 
-/// A query for rows, each described by one line of text.
+/// A query whose rows are violations or pending work, each described by one line of text.
 #[derive(Debug)]
 pub struct Check {
     /// The rule that holds if the query finds nothing.
@@ -28,7 +28,7 @@ macro_rules! checks {
 
 /// All checks, in the order of their execution.
 pub const CHECKS: &[Check] = checks! {
-    Rule "stock equals the sum of its movements" "stock";
+    Rule "stock equals the sum of its movements" "stock_sums";
     Rule "stock was never negative" "stock_never_negative";
     Rule "all added units are in stock or reserved" "stock_balance";
     Rule "stock movements match reservations and releases" "reservation_movements";
@@ -41,7 +41,7 @@ pub const CHECKS: &[Check] = checks! {
     Rule "each cart version has at most one order" "one_order_per_cart";
     Rule "idempotency keys belong to the order's user" "idempotency_keys";
     Rule "order owners exist" "order_owners";
-    Rule "no checkout is overdue" "overdue_orders";
+    Rule "no checkout is overdue" "overdue_checkouts";
     Rule "no delivery is overdue" "overdue_deliveries";
     Rule "no delivery was permanently rejected" "rejected_deliveries";
 
@@ -49,14 +49,14 @@ pub const CHECKS: &[Check] = checks! {
     Rule "cancelled orders have no completed payment" "cancelled_orders_refunded";
     Rule "payment amounts equal order totals" "payment_amounts";
     Rule "payment histories follow the state machine" "payment_history";
-    Rule "each order has at most one open payment" "open_payments";
+    Rule "each order has at most one open payment" "one_open_payment";
     Rule "every open payment has a scheduled poll" "scheduled_polls";
     Rule "no payment poll is overdue" "overdue_polls";
     Rule "every provider event is applied or scheduled" "scheduled_events";
     Rule "applied provider events match their payments" "event_payments";
     Rule "no provider event is overdue" "overdue_events";
 
-    Rule "cart lines are within limits and refer to products" "carts";
+    Rule "cart lines are within limits and refer to products" "cart_lines";
     Rule "cart owners exist" "cart_owners";
     Rule "cart checkouts belong to orders of their user" "cart_checkouts";
     Rule "ordered items were removed from the cart" "cleared_carts";
@@ -67,7 +67,7 @@ pub const CHECKS: &[Check] = checks! {
     Rule "at least one admin can sign in" "active_admin";
     Rule "at most one key signs access tokens" "one_signing_key";
 
-    Pending "orders being placed" "pending_orders";
+    Pending "orders being placed" "pending_checkouts";
     Pending "deliveries to other services" "pending_deliveries";
     Pending "provider events to be applied" "pending_events";
     Pending "refunds in progress" "pending_refunds";

@@ -1,7 +1,7 @@
 //! Repairs of violations that [`super::checks`] finds, where a repair is safe.
 //!
 //! A repair is safe if it does what the services would have done themselves: it returns stock, removes ordered items from
-//! carts, and makes abandoned work due again. Each repair is a query in `sql/` that checks the rows again under the locks
+//! carts, and reschedules abandoned work. Each repair is a query in `sql/` that checks the rows again under the locks
 //! of the services, in their order, and returns a line for each repaired row. It skips rows that are younger than a minute
 //! or in progress, so it is safe on a running store, and repeating it changes nothing.
 //!
@@ -17,21 +17,21 @@ use tokio::time::{Instant, sleep};
 use super::Report;
 use crate::database;
 
-/// Time for the order service, if it runs, to process the work that was made due.
-const REQUEUED_WORK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for the order service, if it runs, to process the rescheduled work.
+const RESCHEDULED_WORK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Interval between checks during this time.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// No running process holds a lock for so long.
+/// Longer than any running process holds a lock.
 const LOCK_TIMEOUT: (&str, &str) = ("lock_timeout", "10s");
 
-/// Repairs of one statement each: their subject, and whether the order service completes the work.
+/// Repairs that are one statement: the subject, the statement, and whether it reschedules work for the order service.
 const STATEMENTS: [(&str, &str, bool); 5] = [
     ("stock of ended orders", include_str!("sql/release_stock.sql"), false),
     ("deliveries", include_str!("sql/retry_deliveries.sql"), true),
     ("provider events", include_str!("sql/retry_events.sql"), true),
     ("payment polls", include_str!("sql/poll_payments.sql"), true),
-    ("checkouts", include_str!("sql/resume_orders.sql"), true),
+    ("checkouts", include_str!("sql/resume_checkouts.sql"), true),
 ];
 
 /// The result of a repair.
@@ -42,7 +42,7 @@ pub struct Repaired {
     pub report: Report,
 }
 
-/// Repairs what is safe, waits until the order service has processed the work that became due, and runs the checks.
+/// Repairs what is safe, waits until the order service has processed the rescheduled work, and runs the checks.
 ///
 /// # Errors
 /// When the database cannot be reached or is not migrated, and when a row stays locked. Completed repairs are kept.
@@ -50,11 +50,11 @@ pub async fn run(owner: &PgConnectOptions) -> anyhow::Result<Repaired> {
     let db = database::connect(&owner.clone().options([LOCK_TIMEOUT])).await?;
     let repaired = repair(&db).await;
     db.close().await;
-    let (done, is_requeued) = repaired?;
+    let (done, is_rescheduled) = repaired?;
     let started = Instant::now();
     loop {
         let report = super::run(owner).await?;
-        if report.is_clean() || !is_requeued || started.elapsed() > REQUEUED_WORK_TIMEOUT {
+        if report.is_clean() || !is_rescheduled || started.elapsed() > RESCHEDULED_WORK_TIMEOUT {
             return Ok(Repaired { done, report });
         }
         sleep(INTERVAL).await;
@@ -64,15 +64,15 @@ pub async fn run(owner: &PgConnectOptions) -> anyhow::Result<Repaired> {
 /// Returns a line for each repaired row, and whether the order service has work to complete.
 async fn repair(db: &PgPool) -> anyhow::Result<(Vec<String>, bool)> {
     let mut done = Vec::new();
-    let mut is_requeued = false;
+    let mut is_rescheduled = false;
     for (subject, sql, needs_order_service) in STATEMENTS {
         let repaired = in_batches(async || sqlx::query_scalar(sql).fetch_all(db).await);
         let repaired = repaired.await.with_context(|| format!("cannot repair {subject}"))?;
-        is_requeued |= needs_order_service && !repaired.is_empty();
+        is_rescheduled |= needs_order_service && !repaired.is_empty();
         done.extend(repaired);
     }
     done.extend(in_batches(async || clear_carts(db).await).await.context("cannot repair carts")?);
-    Ok((done, is_requeued))
+    Ok((done, is_rescheduled))
 }
 
 /// Repeats a repair of a limited number of rows until it finds none, so that no lock is held for long.

@@ -1,4 +1,4 @@
--- Stored images in use are the avatar of an existing user, and no avatar is missing or about to be deleted.
+-- Each stored image that is in use is the avatar of an existing user, and no avatar is missing or about to be deleted.
 select format('image %s: is stored, but no user has it', i.key)
 from identity.stored_images i
 where i.delete_after is null

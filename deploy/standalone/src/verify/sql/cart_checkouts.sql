@@ -1,4 +1,4 @@
--- Items were removed from a cart for an order of the cart's owner.
+-- Items are removed from a cart only for an order of the cart's owner.
 select format('order %s: removed from the cart of user %s, but %s', c.order_id, c.user_id,
     case when o.id is null then 'there is no such order' else format('is %s of user %s', o.status, o.user_id) end)
 from cart.checkouts c

@@ -1,4 +1,5 @@
--- An applied provider event matches its payment's amount, and is in its history. Refunds are reported while in progress.
+-- An applied provider event matches the amount of its payment and is in the history of the payment. A provider
+-- also reports refunds that are in progress.
 with reported as (
     select provider, id, outcome, intent_snapshot ->> 'intent_id' as intent_id, intent_snapshot ->> 'state' as state,
         (intent_snapshot ->> 'amount_minor')::bigint as amount_minor, intent_snapshot ->> 'currency' as currency

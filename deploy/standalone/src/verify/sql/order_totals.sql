@@ -1,4 +1,4 @@
--- The total of an order is the sum of its lines, and it has lines.
+-- An order has lines, and its total is their sum.
 select format('order %s: total %s %s, sum of its lines %s', o.id, o.total_minor, o.currency, coalesce(l.sum::text, 'nothing'))
 from orders.orders o
 left join (

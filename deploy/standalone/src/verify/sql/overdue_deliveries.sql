@@ -1,5 +1,5 @@
 -- A delivery succeeds within 10 s after the start of the services.
-select format('order %s: %s since %s, %s attempts', order_id, kind, created_at, attempts)
+select format('order %s: %s pending since %s, %s attempts', order_id, kind, created_at, attempts)
 from orders.outbox
 where rejection is null
   and created_at < now() - interval '10 s'

@@ -1,4 +1,4 @@
--- Makes payments due that have no scheduled poll. The order service polls their provider. `poll_count` is kept, because it
+-- Schedules a poll of payments that have none. The order service polls their provider. `poll_count` is kept, because it
 -- distinguishes newer results from older ones.
 with unscheduled as (
     select p.id

@@ -1,4 +1,4 @@
--- Makes deliveries due that were rejected, or are scheduled too late. The order service retries them; deliveries are idempotent.
+-- Reschedules deliveries that were rejected, or are scheduled too late. The order service retries them; deliveries are idempotent.
 with stuck as (
     select order_id, kind, rejection
     from orders.outbox

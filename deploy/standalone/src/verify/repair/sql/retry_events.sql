@@ -1,4 +1,4 @@
--- Makes provider events due that are not scheduled, or scheduled too late. The order service applies them.
+-- Reschedules provider events that are not scheduled, or are scheduled too late. The order service applies them.
 with stuck as (
     select provider, id
     from orders.provider_events

@@ -1,4 +1,4 @@
--- Makes abandoned checkouts due, which no process holds a valid lease for. The order service resumes them. The number of
+-- Reschedules abandoned checkouts, for which no process holds a valid lease. The order service resumes them. The number of
 -- attempts is kept, because it identifies the lease holder.
 with stuck as (
     select id
