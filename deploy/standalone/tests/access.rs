@@ -16,7 +16,7 @@ struct Fixture {
     store: TestStore,
     ada: Client,
     product: i64,
-    label: i64,
+    category: i64,
     order: String,
     session: String,
 }
@@ -26,7 +26,7 @@ impl Fixture {
         let store = TestStore::start().await;
         let admin = store.admin();
         let product = admin.create_product("Mug", "19.99", 9).await;
-        let label = admin.post("/api/categories", json!({"name": "Kitchen"})).await.expect(201).json["id"]
+        let category = admin.post("/api/categories", json!({"name": "Kitchen"})).await.expect(201).json["id"]
             .as_i64()
             .unwrap();
         admin.post("/api/tags", json!({"name": "blue"})).await.expect(201);
@@ -35,7 +35,7 @@ impl Fixture {
         ada.add_to_cart(product, 2).await.expect(200);
         let session =
             ada.get("/api/auth/sessions").await.expect(200).items()[0]["id"].as_str().unwrap().to_owned();
-        Self { store, ada, product, label, order, session }
+        Self { store, ada, product, category, order, session }
     }
 
     /// Calls a route for Ada's resources, with a valid body.
@@ -45,7 +45,7 @@ impl Fixture {
             route if route.contains("/sessions/") => self.session.clone(),
             route if route.contains("/order") => self.order.clone(),
             route if route.contains("/products/") || route.contains("/cart/") => self.product.to_string(),
-            _ => self.label.to_string(),
+            _ => self.category.to_string(),
         };
         let path = route.replace("{id}", &id).replace("{productId}", &id).replace("{imageId}", "1");
         let mut request = client.request(method.parse().unwrap(), &path);
@@ -67,7 +67,7 @@ impl Fixture {
             "/api/users/{id}" => json!({"role": "admin"}),
             "/products" | "/products/{id}" => json!({"name": "Cup", "price": 1, "quantity": 1}),
             route if route.contains("products") => json!({"name": "Cup", "price": 1, "stock": 1}),
-            route if route.contains("categories") || route.contains("tags") => json!({"name": "Fresh"}),
+            route if route.contains("categories") || route.contains("tags") => json!({"name": "Garden"}),
             route if route.ends_with("/add") || route.ends_with("/remove") || route == "/cart" => {
                 json!({"productId": self.product})
             }
@@ -77,16 +77,16 @@ impl Fixture {
         })
     }
 
-    /// Everything that is visible of the store and of Ada.
+    /// Everything that the admin and Ada see through the API.
     async fn visible_state(&self) -> Vec<String> {
-        let mut seen = Vec::new();
+        let mut responses = Vec::new();
         for path in ["/api/products", "/api/categories", "/api/tags", "/api/admin/orders"] {
-            seen.push(self.store.admin().get(path).await.expect(200).text);
+            responses.push(self.store.admin().get(path).await.expect(200).text);
         }
         for path in ["/api/cart", "/api/orders", "/api/users/me", "/api/auth/sessions"] {
-            seen.push(self.ada.get(path).await.expect(200).text);
+            responses.push(self.ada.get(path).await.expect(200).text);
         }
-        seen
+        responses
     }
 }
 
@@ -102,12 +102,12 @@ fn field_of_files(route: &str) -> Option<&'static str> {
 /// A missing token and an invalid token have different codes.
 #[tokio::test]
 async fn returns_401_without_a_valid_token() {
-    let stage = Fixture::create().await;
-    let before = stage.visible_state().await;
-    let guest = stage.store.guest().clone();
+    let fixture = Fixture::create().await;
+    let before = fixture.visible_state().await;
+    let guest = fixture.store.guest().clone();
     for route in routes().chain(FILES.iter().copied()) {
         let (_, _, access) = route;
-        let response = stage.call(&guest, route).await;
+        let response = fixture.call(&guest, route).await;
         if [Access::Anyone, Access::UserOrGuest].contains(&access) {
             assert!(![401, 403].contains(&response.status) && response.status < 500, "{response:?}");
             continue;
@@ -115,65 +115,65 @@ async fn returns_401_without_a_valid_token() {
         let response = response.expect_problem(401, "unauthenticated");
         assert_eq!(response.header("www-authenticate"), "Bearer");
         let forged = guest.clone().with("authorization", "Bearer eyJhbGciOiJub25lIn0.e30.");
-        let response = stage.call(&forged, route).await.expect_problem(401, "invalid_token");
+        let response = fixture.call(&forged, route).await.expect_problem(401, "invalid_token");
         assert_eq!(response.header("www-authenticate"), r#"Bearer error="invalid_token""#);
     }
-    assert_eq!(stage.visible_state().await, before);
-    stage.store.verify().await;
+    assert_eq!(fixture.visible_state().await, before);
+    fixture.store.verify().await;
 }
 
 #[tokio::test]
 async fn returns_403_to_users_on_admin_routes() {
-    let stage = Fixture::create().await;
-    let before = stage.visible_state().await;
+    let fixture = Fixture::create().await;
+    let before = fixture.visible_state().await;
     let mut rejected = 0;
     for route in routes().filter(|(_, _, access)| *access == Access::Admin) {
-        stage.call(&stage.ada, route).await.expect_problem(403, "admin_only");
+        fixture.call(&fixture.ada, route).await.expect_problem(403, "admin_only");
         rejected += 1;
     }
     assert!(rejected >= 20, "{rejected}");
-    assert_eq!(stage.visible_state().await, before);
-    stage.store.verify().await;
+    assert_eq!(fixture.visible_state().await, before);
+    fixture.store.verify().await;
 }
 
 #[tokio::test]
 async fn returns_404_for_resources_of_other_users() {
-    let stage = Fixture::create().await;
-    let before = stage.visible_state().await;
-    let eve = stage.store.register("mallory").await;
+    let fixture = Fixture::create().await;
+    let before = fixture.visible_state().await;
+    let mallory = fixture.store.register("mallory").await;
     for route in routes() {
         let (method, path, access) = route;
-        let theirs = access == Access::OwnerOrAdmin || (access == Access::User && path.contains("{id}"));
-        if theirs {
-            stage.call(&eve, route).await.expect(404);
+        let is_owned = access == Access::OwnerOrAdmin || (access == Access::User && path.contains("{id}"));
+        if is_owned {
+            fixture.call(&mallory, route).await.expect(404);
         } else if ["GET", "PUT", "PATCH"].contains(&method)
             && [Access::User, Access::UserOrGuest].contains(&access)
         {
-            let response = stage.call(&eve, route).await;
+            let response = fixture.call(&mallory, route).await;
             assert!(
-                !response.text.contains(stage.ada.id()) && !response.text.contains(&stage.order),
+                !response.text.contains(fixture.ada.id()) && !response.text.contains(&fixture.order),
                 "{response:?}"
             );
         }
     }
-    assert_eq!(stage.visible_state().await, before);
-    stage.store.verify().await;
+    assert_eq!(fixture.visible_state().await, before);
+    fixture.store.verify().await;
 }
 
 /// An admin has a cart and orders like any other user.
 #[tokio::test]
 async fn admins_have_carts_and_orders() {
-    let stage = Fixture::create().await;
-    assert_eq!(stage.store.admin().cart_lines().await, [], "an empty cart of their own");
-    stage.store.admin().buy(stage.product, 1).await;
-    assert_eq!(stage.store.admin().get("/api/orders").await.expect(200).items().len(), 1);
-    stage.store.verify().await;
+    let fixture = Fixture::create().await;
+    assert_eq!(fixture.store.admin().cart_lines().await, [], "an empty cart of their own");
+    fixture.store.admin().buy(fixture.product, 1).await;
+    assert_eq!(fixture.store.admin().get("/api/orders").await.expect(200).items().len(), 1);
+    fixture.store.verify().await;
 }
 
 /// The gateway does not expose gRPC.
 #[tokio::test]
 async fn internal_rpcs_are_not_reachable() {
-    let stage = Fixture::create().await;
+    let fixture = Fixture::create().await;
     for call in [
         "bodega.catalog.v1.StockService/Reserve",
         "bodega.catalog.v1.CatalogService/DeleteProduct",
@@ -184,7 +184,7 @@ async fn internal_rpcs_are_not_reachable() {
         "grpc.health.v1.Health/Check",
         "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     ] {
-        let admin = stage.store.admin();
+        let admin = fixture.store.admin();
         let request = admin.request("POST".parse().unwrap(), &format!("/{call}"));
         let request = request.header("content-type", "application/grpc").body(vec![0; 5]);
         admin.send(request).await.expect_problem(404, "no_such_route");

@@ -13,7 +13,7 @@ use crate::harness::store::{Client, PASSWORD, Response, TestStore, retry_while_u
 /// Database connections of each service.
 const CONNECTIONS: u32 = 10;
 /// Concurrent registrations; password hashing is limited.
-const SIGN_UPS: usize = 8;
+const CONCURRENT_REGISTRATIONS: usize = 8;
 
 async fn start() -> TestStore {
     TestStore::start_with_connections(CONNECTIONS).await
@@ -23,18 +23,18 @@ async fn buyers(store: &TestStore, count: usize) -> Vec<Client> {
     let names = (0..count).map(|index| format!("buyer{index}"));
     stream::iter(names)
         .map(async |name| store.register(&name).await)
-        .buffer_unordered(SIGN_UPS)
+        .buffer_unordered(CONCURRENT_REGISTRATIONS)
         .collect()
         .await
 }
 
-/// The number of responses by status and code.
-fn tally(responses: &[Response]) -> BTreeMap<(u16, &str), usize> {
-    let mut tally = BTreeMap::new();
+/// Counts responses by status and code.
+fn count_by_status(responses: &[Response]) -> BTreeMap<(u16, &str), usize> {
+    let mut counts = BTreeMap::new();
     for response in responses {
-        *tally.entry((response.status, response.code())).or_default() += 1;
+        *counts.entry((response.status, response.code())).or_default() += 1;
     }
-    tally
+    counts
 }
 
 fn order_ids(responses: &[Response]) -> BTreeSet<&str> {
@@ -54,12 +54,14 @@ async fn never_oversells_under_concurrency() {
     );
     let buyers = buyers(&store, 200).await;
     // Half of them add the two products in the opposite order.
-    let filled =
-        stream::iter(buyers.iter().enumerate()).for_each_concurrent(SIGN_UPS, async |(index, buyer)| {
+    let filled = stream::iter(buyers.iter().enumerate()).for_each_concurrent(
+        CONCURRENT_REGISTRATIONS,
+        async |(index, buyer)| {
             let (first, second) = if index % 2 == 0 { (mug, spoon) } else { (spoon, mug) };
             buyer.add_to_cart(first, 1).await.expect(200);
             buyer.add_to_cart(second, 1).await.expect(200);
-        });
+        },
+    );
     filled.await;
 
     // There are more clients than connections, so some must retry.
@@ -68,7 +70,7 @@ async fn never_oversells_under_concurrency() {
     });
     let responses = join_all(orders).await;
 
-    assert_eq!(tally(&responses), BTreeMap::from([((201, ""), 50), ((409, "out_of_stock"), 150)]));
+    assert_eq!(count_by_status(&responses), BTreeMap::from([((201, ""), 50), ((409, "out_of_stock"), 150)]));
     assert_eq!(order_ids(&responses).len(), 50);
     assert_eq!((store.admin().stock_of(mug).await, store.admin().stock_of(spoon).await), (0, 0));
     store.verify().await;
@@ -79,28 +81,30 @@ async fn never_oversells_under_concurrency() {
 #[tokio::test]
 async fn concurrent_registrations_succeed_with_retries() {
     let store = TestStore::start_with_default_timeouts().await;
-    let sent_away = join_all((0..200).map(async |index| {
+    let rejections = join_all((0..200).map(async |index| {
         let name = format!("buyer{index}");
         let body = json!({"name": name, "email": format!("{name}@shop.example"), "password": PASSWORD});
-        let (mut sent_away, mut open) = (0, false);
+        let (mut rejections, mut may_exist) = (0, false);
         loop {
             let response = store.guest().post("/api/auth/register", body.clone()).await;
             match (response.status, response.code()) {
-                (201, _) => return sent_away,
+                (201, _) => return rejections,
                 // Created by the previous attempt, whose response timed out.
-                (409, "email_taken") if open => return sent_away,
+                (409, "email_taken") if may_exist => return rejections,
                 (429, "too_busy") | (503, _) => {}
                 _ => panic!("{response:?}"),
             }
-            sent_away += 1;
-            open |= response.status == 503 && response.code() != "overloaded";
+            rejections += 1;
+            may_exist |= response.status == 503 && response.code() != "overloaded";
             let pause = response.header("retry-after").parse().expect("Retry-After");
             assert!((1..=3).contains(&pause), "{response:?}");
             tokio::time::sleep(Duration::from_secs(pause)).await;
         }
     }));
-    let sent_away = tokio::time::timeout(Duration::from_secs(120), sent_away).await.expect("all get in");
-    assert!(sent_away.iter().any(|times| *times > 0), "more than can be hashed in time");
+    let rejections = tokio::time::timeout(Duration::from_secs(120), rejections)
+        .await
+        .expect("all clients register in time");
+    assert!(rejections.iter().any(|count| *count > 0), "some passwords cannot be hashed in time");
     store.guest().sign_in("buyer199@shop.example").await;
 }
 
@@ -116,7 +120,8 @@ async fn one_cart_with_many_keys_places_one_order() {
 
     assert_eq!(order_ids(&responses).len(), 1, "{responses:?}");
     // Requests after the cart was cleared get 409; all others get the one order.
-    let others = tally(&responses).into_keys().filter(|response| *response != (201, "")).collect::<Vec<_>>();
+    let others =
+        count_by_status(&responses).into_keys().filter(|response| *response != (201, "")).collect::<Vec<_>>();
     assert!(others.is_empty() || others == [(409, "empty_cart")], "{others:?}");
     assert_eq!(ada.get("/api/orders").await.json["items"].as_array().unwrap().len(), 1);
     assert_eq!(store.admin().stock_of(mug).await, 98);
@@ -132,7 +137,7 @@ async fn one_key_has_one_response() {
 
     let responses = join_all((0..20).map(|_| ada.place_order_with_key("checkout-1"))).await;
 
-    assert_eq!(tally(&responses), BTreeMap::from([((201, ""), 20)]));
+    assert_eq!(count_by_status(&responses), BTreeMap::from([((201, ""), 20)]));
     assert_eq!(order_ids(&responses).len(), 1);
     assert_eq!(store.admin().stock_of(mug).await, 98);
 }
@@ -145,7 +150,7 @@ async fn concurrent_adds_are_summed() {
 
     let responses = join_all((0..50).map(|_| ada.add_to_cart(mug, 1))).await;
 
-    assert_eq!(tally(&responses), BTreeMap::from([((200, ""), 50)]));
+    assert_eq!(count_by_status(&responses), BTreeMap::from([((200, ""), 50)]));
     let cart = ada.get("/api/cart").await.expect(200).json;
     assert_eq!((&cart["count"], &cart["products"][0]["quantity"]), (&50.into(), &50.into()));
 }
@@ -160,7 +165,10 @@ async fn concurrent_cancellations_return_stock_once() {
 
     let responses = join_all((0..50).map(|_| ada.post(&path, Value::Null))).await;
 
-    assert_eq!(tally(&responses), BTreeMap::from([((200, ""), 1), ((409, "invalid_transition"), 49)]));
+    assert_eq!(
+        count_by_status(&responses),
+        BTreeMap::from([((200, ""), 1), ((409, "invalid_transition"), 49)])
+    );
     assert_eq!(store.admin().stock_of(mug).await, 10);
     store.verify().await;
 }

@@ -57,8 +57,10 @@ fn imports() -> BTreeMap<String, Vec<(String, bool)>> {
     let packages = metadata["packages"].as_array().unwrap();
     let imports_of = |package: &Value| {
         let dependencies = package["dependencies"].as_array().unwrap().iter();
-        let ours = dependencies.filter(|dependency| dependency["path"].is_string());
-        ours.map(|import| (import["name"].as_str().unwrap().to_owned(), !import["kind"].is_null())).collect()
+        let workspace_crates = dependencies.filter(|dependency| dependency["path"].is_string());
+        workspace_crates
+            .map(|import| (import["name"].as_str().unwrap().to_owned(), !import["kind"].is_null()))
+            .collect()
     };
     packages
         .iter()

@@ -8,7 +8,7 @@ use crate::harness::{
 };
 
 /// The paths under `/api`.
-const LONG: [&str; 6] = [
+const API_PATHS: [&str; 6] = [
     "/api/auth/register",
     "/api/auth/login",
     "/api/products",
@@ -17,51 +17,55 @@ const LONG: [&str; 6] = [
     "/api/orders",
 ];
 /// The route aliases at the root; products have the field names of the legacy API there.
-const SHORT: [&str; 6] =
+const ALIASES: [&str; 6] =
     ["/auth/register", "/auth/login", "/api/products", "/cart/add", "/cart/remove", "/orders"];
 
 /// Runs the whole purchase.
-async fn walk(store: &TestStore, [register, login, products, add, remove, orders]: [&str; 6], name: &str) {
+async fn purchase(
+    store: &TestStore,
+    [register, login, products, add, remove, orders]: [&str; 6],
+    name: &str,
+) {
     let (admin, guest) = (store.admin(), store.guest());
-    // Register and sign in.
+    // The user registers and signs in.
     let email = format!("{name}@shop.example");
     let body = json!({"name": name, "email": email, "password": PASSWORD});
     guest.post(register, body).await.expect(201);
     let body = json!({"email": email, "password": PASSWORD});
     let user: Client = guest.clone().signed_in(guest.post(login, body).await.expect(200).json);
-    // 3.
+    // An admin creates products.
     let body = json!({"name": "Mug", "description": "Holds 300 ml.", "price": 19.99, "stock": 5});
     let mug = admin.post(products, body).await.expect(201).json;
     assert_fields(&mug, PRODUCT);
     let pot = admin.create_product("Pot", "45", 5).await;
-    // 4.
+    // A guest lists the products.
     assert_eq!(pluck(guest.get(products).await.expect(200).items(), "name")[..2], ["Pot", "Mug"]);
     assert_eq!(guest.get(&format!("{products}/{}", mug["id"])).await.expect(200).json, mug);
-    // 5.
+    // The user adds products to the cart, and removes one.
     user.post(add, json!({"productId": pot})).await.expect(200);
     let cart = user.post(add, json!({"productId": mug["id"], "quantity": 2})).await.expect(200).json;
     assert_fields(&cart, CART);
     assert_fields(&cart["products"][0], CART_LINE);
     let cart = user.post(remove, json!({"productId": pot})).await.expect(200).json;
     assert_fields(&cart, CART);
-    // 6.
+    // The cart has the other product.
     assert_eq!(user.get("/api/cart").await.expect(200).json, cart);
     assert_eq!(pluck(cart["products"].as_array().unwrap(), "productId"), [&mug["id"]]);
-    // 7. and 8.
+    // The user places the order, which empties the cart.
     let placed = user.post_empty(orders).await.expect(201);
     let order = &placed.json;
     assert_fields(order, ORDER);
     assert_fields(&order["products"][0], ORDER_LINE);
     assert_eq!((&order["totalAmount"], &order["status"]), (&json!(39.98), &json!("pending")));
     assert_eq!(user.cart_lines().await, []);
-    // 9.
+    // The admin sets the status of the order.
     let path = format!("{orders}/{}", order["id"].as_str().unwrap());
     for status in ["paid", "shipped"] {
-        let moved = admin.patch(&path, json!({"status": status})).await.expect(200).json;
-        assert_fields(&moved, ORDER);
-        assert_eq!(moved["status"], status);
+        let updated = admin.patch(&path, json!({"status": status})).await.expect(200).json;
+        assert_fields(&updated, ORDER);
+        assert_eq!(updated["status"], status);
     }
-    // 10.
+    // The user's order history has the order.
     let history = user.get("/api/orders").await.expect(200);
     assert_eq!(pluck(history.items(), "id"), [&order["id"]]);
     assert_eq!(history.items()[0]["status"], "shipped");
@@ -70,8 +74,8 @@ async fn walk(store: &TestStore, [register, login, products, add, remove, orders
 #[tokio::test]
 async fn a_purchase_works_through_both_sets_of_paths() {
     let store = TestStore::start().await;
-    walk(&store, LONG, "ada").await;
-    walk(&store, SHORT, "grace").await;
+    purchase(&store, API_PATHS, "ada").await;
+    purchase(&store, ALIASES, "grace").await;
     store.verify().await;
 }
 

@@ -19,14 +19,14 @@ const LIST: usize = 1;
 const DETAIL: usize = 1;
 const CART: usize = 2;
 const ADD: usize = 4;
-/// Order: the latest attempt, begin, settle, delivered, the response. Cart: the snapshot, and clearing ordered items.
-/// Catalog: the reservation, the locks, the stock.
+/// Order: reads the latest attempt, inserts the order, completes the checkout, deletes the delivery, reads the response. Cart:
+/// reads the snapshot, and removes ordered items. Catalog: inserts the reservation, locks the products, changes the stock.
 const ORDER: usize = 12;
 
 const LINES: usize = 12;
 
 /// Sends a request; returns the response and the number of statements.
-async fn cost(
+async fn send_counted(
     client: &Client,
     method: Method,
     path: &str,
@@ -57,21 +57,21 @@ async fn hot_routes_stay_within_their_query_budgets() {
     // The first search of a process checks for pg_trgm.
     ada.get("/api/products?q=thing").await.expect(200);
     let (response, statements) =
-        cost(&ada, Method::GET, "/api/products?q=thing&inStock=true&limit=10", None).await;
+        send_counted(&ada, Method::GET, "/api/products?q=thing&inStock=true&limit=10", None).await;
     assert_eq!((response.expect(200).json["items"].as_array().unwrap().len(), statements), (10, LIST));
 
     let (response, statements) =
-        cost(&ada, Method::GET, &format!("/api/products/{}", products[0]), None).await;
+        send_counted(&ada, Method::GET, &format!("/api/products/{}", products[0]), None).await;
     assert_eq!((response.status, statements), (200, DETAIL));
 
-    let (response, statements) = cost(&ada, Method::GET, "/api/cart", None).await;
+    let (response, statements) = send_counted(&ada, Method::GET, "/api/cart", None).await;
     assert_eq!((response.expect(200).json["count"].as_u64(), statements), (Some(12), CART));
 
     let body = json!({"productId": products[3], "quantity": 2});
-    let (response, statements) = cost(&ada, Method::POST, "/api/cart/add", Some(body)).await;
+    let (response, statements) = send_counted(&ada, Method::POST, "/api/cart/add", Some(body)).await;
     assert_eq!((response.status, statements), (200, ADD));
 
-    let (response, statements) = cost(&ada, Method::POST, "/api/orders", None).await;
+    let (response, statements) = send_counted(&ada, Method::POST, "/api/orders", None).await;
     assert_eq!(response.expect(201).json["products"].as_array().unwrap().len(), LINES);
     assert_eq!(statements, ORDER);
 }

@@ -20,7 +20,7 @@ use crate::harness::{
 };
 
 /// The directory of the built binaries.
-fn programs() -> PathBuf {
+fn binary_dir() -> PathBuf {
     let directory = env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
     let names = ["identity", "catalog", "cart", "order", "gateway"];
     if !names.iter().all(|name| directory.join(format!("bodega-{name}")).exists()) {
@@ -41,15 +41,16 @@ struct Processes {
 }
 
 impl Processes {
-    /// Starts all five, each service with its own database role, and with Stripe keys.
+    /// Starts the five processes, each service with its own database role, and with Stripe keys.
     async fn start(database: &TestDatabase, stripe: &StripeDouble) -> Self {
         let images = TempDir::new("processes").unwrap();
-        // Bound until all five are known, so that they differ.
-        let held: Vec<_> = (0..5).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let addresses: Vec<_> = held.iter().map(|port| port.local_addr().unwrap().to_string()).collect();
-        drop(held);
+        // All five ports are bound at the same time, so that they differ.
+        let listeners: Vec<_> = (0..5).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let addresses: Vec<_> =
+            listeners.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect();
+        drop(listeners);
 
-        let directory = programs();
+        let directory = binary_dir();
         let services = ["identity", "catalog", "cart", "order"];
         let start = |name: &str, address: &str| {
             let mut command = process::command(directory.join(format!("bodega-{name}")));
@@ -63,7 +64,8 @@ impl Processes {
             }
             Running::start(&mut command)
         };
-        let mut running: Vec<_> = services.iter().zip(&addresses).map(|(name, at)| start(name, at)).collect();
+        let mut running: Vec<_> =
+            services.iter().zip(&addresses).map(|(name, address)| start(name, address)).collect();
         running.push(start("gateway", &addresses[4]));
         let url = format!("http://{}", addresses[4]);
         stripe.deliver_to(&format!("{url}{}", payments::WEBHOOK));
@@ -77,7 +79,7 @@ impl Processes {
         Self { running, guest, _images: images }
     }
 
-    /// Terminates all five, and asserts that each exits with success.
+    /// Terminates the processes, and asserts that each exits with success.
     async fn stop(self) {
         for process in self.running {
             let status = process.terminate().await;

@@ -62,18 +62,18 @@ async fn upgrades_imported_bcrypt_hashes_at_login() {
 async fn changing_the_password_ends_other_sessions() {
     let store = TestStore::start().await;
     let ada = store.register("ada").await;
-    let (elsewhere, grace) = (ada.sign_in("ada").await, store.register("grace").await);
+    let (other_session, grace) = (ada.sign_in("ada").await, store.register("grace").await);
     let change = async |current: &str, new: &str| {
         ada.post("/api/users/me/password", json!({"currentPassword": current, "newPassword": new})).await
     };
     change("not the password", "tea at half past five").await.expect_field_error(422, "currentPassword");
     change(PASSWORD, "short").await.expect_field_error(422, "newPassword");
     change(PASSWORD, "ada@shop.example").await.expect_field_error(422, "newPassword");
-    elsewhere.get("/api/users/me").await.expect(200);
+    other_session.get("/api/users/me").await.expect(200);
 
     change(PASSWORD, "tea at half past five").await.expect(204);
-    elsewhere.get("/api/users/me").await.expect_problem(401, "session_ended");
-    let refresh = json!({"refreshToken": elsewhere.session()["refreshToken"]});
+    other_session.get("/api/users/me").await.expect_problem(401, "session_ended");
+    let refresh = json!({"refreshToken": other_session.session()["refreshToken"]});
     store.guest().post("/api/auth/refresh", refresh).await.expect_problem(401, "invalid_refresh_token");
     ada.get("/api/users/me").await.expect(200);
     grace.get("/api/users/me").await.expect(200);

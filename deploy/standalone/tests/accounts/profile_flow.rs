@@ -39,7 +39,7 @@ async fn creates_updates_and_returns_a_user() {
 
 /// The password is stored as a hash, and the JWT of the login authenticates requests.
 #[tokio::test]
-async fn a_login_token_opens_the_profile() {
+async fn a_login_token_authenticates_requests() {
     let store = TestStore::start().await;
     let ada = store.register("ada").await;
     let again = ada.sign_in("ada@shop.example").await;

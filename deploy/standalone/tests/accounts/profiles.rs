@@ -119,7 +119,7 @@ async fn errors_name_the_index_of_an_invalid_address() {
         address[field] = value;
         address
     };
-    for (bad, field) in [
+    for (invalid, field) in [
         (with("country", json!("GBR")), "country"),
         (with("city", json!("")), "city"),
         (with("line1", json!("a\u{0}b")), "line1"),
@@ -127,7 +127,7 @@ async fn errors_name_the_index_of_an_invalid_address() {
         (with("name", json!(7)), "name"),
         (with("planet", json!("Mars")), "planet"),
     ] {
-        let addresses = json!({"addresses": [with("isDefault", json!(false)), bad]});
+        let addresses = json!({"addresses": [with("isDefault", json!(false)), invalid]});
         let field = format!("addresses[1].{field}");
         ada.patch("/api/users/me", addresses).await.expect_field_error(422, &field);
     }

@@ -133,15 +133,15 @@ async fn rejects_only_weak_passwords() {
         let body = json!({"name": "Ada Lovelace", "email": email, "username": format!("ada-lovelace-{index}"), "password": password});
         store.guest().post("/api/auth/register", body).await
     };
-    for (index, good) in ["tr0ub4do", "        ", "пароль-на-стене", "a\0b\tc\nd\u{7f}e", &"é".repeat(256)]
+    for (index, valid) in ["tr0ub4do", "        ", "пароль-на-стене", "a\0b\tc\nd\u{7f}e", &"é".repeat(256)]
         .into_iter()
         .enumerate()
     {
-        let session = register(index, good).await.expect(201).json;
-        let body = json!({"email": session["user"]["email"], "password": good});
+        let session = register(index, valid).await.expect(201).json;
+        let body = json!({"email": session["user"]["email"], "password": valid});
         store.guest().post("/api/auth/login", body).await.expect(200);
     }
-    for bad in [
+    for invalid in [
         "",
         "short12",
         &"x".repeat(257),
@@ -151,7 +151,7 @@ async fn rejects_only_weak_passwords() {
         "Ada-Lovelace-9",
         "COUNTESS9@shop.example",
     ] {
-        register(9, bad).await.expect_field_error(422, "password");
+        register(9, invalid).await.expect_field_error(422, "password");
     }
 }
 

@@ -44,7 +44,7 @@ async fn a_refresh_can_be_retried_after_a_lost_response() {
 async fn reusing_an_old_refresh_token_ends_the_session() {
     let store = TestStore::start().await;
     let ada = store.register("ada").await;
-    let elsewhere = ada.sign_in("ada").await;
+    let other_session = ada.sign_in("ada").await;
     let second = refresh(&store, ada.session()).await.expect(200).json;
     let third = refresh(&store, &second).await.expect(200).json;
 
@@ -52,7 +52,7 @@ async fn reusing_an_old_refresh_token_ends_the_session() {
     refresh(&store, &third).await.expect_problem(401, "invalid_refresh_token");
     let latest = store.guest().clone().signed_in(third);
     latest.get("/api/users/me").await.expect_problem(401, "session_ended");
-    elsewhere.get("/api/users/me").await.expect(200);
+    other_session.get("/api/users/me").await.expect(200);
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn rejects_invalid_refresh_tokens() {
 async fn logout_revokes_its_own_session_at_once() {
     let store = TestStore::start().await;
     let ada = store.register("ada").await;
-    let elsewhere = ada.sign_in("ada").await;
+    let other_session = ada.sign_in("ada").await;
     let out = ada.post_empty("/api/auth/logout").await.expect(204);
     assert_eq!(out.text, "");
     for path in ["/api/users/me", "/api/orders", "/api/cart", "/api/auth/sessions"] {
@@ -79,16 +79,16 @@ async fn logout_revokes_its_own_session_at_once() {
     ada.post_empty("/api/auth/logout").await.expect_problem(401, "session_ended");
     refresh(&store, ada.session()).await.expect_problem(401, "invalid_refresh_token");
     ada.get("/api/products").await.expect(200);
-    elsewhere.get("/api/users/me").await.expect(200);
+    other_session.get("/api/users/me").await.expect(200);
 }
 
 #[tokio::test]
 async fn logout_all_ends_all_sessions_of_the_user() {
     let store = TestStore::start().await;
     let (ada, grace) = (store.register("ada").await, store.register("grace").await);
-    let elsewhere = ada.sign_in("ada").await;
+    let other_session = ada.sign_in("ada").await;
     ada.post_empty("/api/auth/logout-all").await.expect(204);
-    for client in [&ada, &elsewhere] {
+    for client in [&ada, &other_session] {
         client.get("/api/users/me").await.expect_problem(401, "session_ended");
         refresh(&store, client.session()).await.expect_problem(401, "invalid_refresh_token");
     }
@@ -100,7 +100,7 @@ async fn logout_all_ends_all_sessions_of_the_user() {
 async fn users_list_and_end_only_their_own_sessions() {
     let store = TestStore::start().await;
     let ada = store.register("ada").await;
-    let elsewhere = ada.clone().with("user-agent", "a browser/1.0").sign_in("ada").await;
+    let other_session = ada.clone().with("user-agent", "a browser/1.0").sign_in("ada").await;
     let grace = store.register("grace").await;
 
     let sessions = ada.get("/api/auth/sessions").await.expect(200);
@@ -116,9 +116,9 @@ async fn users_list_and_end_only_their_own_sessions() {
 
     let path = format!("/api/auth/sessions/{}", other["id"].as_str().unwrap());
     grace.delete(&path).await.expect_problem(404, "session_not_found");
-    elsewhere.get("/api/users/me").await.expect(200);
+    other_session.get("/api/users/me").await.expect(200);
     ada.delete(&path).await.expect(204);
-    elsewhere.get("/api/users/me").await.expect_problem(401, "session_ended");
+    other_session.get("/api/users/me").await.expect_problem(401, "session_ended");
     ada.delete(&path).await.expect_problem(404, "session_not_found");
     assert_eq!(ada.get("/api/auth/sessions").await.expect(200).items().len(), 1);
 }

@@ -1,4 +1,4 @@
-//! Registration, sessions, profiles and the administration of users.
+//! Registration, sessions, profiles and the management of users.
 
 use serde_json::json;
 

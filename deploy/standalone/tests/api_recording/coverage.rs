@@ -1,14 +1,14 @@
-//! The recording is complete: every operation of the OpenAPI document is in it, with every status it documents.
+//! The recording is complete: it has every operation of the OpenAPI document with every documented status.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use super::recorder::template;
 use crate::harness::store::TestStore;
 
-/// Statuses of overload and outages, which the tests of those produce.
+/// Statuses of overload and outages, which have tests of their own.
 const NOT_RECORDED: [&str; 3] = ["408", "429", "503"];
 
-/// Method, path and status of each recorded request, with the document's own path where it has one that matches.
+/// The method, the matching path of the document, and the status of each recorded request.
 fn recorded(paths: &[String]) -> BTreeSet<(String, String, String)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api_recording/snapshots");
     let mut recorded = BTreeSet::new();
@@ -31,7 +31,7 @@ fn recorded(paths: &[String]) -> BTreeSet<(String, String, String)> {
     recorded
 }
 
-/// Whether a path is one of this template.
+/// Whether a path matches this template.
 fn matches(path_template: &str, path: &str) -> bool {
     let (template, path): (Vec<_>, Vec<_>) =
         (template(path_template).split('/').map(str::to_owned).collect(), path.split('/').collect());

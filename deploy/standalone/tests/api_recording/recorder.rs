@@ -1,4 +1,4 @@
-//! Sends requests to a store and writes each request and its response down as text.
+//! Sends requests to a store, and records each request and its response as text.
 
 use bodega_stripe_double::StripeDouble;
 use regex::Captures;
@@ -11,13 +11,13 @@ use crate::harness::{
     store::{Client, Response, TestStore},
 };
 
-/// Who sends a request.
+/// The client that sends a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Role {
     Anonymous,
     /// Has a cart token, with one mug in its cart.
     Guest,
-    /// Sends an access token that is none.
+    /// Sends an invalid access token.
     InvalidToken,
     User,
     OtherUser,
@@ -30,7 +30,7 @@ pub(super) struct Recorder {
     guest: Client,
     pub(super) user: Client,
     other_user: Client,
-    /// Written as `<id 1>`, `<id 2>` and so on, in the order of their first appearance.
+    /// The UUIDs so far, recorded as `<id 1>`, `<id 2>` and so on, in the order of their first appearance.
     ids: Vec<String>,
     /// The etags of all responses so far.
     etags: Vec<String>,
@@ -38,7 +38,7 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// Opens a store that accepts cards, with two categories, two tags and four products.
+    /// Starts a store that accepts cards, with two categories, two tags and four products.
     pub(super) async fn start() -> Self {
         let test = PaymentTest::start_without_webhooks(&[]).await;
         let admin = test.store.admin();
@@ -114,7 +114,7 @@ impl Recorder {
         response
     }
 
-    /// Fills the cart of a user who has an empty one; returns a product that it has no room for.
+    /// Fills the cart of a user who has an empty one; returns a product that does not fit any more.
     pub(super) async fn fill_cart(&self, role: Role) -> i64 {
         let client = self.client(role);
         for line in 0..100 {

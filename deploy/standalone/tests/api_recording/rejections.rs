@@ -1,4 +1,4 @@
-//! How every route rejects requests: without the rights, with invalid or unknown ids, and with invalid bodies.
+//! Rejections by every route: of missing permissions, invalid and unknown ids, and invalid bodies.
 
 use serde_json::{Value, json};
 
@@ -9,8 +9,8 @@ use crate::harness::{
 };
 
 impl Recorder {
-    /// Records how the routes of these paths reject requests: without the rights, with ids that are none or unknown, and
-    /// with bodies that are none, too large, or have wrong fields.
+    /// Records how the included routes reject requests without permission, with invalid or unknown ids, and with bodies that
+    /// are invalid, too large, or have invalid fields.
     pub(super) async fn record_rejections(&mut self, is_included: impl Fn(&str) -> bool, order: &str) {
         let inputs = inputs();
         for route in routes().filter(|(_, path, _)| is_included(path)) {
@@ -28,7 +28,7 @@ impl Recorder {
         }
     }
 
-    /// Who is not allowed to use a route.
+    /// Records requests of the roles that may not use a route.
     async fn record_access(&mut self, (method, path, access): Route, input: Option<&Input>, order: &str) {
         let roles: &[Role] = match access {
             Access::Anyone | Access::UserOrGuest => &[],
@@ -46,7 +46,7 @@ impl Recorder {
         }
     }
 
-    /// Ids that are none, and ids of nothing.
+    /// Records requests with an invalid id, and with an unknown one.
     async fn record_ids(&mut self, (method, path, access): Route, input: Option<&Input>) {
         if !path.contains('{') {
             return;
@@ -106,7 +106,7 @@ impl Recorder {
     }
 }
 
-/// The role that may use a route.
+/// Returns a role that may use a route.
 fn role_for(access: Access) -> Role {
     match access {
         Access::Anyone => Role::Anonymous,

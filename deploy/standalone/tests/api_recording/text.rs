@@ -1,4 +1,4 @@
-//! What a snapshot leaves out: usual headers, and placeholders for values that differ in each run.
+//! The text of a snapshot: without usual headers, and with placeholders for values that differ in each run.
 
 use std::sync::LazyLock;
 
@@ -6,7 +6,7 @@ use regex::Regex;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-/// Headers that every response has. They are written down only where they differ from this.
+/// Headers that every response has. They are recorded only if they differ from these values.
 pub(super) const USUAL_HEADERS: [(&str, &str); 8] = [
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
@@ -21,7 +21,7 @@ pub(super) const USUAL_HEADERS: [(&str, &str); 8] = [
 /// Headers that differ from run to run, or with the length of a free text.
 pub(super) const IGNORED_HEADERS: [&str; 3] = ["date", "content-length", "x-request-id"];
 
-/// JSON fields and headers whose value differs in each run or may change, by their placeholder.
+/// Placeholders, and the JSON fields and headers whose value they replace: it differs in each run, or may change.
 pub(super) const PLACEHOLDERS: [(&str, &[&str]); 8] = [
     ("<text>", &["title", "detail", "message"]),
     ("<request id>", &["requestId", "x-request-id"]),

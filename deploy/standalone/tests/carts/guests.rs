@@ -36,7 +36,7 @@ async fn the_first_add_of_a_guest_returns_a_cart_token() {
     assert_eq!(
         store.guest().get("/api/cart").await.expect(200).json["products"],
         json!([]),
-        "each their own"
+        "guests have separate carts"
     );
     let stored: String = sqlx::query_scalar("select string_agg(c::text, ' ') from cart.carts c")
         .fetch_one(&store.sql().await)
@@ -55,7 +55,7 @@ async fn guests_cannot_place_orders() {
 }
 
 #[tokio::test]
-async fn registering_takes_over_the_guest_cart() {
+async fn registration_merges_the_guest_cart() {
     let store = TestStore::start().await;
     let mug = store.admin().create_product("Mug", "19.99", 50).await;
     for path in ["/api/auth/register", "/auth/register", "/auth/signup"] {
@@ -92,7 +92,7 @@ async fn login_merges_the_guest_cart_once() {
     assert_eq!(grace.cart_lines().await, [], "not merged twice");
 }
 
-/// A merge that failed during login happens with the next request.
+/// A merge that failed during login is retried by the next request.
 #[tokio::test]
 async fn a_cart_token_is_merged_into_the_users_cart() {
     let store = TestStore::start().await;
@@ -109,12 +109,12 @@ async fn a_failed_login_keeps_the_guest_cart() {
     let mug = store.admin().create_product("Mug", "19.99", 50).await;
     store.register("ada").await;
     let guest = with_cart(&store, &store.guest().add_to_cart(mug, 2).await.expect(200));
-    let invalid_values = json!({"login": "ada", "password": "not the password"});
-    guest.post("/api/auth/login", invalid_values).await.expect_problem(401, "invalid_credentials");
+    let login = json!({"login": "ada", "password": "not the password"});
+    guest.post("/api/auth/login", login).await.expect_problem(401, "invalid_credentials");
     assert_eq!(guest.cart_lines().await, [(mug, 2)]);
 }
 
-/// Quantities and lines are capped; the user's own lines are kept.
+/// Quantities are limited to the maximum.
 #[tokio::test]
 async fn a_merge_is_capped_at_the_limits() {
     let store = TestStore::start().await;

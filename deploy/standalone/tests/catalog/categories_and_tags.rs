@@ -1,4 +1,4 @@
-//! Categories and tags, which behave alike.
+//! Categories and tags, which have the same behaviour.
 
 use serde_json::{Value, json};
 
@@ -10,8 +10,8 @@ use crate::harness::{
 /// Categories or tags.
 struct Resource {
     path: &'static str,
-    /// The other accepted field name for `name`.
-    spelling: &'static str,
+    /// The other accepted name of the field `name`.
+    alias: &'static str,
     not_found: &'static str,
     exists: &'static str,
 }
@@ -19,17 +19,17 @@ struct Resource {
 const RESOURCES: [Resource; 2] = [
     Resource {
         path: "/api/categories",
-        spelling: "category_name",
+        alias: "category_name",
         not_found: "category_not_found",
         exists: "category_exists",
     },
-    Resource { path: "/api/tags", spelling: "tag_name", not_found: "tag_not_found", exists: "tag_exists" },
+    Resource { path: "/api/tags", alias: "tag_name", not_found: "tag_not_found", exists: "tag_exists" },
 ];
 
 impl Resource {
-    /// Creates one; returns its id.
+    /// Creates a category or tag; returns its id.
     async fn create(&self, store: &TestStore, name: &str) -> i64 {
-        let created = store.admin().post(self.path, json!({ self.spelling: name })).await.expect(201);
+        let created = store.admin().post(self.path, json!({ self.alias: name })).await.expect(201);
         created.json["id"].as_i64().unwrap()
     }
 
@@ -50,7 +50,7 @@ async fn creates_reads_updates_and_deletes_categories_and_tags() {
     let store = TestStore::start().await;
     let (admin, guest) = (store.admin(), store.guest());
     for resource in &RESOURCES {
-        let created = admin.post(resource.path, json!({ resource.spelling: " Kitchen " })).await.expect(201);
+        let created = admin.post(resource.path, json!({ resource.alias: " Kitchen " })).await.expect(201);
         assert_fields(&created.json, CATEGORY_OR_TAG);
         let id = created.json["id"].as_i64().unwrap();
         assert_eq!(created.json, json!({"id": id, "name": "Kitchen", "productCount": 0}));
@@ -60,7 +60,7 @@ async fn creates_reads_updates_and_deletes_categories_and_tags() {
         assert!(next["id"].as_i64().unwrap() > id);
 
         assert_eq!(guest.get(&path).await.expect(200).json, created.json);
-        let renamed = admin.put(&path, json!({ resource.spelling: "Küche" })).await.expect(200).json;
+        let renamed = admin.put(&path, json!({ resource.alias: "Küche" })).await.expect(200).json;
         assert_eq!(renamed, json!({"id": id, "name": "Küche", "productCount": 0}));
         let renamed = admin.patch(&path, json!({"name": "Cuisine"})).await.expect(200).json;
         assert_eq!(renamed["name"], "Cuisine");
@@ -142,7 +142,7 @@ async fn counts_and_lists_products() {
 async fn deleting_detaches_products() {
     let store = TestStore::start().await;
     for resource in &RESOURCES {
-        let id = resource.create(&store, "doomed").await;
+        let id = resource.create(&store, "deleted").await;
         let mug = resource.create_product(&store, id, "Mug").await;
         let path = format!("/api/products/{mug}");
         let before = store.guest().get(&path).await.expect(200);
@@ -155,7 +155,7 @@ async fn deleting_detaches_products() {
     store.verify().await;
 }
 
-/// A product shows its resource by the names they have now.
+/// A product shows the current name of its category or tag.
 #[tokio::test]
 async fn products_show_the_new_name_after_a_rename() {
     let store = TestStore::start().await;
@@ -170,13 +170,13 @@ async fn products_show_the_new_name_after_a_rename() {
     }
 }
 
-/// Pages are stable while rows are added.
+/// Rows that are added later do not change the order of the pages.
 #[tokio::test]
 async fn lists_pages_by_id() {
     let store = TestStore::start().await;
     for resource in &RESOURCES {
         for index in 0..5 {
-            resource.create(&store, &format!("label {}", 9 - index)).await;
+            resource.create(&store, &format!("name {}", 9 - index)).await;
         }
         let page = store.guest().get(&format!("{}?limit=2", resource.path)).await.expect(200);
         assert_fields(&page.json, "items nextCursor");
@@ -185,7 +185,7 @@ async fn lists_pages_by_id() {
         let all = store.guest().get(resource.path).await.expect(200);
         assert_fields(&all.json, "items");
         assert_eq!((pages.len(), &pages[..]), (6, all.items()));
-        let ids: Vec<_> = all.items().iter().map(|label| label["id"].as_i64()).collect();
+        let ids: Vec<_> = all.items().iter().map(|item| item["id"].as_i64()).collect();
         assert!(ids.is_sorted());
         for (query, field) in [
             ("limit=0", "limit"),

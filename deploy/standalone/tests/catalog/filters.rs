@@ -7,13 +7,13 @@ use serde_json::json;
 
 use crate::harness::{responses::pluck, store::TestStore};
 
-/// Concurrent requests.
+/// Number of concurrent requests.
 const CONCURRENCY: usize = 8;
 const CATEGORIES: [&str; 3] = ["Kitchen", "Home & Garden", "Toys"];
 const TAGS: [&str; 3] = ["blue", "ceramic", "sale"];
 
-/// A product of the model, with the ids of its category and tags, which start at 1.
-struct Good {
+/// The expected product, with the ids of its category and tags, which start at 1.
+struct ModelProduct {
     id: i64,
     name: String,
     cents: i64,
@@ -23,33 +23,36 @@ struct Good {
 }
 
 /// A filter: its query string, and its predicate.
-type Filter = (&'static str, fn(&Good) -> bool);
+type Filter = (&'static str, fn(&ModelProduct) -> bool);
 
 const BY_CATEGORY: [Filter; 5] = [
     ("", |_| true),
-    ("category=1", |good| good.category == Some(1)),
-    ("category=home+%26+GARDEN", |good| good.category == Some(2)),
-    ("category=Kitchen&category=3", |good| matches!(good.category, Some(1 | 3))),
+    ("category=1", |product| product.category == Some(1)),
+    ("category=home+%26+GARDEN", |product| product.category == Some(2)),
+    ("category=Kitchen&category=3", |product| matches!(product.category, Some(1 | 3))),
     ("category=none", |_| false),
 ];
 const BY_TAG: [Filter; 4] = [
     ("", |_| true),
-    ("tag=blue", |good| good.tags.contains(&1)),
-    ("tag=2", |good| good.tags.contains(&2)),
-    ("tag=BLUE&tag=2", |good| good.tags.contains(&1) && good.tags.contains(&2)),
+    ("tag=blue", |product| product.tags.contains(&1)),
+    ("tag=2", |product| product.tags.contains(&2)),
+    ("tag=BLUE&tag=2", |product| product.tags.contains(&1) && product.tags.contains(&2)),
 ];
 const BY_PRICE: [Filter; 4] = [
     ("", |_| true),
-    ("minPrice=5.01", |good| good.cents >= 501),
-    ("maxPrice=10", |good| good.cents <= 1000),
-    ("minPrice=5&maxPrice=10.00", |good| (500..=1000).contains(&good.cents)),
+    ("minPrice=5.01", |product| product.cents >= 501),
+    ("maxPrice=10", |product| product.cents <= 1000),
+    ("minPrice=5&maxPrice=10.00", |product| (500..=1000).contains(&product.cents)),
 ];
-const BY_STOCK: [Filter; 3] =
-    [("", |_| true), ("inStock=true", |good| good.stock > 0), ("inStock=false", |good| good.stock == 0)];
-const BY_TEXT: [Filter; 2] = [("", |_| true), ("q=mug", |good| good.name.contains("Mug"))];
+const BY_STOCK: [Filter; 3] = [
+    ("", |_| true),
+    ("inStock=true", |product| product.stock > 0),
+    ("inStock=false", |product| product.stock == 0),
+];
+const BY_TEXT: [Filter; 2] = [("", |_| true), ("q=mug", |product| product.name.contains("Mug"))];
 
 /// A sort order: its query value, and its comparison.
-type Order = (&'static str, fn(&Good, &Good) -> Ordering);
+type Order = (&'static str, fn(&ModelProduct, &ModelProduct) -> Ordering);
 
 const ORDERS: [Order; 4] = [
     ("sort=newest", |one, other| other.id.cmp(&one.id)),
@@ -60,8 +63,8 @@ const ORDERS: [Order; 4] = [
     }),
 ];
 
-/// 24 products that cover every category, tag, price and stock.
-async fn stock_up(store: &TestStore) -> Vec<Good> {
+/// Creates 24 products that cover every category, tag, price and stock.
+async fn create_products(store: &TestStore) -> Vec<ModelProduct> {
     let admin = store.admin();
     for (path, names) in [("/api/categories", CATEGORIES), ("/api/tags", TAGS)] {
         for (number, name) in (1..).zip(names) {
@@ -80,7 +83,7 @@ async fn stock_up(store: &TestStore) -> Vec<Good> {
         let body =
             json!({"name": name, "price": price, "stock": stock, "categoryId": category, "tagIds": tags});
         let id = admin.post("/api/products", body).await.expect(201).json["id"].as_i64().unwrap();
-        products.push(Good { id, name, cents, stock, category, tags });
+        products.push(ModelProduct { id, name, cents, stock, category, tags });
     }
     products
 }
@@ -88,7 +91,7 @@ async fn stock_up(store: &TestStore) -> Vec<Good> {
 #[tokio::test]
 async fn combines_every_filter_with_every_other_and_every_sort_order() {
     let store = TestStore::start().await;
-    let products = stock_up(&store).await;
+    let products = create_products(&store).await;
     let mut queries = Vec::new();
     for category in BY_CATEGORY {
         for tag in BY_TAG {
@@ -101,19 +104,19 @@ async fn combines_every_filter_with_every_other_and_every_sort_order() {
             }
         }
     }
-    let asked = queries.iter().enumerate().map(async |(index, filters)| {
+    let checks = queries.iter().enumerate().map(async |(index, filters)| {
         let (sort, compare) = ORDERS[index % ORDERS.len()];
         let mut expected: Vec<_> =
-            products.iter().filter(|good| filters.iter().all(|(_, is_wanted)| is_wanted(good))).collect();
+            products.iter().filter(|product| filters.iter().all(|(_, matches)| matches(product))).collect();
         expected.sort_by(|one, other| compare(one, other));
-        let expected: Vec<_> = expected.iter().map(|good| good.id).collect();
+        let expected: Vec<_> = expected.iter().map(|product| product.id).collect();
         let parts = filters.iter().map(|(part, _)| *part).chain([sort, "limit=100"]);
         let query = parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("&");
         let found = store.guest().get(&format!("/api/products?{query}")).await.expect(200);
         assert_eq!(pluck(found.items(), "id"), expected, "{query}");
         expected.len()
     });
-    let sizes: Vec<_> = stream::iter(asked).buffer_unordered(CONCURRENCY).collect().await;
+    let sizes: Vec<_> = stream::iter(checks).buffer_unordered(CONCURRENCY).collect().await;
     assert_eq!(sizes.len(), 480);
     let some = sizes.iter().filter(|size| (1..products.len()).contains(size)).count();
     assert!(some > 150, "most queries match some products: {some}");
@@ -123,14 +126,14 @@ async fn combines_every_filter_with_every_other_and_every_sort_order() {
 #[tokio::test]
 async fn pages_through_filtered_lists() {
     let store = TestStore::start().await;
-    let products = stock_up(&store).await;
+    let products = create_products(&store).await;
     let query = "/api/products?category=Kitchen&category=3&inStock=true&minPrice=5&sort=price";
     let pages = store.guest().all_pages(&format!("{query}&limit=2")).await;
     let whole = store.guest().get(&format!("{query}&limit=100")).await.expect(200);
     assert_eq!(pages, whole.items());
-    let expected = products
-        .iter()
-        .filter(|good| matches!(good.category, Some(1 | 3)) && good.stock > 0 && good.cents >= 500);
+    let expected = products.iter().filter(|product| {
+        matches!(product.category, Some(1 | 3)) && product.stock > 0 && product.cents >= 500
+    });
     assert_eq!(pages.len(), expected.count());
     assert!(pages.len() > 4);
 }

@@ -8,10 +8,10 @@ use crate::harness::{
 };
 
 /// Name, description, price, stock, category and tags of a product.
-type Good = (&'static str, &'static str, &'static str, u32, &'static str, &'static [&'static str]);
+type Product = (&'static str, &'static str, &'static str, u32, &'static str, &'static [&'static str]);
 
-/// In the order of their creation.
-const PRODUCTS: [Good; 6] = [
+/// The products, in the order of their creation.
+const PRODUCTS: [Product; 6] = [
     ("Blue Mug", "Holds tea.", "12.50", 5, "Kitchen", &["blue", "ceramic"]),
     ("Red Mug", "Holds coffee.", "12.50", 0, "Kitchen", &["red", "ceramic"]),
     ("Teapot", "Fills a mug.", "39.99", 2, "Kitchen", &["ceramic"]),
@@ -29,15 +29,15 @@ struct Catalog {
 }
 
 impl Catalog {
-    async fn fill() -> Self {
+    async fn create() -> Self {
         let store = TestStore::start().await;
         let mut catalog = Self { store, category_ids: Vec::new(), tag_ids: Vec::new(), ids: Vec::new() };
         for name in ["Kitchen", "Home & Garden"] {
-            let id = catalog.create("/api/categories", json!({"name": name})).await;
+            let id = catalog.post("/api/categories", json!({"name": name})).await;
             catalog.category_ids.push((name, id));
         }
         for name in ["blue", "red", "ceramic"] {
-            let id = catalog.create("/api/tags", json!({"name": name})).await;
+            let id = catalog.post("/api/tags", json!({"name": name})).await;
             catalog.tag_ids.push((name, id));
         }
         for (name, description, price, stock, category, tags) in PRODUCTS {
@@ -45,13 +45,13 @@ impl Catalog {
             let tags: Vec<_> =
                 catalog.tag_ids.iter().filter(|(name, _)| tags.contains(name)).map(|(_, id)| id).collect();
             let body = json!({"name": name, "description": description, "price": price, "stock": stock, "categoryId": category, "tagIds": tags});
-            let id = catalog.create("/api/products", body).await;
+            let id = catalog.post("/api/products", body).await;
             catalog.ids.push(id);
         }
         catalog
     }
 
-    async fn create(&self, path: &str, body: Value) -> i64 {
+    async fn post(&self, path: &str, body: Value) -> i64 {
         self.store.admin().post(path, body).await.expect(201).json["id"].as_i64().unwrap()
     }
 
@@ -64,7 +64,7 @@ impl Catalog {
 
 #[tokio::test]
 async fn lists_complete_products_newest_first() {
-    let catalog = Catalog::fill().await;
+    let catalog = Catalog::create().await;
     let all = catalog.store.guest().get("/api/products").await.expect(200);
     assert_fields(&all.json, "items");
     all.items().iter().for_each(|product| assert_fields(product, PRODUCT));
@@ -76,7 +76,7 @@ async fn lists_complete_products_newest_first() {
 
 #[tokio::test]
 async fn combines_filters_with_and() {
-    let catalog = Catalog::fill().await;
+    let catalog = Catalog::create().await;
     let [kitchen, garden] = catalog.category_ids[..] else { panic!() };
     let [blue, _, ceramic] = catalog.tag_ids[..] else { panic!() };
     let ids = &catalog.ids;
@@ -112,20 +112,20 @@ async fn combines_filters_with_and() {
 
 #[tokio::test]
 async fn searches_names_and_descriptions_by_relevance() {
-    let catalog = Catalog::fill().await;
+    let catalog = Catalog::create().await;
     let found = catalog.find("q=mug").await;
     assert_eq!(found.last().unwrap(), "Teapot", "a description counts for less: {found:?}");
     assert_eq!(found.len(), 3);
     assert_eq!(catalog.find("q=MUG%20blue").await, ["Blue Mug"], "every word");
     assert_eq!(catalog.find("q=teap").await, ["Teapot"], "a prefix");
-    for odd in ["%00", "'", "\"", "%25", "&", "%7C%21%28", "%5C", "%F0%9F%8D%B5", "a:*b", "---"] {
-        catalog.store.guest().get(&format!("/api/products?q={odd}")).await.expect(200);
+    for query in ["%00", "'", "\"", "%25", "&", "%7C%21%28", "%5C", "%F0%9F%8D%B5", "a:*b", "---"] {
+        catalog.store.guest().get(&format!("/api/products?q={query}")).await.expect(200);
     }
 }
 
 #[tokio::test]
 async fn pages_through_every_sort_order() {
-    let catalog = Catalog::fill().await;
+    let catalog = Catalog::create().await;
     let cheapest = ["Gift card", "apron", "Blue Mug", "Red Mug", "Teapot", "Lamp"];
     let by_name = ["apron", "Blue Mug", "Gift card", "Lamp", "Red Mug", "Teapot"];
     let newest = ["Gift card", "apron", "Lamp", "Teapot", "Red Mug", "Blue Mug"];
@@ -157,7 +157,7 @@ async fn pages_through_every_sort_order() {
 #[tokio::test]
 async fn cursors_are_stable_under_changes() {
     for sort in ["newest", "price", "name"] {
-        let catalog = Catalog::fill().await;
+        let catalog = Catalog::create().await;
         let admin = catalog.store.admin();
         let all = catalog.find(&format!("sort={sort}")).await;
         let path = format!("/api/products?sort={sort}&limit=2");
@@ -173,7 +173,7 @@ async fn cursors_are_stable_under_changes() {
 
 #[tokio::test]
 async fn rejects_invalid_query_parameters() {
-    let catalog = Catalog::fill().await;
+    let catalog = Catalog::create().await;
     let by_price = catalog.store.guest().get("/api/products?sort=price&limit=1").await.expect(200).json;
     let by_price = by_price["nextCursor"].as_str().unwrap();
     for (query, field) in [

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::harness::store::TestStore;
 
 /// Creates a product with this price, as JSON text.
-async fn priced(store: &TestStore, price: &str) -> crate::harness::store::Response {
+async fn create_with_price(store: &TestStore, price: &str) -> crate::harness::store::Response {
     let body = format!(r#"{{"name": "Mug", "price": {price}, "stock": 9999}}"#);
     let request =
         store.admin().request(Method::POST, "/api/products").header("content-type", "application/json");
@@ -16,7 +16,7 @@ async fn priced(store: &TestStore, price: &str) -> crate::harness::store::Respon
 #[tokio::test]
 async fn returns_prices_exactly() {
     let store = TestStore::start().await;
-    for (given, shown) in [
+    for (given, expected) in [
         ("19.99", "19.99"),
         ("\"19.99\"", "19.99"),
         ("19.9", "19.90"),
@@ -31,11 +31,11 @@ async fn returns_prices_exactly() {
         ("9999999999.99", "9999999999.99"),
         ("10000000000.00", "10000000000.00"),
     ] {
-        let created = priced(&store, given).await.expect(201);
-        let shown = format!(r#""price":{shown},"#);
-        assert!(created.text.contains(&shown), "{given}: {created:?}");
+        let created = create_with_price(&store, given).await.expect(201);
+        let expected = format!(r#""price":{expected},"#);
+        assert!(created.text.contains(&expected), "{given}: {created:?}");
         let read = store.guest().get(created.header("location")).await.expect(200);
-        assert!(read.text.contains(&shown), "{given}: {read:?}");
+        assert!(read.text.contains(&expected), "{given}: {read:?}");
     }
 }
 
@@ -70,10 +70,10 @@ async fn rejects_invalid_prices() {
         "[1]",
         "{}",
     ] {
-        priced(&store, price).await.expect_field_error(422, "price");
+        create_with_price(&store, price).await.expect_field_error(422, "price");
     }
     for text in ["NaN", "Infinity", ".5", "1.", "01", "+1"] {
-        priced(&store, text).await.expect_problem(400, "malformed_request");
+        create_with_price(&store, text).await.expect_problem(400, "malformed_request");
     }
     assert_eq!(store.guest().get("/api/products").await.expect(200).text, r#"{"items":[]}"#);
 }
@@ -82,16 +82,16 @@ async fn rejects_invalid_prices() {
 #[tokio::test]
 async fn large_totals_are_exact() {
     let store = TestStore::start().await;
-    let dear = priced(&store, "9999999999.99").await.expect(201).json["id"].as_i64().unwrap();
-    let cheap = priced(&store, "0.01").await.expect(201).json["id"].as_i64().unwrap();
+    let expensive = create_with_price(&store, "9999999999.99").await.expect(201).json["id"].as_i64().unwrap();
+    let cheap = create_with_price(&store, "0.01").await.expect(201).json["id"].as_i64().unwrap();
     let ada = store.register("ada").await;
-    ada.add_to_cart(dear, 9_999).await.expect(200);
+    ada.add_to_cart(expensive, 9_999).await.expect(200);
     let cart = ada.add_to_cart(cheap, 3).await.expect(200);
     assert!(cart.text.contains(r#""lineTotal":99989999999900.01,"#), "{cart:?}");
     assert!(cart.text.contains(r#""totalPrice":99989999999900.04,"#), "{cart:?}");
-    let insisting =
+    let request =
         ada.request(Method::POST, "/api/orders").json(&json!({"expectedTotal": "99989999999900.04"}));
-    let order = ada.send(insisting).await.expect(201);
+    let order = ada.send(request).await.expect(201);
     assert!(order.text.contains(r#""totalAmount":99989999999900.04,"#), "{order:?}");
     store.verify().await;
 }
@@ -102,7 +102,7 @@ async fn sums_are_exact() {
     let store = TestStore::start().await;
     let ada = store.register("ada").await;
     for price in ["0.10", "0.20", "0.30", "1.10", "2.20"] {
-        let id = priced(&store, price).await.expect(201).json["id"].as_i64().unwrap();
+        let id = create_with_price(&store, price).await.expect(201).json["id"].as_i64().unwrap();
         ada.add_to_cart(id, 3).await.expect(200);
     }
     let cart = ada.get("/api/cart").await.expect(200);

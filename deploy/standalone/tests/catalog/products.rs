@@ -8,7 +8,7 @@ use crate::harness::{
     store::{Client, Response, TestStore},
 };
 
-/// A conditional request.
+/// Sends a request with `If-Match`.
 async fn if_match(client: &Client, method: Method, path: &str, tag: &str, body: Value) -> Response {
     client.send(client.request(method, path).header("if-match", tag).json(&body)).await
 }
@@ -17,8 +17,8 @@ async fn if_none_match(client: &Client, path: &str, tag: &str) -> Response {
     client.send(client.request(Method::GET, path).header("if-none-match", tag)).await
 }
 
-/// Creates a category and a tag.
-async fn labels(store: &TestStore) -> (Value, Value) {
+/// Creates a category and a tag; returns each as a product shows it.
+async fn create_category_and_tag(store: &TestStore) -> (Value, Value) {
     let category =
         store.admin().post("/api/categories", json!({"category_name": "Kitchen"})).await.expect(201);
     let tag = store.admin().post("/api/tags", json!({"tag_name": "blue"})).await.expect(201);
@@ -30,7 +30,7 @@ async fn labels(store: &TestStore) -> (Value, Value) {
 #[tokio::test]
 async fn accepts_all_field_names_and_returns_one() {
     let store = TestStore::start().await;
-    let (category, tag) = labels(&store).await;
+    let (category, tag) = create_category_and_tag(&store).await;
     let camel = json!({
         "name": "Mug", "price": 19.99, "description": "Holds\n300 ml.", "stock": 5, "currency": "USD",
         "categoryId": category["id"], "tagIds": [tag["id"]], "imageUrl": "https://example.com/mug.jpg"
@@ -94,7 +94,7 @@ async fn requires_name_price_and_stock_only() {
 #[tokio::test]
 async fn put_replaces_and_patch_changes_the_given_fields() {
     let store = TestStore::start().await;
-    let (category, tag) = labels(&store).await;
+    let (category, tag) = create_category_and_tag(&store).await;
     let body = json!({
         "name": "Mug", "price": 19.99, "description": "Holds 300 ml.", "stock": 5, "categoryId": category["id"],
         "tagIds": [tag["id"]], "imageUrl": "/mug.jpg"
@@ -199,11 +199,11 @@ async fn rejects_changes_with_a_stale_etag() {
     let store = TestStore::start().await;
     let admin = store.admin();
     let path = format!("/api/products/{}", admin.create_product("Mug", "19.99", 5).await);
-    let seen = admin.get(&path).await.expect(200).header("etag").to_owned();
-    let patched = if_match(admin, Method::PATCH, &path, &seen, json!({"price": 5})).await.expect(200);
-    assert_ne!(patched.header("etag"), seen);
+    let etag = admin.get(&path).await.expect(200).header("etag").to_owned();
+    let patched = if_match(admin, Method::PATCH, &path, &etag, json!({"price": 5})).await.expect(200);
+    assert_ne!(patched.header("etag"), etag);
     let whole = json!({"name": "Mug", "price": 6, "stock": 5});
-    for stale in [&seen, "\"999\"", "x", "", &format!("W/{}", patched.header("etag"))] {
+    for stale in [&etag, "\"999\"", "x", "", &format!("W/{}", patched.header("etag"))] {
         for method in [Method::PATCH, Method::PUT, Method::DELETE] {
             let rejected = if_match(admin, method.clone(), &path, stale, whole.clone()).await;
             rejected.expect_problem(412, "version_mismatch");
@@ -211,7 +211,7 @@ async fn rejects_changes_with_a_stale_etag() {
     }
     assert_eq!(admin.get(&path).await.expect(200).json, patched.json);
 
-    let either = format!("{seen}, {}", patched.header("etag"));
+    let either = format!("{etag}, {}", patched.header("etag"));
     let replaced = if_match(admin, Method::PUT, &path, &either, whole).await.expect(200);
     if_match(admin, Method::PATCH, &path, "*", json!({"price": 7})).await.expect(200);
     if_match(admin, Method::DELETE, &path, replaced.header("etag"), json!({}))
@@ -229,16 +229,16 @@ async fn returns_304_for_an_unchanged_product() {
     let one = format!("/api/products/{mug}");
     let (ada, guest) = (store.register("ada").await, store.guest());
     for path in [&one, "/api/products", "/products", &format!("/products/{mug}")] {
-        let seen = guest.get(path).await.expect(200).header("etag").to_owned();
-        for tag in [&seen, &format!("W/{seen}"), &format!("\"x\", {seen}"), "*"] {
+        let etag = guest.get(path).await.expect(200).header("etag").to_owned();
+        for tag in [&etag, &format!("W/{etag}"), &format!("\"x\", {etag}"), "*"] {
             let same = if_none_match(guest, path, tag).await.expect(304);
-            assert_eq!((same.text.as_str(), same.header("etag")), ("", seen.as_str()), "{path}");
+            assert_eq!((same.text.as_str(), same.header("etag")), ("", etag.as_str()), "{path}");
         }
         if_none_match(guest, path, "\"x\"").await.expect(200);
         ada.buy(mug, 1).await;
         assert_ne!(
-            if_none_match(guest, path, &seen).await.expect(200).header("etag"),
-            seen,
+            if_none_match(guest, path, &etag).await.expect(200).header("etag"),
+            etag,
             "{path} is sold"
         );
     }

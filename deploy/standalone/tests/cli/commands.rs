@@ -87,7 +87,7 @@ async fn stopping_during_the_start_leaves_no_process() {
     let dir = TempDir::new("early").unwrap();
     for milliseconds in [0, 600, 1500] {
         let store = Running::start(&mut bodega(dir.path(), &["--demo=false"]));
-        // Before, the signal would end any process.
+        // Without a handler, the signal would end the process at once.
         eventually("SIGTERM is handled", async || store.handles_sigterm()).await;
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         assert!(store.terminate().await.success());

@@ -18,8 +18,8 @@ use crate::harness::{
 const EMAIL: &str = "ada@shop.example";
 const PASSWORD: &str = "tea at four";
 
-/// Time until the store is ready again.
-const BACK: Duration = Duration::from_secs(10);
+/// Maximum time until the store is ready again.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn command(dir: &TempDir) -> Command {
     let mut command = bodega(dir.path(), &["--demo=false"]);
@@ -34,12 +34,12 @@ fn postmaster(data_dir: &Path) -> Option<Pid> {
 }
 
 /// Kills the store's Postgres, and waits until the store is ready with a new one.
-async fn lose_database(dir: &TempDir, store: &RunningStore, signal: Signal) {
-    let lost = postmaster(dir.path()).unwrap();
-    kill_process(lost, signal).unwrap();
+async fn kill_database(dir: &TempDir, store: &RunningStore, signal: Signal) {
+    let killed = postmaster(dir.path()).unwrap();
+    kill_process(killed, signal).unwrap();
     let started = Instant::now();
-    while postmaster(dir.path()).is_none_or(|pid| pid == lost) || !store.guest.reaches("/readyz").await {
-        assert!(started.elapsed() < BACK, "not ready after {BACK:?}");
+    while postmaster(dir.path()).is_none_or(|pid| pid == killed) || !store.guest.reaches("/readyz").await {
+        assert!(started.elapsed() < RECOVERY_TIMEOUT, "not ready after {RECOVERY_TIMEOUT:?}");
         store.guest.get("/healthz").await.expect(200);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -55,7 +55,7 @@ async fn restarts_a_killed_database_with_all_data() {
     let mut orders = vec![ada.buy(mug, 2).await];
     for (key, signal) in [("first", Signal::KILL), ("second", Signal::QUIT), ("third", Signal::KILL)] {
         ada.add_to_cart(mug, 1).await.expect(200);
-        lose_database(&dir, &store, signal).await;
+        kill_database(&dir, &store, signal).await;
         for order in &orders {
             let path = format!("/api/orders/{}", order["id"].as_str().unwrap());
             assert_eq!(&retry_while_unavailable(async || ada.get(&path).await).await.expect(200).json, order);

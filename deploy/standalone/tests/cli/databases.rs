@@ -1,4 +1,4 @@
-//! `bodega` with a database of its own: `migrate`, `seed`, `up`.
+//! `bodega` with a given database: `migrate`, `seed`, `up`.
 
 use std::{fs, net::TcpListener, path::Path};
 
@@ -8,6 +8,7 @@ use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::process::Command;
 
 use crate::harness::{
+    binary::stdout_of,
     process::{self, Running},
     store::Client,
 };
@@ -31,15 +32,8 @@ fn bodega(directory: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-async fn stdout_of(command: &mut Command) -> String {
-    let output = process::run(command).await;
-    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-    assert!(output.status.success(), "{out}\n{err}");
-    out
-}
-
-async fn count(db: &PgPool, table: &'static str) -> i64 {
-    sqlx::query_scalar(table).fetch_one(db).await.unwrap()
+async fn count(db: &PgPool, query: &'static str) -> i64 {
+    sqlx::query_scalar(query).fetch_one(db).await.unwrap()
 }
 
 #[tokio::test]
@@ -53,13 +47,13 @@ async fn migrates_seeds_and_serves_a_database_from_an_env_file() {
     assert_eq!(stdout_of(&mut bodega(dir.path(), &["migrate"])).await, "The database is migrated.\n");
     assert_eq!(count(&db, "select count(*) from catalog.products").await, 0);
     stdout_of(&mut bodega(dir.path(), &["seed"])).await;
-    for (table, at_least) in [
+    for (query, at_least) in [
         ("select count(*) from catalog.categories", 5),
         ("select count(*) from catalog.products", 60),
         ("select count(*) from catalog.tags", 5),
         ("select count(*) from catalog.product_tags", 60),
     ] {
-        assert!(count(&db, table).await >= at_least, "{table}");
+        assert!(count(&db, query).await >= at_least, "{query}");
     }
 
     let mut up = Running::start(&mut bodega(dir.path(), &[]));
@@ -82,7 +76,6 @@ async fn uses_a_database_from_environment_variables() {
     assert_eq!(count(&db, "select count(*) from catalog.products").await, 0);
 }
 
-/// Seeded products can be read, changed and deleted.
 #[tokio::test]
 async fn seeded_products_can_be_read_changed_and_deleted() {
     let database = testing::database("empty", |_| async { Ok(()) }).await;
@@ -91,9 +84,9 @@ async fn seeded_products_can_be_read_changed_and_deleted() {
     let create = ["admin", "create", "--email", "ada@shop.example", "--password", "tea at four"];
     stdout_of(bodega(dir.path(), &create).envs(environment(&database))).await;
 
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let admin_address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let mut up = bodega(dir.path(), &[]);
-    let mut up = Running::start(up.envs(environment(&database)).env("BODEGA_ADMIN_HTTP", &free));
+    let mut up = Running::start(up.envs(environment(&database)).env("BODEGA_ADMIN_HTTP", &admin_address));
     let line = up.line().await;
     let guest = Client::at(line.strip_prefix("The store is open at ").unwrap_or_else(|| panic!("{line}")));
     let login = json!({"email": "ada@shop.example", "password": "tea at four"});
@@ -117,7 +110,7 @@ async fn seeded_products_can_be_read_changed_and_deleted() {
     let product = guest.get("/api/products?inStock=true&limit=1").await.items()[0]["id"].as_i64().unwrap();
     ada.buy(product, 1).await;
 
-    let metrics = Client::at(&format!("http://{free}")).get("/metrics").await.expect(200).text;
+    let metrics = Client::at(&format!("http://{admin_address}")).get("/metrics").await.expect(200).text;
     assert!(metrics.contains("http_server_duration_seconds"), "{metrics}");
     assert!(guest.get("/metrics").await.status == 404, "not on the public port");
     assert!(up.terminate().await.success());

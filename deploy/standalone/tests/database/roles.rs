@@ -11,10 +11,10 @@ const SERVICES: [(&str, &str, &str); 4] = [
     ("bodega_order", "orders", "orders.orders"),
 ];
 
-/// The SQLSTATE that a statement is error_code with.
+/// Executes a statement; returns the SQLSTATE if it fails.
 async fn error_code(db: &mut PgConnection, statement: String) -> Option<String> {
     let error = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(db).await.err()?;
-    Some(error.as_database_error().expect("a database error").code().expect("with a code").into_owned())
+    Some(error.as_database_error().expect("a database error").code().expect("an SQLSTATE").into_owned())
 }
 
 const PERMISSION_DENIED: &str = "42501";
@@ -35,13 +35,13 @@ async fn a_role_reads_only_its_own_schema() {
     }
 }
 
-/// Of all migrations.
+/// Tables, views and sequences of all migrations.
 #[tokio::test]
 async fn a_role_can_use_every_table_of_its_schema() {
     let store = TestStore::start().await;
     let db = store.sql().await;
     for (role, schema, _) in SERVICES {
-        let out_of_reach: Vec<String> = sqlx::query_scalar(
+        let inaccessible: Vec<String> = sqlx::query_scalar(
             "select c.relname::text
              from pg_class c
              where c.relnamespace = $2::regnamespace
@@ -58,7 +58,7 @@ async fn a_role_can_use_every_table_of_its_schema() {
         .fetch_all(&db)
         .await
         .unwrap();
-        assert_eq!(out_of_reach, Vec::<String>::new(), "{role}");
+        assert_eq!(inaccessible, Vec::<String>::new(), "{role}");
     }
 }
 
@@ -69,14 +69,14 @@ async fn a_role_cannot_change_the_schema() {
         let mut db = store.sql_as(role).await;
         assert_eq!(error_code(&mut db, format!("delete from {table} where false")).await, None, "{role}");
         for statement in [
-            format!("create table {schema}.loot ()"),
-            format!("alter table {table} add column loot text"),
+            format!("create table {schema}.test_table ()"),
+            format!("alter table {table} add column test_column text"),
             format!("drop table {table}"),
             format!("truncate {table}"),
             format!("delete from {schema}._sqlx_migrations"),
-            "create table public.loot ()".to_owned(),
-            "create schema loot".to_owned(),
-            "create role loot".to_owned(),
+            "create table public.test_table ()".to_owned(),
+            "create schema test_schema".to_owned(),
+            "create role test_role".to_owned(),
         ] {
             let code = error_code(&mut db, statement.clone()).await;
             assert_eq!(code.as_deref(), Some(PERMISSION_DENIED), "{role}: {statement}");

@@ -144,9 +144,9 @@ impl Client {
 }
 
 /// Retries a request after `Retry-After` while the response is 429 or 503. The request must be safe to repeat.
-pub(crate) async fn retry_while_unavailable(ask: impl AsyncFn() -> Response) -> Response {
+pub(crate) async fn retry_while_unavailable(send: impl AsyncFn() -> Response) -> Response {
     loop {
-        let response = ask().await;
+        let response = send().await;
         if ![429, 503].contains(&response.status) {
             return response;
         }

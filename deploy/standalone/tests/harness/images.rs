@@ -1,4 +1,4 @@
-//! Images: created, uploaded and fetched.
+//! Creates, uploads and fetches images.
 
 use std::{collections::BTreeSet, io::Cursor, path::Path};
 
@@ -22,7 +22,7 @@ fn image(width: u32, height: u32) -> RgbImage {
     })
 }
 
-/// The same, encoded.
+/// Encodes an image of this size.
 pub(crate) fn encoded(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     image(width, height).write_to(&mut bytes, format).unwrap();

@@ -1,4 +1,4 @@
-//! Test stores, their clients, and what both need.
+//! Test stores, their clients, and helpers of the tests.
 
 pub(crate) mod binary;
 pub(crate) mod client;

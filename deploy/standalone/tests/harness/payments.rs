@@ -29,7 +29,7 @@ impl PaymentTest {
         Self::start_with_options(&[]).await
     }
 
-    /// The same, with further payment options.
+    /// Starts a store that receives webhook events, with further payment options.
     pub(crate) async fn start_with_options(options: &[&str]) -> Self {
         let test = Self::start_without_webhooks(options).await;
         test.enable_webhooks();
@@ -41,12 +41,12 @@ impl PaymentTest {
         Self::start_on(database().await.url().parse().unwrap(), options).await
     }
 
-    /// The same, on a database that was [prepared](crate::harness::store::prepare).
+    /// Starts a store that receives no webhook events, on a database that was [prepared](crate::harness::store::prepare).
     pub(crate) async fn start_on(owner: PgConnectOptions, options: &[&str]) -> Self {
         let stripe = stripe().await;
-        let plan =
+        let store_options =
             StoreOptions { payments: payments(&stripe, options), connections: 10, ..StoreOptions::default() };
-        Self { store: TestStore::start_on(owner, plan).await, stripe }
+        Self { store: TestStore::start_on(owner, store_options).await, stripe }
     }
 
     /// Delivers webhook events to the store from now on.
@@ -62,7 +62,7 @@ impl PaymentTest {
         (buyer, order)
     }
 
-    /// The same, and the order is paid by card.
+    /// Registers a user who orders two of 100 units and pays by card.
     pub(crate) async fn paid_order(&self, name: &str) -> (Client, Value) {
         let (buyer, order) = self.order(name).await;
         let intent = buyer.start_payment(&order).await.expect(200).json;
@@ -113,7 +113,7 @@ pub(crate) fn make_unreachable(stripe: &StripeDouble) {
     fail_always(stripe, Fault::DropBefore);
 }
 
-/// Executes the store's requests at Stripe without ever responding, until the faults are cleared.
+/// Executes the store's requests at Stripe without a response, until the faults are cleared.
 pub(crate) fn withhold_responses(stripe: &StripeDouble) {
     fail_always(stripe, Fault::DelayAfter(Duration::from_secs(600)));
 }
@@ -130,7 +130,7 @@ pub(crate) async fn pay(stripe: &StripeDouble, intent: &Value, card: Card) -> St
     }
 }
 
-/// Payments with the Stripe double.
+/// The settings of payments with the Stripe double.
 pub(crate) fn payments(stripe: &StripeDouble, options: &[&str]) -> PaymentProviders {
     #[derive(Parser)]
     struct PaymentArguments {
@@ -148,7 +148,7 @@ pub(crate) fn payments(stripe: &StripeDouble, options: &[&str]) -> PaymentProvid
     PaymentArguments::parse_from(arguments).payments.providers().unwrap()
 }
 
-/// The same, as environment variables.
+/// The settings of payments with the Stripe double, as environment variables.
 pub(crate) fn variables(stripe: &StripeDouble) -> [(&'static str, String); 4] {
     let Options { secret_key, publishable_key, webhook_secret, .. } = stripe.options().clone();
     [

@@ -28,7 +28,7 @@ pub(crate) fn command(program: impl AsRef<Path>) -> Command {
 /// Runs a command to completion.
 pub(crate) async fn run(command: &mut Command) -> Output {
     command.stdin(Stdio::null());
-    tokio::time::timeout(TIMEOUT, command.output()).await.expect("it ends in time").unwrap()
+    tokio::time::timeout(TIMEOUT, command.output()).await.expect("the process ends in time").unwrap()
 }
 
 /// A running process; killed when dropped.
@@ -58,7 +58,7 @@ impl Running {
         let line = tokio::time::timeout(TIMEOUT, self.stdout.next_line()).await;
         match line.expect("a line in time").unwrap() {
             Some(line) => line,
-            None => panic!("it has ended: {}", (&mut self.stderr).await.unwrap()),
+            None => panic!("the process has ended: {}", (&mut self.stderr).await.unwrap()),
         }
     }
 
@@ -88,7 +88,7 @@ impl Running {
     async fn signal(mut self, signal: Signal) -> ExitStatus {
         let pid = Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap();
         rustix::process::kill_process(pid, signal).unwrap();
-        tokio::time::timeout(TIMEOUT, self.child.wait()).await.expect("it ends in time").unwrap()
+        tokio::time::timeout(TIMEOUT, self.child.wait()).await.expect("the process ends in time").unwrap()
     }
 }
 

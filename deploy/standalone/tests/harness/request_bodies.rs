@@ -168,14 +168,14 @@ fn input(
 /// All routes with a JSON body.
 pub(crate) fn inputs() -> Vec<Input> {
     let register = json!({"name": "Eve", "email": "eve@shop.example", "username": "eve", "password": "a mug of tea at nine"});
-    let registering = [
+    let register_fields = [
         ("name", Kind::Line(100)),
         ("email", Kind::Email),
         ("username?", Kind::Username),
         ("password", Kind::NewPassword),
     ];
     let login = json!({"login": "unknown", "password": "a mug of tea at nine"});
-    let logging_in = [("password", Kind::Secret)];
+    let login_fields = [("password", Kind::Secret)];
     let profile = json!({"name": "Eve", "email": "eve@shop.example"});
     let profiles = [
         ("name", Kind::Line(100)),
@@ -189,8 +189,8 @@ pub(crate) fn inputs() -> Vec<Input> {
         ("username?", Kind::Username),
         ("addresses!", Kind::Addresses),
     ];
-    let group = json!({"name": "Fresh"});
-    let groups = [("name", Kind::Line(100))];
+    let category_or_tag = json!({"name": "Fresh"});
+    let category_or_tag_fields = [("name", Kind::Line(100))];
     let product = json!({"name": "Cup", "price": 5, "stock": 1});
     let stock = Kind::Number(0, 1_000_000_000);
     let rest = [
@@ -211,14 +211,14 @@ pub(crate) fn inputs() -> Vec<Input> {
         [&[("name", Kind::Line(200)), ("price", Kind::Money), ("stock", stock)], &rest[..]].concat();
     let product_patches =
         [&[("name!", Kind::Line(200)), ("price!", Kind::Money), ("stock!", stock)], &patched[..]].concat();
-    let classic = json!({"name": "Cup", "price": 5, "quantity": 1});
+    let legacy_product = json!({"name": "Cup", "price": 5, "quantity": 1});
     let rest =
         [("description?", Kind::Text(10_000)), ("category?", Kind::CategoryOrName), ("imageUrl?", Kind::Url)];
     let patched =
         [("description!", Kind::Text(10_000)), ("category?", Kind::CategoryOrName), ("imageUrl?", Kind::Url)];
-    let classics =
+    let legacy_products =
         [&[("name", Kind::Line(200)), ("price", Kind::Money), ("quantity", stock)], &rest[..]].concat();
-    let classic_patches =
+    let legacy_product_patches =
         [&[("name!", Kind::Line(200)), ("price!", Kind::Money), ("quantity!", stock)], &patched[..]].concat();
     let line = json!({"productId": 1, "quantity": 1});
     let quantity = Kind::Number(1, 9_999);
@@ -255,19 +255,19 @@ pub(crate) fn inputs() -> Vec<Input> {
         input("POST", "/api/products", Admin, product.clone(), &products),
         input("PUT", "/api/products/{product}", Admin, product.clone(), &products),
         input("PATCH", "/api/products/{product}", Admin, product, &product_patches),
-        input("POST", "/products", Admin, classic.clone(), &classics),
-        input("PUT", "/products/{product}", Admin, classic, &classic_patches),
+        input("POST", "/products", Admin, legacy_product.clone(), &legacy_products),
+        input("PUT", "/products/{product}", Admin, legacy_product, &legacy_product_patches),
     ];
     for path in ["/api/auth/register", "/auth/register", "/auth/signup"] {
-        inputs.push(input("POST", path, Anyone, register.clone(), &registering));
+        inputs.push(input("POST", path, Anyone, register.clone(), &register_fields));
     }
     for path in ["/api/auth/login", "/auth/login"] {
-        inputs.push(input("POST", path, Anyone, login.clone(), &logging_in));
+        inputs.push(input("POST", path, Anyone, login.clone(), &login_fields));
     }
     for (all, one) in [("/api/categories", "/api/categories/{category}"), ("/api/tags", "/api/tags/{tag}")] {
-        inputs.push(input("POST", all, Admin, group.clone(), &groups));
-        inputs.push(input("PUT", one, Admin, group.clone(), &groups));
-        inputs.push(input("PATCH", one, Admin, group.clone(), &groups));
+        inputs.push(input("POST", all, Admin, category_or_tag.clone(), &category_or_tag_fields));
+        inputs.push(input("PUT", one, Admin, category_or_tag.clone(), &category_or_tag_fields));
+        inputs.push(input("PATCH", one, Admin, category_or_tag.clone(), &category_or_tag_fields));
     }
     for path in ["/api/cart/add", "/cart/add", "/cart"] {
         inputs.push(input("POST", path, User, line.clone(), &lines));

@@ -84,7 +84,7 @@ impl Client {
             let page = self.get(&format!("{path}{cursor}")).await.expect(200);
             rows.extend_from_slice(page.items());
             let Some(next) = page.json["nextCursor"].as_str() else { return rows };
-            assert!(!page.items().is_empty(), "a page that leads on has rows: {page:?}");
+            assert!(!page.items().is_empty(), "a page with a next page has rows: {page:?}");
             cursor = format!("&cursor={next}");
         }
     }

@@ -61,7 +61,7 @@ pub(crate) struct TestStore {
     images: TempDir,
     guest: Client,
     admin: Client,
-    close: CancellationToken,
+    shutdown: CancellationToken,
     served: tokio::task::JoinHandle<anyhow::Result<()>>,
 }
 
@@ -96,13 +96,13 @@ impl TestStore {
     }
 
     /// Starts a store with these options.
-    pub(crate) async fn start_with_options(plan: StoreOptions) -> Self {
-        Self::start_on(database().await.url().parse().unwrap(), plan).await
+    pub(crate) async fn start_with_options(options: StoreOptions) -> Self {
+        Self::start_on(database().await.url().parse().unwrap(), options).await
     }
 
     /// Starts a store on a database that was [prepared](prepare).
-    pub(crate) async fn start_on(owner: PgConnectOptions, plan: StoreOptions) -> Self {
-        let StoreOptions { connections, identity, gateway, payments } = plan;
+    pub(crate) async fn start_on(owner: PgConnectOptions, options: StoreOptions) -> Self {
+        let StoreOptions { connections, identity, gateway, payments } = options;
         let images = TempDir::new("images").unwrap();
         let media_dir = images.path().join(MEDIA_DIR);
         let options = Options {
@@ -116,10 +116,10 @@ impl TestStore {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let store = Store::start(options, listener).await.unwrap();
         let guest = Client::at(&format!("http://{}", store.address()));
-        let close = CancellationToken::new();
-        let served = tokio::spawn(store.run_until(close.clone().cancelled_owned()));
+        let shutdown = CancellationToken::new();
+        let served = tokio::spawn(store.run_until(shutdown.clone().cancelled_owned()));
         let admin = guest.sign_in(ADMIN_EMAIL).await;
-        Self { owner, images, guest, admin, close, served }
+        Self { owner, images, guest, admin, shutdown, served }
     }
 
     /// The directory of the images.
@@ -166,7 +166,7 @@ impl TestStore {
 
     /// Stops the store and waits.
     pub(crate) async fn stop(self) {
-        self.close.cancel();
+        self.shutdown.cancel();
         self.served.await.unwrap().unwrap();
     }
 }

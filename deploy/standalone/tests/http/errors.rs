@@ -29,9 +29,9 @@ fn assert_problem(response: &Response, status: u16, code: &str, fields: &[&str])
     for error in problem["errors"].as_array().into_iter().flatten() {
         assert_fields(error, "field message");
     }
-    let shown = response.text.to_lowercase();
+    let text = response.text.to_lowercase();
     for internal in ["sqlx", "postgres", "panicked", "::", "grpc", "select ", "constraint"] {
-        assert!(!shown.contains(internal), "{internal}: {response:?}");
+        assert!(!text.contains(internal), "{internal}: {response:?}");
     }
     assert_eq!(!response.header("www-authenticate").is_empty(), status == 401, "{response:?}");
     assert_eq!(!response.header("retry-after").is_empty(), [429, 503].contains(&status), "{response:?}");
@@ -58,8 +58,8 @@ async fn every_error_is_a_problem_with_a_distinct_code() {
     assert_problem(&guest.get("/nothing").await, 404, "no_such_route", &[]);
     assert_problem(&guest.get("/api/products/999").await, 404, "product_not_found", &[]);
     let order = admin.buy(mug, 1).await;
-    let theirs = format!("/api/orders/{}", order["id"].as_str().unwrap());
-    assert_problem(&ada.get(&theirs).await, 404, "order_not_found", &[]);
+    let order_path = format!("/api/orders/{}", order["id"].as_str().unwrap());
+    assert_problem(&ada.get(&order_path).await, 404, "order_not_found", &[]);
     let wrong_method = guest.delete("/api/auth/login").await;
     assert_problem(&wrong_method, 405, "method_not_allowed", &[]);
     assert_eq!(wrong_method.header("allow"), "POST");

@@ -13,8 +13,8 @@ use crate::harness::{
 
 fn files_of(user: &Value) -> BTreeSet<String> {
     let file = |url: &Value| {
-        let (room, file) = url.as_str().unwrap().rsplit_once('/').unwrap();
-        assert_eq!(room, "/media/avatars");
+        let (folder, file) = url.as_str().unwrap().rsplit_once('/').unwrap();
+        assert_eq!(folder, "/media/avatars");
         file.to_owned()
     };
     [&user["avatarUrl"], &user["avatarThumbnailUrl"]].map(file).into()
@@ -27,17 +27,17 @@ async fn sets_and_removes_an_avatar() {
     let before = ada.get("/api/users/me").await.expect(200).json;
     assert_eq!((&before["avatarUrl"], &before["avatarThumbnailUrl"]), (&Value::Null, &Value::Null));
 
-    let shown = ada.set_avatar(&photo_with_location()).await.expect(200).json;
-    assert_fields(&shown, &format!("{USER} addresses"));
-    assert!(shown["updatedAt"].as_str() > before["updatedAt"].as_str());
-    assert_eq!(ada.get("/api/users/me").await.expect(200).json, shown);
+    let profile = ada.set_avatar(&photo_with_location()).await.expect(200).json;
+    assert_fields(&profile, &format!("{USER} addresses"));
+    assert!(profile["updatedAt"].as_str() > before["updatedAt"].as_str());
+    assert_eq!(ada.get("/api/users/me").await.expect(200).json, profile);
     let session = ada.sign_in("ada").await;
-    assert_eq!(session.session()["user"]["avatarUrl"], shown["avatarUrl"]);
+    assert_eq!(session.session()["user"]["avatarUrl"], profile["avatarUrl"]);
     let listed = store.admin().get(&format!("/api/users/{}", ada.id())).await.expect(200).json;
-    assert_eq!(listed["avatarThumbnailUrl"], shown["avatarThumbnailUrl"]);
+    assert_eq!(listed["avatarThumbnailUrl"], profile["avatarThumbnailUrl"]);
 
-    let whole = store.guest().fetch_image(shown["avatarUrl"].as_str().unwrap()).await;
-    let small = store.guest().fetch_image(shown["avatarThumbnailUrl"].as_str().unwrap()).await;
+    let whole = store.guest().fetch_image(profile["avatarUrl"].as_str().unwrap()).await;
+    let small = store.guest().fetch_image(profile["avatarThumbnailUrl"].as_str().unwrap()).await;
     assert_eq!((whole.image().dimensions(), small.image().dimensions()), ((1200, 900), (400, 300)));
     assert!(!whole.contains(LOCATION) && !small.contains(LOCATION));
 
@@ -45,8 +45,8 @@ async fn sets_and_removes_an_avatar() {
     assert_fields(&bare, &format!("{USER} addresses"));
     assert_eq!((&bare["avatarUrl"], &bare["avatarThumbnailUrl"]), (&Value::Null, &Value::Null));
     assert_eq!(ada.delete("/api/users/me/avatar").await.expect(200).json["avatarUrl"], json!(null));
-    eventually("its files are gone", async || files(&store.image_dir()).is_empty()).await;
-    store.guest().get(shown["avatarUrl"].as_str().unwrap()).await.expect(404);
+    eventually("its files are deleted", async || files(&store.image_dir()).is_empty()).await;
+    store.guest().get(profile["avatarUrl"].as_str().unwrap()).await.expect(404);
     store.verify().await;
 }
 
@@ -71,8 +71,8 @@ async fn concurrent_avatar_uploads_leave_one() {
     let image = png();
     let responses = futures_util::future::join_all((0..6).map(|_| ada.set_avatar(&image))).await;
     responses.into_iter().for_each(|response| drop(response.expect(200)));
-    let shown = files_of(&ada.get("/api/users/me").await.expect(200).json);
-    eventually("one is left", async || files(&store.image_dir()) == shown).await;
+    let profile = files_of(&ada.get("/api/users/me").await.expect(200).json);
+    eventually("one is left", async || files(&store.image_dir()) == profile).await;
     store.verify().await;
 }
 

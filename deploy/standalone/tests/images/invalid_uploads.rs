@@ -1,4 +1,4 @@
-//! Invalid uploads: each is rejected by the name of its field, and nothing of it is stored.
+//! Invalid uploads: the rejection names the field, and nothing is stored.
 
 use image::ImageFormat;
 use reqwest::{Method, multipart::Form};
@@ -12,7 +12,7 @@ use crate::harness::{
 /// Maximum size of an image in bytes.
 const MAX_BYTES: usize = 10 * 1024 * 1024;
 
-/// A PNG whose header claims this size, without any pixels.
+/// A PNG whose header claims this size, without any pixels (a decompression bomb).
 fn bomb(width: u32, height: u32) -> Vec<u8> {
     let mut header = b"IHDR".to_vec();
     header.extend(width.to_be_bytes());
@@ -34,8 +34,8 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, step)
 }
 
-/// The defect, the file, and the expected status and code.
-fn bad() -> Vec<(&'static str, Vec<u8>, u16, &'static str)> {
+/// Invalid files: the defect, the file, and the expected status and code.
+fn invalid_files() -> Vec<(&'static str, Vec<u8>, u16, &'static str)> {
     let half = |whole: Vec<u8>| whole[..whole.len() / 2].to_vec();
     let mut damaged = png();
     let middle = damaged.len() / 2;
@@ -47,7 +47,7 @@ fn bad() -> Vec<(&'static str, Vec<u8>, u16, &'static str)> {
             415,
             "unsupported_image",
         ),
-        ("nothing", Vec::new(), 415, "unsupported_image"),
+        ("an empty file", Vec::new(), 415, "unsupported_image"),
         ("a page", b"<!doctype html><script>alert(1)</script>".into(), 415, "unsupported_image"),
         ("a PDF", b"%PDF-1.7\n1 0 obj".into(), 415, "unsupported_image"),
         ("a BMP", b"BM\x3a\0\0\0\0\0\0\0\x36\0\0\0".into(), 415, "unsupported_image"),
@@ -57,7 +57,7 @@ fn bad() -> Vec<(&'static str, Vec<u8>, u16, &'static str)> {
         ("half a GIF", half(encoded(64, 48, ImageFormat::Gif)), 422, "invalid_image"),
         ("half a WebP", half(encoded(64, 48, ImageFormat::WebP)), 422, "invalid_image"),
         ("a damaged PNG", damaged, 422, "invalid_image"),
-        ("a script behind the begin of a GIF", b"GIF89a=1;alert(1)//".into(), 422, "invalid_image"),
+        ("a script after the start of a GIF", b"GIF89a=1;alert(1)//".into(), 422, "invalid_image"),
         ("too wide", bomb(8193, 1), 422, "invalid_image"),
         ("too high", bomb(1, 8193), 422, "invalid_image"),
         ("a bomb", bomb(50_000, 50_000), 422, "invalid_image"),
@@ -77,7 +77,7 @@ async fn rejects_files_that_are_not_images() {
     let store = TestStore::start().await;
     let mug = store.admin().create_product("Mug", "19.99", 5).await;
     let ada = store.register("ada").await;
-    for (what, file, status, code) in bad() {
+    for (what, file, status, code) in invalid_files() {
         let alone = store.admin().add_images(mug, &[&file]).await;
         assert_rejected(alone, what, status, code, "images[0]");
         let among = store.admin().add_images(mug, &[&png(), &file, &png()]).await;

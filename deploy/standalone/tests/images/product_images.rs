@@ -84,9 +84,9 @@ async fn an_external_image_url_stays_the_first_image() {
     let mug = store.admin().post("/api/products", body).await.expect(201).json["id"].as_i64().unwrap();
     let product = store.admin().add_images(mug, &[&png()]).await.expect(201).json;
     assert_eq!(product["imageUrl"], "https://example.com/mug.jpg");
-    let elsewhere = &images(&product)[0];
-    assert_eq!(elsewhere["thumbnailUrl"], elsewhere["url"]);
-    let path = format!("/api/products/{mug}/images/{}", elsewhere["id"]);
+    let external = &images(&product)[0];
+    assert_eq!(external["thumbnailUrl"], external["url"]);
+    let path = format!("/api/products/{mug}/images/{}", external["id"]);
     store.admin().delete(&path).await.expect(204);
     let left = store.guest().get(&format!("/api/products/{mug}")).await.expect(200).json;
     assert_eq!(left["imageUrl"], images(&product)[1]["url"]);

@@ -69,21 +69,22 @@ async fn returns_409_with_every_line_of_insufficient_stock() {
     let mug = admin.create_product("Mug", "19.99", 2).await;
     let pot = admin.create_product("Pot", "45", 50).await;
     let lamp = admin.create_product("Lamp", "80", 0).await;
-    let gone = admin.create_product("Gone", "1", 50).await;
+    let deleted = admin.create_product("Deleted", "1", 50).await;
     let ada = store.register("ada").await;
-    for (product, quantity) in [(mug, 3), (pot, 1), (lamp, 1), (gone, 1)] {
+    for (product, quantity) in [(mug, 3), (pot, 1), (lamp, 1), (deleted, 1)] {
         ada.add_to_cart(product, quantity).await.expect(200);
     }
-    admin.delete(&format!("/api/products/{gone}")).await.expect(204);
+    admin.delete(&format!("/api/products/{deleted}")).await.expect(204);
     let cart = ada.get("/api/cart").await.expect(200).json;
     let available: Vec<_> =
         cart["products"].as_array().unwrap().iter().map(|line| &line["available"]).collect();
     assert_eq!(available, [false, true, false, false]);
 
     let rejected = ada.place_order().await.expect_problem(409, "out_of_stock");
-    let lines = [mug, lamp, gone].map(|id| format!("products[{id}]"));
+    let lines = [mug, lamp, deleted].map(|id| format!("products[{id}]"));
     assert_eq!(rejected.error_fields(), lines);
-    for (error, output) in [(0, "only 2 left of Mug"), (1, "none left of Lamp"), (2, "none left of Gone")] {
+    for (error, output) in [(0, "only 2 left of Mug"), (1, "none left of Lamp"), (2, "none left of Deleted")]
+    {
         let message = rejected.json["errors"][error]["message"].as_str().unwrap();
         assert!(message.contains(output), "{message}");
     }
@@ -96,7 +97,7 @@ async fn returns_409_with_every_line_of_insufficient_stock() {
             "a rejected attempt is not an order: {list}"
         );
     }
-    for product in [lamp, gone] {
+    for product in [lamp, deleted] {
         ada.post("/api/cart/remove", json!({"productId": product})).await.expect(200);
     }
     ada.put(&format!("/api/cart/items/{mug}"), json!({"quantity": 2})).await.expect(200);
@@ -129,7 +130,7 @@ async fn the_same_idempotency_key_returns_the_same_order() {
     store.verify().await;
 }
 
-/// Concurrently, with one key, several keys, or none.
+/// The requests have no key, one key, or a key each.
 #[tokio::test]
 async fn concurrent_submissions_of_a_cart_place_one_order() {
     let store = TestStore::start().await;
@@ -174,16 +175,16 @@ async fn returns_409_if_the_expected_total_differs() {
     let cart = ada.add_to_cart(pot, 1).await.expect(200).json;
     store.admin().patch(&format!("/api/products/{mug}"), json!({"price": 25})).await.expect(200);
 
-    let seen = json!({"expectedTotal": cart["totalPrice"]});
-    let rejected = ada.post("/api/orders", seen.clone()).await.expect_problem(409, "price_changed");
+    let expected = json!({"expectedTotal": cart["totalPrice"]});
+    let rejected = ada.post("/api/orders", expected.clone()).await.expect_problem(409, "price_changed");
     assert_eq!(rejected.error_fields(), [format!("products[{mug}]")]);
     let message = rejected.json["errors"][0]["message"].as_str().unwrap();
     assert!(message.contains("25.00") && message.contains("19.99"), "{message}");
     let detail = rejected.json["detail"].as_str().unwrap();
     assert!(detail.contains("95.00") && detail.contains("84.98"), "{detail}");
-    ada.post("/order", seen.clone()).await.expect_problem(409, "price_changed");
-    place(&ada, "a-key", seen.clone()).await.expect_problem(409, "price_changed");
-    place(&ada, "a-key", seen).await.expect_problem(409, "price_changed");
+    ada.post("/order", expected.clone()).await.expect_problem(409, "price_changed");
+    place(&ada, "a-key", expected.clone()).await.expect_problem(409, "price_changed");
+    place(&ada, "a-key", expected).await.expect_problem(409, "price_changed");
     assert_eq!((ada.cart_lines().await.len(), ada.stock_of(mug).await), (2, 5));
 
     let cart = ada.get("/api/cart").await.expect(200).json;
@@ -192,20 +193,19 @@ async fn returns_409_if_the_expected_total_differs() {
     store.verify().await;
 }
 
-/// Name and price are frozen when the order is placed.
 #[tokio::test]
-async fn name_and_price_are_frozen_in_the_order() {
+async fn an_order_keeps_names_and_prices() {
     let store = TestStore::start().await;
     let mug = store.admin().create_product("Mug", "19.99", 5).await;
     let ada = store.register("ada").await;
     let order = ada.buy(mug, 2).await;
     let path = format!("/api/products/{mug}");
     store.admin().patch(&path, json!({"name": "Cup", "price": 1})).await.expect(200);
-    let seen =
+    let get_order =
         async || ada.get(&format!("/api/orders/{}", order["id"].as_str().unwrap())).await.expect(200).json;
-    assert_eq!(seen().await, order);
+    assert_eq!(get_order().await, order);
     store.admin().delete(&path).await.expect(204);
-    assert_eq!(seen().await, order);
+    assert_eq!(get_order().await, order);
     assert_eq!(
         store.admin().update_order_status(&order, "paid").await.expect(200).json["products"],
         order["products"]

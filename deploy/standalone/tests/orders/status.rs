@@ -7,10 +7,10 @@ use crate::harness::{
     store::{Client, TestStore},
 };
 
-const STATES: [&str; 6] = ["pending", "confirmed", "paid", "shipped", "completed", "cancelled"];
+const STATUSES: [&str; 6] = ["pending", "confirmed", "paid", "shipped", "completed", "cancelled"];
 
 /// Every allowed transition.
-const MOVES: [(&str, &str); 9] = [
+const TRANSITIONS: [(&str, &str); 9] = [
     ("pending", "confirmed"),
     ("pending", "paid"),
     ("pending", "cancelled"),
@@ -23,25 +23,25 @@ const MOVES: [(&str, &str); 9] = [
 ];
 
 /// The transitions that lead to each status.
-fn way_to(state: &str) -> &'static [&'static str] {
-    match state {
+fn transitions_to(status: &str) -> &'static [&'static str] {
+    match status {
         "pending" => &[],
         "confirmed" => &["confirmed"],
         "paid" => &["paid"],
         "shipped" => &["paid", "shipped"],
         "completed" => &["confirmed", "shipped", "completed"],
         "cancelled" => &["cancelled"],
-        state => panic!("{state}"),
+        status => panic!("{status}"),
     }
 }
 
 /// Creates an order in this status.
-async fn order_in(store: &TestStore, buyer: &Client, product: i64, state: &str) -> Value {
+async fn order_with_status(store: &TestStore, buyer: &Client, product: i64, status: &str) -> Value {
     let mut order = buyer.buy(product, 1).await;
-    for next in way_to(state) {
+    for next in transitions_to(status) {
         order = store.admin().update_order_status(&order, next).await.expect(200).json;
     }
-    assert_eq!(order["status"], state);
+    assert_eq!(order["status"], status);
     order
 }
 
@@ -49,12 +49,12 @@ fn path_of(order: &Value) -> String {
     format!("/api/orders/{}", order["id"].as_str().unwrap())
 }
 
-fn entries(order: &Value) -> usize {
+fn history_length(order: &Value) -> usize {
     order["history"].as_array().unwrap().len()
 }
 
 /// The payment status of the order, if it has a payment.
-fn payment_in(order: &Value) -> &str {
+fn payment_status(order: &Value) -> &str {
     order["payment"]["status"].as_str().unwrap_or("none")
 }
 
@@ -63,11 +63,11 @@ async fn follows_the_state_machine_and_records_the_history() {
     let store = TestStore::start().await;
     let mug = store.admin().create_product("Mug", "19.99", 100).await;
     let ada = store.register("ada").await;
-    for (from, to) in MOVES {
-        let before = order_in(&store, &ada, mug, from).await;
+    for (from, to) in TRANSITIONS {
+        let before = order_with_status(&store, &ada, mug, from).await;
         let after = store.admin().update_order_status(&before, to).await.expect(200).json;
         assert_eq!(after["status"], to);
-        let (earlier, later) = after["history"].as_array().unwrap().split_at(entries(&before));
+        let (earlier, later) = after["history"].as_array().unwrap().split_at(history_length(&before));
         assert_eq!(earlier, before["history"].as_array().unwrap(), "{from} -> {to}");
         let payments: &[Value] = match (from, to) {
             (_, "paid") => &[json!("completed")],
@@ -90,9 +90,9 @@ async fn rejects_other_transitions_naming_both_statuses() {
     let mug = store.admin().create_product("Mug", "19.99", 100).await;
     let ada = store.register("ada").await;
     let mut rejected = 0;
-    for from in STATES {
-        let order = order_in(&store, &ada, mug, from).await;
-        for to in STATES.into_iter().filter(|to| !MOVES.contains(&(from, to))) {
+    for from in STATUSES {
+        let order = order_with_status(&store, &ada, mug, from).await;
+        for to in STATUSES.into_iter().filter(|to| !TRANSITIONS.contains(&(from, to))) {
             let responses = [
                 store.admin().update_order_status(&order, to).await,
                 store.admin().patch(&path_of(&order).replace("/api", ""), json!({"status": to})).await,
@@ -104,13 +104,13 @@ async fn rejects_other_transitions_naming_both_statuses() {
             }
             rejected += 1;
         }
-        if !MOVES.contains(&(from, "cancelled")) {
+        if !TRANSITIONS.contains(&(from, "cancelled")) {
             let response = ada.post_empty(&format!("{}/cancel", path_of(&order))).await;
             response.expect_problem(409, "invalid_transition");
         }
         assert_eq!(ada.get(&path_of(&order)).await.expect(200).json, order);
     }
-    assert_eq!(rejected, 36 - MOVES.len());
+    assert_eq!(rejected, 36 - TRANSITIONS.len());
     store.verify().await;
 }
 
@@ -121,17 +121,17 @@ async fn cancelling_returns_stock_and_money() {
     let mug = store.admin().create_product("Mug", "19.99", 100).await;
     let pot = store.admin().create_product("Pot", "45", 100).await;
     let (ada, grace) = (store.register("ada").await, store.register("grace").await);
-    for (state, refunded) in [("pending", "none"), ("confirmed", "none"), ("paid", "refunded")] {
+    for (status, refunded) in [("pending", "none"), ("confirmed", "none"), ("paid", "refunded")] {
         for by_owner in [true, false] {
             ada.add_to_cart(pot, 3).await.expect(200);
-            let order = order_in(&store, &ada, mug, state).await;
+            let order = order_with_status(&store, &ada, mug, status).await;
             assert_eq!((ada.stock_of(mug).await, ada.stock_of(pot).await), (99, 97));
             let cancel = format!("{}/cancel", path_of(&order));
             grace.post_empty(&cancel).await.expect_problem(404, "order_not_found");
             store.guest().post_empty(&cancel).await.expect_problem(401, "unauthenticated");
             let caller = if by_owner { &ada } else { store.admin() };
             let cancelled = caller.post_empty(&cancel).await.expect(200).json;
-            assert_eq!((&cancelled["status"], payment_in(&cancelled)), (&json!("cancelled"), refunded));
+            assert_eq!((&cancelled["status"], payment_status(&cancelled)), (&json!("cancelled"), refunded));
             ada.post_empty(&cancel).await.expect_problem(409, "invalid_transition");
 
             let back = async || (ada.stock_of(mug).await, ada.stock_of(pot).await) == (100, 100);
@@ -152,17 +152,17 @@ async fn an_order_shows_its_payment() {
     let store = TestStore::start().await;
     let mug = store.admin().create_product("Mug", "19.99", 100).await;
     let ada = store.register("ada").await;
-    for (state, payment) in [
+    for (status, payment) in [
         ("pending", Value::Null),
         ("confirmed", Value::Null),
         ("paid", json!({"provider": "offline", "status": "completed"})),
         ("shipped", json!({"provider": "offline", "status": "completed"})),
         ("cancelled", Value::Null),
     ] {
-        assert_eq!(order_in(&store, &ada, mug, state).await["payment"], payment, "{state}");
+        assert_eq!(order_with_status(&store, &ada, mug, status).await["payment"], payment, "{status}");
     }
     // Confirmed and never paid in the store, as with cash on delivery.
-    let order = order_in(&store, &ada, mug, "completed").await;
+    let order = order_with_status(&store, &ada, mug, "completed").await;
     assert_eq!(order["payment"], Value::Null);
     store.verify().await;
 }
@@ -173,14 +173,14 @@ async fn concurrent_transitions_happen_once() {
     let store = TestStore::start().await;
     let mug = store.admin().create_product("Mug", "19.99", 100).await;
     let ada = store.register("ada").await;
-    let order = order_in(&store, &ada, mug, "confirmed").await;
+    let order = order_with_status(&store, &ada, mug, "confirmed").await;
     let cancel = format!("{}/cancel", path_of(&order));
-    let moves = futures_util::future::join_all((0..6).map(async |index: usize| match index % 3 {
+    let requests = futures_util::future::join_all((0..6).map(async |index: usize| match index % 3 {
         0 => store.admin().update_order_status(&order, "shipped").await,
         1 => store.admin().update_order_status(&order, "cancelled").await,
         _ => ada.post_empty(&cancel).await,
     }));
-    let statuses: Vec<_> = moves.await.iter().map(|response| response.status).collect();
+    let statuses: Vec<_> = requests.await.iter().map(|response| response.status).collect();
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 409).count(), 5, "{statuses:?}");
     store.verify().await;

@@ -19,8 +19,8 @@ async fn cancelling_cancels_the_payment_intent() {
     ada.cancel(&order).await.expect(200);
     eventually("the intent is cancelled", async || test.status_of(&intent) == IntentStatus::Canceled).await;
     assert_eq!(test.pay(&intent, Card::Visa).await, "canceled");
-    let seen = ada.wait_for_payment(&order, "stripe failed").await;
-    assert_eq!(history(&seen), ["pending", "pending requires_payment", "cancelled", "cancelled failed"]);
+    let updated = ada.wait_for_payment(&order, "stripe failed").await;
+    assert_eq!(history(&updated), ["pending", "pending requires_payment", "cancelled", "cancelled failed"]);
     ada.start_payment(&order).await.expect_problem(409, "order_not_payable");
     let mug = order["products"][0]["productId"].as_i64().unwrap();
     eventually("the stock is back", async || ada.stock_of(mug).await == 100).await;
@@ -32,9 +32,9 @@ async fn cancelling_a_paid_order_refunds_it() {
     let test = PaymentTest::start().await;
     let (ada, order) = test.paid_order("ada").await;
     ada.cancel(&order).await.expect(200);
-    let seen = ada.wait_for_payment(&order, "stripe refunded").await;
+    let updated = ada.wait_for_payment(&order, "stripe refunded").await;
     assert_eq!(
-        history(&seen),
+        history(&updated),
         [
             "pending",
             "pending requires_payment",
@@ -49,7 +49,7 @@ async fn cancelling_a_paid_order_refunds_it() {
     test.verify().await;
 }
 
-/// The payment event arrives among the cancellations.
+/// The payment event arrives while the cancellations run.
 #[tokio::test]
 async fn concurrent_cancellations_refund_once() {
     let test = PaymentTest::start().await;
@@ -58,15 +58,15 @@ async fn concurrent_cancellations_refund_once() {
         let intent = ada.start_payment(&order).await.expect(200).json;
         let (paid, responses) =
             tokio::join!(test.pay(&intent, Card::Visa), join_all((0..50).map(|_| ada.cancel(&order))));
-        let mut tally = BTreeMap::new();
+        let mut counts = BTreeMap::new();
         for response in &responses {
-            *tally.entry((response.status, response.code())).or_insert(0) += 1;
+            *counts.entry((response.status, response.code())).or_insert(0) += 1;
         }
-        assert_eq!(tally, BTreeMap::from([((200, ""), 1), ((409, "invalid_transition"), 49)]));
+        assert_eq!(counts, BTreeMap::from([((200, ""), 1), ((409, "invalid_transition"), 49)]));
         let is_paid = paid == "succeeded";
-        let seen =
+        let updated =
             ada.wait_for_payment(&order, if is_paid { "stripe refunded" } else { "stripe failed" }).await;
-        assert_eq!(seen["status"], "cancelled");
+        assert_eq!(updated["status"], "cancelled");
         assert_eq!(test.stripe.refunds_of(order["id"].as_str().unwrap()).len(), usize::from(is_paid));
     }
     test.verify().await;
@@ -103,7 +103,7 @@ async fn refunds_are_retried_while_the_provider_is_down() {
     test.verify().await;
 }
 
-/// The intent could not be cancelled in time.
+/// The customer pays before the intent can be cancelled.
 #[tokio::test]
 async fn refunds_payments_of_cancelled_orders() {
     let test = PaymentTest::start().await;
@@ -113,10 +113,10 @@ async fn refunds_payments_of_cancelled_orders() {
     ada.cancel(&order).await.expect(200);
     assert_eq!(test.pay(&intent, Card::Visa).await, "succeeded");
     test.stripe.clear_faults();
-    let seen = ada.wait_for_payment(&order, "stripe refunded").await;
-    assert_eq!(seen["status"], "cancelled");
+    let updated = ada.wait_for_payment(&order, "stripe refunded").await;
+    assert_eq!(updated["status"], "cancelled");
     assert_eq!(
-        history(&seen)[2..],
+        history(&updated)[2..],
         ["cancelled", "cancelled completed", "cancelled refund_pending", "cancelled refunded"]
     );
     assert_eq!(test.stripe.refunds().len(), 1);
@@ -130,7 +130,7 @@ async fn retries_failed_refunds() {
     let (ada, order) = test.paid_order("ada").await;
     test.stripe.set_refund_status(RefundStatus::Pending);
     ada.cancel(&order).await.expect(200);
-    eventually("the refund is under way", async || test.stripe.refunds().len() == 1).await;
+    eventually("the refund is pending at Stripe", async || test.stripe.refunds().len() == 1).await;
     assert_eq!(payment_of(&ada.order(&order).await), "stripe refund_pending");
     test.stripe.set_refund_status(RefundStatus::Succeeded);
     assert!(test.stripe.settle_refund(&test.stripe.refunds()[0].id, Outcome::Fails));

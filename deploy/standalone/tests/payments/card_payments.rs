@@ -46,7 +46,7 @@ async fn pays_an_order_by_card() {
     // The client completes the card payment.
     assert_eq!(test.pay(intent, Card::Visa).await, "succeeded");
     assert_eq!(test.stripe.total_charged(), 3998);
-    // The webhook confirms it, and the order is paid, its payment completed.
+    // The webhook confirms it, and the order is paid and its payment is completed.
     let paid = ada.wait_for_order(&order, "paid").await;
     assert_fields(&paid, ORDER);
     assert_eq!(payment_of(&paid), "stripe completed");
@@ -64,7 +64,7 @@ async fn concurrent_payment_starts_create_one_intent() {
     assert_eq!(intents.len(), 1, "{intents:?}");
     assert_eq!(test.stripe.intents().len(), 1);
     let intent = ada.start_payment(&order).await.expect(200).json;
-    let [stored] = &test.stripe.intents()[..] else { panic!("one") };
+    let [stored] = &test.stripe.intents()[..] else { panic!("not one intent") };
     assert_eq!((stored.id.as_str(), stored.amount, &*stored.currency), (id_of(&intent), 3998, "usd"));
     assert_eq!(stored.metadata["order_id"], order["id"].as_str().unwrap());
     test.verify().await;
@@ -92,8 +92,8 @@ async fn a_declined_card_can_be_replaced() {
     let (ada, order) = test.order("ada").await;
     let intent = ada.start_payment(&order).await.expect(200).json;
     assert_eq!(test.pay(&intent, Card::Declined).await, "requires_payment_method");
-    let seen = ada.wait_for_payment(&order, "stripe failed").await;
-    assert_eq!(seen["status"], "pending");
+    let updated = ada.wait_for_payment(&order, "stripe failed").await;
+    assert_eq!(updated["status"], "pending");
     test.pay(&intent, Card::Visa).await;
     let paid = ada.wait_for_order(&order, "paid").await;
     assert_eq!(history(&paid), ["pending", "pending requires_payment", "pending failed", "paid completed"]);
@@ -113,7 +113,7 @@ async fn a_declined_payment_can_be_started_again() {
     let second = ada.start_payment(&order).await.expect(200).json;
     assert_ne!(first["paymentIntentId"], second["paymentIntentId"]);
     assert_eq!(second["status"], "requires_payment");
-    assert_eq!(test.pay(&first, Card::Visa).await, "canceled", "it cannot be paid any more");
+    assert_eq!(test.pay(&first, Card::Visa).await, "canceled", "the first intent cannot be paid any more");
     test.pay(&second, Card::Visa).await;
     let paid = ada.wait_for_order(&order, "paid").await;
     assert_eq!(payment_of(&paid), "stripe completed");
@@ -160,8 +160,8 @@ async fn a_shipped_order_can_be_paid_later() {
     }
     let intent = ada.start_payment(&order).await.expect(200).json;
     test.pay(&intent, Card::Visa).await;
-    let seen = ada.wait_for_payment(&order, "stripe completed").await;
-    assert_eq!(seen["status"], "shipped");
+    let updated = ada.wait_for_payment(&order, "stripe completed").await;
+    assert_eq!(updated["status"], "shipped");
     ada.start_payment(&order).await.expect_problem(409, "already_paid");
     test.verify().await;
 }
@@ -184,8 +184,8 @@ async fn an_order_marked_as_paid_cannot_be_paid_by_card() {
 async fn users_cannot_pay_orders_of_others() {
     let test = PaymentTest::start().await;
     let (_, order) = test.order("ada").await;
-    let eve = test.store.register("mallory").await;
-    for client in [&eve, test.store.admin()] {
+    let mallory = test.store.register("mallory").await;
+    for client in [&mallory, test.store.admin()] {
         client.start_payment(&order).await.expect_problem(404, "order_not_found");
     }
     test.store.guest().start_payment(&order).await.expect_problem(401, "unauthenticated");
@@ -203,12 +203,12 @@ async fn returns_the_client_secret_to_the_owner_only() {
         (&ada, crate::harness::payments::path_of(&order)),
         (test.store.admin(), "/api/admin/orders".to_owned()),
     ] {
-        let seen = client.get(&path).await.expect(200);
-        assert!(!seen.text.contains(secret) && !seen.text.contains("pi_"), "{seen:?}");
+        let response = client.get(&path).await.expect(200);
+        assert!(!response.text.contains(secret) && !response.text.contains("pi_"), "{response:?}");
     }
 }
 
-/// A 503, and a retry continues with the same idempotency key.
+/// The first request fails with 503, and a retry uses the same idempotency key.
 #[tokio::test]
 async fn retries_an_unreachable_provider_with_the_same_key() {
     let test = PaymentTest::start().await;
@@ -252,11 +252,11 @@ async fn returns_409_for_an_amount_below_the_minimum() {
     let order = ada.buy(pin, 1).await;
     let rejected = ada.start_payment(&order).await.expect_problem(409, "payment_refused");
     assert!(rejected.json["detail"].as_str().unwrap().contains("at least $0.50"), "{rejected:?}");
-    assert_eq!(ada.order(&order).await["status"], "pending", "it may be paid offline");
+    assert_eq!(ada.order(&order).await["status"], "pending", "the order may be paid offline");
     test.verify().await;
 }
 
-/// The bank asks its customer, or takes time.
+/// The bank requires authentication, or processes the payment slowly.
 #[tokio::test]
 async fn a_slow_payment_is_processing() {
     let test = PaymentTest::start().await;
@@ -267,8 +267,8 @@ async fn a_slow_payment_is_processing() {
         let intent = buyer.start_payment(&order).await.expect(200).json;
         test.pay(&intent, card).await;
         test.stripe.delivered().await;
-        let seen = buyer.wait_for_payment(&order, &format!("stripe {waiting}")).await;
-        assert_eq!(seen["status"], "pending");
+        let updated = buyer.wait_for_payment(&order, &format!("stripe {waiting}")).await;
+        assert_eq!(updated["status"], "pending");
         assert_eq!(buyer.start_payment(&order).await.expect(200).json["status"], waiting, "the same intent");
         assert!(test.stripe.settle_intent(id_of(&intent), Outcome::Succeeds));
         buyer.wait_for_order(&order, "paid").await;
@@ -278,9 +278,9 @@ async fn a_slow_payment_is_processing() {
     test.pay(&intent, Card::Slow).await;
     joan.wait_for_payment(&order, "stripe processing").await;
     test.stripe.settle_intent(id_of(&intent), Outcome::Fails);
-    let seen = joan.wait_for_payment(&order, "stripe failed").await;
+    let updated = joan.wait_for_payment(&order, "stripe failed").await;
     assert_eq!(
-        history(&seen),
+        history(&updated),
         ["pending", "pending requires_payment", "pending processing", "pending failed"]
     );
     test.verify().await;

@@ -17,8 +17,8 @@ async fn expires_unpaid_orders_and_returns_their_stock() {
     let (_, without) = test.order("grace").await;
     let intent = ada.start_payment(&order).await.expect(200).json;
 
-    let seen = ada.wait_for_order(&order, "cancelled").await;
-    assert_eq!(history(&seen), ["pending", "pending requires_payment", "pending failed", "cancelled"]);
+    let updated = ada.wait_for_order(&order, "cancelled").await;
+    assert_eq!(history(&updated), ["pending", "pending requires_payment", "pending failed", "cancelled"]);
     assert_eq!(test.status_of(&intent), IntentStatus::Canceled);
     assert_eq!(test.pay(&intent, Card::Visa).await, "canceled");
     eventually("the stock is back", async || ada.stock_of(mug).await == 100).await;
@@ -39,8 +39,8 @@ async fn does_not_expire_orders_that_turn_out_paid() {
     // The payment window ends before Stripe can be polled.
     tokio::time::sleep(Duration::from_secs(4)).await;
     test.stripe.clear_faults();
-    let seen = ada.wait_for_order(&order, "paid").await;
-    assert_eq!(history(&seen), ["pending", "pending requires_payment", "paid completed"]);
+    let updated = ada.wait_for_order(&order, "paid").await;
+    assert_eq!(history(&updated), ["pending", "pending requires_payment", "paid completed"]);
     test.verify().await;
 }
 

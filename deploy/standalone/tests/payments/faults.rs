@@ -15,7 +15,7 @@ const CLIENTS: usize = 8;
 /// Orders per client.
 const ORDERS_PER_CLIENT: usize = 8;
 /// Share of lost responses.
-const LOST: f64 = 0.3;
+const LOST_RESPONSES: f64 = 0.3;
 
 /// Retries while the response is 503.
 async fn retry_on_503(call: impl AsyncFn() -> Response) -> Response {
@@ -57,7 +57,7 @@ async fn charges_each_order_once_if_responses_are_lost() {
     for operation in
         [Operation::Create, Operation::Confirm, Operation::Cancel, Operation::Refund, Operation::Retrieve]
     {
-        test.stripe.fail_sometimes(operation, Fault::DropAfter, LOST);
+        test.stripe.fail_sometimes(operation, Fault::DropAfter, LOST_RESPONSES);
     }
     let purchases = clients.iter().enumerate().map(|(index, client)| buy_and_pay(&test, client, mug, index));
     let orders = join_all(purchases).await;
@@ -67,22 +67,22 @@ async fn charges_each_order_once_if_responses_are_lost() {
     for (orders, client) in orders.iter().zip(&clients) {
         for (round, order) in orders.iter().enumerate() {
             let payment = if is_cancelled(round) { "stripe refunded" } else { "stripe completed" };
-            let seen = client.wait_for_payment(order, payment).await;
+            let updated = client.wait_for_payment(order, payment).await;
             let status = if is_cancelled(round) { "cancelled" } else { "paid" };
-            assert_eq!((seen["status"].as_str(), &*payment_of(&seen)), (Some(status), payment));
-            let cents = 1999 * seen["products"][0]["quantity"].as_i64().unwrap();
+            assert_eq!((updated["status"].as_str(), &*payment_of(&updated)), (Some(status), payment));
+            let cents = 1999 * updated["products"][0]["quantity"].as_i64().unwrap();
             expected
                 .insert(order["id"].as_str().unwrap(), (cents, if is_cancelled(round) { cents } else { 0 }));
         }
     }
     assert_eq!(expected.len(), CLIENTS * ORDERS_PER_CLIENT);
 
-    for (order, (charged, given_back)) in &expected {
+    for (order, (charged, refunded)) in &expected {
         let [charge] = &test.stripe.charges_of(order)[..] else { panic!("not one charge for order {order}") };
-        assert_eq!((charge.amount, charge.amount_refunded), (*charged, *given_back), "{order}");
-        let payable =
+        assert_eq!((charge.amount, charge.amount_refunded), (*charged, *refunded), "{order}");
+        let not_cancelled =
             test.stripe.intents_of(order).into_iter().filter(|it| it.status != IntentStatus::Canceled);
-        assert_eq!(payable.count(), 1, "no intent of order {order} is left over");
+        assert_eq!(not_cancelled.count(), 1, "order {order} has one intent that is not cancelled");
     }
     assert_eq!(test.stripe.total_charged(), expected.values().map(|(charged, _)| charged).sum::<i64>());
     let calls = test.stripe.calls_of(Operation::Create);

@@ -36,8 +36,8 @@ impl PaymentTest {
     /// The latest intent, as if it had succeeded.
     fn succeeded(&self) -> Value {
         let intent = self.stripe.intents().into_iter().next_back().unwrap();
-        let seen = self.stripe.object(&intent.id).unwrap();
-        with(&with(&seen, "status", json!("succeeded")), "amount_received", json!(intent.amount))
+        let object = self.stripe.object(&intent.id).unwrap();
+        with(&with(&object, "status", json!("succeeded")), "amount_received", json!(intent.amount))
     }
 
     /// The stored events: type and outcome, in the order of their arrival.
@@ -51,8 +51,8 @@ impl PaymentTest {
 
 /// Seconds since 1970.
 fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_secs()).unwrap()
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(elapsed.as_secs()).unwrap()
 }
 
 /// A copy of an object with one field set.
@@ -122,13 +122,13 @@ async fn applies_a_duplicate_event_once() {
     let (ada, order) = test.order("ada").await;
     let intent = ada.start_payment(&order).await.expect(200).json;
     test.pay(&intent, Card::Visa).await;
-    let seen = test.succeeded();
-    let paid = test.event("evt_2", "payment_intent.succeeded", &seen).to_string();
+    let succeeded = test.succeeded();
+    let paid = test.event("evt_2", "payment_intent.succeeded", &succeeded).to_string();
     let responses = join_all((0..20).map(|_| test.post_signed(&paid))).await;
     responses.into_iter().for_each(|response| drop(response.expect(200)));
     // An older event arrives late.
     for (id, kind) in [("evt_1", "payment_intent.created"), ("evt_0", "payment_intent.payment_failed")] {
-        let event = test.event(id, kind, &with(&seen, "status", json!("requires_payment_method")));
+        let event = test.event(id, kind, &with(&succeeded, "status", json!("requires_payment_method")));
         test.post_signed(&event.to_string()).await.expect(200);
     }
     let order = ada.order(&order).await;
@@ -152,19 +152,20 @@ async fn ignores_events_that_do_not_match_the_order() {
     let (ada, order) = test.order("ada").await;
     ada.start_payment(&order).await.expect(200);
     let (_, other) = test.order("grace").await;
-    let seen = test.stripe.intents_of(order["id"].as_str().unwrap()).remove(0);
-    let seen = test.stripe.object(&seen.id).unwrap();
-    let seen = with(&with(&seen, "status", json!("succeeded")), "amount_received", seen["amount"].clone());
+    let intent = test.stripe.intents_of(order["id"].as_str().unwrap()).remove(0);
+    let succeeded = test.stripe.object(&intent.id).unwrap();
+    let succeeded =
+        with(&with(&succeeded, "status", json!("succeeded")), "amount_received", succeeded["amount"].clone());
     let paid = |id: &str, intent: &Value| test.event(id, "payment_intent.succeeded", intent);
     let of_other =
-        json!({"order_id": other["id"], "payment_id": seen["metadata"]["payment_id"], "attempt": "1"});
+        json!({"order_id": other["id"], "payment_id": succeeded["metadata"]["payment_id"], "attempt": "1"});
     for (event, outcome) in [
-        (paid("evt_amount", &with(&seen, "amount_received", json!(3997))), "wrong_amount"),
-        (paid("evt_currency", &with(&seen, "currency", json!("eur"))), "wrong_currency"),
-        (paid("evt_order", &with(&seen, "metadata", of_other)), "wrong_order"),
-        (paid("evt_intent", &with(&seen, "id", json!("pi_other"))), "wrong_intent"),
-        (with(&paid("evt_live", &seen), "livemode", json!(true)), "wrong_account"),
-        (with(&paid("evt_connected", &seen), "account", json!("acct_1")), "wrong_account"),
+        (paid("evt_amount", &with(&succeeded, "amount_received", json!(3997))), "wrong_amount"),
+        (paid("evt_currency", &with(&succeeded, "currency", json!("eur"))), "wrong_currency"),
+        (paid("evt_order", &with(&succeeded, "metadata", of_other)), "wrong_order"),
+        (paid("evt_intent", &with(&succeeded, "id", json!("pi_other"))), "wrong_intent"),
+        (with(&paid("evt_live", &succeeded), "livemode", json!(true)), "wrong_account"),
+        (with(&paid("evt_connected", &succeeded), "account", json!("acct_1")), "wrong_account"),
     ] {
         test.post_signed(&event.to_string()).await.expect(200);
         let stored: Option<String> =
@@ -174,9 +175,9 @@ async fn ignores_events_that_do_not_match_the_order() {
                 .await
                 .unwrap();
         assert_eq!(stored.as_deref(), Some(outcome), "{event}");
-        let seen = ada.order(&order).await;
+        let updated = ada.order(&order).await;
         assert_eq!(
-            (seen["status"].as_str(), payment_of(&seen)),
+            (updated["status"].as_str(), payment_of(&updated)),
             (Some("pending"), "stripe requires_payment".to_owned())
         );
     }
@@ -205,8 +206,8 @@ async fn applies_refunds_made_at_stripe() {
     let owner = Client::at(test.stripe.url()).with("authorization", &key);
     let form = [("payment_intent", &*test.stripe.intents()[0].id)];
     owner.send(owner.request(Method::POST, "/v1/refunds").form(&form)).await.expect(200);
-    let seen = ada.wait_for_payment(&order, "stripe refunded").await;
-    assert_eq!(seen["status"], "cancelled");
+    let updated = ada.wait_for_payment(&order, "stripe refunded").await;
+    assert_eq!(updated["status"], "cancelled");
     test.verify().await;
 }
 

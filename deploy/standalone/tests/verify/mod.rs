@@ -25,9 +25,9 @@ async fn report(database: &TestDatabase) -> Report {
     verify::run(&database.url().parse().unwrap()).await.unwrap()
 }
 
-fn broken(report: &Report) -> BTreeSet<&'static str> {
-    let broken = report.findings().iter().filter(|found| found.check.kind == Kind::Rule && found.count > 0);
-    broken.map(|found| found.check.name).collect()
+fn violated_rules(report: &Report) -> BTreeSet<&'static str> {
+    let violated = report.findings().iter().filter(|found| found.check.kind == Kind::Rule && found.count > 0);
+    violated.map(|found| found.check.name).collect()
 }
 
 #[tokio::test]
@@ -44,9 +44,9 @@ async fn detects_every_violation() {
         let db = PgPool::connect(&database.url()).await.unwrap();
         let changed =
             sqlx::raw_sql(AssertSqlSafe(*sql)).execute(&db).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
-        assert!(changed.rows_affected() > 0, "breaks nothing: {sql}");
+        assert!(changed.rows_affected() > 0, "changes nothing: {sql}");
         let report = report(&database).await;
-        assert!(broken(&report).contains(rule), "{rule}: {sql}\n{report}");
+        assert!(violated_rules(&report).contains(rule), "{rule}: {sql}\n{report}");
         assert!(!report.is_clean());
     }
 }
@@ -56,7 +56,7 @@ async fn detects_every_violation() {
 async fn pending_work_is_overdue_only_while_the_order_service_runs() {
     let database = sample_database().await;
     let db = PgPool::connect(&database.url()).await.unwrap();
-    let waiting = "
+    let overdue_work = "
         update orders.orders
         set status = 'placing', rejection = null, lease_until = now(), recover_at = now(),
             created_at = now() - interval '1 h'
@@ -67,7 +67,7 @@ async fn pending_work_is_overdue_only_while_the_order_service_runs() {
         set applied_at = null, outcome = null, next_attempt_at = now(), received_at = now() - interval '1 h'
         where id = (select min(id) from orders.provider_events);
         update orders.payments set next_poll_at = now() - interval '1 h' where status = 'requires_payment'";
-    sqlx::raw_sql(waiting).execute(&db).await.unwrap();
+    sqlx::raw_sql(overdue_work).execute(&db).await.unwrap();
 
     let before = report(&database).await;
     assert!(before.is_clean(), "{before}");
@@ -76,22 +76,22 @@ async fn pending_work_is_overdue_only_while_the_order_service_runs() {
     }
 
     let order = database.url().parse::<PgConnectOptions>().unwrap().application_name("bodega-order");
-    let _up = PgConnection::connect_with(&order).await.unwrap();
+    let _connection = PgConnection::connect_with(&order).await.unwrap();
     tokio::time::sleep(Duration::from_millis(30_100)).await;
     let after = report(&database).await;
-    assert_eq!(broken(&after), BTreeSet::from(OVERDUE), "{after}");
+    assert_eq!(violated_rules(&after), BTreeSet::from(OVERDUE), "{after}");
 }
 
 #[tokio::test]
 async fn a_refund_in_progress_is_pending() {
     let database = sample_database().await;
     let db = PgPool::connect(&database.url()).await.unwrap();
-    let under_way = "
+    let refund_in_progress = "
         delete from orders.order_events e using orders.payments p
         where p.id = e.payment_id and p.provider = 'stripe' and e.payment_status = 'refunded';
         update orders.payments set status = 'refund_pending', closed = false, next_poll_at = now()
         where provider = 'stripe' and status = 'refunded'";
-    sqlx::raw_sql(under_way).execute(&db).await.unwrap();
+    sqlx::raw_sql(refund_in_progress).execute(&db).await.unwrap();
     let report = report(&database).await;
     assert!(report.is_clean(), "{report}");
     assert!(report.to_string().contains("pending  refunds in progress: 1"), "{report}");
@@ -101,6 +101,6 @@ async fn a_refund_in_progress_is_pending() {
 fn every_check_has_a_violation() {
     let rules: BTreeSet<_> =
         CHECKS.iter().filter(|check| check.kind == Kind::Rule).map(|check| check.name).collect();
-    let broken: BTreeSet<_> = VIOLATIONS.iter().map(|(rule, _)| *rule).chain(OVERDUE).collect();
-    assert_eq!(rules, broken);
+    let covered: BTreeSet<_> = VIOLATIONS.iter().map(|(rule, _)| *rule).chain(OVERDUE).collect();
+    assert_eq!(rules, covered);
 }

@@ -6,11 +6,11 @@ use bodega::verify::repair::{self, Repaired};
 use bodega_embedded_postgres::testing::{TempDir, TestDatabase};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::{broken, report, sample_data::sample_database, violations::VIOLATIONS};
+use super::{report, sample_data::sample_database, violated_rules, violations::VIOLATIONS};
 use crate::harness::{binary::bodega, process};
 
 /// Moves all timestamps one hour back, so that no work is in progress.
-const AN_HOUR_LATER: &str = "
+const AN_HOUR_AGO: &str = "
     update orders.orders set created_at = created_at - interval '1 h', placed_at = placed_at - interval '1 h',
         updated_at = updated_at - interval '1 h';
     update orders.outbox set created_at = created_at - interval '1 h';
@@ -20,7 +20,7 @@ const AN_HOUR_LATER: &str = "
     update cart.cart_items set added_at = added_at - interval '1 h'";
 
 /// Reverts every release of stock.
-const KEEP_STOCK: &str = "
+const REVERT_RELEASES: &str = "
     set session_replication_role = replica;
     update catalog.products p set stock = p.stock - back.units
     from (select product_id, sum(delta) as units from catalog.stock_movements where reason = 'released' group by 1) back
@@ -30,19 +30,19 @@ const KEEP_STOCK: &str = "
     where status = 'released' and exists (select from catalog.reservation_lines l where l.order_id = v.order_id)";
 
 /// Deletes an order, but not its reservation.
-const LOSE_ORDER: &str = "
+const DELETE_ORDER: &str = "
     set session_replication_role = replica;
-    create temporary table lost as
+    create temporary table deleted as
     select id from orders.orders o
     where status = 'pending' and not exists (select from orders.payments p where p.order_id = o.id) limit 1;
-    delete from orders.order_items where order_id in (select id from lost);
-    delete from orders.order_events where order_id in (select id from lost);
-    delete from orders.idempotency_keys where order_id in (select id from lost);
-    delete from cart.checkouts where order_id in (select id from lost);
-    delete from orders.orders where id in (select id from lost)";
+    delete from orders.order_items where order_id in (select id from deleted);
+    delete from orders.order_events where order_id in (select id from deleted);
+    delete from orders.idempotency_keys where order_id in (select id from deleted);
+    delete from cart.checkouts where order_id in (select id from deleted);
+    delete from orders.orders where id in (select id from deleted)";
 
 /// Puts the items of the latest order back into the cart, and one more unit.
-const UNCLEAR_CART: &str = "
+const RESTORE_CART: &str = "
     create temporary table latest as
     select o.* from orders.orders o where placed_at is not null order by placed_at desc limit 1;
     delete from cart.checkouts where order_id in (select id from latest);
@@ -60,11 +60,11 @@ async fn repaired(database: &TestDatabase) -> Repaired {
     repair::run(&database.url().parse().unwrap()).await.unwrap()
 }
 
-/// The sample data, violated in this way an hour ago.
-async fn broken_by(way: &'static str) -> TestDatabase {
+/// The sample data, which this SQL has violated an hour ago.
+async fn violated_by(violation: &'static str) -> TestDatabase {
     let database = sample_database().await;
-    sql(&database, way).await;
-    sql(&database, AN_HOUR_LATER).await;
+    sql(&database, violation).await;
+    sql(&database, AN_HOUR_AGO).await;
     database
 }
 
@@ -85,7 +85,7 @@ async fn contents(database: &TestDatabase) -> BTreeMap<String, Option<String>> {
 
 #[tokio::test]
 async fn repairs_change_nothing_if_all_checks_pass() {
-    let database = broken_by("select").await;
+    let database = violated_by("select").await;
     let before = contents(&database).await;
     let Repaired { done, report } = repaired(&database).await;
     assert_eq!(done, Vec::<String>::new());
@@ -94,21 +94,21 @@ async fn repairs_change_nothing_if_all_checks_pass() {
 }
 
 /// Asserts that a repair leaves no violation, and that a second run does nothing.
-async fn assert_repaired(way: &'static str) -> (TestDatabase, Vec<String>) {
-    let database = broken_by(way).await;
+async fn assert_repaired(violation: &'static str) -> (TestDatabase, Vec<String>) {
+    let database = violated_by(violation).await;
     let before = report(&database).await;
-    assert!(!before.is_clean(), "breaks nothing: {way}");
+    assert!(!before.is_clean(), "no violation: {violation}");
     let Repaired { done, report } = repaired(&database).await;
-    assert!(report.is_clean(), "{way}: {done:?}\n{report}");
+    assert!(report.is_clean(), "{violation}: {done:?}\n{report}");
     let after = contents(&database).await;
-    assert_eq!(repaired(&database).await.done, Vec::<String>::new(), "{way}");
-    assert!(contents(&database).await == after, "{way}");
+    assert_eq!(repaired(&database).await.done, Vec::<String>::new(), "{violation}");
+    assert!(contents(&database).await == after, "{violation}");
     (database, done)
 }
 
 #[tokio::test]
 async fn returns_stock_of_cancelled_orders() {
-    let (_database, done) = assert_repaired(KEEP_STOCK).await;
+    let (_database, done) = assert_repaired(REVERT_RELEASES).await;
     assert_eq!(done.len(), 5, "three cancelled orders, two of them of two products: {done:?}");
     let line = done.iter().find(|line| line.starts_with("released 2 of product ")).unwrap();
     assert!(line.contains(" reserved for order ") && line.ends_with(", which is cancelled"), "{line}");
@@ -116,7 +116,7 @@ async fn returns_stock_of_cancelled_orders() {
 
 #[tokio::test]
 async fn returns_stock_of_missing_orders() {
-    let (_database, done) = assert_repaired(LOSE_ORDER).await;
+    let (_database, done) = assert_repaired(DELETE_ORDER).await;
     assert!(done.iter().all(|line| line.starts_with("released ") && line.ends_with(", which is missing")));
     assert!(!done.is_empty());
 }
@@ -124,17 +124,17 @@ async fn returns_stock_of_missing_orders() {
 /// The stock movements say that the stock was already returned.
 #[tokio::test]
 async fn does_not_return_stock_twice() {
-    let way = "update catalog.reservations v set status = 'reserved', released_at = null
+    let violation = "update catalog.reservations v set status = 'reserved', released_at = null
                where exists (select from catalog.reservation_lines l where l.order_id = v.order_id)
                  and status = 'released'";
-    let (_database, done) = assert_repaired(way).await;
+    let (_database, done) = assert_repaired(violation).await;
     assert!(done.iter().all(|line| line.starts_with("closed the reservation of ")), "{done:?}");
     assert_eq!(done.len(), 5);
 }
 
 #[tokio::test]
 async fn removes_only_ordered_items_from_carts() {
-    let (database, done) = assert_repaired(UNCLEAR_CART).await;
+    let (database, done) = assert_repaired(RESTORE_CART).await;
     let [line] = &done[..] else { panic!("{done:?}") };
     assert!(line.starts_with("removed 1 of product ") && line.contains(": ordered with order "), "{line}");
     let mut db = PgConnection::connect(&database.url()).await.unwrap();
@@ -159,16 +159,16 @@ async fn keeps_items_added_after_the_order() {
 #[tokio::test]
 async fn repairs_only_safe_violations() {
     let mut repaired_checks = BTreeMap::new();
-    for (rule, way) in VIOLATIONS {
-        let database = broken_by(way).await;
+    for (rule, violation) in VIOLATIONS {
+        let database = violated_by(violation).await;
         let Repaired { done, report } = repaired(&database).await;
-        if !broken(&report).contains(rule) {
+        if !violated_rules(&report).contains(rule) {
             *repaired_checks.entry(*rule).or_insert(0) += 1;
-            assert!(!done.is_empty(), "{way}");
+            assert!(!done.is_empty(), "{violation}");
         }
         let after = contents(&database).await;
-        assert_eq!(repaired(&database).await.done, Vec::<String>::new(), "a second time: {way}");
-        assert!(contents(&database).await == after, "{way}");
+        assert_eq!(repaired(&database).await.done, Vec::<String>::new(), "a second time: {violation}");
+        assert!(contents(&database).await == after, "{violation}");
     }
     let expected = [
         ("every open payment has a scheduled poll", 3),
@@ -184,14 +184,14 @@ async fn repairs_only_safe_violations() {
 /// Work of the last minute may be in progress.
 #[tokio::test]
 async fn leaves_recent_work_alone() {
-    for way in [KEEP_STOCK, UNCLEAR_CART] {
+    for violation in [REVERT_RELEASES, RESTORE_CART] {
         let database = sample_database().await;
         sql(
             &database,
             "update orders.orders set updated_at = now(), placed_at = now() where placed_at is not null",
         )
         .await;
-        sql(&database, way).await;
+        sql(&database, violation).await;
         let before = contents(&database).await;
         let Repaired { done, report } = repaired(&database).await;
         assert_eq!(done, Vec::<String>::new());
@@ -202,7 +202,7 @@ async fn leaves_recent_work_alone() {
 
 #[tokio::test]
 async fn the_command_prints_repairs_and_exits_with_the_result() {
-    let database = broken_by(KEEP_STOCK).await;
+    let database = violated_by(REVERT_RELEASES).await;
     let dir = TempDir::new("repair").unwrap();
     let verify = async |arguments: &[&str]| {
         let mut command = bodega(dir.path(), arguments);

@@ -17,7 +17,7 @@ use crate::harness::{
 };
 
 /// Moves all timestamps two minutes back, so that nothing is too recent for a repair.
-const LONG_AGO: &str = "
+const TWO_MINUTES_AGO: &str = "
     create function orders.long_ago() returns trigger language plpgsql as $$
     begin
         if tg_op = 'INSERT' then
@@ -34,15 +34,15 @@ const LONG_AGO: &str = "
     alter table catalog.reservations alter created_at set default now() - interval '2 min';
     alter table cart.cart_items alter added_at set default clock_timestamp() - interval '2 min'";
 
-/// Without webhook events.
-const NOWHERE: &str = "http://127.0.0.1:1/";
+/// A URL at which no webhook events arrive.
+const UNREACHABLE: &str = "http://127.0.0.1:1/";
 
 async fn repaired(database: &TestDatabase) -> Repaired {
     repair::run(&database.url().parse().unwrap()).await.unwrap()
 }
 
-/// Places orders and cancels every other one; returns the units that stay ordered.
-async fn buy_and_pay(store: &TestStore, name: &str, product: i64) -> i64 {
+/// Places eight orders and cancels every other one; returns the number of units that stay ordered.
+async fn order_and_cancel(store: &TestStore, name: &str, product: i64) -> i64 {
     let buyer = store.register(name).await;
     let mut ordered_units = 0;
     for round in 0..8 {
@@ -61,7 +61,7 @@ async fn buy_and_pay(store: &TestStore, name: &str, product: i64) -> i64 {
 async fn repairs_change_nothing_under_load() {
     let database = store::database().await;
     let db = PgPool::connect(&database.url()).await.unwrap();
-    sqlx::raw_sql(LONG_AGO).execute(&db).await.unwrap();
+    sqlx::raw_sql(TWO_MINUTES_AGO).execute(&db).await.unwrap();
     let store = TestStore::start_on(
         database.url().parse().unwrap(),
         StoreOptions { connections: 10, ..StoreOptions::default() },
@@ -70,7 +70,7 @@ async fn repairs_change_nothing_under_load() {
     let mug = store.admin().create_product("Mug", "19.99", 1000).await;
 
     let names: Vec<_> = (0..8).map(|index| format!("buyer{index}")).collect();
-    let shopping = join_all(names.iter().map(|name| buy_and_pay(&store, name, mug)));
+    let shopping = join_all(names.iter().map(|name| order_and_cancel(&store, name, mug)));
     let (done, mut rounds) = (tokio::sync::OnceCell::new(), 0);
     let repairing = async {
         while !done.initialized() {
@@ -91,9 +91,9 @@ async fn repairs_change_nothing_under_load() {
     store.verify().await;
 }
 
-/// The command waits until the order service has done the work that became due.
+/// The repair waits until the order service has processed the rescheduled work.
 #[tokio::test]
-async fn the_order_service_completes_requeued_work() {
+async fn the_order_service_completes_rescheduled_work() {
     let test = PaymentTest::start().await;
     let (ada, order) = test.order("ada").await;
     let intent = ada.start_payment(&order).await.expect(200).json;
@@ -105,7 +105,7 @@ async fn the_order_service_completes_requeued_work() {
     let count = async |sql: &'static str| sqlx::query_scalar::<_, i64>(sql).fetch_one(&db).await.unwrap();
     let events = count("select count(*) from orders.provider_events").await;
     assert!(events > 0);
-    test.stripe.deliver_to(NOWHERE);
+    test.stripe.deliver_to(UNREACHABLE);
     // Beyond the limits of the checks on overdue work.
     tokio::time::sleep(Duration::from_secs(10)).await;
 
@@ -130,8 +130,8 @@ async fn the_order_service_completes_requeued_work() {
     let expected = [("clear_cart", 1), ("event", events), ("order", 1), ("payment", 1)];
     assert_eq!(kinds, BTreeMap::from(expected), "{done:?}");
     assert!(report.is_clean(), "after {:?}: {report}", before.elapsed());
-    let seen = ada.wait_for_order(&order, "paid").await;
-    assert_eq!(payment_of(&seen), "stripe completed");
+    let order = ada.wait_for_order(&order, "paid").await;
+    assert_eq!(payment_of(&order), "stripe completed");
     assert_eq!(grace.order(&paid).await["status"], "paid");
     assert_eq!(count("select count(*) from orders.orders where status = 'rejected'").await, 1);
     test.verify().await;

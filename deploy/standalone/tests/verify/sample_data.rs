@@ -9,7 +9,7 @@ use crate::harness::{
     store::{self, Client},
 };
 
-/// A database with an order in each status, one rejected, payments in each status, images, and carts with items.
+/// A database with an order in each status, a rejected checkout, payments in each status, images, and carts with items.
 pub(super) async fn sample_database() -> TestDatabase {
     testing::database("used shop", |url| async move {
         store::prepare(&url).await?;
@@ -23,7 +23,7 @@ pub(super) async fn sample_database() -> TestDatabase {
         admin.add_images(mug, &[&png(), &png()]).await.expect(201);
         let ada = store.register("ada").await;
         ada.set_avatar(&png()).await.expect(200);
-        for moves in [
+        for statuses in [
             &[][..],
             &["confirmed"],
             &["paid"],
@@ -34,7 +34,7 @@ pub(super) async fn sample_database() -> TestDatabase {
         ] {
             ada.add_to_cart(pot, 1).await.expect(200);
             let order = ada.buy(mug, 2).await;
-            for status in moves {
+            for status in statuses {
                 admin.update_order_status(&order, status).await.expect(200);
             }
         }
@@ -49,26 +49,26 @@ pub(super) async fn sample_database() -> TestDatabase {
     .await
 }
 
-/// Orders whose payments are open, declined, completed, refunded, and completed after shipping.
+/// Places orders whose payments are open, declined, completed, refunded, and completed after shipping.
 async fn pay_by_card(test: &PaymentTest, buyer: &Client, product: i64) {
-    let begin = async || {
+    let start_payment = async || {
         let order = buyer.buy(product, 1).await;
         let intent = buyer.start_payment(&order).await.expect(200).json;
         (order, intent)
     };
-    begin().await;
-    let (order, intent) = begin().await;
+    start_payment().await;
+    let (order, intent) = start_payment().await;
     test.pay(&intent, Card::Declined).await;
     buyer.wait_for_payment(&order, "stripe failed").await;
-    let (order, intent) = begin().await;
+    let (order, intent) = start_payment().await;
     test.pay(&intent, Card::Visa).await;
     buyer.wait_for_order(&order, "paid").await;
-    let (order, intent) = begin().await;
+    let (order, intent) = start_payment().await;
     test.pay(&intent, Card::Visa).await;
     buyer.wait_for_order(&order, "paid").await;
     buyer.cancel(&order).await.expect(200);
     buyer.wait_for_payment(&order, "stripe refunded").await;
-    let (order, intent) = begin().await;
+    let (order, intent) = start_payment().await;
     for status in ["confirmed", "shipped"] {
         test.store.admin().update_order_status(&order, status).await.expect(200);
     }

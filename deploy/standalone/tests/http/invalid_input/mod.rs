@@ -1,4 +1,4 @@
-//! Invalid input for every route: it is rejected by the name of the field and changes nothing.
+//! Invalid input for every route: the rejection names the field, and nothing changes.
 
 mod ids;
 
@@ -14,7 +14,7 @@ use crate::harness::{
     store::{Client, PASSWORD, Response, TestStore},
 };
 
-/// Concurrent requests.
+/// Number of concurrent requests.
 const CONCURRENCY: usize = 8;
 
 /// A store with one of everything, which must stay unchanged.
@@ -48,14 +48,14 @@ impl Fixture {
 
     /// Everything that is visible through the API.
     async fn visible_state(&self) -> Vec<String> {
-        let mut seen = Vec::new();
+        let mut texts = Vec::new();
         for path in ["/api/products", "/api/categories", "/api/tags", "/api/users", "/api/admin/orders"] {
-            seen.push(self.store.admin().get(path).await.expect(200).text);
+            texts.push(self.store.admin().get(path).await.expect(200).text);
         }
         for path in ["/api/cart", "/api/orders", "/api/users/me", "/api/auth/sessions"] {
-            seen.push(self.ada.get(path).await.expect(200).text);
+            texts.push(self.ada.get(path).await.expect(200).text);
         }
-        seen
+        texts
     }
 
     fn request(&self, input: &Input) -> RequestBuilder {
@@ -114,7 +114,7 @@ fn with(body: &Value, field: &str, value: Value) -> Value {
 
 #[test]
 fn covers_every_route_with_a_json_body() {
-    let without_one = [
+    let without_body = [
         ("POST", "/api/auth/logout"),
         ("POST", "/auth/logout"),
         ("POST", "/api/auth/logout-all"),
@@ -122,7 +122,7 @@ fn covers_every_route_with_a_json_body() {
         ("POST", "/api/orders/{}/payment"),
     ];
     // Not JSON: images and webhook events, which have tests of their own.
-    let another_kind = [
+    let other_bodies = [
         ("POST", "/api/products/{}/images"),
         ("PUT", "/api/users/me/avatar"),
         ("POST", "/api/webhooks/stripe"),
@@ -132,20 +132,20 @@ fn covers_every_route_with_a_json_body() {
         segments.collect::<Vec<_>>().join("/")
     };
     let inputs: BTreeSet<_> = inputs().iter().map(|input| (input.method, plain(input.path))).collect();
-    let wanted: BTreeSet<_> = routes()
+    let expected: BTreeSet<_> = routes()
         .map(|(method, path, _)| (method, plain(path)))
         .filter(|(method, path)| {
-            let has_none =
-                ["GET", "DELETE"].contains(method) || without_one.contains(&(*method, path.as_str()));
-            !has_none && !another_kind.contains(&(*method, path.as_str()))
+            let has_no_body =
+                ["GET", "DELETE"].contains(method) || without_body.contains(&(*method, path.as_str()));
+            !has_no_body && !other_bodies.contains(&(*method, path.as_str()))
         })
         .collect();
-    assert_eq!(inputs, wanted);
+    assert_eq!(inputs, expected);
 }
 
 #[tokio::test]
 async fn rejects_bodies_that_are_not_json_objects() {
-    let stage = Fixture::create().await;
+    let fixture = Fixture::create().await;
     let mut cases = Vec::new();
     for input in inputs() {
         let mut case = |what: &str, request: RequestBuilder, status, field: &str| {
@@ -153,9 +153,9 @@ async fn rejects_bodies_that_are_not_json_objects() {
             cases.push(Case { request, what, expected: (status, field.to_owned()) });
         };
         let json =
-            |body: Vec<u8>| stage.request(&input).header("content-type", "application/json").body(body);
+            |body: Vec<u8>| fixture.request(&input).header("content-type", "application/json").body(body);
         if !input.optional {
-            case("without a body", stage.request(&input), 415, "");
+            case("without a body", fixture.request(&input), 415, "");
             case("an empty body", json(Vec::new()), 400, "body");
         }
         for body in ["{", "{'a': 1}", "{} {}", "\u{feff}{}", "nothing", "\0", "{\"a\": 1,}", "a=1"] {
@@ -169,25 +169,25 @@ async fn rejects_bodies_that_are_not_json_objects() {
         case("too large", json(format!("{{\"a\": \"{}\"}}", "x".repeat(300_000)).into()), 413, "");
         for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/xml"] {
             let request =
-                stage.request(&input).header("content-type", media_type).body(input.body.to_string());
+                fixture.request(&input).header("content-type", media_type).body(input.body.to_string());
             case(media_type, request, 415, "");
         }
         let form =
             format!("--x\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\n{}\r\n--x--\r\n", input.body);
         let request =
-            stage.request(&input).header("content-type", "multipart/form-data; boundary=x").body(form);
+            fixture.request(&input).header("content-type", "multipart/form-data; boundary=x").body(form);
         case("multipart", request, 415, "");
     }
-    stage.assert_rejected(cases).await;
+    fixture.assert_rejected(cases).await;
 }
 
 #[tokio::test]
 async fn rejects_missing_unknown_and_duplicate_fields() {
-    let stage = Fixture::create().await;
+    let fixture = Fixture::create().await;
     let mut cases = Vec::new();
     for input in inputs() {
         let mut case = |what: &str, body: String, field: &str| {
-            let request = stage.request(&input).header("content-type", "application/json").body(body);
+            let request = fixture.request(&input).header("content-type", "application/json").body(body);
             let what = format!("{} {} {what} {field}", input.method, input.path);
             cases.push(Case { request, what, expected: (422, field.to_owned()) });
         };
@@ -203,12 +203,12 @@ async fn rejects_missing_unknown_and_duplicate_fields() {
         let rest = input.body.to_string();
         case("twice", format!("{{\"{name}\": {value}, {}", &rest[1..]), name);
     }
-    stage.assert_rejected(cases).await;
+    fixture.assert_rejected(cases).await;
 }
 
 #[tokio::test]
 async fn rejects_invalid_values_of_every_field() {
-    let stage = Fixture::create().await;
+    let fixture = Fixture::create().await;
     let mut cases = Vec::new();
     for input in inputs() {
         for field in &input.fields {
@@ -216,22 +216,22 @@ async fn rejects_invalid_values_of_every_field() {
                 let body = with(&input.body, field.name, value.clone());
                 let shown: String = value.to_string().chars().take(60).collect();
                 let what = format!("{} {} {}: {shown}", input.method, input.path, field.name);
-                let request = stage.request(&input).json(&body);
+                let request = fixture.request(&input).json(&body);
                 cases.push(Case { request, what, expected: (422, field.name.to_owned()) });
             }
         }
     }
     assert!(cases.len() > 800, "{}", cases.len());
-    stage.assert_rejected(cases).await;
+    fixture.assert_rejected(cases).await;
 }
 
 #[tokio::test]
 async fn rejects_or_ignores_invalid_headers() {
-    let stage = Fixture::create().await;
-    let guest = stage.store.guest();
+    let fixture = Fixture::create().await;
+    let guest = fixture.store.guest();
     let login = json!({"login": "ada", "password": PASSWORD});
     for key in ["", "a b", "a\tb", &"k".repeat(256)] {
-        let request = stage.ada.request(Method::POST, "/api/orders").header("idempotency-key", key);
+        let request = fixture.ada.request(Method::POST, "/api/orders").header("idempotency-key", key);
         guest.send(request).await.expect_field_error(400, "Idempotency-Key");
     }
     for token in ["x", &"A".repeat(43), &"A".repeat(5000)] {
@@ -242,6 +242,6 @@ async fn rejects_or_ignores_invalid_headers() {
     }
     let request = guest.request(Method::GET, "/api/cart").header("x-cart-token", b"\xff".as_slice());
     guest.send(request).await.expect_field_error(400, "X-Cart-Token");
-    assert_eq!(stage.ada.get("/api/orders").await.expect(200).items().len(), 1);
-    stage.store.verify().await;
+    assert_eq!(fixture.ada.get("/api/orders").await.expect(200).items().len(), 1);
+    fixture.store.verify().await;
 }
