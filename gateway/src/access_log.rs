@@ -5,9 +5,12 @@ use std::{
     time::Duration,
 };
 
+use axum::response::Response;
 use http::{HeaderValue, StatusCode};
 use tracing::info;
 use uuid::Uuid;
+
+use crate::problem::ProblemCode;
 
 /// Requests that take longer are logged like errors.
 const SLOW: Duration = Duration::from_secs(1);
@@ -39,11 +42,12 @@ impl AccessLog {
         self,
         method: &str,
         route: &str,
-        status: StatusCode,
+        response: &Response,
         duration: Duration,
         request_id: &HeaderValue,
         user_id: &UserId,
     ) {
+        let status = response.status();
         if !self.contains(route, status, duration) {
             return;
         }
@@ -51,10 +55,11 @@ impl AccessLog {
             method,
             route,
             status = status.as_u16(),
+            code = response.extensions().get::<ProblemCode>().map(|code| code.0.as_str()),
             duration_ms = duration.as_secs_f64() * 1_000.0,
             request.id = request_id.to_str().unwrap_or_default(),
             user.id = user_id.0.get().map(tracing::field::display),
-            "request"
+            "request completed"
         );
     }
 

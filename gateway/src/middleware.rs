@@ -44,7 +44,7 @@ pub(crate) async fn record(
 
     let mut response = next.run(request).await;
     let duration = started.elapsed();
-    access_log.record(&method, &route, response.status(), duration, &id, &user_id);
+    access_log.record(&method, &route, &response, duration, &id, &user_id);
     response.headers_mut().insert(REQUEST_ID, id);
     let status = response.status().as_u16().to_string();
     let labels = [("method", method), ("route", route), ("status", status)];

@@ -147,11 +147,7 @@ fn operation_id(method: &str, path: &str) -> String {
 }
 
 fn add_problems(operation: &mut Operation) {
-    let mut problems = vec![(
-        "503",
-        "The gateway or a service is overloaded (`overloaded`), a service is unavailable (`upstream_unavailable`), or it \
-         did not respond in time (`timeout`). `Retry-After` says when to retry.",
-    )];
+    let mut problems = Vec::new();
     if operation.parameters.is_some() || operation.request_body.is_some() {
         problems.push(("400", malformed_description(operation)));
     }
@@ -165,6 +161,11 @@ fn add_problems(operation: &mut Operation) {
              its session has ended (`session_ended`).",
         ));
     }
+    problems.push((
+        "503",
+        "The gateway or a service is overloaded (`overloaded`), a service is unavailable (`upstream_unavailable`), or it \
+         did not respond in time (`timeout`). `Retry-After` says when to retry.",
+    ));
     for (status, description) in problems {
         operation
             .responses
@@ -209,6 +210,12 @@ fn body_problems(body: &RequestBody) -> &'static [(&'static str, &'static str)] 
         ]
     } else if body.content.contains_key("multipart/form-data") {
         &[
+            (
+                "503",
+                "The gateway or a service is overloaded (`overloaded`), a service (`upstream_unavailable`) or the image \
+                 storage (`storage_unavailable`) is unavailable, or it did not respond in time (`timeout`). \
+                 `Retry-After` says when to retry.",
+            ),
             ("408", "The body stalled, or the upload took too long (`request_timeout`)."),
             ("413", "The body (`too_large`) or an image (`image_too_large`) is too large."),
             (

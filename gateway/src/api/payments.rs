@@ -134,6 +134,10 @@ impl TryFrom<pb::PaymentIntent> for PaymentIntent {
         (status = CONFLICT, description = "The order is paid (`already_paid`), is cancelled or completed \
             (`order_not_payable`), has a total of zero (`nothing_to_pay`), or the provider does not accept its amount \
             or currency (`payment_refused`)."),
+        (status = SERVICE_UNAVAILABLE, description = "The payment provider is unavailable \
+            (`payment_provider_unavailable`), the gateway or a service is overloaded (`overloaded`), a service is \
+            unavailable (`upstream_unavailable`), or it did not respond in time (`timeout`). `Retry-After` says when to \
+            retry."),
     )
 )]
 pub(crate) async fn create_intent(

@@ -58,6 +58,10 @@ struct Content {
     retry_after: Option<Duration>,
 }
 
+/// The `code` of a problem, as an extension of its response; the access log contains it.
+#[derive(Clone)]
+pub(crate) struct ProblemCode(pub(crate) String);
+
 /// A rejected field or line.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FieldError {
@@ -204,7 +208,9 @@ impl IntoResponse for Problem {
             _ => "Bearer",
         });
 
+        let code = ProblemCode(self.0.code.clone());
         let mut response = (status, Json(self)).into_response();
+        response.extensions_mut().insert(code);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if status == StatusCode::UNAUTHORIZED {

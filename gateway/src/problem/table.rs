@@ -64,7 +64,8 @@ impl From<Status> for Problem {
     }
 }
 
-/// Status 503, with a detail that names the area of the API that fails, and the service's own message if it has one.
+/// Status 503. The detail is the service's own message for a reason of its own; otherwise it names the area of the API that
+/// fails.
 fn service_unavailable(status: &Status) -> Problem {
     let is_timeout = status.code() == Code::DeadlineExceeded;
     let reason = status::reason(status);
@@ -93,7 +94,7 @@ fn service_unavailable(status: &Status) -> Problem {
             .is_some_and(|rest| [" is unavailable", " timed out"].contains(&rest));
     let detail = match message {
         _ if reason.is_empty() || is_general => failure,
-        message if upstream.is_empty() => message.to_owned(),
+        message if upstream.is_empty() || code != UPSTREAM_UNAVAILABLE => message.to_owned(),
         message => format!("{failure}: {message}"),
     };
     let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
@@ -203,7 +204,7 @@ mod tests {
             ("cart", timeout("cart timed out"), "timeout", "carts did not respond in time"),
             ("cart", timeout("timed out"), "timeout", "carts did not respond in time"),
             ("identity", Status::deadline_exceeded("secret"), "timeout", "accounts did not respond in time"),
-            ("catalog", own, "storage_unavailable", "the catalog is unavailable: no storage"),
+            ("catalog", own, "storage_unavailable", "no storage"),
         ] {
             let mut status = status;
             status.metadata_mut().insert(UPSTREAM, upstream.parse().unwrap());

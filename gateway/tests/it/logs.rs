@@ -89,7 +89,7 @@ async fn the_access_log_may_contain_every_request() {
         (&["route=\"/api/users/me\" status=200", "user.id=", "request.id=\"user\""], 1),
         (&["request.id=\"guest\"", "user.id="], 0),
         (&["route=\"unknown\" status=404"], 1),
-        (&["route=\"/api/orders/{id}\" status=401"], 1),
+        (&["route=\"/api/orders/{id}\" status=401 code=\"unauthenticated\""], 1),
         (&["/healthz"], 0),
     ] {
         assert_eq!(log.lines(parts).len(), count, "{parts:?}: {:#?}", log.lines(&["request"]));

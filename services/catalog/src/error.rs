@@ -79,7 +79,7 @@ impl From<StoreError> for Error {
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        use status::{database, rejected, unavailable};
+        use status::{database, rejected, retryable};
         match error {
             Error::Invalid(violations) => violations.into(),
             Error::Page(status) => status,
@@ -94,14 +94,19 @@ impl From<Error> for Status {
                 Rejected::TooLarge { .. } => rejected_image(index, "image_too_large", reason),
                 Rejected::Unsupported => rejected_image(index, "unsupported_image", reason),
                 Rejected::Invalid(_) => rejected_image(index, "invalid_image", reason),
-                Rejected::Busy => unavailable(reason, RETRY_AFTER),
+                Rejected::Busy => retryable(Code::Unavailable, "overloaded", reason, RETRY_AFTER),
             },
             Error::TooManyImages { index, limit } => rejected_image(index, "too_many_images", limit),
             Error::UploadIncomplete { index, problem } => rejected_image(index, "upload_incomplete", problem),
-            Error::ImageExpired => unavailable(&error, RETRY_AFTER),
+            Error::ImageExpired => retryable(Code::Unavailable, "timeout", &error, RETRY_AFTER),
             Error::Storage(error) => {
                 error!("upload rejected as unavailable: {error}");
-                unavailable("image storage is unavailable", RETRY_AFTER)
+                retryable(
+                    Code::Unavailable,
+                    "storage_unavailable",
+                    "image storage is unavailable",
+                    RETRY_AFTER,
+                )
             }
             Error::ReservationReleased => rejected(Code::FailedPrecondition, "reservation_released", &error),
             Error::Database(error) => database(&error),

@@ -101,10 +101,15 @@ impl From<Error> for Status {
             }
             Error::Image(rejected) => rejected_image(&rejected),
             Error::UploadIncomplete(message) => invalid_image("upload_incomplete", message),
-            Error::ImageExpired => status::unavailable(&error, RETRY_AFTER),
+            Error::ImageExpired => status::retryable(Code::Unavailable, "timeout", &error, RETRY_AFTER),
             Error::Storage(error) => {
                 error!("upload rejected as unavailable: {error}");
-                status::unavailable("image storage is unavailable", RETRY_AFTER)
+                status::retryable(
+                    Code::Unavailable,
+                    "storage_unavailable",
+                    "image storage is unavailable",
+                    RETRY_AFTER,
+                )
             }
             Error::Database(error) => status::database(&error),
             Error::Internal(error) => status::internal(format_args!("{error:#}")),
@@ -117,7 +122,7 @@ fn rejected_image(rejected: &Rejected) -> Status {
         Rejected::TooLarge { .. } => invalid_image("image_too_large", rejected),
         Rejected::Unsupported => invalid_image("unsupported_image", rejected),
         Rejected::Invalid(_) => invalid_image("invalid_image", rejected),
-        Rejected::Busy => status::unavailable(rejected, RETRY_AFTER),
+        Rejected::Busy => status::retryable(Code::Unavailable, "overloaded", rejected, RETRY_AFTER),
     }
 }
 

@@ -190,7 +190,7 @@ async fn rejects_images_whose_deletion_has_begun() {
     };
     let images = pngs(3);
     let (result, ()) = tokio::join!(app.add_images(id, &images), too_late);
-    assert_eq!(rejection(result), (Code::Unavailable, "unavailable".to_owned()));
+    assert_eq!(rejection(result), (Code::Unavailable, "timeout".to_owned()));
     assert!(app.get(id).await.unwrap().images.is_empty());
     app.expire_unused_images().await;
     app.wait_for_cleanup().await;

@@ -13,8 +13,8 @@ use crate::{
     test_app::{TestApp, assert_rejected_field, product, rejection},
 };
 
-fn unavailable() -> (Code, String) {
-    (Code::Unavailable, "unavailable".to_owned())
+fn unavailable(reason: &str) -> (Code, String) {
+    (Code::Unavailable, reason.to_owned())
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn a_storage_failure_during_an_upload_is_unavailable() {
     let (result, ()) = tokio::join!(admin.add_product_images(stream::iter(first).chain(then)), breaking);
     let rejected = result.unwrap_err();
     assert_eq!(rejected.message(), "image storage is unavailable");
-    assert_eq!(rejection::<()>(Err(rejected)), unavailable());
+    assert_eq!(rejection::<()>(Err(rejected)), unavailable("storage_unavailable"));
     assert_eq!(app.get(id).await.unwrap().version, 1);
 
     app.repair_storage();
@@ -147,7 +147,7 @@ async fn an_upload_beyond_the_limit_is_unavailable_with_a_retry_delay() {
     }
     let rejected = app.add_images(id, &pngs(1)).await.unwrap_err();
     assert!(rejected.get_details_retry_info().is_some());
-    assert_eq!(rejection::<()>(Err(rejected)), unavailable());
+    assert_eq!(rejection::<()>(Err(rejected)), unavailable("overloaded"));
     others.pop();
     app.add_images(id, &pngs(1)).await.unwrap();
 }
@@ -173,7 +173,7 @@ async fn a_storage_failure_affects_uploads_only() {
     let app = first.replica_with(media).await;
     let rejected = app.add_images(id, &pngs(1)).await.unwrap_err();
     assert_eq!(rejected.message(), "image storage is unavailable");
-    assert_eq!(rejection::<()>(Err(rejected)), unavailable());
+    assert_eq!(rejection::<()>(Err(rejected)), unavailable("storage_unavailable"));
     assert_eq!(app.get(id).await.unwrap().version, 1);
     app.create(product("Cup")).await;
 

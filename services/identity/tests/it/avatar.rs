@@ -194,7 +194,7 @@ async fn returns_unavailable_when_the_storage_is_down() {
     // A file in place of the directory.
     std::fs::write(&root, b"").unwrap();
     let response = app.set_avatar(&ada, &png(8, 2)).await;
-    assert_eq!(rejection(response), (Code::Unavailable, "unavailable".into()));
+    assert_eq!(rejection(response), (Code::Unavailable, "storage_unavailable".into()));
     assert_eq!(app.profile(&ada).await.unwrap(), before);
 
     std::fs::remove_file(&root).unwrap();

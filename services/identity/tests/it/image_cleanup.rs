@@ -200,7 +200,7 @@ async fn an_image_whose_deletion_has_begun_is_not_used() {
     };
     let image = png(8, 2);
     let (response, ()) = tokio::join!(app.set_avatar(&ada, &image), too_late);
-    assert_eq!(rejection(response), (Code::Unavailable, "unavailable".into()));
+    assert_eq!(rejection(response), (Code::Unavailable, "timeout".into()));
     assert_eq!(app.profile(&ada).await.unwrap(), before);
     app.expire_unused_images().await;
     app.wait_for_cleanup().await;
