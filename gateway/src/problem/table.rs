@@ -74,6 +74,7 @@ fn service_unavailable(status: &Status) -> Problem {
         "" | "unavailable" => UPSTREAM_UNAVAILABLE,
         reason => reason,
     };
+    let has_own_reason = !is_timeout && code != UPSTREAM_UNAVAILABLE;
     let upstream = status.metadata().get(UPSTREAM).and_then(|name| name.to_str().ok()).unwrap_or_default();
     let (subject, verb) = match upstream {
         "identity" => ("accounts", "are"),
@@ -94,7 +95,7 @@ fn service_unavailable(status: &Status) -> Problem {
             .is_some_and(|rest| [" is unavailable", " timed out"].contains(&rest));
     let detail = match message {
         _ if reason.is_empty() || is_general => failure,
-        message if upstream.is_empty() || code != UPSTREAM_UNAVAILABLE => message.to_owned(),
+        message if upstream.is_empty() || has_own_reason => message.to_owned(),
         message => format!("{failure}: {message}"),
     };
     let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
@@ -203,6 +204,12 @@ mod tests {
             ("catalog", Status::unavailable("secret"), "upstream_unavailable", "the catalog is unavailable"),
             ("cart", timeout("cart timed out"), "timeout", "carts did not respond in time"),
             ("cart", timeout("timed out"), "timeout", "carts did not respond in time"),
+            (
+                "order",
+                timeout("catalog timed out"),
+                "timeout",
+                "orders did not respond in time: catalog timed out",
+            ),
             ("identity", Status::deadline_exceeded("secret"), "timeout", "accounts did not respond in time"),
             ("catalog", own, "storage_unavailable", "no storage"),
         ] {
