@@ -9,6 +9,7 @@
 
 pub mod auth;
 pub mod backoff;
+pub mod combiner;
 pub mod config;
 pub mod context;
 pub mod database;

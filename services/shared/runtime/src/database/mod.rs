@@ -9,10 +9,10 @@ mod conflict;
 mod migrations;
 mod pool;
 
-pub(crate) use self::migrations::wait_until_available;
 pub use self::{
     args::DatabaseArgs,
     conflict::{IsConflict, retry_on_conflict},
     migrations::{IncompatibleSchema, migrate},
     pool::pool,
 };
+pub(crate) use self::{migrations::wait_until_available, pool::unresponsive};

@@ -61,7 +61,10 @@ async fn is_between_transactions(connection: &mut PgConnection) -> sqlx::Result<
 }
 
 async fn with_timeout<T>(limit: Duration, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    let timed_out =
-        |_| sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the database does not respond"));
-    timeout(limit, work).await.map_err(timed_out)?
+    timeout(limit, work).await.map_err(|_| unresponsive())?
+}
+
+/// The error of work that exceeded its time limit.
+pub(crate) fn unresponsive() -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the database does not respond"))
 }
