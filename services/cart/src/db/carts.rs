@@ -103,8 +103,11 @@ pub(crate) async fn delete_stale_guests(db: impl PgExecutor<'_>, days: i32, limi
         "delete from cart.carts
          where id = any (array (
              select id from cart.carts
-             where guest_token_hash is not null and updated_at < now() - make_interval(days => $1)
-             order by updated_at
+             where guest_token_hash is not null
+               -- The index has the day, which is not exact: the time decides.
+               and updated_on <= ((now() - make_interval(days => $1)) at time zone 'UTC')::date
+               and updated_at < now() - make_interval(days => $1)
+             order by updated_on
              limit $2
              for update skip locked -- a locked cart is in use, or being deleted
          ))",

@@ -81,3 +81,30 @@ async fn the_token_of_a_deleted_guest_cart_is_invalid() {
     assert_ne!(app.guest_with(1, 1).await.guest_token, guest.guest_token);
     app.clear_ordered(Uuid::now_v7(), &app.user(), &[]).await;
 }
+
+#[tokio::test]
+async fn a_recently_changed_guest_cart_is_not_deleted_however_old_it_is() {
+    let (database, db) = database().await;
+    sqlx::raw_sql(
+        "insert into cart.carts (id, guest_token_hash, created_at, updated_at)
+         select gen_random_uuid(), sha256(n::text::bytea), now() - interval '1 year', now() - interval '1 day' * n
+         from generate_series(0, 29) n;
+         -- The day of its last change is 30 days ago, the time is not yet.
+         insert into cart.carts (id, guest_token_hash, updated_at)
+         values (gen_random_uuid(), sha256('today'), now() - interval '30 days' + interval '10 minutes');
+         insert into cart.carts (id, guest_token_hash, updated_at)
+         values (gen_random_uuid(), sha256('expired'), now() - interval '30 days' - interval '1 second')",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let app = TestApp::start_with(database, db, FakeCatalog::new()).await;
+    let deleted = async {
+        while app.cart_count().await != 31 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), deleted).await.expect("the expired cart is deleted");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(app.cart_count().await, 31);
+}
