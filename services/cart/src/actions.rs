@@ -1,18 +1,27 @@
 //! Reads and changes carts: get, add, set, remove, clear.
 //!
-//! Each change reads the lines, gets their products from the catalog in one call, then writes the change and reads the cart
-//! in one transaction, and returns the cart with the prices that the catalog returned before.
+//! A change first gets the products from the catalog that it needs: an error of the catalog leaves the cart unchanged. Then one
+//! statement makes the change and returns the cart. Details of lines that are not known by then are fetched last, and left out
+//! if the catalog is unavailable: the change is committed, and the client must not repeat it.
 
 use bodega_proto::cart::v1::Cart as PricedCart;
-use bodega_runtime::timeouts;
+use bodega_runtime::{
+    combiner::{Combiner, Results},
+    timeouts,
+};
 use sqlx::PgPool;
 use tokio::time::timeout;
 use tracing::warn;
 
 use crate::{
-    cart::{Cart, Line, MAX_LINES, check_quantity},
+    cart::{Cart, Line, check_quantity},
     catalog::{Catalog, Products},
-    db::{carts, items},
+    db::{
+        BATCH_LOCK_TIMEOUT, MAX_BATCH, NO_LOCK_TIMEOUT,
+        add::{self, Addition},
+        carts,
+        change::{self, Change, Outcome},
+    },
     error::Error,
     owner::{GuestToken, Owner},
     pricing::price,
@@ -22,11 +31,15 @@ use crate::{
 pub(crate) struct CartActions {
     db: PgPool,
     catalog: Catalog,
+    additions: Combiner<Addition, Cart, Error>,
 }
 
 impl CartActions {
     pub(crate) fn new(db: PgPool, catalog: Catalog) -> Self {
-        Self { db, catalog }
+        let writer = db.clone();
+        let run = move |additions| run_additions(writer.clone(), additions);
+        let additions = Combiner::new("cart additions", MAX_BATCH, |addition: &Addition| addition.owner, run);
+        Self { db, catalog, additions }
     }
 
     /// Returns the cart, or an empty one if there is none.
@@ -58,9 +71,8 @@ impl CartActions {
         if product_id < 1 {
             return Err(Error::ProductNotFound);
         }
-        let before = self.load(owner).await?;
         let mut products = Products::default();
-        self.catalog.fetch_missing(&mut products, before.product_ids().chain([product_id])).await?;
+        self.catalog.fetch_missing(&mut products, [product_id].into_iter()).await?;
         let product =
             products.get(product_id).filter(|product| !product.archived).ok_or(Error::ProductNotFound)?;
         let line = Line {
@@ -79,14 +91,8 @@ impl CartActions {
         };
         // A guest's cart that was deleted concurrently must not be created again with its old token.
         let may_create = token.is_some() || owner.user_id().is_some();
-        let mut transaction = self.db.begin().await?;
-        items::add(&mut *transaction, &owner, may_create, &line).await?;
-        let after = carts::load(&mut *transaction, &owner).await?.ok_or(Error::CartNotFound)?;
-        if after.lines.len() > MAX_LINES {
-            return Err(Error::CartFull);
-        }
-        transaction.commit().await?;
-        Ok((self.priced(&after, products).await?, token))
+        let cart = self.additions.submit(Addition { owner, may_create, line }).await?;
+        Ok((self.priced(&cart, products).await?, token))
     }
 
     /// Sets the quantity of a line; 0 removes it. The product may be archived.
@@ -104,18 +110,14 @@ impl CartActions {
         if quantity == 0 {
             return self.remove(owner, product_id).await;
         }
-        let (owner, before) = self.load_with_product(owner, product_id).await?;
+        let owner = owner.ok_or(Error::ItemNotFound)?;
         let mut products = Products::default();
-        self.catalog.fetch_missing(&mut products, before.product_ids()).await?;
-        let product = products.get(product_id);
-
-        let mut transaction = self.db.begin().await?;
-        if !items::set(&mut *transaction, owner, product_id, quantity, product).await? {
-            return Err(Error::ItemNotFound);
+        if product_id >= 1 {
+            self.catalog.fetch_missing(&mut products, [product_id].into_iter()).await?;
         }
-        let after = carts::load(&mut *transaction, owner).await?.ok_or(Error::CartNotFound)?;
-        transaction.commit().await?;
-        self.priced(&after, products).await
+        let price = products.get(product_id).map(|product| (product.price_minor, product.currency.clone()));
+        let cart = self.change(owner, &Change::Set { product_id, quantity, price }).await?;
+        self.priced(&cart, products).await
     }
 
     /// Removes a line.
@@ -123,18 +125,13 @@ impl CartActions {
     /// # Errors
     /// [`Error::ItemNotFound`], [`Error::CartNotFound`], errors of the catalog. The cart is then unchanged.
     pub(crate) async fn remove(&self, owner: Option<&Owner>, product_id: i32) -> Result<PricedCart, Error> {
-        let (owner, before) = self.load_with_product(owner, product_id).await?;
+        let before = self.load(owner).await?;
+        let owner = owner.filter(|_| before.contains(product_id)).ok_or(Error::ItemNotFound)?;
         let mut products = Products::default();
         let remaining = before.product_ids().filter(|id| *id != product_id);
         self.catalog.fetch_missing(&mut products, remaining).await?;
-
-        let mut transaction = self.db.begin().await?;
-        if !items::remove(&mut *transaction, owner, product_id).await? {
-            return Err(Error::ItemNotFound);
-        }
-        let after = carts::load(&mut *transaction, owner).await?.ok_or(Error::CartNotFound)?;
-        transaction.commit().await?;
-        self.priced(&after, products).await
+        let cart = self.change(owner, &Change::Remove { product_id }).await?;
+        self.priced(&cart, products).await
     }
 
     /// Removes all lines. Works while the catalog is unavailable, since it needs no prices.
@@ -142,18 +139,10 @@ impl CartActions {
     /// # Errors
     /// [`Error::CartNotFound`] for an expired guest token.
     pub(crate) async fn clear(&self, owner: Option<&Owner>) -> Result<PricedCart, Error> {
-        let Some(owner) = owner else {
-            return price(&Cart::default(), &Products::default());
+        let cart = match owner {
+            Some(owner) => self.change(owner, &Change::Clear).await?,
+            None => Cart::default(),
         };
-        let mut transaction = self.db.begin().await?;
-        let cart = match carts::touch(&mut *transaction, owner).await? {
-            Some(head) => {
-                items::remove_all(&mut *transaction, head.id).await?;
-                Cart { version: head.version, updated_at: Some(head.updated_at), lines: Vec::new() }
-            }
-            None => missing_cart(owner)?,
-        };
-        transaction.commit().await?;
         price(&cart, &Products::default())
     }
 
@@ -167,17 +156,25 @@ impl CartActions {
         }
     }
 
-    /// Loads a cart that must contain the product.
-    async fn load_with_product<'a>(
-        &self,
-        owner: Option<&'a Owner>,
-        product_id: i32,
-    ) -> Result<(&'a Owner, Cart), Error> {
-        let cart = self.load(owner).await?;
-        owner.filter(|_| cart.contains(product_id)).map(|owner| (owner, cart)).ok_or(Error::ItemNotFound)
+    /// Changes the cart and returns it.
+    async fn change(&self, owner: &Owner, change: &Change) -> Result<Cart, Error> {
+        let mut outcome = change::change(&self.db, owner, change).await?;
+        // A missing cart cannot be locked, so it may be created and changed between the two statements of a transaction.
+        while let Outcome::Conflict = outcome {
+            let mut transaction = self.db.begin().await?;
+            carts::lock(&mut *transaction, owner).await?;
+            outcome = change::change(&mut *transaction, owner, change).await?;
+            transaction.commit().await?;
+        }
+        match (outcome, change) {
+            (Outcome::Changed(cart), _) => Ok(cart),
+            (Outcome::NoCart, Change::Clear) => missing_cart(owner),
+            (Outcome::NoCart, _) => missing_cart(owner).and(Err(Error::ItemNotFound)),
+            (Outcome::NoSuchLine | Outcome::Conflict, _) => Err(Error::ItemNotFound),
+        }
     }
 
-    /// Prices a cart after a committed change. A line that was added concurrently must not make this fail, or the client
+    /// Prices a cart after a committed change. Lines whose products are not known yet must not make this fail, or the client
     /// would repeat the change: if the catalog is unavailable by then, such a line has no details.
     async fn priced(&self, cart: &Cart, mut products: Products) -> Result<PricedCart, Error> {
         match timeout(timeouts::CART_REPRICE, self.catalog.fetch_missing(&mut products, cart.product_ids()))
@@ -185,14 +182,29 @@ impl CartActions {
         {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                warn!("cannot price concurrently added lines, omitting their details: {error}");
+                warn!("cannot read the products of other lines, omitting their details: {error}");
             }
             Err(_) => {
-                warn!("cannot price concurrently added lines, omitting their details: catalog timed out");
+                warn!("cannot read the products of other lines, omitting their details: catalog timed out");
             }
         }
         price(cart, &products)
     }
+}
+
+async fn run_additions(db: PgPool, additions: Vec<Addition>) -> sqlx::Result<Results<Cart, Error>> {
+    let [addition] = &*additions else {
+        return add::add(&db, BATCH_LOCK_TIMEOUT, &additions).await;
+    };
+    let mut results = add::add(&db, NO_LOCK_TIMEOUT, &additions).await?;
+    // A missing cart cannot be locked, so it may be created between the two statements of a transaction.
+    while let [None] = &*results {
+        let mut transaction = db.begin().await?;
+        carts::lock(&mut *transaction, &addition.owner).await?;
+        results = add::add(&mut *transaction, NO_LOCK_TIMEOUT, &additions).await?;
+        transaction.commit().await?;
+    }
+    Ok(results)
 }
 
 /// Returns the result of reading a cart that does not exist: an empty cart, or an error for a guest.

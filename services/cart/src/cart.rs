@@ -38,6 +38,24 @@ impl Cart {
     pub(crate) fn contains(&self, product_id: i32) -> bool {
         self.product_ids().any(|id| id == product_id)
     }
+
+    /// Adds units to the line of their product, or appends it. The line then has the price of the added units.
+    pub(crate) fn add(&mut self, added: &Line) {
+        match self.lines.iter_mut().find(|line| line.product_id == added.product_id) {
+            Some(line) => *line = Line { quantity: line.quantity + added.quantity, ..added.clone() },
+            None => self.lines.push(added.clone()),
+        }
+    }
+
+    /// Sets the quantity of a line, and its price and currency if they are known.
+    pub(crate) fn set(&mut self, product_id: i32, quantity: i32, price: Option<&(i64, String)>) {
+        let Some(line) = self.lines.iter_mut().find(|line| line.product_id == product_id) else { return };
+        line.quantity = quantity;
+        if let Some((price_minor, currency)) = price {
+            line.quoted_price_minor = *price_minor;
+            line.currency.clone_from(currency);
+        }
+    }
 }
 
 /// Checks that a quantity is between `min` and [`MAX_QUANTITY`].

@@ -1,79 +1,105 @@
 //! The calls of the order service: it reads a user's cart at checkout, and then clears the ordered lines.
 
 use bodega_proto::cart::v1::{ClearOrderedRequest, GetSnapshotResponse, SnapshotLine};
-use bodega_runtime::status::Violations;
+use bodega_runtime::{
+    combiner::{Combiner, Results},
+    status::Violations,
+};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
-    db::{carts, checkouts, items},
+    cart::Cart,
+    db::{
+        BATCH_LOCK_TIMEOUT, MAX_BATCH, NO_LOCK_TIMEOUT, carts,
+        checkouts::{self, Ordered},
+    },
     error::Error,
     owner::Owner,
 };
 
-/// Returns the lines of the user's cart by product id, and its version. A user without a cart has an empty one with
-/// version 0.
-///
-/// # Errors
-/// Errors of the database.
-pub(crate) async fn snapshot(db: &PgPool, user_id: Uuid) -> Result<GetSnapshotResponse, Error> {
-    let cart = carts::load(db, &Owner::User(user_id)).await?.unwrap_or_default();
-    let mut lines: Vec<_> = cart
-        .lines
-        .into_iter()
-        .map(|line| SnapshotLine {
-            product_id: line.product_id,
-            quantity: line.quantity,
-            quoted_price_minor: line.quoted_price_minor,
-        })
-        .collect();
-    lines.sort_by_key(|line| line.product_id);
-    Ok(GetSnapshotResponse { version: cart.version, lines })
+/// The calls of the order service.
+#[derive(Clone)]
+pub(crate) struct Checkout {
+    snapshots: Combiner<Uuid, Cart, Error>,
+    clears: Combiner<Ordered, (), Error>,
 }
 
-/// The ordered lines of a cart.
-#[derive(Debug)]
-pub(crate) struct Ordered {
-    order_id: Uuid,
-    user_id: Uuid,
-    product_ids: Vec<i32>,
-    quantities: Vec<i32>,
-}
+impl Checkout {
+    pub(crate) fn new(db: PgPool) -> Self {
+        let reader = db.clone();
+        let load_all = move |user_ids| load_all(reader.clone(), user_ids);
+        let clear = move |ordered| clear(db.clone(), ordered);
+        Self {
+            snapshots: Combiner::new("cart snapshots", MAX_BATCH, |user_id: &Uuid| *user_id, load_all),
+            clears: Combiner::new("ordered lines", MAX_BATCH, |ordered: &Ordered| ordered.user_id, clear),
+        }
+    }
 
-impl Ordered {
-    /// Decodes a request.
+    /// Returns the lines of the user's cart by product id, and its version. A user without a cart has an empty one with
+    /// version 0.
     ///
     /// # Errors
-    /// All invalid fields.
-    pub(crate) fn parse(request: &ClearOrderedRequest) -> Result<Self, Violations> {
-        let mut violations = Violations::new();
-        let mut uuid = |field: &str, text: &str| {
-            text.parse::<Uuid>().inspect_err(|_| violations.add(field, "must be a UUID")).unwrap_or_default()
-        };
-        let order_id = uuid("order_id", &request.order_id);
-        let user_id = uuid("user_id", &request.user_id);
-        for (index, line) in request.lines.iter().enumerate() {
-            violations.require(line.quantity >= 1, &format!("lines[{index}].quantity"), "must be at least 1");
-        }
-        violations.finish()?;
-        let (product_ids, quantities) =
-            request.lines.iter().map(|line| (line.product_id, line.quantity)).unzip();
-        Ok(Self { order_id, user_id, product_ids, quantities })
+    /// Errors of the database.
+    pub(crate) async fn snapshot(&self, user_id: Uuid) -> Result<GetSnapshotResponse, Error> {
+        let cart = self.snapshots.submit(user_id).await?;
+        let mut lines: Vec<_> = cart
+            .lines
+            .into_iter()
+            .map(|line| SnapshotLine {
+                product_id: line.product_id,
+                quantity: line.quantity,
+                quoted_price_minor: line.quoted_price_minor,
+            })
+            .collect();
+        lines.sort_by_key(|line| line.product_id);
+        Ok(GetSnapshotResponse { version: cart.version, lines })
+    }
+
+    /// Removes the ordered quantities from the cart, once per order; units added since then remain.
+    ///
+    /// # Errors
+    /// Errors of the database; nothing has changed.
+    pub(crate) async fn clear_ordered(&self, ordered: Ordered) -> Result<(), Error> {
+        self.clears.submit(ordered).await
     }
 }
 
-/// Removes the ordered quantities from the cart, once per order; units added since then remain.
+async fn load_all(db: PgPool, user_ids: Vec<Uuid>) -> sqlx::Result<Results<Cart, Error>> {
+    Ok(carts::load_all(&db, &user_ids).await?.into_iter().map(|cart| Some(Ok(cart))).collect())
+}
+
+async fn clear(db: PgPool, ordered: Vec<Ordered>) -> sqlx::Result<Results<(), Error>> {
+    let [order] = &*ordered else {
+        let done = checkouts::clear(&db, BATCH_LOCK_TIMEOUT, &ordered).await?;
+        return Ok(done.into_iter().map(|is_done| is_done.then_some(Ok(()))).collect());
+    };
+    let mut done = checkouts::clear(&db, NO_LOCK_TIMEOUT, &ordered).await?;
+    // A missing cart cannot be locked, so it may be created between the two statements of a transaction.
+    while done == [false] {
+        let mut transaction = db.begin().await?;
+        carts::lock(&mut *transaction, &Owner::User(order.user_id)).await?;
+        done = checkouts::clear(&mut *transaction, NO_LOCK_TIMEOUT, &ordered).await?;
+        transaction.commit().await?;
+    }
+    Ok(vec![Some(Ok(()))])
+}
+
+/// Decodes a request.
 ///
 /// # Errors
-/// Errors of the database; nothing has changed.
-pub(crate) async fn clear_ordered(db: &PgPool, ordered: &Ordered) -> Result<(), Error> {
-    let mut transaction = db.begin().await?;
-    if !checkouts::insert(&mut *transaction, ordered.order_id, ordered.user_id).await? {
-        return Ok(());
+/// All invalid fields.
+pub(crate) fn parse_ordered(request: &ClearOrderedRequest) -> Result<Ordered, Violations> {
+    let mut violations = Violations::new();
+    let mut uuid = |field: &str, text: &str| {
+        text.parse::<Uuid>().inspect_err(|_| violations.add(field, "must be a UUID")).unwrap_or_default()
+    };
+    let order_id = uuid("order_id", &request.order_id);
+    let user_id = uuid("user_id", &request.user_id);
+    for (index, line) in request.lines.iter().enumerate() {
+        violations.require(line.quantity >= 1, &format!("lines[{index}].quantity"), "must be at least 1");
     }
-    if let Some(cart) = carts::touch(&mut *transaction, &Owner::User(ordered.user_id)).await? {
-        items::subtract(&mut *transaction, cart.id, &ordered.product_ids, &ordered.quantities).await?;
-    }
-    transaction.commit().await?;
-    Ok(())
+    violations.finish()?;
+    let (product_ids, quantities) = request.lines.iter().map(|line| (line.product_id, line.quantity)).unzip();
+    Ok(Ordered { order_id, user_id, product_ids, quantities })
 }

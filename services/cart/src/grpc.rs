@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     actions::CartActions,
     catalog::Catalog,
-    checkout::{self, Ordered},
+    checkout::{Checkout, parse_ordered},
     error::Error,
     merge,
     owner::{GuestToken, Owner, TokenHash},
@@ -91,12 +91,12 @@ fn owner<T>(request: &Request<T>, guest_token: &str) -> Result<Option<Owner>, Er
 
 /// The gRPC service for the order service.
 pub(crate) struct CheckoutApi {
-    db: PgPool,
+    checkout: Checkout,
 }
 
 impl CheckoutApi {
     pub(crate) fn new(db: PgPool) -> Self {
-        Self { db }
+        Self { checkout: Checkout::new(db) }
     }
 }
 
@@ -107,15 +107,15 @@ impl CheckoutService for CheckoutApi {
         request: Request<GetSnapshotRequest>,
     ) -> Result<Response<GetSnapshotResponse>, Status> {
         let user_id = status::parse_uuid("user_id", &request.get_ref().user_id)?;
-        Ok(Response::new(checkout::snapshot(&self.db, user_id).await?))
+        Ok(Response::new(self.checkout.snapshot(user_id).await?))
     }
 
     async fn clear_ordered(
         &self,
         request: Request<ClearOrderedRequest>,
     ) -> Result<Response<ClearOrderedResponse>, Status> {
-        let ordered = Ordered::parse(request.get_ref()).map_err(Error::from)?;
-        checkout::clear_ordered(&self.db, &ordered).await?;
+        let ordered = parse_ordered(request.get_ref()).map_err(Error::from)?;
+        self.checkout.clear_ordered(ordered).await?;
         Ok(Response::new(ClearOrderedResponse {}))
     }
 }

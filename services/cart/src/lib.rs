@@ -5,23 +5,25 @@
 //!
 //! Three rules:
 //!
-//! - A change of a cart first locks its row by raising its version. Changes of one cart are serialized, so none is lost
-//!   and no two of them deadlock.
+//! - A change of a cart is one statement that raises its version, and that changes nothing if the cart was changed since the
+//!   statement began: then it runs again with the cart locked. So no change is lost, limits are exact, and each response is the
+//!   cart at its version. Changes of different carts by `AddItem` and `ClearOrdered` that arrive while another one is in
+//!   flight are combined into one statement, and so are reads by `GetSnapshot`.
 //! - The catalog is called before anything is written and never inside a transaction: when it is unavailable, the call
 //!   fails and nothing has changed.
-//! - A call costs at most this, besides `begin` and `commit`:
+//! - A call costs at most this; no call needs a transaction of several statements but `MergeGuestCart`:
 //!
 //! | call | catalog calls | SQL statements |
 //! |---|---|---|
 //! | `GetCart` | 1; none for an empty cart | 1 |
-//! | `AddItem` | 1 | 3; 2 for a guest's first call |
-//! | `SetItem`, `RemoveItem` | 1; none if no line remains | 3 |
-//! | `ClearCart` | none | 2 |
+//! | `AddItem`, `SetItem` | 1, and 1 for the other lines | 1 |
+//! | `RemoveItem` | 1; none if no line remains | 2 |
+//! | `ClearCart` | none | 1 |
 //! | `MergeGuestCart` | none | 4 |
 //! | `GetSnapshot` | none | 1 |
-//! | `ClearOrdered` | none | 3 |
+//! | `ClearOrdered` | none | 1 |
 //!
-//! If a line was added concurrently, a change calls the catalog once more.
+//! If the cart is changed concurrently, a change costs 2 statements more, in a transaction, and perhaps another catalog call.
 
 mod actions;
 mod cart;

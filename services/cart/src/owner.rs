@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::error::Error;
 
 /// The owner of a cart.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     /// The cart of a user is created by the first change and never deleted.
     User(Uuid),
@@ -67,7 +67,7 @@ impl fmt::Debug for GuestToken {
 }
 
 /// SHA-256 of a guest token. The token is random, so the hash needs no salt and no work factor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TokenHash([u8; digest::SHA256_OUTPUT_LEN]);
 
 impl TokenHash {

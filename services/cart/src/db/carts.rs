@@ -1,7 +1,6 @@
-//! SQL of the table `cart.carts`.
+//! SQL that reads, locks and deletes carts.
 
 use sqlx::PgExecutor;
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
@@ -9,23 +8,45 @@ use crate::{
     owner::Owner,
 };
 
-/// A cart without its lines.
-#[derive(Debug)]
-pub(crate) struct Head {
-    pub(crate) id: Uuid,
-    pub(crate) version: i64,
-    pub(crate) updated_at: OffsetDateTime,
+/// The lines of a cart as arrays, in the same order; `None` if there are none.
+pub(super) struct Lines {
+    pub(super) product_ids: Option<Vec<i32>>,
+    pub(super) quantities: Option<Vec<i32>>,
+    pub(super) quoted_prices_minor: Option<Vec<i64>>,
+    pub(super) currencies: Option<Vec<String>>,
+}
+
+impl From<Lines> for Vec<Line> {
+    fn from(lines: Lines) -> Self {
+        let prices = lines.quoted_prices_minor.unwrap_or_default().into_iter();
+        let prices = prices.zip(lines.currencies.unwrap_or_default());
+        let quantities = lines.quantities.unwrap_or_default();
+        let product_ids = lines.product_ids.unwrap_or_default().into_iter();
+        product_ids
+            .zip(quantities)
+            .zip(prices)
+            .map(|((product_id, quantity), (quoted_price_minor, currency))| Line {
+                product_id,
+                quantity,
+                quoted_price_minor,
+                currency,
+            })
+            .collect()
+    }
 }
 
 /// Returns the owner's cart with its lines in the order of addition.
 pub(crate) async fn load(db: impl PgExecutor<'_>, owner: &Owner) -> sqlx::Result<Option<Cart>> {
     let rows = sqlx::query!(
-        r#"select c.version, c.updated_at,
+        r#"select c.version as "version!", c.updated_at as "updated_at!",
                   i.product_id as "product_id?", i.quantity as "quantity?",
                   i.quoted_price_minor as "quoted_price_minor?", i.currency as "currency?"
-           from cart.carts c
+           from (
+               select id, version, updated_at from cart.carts where user_id = $1
+               union all
+               select id, version, updated_at from cart.carts where guest_token_hash = $2
+           ) c
            left join cart.cart_items i on i.cart_id = c.id
-           where c.user_id = $1 or c.guest_token_hash = $2
            order by i.added_at, i.product_id"#,
         owner.user_id(),
         owner.guest_token_hash(),
@@ -48,19 +69,39 @@ pub(crate) async fn load(db: impl PgExecutor<'_>, owner: &Owner) -> sqlx::Result
     Ok(Some(Cart { version, updated_at, lines: lines.collect() }))
 }
 
-/// Raises the version of the owner's cart, which locks it until the end of the transaction.
-pub(crate) async fn touch(db: impl PgExecutor<'_>, owner: &Owner) -> sqlx::Result<Option<Head>> {
-    sqlx::query_as!(
-        Head,
-        "update cart.carts
-         set version = version + 1, updated_at = clock_timestamp()
-         where user_id = $1 or guest_token_hash = $2
-         returning id, version, updated_at",
-        owner.user_id(),
-        owner.guest_token_hash(),
+/// Returns the carts of users, in the same order; the default for a user who has none.
+pub(crate) async fn load_all(db: impl PgExecutor<'_>, user_ids: &[Uuid]) -> sqlx::Result<Vec<Cart>> {
+    let rows = sqlx::query!(
+        r#"select c.version as "version?", c.updated_at as "updated_at?",
+                  l.product_ids, l.quantities, l.quoted_prices_minor, l.currencies
+           from unnest($1::uuid[]) with ordinality as u (user_id, position)
+           left join cart.carts c on c.user_id = u.user_id
+           cross join lateral (
+               select array_agg(product_id) as product_ids,
+                      array_agg(quantity) as quantities,
+                      array_agg(quoted_price_minor) as quoted_prices_minor,
+                      array_agg(currency) as currencies
+               from (
+                   select * from cart.cart_items where cart_id = c.id order by added_at, product_id
+               ) line
+           ) l
+           order by u.position"#,
+        user_ids,
     )
-    .fetch_optional(db)
-    .await
+    .fetch_all(db)
+    .await?;
+    let carts = rows.into_iter().map(|row| Cart {
+        version: row.version.unwrap_or_default(),
+        updated_at: row.updated_at,
+        lines: Lines {
+            product_ids: row.product_ids,
+            quantities: row.quantities,
+            quoted_prices_minor: row.quoted_prices_minor,
+            currencies: row.currencies,
+        }
+        .into(),
+    });
+    Ok(carts.collect())
 }
 
 /// Raises the version of the user's cart, which locks it, or creates the cart. Returns its id.
@@ -80,15 +121,21 @@ pub(crate) async fn touch_or_create(db: impl PgExecutor<'_>, user_id: Uuid) -> s
 
 /// Locks the owner's cart until the end of the transaction and returns its id.
 pub(crate) async fn lock(db: impl PgExecutor<'_>, owner: &Owner) -> sqlx::Result<Option<Uuid>> {
-    sqlx::query_scalar!(
-        "select id from cart.carts
-         where user_id = $1 or guest_token_hash = $2
-         for update",
-        owner.user_id(),
-        owner.guest_token_hash(),
-    )
-    .fetch_optional(db)
-    .await
+    match owner {
+        Owner::User(user_id) => {
+            sqlx::query_scalar!("select id from cart.carts where user_id = $1 for update", user_id)
+                .fetch_optional(db)
+                .await
+        }
+        Owner::Guest(hash) => {
+            sqlx::query_scalar!(
+                "select id from cart.carts where guest_token_hash = $1 for update",
+                hash.as_bytes()
+            )
+            .fetch_optional(db)
+            .await
+        }
+    }
 }
 
 /// Deletes a cart and its lines.

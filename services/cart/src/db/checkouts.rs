@@ -3,18 +3,82 @@
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-/// Inserts an order; returns `false` if it exists. Waits for a concurrent transaction that inserts the same order.
-pub(crate) async fn insert(db: impl PgExecutor<'_>, order_id: Uuid, user_id: Uuid) -> sqlx::Result<bool> {
-    let inserted = sqlx::query!(
-        "insert into cart.checkouts (order_id, user_id)
-         values ($1, $2)
-         on conflict (order_id) do nothing",
-        order_id,
-        user_id,
+/// The ordered lines of a user's cart.
+#[derive(Clone, Debug)]
+pub(crate) struct Ordered {
+    pub(crate) order_id: Uuid,
+    pub(crate) user_id: Uuid,
+    pub(crate) product_ids: Vec<i32>,
+    /// Of each product, in the same order.
+    pub(crate) quantities: Vec<i32>,
+}
+
+/// Removes ordered units from the carts of different users, once per order, and raises the versions of these carts; units
+/// added since then remain, and lines without remaining units are deleted. An order whose user has no cart counts as done.
+///
+/// Returns for each order whether it is done. If not, the cart was changed while the statement waited for its lock, and is
+/// left out; this cannot happen if the transaction has locked the cart before.
+///
+/// Waits at most `lock_timeout` for each lock; 0 is without limit. When it passes, the statement fails and nothing changes.
+pub(crate) async fn clear(
+    db: impl PgExecutor<'_>,
+    lock_timeout: &str,
+    ordered: &[Ordered],
+) -> sqlx::Result<Vec<bool>> {
+    let order_ids: Vec<_> = ordered.iter().map(|order| order.order_id).collect();
+    let user_ids: Vec<_> = ordered.iter().map(|order| order.user_id).collect();
+    let line_order_ids: Vec<_> =
+        ordered.iter().flat_map(|order| order.product_ids.iter().map(|_| order.order_id)).collect();
+    let product_ids: Vec<_> = ordered.iter().flat_map(|order| order.product_ids.iter().copied()).collect();
+    let quantities: Vec<_> = ordered.iter().flat_map(|order| order.quantities.iter().copied()).collect();
+    sqlx::query_scalar!(
+        r#"with lock_limit as materialized (
+             select set_config('lock_timeout', $1, true) -- until the end of the transaction
+         ), checkout as materialized (
+             select o.*, c.id as cart_id, c.version as seen_version, done.order_id is not null as is_done
+             from lock_limit -- read first, so that the limit is set before any lock is taken
+             cross join unnest($2::uuid[], $3::uuid[]) with ordinality as o (order_id, user_id, position)
+             left join cart.carts c on c.user_id = o.user_id
+             left join cart.checkouts done on done.order_id = o.order_id
+         ), touched as (
+             update cart.carts c
+             set version = c.version + 1, updated_at = clock_timestamp()
+             from checkout o
+             where c.id = o.cart_id and c.version = o.seen_version and not o.is_done
+             returning c.id, o.order_id
+         ), ordered as (
+             select touched.id as cart_id, line.product_id, sum(line.quantity) as quantity
+             from unnest($4::uuid[], $5::integer[], $6::integer[]) as line (order_id, product_id, quantity)
+             join touched using (order_id)
+             group by touched.id, line.product_id
+         ), used_up as (
+             delete from cart.cart_items i
+             using ordered o
+             where i.cart_id = o.cart_id and i.product_id = o.product_id and i.quantity <= o.quantity
+         ), reduced as (
+             update cart.cart_items i
+             set quantity = i.quantity - o.quantity
+             from ordered o
+             where i.cart_id = o.cart_id and i.product_id = o.product_id and i.quantity > o.quantity
+         ), inserted as (
+             insert into cart.checkouts (order_id, user_id)
+             select o.order_id, o.user_id
+             from checkout o left join touched using (order_id)
+             where not o.is_done and (o.cart_id is null or touched.id is not null)
+             on conflict (order_id) do nothing -- the user has no cart, and a concurrent call found the same
+         )
+         select o.is_done or o.cart_id is null or touched.id is not null as "is_done!"
+         from checkout o left join touched using (order_id)
+         order by o.position"#,
+        lock_timeout,
+        &order_ids,
+        &user_ids,
+        &line_order_ids,
+        &product_ids,
+        &quantities,
     )
-    .execute(db)
-    .await?;
-    Ok(inserted.rows_affected() == 1)
+    .fetch_all(db)
+    .await
 }
 
 /// Deletes at most `limit` rows older than `days`, and returns their number.

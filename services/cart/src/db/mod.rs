@@ -1,9 +1,19 @@
-//! All SQL, by table.
+//! All SQL.
 //!
-//! A statement that waited for a cart's lock continues with the snapshot from before it waited, except for the rows that
-//! it updates. So the statements in [`items`] that raise the version and change one line at once are correct under
-//! concurrency; a change of several lines must hold the lock from an earlier statement.
+//! Each change of a cart is one statement. A statement that waited for a cart's lock continues with the snapshot from before
+//! it waited, except for the rows that it updates: it would check the limits of a cart, and return lines, as they were before.
+//! So a statement changes a cart only if the cart still has the version that the snapshot has. Otherwise the caller locks the
+//! cart in a transaction and runs the same statement again: its snapshot is then the latest.
 
+pub(crate) mod add;
 pub(crate) mod carts;
+pub(crate) mod change;
 pub(crate) mod checkouts;
 pub(crate) mod items;
+
+/// Maximum number of carts that one statement reads or changes.
+pub(crate) const MAX_BATCH: usize = 64;
+/// Time limit for each lock of a statement that changes several carts, so that none of them waits long for another one.
+pub(crate) const BATCH_LOCK_TIMEOUT: &str = "50ms";
+/// A statement that changes one cart may wait for its lock until the statement timeout.
+pub(crate) const NO_LOCK_TIMEOUT: &str = "0";
