@@ -1,11 +1,15 @@
 //! Concurrent changes of one cart.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
 use tonic::Code;
+use uuid::Uuid;
 
-use crate::test_app::{TestApp, rejection};
+use crate::test_app::{Replica, TestApp, lines, rejection};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_adds_add_up() {
@@ -105,6 +109,149 @@ async fn concurrent_adds_never_exceed_100_lines() {
         assert_eq!(rejection(rejected), (Code::FailedPrecondition, "cart_full".into()));
     }
     assert_eq!(user.lines().await.len(), 100);
+}
+
+/// The same database, with another service in another process.
+async fn two_replicas() -> (TestApp, Replica) {
+    let app = TestApp::start().await;
+    let replica = app.replica().await;
+    (app, replica)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_lose_no_add_and_return_the_cart_at_its_version() {
+    let (app, replica) = two_replicas().await;
+    let user = app.user();
+    let same_user = replica.client_of(&user);
+    // Each add creates one line and one version; both replicas create the cart.
+    let adds = (1..=80).map(|product_id| {
+        let client = if product_id % 2 == 0 { &user } else { &same_user };
+        client.add(product_id, 1)
+    });
+    let mut versions = BTreeSet::new();
+    for cart in join_all(adds).await {
+        let cart = cart.unwrap();
+        assert_eq!(i64::try_from(cart.items.len()).unwrap(), cart.version);
+        assert!(versions.insert(cart.version), "{} was used twice", cart.version);
+    }
+    let cart = user.get().await.unwrap();
+    assert_eq!((cart.items.len(), cart.count, cart.version), (80, 80, 80));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_never_exceed_the_limits() {
+    let (app, replica) = two_replicas().await;
+    let user = app.user();
+    let same_user = replica.client_of(&user);
+    user.add(1, 9_990).await.unwrap();
+    for product_id in 2..=95 {
+        user.add(product_id, 1).await.unwrap();
+    }
+    let adds = (0..40).map(|i| {
+        let client = if i % 2 == 0 { &user } else { &same_user };
+        client.add(if i < 20 { 1 } else { 101 + i }, 1)
+    });
+    let mut succeeded = [0, 0];
+    for (i, added) in join_all(adds).await.into_iter().enumerate() {
+        match added {
+            Ok(_) => succeeded[i / 20] += 1,
+            Err(error) => {
+                let reason = ["invalid_field", "cart_full"][i / 20];
+                assert_eq!(rejection(Err::<(), _>(error)).1, reason);
+            }
+        }
+    }
+    assert_eq!(succeeded, [9, 5]);
+    let cart = user.get().await.unwrap();
+    assert_eq!((cart.items.len(), cart.items[0].quantity), (100, 9_999));
+    assert_eq!(cart.version, 95 + 14, "a rejected add does not raise the version");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mixed_changes_on_replicas_return_the_cart_at_its_version() {
+    let (app, replica) = two_replicas().await;
+    let user = app.user();
+    let same_user = replica.client_of(&user);
+    user.add(1, 1).await.unwrap();
+    let changes = join_all((0..90).map(|i| {
+        let client = if i % 2 == 0 { user.clone() } else { same_user.clone() };
+        async move {
+            match i % 6 {
+                0..=2 => client.add(1 + i % 4, 1).await,
+                3 => client.set(1 + i % 4, 7).await,
+                4 => client.remove(1 + i % 4).await,
+                _ => client.clear().await,
+            }
+        }
+    }))
+    .await;
+    let mut carts = BTreeMap::new();
+    for change in changes {
+        match change {
+            Ok(cart) => assert!(carts.insert(cart.version, cart).is_none(), "a version was used twice"),
+            Err(rejected) => assert_eq!(rejected.code(), Code::NotFound, "{rejected}"),
+        }
+    }
+    let last = carts.last_key_value().unwrap();
+    let versions: Vec<_> = carts.keys().copied().collect();
+    assert_eq!(versions, (2..=*last.0).collect::<Vec<_>>(), "every version was returned");
+    assert_eq!(user.get().await.unwrap(), *last.1);
+    // Consecutive versions differ by one change of one line, or are empty.
+    for (before, after) in carts.values().zip(carts.values().skip(1)) {
+        let (before, after) = (lines(before), lines(after));
+        let differences = after.iter().filter(|line| !before.contains(line)).count()
+            + before.iter().filter(|(id, _)| !after.iter().any(|(other, _)| other == id)).count();
+        assert!(after.is_empty() || differences <= 1, "{before:?} -> {after:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_cart_does_not_block_the_others() {
+    let app = TestApp::start().await;
+    let users: Vec<_> = (0..20).map(|_| app.user()).collect();
+    for user in &users {
+        user.add(1, 1).await.unwrap();
+    }
+    let mut transaction = app.db.begin().await.unwrap();
+    sqlx::query("select from cart.carts where user_id = $1 for update")
+        .bind(users[7].user_id)
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    let started = Instant::now();
+    let adds = users.iter().enumerate().map(|(i, user)| async move { (i, user.add(1, 1).await) });
+    let mut adds: FuturesUnordered<_> = adds.collect();
+    for _ in 0..19 {
+        let (i, added) = adds.next().await.unwrap();
+        assert_eq!((i == 7, added.unwrap().count), (false, 2));
+    }
+    assert!(started.elapsed() < Duration::from_millis(800), "{:?}", started.elapsed());
+    transaction.rollback().await.unwrap();
+    let (i, added) = adds.next().await.unwrap();
+    assert_eq!((i, added.unwrap().count), (7, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_clears_of_different_users_are_independent() {
+    let app = TestApp::start().await;
+    let users: Vec<_> = (0..40).map(|_| app.user()).collect();
+    for user in &users {
+        user.add(1, 5).await.unwrap();
+        user.add(2, 1).await.unwrap();
+    }
+    let snapshots = join_all(users.iter().map(|user| app.snapshot(user))).await;
+    assert!(snapshots.iter().all(|snapshot| snapshot.version == 2 && snapshot.lines.len() == 2));
+    join_all(users.iter().enumerate().map(async |(i, user)| {
+        let ordered = [(1, i32::try_from(i % 5).unwrap() + 1), (2, 1)];
+        app.clear_ordered(Uuid::now_v7(), user, &ordered).await;
+    }))
+    .await;
+    for (i, user) in users.iter().enumerate() {
+        let left = 4 - i32::try_from(i % 5).unwrap();
+        let expected: &[_] = if left > 0 { &[(1, left)] } else { &[] };
+        assert_eq!(user.lines().await, expected);
+        assert_eq!(user.get().await.unwrap().version, 3);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

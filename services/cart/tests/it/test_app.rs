@@ -37,6 +37,23 @@ pub(crate) struct TestApp {
     _database: TestDatabase,
 }
 
+/// Another service on the database of a [`TestApp`].
+pub(crate) struct Replica {
+    routes: Routes,
+    _service: Service,
+    _shutdown: DropGuard,
+}
+
+impl Replica {
+    /// Returns a client of the same user that uses this replica.
+    pub(crate) fn client_of(&self, user: &Client) -> Client {
+        let caller =
+            user.user_id.map(|user_id| Caller { user_id, session_id: Uuid::now_v7(), role: Role::User });
+        let transport = Transport::unauthenticated(self.routes.clone());
+        Client { client: CartServiceClient::with_interceptor(transport, ActAs(caller)), ..user.clone() }
+    }
+}
+
 impl TestApp {
     pub(crate) async fn start() -> Self {
         let (database, db) = database().await;
@@ -55,6 +72,14 @@ impl TestApp {
             _shutdown: shutdown.drop_guard(),
             _database: database,
         }
+    }
+
+    /// Starts another service on the same database.
+    pub(crate) async fn replica(&self) -> Replica {
+        let shutdown = CancellationToken::new();
+        let db = database::pool((*self.db.connect_options()).clone(), 10, "cart");
+        let service = bodega_cart::start(db, catalog_at(&self.catalog), shutdown.clone()).await.unwrap();
+        Replica { routes: service.routes(), _service: service, _shutdown: shutdown.drop_guard() }
     }
 
     /// Returns a client of a new user.
