@@ -32,3 +32,7 @@ openapi:
 chaos *arguments='shop':
     cargo build --release --workspace
     target/release/bodega-chaos {{arguments}}
+
+# Measure the release build under load: `just bench --help`
+bench *arguments:
+    cargo run --release --package bodega-bench -- {{arguments}}

@@ -12,8 +12,8 @@ fn allowed(crate_name: &str) -> Vec<&str> {
         "bodega-proto" | "bodega-embedded-postgres" | "bodega-stripe-double" => vec![],
         "bodega-runtime" => vec!["bodega-proto"],
         "bodega-media" => vec!["bodega-runtime"],
-        // It tests a store from outside, through its processes and connections.
-        "bodega-chaos" => vec!["bodega-embedded-postgres", "bodega-stripe-double"],
+        // They test a store from outside, through its processes and connections.
+        "bodega-bench" | "bodega-chaos" => vec!["bodega-embedded-postgres", "bodega-stripe-double"],
         "bodega" => {
             let mut all = vec![
                 "bodega-proto",
@@ -93,7 +93,7 @@ fn services_do_not_depend_on_each_other() {
 #[test]
 fn no_crate_depends_on_the_standalone_binary() {
     for (name, imports) in imports() {
-        for outermost in ["bodega", "bodega-chaos"] {
+        for outermost in ["bodega", "bodega-bench", "bodega-chaos"] {
             assert!(imports.iter().all(|(import, _)| import != outermost), "{name} imports {outermost}");
         }
     }

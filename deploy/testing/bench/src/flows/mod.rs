@@ -1,0 +1,105 @@
+//! What is measured.
+
+mod bursts;
+mod lifecycle;
+mod load;
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::{
+    outcome::Outcome,
+    target::{Build, Target},
+};
+
+/// A flow, in the order in which they run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Flow {
+    /// A page of 20 products, any of all pages
+    List,
+    /// A product by its id
+    Get,
+    /// Adding one of 10 products to a cart
+    Add,
+    /// Two products added to the empty cart, then an order
+    Checkout,
+    /// The same product added to every cart, then an order
+    Hot,
+    /// Pages of products while 300 checkouts a second run
+    Mixed,
+    /// Sign-in with a password
+    Login,
+    /// 64 customers at once order 2 units each of a product with 100
+    Race,
+    /// 1,000 customers at once order a unit of a product with 100
+    Burst,
+    /// First start, and start with existing data
+    Start,
+    /// Resident memory 10 s after a restart, and after 500 sign-ins
+    Memory,
+    /// Size of the program
+    Size,
+}
+
+impl Flow {
+    /// The name on the command line.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// Whether it starts a store of its own instead of using a running one.
+    pub(crate) fn is_of_build(self) -> bool {
+        matches!(self, Flow::Start | Flow::Memory | Flow::Size)
+    }
+
+    /// Whether the Express server is measured, too.
+    pub(crate) fn has_peer(self) -> bool {
+        !self.is_of_build() && self != Flow::Mixed
+    }
+
+    /// Whether it is run with each of the numbers of connections.
+    pub(crate) fn has_connections(self) -> bool {
+        matches!(self, Flow::List | Flow::Get | Flow::Add | Flow::Checkout | Flow::Hot | Flow::Mixed)
+    }
+}
+
+/// How a flow is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) connections: usize,
+    pub(crate) warm_up: Duration,
+    pub(crate) duration: Duration,
+}
+
+/// Runs a flow with a running server.
+///
+/// # Errors
+/// The server cannot be prepared, or the load generator fails.
+pub(crate) async fn run(flow: Flow, target: &mut Target, settings: Settings) -> anyhow::Result<Vec<Outcome>> {
+    match flow {
+        Flow::List => load::list(target, settings).await,
+        Flow::Get => load::get(target, settings).await,
+        Flow::Add => load::add(target, settings).await,
+        Flow::Checkout => load::checkout(target, settings).await,
+        Flow::Hot => load::hot(target, settings).await,
+        Flow::Mixed => load::mixed(target, settings).await,
+        Flow::Login => load::login(target, settings).await,
+        Flow::Race => bursts::race(target).await,
+        Flow::Burst => bursts::burst(target).await,
+        Flow::Start | Flow::Memory | Flow::Size => Ok(Vec::new()),
+    }
+}
+
+/// Runs a flow that starts a store of its own.
+///
+/// # Errors
+/// The store does not start, or rejects sign-ins.
+pub(crate) async fn run_of_build(flow: Flow, build: &Build) -> anyhow::Result<Vec<Outcome>> {
+    match flow {
+        Flow::Start => lifecycle::start(build).await,
+        Flow::Memory => lifecycle::memory(build).await,
+        Flow::Size => lifecycle::size(build),
+        _ => Ok(Vec::new()),
+    }
+}
