@@ -46,8 +46,8 @@ pub struct Settings {
     /// Time limit of a request in seconds, after which it fails with status 503
     #[arg(long, env = "BODEGA_REQUEST_TIMEOUT", default_value = REQUEST_TIMEOUT, value_parser = seconds)]
     pub request_timeout: Duration,
-    /// Concurrent reads of each service, and as many writes; further requests fail with status 503 [default: 8 per core, at
-    /// least 16]
+    /// Concurrent reads of each service, and as many writes; further requests wait while they can finish in time, and fail
+    /// with status 503 otherwise [default: 64 per core]
     #[arg(long, env = "BODEGA_MAX_REQUESTS", default_value_t = max_requests(), hide_default_value = true, value_parser = count())]
     pub max_requests: u32,
     /// Maximum number of open connections, limited to three quarters of the file descriptors
@@ -76,17 +76,26 @@ pub struct Settings {
     pub access_log: AccessLog,
 }
 
-/// Returns the number of concurrent requests that a service can process if all services share one machine, with a reserve
-/// for the half second in which a process is replaced. A lower limit rejects requests that could have waited; with a higher
-/// one, requests time out under overload. A service on a machine of its own can process more.
+/// Returns the number of concurrent requests of a service, if all services share one machine. Many small writes are combined
+/// into one statement only if they are concurrent. With a higher limit, requests would wait longer for a database connection
+/// than for a permit. A service on a machine of its own can process more.
 fn max_requests() -> u32 {
+    per_core(64)
+}
+
+fn per_core(count: u32) -> u32 {
     let cores = available_parallelism().map_or(1, NonZero::get);
-    u32::try_from(cores).unwrap_or(u32::MAX).saturating_mul(8).max(16)
+    u32::try_from(cores).unwrap_or(u32::MAX).saturating_mul(count)
 }
 
 impl Settings {
     pub(crate) fn media_dir(&self) -> &Path {
         self.media_dir.as_deref().unwrap_or(Path::new(".bodega/media"))
+    }
+
+    /// Maximum number of concurrent uploads: each may occupy a decoded image, and all of a core.
+    pub(crate) fn max_uploads(&self) -> u32 {
+        self.max_requests.min(per_core(8).max(16))
     }
 
     /// Time limit of a step without which a request may continue. Leaves time for the response.

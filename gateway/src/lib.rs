@@ -70,14 +70,13 @@ pub async fn start(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     info!("bodega-gateway listening on {}", listener.local_addr().context("the listener has no address")?);
-    let Settings { request_timeout, upload_timeout, drain_delay, max_connections, max_requests, .. } =
-        settings;
+    let Settings { request_timeout, upload_timeout, drain_delay, max_connections, .. } = settings;
     let stopping = CancellationToken::new();
     let verifier = Verifier::new(upstreams.identity.clone());
     let revocations = Revocations::default();
     let revocation_watch =
         tokio::spawn(revocations.clone().watch(upstreams.identity.clone(), stopping.clone()));
-    let uploads = ConcurrencyLimit::new("uploads", max_requests);
+    let uploads = ConcurrencyLimit::new("uploads", settings.max_uploads(), request_timeout);
     let app = App::new(settings, upstreams, verifier, revocations, shutdown.clone());
     let server =
         server::serve(listener, router::router(app, uploads.clone()), max_connections, stopping.clone());

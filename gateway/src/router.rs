@@ -152,7 +152,7 @@ pub(crate) fn router(app: App, upload_limit: ConcurrencyLimit) -> Router {
     let settings = app.settings();
     let authenticate = from_fn_with_state(app.clone(), middleware::authenticate);
     let with_limits = |routes: Router<App>, name, body_limit| {
-        let limits = ConcurrencyLimits::new(name, settings.max_requests);
+        let limits = ConcurrencyLimits::new(name, settings.max_requests, settings.request_timeout);
         bounded(routes, settings.request_timeout, body_limit, Some(limits))
     };
     let for_users = |routes: OpenApiRouter<App>, name| {

@@ -22,7 +22,7 @@ use hyper_util::{
         graceful::{GracefulShutdown, Watcher},
     },
 };
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -42,7 +42,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum number of buffered bytes of a connection, and so of a request's head.
-const MAX_BUFFER: usize = 128 * 1024;
+pub(crate) const MAX_BUFFER: usize = 128 * 1024;
 /// Time between the shutdown and the close of idle connections. Responses meanwhile say `connection: close`; closing at
 /// once would cut off requests that are on their way.
 pub(crate) const CLOSE_DELAY: Duration = Duration::from_millis(250);
@@ -92,8 +92,15 @@ pub(crate) async fn serve(
 }
 
 /// Limits `max_connections` to three quarters of the process's file descriptors: the rest is for the services and the
-/// database.
+/// database. Raises the number of descriptors first, if the process may: by default it is often 1,024.
 fn limit_to_descriptors(max_connections: u32) -> u32 {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = u64::from(max_connections).saturating_mul(2).min(maximum.unwrap_or(u64::MAX));
+    if current.is_some_and(|current| current < wanted)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
+    {
+        warn!("cannot raise the limit of file descriptors to {wanted}: {error}");
+    }
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let limit = u64::from(max_connections).min(descriptors / 4 * 3).max(1);
     u32::try_from(limit).unwrap_or(max_connections)

@@ -1,4 +1,5 @@
-//! Requests above a concurrency limit are rejected at once, without effect on other limits.
+//! Requests above a concurrency limit wait while they can finish in time, and are rejected otherwise, without effect on other
+//! limits.
 
 use std::{
     future::pending,
@@ -11,6 +12,7 @@ use bodega_proto::{
 };
 use futures_util::future::join_all;
 use serde_json::json;
+use tokio::time::sleep;
 use tonic::Status;
 
 use crate::{
@@ -46,6 +48,50 @@ fn assert_rejected((response, took): &(TestResponse, Duration)) {
     assert!(*took < REJECTION_TIME, "{took:?}");
 }
 
+/// A gateway with a limit of two requests for each service, whose catalog responds after `time`.
+async fn gateway_with_catalog_of(time: Duration) -> (TestApp, Calls<ListCategoriesRequest>) {
+    let gateway = TestApp::start_with(|settings, _| settings.max_requests = LIMIT).await;
+    let calls = gateway.catalog.on_slow("ListCategories", move |_: ListCategoriesRequest| async move {
+        sleep(time).await;
+        Ok(ListCategoriesResponse::default())
+    });
+    (gateway, calls)
+}
+
+#[tokio::test]
+async fn a_burst_waits_while_it_can_finish_in_time() {
+    let (gateway, calls) = gateway_with_catalog_of(Duration::from_millis(20)).await;
+    let responses = join_all((0..40).map(|_| gateway.get("/api/categories").fetch())).await;
+    assert!(responses.iter().all(|response| response.status == 200), "{responses:?}");
+    assert_eq!(calls.count(), 40);
+}
+
+/// Five times as many requests as the service can process, for one and a half seconds.
+#[tokio::test]
+async fn under_a_standing_overload_the_excess_is_rejected_and_the_others_finish_in_time() {
+    const SERVICE_TIME: Duration = Duration::from_millis(50);
+    let interval = SERVICE_TIME / LIMIT / 5;
+    let (gateway, calls) = gateway_with_catalog_of(SERVICE_TIME).await;
+    let requests = (0..300).map(async |index: u32| {
+        sleep(interval * index).await;
+        timed(gateway.get("/api/categories")).await
+    });
+    let (served, rejected): (Vec<_>, Vec<_>) =
+        join_all(requests).await.into_iter().partition(|(response, _)| response.status == 200);
+    assert_eq!(served.len(), calls.count(), "no work is wasted");
+    assert!(
+        served.iter().all(|(_, took)| *took < TIMEOUT),
+        "{:?}",
+        served.iter().map(|(_, took)| took).max()
+    );
+    rejected.iter().for_each(assert_rejected);
+    let mut times: Vec<_> = rejected.iter().map(|(_, took)| *took).collect();
+    times.sort_unstable();
+    assert!(times[times.len() / 2] < Duration::from_millis(100), "{times:?}");
+    // 60 in 1.5 s of requests, and those that wait at their end; fewer if the machine is busy.
+    assert!(served.len() >= 40, "{}", served.len());
+}
+
 #[tokio::test]
 async fn rejects_requests_above_the_limit_without_calling_the_service() {
     let (gateway, calls) = gateway().await;
@@ -68,7 +114,7 @@ async fn at_limit<T>(
     let requests = join_all((0..LIMIT).map(|_| gateway.get("/api/categories").fetch()));
     let check = async {
         while calls.count() < 2 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            sleep(Duration::from_millis(5)).await;
         }
         check.await
     };
@@ -122,6 +168,6 @@ async fn accepts_requests_again_after_the_timeout() {
     let (gateway, calls) = gateway().await;
     at_limit(&gateway, &calls, async { assert_rejected(&timed(gateway.get("/api/categories")).await) }).await;
     gateway.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));
-    tokio::time::sleep(TIMEOUT).await;
+    sleep(TIMEOUT).await;
     assert_eq!(gateway.get("/api/categories").fetch().await.status, 200);
 }

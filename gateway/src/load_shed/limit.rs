@@ -1,0 +1,277 @@
+//! A concurrency limit with a bounded queue.
+
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bodega_runtime::log_throttle::LogThrottle;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, timeout},
+};
+use tracing::warn;
+
+use super::estimate::ServiceTime;
+
+/// Requests of one limit that may wait.
+const QUEUE: u32 = 4096;
+/// Bytes that they may occupy.
+const QUEUE_BYTES: usize = 32 * 1024 * 1024;
+/// A waiting request is rejected at most this long after it is known that it cannot finish in time.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+const MIN_CHECK_INTERVAL: Duration = Duration::from_millis(25);
+/// Rejections are logged at most this often.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A number of permits, and a queue of requests that wait for one.
+#[derive(Clone)]
+pub(crate) struct ConcurrencyLimit(Arc<Inner>);
+
+struct Inner {
+    /// Name in the log and the metrics.
+    name: Arc<str>,
+    max: u32,
+    max_wait: Duration,
+    permits: Semaphore,
+    state: Mutex<State>,
+    log: LogThrottle,
+}
+
+struct State {
+    times: ServiceTime,
+    /// Requests that wait, the bytes that they occupy, and the number of them that have got a permit so far.
+    waiting: u32,
+    waiting_bytes: usize,
+    granted: u64,
+}
+
+/// A permit to process a request.
+pub(crate) struct Permit<'a> {
+    limit: &'a Inner,
+    started: Instant,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl ConcurrencyLimit {
+    /// Creates `max` permits, for which requests wait at most `max_wait`.
+    pub(crate) fn new(name: &str, max: u32, max_wait: Duration) -> Self {
+        let permits = usize::try_from(max).unwrap_or(Semaphore::MAX_PERMITS);
+        let state = State { times: ServiceTime::new(max), waiting: 0, waiting_bytes: 0, granted: 0 };
+        Self(Arc::new(Inner {
+            name: name.into(),
+            max,
+            max_wait,
+            permits: Semaphore::new(permits),
+            state: Mutex::new(state),
+            log: LogThrottle::new(LOG_INTERVAL),
+        }))
+    }
+
+    /// Returns a permit if one is free.
+    pub(super) fn try_acquire(&self) -> Option<Permit<'_>> {
+        Some(self.0.start(self.0.permits.try_acquire().ok()?))
+    }
+
+    /// Waits for a permit, in the order of the calls. Returns `None` as soon as the request of this size is not expected to
+    /// be served before `deadline`, or at once if the queue is full.
+    pub(super) async fn wait(&self, deadline: Option<Instant>, bytes: usize) -> Option<Permit<'_>> {
+        let waiting = Waiting::enter(&self.0, deadline, bytes)?;
+        let mut permit = pin!(self.0.permits.acquire());
+        let mut spare = waiting.spare_time(true)?;
+        loop {
+            let interval = (spare / 2).clamp(MIN_CHECK_INTERVAL, CHECK_INTERVAL);
+            if let Ok(permit) = timeout(interval, permit.as_mut()).await {
+                self.0.state().granted += 1;
+                return Some(self.0.start(permit.ok()?));
+            }
+            // The estimate varies, so a request that was let into the queue is not rejected later for the reserve.
+            spare = waiting.spare_time(false)?;
+        }
+    }
+
+    /// Waits until all permits are free.
+    pub(crate) async fn drained(&self) {
+        // Fails only for a closed semaphore, and this one is never closed.
+        let _ = self.0.permits.acquire_many(self.0.max).await;
+    }
+
+    pub(super) fn record_rejection(&self) {
+        metrics::counter!("http_requests_shed_total", "limit" => Arc::clone(&self.0.name)).increment(1);
+        if let Some(count) = self.0.log.count() {
+            warn!("overloaded: rejected {count} requests over the limit of {} {}", self.0.max, self.0.name);
+        }
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start<'a>(&'a self, permit: SemaphorePermit<'a>) -> Permit<'a> {
+        let started = Instant::now();
+        self.state().times.start(started);
+        Permit { limit: self, started, _permit: permit }
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.limit.state().times.finish(self.started, Instant::now());
+    }
+}
+
+/// A request in the queue.
+struct Waiting<'a> {
+    limit: &'a Inner,
+    since: Instant,
+    deadline: Instant,
+    bytes: usize,
+    /// Requests that were waiting already, and the number of granted permits at that time.
+    ahead: u32,
+    granted: u64,
+}
+
+impl<'a> Waiting<'a> {
+    /// Enters the queue, unless it is full.
+    fn enter(limit: &'a Inner, deadline: Option<Instant>, bytes: usize) -> Option<Self> {
+        let since = Instant::now();
+        let mut state = limit.state();
+        let is_full = state.waiting >= QUEUE || state.waiting_bytes.saturating_add(bytes) > QUEUE_BYTES;
+        if is_full {
+            return None;
+        }
+        let (ahead, granted) = (state.waiting, state.granted);
+        state.waiting += 1;
+        state.waiting_bytes += bytes;
+        let deadline = deadline.unwrap_or(since + limit.max_wait);
+        Some(Self { limit, since, deadline, bytes, ahead, granted })
+    }
+
+    /// Returns the time that is expected to be left when the request has been served; `None` if it would be late.
+    fn spare_time(&self, with_reserve: bool) -> Option<Duration> {
+        let now = Instant::now();
+        let state = self.limit.state();
+        let passed = u32::try_from(state.granted - self.granted).unwrap_or(u32::MAX);
+        // Requests that have given up are no longer ahead either.
+        let ahead = self.ahead.saturating_sub(passed).min(state.waiting.saturating_sub(1));
+        let (wait, served) = state.times.expected(ahead, now);
+        let reserve = if with_reserve { state.times.reserve(wait) } else { Duration::ZERO };
+        (self.since + self.limit.max_wait).checked_duration_since(now + wait)?;
+        self.deadline.checked_duration_since(now + served + reserve)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.limit.state();
+        state.waiting -= 1;
+        state.waiting_bytes -= self.bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt as _, future::join_all};
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const MAX_WAIT: Duration = Duration::from_secs(2);
+
+    fn limit(max: u32) -> ConcurrencyLimit {
+        ConcurrencyLimit::new("tests", max, MAX_WAIT)
+    }
+
+    impl ConcurrencyLimit {
+        async fn acquire(&self) -> Option<Permit<'_>> {
+            match self.try_acquire() {
+                Some(permit) => Some(permit),
+                None => self.wait(None, 1).await,
+            }
+        }
+
+        /// Processes a request that takes this long. Returns whether it got a permit, and the time until its end.
+        async fn process(&self, time: Duration) -> (bool, Duration) {
+            let started = Instant::now();
+            let permit = self.acquire().await;
+            if permit.is_some() {
+                sleep(time).await;
+            }
+            (permit.is_some(), started.elapsed())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_waiting_request_gets_the_permit_that_becomes_free() {
+        let limit = limit(1);
+        let permit = limit.acquire().await.unwrap();
+        let mut second = Box::pin(limit.acquire());
+        assert!(second.as_mut().now_or_never().is_none(), "it waits");
+        drop(permit);
+        assert!(second.await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_burst_waits() {
+        let limit = limit(4);
+        let ends = join_all((0..100).map(|_| limit.process(10 * MS))).await;
+        assert!(ends.iter().all(|(has_permit, _)| *has_permit), "{ends:?}");
+        assert!(ends.last().unwrap().1 < MAX_WAIT);
+    }
+
+    #[tokio::test]
+    async fn a_service_that_hangs_does_not_keep_requests_until_their_deadline() {
+        let limit = limit(2);
+        let hanging = join_all((0..2).map(|_| limit.process(10 * MAX_WAIT)));
+        let waiting = async {
+            sleep(MS).await;
+            let waited = join_all((0..20).map(|_| limit.process(MS))).await;
+            assert!(waited.iter().all(|(has_permit, _)| !has_permit));
+            assert!(waited.iter().all(|(_, time)| *time < MAX_WAIT), "{waited:?}");
+            let later = limit.process(MS).await;
+            assert!(!later.0 && later.1 < MAX_WAIT, "{later:?}");
+        };
+        tokio::select! {
+            biased;
+            () = waiting => {}
+            _ = hanging => panic!("the service responds"),
+        }
+        // Both are cancelled now.
+        assert!(limit.process(MS).now_or_never().is_none(), "has a permit, and sleeps");
+        assert!(limit.process(MS).await.0);
+    }
+
+    #[tokio::test]
+    async fn the_queue_has_a_maximum_of_bytes() {
+        let limit = limit(2);
+        let _permits = [limit.acquire().await.unwrap(), limit.acquire().await.unwrap()];
+        let mut large = Box::pin(limit.wait(None, QUEUE_BYTES - 1));
+        assert!(large.as_mut().now_or_never().is_none(), "it waits");
+        assert!(limit.wait(None, 2).now_or_never().unwrap().is_none(), "rejected at once");
+        drop(large);
+        let state = limit.0.state();
+        assert_eq!((state.waiting, state.waiting_bytes), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_request_with_a_late_deadline_waits_no_longer_than_others() {
+        let limit = limit(1);
+        let _permit = limit.acquire().await.unwrap();
+        let started = Instant::now();
+        assert!(limit.wait(Some(started + 30 * MAX_WAIT), 1).await.is_none());
+        assert!(started.elapsed() <= MAX_WAIT, "{:?}", started.elapsed());
+    }
+
+    #[tokio::test]
+    async fn is_drained_when_the_last_permit_is_free() {
+        let limit = limit(2);
+        let permit = limit.acquire().await;
+        assert!(limit.drained().now_or_never().is_none());
+        drop(permit);
+        assert!(limit.drained().now_or_never().is_some());
+    }
+}

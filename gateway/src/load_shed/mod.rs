@@ -1,0 +1,109 @@
+//! Load shedding: requests beyond the concurrency limit of their service wait in a queue, as long as they are expected to
+//! finish before their deadline. Other requests are rejected at once, before any work is done for them: starting more
+//! requests than can finish in time would waste the work of all of them.
+//!
+//! tower's `ConcurrencyLimit` with `LoadShed` either waits without a limit or does not wait at all.
+
+mod estimate;
+mod limit;
+
+use std::time::Duration;
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use bodega_runtime::context::CallContext;
+use http::{HeaderMap, Method};
+use http_body::Body as _;
+
+pub(crate) use self::limit::ConcurrencyLimit;
+use crate::{problem::Problem, server};
+
+/// Concurrency limits of one service, so that a slow service affects its own routes only. Reads and writes have separate
+/// limits: writes wait for other services and for password hashing, and must not block reads.
+#[derive(Clone)]
+pub(crate) struct ConcurrencyLimits {
+    reads: ConcurrencyLimit,
+    writes: ConcurrencyLimit,
+}
+
+impl ConcurrencyLimits {
+    /// `max` concurrent reads, and as many writes, for which requests wait at most `max_wait`.
+    pub(crate) fn new(name: &str, max: u32, max_wait: Duration) -> Self {
+        let limit = |kind| ConcurrencyLimit::new(&format!("{name} {kind}"), max, max_wait);
+        Self { reads: limit("reads"), writes: limit("writes") }
+    }
+
+    fn of(&self, method: &Method) -> &ConcurrencyLimit {
+        if method.is_safe() { &self.reads } else { &self.writes }
+    }
+}
+
+/// One limit for reads and writes together.
+impl From<ConcurrencyLimit> for ConcurrencyLimits {
+    fn from(limit: ConcurrencyLimit) -> Self {
+        Self { reads: limit.clone(), writes: limit }
+    }
+}
+
+/// Rejects a request that is not expected to finish before its deadline.
+pub(crate) async fn load_shed(
+    State(limits): State<ConcurrencyLimits>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let limit = limits.of(request.method());
+    let permit = match limit.try_acquire() {
+        Some(permit) => Some(permit),
+        None => limit.wait(CallContext::current().deadline, buffered_bytes(&request)).await,
+    };
+    match permit {
+        Some(_permit) => next.run(request).await,
+        None => {
+            limit.record_rejection();
+            Problem::overloaded().into_response()
+        }
+    }
+}
+
+/// Returns the maximum number of bytes that a waiting request occupies: its head, and the part of its body that the
+/// connection may have buffered.
+fn buffered_bytes(request: &Request) -> usize {
+    let headers = |headers: &HeaderMap| -> usize {
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+    };
+    let body = request.body().size_hint().upper().and_then(|size| usize::try_from(size).ok());
+    let body = body.unwrap_or(usize::MAX).min(server::MAX_BUFFER);
+    request.uri().path().len() + request.uri().query().map_or(0, str::len) + headers(request.headers()) + body
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[test]
+    fn reads_and_writes_have_separate_permits() {
+        let limits = ConcurrencyLimits::new("tests", 1, Duration::from_secs(2));
+        let _reading = limits.of(&Method::GET).try_acquire().unwrap();
+        assert!(limits.of(&Method::HEAD).try_acquire().is_none());
+        let _writing = limits.of(&Method::POST).try_acquire().unwrap();
+        assert!(limits.of(&Method::DELETE).try_acquire().is_none());
+    }
+
+    #[test]
+    fn a_waiting_request_occupies_its_head_and_what_is_buffered_of_its_body() {
+        let request =
+            |body| Request::builder().uri("/a?b=1").header("accept", "text/css").body(body).unwrap();
+        let head = "/ab=1accepttext/css".len();
+        assert_eq!(buffered_bytes(&request(Body::empty())), head);
+        assert_eq!(buffered_bytes(&request(Body::from("{}"))), head + 2);
+        let unknown = Body::from_stream(futures_util::stream::empty::<Result<&[u8], std::io::Error>>());
+        assert_eq!(buffered_bytes(&request(unknown)), head + server::MAX_BUFFER);
+        let large = Body::from(vec![0; 2 * server::MAX_BUFFER]);
+        assert_eq!(buffered_bytes(&request(large)), head + server::MAX_BUFFER);
+    }
+}
