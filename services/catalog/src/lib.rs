@@ -1,7 +1,7 @@
 //! The catalog service: categories, tags, products with their images, and the reservation of stock for orders.
 //!
 //! `grpc` is the entry point. Each domain concept is a folder in which a use case is a file: [`categories_and_tags`],
-//! [`products`], [`listing`], [`images`], [`reservations`]. All SQL is in their `db` modules.
+//! [`products`], [`listing`], [`images`], [`reservations`], [`changes`]. All SQL is in their `db` modules.
 //!
 //! Three rules apply everywhere:
 //!
@@ -14,6 +14,7 @@
 
 pub mod bulk;
 mod categories_and_tags;
+mod changes;
 mod config;
 mod error;
 mod grpc;
@@ -27,7 +28,8 @@ use std::path::Path;
 
 use bodega_media::{ImageRegistry, Media};
 use bodega_proto::catalog::v1::{
-    catalog_service_server::CatalogServiceServer, stock_service_server::StockServiceServer,
+    catalog_service_server::CatalogServiceServer, change_service_server::ChangeServiceServer,
+    stock_service_server::StockServiceServer,
 };
 use bodega_runtime::{
     auth::Verifier,
@@ -42,7 +44,8 @@ use tonic::service::Routes;
 
 pub use self::config::Config;
 use self::{
-    grpc::{CatalogApi, StockApi},
+    changes::Changes,
+    grpc::{CatalogApi, ChangeApi, StockApi},
     listing::Listing,
 };
 
@@ -80,10 +83,16 @@ pub async fn start(
 ) -> anyhow::Result<Service> {
     let images = ImageRegistry::new(db.clone(), SCHEMA, media);
     let listing = Listing::new(db.clone());
-    let catalog = CatalogApi { db: db.clone(), currency, images: images.clone(), listing };
+    let changes = Changes::new(db.clone());
+    let catalog =
+        CatalogApi { db: db.clone(), currency, images: images.clone(), listing, changes: changes.clone() };
+    let stock = StockApi { db: db.clone(), currency };
+    let watches = ChangeApi { changes: changes.clone(), shutdown: shutdown.clone() };
     let routes = Routes::new(CatalogServiceServer::new(catalog))
-        .add_service(StockServiceServer::new(StockApi { db: db.clone(), currency }));
+        .add_service(StockServiceServer::new(stock))
+        .add_service(ChangeServiceServer::new(watches));
     let service = Service::new("catalog", routes, db, shutdown).await;
     service.spawn(images.clean_up());
+    service.spawn(changes.clean_up());
     Ok(service)
 }

@@ -118,7 +118,9 @@ pub(crate) async fn raise_versions_of_products(
                 "with locked as (
                      select id from catalog.products where category_id = $1 order by id for no key update
                  )
-                 update catalog.products p set version = p.version + 1 from locked where p.id = locked.id",
+                 update catalog.products p
+                 set version = p.version + 1, details_version = p.version + 1
+                 from locked where p.id = locked.id",
                 id,
             )
             .execute(db)
@@ -131,7 +133,9 @@ pub(crate) async fn raise_versions_of_products(
                      where id in (select product_id from catalog.product_tags where tag_id = $1)
                      order by id for no key update
                  )
-                 update catalog.products p set version = p.version + 1 from locked where p.id = locked.id",
+                 update catalog.products p
+                 set version = p.version + 1, details_version = p.version + 1
+                 from locked where p.id = locked.id",
                 id,
             )
             .execute(db)

@@ -18,6 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     categories_and_tags::{self, CategoryOrTag, Kind},
+    changes::Changes,
     images::{self, UploadStream},
     listing::Listing,
     products,
@@ -28,6 +29,7 @@ pub(crate) struct CatalogApi {
     pub(crate) currency: Currency,
     pub(crate) images: ImageRegistry,
     pub(crate) listing: Listing,
+    pub(crate) changes: Changes,
 }
 
 #[tonic::async_trait]
@@ -69,6 +71,7 @@ impl CatalogService for CatalogApi {
         Caller::admin_of(&request)?;
         let UpdateCategoryRequest { id, name } = request.into_inner();
         let category = categories_and_tags::rename(&self.db, Kind::Category, id, &name).await?;
+        self.changes.deliver().await;
         Ok(Response::new(UpdateCategoryResponse { category: Some(category.into()) }))
     }
 
@@ -78,6 +81,7 @@ impl CatalogService for CatalogApi {
     ) -> Result<Response<DeleteCategoryResponse>, Status> {
         Caller::admin_of(&request)?;
         categories_and_tags::delete(&self.db, Kind::Category, request.get_ref().id).await?;
+        self.changes.deliver().await;
         Ok(Response::new(DeleteCategoryResponse {}))
     }
 
@@ -114,6 +118,7 @@ impl CatalogService for CatalogApi {
         Caller::admin_of(&request)?;
         let UpdateTagRequest { id, name } = request.into_inner();
         let tag = categories_and_tags::rename(&self.db, Kind::Tag, id, &name).await?;
+        self.changes.deliver().await;
         Ok(Response::new(UpdateTagResponse { tag: Some(tag.into()) }))
     }
 
@@ -123,6 +128,7 @@ impl CatalogService for CatalogApi {
     ) -> Result<Response<DeleteTagResponse>, Status> {
         Caller::admin_of(&request)?;
         categories_and_tags::delete(&self.db, Kind::Tag, request.get_ref().id).await?;
+        self.changes.deliver().await;
         Ok(Response::new(DeleteTagResponse {}))
     }
 
@@ -158,6 +164,7 @@ impl CatalogService for CatalogApi {
     ) -> Result<Response<CreateProductResponse>, Status> {
         Caller::admin_of(&request)?;
         let product = products::create(&self.db, self.currency, request.into_inner()).await?;
+        self.changes.deliver().await;
         Ok(Response::new(CreateProductResponse { product: Some(product.into()) }))
     }
 
@@ -167,6 +174,7 @@ impl CatalogService for CatalogApi {
     ) -> Result<Response<UpdateProductResponse>, Status> {
         Caller::admin_of(&request)?;
         let product = products::update(&self.db, self.currency, request.into_inner()).await?;
+        self.changes.deliver().await;
         Ok(Response::new(UpdateProductResponse { product: Some(product.into()) }))
     }
 
@@ -177,6 +185,7 @@ impl CatalogService for CatalogApi {
         Caller::admin_of(&request)?;
         let DeleteProductRequest { id, expected_version } = request.into_inner();
         products::archive(&self.db, id, expected_version).await?;
+        self.changes.deliver().await;
         Ok(Response::new(DeleteProductResponse {}))
     }
 
@@ -187,6 +196,7 @@ impl CatalogService for CatalogApi {
         Caller::admin_of(&request)?;
         let stream = UploadStream::new(request.into_inner());
         let product = images::add(&self.db, &self.images, stream).await?;
+        self.changes.deliver().await;
         Ok(Response::new(AddProductImagesResponse { product: Some(product.into()) }))
     }
 
@@ -197,6 +207,7 @@ impl CatalogService for CatalogApi {
         Caller::admin_of(&request)?;
         let RemoveProductImageRequest { product_id, image_id } = request.into_inner();
         images::remove(&self.db, product_id, image_id).await?;
+        self.changes.deliver().await;
         Ok(Response::new(RemoveProductImageResponse {}))
     }
 }

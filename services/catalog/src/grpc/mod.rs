@@ -1,6 +1,7 @@
-//! The two gRPC services. They check the caller, call a use case and convert its result.
+//! The three gRPC services. They check the caller, call a use case and convert its result.
 
 mod catalog;
+mod changes;
 mod stock;
 
-pub(crate) use self::{catalog::CatalogApi, stock::StockApi};
+pub(crate) use self::{catalog::CatalogApi, changes::ChangeApi, stock::StockApi};

@@ -5,6 +5,7 @@
 mod authorization;
 mod bulk;
 mod categories_and_tags;
+mod changes;
 mod concurrency;
 mod databases;
 mod image_cleanup;

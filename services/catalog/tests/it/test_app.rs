@@ -8,7 +8,8 @@ use bodega_proto::catalog::v1::{
     BatchGetProductsRequest, CreateCategoryRequest, CreateProductRequest, CreateTagRequest,
     DeleteProductRequest, GetProductRequest, IdOrName, ListProductsRequest, Product, ReleaseRequest,
     ReserveRequest, StockLine, UpdateProductRequest, catalog_service_client::CatalogServiceClient,
-    id_or_name, reserve_response::Outcome, stock_service_client::StockServiceClient,
+    change_service_client::ChangeServiceClient, id_or_name, reserve_response::Outcome,
+    stock_service_client::StockServiceClient,
 };
 use bodega_runtime::{
     auth::{Caller, Role},
@@ -97,6 +98,10 @@ impl TestApp {
 
     fn stock_service(&self) -> StockServiceClient<Transport> {
         StockServiceClient::new(Transport::unauthenticated(self.routes.clone()).streaming())
+    }
+
+    pub(crate) fn change_service(&self) -> ChangeServiceClient<Transport> {
+        ChangeServiceClient::new(Transport::unauthenticated(self.routes.clone()).streaming())
     }
 
     pub(crate) async fn create(&self, product: CreateProductRequest) -> Product {

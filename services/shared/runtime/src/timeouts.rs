@@ -65,6 +65,26 @@ pub const PASSWORD_HASH_WAIT: Duration = ms(1_000);
 /// Time limit of a query of the revocation stream: the stream has no deadline.
 pub const REVOCATION_QUERY: Duration = ms(2_000);
 
+// Changes of the catalog, and the caches that follow them.
+
+/// Every client sees a change within this time.
+pub const MAX_STALENESS: Duration = ms(500);
+/// Time for which data are fresh after the ping that confirmed them was sent. The rest of [`MAX_STALENESS`] is for the
+/// response.
+pub const FRESHNESS: Duration = ms(400);
+/// Minimum time between two pings of a cache. It sends none while it is not read.
+pub const CHANGE_PING: Duration = ms(150);
+/// Time that a read waits until its data are confirmed, before it calls the catalog.
+pub const CHANGE_WAIT: Duration = ms(50);
+/// A stream whose pong does not arrive within this time is reopened.
+pub const CHANGE_PONG: Duration = ms(2_000);
+/// Time limit of a query for changes: the stream has no deadline.
+pub const CHANGE_POLL: Duration = ms(1_800);
+/// Pause before the stream of changes is reopened.
+pub const CHANGE_RECONNECT: Duration = ms(250);
+/// Time that a write of an admin waits until caches have applied it. They may be frozen.
+pub const CHANGE_CONFIRMATION: Duration = ms(100);
+
 // Orders and payments.
 
 /// Time that a call waits for a delivery, provider event or refund before it leaves the work to a worker.
@@ -117,6 +137,11 @@ const _: () = {
     assert!(precedes(sum(UPSTREAM_CALL, CART_REPRICE), REQUEST));
     assert!(precedes(PASSWORD_HASH_WAIT, UPSTREAM_CALL));
     assert!(precedes(DATABASE_STATEMENT, REVOCATION_QUERY));
+    assert!(precedes(FRESHNESS, MAX_STALENESS));
+    assert!(precedes(sum(CHANGE_PING, CHANGE_WAIT), FRESHNESS));
+    assert!(precedes(DATABASE_STATEMENT, CHANGE_POLL));
+    assert!(precedes(CHANGE_POLL, CHANGE_PONG));
+    assert!(precedes(CHANGE_CONFIRMATION, UPSTREAM_CALL));
     assert!(precedes(INLINE_WORK, INLINE_GRACE));
     assert!(precedes(UPSTREAM_CALL, WORK));
     assert!(precedes(sum(INLINE_WORK, WORK), WORK_LEASE));
