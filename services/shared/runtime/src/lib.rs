@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod money;
 pub mod page;
 pub mod process;
+pub mod product_cache;
 pub mod server;
 pub mod status;
 pub mod telemetry;
