@@ -23,7 +23,7 @@ const MAX_PAGES: usize = 1000;
 const LOGIN_USERS: usize = 8;
 
 /// The same choices in every run.
-fn random() -> StdRng {
+pub(super) fn random() -> StdRng {
     StdRng::seed_from_u64(10)
 }
 
@@ -136,7 +136,7 @@ fn split(users: &[User], connections: usize) -> impl Iterator<Item = Vec<&User>>
 }
 
 /// Applies a load, first without measuring.
-async fn measure(
+pub(super) async fn measure(
     target: &Target,
     name: &str,
     load: &Load,

@@ -3,6 +3,7 @@
 mod bursts;
 mod lifecycle;
 mod load;
+mod search;
 
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(crate) enum Flow {
     Race,
     /// 1,000 customers at once order a unit of a product with 100
     Burst,
+    /// Lists and searches of all kinds with 8 connections, and product reads beside them; for many products
+    Search,
     /// First start, and start with existing data
     Start,
     /// Resident memory 10 s after a restart, and after 500 sign-ins
@@ -43,6 +46,14 @@ pub(crate) enum Flow {
 }
 
 impl Flow {
+    /// Returns the flows that run unless some are selected: those of a catalog of normal size, or of a large one.
+    pub(crate) fn defaults(is_large: bool) -> Vec<Flow> {
+        if is_large {
+            return vec![Flow::List, Flow::Get, Flow::Search];
+        }
+        Self::value_variants().iter().copied().filter(|flow| *flow != Flow::Search).collect()
+    }
+
     /// The name on the command line.
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
@@ -55,7 +66,7 @@ impl Flow {
 
     /// Whether the Express server is measured, too.
     pub(crate) fn has_peer(self) -> bool {
-        !self.is_of_build() && self != Flow::Mixed
+        !self.is_of_build() && !matches!(self, Flow::Mixed | Flow::Search)
     }
 
     /// Whether it is run with each of the numbers of connections.
@@ -87,6 +98,7 @@ pub(crate) async fn run(flow: Flow, target: &mut Target, settings: Settings) -> 
         Flow::Login => load::login(target, settings).await,
         Flow::Race => bursts::race(target).await,
         Flow::Burst => bursts::burst(target).await,
+        Flow::Search => search::search(target, settings).await,
         Flow::Start | Flow::Memory | Flow::Size => Ok(Vec::new()),
     }
 }

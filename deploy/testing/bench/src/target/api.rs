@@ -163,7 +163,7 @@ impl Api {
         let mut paths = Vec::new();
         let mut next = Some(self.path("/api/products?limit=20", "/products?limit=20&page=1").to_owned());
         while let Some(path) = next.filter(|_| paths.len() < limit) {
-            let page = self.call(Method::GET, &path, None, None).await?;
+            let page = self.read(&path).await?;
             next = if self.is_bodega() {
                 page["nextCursor"].as_str().map(|cursor| format!("/api/products?limit=20&cursor={cursor}"))
             } else {
@@ -173,6 +173,11 @@ impl Api {
             paths.push(path);
         }
         Ok(paths)
+    }
+
+    /// Reads a resource.
+    pub(crate) async fn read(&self, path: &str) -> anyhow::Result<Value> {
+        self.call(Method::GET, path, None, None).await
     }
 
     /// Removes everything from the carts of these users.
@@ -201,7 +206,7 @@ impl Api {
     }
 
     /// Calls the API; repeats a call that is rejected with 503 or 429.
-    pub(crate) async fn call(
+    async fn call(
         &self,
         method: Method,
         path: &str,

@@ -2,18 +2,18 @@
 
 use std::{fs, path::Path};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use sqlx::postgres::PgConnectOptions;
 
 use super::{
-    DataDir, Started, Target,
+    DataDir, MAX_CREATED, Started, Target,
     api::{ADMIN_EMAIL, Api, PASSWORD, Style},
     database::Database,
     process::{self, Process, command, free_address},
 };
 
 /// How it is called in the results.
-pub(crate) const NAME: &str = "Express";
+const NAME: &str = "Express";
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peer");
 
@@ -28,6 +28,7 @@ impl Target {
 }
 
 async fn start(products: usize) -> anyhow::Result<Target> {
+    ensure!(products <= MAX_CREATED, "it can have at most {MAX_CREATED} products");
     let mut version = command("node");
     version.arg("--version");
     process::run(version).await.context("Node 20 or newer is not installed")?;

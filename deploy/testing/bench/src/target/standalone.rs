@@ -9,9 +9,9 @@ use std::{
 use anyhow::Context as _;
 
 use super::{
-    Build, DataDir, Started, Target,
+    Build, DataDir, MAX_CREATED, Started, Target,
     api::{ADMIN_EMAIL, Api, PASSWORD, Style},
-    process::{Process, command, free_address},
+    process::{self, Process, command, free_address},
 };
 use crate::{statements, usage};
 
@@ -19,7 +19,7 @@ use crate::{statements, usage};
 const DATABASE_URL_FILE: &str = "running.url";
 
 /// A lifetime of access tokens that is longer than a run: 12 hours.
-const ACCESS_TTL: &str = "43200";
+pub(super) const ACCESS_TTL: &str = "43200";
 
 /// A running `bodega`.
 pub(crate) struct Standalone {
@@ -68,6 +68,7 @@ impl Target {
             let first = Standalone::start(build, &data, false).await?;
             statements::preload(&database_url(&data)?, data.path()).await?;
             drop(first);
+            seed(build, &data, products).await?;
             let Standalone { api, process } = Standalone::start(build, &data, false).await?;
             let database_url = database_url(&data)?;
             statements::start_counting(&database_url).await?;
@@ -77,6 +78,16 @@ impl Target {
         };
         start.await.with_context(|| format!("cannot start {}", build.name))
     }
+}
+
+/// Generates products, if they are too many to create them over REST.
+pub(super) async fn seed(build: &Build, data: &DataDir, products: usize) -> anyhow::Result<()> {
+    if products > MAX_CREATED {
+        let mut seed = bodega(build, data);
+        seed.args(["seed", "--products", &products.to_string()]);
+        process::run(seed).await?;
+    }
+    Ok(())
 }
 
 /// Returns the superuser's URL of the running store's database.
