@@ -7,6 +7,9 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 const EXTENSION: &str = "pg_stat_statements";
 
+/// Matches the statements of this module.
+const OWN: &str = "pg_stat_statements|pg_snapshot_xmax|pg_extension";
+
 /// Numbers of a database server so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Statements {
@@ -30,7 +33,7 @@ impl Statements {
             let (control, all): (f64, f64) = sqlx::query_as(AssertSqlSafe(format!(
                 "select coalesce(sum(calls) filter (where query ~* '^(begin|commit|rollback|savepoint|release)'), 0)::float8,
                         coalesce(sum(calls), 0)::float8
-                 from {EXTENSION} where dbid = (select oid from pg_database where datname = current_database())"
+                 from {EXTENSION} where dbid = (select oid from pg_database where datname = current_database()) and query !~ '{OWN}'"
             )))
             .fetch_one(&mut db)
             .await?;

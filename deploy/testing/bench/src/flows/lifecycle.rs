@@ -5,6 +5,7 @@ use std::{fs, time::Duration};
 use anyhow::Context as _;
 use tokio::time::sleep;
 
+use super::IDLE_TIME;
 use crate::{
     outcome::{Outcome, median},
     target::{Build, DataDir, Standalone, timed_start},
@@ -12,7 +13,6 @@ use crate::{
 };
 
 const RESTARTS: usize = 3;
-const IDLE_TIME: Duration = Duration::from_secs(10);
 const LOGINS: u64 = 500;
 const LOGIN_USERS: usize = 16;
 const MEBIBYTE: f64 = 1_048_576.0;

@@ -8,6 +8,7 @@ mod search;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use tokio::time::sleep;
 
 use crate::{
     outcome::Outcome,
@@ -35,6 +36,8 @@ pub(crate) enum Flow {
     Race,
     /// 1,000 customers at once order a unit of a product with 100
     Burst,
+    /// SQL statements a second without any request
+    Idle,
     /// Lists and searches of all kinds with 8 connections, and product reads beside them; for many products
     Search,
     /// First start, and start with existing data
@@ -66,7 +69,7 @@ impl Flow {
 
     /// Whether the Express server is measured, too.
     pub(crate) fn has_peer(self) -> bool {
-        !self.is_of_build() && !matches!(self, Flow::Mixed | Flow::Search)
+        !self.is_of_build() && !matches!(self, Flow::Mixed | Flow::Idle | Flow::Search)
     }
 
     /// Whether it is run with each of the numbers of connections.
@@ -74,6 +77,9 @@ impl Flow {
         matches!(self, Flow::List | Flow::Get | Flow::Add | Flow::Checkout | Flow::Hot | Flow::Mixed)
     }
 }
+
+/// How long a store does nothing before it is measured, and while it is.
+const IDLE_TIME: Duration = Duration::from_secs(10);
 
 /// How a flow is run.
 #[derive(Clone, Copy, Debug)]
@@ -98,9 +104,24 @@ pub(crate) async fn run(flow: Flow, target: &mut Target, settings: Settings) -> 
         Flow::Login => load::login(target, settings).await,
         Flow::Race => bursts::race(target).await,
         Flow::Burst => bursts::burst(target).await,
+        Flow::Idle => idle(target).await,
         Flow::Search => search::search(target, settings).await,
         Flow::Start | Flow::Memory | Flow::Size => Ok(Vec::new()),
     }
+}
+
+async fn idle(target: &Target) -> anyhow::Result<Vec<Outcome>> {
+    // After the requests of other flows.
+    sleep(IDLE_TIME).await;
+    let before = target.statements().await?;
+    sleep(IDLE_TIME).await;
+    let during = target.statements().await? - before;
+    let all =
+        during.statements.zip(during.transaction_control).map(|(statements, control)| statements + control);
+    let rate = all.map(|all| {
+        Outcome::value("statements of an idle store", all / IDLE_TIME.as_secs_f64(), "per second")
+    });
+    Ok(rate.into_iter().collect())
 }
 
 /// Runs a flow that starts a store of its own.
