@@ -4,8 +4,9 @@ use std::io;
 
 use anyhow::{Context as _, ensure};
 use bodega_identity::Settings;
+use bodega_runtime::database::Pool;
 use clap::Subcommand;
-use sqlx::{PgPool, postgres::PgConnectOptions};
+use sqlx::postgres::PgConnectOptions;
 
 use crate::{database, secrets};
 
@@ -67,7 +68,7 @@ pub(crate) async fn run(
 /// # Errors
 /// When the database fails, or email or password are invalid.
 pub(crate) async fn ensure_one(
-    db: &PgPool,
+    db: &Pool,
     settings: &Settings,
     email: Option<&str>,
     password: Option<&str>,
@@ -89,7 +90,7 @@ pub(crate) async fn ensure_one(
 }
 
 async fn create(
-    db: &PgPool,
+    db: &Pool,
     settings: &Settings,
     name: &str,
     email: &str,

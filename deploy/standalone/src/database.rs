@@ -13,11 +13,8 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use bodega_embedded_postgres::Cluster;
-use bodega_runtime::database::{DatabaseArgs, IncompatibleSchema};
-use sqlx::{
-    PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use bodega_runtime::database::{DatabaseArgs, IncompatibleSchema, Pool};
+use sqlx::postgres::PgConnectOptions;
 use tracing::info;
 
 use crate::{
@@ -140,13 +137,10 @@ impl Database {
 ///
 /// # Errors
 /// When the database does not respond.
-pub(crate) async fn connect(options: &PgConnectOptions) -> anyhow::Result<PgPool> {
-    PgPoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(CONNECT_TIMEOUT)
-        .connect_with(options.clone())
-        .await
-        .context("cannot connect to the database")
+pub(crate) async fn connect(options: &PgConnectOptions) -> anyhow::Result<Pool> {
+    let db = Pool::new(options.clone(), 1, CONNECT_TIMEOUT);
+    db.acquire().await.context("cannot connect to the database")?;
+    Ok(db)
 }
 
 fn write_url(cluster: &Cluster, url_file: &Path) -> std::io::Result<()> {

@@ -1,11 +1,7 @@
 //! Creates the schemas, and in the embedded database a role for each service.
 
 use bodega_runtime::database;
-use sqlx::{
-    AssertSqlSafe, Connection as _, PgConnection,
-    migrate::Migrator,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, migrate::Migrator, postgres::PgConnectOptions};
 
 /// The schema of a service.
 struct Schema {
@@ -108,7 +104,7 @@ pub(crate) async fn database(owner: &PgConnectOptions, name: &str) -> sqlx::Resu
 /// # Errors
 /// When the server rejects a statement.
 pub async fn roles(owner: &PgConnectOptions, passwords: &Passwords) -> sqlx::Result<()> {
-    let db = PgPoolOptions::new().max_connections(1).connect_with(owner.clone()).await?;
+    let mut db = PgConnection::connect_with(owner).await?;
     let mut transaction = db.begin().await?;
     let database =
         sqlx::query_scalar::<_, String>("select current_database()").fetch_one(&mut *transaction).await?;
@@ -147,8 +143,7 @@ pub async fn roles(owner: &PgConnectOptions, passwords: &Passwords) -> sqlx::Res
         sqlx::raw_sql(AssertSqlSafe(grants)).execute(&mut *transaction).await?;
     }
     transaction.commit().await?;
-    db.close().await;
-    Ok(())
+    db.close().await
 }
 
 fn identifier(name: &str) -> String {

@@ -9,10 +9,10 @@ use bodega_order::PaymentProviders;
 use bodega_runtime::{
     auth::{ServiceToken, Verifier},
     database,
+    database::Pool,
     server::{AuthLayer, Service},
     transport::Transport,
 };
-use sqlx::PgPool;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -39,7 +39,7 @@ pub struct Store {
     address: SocketAddr,
     gateway: JoinHandle<anyhow::Result<()>>,
     services: Vec<Service>,
-    pools: Vec<PgPool>,
+    pools: Vec<Pool>,
     // The gateway stops first, because its open requests need the services.
     stop_gateway: DropGuard,
     stop_services: DropGuard,

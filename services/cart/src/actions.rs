@@ -7,9 +7,9 @@
 use bodega_proto::cart::v1::Cart as PricedCart;
 use bodega_runtime::{
     combiner::{Combiner, Results},
+    database::Pool,
     timeouts,
 };
-use sqlx::PgPool;
 use tokio::time::timeout;
 use tracing::warn;
 
@@ -29,13 +29,13 @@ use crate::{
 
 /// The actions of users and guests. An `owner` of `None` is a guest without a cart.
 pub(crate) struct CartActions {
-    db: PgPool,
+    db: Pool,
     catalog: Catalog,
     additions: Combiner<Addition, Cart, Error>,
 }
 
 impl CartActions {
-    pub(crate) fn new(db: PgPool, catalog: Catalog) -> Self {
+    pub(crate) fn new(db: Pool, catalog: Catalog) -> Self {
         let writer = db.clone();
         let run = move |additions| run_additions(writer.clone(), additions);
         let additions = Combiner::new("cart additions", MAX_BATCH, |addition: &Addition| addition.owner, run);
@@ -192,7 +192,7 @@ impl CartActions {
     }
 }
 
-async fn run_additions(db: PgPool, additions: Vec<Addition>) -> sqlx::Result<Results<Cart, Error>> {
+async fn run_additions(db: Pool, additions: Vec<Addition>) -> sqlx::Result<Results<Cart, Error>> {
     let [addition] = &*additions else {
         return add::add(&db, BATCH_LOCK_TIMEOUT, &additions).await;
     };

@@ -3,9 +3,9 @@
 use bodega_proto::cart::v1::{ClearOrderedRequest, GetSnapshotResponse, SnapshotLine};
 use bodega_runtime::{
     combiner::{Combiner, Results},
+    database::Pool,
     status::Violations,
 };
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
@@ -26,7 +26,7 @@ pub(crate) struct Checkout {
 }
 
 impl Checkout {
-    pub(crate) fn new(db: PgPool) -> Self {
+    pub(crate) fn new(db: Pool) -> Self {
         let reader = db.clone();
         let load_all = move |user_ids| load_all(reader.clone(), user_ids);
         let clear = move |ordered| clear(db.clone(), ordered);
@@ -65,11 +65,11 @@ impl Checkout {
     }
 }
 
-async fn load_all(db: PgPool, user_ids: Vec<Uuid>) -> sqlx::Result<Results<Cart, Error>> {
+async fn load_all(db: Pool, user_ids: Vec<Uuid>) -> sqlx::Result<Results<Cart, Error>> {
     Ok(carts::load_all(&db, &user_ids).await?.into_iter().map(|cart| Some(Ok(cart))).collect())
 }
 
-async fn clear(db: PgPool, ordered: Vec<Ordered>) -> sqlx::Result<Results<(), Error>> {
+async fn clear(db: Pool, ordered: Vec<Ordered>) -> sqlx::Result<Results<(), Error>> {
     let [order] = &*ordered else {
         let done = checkouts::clear(&db, BATCH_LOCK_TIMEOUT, &ordered).await?;
         return Ok(done.into_iter().map(|is_done| is_done.then_some(Ok(()))).collect());

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use bodega_runtime::worker::Worker;
-use sqlx::PgPool;
+use bodega_runtime::{database::Pool, worker::Worker};
 use tracing::info;
 
 use crate::db::{carts, checkouts};
@@ -22,12 +21,12 @@ const CHECKOUT_DAYS: i32 = 90;
 const BATCH: i64 = 1000;
 
 /// Deletes expired rows, now and every hour. Any number of replicas may do so at the same time.
-pub(crate) async fn run(db: PgPool) {
+pub(crate) async fn run(db: Pool) {
     WORKER.repeat(|| delete_batch(&db)).await;
 }
 
 /// Returns whether anything was deleted.
-async fn delete_batch(db: &PgPool) -> sqlx::Result<bool> {
+async fn delete_batch(db: &Pool) -> sqlx::Result<bool> {
     let carts = carts::delete_stale_guests(db, GUEST_CART_DAYS, BATCH).await?;
     let checkouts = checkouts::delete_old(db, CHECKOUT_DAYS, BATCH).await?;
     let found = carts > 0 || checkouts > 0;

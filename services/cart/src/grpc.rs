@@ -6,8 +6,7 @@ use bodega_proto::cart::v1::{
     MergeGuestCartRequest, MergeGuestCartResponse, RemoveItemRequest, RemoveItemResponse, SetItemRequest,
     SetItemResponse, cart_service_server::CartService, checkout_service_server::CheckoutService,
 };
-use bodega_runtime::{auth::Caller, status};
-use sqlx::PgPool;
+use bodega_runtime::{auth::Caller, database::Pool, status};
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -21,12 +20,12 @@ use crate::{
 
 /// The gRPC service for users and guests.
 pub(crate) struct CartApi {
-    db: PgPool,
+    db: Pool,
     actions: CartActions,
 }
 
 impl CartApi {
-    pub(crate) fn new(db: PgPool, catalog: Catalog) -> Self {
+    pub(crate) fn new(db: Pool, catalog: Catalog) -> Self {
         Self { actions: CartActions::new(db.clone(), catalog), db }
     }
 }
@@ -95,7 +94,7 @@ pub(crate) struct CheckoutApi {
 }
 
 impl CheckoutApi {
-    pub(crate) fn new(db: PgPool) -> Self {
+    pub(crate) fn new(db: Pool) -> Self {
         Self { checkout: Checkout::new(db) }
     }
 }

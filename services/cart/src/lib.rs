@@ -43,11 +43,11 @@ use bodega_proto::cart::v1::{
 };
 use bodega_runtime::{
     auth::Verifier,
+    database::Pool,
     process::Process,
     server::{AuthLayer, Service},
     transport::Transport,
 };
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -79,7 +79,7 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// Never: while the database or the catalog is unavailable, calls fail, but not the start.
-pub async fn start(db: PgPool, catalog: Transport, shutdown: CancellationToken) -> anyhow::Result<Service> {
+pub async fn start(db: Pool, catalog: Transport, shutdown: CancellationToken) -> anyhow::Result<Service> {
     let routes = Routes::new(CartServiceServer::new(CartApi::new(db.clone(), Catalog::new(catalog))))
         .add_service(CheckoutServiceServer::new(CheckoutApi::new(db.clone())));
     let service = Service::new("cart", routes, db.clone(), shutdown).await;

@@ -1,6 +1,6 @@
 //! Merges a guest's cart into the user's at login.
 
-use sqlx::PgPool;
+use bodega_runtime::database::Pool;
 use tracing::info;
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ use crate::{
 ///
 /// # Errors
 /// Errors of the database; nothing has changed.
-pub(crate) async fn merge_guest_cart(db: &PgPool, guest: TokenHash, user_id: Uuid) -> Result<(), Error> {
+pub(crate) async fn merge_guest_cart(db: &Pool, guest: TokenHash, user_id: Uuid) -> Result<(), Error> {
     let mut transaction = db.begin().await?;
     let Some(guest_cart) = carts::lock(&mut *transaction, &Owner::Guest(guest)).await? else {
         return Ok(());

@@ -1,7 +1,6 @@
 //! Inserting many products at once, for demo data, imports and benchmarks.
 
-use bodega_runtime::money::Currency;
-use sqlx::PgPool;
+use bodega_runtime::{database::Pool, money::Currency};
 
 use crate::{
     categories_and_tags::{self, Kind},
@@ -16,7 +15,7 @@ const BATCH_SIZE: usize = 1_000;
 ///
 /// # Errors
 /// When the database fails, or a name is empty or too long.
-pub async fn categories(db: &PgPool, names: &[String]) -> sqlx::Result<Vec<i32>> {
+pub async fn categories(db: &Pool, names: &[String]) -> sqlx::Result<Vec<i32>> {
     categories_and_tags::db::find_or_create(db, Kind::Category, names).await
 }
 
@@ -24,7 +23,7 @@ pub async fn categories(db: &PgPool, names: &[String]) -> sqlx::Result<Vec<i32>>
 ///
 /// # Errors
 /// As [`categories`].
-pub async fn tags(db: &PgPool, names: &[String]) -> sqlx::Result<Vec<i32>> {
+pub async fn tags(db: &Pool, names: &[String]) -> sqlx::Result<Vec<i32>> {
     categories_and_tags::db::find_or_create(db, Kind::Tag, names).await
 }
 
@@ -36,7 +35,7 @@ pub async fn tags(db: &PgPool, names: &[String]) -> sqlx::Result<Vec<i32>> {
 /// # Errors
 /// When the database fails, or a product violates a constraint. Earlier transactions stay committed.
 pub async fn insert_products(
-    db: &PgPool,
+    db: &Pool,
     currency: Currency,
     products: &[NewProduct],
     mut progress: impl FnMut(usize),

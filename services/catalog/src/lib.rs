@@ -33,12 +33,12 @@ use bodega_proto::catalog::v1::{
 };
 use bodega_runtime::{
     auth::Verifier,
+    database::Pool,
     money::Currency,
     process::Process,
     server::{AuthLayer, Service},
     transport::Transport,
 };
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -76,7 +76,7 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
 /// # Errors
 /// None: while the database or the image storage is down, calls fail.
 pub async fn start(
-    db: PgPool,
+    db: Pool,
     currency: Currency,
     media: Media,
     shutdown: CancellationToken,

@@ -2,8 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bodega_runtime::worker::Worker;
-use sqlx::PgPool;
+use bodega_runtime::{database::Pool, worker::Worker};
 use tracing::info;
 
 use crate::{
@@ -34,7 +33,7 @@ pub(crate) async fn rotate_signing_keys(signer: Arc<Signer>) {
 }
 
 /// Deletes sessions that ended, or were not used within `refresh_ttl`.
-pub(crate) async fn delete_old_sessions(db: PgPool, refresh_ttl: Duration) {
+pub(crate) async fn delete_old_sessions(db: Pool, refresh_ttl: Duration) {
     let unused = refresh_ttl + ENDED_RETENTION;
     SESSION_CLEANUP
         .repeat(async || -> sqlx::Result<bool> {

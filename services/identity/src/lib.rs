@@ -28,11 +28,11 @@ use bodega_proto::identity::v1::{
 };
 use bodega_runtime::{
     auth::Verifier,
+    database::Pool,
     process::Process,
     server::{AuthLayer, Service},
     transport::Transport,
 };
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -76,7 +76,7 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
 /// # Errors
 /// When the database fails, or the signing keys in it were encrypted under another secret.
 pub async fn start(
-    db: PgPool,
+    db: Pool,
     settings: Settings,
     media: Media,
     shutdown: CancellationToken,

@@ -35,11 +35,11 @@ use bodega_proto::order::v1::{
 };
 use bodega_runtime::{
     auth::Verifier,
+    database::Pool,
     process::Process,
     server::{AuthLayer, Service},
     transport::Transport,
 };
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -86,7 +86,7 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
 /// # Errors
 /// None at present: while the database or another service is unavailable, calls fail, but not the start.
 pub async fn start(
-    db: PgPool,
+    db: Pool,
     upstreams: Upstreams,
     providers: PaymentProviders,
     shutdown: CancellationToken,

@@ -1,8 +1,8 @@
 //! Counts the SQL statements that sqlx reports to `tracing`, per request.
 //!
 //! A request is a span with the field `request.id`; a statement counts for the outermost such span, so that a request
-//! includes the calls that other services make for it in the same process. `BEGIN`, `COMMIT` and `ROLLBACK` are not
-//! counted.
+//! includes the calls that other services make for it in the same process. The beginnings and ends of transactions are
+//! counted separately, and so are the checks of connections that returned to their pool in an unknown state.
 
 use std::{
     collections::HashMap,
@@ -25,11 +25,35 @@ use tracing_subscriber::{
 };
 
 const SQL: &str = "sqlx::query";
+/// Target of the events for the checks of connections.
+const CHECK: &str = "bodega_runtime::database::pool::connection";
 const REQUEST_ID: &str = "request.id";
 
-/// Statements by request id. The first use installs the process's global subscriber, which must happen before `tracing`
+/// What a request has sent to the database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Statements, without those below.
+    pub statements: usize,
+    /// Statements that began a transaction.
+    pub begins: usize,
+    /// Statements that committed one.
+    pub commits: usize,
+    /// Statements that rolled one back.
+    pub rollbacks: usize,
+    /// Checks of connections in an unknown state.
+    pub checks: usize,
+}
+
+impl Counts {
+    /// Counts of this many statements and committed transactions, without any check.
+    pub const fn of(statements: usize, transactions: usize) -> Self {
+        Self { statements, begins: transactions, commits: transactions, rollbacks: 0, checks: 0 }
+    }
+}
+
+/// Counts by request id. The first use installs the process's global subscriber, which must happen before `tracing`
 /// caches that statements have no subscriber.
-static COUNTS: LazyLock<Mutex<HashMap<String, usize>>> = LazyLock::new(|| {
+static COUNTS: LazyLock<Mutex<HashMap<String, Counts>>> = LazyLock::new(|| {
     // With another global subscriber all counts stay 0, which the tests notice.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Counter));
     Mutex::default()
@@ -37,6 +61,12 @@ static COUNTS: LazyLock<Mutex<HashMap<String, usize>>> = LazyLock::new(|| {
 
 /// Runs `work` and returns its output with the number of statements it executed. Spawned tasks are not counted.
 pub async fn count<T>(work: impl Future<Output = T>) -> (T, usize) {
+    let (output, counts) = count_all(work).await;
+    (output, counts.statements)
+}
+
+/// As [`count`], with all that is counted.
+pub async fn count_all<T>(work: impl Future<Output = T>) -> (T, Counts) {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
     let id = format!("count {}", CALLS.fetch_add(1, Ordering::Relaxed));
     of_request(&id);
@@ -44,9 +74,8 @@ pub async fn count<T>(work: impl Future<Output = T>) -> (T, usize) {
     (output, of_request(&id))
 }
 
-/// Returns the number of statements executed so far for the request with this id. The first call starts counting, so it
-/// must precede the request.
-pub fn of_request(id: &str) -> usize {
+/// Returns the counts so far of the request with this id. The first call starts counting, so it must precede the request.
+pub fn of_request(id: &str) -> Counts {
     let mut counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
     *counts.entry(id.to_owned()).or_default()
 }
@@ -59,7 +88,7 @@ struct RequestId(String);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Counter {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        metadata.target() == SQL || metadata.fields().field(REQUEST_ID).is_some()
+        matches!(metadata.target(), SQL | CHECK) || metadata.fields().field(REQUEST_ID).is_some()
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
@@ -73,7 +102,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Counter {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut statement = Text { name: "summary", value: String::new() };
         event.record(&mut statement);
-        if statement.value.is_empty() || ["BEGIN", "COMMIT", "ROLLBACK"].contains(&&*statement.value) {
+        let is_check = event.metadata().target() == CHECK;
+        if statement.value.is_empty() && !is_check {
             return;
         }
         let Some(scope) = context.event_scope(event) else { return };
@@ -82,7 +112,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Counter {
         let Some(RequestId(id)) = extensions.get() else { return };
         let mut counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(id) {
-            *count += 1;
+            let statement = statement.value.to_ascii_lowercase();
+            *match statement.split([';', ' ']).next() {
+                _ if is_check => &mut count.checks,
+                Some("begin") => &mut count.begins,
+                Some("commit") => &mut count.commits,
+                Some("rollback") => &mut count.rollbacks,
+                _ => &mut count.statements,
+            } += 1;
         }
     }
 }

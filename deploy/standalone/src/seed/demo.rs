@@ -3,9 +3,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bodega_catalog::bulk::{self, NewProduct};
-use bodega_runtime::money::Currency;
+use bodega_runtime::{database::Pool, money::Currency};
 use serde::Deserialize;
-use sqlx::PgPool;
 
 /// Prices are in minor units of the configured currency.
 const DEMO: &str = include_str!("demo.json");
@@ -32,7 +31,7 @@ struct Product {
 ///
 /// # Errors
 /// When the database fails.
-pub(super) async fn add_missing(db: &PgPool, currency: Currency) -> anyhow::Result<usize> {
+pub(super) async fn add_missing(db: &Pool, currency: Currency) -> anyhow::Result<usize> {
     let existing: HashSet<String> =
         sqlx::query_scalar("select name from catalog.products").fetch_all(db).await?.into_iter().collect();
     let missing: Vec<_> =
@@ -64,7 +63,7 @@ pub(super) async fn add_missing(db: &PgPool, currency: Currency) -> anyhow::Resu
 ///
 /// # Errors
 /// When the database fails.
-pub(super) async fn is_catalog_empty(db: &PgPool) -> sqlx::Result<bool> {
+pub(super) async fn is_catalog_empty(db: &Pool) -> sqlx::Result<bool> {
     sqlx::query_scalar("select not exists (select from catalog.products)").fetch_one(db).await
 }
 

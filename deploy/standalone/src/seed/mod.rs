@@ -6,9 +6,9 @@ mod generate;
 use std::time::Instant;
 
 use bodega_catalog::bulk;
-use bodega_runtime::money::Currency;
+use bodega_runtime::{database::Pool, money::Currency};
 use indicatif::{ProgressBar, ProgressStyle};
-use sqlx::{PgPool, postgres::PgConnectOptions};
+use sqlx::postgres::PgConnectOptions;
 use tracing::info;
 
 use crate::database;
@@ -61,7 +61,7 @@ pub(crate) async fn demo_if_empty(owner: &PgConnectOptions, currency: Currency) 
 }
 
 /// Generates `count` products, numbered after the existing ones.
-async fn generate_products(db: &PgPool, currency: Currency, count: usize) -> anyhow::Result<()> {
+async fn generate_products(db: &Pool, currency: Currency, count: usize) -> anyhow::Result<()> {
     let first: i64 = sqlx::query_scalar("select count(*) from catalog.products").fetch_one(db).await?;
     let first = usize::try_from(first)?;
     let categories = bulk::categories(db, &generate::categories()).await?;

@@ -8,7 +8,8 @@ pub mod repair;
 use std::fmt;
 
 use anyhow::Context as _;
-use sqlx::{AssertSqlSafe, PgPool, postgres::PgConnectOptions};
+use bodega_runtime::database::Pool;
+use sqlx::{AssertSqlSafe, postgres::PgConnectOptions};
 
 pub use self::checks::{CHECKS, Check, Kind};
 use crate::database;
@@ -58,7 +59,7 @@ pub async fn run(owner: &PgConnectOptions) -> anyhow::Result<Report> {
     report
 }
 
-async fn check_all(db: &PgPool) -> anyhow::Result<Report> {
+async fn check_all(db: &Pool) -> anyhow::Result<Report> {
     let mut snapshot = db.begin_with("begin isolation level repeatable read read only").await?;
     let mut findings = Vec::new();
     for check in CHECKS {

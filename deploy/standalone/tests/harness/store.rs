@@ -13,6 +13,7 @@ use bodega::{
 use bodega_embedded_postgres::testing::{self, TempDir, TestDatabase};
 use bodega_media::Media;
 use bodega_order::PaymentProviders;
+use bodega_runtime::database::Pool;
 use clap::Parser;
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
@@ -201,7 +202,7 @@ pub(crate) async fn prepare(url: &str) -> anyhow::Result<()> {
     let owner: PgConnectOptions = url.parse()?;
     provision::migrate(&owner).await?;
     provision::roles(&owner, &passwords()).await?;
-    let db = PgPool::connect_with(owner).await?;
+    let db = Pool::new(owner, 1, Duration::from_secs(30));
     bodega_identity::create_admin(&db, &identity_settings(), "Admin", ADMIN_EMAIL, PASSWORD).await?;
     db.close().await;
     Ok(())

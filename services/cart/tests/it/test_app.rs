@@ -13,11 +13,11 @@ use bodega_proto::{
 use bodega_runtime::{
     auth::{Caller, Role},
     database,
+    database::Pool,
     server::Service,
     status,
     transport::Transport,
 };
-use sqlx::PgPool;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{
     Code, Request, Status,
@@ -30,7 +30,7 @@ use crate::fake_catalog::FakeCatalog;
 /// A cart service with its own database.
 pub(crate) struct TestApp {
     pub(crate) catalog: FakeCatalog,
-    pub(crate) db: PgPool,
+    pub(crate) db: Pool,
     routes: Routes,
     _service: Service,
     _shutdown: DropGuard,
@@ -61,7 +61,7 @@ impl TestApp {
     }
 
     /// Starts on an existing database.
-    pub(crate) async fn start_with(database: TestDatabase, db: PgPool, catalog: FakeCatalog) -> Self {
+    pub(crate) async fn start_with(database: TestDatabase, db: Pool, catalog: FakeCatalog) -> Self {
         let shutdown = CancellationToken::new();
         let service = bodega_cart::start(db.clone(), catalog_at(&catalog), shutdown.clone()).await.unwrap();
         Self {
@@ -134,7 +134,7 @@ impl TestApp {
 }
 
 /// Creates a migrated database.
-pub(crate) async fn database() -> (TestDatabase, PgPool) {
+pub(crate) async fn database() -> (TestDatabase, Pool) {
     let database = testing::database("cart", |url| async move {
         database::migrate(&url.parse()?, bodega_cart::SCHEMA, &bodega_cart::MIGRATOR).await
     })

@@ -1,7 +1,11 @@
 //! Listing, creating, renaming and deleting categories and tags.
 
-use bodega_runtime::{database::retry_on_conflict, page, status::Violations};
-use sqlx::{PgConnection, PgPool};
+use bodega_runtime::{
+    database::{Pool, retry_on_conflict},
+    page,
+    status::Violations,
+};
+use sqlx::PgConnection;
 
 use super::{
     category_or_tag::{IdOrName, Kind, parse_name},
@@ -14,7 +18,7 @@ use crate::error::Error;
 /// # Errors
 /// [`Error::Page`] for an invalid limit or cursor.
 pub(crate) async fn list(
-    db: &PgPool,
+    db: &Pool,
     kind: Kind,
     limit: i32,
     cursor: &str,
@@ -30,7 +34,7 @@ pub(crate) async fn list(
 ///
 /// # Errors
 /// [`Error::CategoryNotFound`] or [`Error::TagNotFound`].
-pub(crate) async fn find(db: &PgPool, kind: Kind, id: i32) -> Result<CategoryOrTag, Error> {
+pub(crate) async fn find(db: &Pool, kind: Kind, id: i32) -> Result<CategoryOrTag, Error> {
     db::find(db, kind, id).await?.ok_or_else(|| kind.not_found())
 }
 
@@ -38,7 +42,7 @@ pub(crate) async fn find(db: &PgPool, kind: Kind, id: i32) -> Result<CategoryOrT
 ///
 /// # Errors
 /// [`Error::Invalid`]; [`Error::CategoryExists`] or [`Error::TagExists`].
-pub(crate) async fn create(db: &PgPool, kind: Kind, name: &str) -> Result<CategoryOrTag, Error> {
+pub(crate) async fn create(db: &Pool, kind: Kind, name: &str) -> Result<CategoryOrTag, Error> {
     let name = parse_name(name)?;
     Ok(db::insert(db, kind, &name).await?)
 }
@@ -47,7 +51,7 @@ pub(crate) async fn create(db: &PgPool, kind: Kind, name: &str) -> Result<Catego
 ///
 /// # Errors
 /// As [`find`] and [`create`].
-pub(crate) async fn rename(db: &PgPool, kind: Kind, id: i32, name: &str) -> Result<CategoryOrTag, Error> {
+pub(crate) async fn rename(db: &Pool, kind: Kind, id: i32, name: &str) -> Result<CategoryOrTag, Error> {
     let name = parse_name(name)?;
     retry_on_conflict(async || {
         let mut transaction = db.begin().await?;
@@ -66,7 +70,7 @@ pub(crate) async fn rename(db: &PgPool, kind: Kind, id: i32, name: &str) -> Resu
 ///
 /// # Errors
 /// As [`find`].
-pub(crate) async fn delete(db: &PgPool, kind: Kind, id: i32) -> Result<(), Error> {
+pub(crate) async fn delete(db: &Pool, kind: Kind, id: i32) -> Result<(), Error> {
     retry_on_conflict(async || {
         let mut transaction = db.begin().await?;
         // While it is locked, no product can get it.

@@ -12,8 +12,7 @@ mod watchers;
 
 use std::{sync::Arc, time::Duration};
 
-use bodega_runtime::timeouts;
-use sqlx::PgPool;
+use bodega_runtime::{database::Pool, timeouts};
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
@@ -36,7 +35,7 @@ const MAX_POSITION_AGE: Duration = Duration::from_secs(3600);
 pub(crate) struct Changes(Arc<Inner>);
 
 struct Inner {
-    db: PgPool,
+    db: Pool,
     publisher: Publisher,
     watchers: Watchers,
     poll: Mutex<Poll>,
@@ -52,7 +51,7 @@ struct Poll {
 }
 
 impl Changes {
-    pub(crate) fn new(db: PgPool) -> Self {
+    pub(crate) fn new(db: Pool) -> Self {
         let inner = Inner {
             db,
             publisher: Publisher::default(),

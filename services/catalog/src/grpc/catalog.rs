@@ -12,8 +12,7 @@ use bodega_proto::catalog::v1::{
     UpdateCategoryRequest, UpdateCategoryResponse, UpdateProductRequest, UpdateProductResponse,
     UpdateTagRequest, UpdateTagResponse, catalog_service_server::CatalogService,
 };
-use bodega_runtime::{auth::Caller, money::Currency};
-use sqlx::PgPool;
+use bodega_runtime::{auth::Caller, database::Pool, money::Currency};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
@@ -25,7 +24,7 @@ use crate::{
 };
 
 pub(crate) struct CatalogApi {
-    pub(crate) db: PgPool,
+    pub(crate) db: Pool,
     pub(crate) currency: Currency,
     pub(crate) images: ImageRegistry,
     pub(crate) listing: Listing,

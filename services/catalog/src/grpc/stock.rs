@@ -4,8 +4,7 @@ use bodega_proto::catalog::v1::{
     self as pb, InsufficientStock, ReleaseRequest, ReleaseResponse, ReserveRequest, ReserveResponse,
     Reserved, stock_service_server::StockService,
 };
-use bodega_runtime::{money::Currency, status};
-use sqlx::PgPool;
+use bodega_runtime::{database::Pool, money::Currency, status};
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -14,7 +13,7 @@ use crate::{
 };
 
 pub(crate) struct StockApi {
-    pub(crate) db: PgPool,
+    pub(crate) db: Pool,
     pub(crate) currency: Currency,
 }
 

@@ -4,8 +4,7 @@
 //! product. If a call fails, the image registry deletes the stored images that no product uses.
 
 use bodega_media::{ImageRegistry, StoredImage};
-use bodega_runtime::database::retry_on_conflict;
-use sqlx::PgPool;
+use bodega_runtime::database::{Pool, retry_on_conflict};
 use tracing::warn;
 
 use super::upload_stream::UploadStream;
@@ -25,11 +24,7 @@ const MAX_IMAGES_PER_PRODUCT: usize = 20;
 /// # Errors
 /// [`Error::ProductNotFound`]; [`Error::UploadIncomplete`], [`Error::TooManyImages`] and [`Error::ImageRejected`] for
 /// invalid uploads; [`Error::Storage`] and [`Error::ImageExpired`] if the images cannot be stored.
-pub(crate) async fn add(
-    db: &PgPool,
-    registry: &ImageRegistry,
-    stream: UploadStream,
-) -> Result<Product, Error> {
+pub(crate) async fn add(db: &Pool, registry: &ImageRegistry, stream: UploadStream) -> Result<Product, Error> {
     let mut stored = Vec::new();
     let added = try_add(db, registry, stream, &mut stored).await;
     if added.is_err() && !stored.is_empty() {
@@ -46,7 +41,7 @@ pub(crate) async fn add(
 
 /// `stored` receives the images that were stored before a failure.
 async fn try_add(
-    db: &PgPool,
+    db: &Pool,
     registry: &ImageRegistry,
     mut stream: UploadStream,
     stored: &mut Vec<StoredImage>,
@@ -80,7 +75,7 @@ fn check_limits(count: i64, index: usize) -> Result<(), Error> {
 }
 
 async fn attach(
-    db: &PgPool,
+    db: &Pool,
     registry: &ImageRegistry,
     product_id: i32,
     images: &[StoredImage],

@@ -1,7 +1,6 @@
 //! Removing an image from a product.
 
-use bodega_runtime::database::retry_on_conflict;
-use sqlx::PgPool;
+use bodega_runtime::database::{Pool, retry_on_conflict};
 
 use crate::{
     error::Error,
@@ -12,7 +11,7 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::ProductNotFound`], [`Error::ImageNotFound`].
-pub(crate) async fn remove(db: &PgPool, product_id: i32, image_id: i64) -> Result<(), Error> {
+pub(crate) async fn remove(db: &Pool, product_id: i32, image_id: i64) -> Result<(), Error> {
     retry_on_conflict(async || {
         let mut transaction = db.begin().await?;
         products::lock(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;

@@ -1,21 +1,20 @@
 //! Listing products.
 
 use bodega_proto::catalog::v1::ListProductsRequest;
-use bodega_runtime::page;
-use sqlx::PgPool;
+use bodega_runtime::{database::Pool, page};
 use tokio::sync::OnceCell;
 
 use super::{db, filter::Filter, words::Words};
 use crate::{error::Error, products::Product};
 
 pub(crate) struct Listing {
-    db: PgPool,
+    db: Pool,
     /// The schema of pg_trgm, read once; contains `None` if the extension is not installed.
     trigram_schema: OnceCell<Option<String>>,
 }
 
 impl Listing {
-    pub(crate) fn new(db: PgPool) -> Self {
+    pub(crate) fn new(db: Pool) -> Self {
         Self { db, trigram_schema: OnceCell::new() }
     }
 

@@ -1,7 +1,6 @@
 //! Archiving a product.
 
-use bodega_runtime::database::retry_on_conflict;
-use sqlx::PgPool;
+use bodega_runtime::database::{Pool, retry_on_conflict};
 
 use super::{db, update::lock_at_version};
 use crate::error::Error;
@@ -10,7 +9,7 @@ use crate::error::Error;
 ///
 /// # Errors
 /// [`Error::ProductNotFound`], [`Error::VersionMismatch`].
-pub(crate) async fn archive(db: &PgPool, id: i32, expected_version: Option<i64>) -> Result<(), Error> {
+pub(crate) async fn archive(db: &Pool, id: i32, expected_version: Option<i64>) -> Result<(), Error> {
     retry_on_conflict(async || {
         let mut transaction = db.begin().await?;
         lock_at_version(&mut transaction, id, expected_version).await?;

@@ -1,8 +1,10 @@
 //! Creating a product.
 
 use bodega_proto::catalog::v1::CreateProductRequest;
-use bodega_runtime::{database::retry_on_conflict, money::Currency};
-use sqlx::PgPool;
+use bodega_runtime::{
+    database::{Pool, retry_on_conflict},
+    money::Currency,
+};
 
 use super::{
     db,
@@ -15,7 +17,7 @@ use crate::{categories_and_tags, error::Error};
 /// # Errors
 /// [`Error::Invalid`], also for an unknown category or tag.
 pub(crate) async fn create(
-    db: &PgPool,
+    db: &Pool,
     currency: Currency,
     request: CreateProductRequest,
 ) -> Result<Product, Error> {

@@ -1,7 +1,6 @@
 //! Reading products by id.
 
-use bodega_runtime::status::Violations;
-use sqlx::PgPool;
+use bodega_runtime::{database::Pool, status::Violations};
 
 use super::{db, product::Product};
 use crate::error::Error;
@@ -12,7 +11,7 @@ const MAX_BATCH_IDS: usize = 200;
 ///
 /// # Errors
 /// [`Error::ProductNotFound`], also for an archived product.
-pub(crate) async fn get(db: &PgPool, id: i32) -> Result<Product, Error> {
+pub(crate) async fn get(db: &Pool, id: i32) -> Result<Product, Error> {
     let product = db::products::find(db, id).await?;
     product.filter(|product| !product.archived).ok_or(Error::ProductNotFound)
 }
@@ -21,7 +20,7 @@ pub(crate) async fn get(db: &PgPool, id: i32) -> Result<Product, Error> {
 ///
 /// # Errors
 /// [`Error::Invalid`] for more than 200 ids.
-pub(crate) async fn batch_get(db: &PgPool, ids: &[i32]) -> Result<Vec<Product>, Error> {
+pub(crate) async fn batch_get(db: &Pool, ids: &[i32]) -> Result<Vec<Product>, Error> {
     let mut violations = Violations::new();
     violations.require(
         ids.len() <= MAX_BATCH_IDS,

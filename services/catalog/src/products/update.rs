@@ -1,8 +1,11 @@
 //! Updating a product.
 
 use bodega_proto::catalog::v1::UpdateProductRequest;
-use bodega_runtime::{database::retry_on_conflict, money::Currency};
-use sqlx::{PgConnection, PgPool};
+use bodega_runtime::{
+    database::{Pool, retry_on_conflict},
+    money::Currency,
+};
+use sqlx::PgConnection;
 
 use super::{
     db::{self, products::LockedProduct},
@@ -18,7 +21,7 @@ use crate::{
 /// # Errors
 /// [`Error::ProductNotFound`], [`Error::VersionMismatch`], and [`Error::Invalid`], also for an unknown category or tag.
 pub(crate) async fn update(
-    db: &PgPool,
+    db: &Pool,
     currency: Currency,
     request: UpdateProductRequest,
 ) -> Result<Product, Error> {
@@ -28,7 +31,7 @@ pub(crate) async fn update(
 }
 
 async fn try_update(
-    db: &PgPool,
+    db: &Pool,
     currency: Currency,
     id: i32,
     expected_version: Option<i64>,

@@ -1,7 +1,6 @@
 //! Releasing the stock of an order.
 
-use bodega_runtime::database::retry_on_conflict;
-use sqlx::PgPool;
+use bodega_runtime::database::{Pool, retry_on_conflict};
 use uuid::Uuid;
 
 use super::db::{self, ReservationStatus};
@@ -9,7 +8,7 @@ use crate::error::Error;
 
 /// Adds the stock of an order back, once. An order without a reservation is recorded as released, so that a late
 /// reservation is rejected.
-pub(crate) async fn release(db: &PgPool, order_id: Uuid) -> Result<(), Error> {
+pub(crate) async fn release(db: &Pool, order_id: Uuid) -> Result<(), Error> {
     retry_on_conflict(async || {
         let mut transaction = db.begin().await?;
         let is_new = db::insert(&mut *transaction, order_id, ReservationStatus::Released).await?;

@@ -1,7 +1,9 @@
 //! Reserving stock for an order.
 
-use bodega_runtime::{database::retry_on_conflict, money::Currency};
-use sqlx::PgPool;
+use bodega_runtime::{
+    database::{Pool, retry_on_conflict},
+    money::Currency,
+};
 use uuid::Uuid;
 
 use super::{
@@ -33,7 +35,7 @@ pub(crate) struct InsufficientStockLine {
 /// # Errors
 /// [`Error::ReservationReleased`] if the order was released.
 pub(crate) async fn reserve(
-    db: &PgPool,
+    db: &Pool,
     currency: Currency,
     order_id: Uuid,
     quantities: &Quantities,
@@ -42,7 +44,7 @@ pub(crate) async fn reserve(
 }
 
 async fn try_reserve(
-    db: &PgPool,
+    db: &Pool,
     currency: Currency,
     order_id: Uuid,
     quantities: &Quantities,

@@ -3,8 +3,9 @@
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use bodega_proto::catalog::v1::{DeleteProductRequest, UpdateProductRequest};
+use bodega_runtime::database::Transaction;
 use proptest::{collection::vec, option, prelude::*, test_runner::Config};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 use tokio::runtime::Runtime;
 use tonic::{Code, Status};
 
@@ -28,7 +29,7 @@ async fn dropped_after<T>(polls: usize, call: impl Future<Output = T>) -> Option
 }
 
 /// Locks a product, as every update does.
-async fn lock(app: &TestApp, id: i32) -> Transaction<'static, Postgres> {
+async fn lock(app: &TestApp, id: i32) -> Transaction {
     let mut transaction = app.db.begin().await.unwrap();
     let db: &mut PgConnection = &mut transaction;
     sqlx::query("select from catalog.products where id = $1 for update").bind(id).execute(db).await.unwrap();

@@ -14,11 +14,11 @@ use bodega_proto::catalog::v1::{
 use bodega_runtime::{
     auth::{Caller, Role},
     database,
+    database::Pool,
     server::Service,
     status,
     transport::Transport,
 };
-use sqlx::PgPool;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{
     Code, Request, Status,
@@ -35,7 +35,7 @@ const MEDIA: &str = "media";
 
 /// A catalog service with its own database and image directory.
 pub(crate) struct TestApp {
-    pub(crate) db: PgPool,
+    pub(crate) db: Pool,
     pub(crate) directory: Arc<TempDir>,
     routes: Routes,
     _service: Service,
@@ -50,18 +50,13 @@ impl TestApp {
     }
 
     /// Starts with a prepared database.
-    pub(crate) async fn start_with(database: TestDatabase, db: PgPool) -> Self {
+    pub(crate) async fn start_with(database: TestDatabase, db: Pool) -> Self {
         let directory: Arc<_> = TempDir::new("images").unwrap().into();
         let media = Media::local(&directory.path().join(MEDIA));
         Self::start_in(database.into(), db, directory, media).await
     }
 
-    async fn start_in(
-        database: Arc<TestDatabase>,
-        db: PgPool,
-        directory: Arc<TempDir>,
-        media: Media,
-    ) -> Self {
+    async fn start_in(database: Arc<TestDatabase>, db: Pool, directory: Arc<TempDir>, media: Media) -> Self {
         let shutdown = CancellationToken::new();
         let currency = "USD".parse().unwrap();
         let service = bodega_catalog::start(db.clone(), currency, media, shutdown.clone()).await.unwrap();
@@ -219,7 +214,7 @@ impl TestApp {
 }
 
 /// Creates a migrated database.
-pub(crate) async fn database() -> (TestDatabase, PgPool) {
+pub(crate) async fn database() -> (TestDatabase, Pool) {
     let database = testing::database("catalog", |url| async move {
         database::migrate(&url.parse()?, bodega_catalog::SCHEMA, &bodega_catalog::MIGRATOR).await
     })

@@ -1,7 +1,6 @@
 //! Creating an admin on the command line.
 
-use bodega_runtime::status::Violations;
-use sqlx::PgPool;
+use bodega_runtime::{database::Pool, status::Violations};
 use uuid::Uuid;
 
 use crate::{
@@ -27,7 +26,7 @@ pub enum CreatedAdmin {
 /// # Errors
 /// When name, email or password are invalid, or the database fails.
 pub async fn create_admin(
-    db: &PgPool,
+    db: &Pool,
     settings: &Settings,
     name: &str,
     email: &str,
@@ -57,7 +56,7 @@ pub async fn create_admin(
     Ok(CreatedAdmin::Created(new.id))
 }
 
-async fn update(db: &PgPool, hasher: &Hasher, existing: &Credentials, password: &str) -> Result<(), Error> {
+async fn update(db: &Pool, hasher: &Hasher, existing: &Credentials, password: &str) -> Result<(), Error> {
     let verification = hasher.verify(Some(&existing.password_hash), password).await?;
     let hash = hasher.hash(password).await?;
 
@@ -79,6 +78,6 @@ async fn update(db: &PgPool, hasher: &Hasher, existing: &Credentials, password: 
 ///
 /// # Errors
 /// When the database fails.
-pub async fn has_admin(db: &PgPool) -> sqlx::Result<bool> {
+pub async fn has_admin(db: &Pool) -> sqlx::Result<bool> {
     users::db::has_admin(db).await
 }

@@ -1,13 +1,13 @@
 //! Deleting a user.
 
-use sqlx::PgPool;
+use bodega_runtime::database::Pool;
 use uuid::Uuid;
 
 use super::last_admin::{require_another_admin, target};
 use crate::{avatars, error::Error, sessions, users};
 
 /// Erases the personal data of a user and ends its sessions. Returns the ended sessions.
-pub(crate) async fn delete_user(db: &PgPool, id: Uuid) -> Result<Vec<Uuid>, Error> {
+pub(crate) async fn delete_user(db: &Pool, id: Uuid) -> Result<Vec<Uuid>, Error> {
     let mut transaction = db.begin().await?;
     let locked = users::db::lock_with_admins(&mut transaction, id).await?;
     target(&locked, id)?;

@@ -1,6 +1,6 @@
 //! Changing the role of a user, and disabling a user.
 
-use sqlx::PgPool;
+use bodega_runtime::database::Pool;
 use uuid::Uuid;
 
 use super::last_admin::{require_another_admin, target};
@@ -13,7 +13,7 @@ use crate::{
 /// Changes a user; `None` leaves a value unchanged. A user who loses the admin role or is disabled loses all sessions.
 /// Returns the user and the ended sessions.
 pub(crate) async fn update_user(
-    db: &PgPool,
+    db: &Pool,
     id: Uuid,
     role: Option<Role>,
     disabled: Option<bool>,

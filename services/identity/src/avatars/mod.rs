@@ -4,8 +4,7 @@ pub(crate) mod db;
 
 use bodega_media::{ImageRegistry, Media, Upload};
 use bodega_proto::identity::v1::{self as pb, set_avatar_request::Part};
-use bodega_runtime::auth::Caller;
-use sqlx::PgPool;
+use bodega_runtime::{auth::Caller, database::Pool};
 use tonic::Streaming;
 use tracing::debug;
 
@@ -21,7 +20,7 @@ const FOLDER: &str = "avatars";
 
 /// Replaces the avatar of the caller with an uploaded image.
 pub(crate) async fn set_avatar(
-    db: &PgPool,
+    db: &Pool,
     images: &ImageRegistry,
     caller: &Caller,
     parts: Streaming<pb::SetAvatarRequest>,
@@ -49,7 +48,7 @@ pub(crate) async fn set_avatar(
 }
 
 /// Removes the avatar of the caller, if there is one.
-pub(crate) async fn remove_avatar(db: &PgPool, caller: &Caller) -> Result<User, Error> {
+pub(crate) async fn remove_avatar(db: &Pool, caller: &Caller) -> Result<User, Error> {
     sessions::current_user(db, caller).await?;
     let mut transaction = db.begin().await?;
     let user = users::db::lock_enabled(&mut transaction, caller.user_id).await?.ok_or(Error::SessionEnded)?;

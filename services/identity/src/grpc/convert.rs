@@ -1,8 +1,7 @@
 //! Conversions between users and protobuf messages.
 
 use bodega_proto::identity::v1 as pb;
-use bodega_runtime::timestamp;
-use sqlx::PgPool;
+use bodega_runtime::{database::Pool, timestamp};
 
 use crate::{
     error::Error,
@@ -48,7 +47,7 @@ pub(super) fn requested_role(role: i32) -> Result<Option<Role>, Error> {
 }
 
 /// Adds the addresses to a user.
-pub(super) async fn with_addresses(db: &PgPool, user: User) -> Result<pb::User, Error> {
+pub(super) async fn with_addresses(db: &Pool, user: User) -> Result<pb::User, Error> {
     let addresses = addresses::db::list(db, &[user.id]).await?;
     let mut user = pb::User::from(user);
     user.addresses = addresses.into_iter().map(|(_, address)| address).collect();
@@ -56,7 +55,7 @@ pub(super) async fn with_addresses(db: &PgPool, user: User) -> Result<pb::User, 
 }
 
 /// Adds the addresses to all users with one query.
-pub(super) async fn all_with_addresses(db: &PgPool, users: Vec<User>) -> Result<Vec<pb::User>, Error> {
+pub(super) async fn all_with_addresses(db: &Pool, users: Vec<User>) -> Result<Vec<pb::User>, Error> {
     let ids: Vec<_> = users.iter().map(|user| user.id).collect();
     let mut addresses = addresses::db::list(db, &ids).await?;
     Ok(users

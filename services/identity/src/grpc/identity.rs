@@ -6,11 +6,11 @@ use bodega_media::ImageRegistry;
 use bodega_proto::identity::v1::{self as pb, identity_service_server::IdentityService};
 use bodega_runtime::{
     auth::Caller,
+    database::Pool,
     page,
     status::{Violations, parse_uuid},
     timestamp,
 };
-use sqlx::PgPool;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
@@ -33,7 +33,7 @@ const DEFAULT_LIMIT: i32 = 20;
 const MAX_QUERY_CHARS: usize = 254;
 
 pub(crate) struct IdentityApi {
-    pub(crate) db: PgPool,
+    pub(crate) db: Pool,
     pub(crate) settings: Settings,
     pub(crate) hasher: Hasher,
     pub(crate) signer: Arc<Signer>,

@@ -1,8 +1,7 @@
 //! Changing the password.
 
 use bodega_proto::identity::v1 as pb;
-use bodega_runtime::{auth::Caller, status::Violations};
-use sqlx::PgPool;
+use bodega_runtime::{auth::Caller, database::Pool, status::Violations};
 use uuid::Uuid;
 
 use crate::{
@@ -14,7 +13,7 @@ use crate::{
 
 /// Sets a new password and ends the other sessions of the caller. Returns the ended sessions.
 pub(crate) async fn change_password(
-    db: &PgPool,
+    db: &Pool,
     hasher: &Hasher,
     caller: &Caller,
     request: &pb::ChangePasswordRequest,

@@ -1,8 +1,7 @@
 //! Updating name, email, username and addresses.
 
 use bodega_proto::identity::v1 as pb;
-use bodega_runtime::{auth::Caller, status::Violations};
-use sqlx::PgPool;
+use bodega_runtime::{auth::Caller, database::Pool, status::Violations};
 
 use crate::{
     error::Error,
@@ -12,7 +11,7 @@ use crate::{
 
 /// Updates the fields that are set in the request.
 pub(crate) async fn update_profile(
-    db: &PgPool,
+    db: &Pool,
     caller: &Caller,
     request: pb::UpdateProfileRequest,
 ) -> Result<User, Error> {

@@ -4,8 +4,7 @@
 //! time reveals which of them it was.
 
 use bodega_proto::identity::v1 as pb;
-use bodega_runtime::status::Violations;
-use sqlx::PgPool;
+use bodega_runtime::{database::Pool, status::Violations};
 use tracing::info;
 
 use super::start_session::{IssuedSession, start_session};
@@ -22,7 +21,7 @@ const MAX_ATTEMPTS: usize = 3;
 
 /// Starts a session for a login and its password.
 pub(crate) async fn login(
-    db: &PgPool,
+    db: &Pool,
     hasher: &Hasher,
     request: pb::LoginRequest,
 ) -> Result<IssuedSession, Error> {
@@ -47,7 +46,7 @@ pub(crate) async fn login(
     Err(Error::InvalidCredentials)
 }
 
-async fn find_credentials(db: &PgPool, login: &str) -> Result<Option<Credentials>, Error> {
+async fn find_credentials(db: &Pool, login: &str) -> Result<Option<Credentials>, Error> {
     // Postgres rejects NUL, and no login contains any other control character.
     if login.len() > MAX_LOGIN_BYTES || login.trim().contains(char::is_control) {
         return Ok(None);
@@ -57,7 +56,7 @@ async fn find_credentials(db: &PgPool, login: &str) -> Result<Option<Credentials
 
 /// Starts a session, or returns `None` when the password has changed since it was verified.
 async fn start_if_unchanged(
-    db: &PgPool,
+    db: &Pool,
     verified: &Credentials,
     upgraded_hash: Option<String>,
     user_agent: &str,

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
+use bodega_runtime::database::Pool;
 use tracing::warn;
 
 use super::{
@@ -21,7 +21,7 @@ use crate::error::Error;
 const MAX_TOKEN_BYTES: usize = 128;
 
 /// Issues the next refresh token of a session, which must have been used within `ttl`.
-pub(crate) async fn refresh(db: &PgPool, ttl: Duration, token: &str) -> Result<IssuedSession, Error> {
+pub(crate) async fn refresh(db: &Pool, ttl: Duration, token: &str) -> Result<IssuedSession, Error> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(Error::InvalidRefreshToken);
     }

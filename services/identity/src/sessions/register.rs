@@ -1,8 +1,7 @@
 //! Registration.
 
 use bodega_proto::identity::v1 as pb;
-use bodega_runtime::status::Violations;
-use sqlx::PgPool;
+use bodega_runtime::{database::Pool, status::Violations};
 use uuid::Uuid;
 
 use super::start_session::{IssuedSession, start_session};
@@ -14,7 +13,7 @@ use crate::{
 
 /// Creates a user with the role `user` and starts a session.
 pub(crate) async fn register(
-    db: &PgPool,
+    db: &Pool,
     hasher: &Hasher,
     request: pb::RegisterRequest,
 ) -> Result<IssuedSession, Error> {

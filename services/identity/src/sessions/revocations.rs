@@ -6,12 +6,9 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use bodega_runtime::timeouts::REVOCATION_QUERY;
+use bodega_runtime::{database::Pool, timeouts::REVOCATION_QUERY};
 use futures_util::{Stream, StreamExt as _, stream};
-use sqlx::{
-    PgPool,
-    postgres::{PgListener, PgPoolOptions},
-};
+use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::{
     sync::broadcast,
     time::{sleep, timeout},
@@ -41,13 +38,13 @@ enum Event {
 }
 
 pub(crate) struct Revocations {
-    db: PgPool,
+    db: Pool,
     access_ttl: Duration,
     events: broadcast::Sender<Event>,
 }
 
 impl Revocations {
-    pub(crate) fn new(db: PgPool, access_ttl: Duration) -> Self {
+    pub(crate) fn new(db: Pool, access_ttl: Duration) -> Self {
         Self { db, access_ttl, events: broadcast::Sender::new(BUFFERED_EVENTS) }
     }
 
@@ -102,7 +99,7 @@ impl Revocations {
             .acquire_timeout(REVOCATION_QUERY)
             .max_lifetime(None)
             .idle_timeout(None)
-            .connect_lazy_with((*self.db.connect_options()).clone());
+            .connect_lazy_with(self.db.connect_options().clone());
         let mut listener = with_timeout(PgListener::connect_with(&pool)).await?;
         listener.eager_reconnect(false);
         with_timeout(listener.listen(CHANNEL)).await?;

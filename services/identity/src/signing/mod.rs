@@ -10,8 +10,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use bodega_runtime::auth::{AUDIENCE, Claims, ISSUER};
-use sqlx::PgPool;
+use bodega_runtime::{
+    auth::{AUDIENCE, Claims, ISSUER},
+    database::Pool,
+};
 use time::OffsetDateTime;
 use tracing::info;
 use uuid::Uuid;
@@ -25,7 +27,7 @@ const KEY_LIFETIME: time::Duration = time::Duration::days(90);
 pub(crate) const RELOAD_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 pub(crate) struct Signer {
-    db: PgPool,
+    db: Pool,
     encryption: KeyEncryption,
     access_ttl: Duration,
     current: RwLock<Arc<SigningKey>>,
@@ -36,7 +38,7 @@ impl Signer {
     ///
     /// # Errors
     /// When the database fails, or the key was encrypted under another secret.
-    pub(crate) async fn start(db: PgPool, secret: &SecretKey, access_ttl: Duration) -> anyhow::Result<Self> {
+    pub(crate) async fn start(db: Pool, secret: &SecretKey, access_ttl: Duration) -> anyhow::Result<Self> {
         let encryption = KeyEncryption::new(secret)?;
         let current = load_or_generate(&db, &encryption).await?;
         Ok(Self { db, encryption, access_ttl, current: RwLock::new(Arc::new(current)) })
@@ -98,7 +100,7 @@ impl Signer {
 }
 
 /// Loads the current key, or generates it. Replicas that start at once agree on one key by a unique index.
-async fn load_or_generate(db: &PgPool, encryption: &KeyEncryption) -> anyhow::Result<SigningKey> {
+async fn load_or_generate(db: &Pool, encryption: &KeyEncryption) -> anyhow::Result<SigningKey> {
     if let Some(key) = db::find_current(db).await? {
         return SigningKey::decrypt(&key, encryption);
     }

@@ -13,11 +13,11 @@ use bodega_proto::identity::v1::{
 use bodega_runtime::{
     auth::{Caller, Verifier},
     database as db,
+    database::Pool,
     server::Service,
     status,
     transport::Transport,
 };
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Code, Request, Status,
@@ -50,7 +50,7 @@ pub(crate) type Client = IdentityServiceClient<InterceptedService<Transport, Act
 pub(crate) struct TestApp {
     pub(crate) database: Arc<TestDatabase>,
     pub(crate) media_dir: Arc<TempDir>,
-    pub(crate) db: PgPool,
+    pub(crate) db: Pool,
     pub(crate) service: Service,
     pub(crate) verifier: Verifier,
     pub(crate) shutdown: CancellationToken,
@@ -99,7 +99,7 @@ impl TestApp {
     pub(crate) async fn start_with_pool(
         database: Arc<TestDatabase>,
         media_dir: Arc<TempDir>,
-        db: PgPool,
+        db: Pool,
         settings: Settings,
     ) -> Self {
         let shutdown = CancellationToken::new();

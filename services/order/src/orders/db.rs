@@ -1,7 +1,8 @@
 //! Reads orders with their lines, payment and history.
 
+use bodega_runtime::database::Pool;
 use serde::Deserialize;
-use sqlx::{PgPool, QueryBuilder};
+use sqlx::QueryBuilder;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -66,7 +67,7 @@ pub(crate) struct Filter {
 }
 
 /// Returns an order of `owner`, or of any user if `owner` is `None`.
-pub(crate) async fn find(db: &PgPool, id: Uuid, owner: Option<Uuid>) -> sqlx::Result<Option<Order>> {
+pub(crate) async fn find(db: &Pool, id: Uuid, owner: Option<Uuid>) -> sqlx::Result<Option<Order>> {
     let mut query = QueryBuilder::new(SELECTED);
     query.push("id = ").push_bind(id);
     if let Some(owner) = owner {
@@ -76,7 +77,7 @@ pub(crate) async fn find(db: &PgPool, id: Uuid, owner: Option<Uuid>) -> sqlx::Re
 }
 
 /// Lists orders, the latest first.
-pub(crate) async fn list(db: &PgPool, filter: Filter) -> sqlx::Result<Vec<Order>> {
+pub(crate) async fn list(db: &Pool, filter: Filter) -> sqlx::Result<Vec<Order>> {
     let mut query = QueryBuilder::new(SELECTED);
     query.push("placed_at is not null");
     if let Some(user_id) = filter.user_id {

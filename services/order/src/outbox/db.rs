@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use bodega_runtime::timeouts::WORK_LEASE;
-use sqlx::{PgPool, types::Json};
+use bodega_runtime::{database::Pool, timeouts::WORK_LEASE};
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::{backoff::CLAIM_LIMIT, checkout::pricing::Line};
@@ -40,7 +40,7 @@ pub(crate) struct Delivery {
 }
 
 /// Returns all pending deliveries of an order, including those that the worker has claimed.
-pub(crate) async fn find_pending(db: &PgPool, order_id: Uuid) -> sqlx::Result<Vec<Delivery>> {
+pub(crate) async fn find_pending(db: &Pool, order_id: Uuid) -> sqlx::Result<Vec<Delivery>> {
     sqlx::query_as!(
         Delivery,
         r#"select d.order_id, d.kind as "kind: DeliveryKind", d.attempts, o.user_id,
@@ -56,7 +56,7 @@ pub(crate) async fn find_pending(db: &PgPool, order_id: Uuid) -> sqlx::Result<Ve
 }
 
 /// Claims deliveries that are due, the oldest first.
-pub(crate) async fn claim(db: &PgPool) -> sqlx::Result<Vec<Delivery>> {
+pub(crate) async fn claim(db: &Pool) -> sqlx::Result<Vec<Delivery>> {
     sqlx::query_as!(
         Delivery,
         r#"with due as (
@@ -80,7 +80,7 @@ pub(crate) async fn claim(db: &PgPool) -> sqlx::Result<Vec<Delivery>> {
 }
 
 /// Deletes a delivery that has succeeded.
-pub(crate) async fn delete(db: &PgPool, order_id: Uuid, kind: DeliveryKind) -> sqlx::Result<()> {
+pub(crate) async fn delete(db: &Pool, order_id: Uuid, kind: DeliveryKind) -> sqlx::Result<()> {
     sqlx::query!("delete from orders.outbox where order_id = $1 and kind = $2", order_id, kind.as_str())
         .execute(db)
         .await?;
@@ -89,7 +89,7 @@ pub(crate) async fn delete(db: &PgPool, order_id: Uuid, kind: DeliveryKind) -> s
 
 /// Records that the service has rejected a delivery, which is then not retried.
 pub(crate) async fn reject(
-    db: &PgPool,
+    db: &Pool,
     order_id: Uuid,
     kind: DeliveryKind,
     rejection: &str,
@@ -107,7 +107,7 @@ pub(crate) async fn reject(
 
 /// Makes a delivery due after `pause`.
 pub(crate) async fn postpone(
-    db: &PgPool,
+    db: &Pool,
     order_id: Uuid,
     kind: DeliveryKind,
     pause: Duration,

@@ -16,12 +16,11 @@ use bodega_proto::{
 use bodega_runtime::{
     auth::{Caller, Role},
     context::CallContext,
-    database::{migrate, pool},
+    database::{Pool, migrate, pool},
     server::Service,
     status,
     transport::Transport,
 };
-use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -55,7 +54,7 @@ impl Interceptor for ActAs {
 pub(crate) struct TestApp {
     pub(crate) cart: FakeCart,
     pub(crate) catalog: FakeCatalog,
-    pub(crate) db: PgPool,
+    pub(crate) db: Pool,
     database: TestDatabase,
     payments: PaymentProviders,
     replica: Replica,
@@ -105,13 +104,13 @@ impl TestApp {
         catalog.add_stock(PEN, "Pen", PEN_PRICE, 1000);
         catalog.add_stock(HAT, "Hat", 3000, 0);
         // The tests' own queries have no need of the short timeouts of the service's pool.
-        let db = PgPoolOptions::new().max_connections(4).connect(&database.url()).await.unwrap();
+        let db = Pool::new(database.url().parse().unwrap(), 4, Duration::from_secs(30));
         let replica = replica(&database.url(), &cart, &catalog, &payments).await;
         Self { cart, catalog, db, database, payments, replica }
     }
 
     /// Creates a pool with the settings of the service.
-    pub(crate) fn service_pool(&self) -> PgPool {
+    pub(crate) fn service_pool(&self) -> Pool {
         pool(self.database.url().parse().unwrap(), 4, "test")
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use sqlx::{PgPool, migrate::Migrator};
+use sqlx::migrate::Migrator;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -17,7 +17,7 @@ use tracing::info;
 use crate::{
     auth::ServiceToken,
     config::{self, Args},
-    database::{self, DatabaseArgs},
+    database::{self, DatabaseArgs, Pool},
     metrics, telemetry,
 };
 
@@ -48,7 +48,7 @@ impl Process {
         args: &DatabaseArgs,
         schema: &str,
         migrator: &Migrator,
-    ) -> anyhow::Result<PgPool> {
+    ) -> anyhow::Result<Pool> {
         let options = args.required()?;
         let available = self.shutdown.run_until_cancelled(database::wait_until_available(&options));
         available.await.context("shut down before the database was available")??;

@@ -4,7 +4,6 @@ use std::{convert::Infallible, future, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use http::{Request, Response, header::AUTHORIZATION};
-use sqlx::PgPool;
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Code, Status, body::Body, service::Routes, transport::server::TcpIncoming};
@@ -15,6 +14,7 @@ use tracing::{Instrument as _, info, warn};
 use crate::{
     auth::{Caller, SERVICE_TOKEN, ServiceToken, Verifier},
     context::{CallContext, REQUEST_ID},
+    database::Pool,
     metrics, status, telemetry, timeouts,
     transport::{Grpc, Transport, deadline_exceeded, parse_grpc_timeout},
 };
@@ -38,7 +38,7 @@ pub struct Service {
 
 impl Service {
     /// Creates a service of these routes, with health checks and reflection. It is healthy while `db` responds.
-    pub async fn new(name: &'static str, routes: Routes, db: PgPool, shutdown: CancellationToken) -> Self {
+    pub async fn new(name: &'static str, routes: Routes, db: Pool, shutdown: CancellationToken) -> Self {
         let (reporter, health) = tonic_health::server::health_reporter();
         let mut routes = routes.add_service(health);
         match reflection() {
@@ -122,14 +122,14 @@ fn reflection() -> Result<
         .build_v1()
 }
 
-async fn watch_health(reporter: HealthReporter, db: PgPool) {
+async fn watch_health(reporter: HealthReporter, db: Pool) {
     loop {
         tokio::time::sleep(timeouts::HEALTH_CHECK_INTERVAL).await;
         report_health(&reporter, &db).await;
     }
 }
 
-async fn report_health(reporter: &HealthReporter, db: &PgPool) {
+async fn report_health(reporter: &HealthReporter, db: &Pool) {
     let result = tokio::time::timeout(timeouts::HEALTH_CHECK, sqlx::query("select 1").execute(db)).await;
     let status = if matches!(result, Ok(Ok(_))) { ServingStatus::Serving } else { ServingStatus::NotServing };
     reporter.set_service_status("", status).await;

@@ -10,8 +10,8 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bodega_runtime::database::retry_on_conflict;
-use sqlx::{PgPool, postgres::PgConnectOptions};
+use bodega_runtime::database::{Pool, retry_on_conflict};
+use sqlx::postgres::PgConnectOptions;
 use tokio::time::{Instant, sleep};
 
 use super::Report;
@@ -62,7 +62,7 @@ pub async fn run(owner: &PgConnectOptions) -> anyhow::Result<Repaired> {
 }
 
 /// Returns a line for each repaired row, and whether the order service has work to complete.
-async fn repair(db: &PgPool) -> anyhow::Result<(Vec<String>, bool)> {
+async fn repair(db: &Pool) -> anyhow::Result<(Vec<String>, bool)> {
     let mut done = Vec::new();
     let mut is_rescheduled = false;
     for (subject, sql, needs_order_service) in STATEMENTS {
@@ -89,7 +89,7 @@ async fn in_batches(repair: impl AsyncFn() -> sqlx::Result<Vec<String>>) -> sqlx
 
 /// Removes ordered items from carts that were never cleared. The second statement sees the carts as they are after the
 /// first one locked them.
-async fn clear_carts(db: &PgPool) -> sqlx::Result<Vec<String>> {
+async fn clear_carts(db: &Pool) -> sqlx::Result<Vec<String>> {
     let mut transaction = db.begin().await?;
     let order_ids: Vec<String> =
         sqlx::query_scalar(include_str!("sql/record_checkouts.sql")).fetch_all(&mut *transaction).await?;

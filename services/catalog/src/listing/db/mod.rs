@@ -6,7 +6,8 @@
 mod candidates;
 mod search;
 
-use sqlx::{PgExecutor, PgPool, QueryBuilder};
+use bodega_runtime::database::Pool;
+use sqlx::{PgExecutor, QueryBuilder};
 
 use self::candidates::{order, push_candidates, push_first};
 use super::{
@@ -43,7 +44,7 @@ impl ListedProduct {
 /// Returns a page of products, and one more product if there is a next page. `trigram_schema` is the quoted schema of
 /// pg_trgm.
 pub(super) async fn page(
-    db: &PgPool,
+    db: &Pool,
     filter: &Filter,
     trigram_schema: Option<&str>,
 ) -> sqlx::Result<Vec<ListedProduct>> {

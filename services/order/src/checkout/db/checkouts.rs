@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use bodega_runtime::{status::violated_constraint, timeouts::WORK_LEASE};
-use sqlx::{PgPool, types::Json};
+use bodega_runtime::{database::Pool, status::violated_constraint, timeouts::WORK_LEASE};
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::{
@@ -62,7 +62,7 @@ pub(crate) struct RecordedKey {
     pub expected_total_minor: Option<i64>,
 }
 
-pub(crate) async fn find_key(db: &PgPool, user_id: Uuid, key: &str) -> sqlx::Result<Option<RecordedKey>> {
+pub(crate) async fn find_key(db: &Pool, user_id: Uuid, key: &str) -> sqlx::Result<Option<RecordedKey>> {
     sqlx::query_as!(
         RecordedKey,
         "select order_id, expected_total_minor from orders.idempotency_keys where user_id = $1 and key = $2",
@@ -75,7 +75,7 @@ pub(crate) async fn find_key(db: &PgPool, user_id: Uuid, key: &str) -> sqlx::Res
 
 /// Records the user's `key` for a checkout that another call has started. Returns false if the key is recorded already.
 pub(crate) async fn record_key(
-    db: &PgPool,
+    db: &Pool,
     user_id: Uuid,
     key: &str,
     expected_total_minor: Option<i64>,
@@ -97,7 +97,7 @@ pub(crate) async fn record_key(
 
 /// Returns the checkout of this version of the user's cart, unless it was rejected.
 pub(crate) async fn find_by_cart(
-    db: &PgPool,
+    db: &Pool,
     user_id: Uuid,
     cart_version: i64,
 ) -> sqlx::Result<Option<CheckoutState>> {
@@ -117,7 +117,7 @@ pub(crate) async fn find_by_cart(
 }
 
 /// Returns the user's latest checkout.
-pub(crate) async fn find_latest(db: &PgPool, user_id: Uuid) -> sqlx::Result<Option<CheckoutState>> {
+pub(crate) async fn find_latest(db: &Pool, user_id: Uuid) -> sqlx::Result<Option<CheckoutState>> {
     sqlx::query_as!(
         CheckoutState,
         r#"select o.id, o.cart_version, o.expected_total_minor, o.stage as "stage: Stage",
@@ -135,7 +135,7 @@ pub(crate) async fn find_latest(db: &PgPool, user_id: Uuid) -> sqlx::Result<Opti
 
 /// Returns the cart version of the user's latest order, if it was placed within the last `period`.
 pub(crate) async fn cart_version_placed_within(
-    db: &PgPool,
+    db: &Pool,
     user_id: Uuid,
     period: Duration,
 ) -> sqlx::Result<Option<i64>> {
@@ -157,7 +157,7 @@ pub(crate) async fn cart_version_placed_within(
 /// # Errors
 /// A violated constraint ([`is_duplicate`]) also means that another call has started a checkout.
 pub(crate) async fn start(
-    db: &PgPool,
+    db: &Pool,
     checkout: &Checkout,
     cart_version: i64,
     key: Option<&str>,
@@ -208,7 +208,7 @@ pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {
 }
 
 /// Returns the outcome of a checkout, or `None` while the order is being placed.
-pub(crate) async fn outcome(db: &PgPool, id: Uuid) -> sqlx::Result<Option<Outcome>> {
+pub(crate) async fn outcome(db: &Pool, id: Uuid) -> sqlx::Result<Option<Outcome>> {
     let row = sqlx::query!(
         r#"select stage as "stage: Stage", rejection as "rejection: Json<Rejection>"
            from orders.orders where id = $1"#,
@@ -226,7 +226,7 @@ pub(crate) async fn outcome(db: &PgPool, id: Uuid) -> sqlx::Result<Option<Outcom
 }
 
 /// Claims an unfinished checkout. Returns `None` while another process has its lease.
-pub(crate) async fn claim(db: &PgPool, id: Uuid) -> sqlx::Result<Option<Checkout>> {
+pub(crate) async fn claim(db: &Pool, id: Uuid) -> sqlx::Result<Option<Checkout>> {
     sqlx::query_as!(
         Checkout,
         r#"update orders.orders o
@@ -246,7 +246,7 @@ pub(crate) async fn claim(db: &PgPool, id: Uuid) -> sqlx::Result<Option<Checkout
 }
 
 /// Claims abandoned checkouts, the oldest first.
-pub(crate) async fn claim_abandoned(db: &PgPool) -> sqlx::Result<Vec<Checkout>> {
+pub(crate) async fn claim_abandoned(db: &Pool) -> sqlx::Result<Vec<Checkout>> {
     sqlx::query_as!(
         Checkout,
         r#"with due as (
@@ -273,7 +273,7 @@ pub(crate) async fn claim_abandoned(db: &PgPool) -> sqlx::Result<Vec<Checkout>> 
 
 /// Ends the lease of a checkout: the next call for it may claim it at once, and the worker after `pause`. Does nothing if
 /// another process has claimed it since.
-pub(crate) async fn release(db: &PgPool, checkout: &Checkout, pause: Duration) -> sqlx::Result<()> {
+pub(crate) async fn release(db: &Pool, checkout: &Checkout, pause: Duration) -> sqlx::Result<()> {
     sqlx::query!(
         "update orders.orders set lease_until = now(), recover_at = now() + make_interval(secs => $3)
          where id = $1 and status = 'placing' and attempts = $2",

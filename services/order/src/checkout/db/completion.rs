@@ -1,7 +1,7 @@
 //! Ends checkouts. Each statement is a compare-and-set: of any number of processes, only one ends a checkout.
 
-use bodega_runtime::timeouts::INLINE_GRACE;
-use sqlx::{PgPool, types::Json};
+use bodega_runtime::{database::Pool, timeouts::INLINE_GRACE};
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::checkouts::Checkout;
@@ -9,7 +9,7 @@ use crate::checkout::{pricing::PricedLines, rejection::Rejection};
 
 /// Turns a checkout into an order, and stores the delivery that clears its cart. Returns false if another process has
 /// ended the checkout.
-pub(crate) async fn place(db: &PgPool, checkout: &Checkout, priced: &PricedLines) -> sqlx::Result<bool> {
+pub(crate) async fn place(db: &Pool, checkout: &Checkout, priced: &PricedLines) -> sqlx::Result<bool> {
     let product_ids: Vec<_> = checkout.lines.iter().map(|line| line.product_id).collect();
     let names: Vec<_> = priced.prices.iter().map(|price| price.name.clone()).collect();
     let prices: Vec<_> = priced.prices.iter().map(|price| price.price_minor).collect();
@@ -62,7 +62,7 @@ pub(crate) enum Rejected {
 /// Stores a delivery that releases the checkout's stock, unless `nothing_reserved` is true and the checkout was never claimed
 /// again: another process that has claimed it may be reserving the stock.
 pub(crate) async fn reject(
-    db: &PgPool,
+    db: &Pool,
     id: Uuid,
     rejection: &Rejection,
     nothing_reserved: bool,

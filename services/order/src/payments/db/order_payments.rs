@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use bodega_runtime::timeouts::{INLINE_GRACE, PAYMENT_POLL_LEASE};
-use sqlx::{PgConnection, PgExecutor, PgPool};
+use bodega_runtime::{
+    database::Pool,
+    timeouts::{INLINE_GRACE, PAYMENT_POLL_LEASE},
+};
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use crate::{
@@ -29,7 +32,7 @@ impl OrderRow {
 }
 
 /// Loads the payments of an order without a lock.
-pub(crate) async fn load(db: &PgPool, order_id: Uuid) -> sqlx::Result<Option<OrderPayments>> {
+pub(crate) async fn load(db: &Pool, order_id: Uuid) -> sqlx::Result<Option<OrderPayments>> {
     let row = sqlx::query_as!(
         OrderRow,
         r#"select status as "status: OrderStatus", total_minor as "total_minor!", currency as "currency!"
@@ -181,7 +184,7 @@ pub(crate) struct PaymentKey {
 }
 
 /// Claims payments of these providers that are due to be polled, the oldest first.
-pub(crate) async fn claim(db: &PgPool, providers: &[String]) -> sqlx::Result<Vec<PaymentKey>> {
+pub(crate) async fn claim(db: &Pool, providers: &[String]) -> sqlx::Result<Vec<PaymentKey>> {
     sqlx::query_as!(
         PaymentKey,
         r#"with due as (

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use bodega_runtime::timeouts::{INLINE_GRACE, WORK_LEASE};
-use sqlx::{PgConnection, PgPool, types::Json};
+use bodega_runtime::{
+    database::Pool,
+    timeouts::{INLINE_GRACE, WORK_LEASE},
+};
+use sqlx::{PgConnection, types::Json};
 
 use crate::{
     backoff::CLAIM_LIMIT,
@@ -36,7 +39,7 @@ pub(crate) struct LockedEvent {
 
 /// Stores an event that is to be applied. Returns false if it is stored already.
 pub(crate) async fn insert(
-    db: &PgPool,
+    db: &Pool,
     key: &EventKey,
     event: &Event,
     snapshot: &IntentSnapshot,
@@ -58,7 +61,7 @@ pub(crate) async fn insert(
 }
 
 /// Claims events that are due, the oldest first.
-pub(crate) async fn claim(db: &PgPool) -> sqlx::Result<Vec<PendingEvent>> {
+pub(crate) async fn claim(db: &Pool) -> sqlx::Result<Vec<PendingEvent>> {
     let rows = sqlx::query!(
         "with due as (
              select provider, id from orders.provider_events
@@ -116,7 +119,7 @@ pub(crate) async fn complete(
 }
 
 /// Makes an event due after `pause`.
-pub(crate) async fn postpone(db: &PgPool, key: &EventKey, pause: Duration) -> sqlx::Result<()> {
+pub(crate) async fn postpone(db: &Pool, key: &EventKey, pause: Duration) -> sqlx::Result<()> {
     sqlx::query!(
         "update orders.provider_events set next_attempt_at = now() + make_interval(secs => $3)
          where provider = $1 and id = $2 and applied_at is null",

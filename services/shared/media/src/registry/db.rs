@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, PgExecutor, PgPool};
+use bodega_runtime::database::Pool;
+use sqlx::{AssertSqlSafe, PgExecutor};
 
 /// The table in one schema.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +66,7 @@ impl StoredImages {
     /// Claims images to delete from `storage`: no other replica claims them until the lease ends.
     pub(super) async fn claim(
         self,
-        db: &PgPool,
+        db: &Pool,
         storage: &str,
         limit: i64,
         lease: Duration,
@@ -93,14 +94,14 @@ impl StoredImages {
     }
 
     /// Deletes the row of an image whose object was deleted.
-    pub(super) async fn delete(self, db: &PgPool, key: &str) -> sqlx::Result<()> {
+    pub(super) async fn delete(self, db: &Pool, key: &str) -> sqlx::Result<()> {
         let sql = format!("delete from {}.stored_images where key = $1", self.schema);
         sqlx::query(AssertSqlSafe(sql)).bind(key).execute(db).await?;
         Ok(())
     }
 
     /// Retries the deletion of an image after `pause`.
-    pub(super) async fn postpone(self, db: &PgPool, key: &str, pause: Duration) -> sqlx::Result<()> {
+    pub(super) async fn postpone(self, db: &Pool, key: &str, pause: Duration) -> sqlx::Result<()> {
         let sql = format!(
             "update {}.stored_images set delete_after = now() + make_interval(secs => $2) where key = $1",
             self.schema,

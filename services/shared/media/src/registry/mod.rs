@@ -10,7 +10,8 @@ mod db;
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, PgPool};
+use bodega_runtime::database::Pool;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use self::db::StoredImages;
@@ -24,7 +25,7 @@ const UNUSED_RETENTION: Duration = Duration::from_secs(60 * 60);
 /// The stored images of one service. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ImageRegistry {
-    db: PgPool,
+    db: Pool,
     images: StoredImages,
     media: Media,
 }
@@ -40,7 +41,7 @@ pub struct StoredImage {
 
 impl ImageRegistry {
     /// Creates a registry over the table `<schema>.stored_images` and the storage of `media`.
-    pub fn new(db: PgPool, schema: &'static str, media: Media) -> Self {
+    pub fn new(db: Pool, schema: &'static str, media: Media) -> Self {
         Self { db, images: StoredImages { schema }, media }
     }
 

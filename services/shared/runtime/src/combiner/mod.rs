@@ -151,19 +151,16 @@ where
     /// Begins the next batch, unless another one is in flight or there is nothing to do.
     fn begin(self: &Arc<Self>) {
         let batch = self.queue().next_batch(self.max_batch);
-        if let [first, rest @ ..] = &*batch {
-            let span = if rest.is_empty() { first.span.clone() } else { self.span(&batch) };
+        if let Some(first) = batch.first() {
+            // The statements of a batch are logged as those of its first item.
+            let span = first.span.clone();
+            if let [_, others @ ..] = &*batch
+                && !span.is_disabled()
+            {
+                others.iter().for_each(|other| _ = span.follows_from(&other.span));
+            }
             tokio::spawn(self.clone().run_batch(batch).instrument(span));
         }
-    }
-
-    /// A span of a batch, which follows from the spans of all callers.
-    fn span(&self, batch: &[Submitted<I, O, E>]) -> Span {
-        let span = tracing::debug_span!(parent: None, "batch", name = self.name, items = batch.len());
-        if !span.is_disabled() {
-            batch.iter().for_each(|submitted| _ = span.follows_from(&submitted.span));
-        }
-        span
     }
 
     async fn run_batch(self: Arc<Self>, batch: Vec<Submitted<I, O, E>>) {

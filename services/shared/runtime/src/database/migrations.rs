@@ -3,11 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use sqlx::{
-    AssertSqlSafe, Connection as _, PgConnection, PgPool,
-    migrate::Migrator,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, migrate::Migrator, postgres::PgConnectOptions};
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
@@ -59,8 +55,8 @@ pub(crate) async fn wait_until_available(options: &PgConnectOptions) -> anyhow::
 /// # Errors
 /// [`IncompatibleSchema`]; when the schema is of a newer version, or a migration fails or may not be run.
 pub async fn migrate(options: &PgConnectOptions, schema: &str, migrator: &Migrator) -> anyhow::Result<()> {
-    let db = PgPoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-    let applied = applied(&db, schema).await.unwrap_or_default();
+    let mut db = PgConnection::connect_with(options).await?;
+    let applied = applied(&mut db, schema).await.unwrap_or_default();
     for (version, checksum) in &applied {
         let Some(known) = migrator.iter().find(|migration| migration.version == *version) else {
             bail!(
@@ -74,17 +70,16 @@ pub async fn migrate(options: &PgConnectOptions, schema: &str, migrator: &Migrat
     }
     if migrator.iter().count() != applied.len() {
         migrator
-            .run(&db)
+            .run(&mut db)
             .await
             .with_context(|| format!("cannot migrate schema {schema}: run `bodega migrate` as its owner"))?;
         info!(schema, "schema migrated");
     }
-    db.close().await;
-    Ok(())
+    Ok(db.close().await?)
 }
 
 /// The version and checksum of each applied migration.
-async fn applied(db: &PgPool, schema: &str) -> sqlx::Result<Vec<(i64, Vec<u8>)>> {
+async fn applied(db: &mut PgConnection, schema: &str) -> sqlx::Result<Vec<(i64, Vec<u8>)>> {
     // The schema is a constant of a service, never input.
     let query =
         format!("select version, checksum from {schema}._sqlx_migrations where success order by version");

@@ -13,6 +13,6 @@ pub use self::{
     args::DatabaseArgs,
     conflict::{IsConflict, retry_on_conflict},
     migrations::{IncompatibleSchema, migrate},
-    pool::pool,
+    pool::{Connection, Pool, Transaction, pool},
 };
 pub(crate) use self::{migrations::wait_until_available, pool::unresponsive};

@@ -18,11 +18,11 @@ use bodega_proto::{
 use bodega_runtime::{
     auth::{AUDIENCE, Caller, Claims, ISSUER, Role, ServiceToken, Verifier},
     context::CallContext,
+    database::Pool,
     server::{AuthLayer, Service},
     transport::Transport,
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::net::TcpListener;
 use tokio_stream::Pending;
 use tokio_util::sync::CancellationToken;
@@ -149,9 +149,8 @@ impl CheckoutService for RecordingService {
 }
 
 /// A pool that cannot connect.
-pub(crate) fn unreachable_database() -> PgPool {
-    let options = PgPoolOptions::new().acquire_timeout(Duration::from_millis(10));
-    options.connect_lazy("postgres://user@127.0.0.1:1/none").unwrap()
+pub(crate) fn unreachable_database() -> Pool {
+    Pool::new("postgres://user@127.0.0.1:1/none".parse().unwrap(), 10, Duration::from_millis(10))
 }
 
 /// A front service, over a socket, that calls a back service; both authenticate their calls.

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use bodega_runtime::database::{IsConflict as _, pool, retry_on_conflict};
-use sqlx::PgPool;
+use bodega_runtime::database::{IsConflict as _, Pool, pool, retry_on_conflict};
 use tokio::time::sleep;
 
 use super::empty_database;
 
 /// Increments two counters slowly, in this order. Two transactions in opposite order deadlock.
-async fn increment(db: &PgPool, order: [i32; 2]) -> sqlx::Result<()> {
+async fn increment(db: &Pool, order: [i32; 2]) -> sqlx::Result<()> {
     let mut transaction = db.begin().await?;
     for id in order {
         sqlx::query("update public.counters set count = count + 1 where id = $1")
@@ -21,7 +20,7 @@ async fn increment(db: &PgPool, order: [i32; 2]) -> sqlx::Result<()> {
     transaction.commit().await
 }
 
-async fn counters() -> (bodega_embedded_postgres::testing::TestDatabase, PgPool) {
+async fn counters() -> (bodega_embedded_postgres::testing::TestDatabase, Pool) {
     let database = empty_database().await;
     let db = pool(database.url().parse().unwrap(), 4, "test");
     sqlx::query("insert into public.counters (id, count) values (1, 0), (2, 0)").execute(&db).await.unwrap();

@@ -1,8 +1,11 @@
-//! Database failures: unresponsive servers, transaction conflicts and incompatible schemas.
+//! The connection pool, and database failures: unresponsive servers, transaction conflicts and incompatible schemas.
 
+mod acquiring;
 mod conflicts;
+mod dropped_callers;
 mod migrations;
 mod proxy;
+mod round_trips;
 mod unresponsive;
 
 use bodega_embedded_postgres::testing::{TestDatabase, database};

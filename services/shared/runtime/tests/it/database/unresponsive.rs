@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
-use bodega_runtime::database::pool;
+use bodega_runtime::database::{Pool, pool};
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -11,7 +11,7 @@ use super::{empty_database, proxy::Proxy};
 const CONNECTIONS: u32 = 3;
 
 /// Asserts that the pool provides all of its connections at the same time.
-async fn assert_all_connections_work(db: &PgPool) {
+async fn assert_all_connections_work(db: &Pool) {
     let mut held = Vec::new();
     for _ in 0..CONNECTIONS {
         held.push(db.acquire().await.expect("a connection"));
@@ -57,13 +57,35 @@ async fn the_pool_replaces_connections_that_froze_while_idle() {
 }
 
 #[tokio::test]
+async fn the_pool_replaces_connections_that_freeze_during_a_transaction() {
+    let database = empty_database().await;
+    let options: PgConnectOptions = database.url().parse().unwrap();
+    let proxy = Proxy::start(&options).await;
+    let db = pool(proxy.options(&options), CONNECTIONS, "test");
+    assert_all_connections_work(&db).await;
+
+    let mut idle_in_transaction = db.begin().await.unwrap();
+    let committing = db.begin().await.unwrap();
+    proxy.freeze();
+    let within = Duration::from_millis(100);
+    timeout(within, db.begin()).await.expect_err("no response");
+    timeout(within, committing.commit()).await.expect_err("no response");
+    let query = sqlx::query("select 1").execute(&mut *idle_in_transaction);
+    timeout(within, query).await.expect_err("no response");
+    drop(idle_in_transaction);
+    sleep(Duration::from_secs(3)).await;
+    assert_all_connections_work(&db).await;
+}
+
+#[tokio::test]
 async fn a_transaction_dropped_while_it_begins_is_not_left_open() {
     let database = empty_database().await;
     let db = pool(database.url().parse().unwrap(), 1, "test");
     sqlx::query("select 1").execute(&db).await.unwrap();
     for polls in 1..100 {
         sleep(Duration::from_millis(20)).await; // time for the connection to return, so that the polls are those of `begin`
-        let has_begun = drop_after(polls, db.begin()).await;
+        let begin = db.begin_with("begin; select pg_sleep(0.01)");
+        let has_begun = drop_after(polls, begin).await;
         sqlx::query("insert into public.counters (id, count) values ($1, 0)")
             .bind(polls)
             .execute(&db)
@@ -82,7 +104,7 @@ async fn a_transaction_dropped_while_it_begins_is_not_left_open() {
 }
 
 /// Polls `work` at most `polls` times. Returns whether it was done by then.
-async fn drop_after<F: Future>(polls: i32, work: F) -> bool {
+pub(super) async fn drop_after<F: Future>(polls: i32, work: F) -> bool {
     let mut work = pin!(work);
     let mut left = polls;
     poll_fn(move |cx| {

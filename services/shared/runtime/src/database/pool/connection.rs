@@ -1,0 +1,161 @@
+//! A connection in use, and its return to the pool.
+
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    sync::atomic::Ordering,
+};
+
+use sqlx::{Connection as _, PgConnection, Row as _};
+use tokio::{runtime::Handle, time::Instant};
+use tracing::{trace, warn};
+
+use super::{MAX_AGE, MAX_IDLE, MAX_UNCHECKED_IDLE, Permit, with_timeout};
+use crate::timeouts;
+
+/// A connection of the pool.
+pub struct Connection {
+    /// `None` only while it is dropped.
+    open: Option<(Open, Permit)>,
+    state: State,
+}
+
+struct Open {
+    connection: PgConnection,
+    opened_at: Instant,
+}
+
+/// A connection that is not in use.
+pub(super) struct Idle {
+    open: Open,
+    since: Instant,
+}
+
+/// What is known about the session of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// It waits for a statement, outside of a transaction.
+    Clean,
+    /// It may be executing a statement.
+    Unknown,
+    /// It may be in a transaction.
+    InTransaction,
+}
+
+impl Connection {
+    pub(super) fn new(connection: PgConnection, permit: Permit) -> Self {
+        let opened_at = Instant::now();
+        Self { open: Some((Open { connection, opened_at }, permit)), state: State::Clean }
+    }
+
+    /// Sets the state after a statement. A caller that is dropped earlier leaves the state as it was.
+    pub(super) fn set_state(&mut self, state: State) {
+        self.state = state;
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+const IN_USE: &str = "a connection is open until it is dropped";
+
+impl Deref for Connection {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.open.as_ref().expect(IN_USE).0.connection
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        if self.state == State::Clean {
+            self.state = State::Unknown;
+        }
+        &mut self.open.as_mut().expect(IN_USE).0.connection
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let Some((open, permit)) = self.open.take() else { return };
+        if self.state == State::Clean && open.opened_at.elapsed() < MAX_AGE {
+            open.put_back(permit);
+        } else if let Ok(runtime) = Handle::try_current() {
+            // Counted in tests of the hot paths, which need no checks.
+            trace!("checking a database connection");
+            runtime.spawn(open.check(permit, self.state));
+        }
+    }
+}
+
+impl Open {
+    /// Puts the connection back before it releases the permit, so that the next one to use the permit finds it.
+    fn put_back(self, permit: Permit) {
+        permit.0.set_responded();
+        if !permit.0.is_closed.load(Ordering::Acquire) {
+            permit.0.idle().push(Idle { open: self, since: Instant::now() });
+        }
+    }
+
+    /// Puts the connection back if it is clean, and closes it otherwise. Until then it holds its permit.
+    async fn check(mut self, permit: Permit, state: State) {
+        let is_clean = with_timeout(timeouts::DATABASE_RELEASE, async {
+            match state {
+                State::Clean => Ok(true),
+                State::Unknown => is_between_transactions(&mut self.connection).await,
+                State::InTransaction => {
+                    sqlx::raw_sql("rollback").execute(&mut self.connection).await?;
+                    Ok(true)
+                }
+            }
+        });
+        match is_clean.await {
+            Ok(true) if self.opened_at.elapsed() < MAX_AGE => self.put_back(permit),
+            Ok(_) => self.close().await,
+            Err(error) => warn!("closing a database connection: {error}"),
+        }
+    }
+
+    async fn close(self) {
+        // The server notices a lost connection as well.
+        let _ = with_timeout(timeouts::DATABASE_PING, self.connection.close()).await;
+    }
+}
+
+impl Idle {
+    /// Checks a connection that was idle for long.
+    pub(super) async fn check(self, permit: Permit) -> Result<Connection, Permit> {
+        let mut connection = Connection { open: Some((self.open, permit)), state: State::Clean };
+        if self.since.elapsed() <= MAX_UNCHECKED_IDLE {
+            return Ok(connection);
+        }
+        match with_timeout(timeouts::DATABASE_PING, connection.ping()).await {
+            Ok(()) => connection.set_state(State::Clean),
+            Err(error) => {
+                warn!("closing an idle database connection: {error}");
+                if let Some((_, permit)) = connection.open.take() {
+                    return Err(permit);
+                }
+            }
+        }
+        Ok(connection)
+    }
+
+    pub(super) fn is_unused(&self) -> bool {
+        self.since.elapsed() > MAX_IDLE || self.open.opened_at.elapsed() > MAX_AGE
+    }
+
+    pub(super) async fn close(self) {
+        self.open.close().await;
+    }
+}
+
+/// Outside of a transaction, a statement is a transaction of its own, and both begin at the same time. The raw query takes
+/// one round trip; a prepared one would take three.
+async fn is_between_transactions(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::raw_sql("select now() = statement_timestamp()").fetch_one(connection).await?.try_get(0)
+}
