@@ -97,7 +97,7 @@ async fn build_in(source: &Path, target: Option<&Path>, packages: &[&str]) -> an
 }
 
 /// Runs git in the workspace and returns its output.
-async fn git(arguments: &[&str]) -> anyhow::Result<String> {
+pub(crate) async fn git(arguments: &[&str]) -> anyhow::Result<String> {
     let output = Command::new("git").args(arguments).current_dir(workspace()).output().await;
     let output = output.context("cannot run git")?;
     if !output.status.success() {

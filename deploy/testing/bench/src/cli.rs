@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Parser;
 
 use crate::{
-    builds,
+    builds, environment,
     flows::{self, Flow, Settings},
     report::Report,
     target::{Build, MAX_CREATED, Target, services},
@@ -102,6 +102,7 @@ async fn until_interrupted(work: impl Future<Output = anyhow::Result<()>>) -> an
 
 async fn execute(cli: Cli) -> anyhow::Result<()> {
     wrk::check_installed().await?;
+    let environment = environment::describe().await;
     let builds = find_builds(&cli).await?;
     let products = usize::try_from(cli.products)?;
     let flows = match &cli.flows[..] {
@@ -131,7 +132,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
             }
         }
     }
-    println!("{}", report.tables(&servers));
+    println!("{environment}\n{}", report.tables(&servers));
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 
 mod builds;
 mod cli;
+mod environment;
 mod flows;
 mod outcome;
 mod report;

@@ -93,7 +93,7 @@ pub(super) async fn mixed(target: &mut Target, settings: Settings) -> anyhow::Re
     let run_beside = |duration: Duration| wrk::run(&address, &checkouts, connections, duration);
     let (measured, beside) = tokio::join!(
         measure(target, "list 20 during checkouts", &list, settings),
-        run_beside(settings.warm_up + settings.duration),
+        run_beside(settings.with_margin()),
     );
     let (mut outcomes, beside) = (measured?, beside?);
     // Their CPU time is included in that of the lists.

@@ -89,6 +89,13 @@ pub(crate) struct Settings {
     pub(crate) duration: Duration,
 }
 
+impl Settings {
+    /// The duration of a load that must not end before the measured one.
+    fn with_margin(&self) -> Duration {
+        self.warm_up + self.duration + Duration::from_secs(1)
+    }
+}
+
 /// Runs a flow with a running server.
 ///
 /// # Errors

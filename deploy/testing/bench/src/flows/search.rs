@@ -70,7 +70,7 @@ pub(super) async fn search(target: &mut Target, settings: Settings) -> anyhow::R
     let address = target.api.address.clone();
     let (measured, beside) = tokio::join!(
         measure(target, "product by id, during searches", &reads, settings),
-        wrk::run(&address, &flood, CONNECTIONS, settings.warm_up + settings.duration),
+        wrk::run(&address, &flood, CONNECTIONS, settings.with_margin()),
     );
     let mut measured = measured?;
     // The CPU time of the searches is included.
