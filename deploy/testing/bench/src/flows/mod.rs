@@ -67,9 +67,9 @@ impl Flow {
         matches!(self, Flow::Start | Flow::Memory | Flow::Size)
     }
 
-    /// Whether the Express server is measured, too.
+    /// Whether the Express server is measured, too. It would take minutes to register the customers of a burst.
     pub(crate) fn has_peer(self) -> bool {
-        !self.is_of_build() && !matches!(self, Flow::Mixed | Flow::Idle | Flow::Search)
+        !self.is_of_build() && !matches!(self, Flow::Mixed | Flow::Burst | Flow::Idle | Flow::Search)
     }
 
     /// Whether it is run with each of the numbers of connections.

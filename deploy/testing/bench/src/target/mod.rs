@@ -132,11 +132,11 @@ impl Target {
     }
 }
 
-/// Returns the ids of 10,000 products in stock, or of all if there are fewer.
+/// Returns the ids of 100,000 products in stock, or of all if there are fewer.
 async fn existing_products(database_url: &str) -> sqlx::Result<Vec<i64>> {
     let mut db = PgConnection::connect(database_url).await?;
     let ids = sqlx::query_scalar(
-        "select id::bigint from catalog.products where stock > 0 order by md5(id::text) limit 10000",
+        "select id::bigint from catalog.products where stock > 0 order by md5(id::text) limit 100000",
     );
     let ids = ids.fetch_all(&mut db).await?;
     db.close().await?;

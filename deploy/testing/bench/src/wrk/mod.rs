@@ -181,7 +181,64 @@ fn parse(output: &str) -> anyhow::Result<Observed> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{TcpListener, TcpStream},
+    };
+
     use super::*;
+
+    /// Responds to `/missing` with 404, to everything else with 200.
+    async fn respond(mut client: TcpStream) -> std::io::Result<()> {
+        let mut request = [0; 1024];
+        loop {
+            let length = client.read(&mut request).await?;
+            if length == 0 {
+                return Ok(());
+            }
+            let status = if request.starts_with(b"GET /missing") { "404 Not Found" } else { "200 OK" };
+            client.write_all(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").as_bytes()).await?;
+        }
+    }
+
+    async fn start_server() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(respond(client));
+            }
+        });
+        address
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs wrk"]
+    async fn the_script_counts_flows_of_each_kind_of_load() {
+        check_installed().await.unwrap();
+        let address = start_server().await;
+        let request = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n");
+        let second = Duration::from_secs(1);
+
+        let requests = Load::Requests(vec![request("/"), request("/missing")]);
+        let observed = run(&address, &requests, 4, second).await.unwrap();
+        assert!(observed.flows > 100 && observed.status("not successful") > 100, "{observed:?}");
+
+        // Flows succeed in which both requests do: one in two.
+        let flows = ["/", "/", "/", "/missing"].map(request).to_vec();
+        let flows = Load::Flows { connections: vec![flows; 4], steps: 2, rate: None };
+        let observed = run(&address, &flows, 4, second).await.unwrap();
+        let (succeeded, failed) = (observed.flows as f64, observed.status("404") as f64);
+        assert!(succeeded > 100.0 && (succeeded / failed - 1.0).abs() < 0.1, "{observed:?}");
+
+        let flows = Load::Flows { connections: vec![vec![request("/")]; 4], steps: 1, rate: Some(40.0) };
+        let observed = run(&address, &flows, 4, second).await.unwrap();
+        assert!((30..=50).contains(&observed.flows), "{observed:?}");
+
+        let burst = Load::Burst(vec![request("/"); 40]);
+        let observed = run(&address, &burst, 40, second * 3).await.unwrap();
+        assert_eq!((observed.flows, observed.status("200")), (40, 40));
+    }
 
     const OUTPUT: &str = "Running 2s test @ http://127.0.0.1:40123\n  1 threads and 32 connections\n\
         Requests/sec:   1000.00\n\
