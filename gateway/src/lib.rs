@@ -1,13 +1,14 @@
 //! The gateway: serves the REST API and calls the services over gRPC.
 //!
-//! A request arrives at a connection of [`server`] and passes the middleware of [`router`]: request id, deadline, span and
-//! authentication ([`middleware`]), or a rejection under overload ([`load_shed`]). A handler in [`api`] extracts its input
+//! A request arrives at a connection of [`server`] and passes the [`middleware`]: request id, deadline, span and
+//! authentication, or a rejection under overload ([`load_shed`]). [`router`] lists the routes. A handler in [`api`] extracts its input
 //! ([`extract`]), makes one call to a service, and responds in JSON ([`json`]). Uploaded files are streamed to their
 //! service ([`upload`]). [`legacy`] serves the legacy API with the same handlers. Errors leave as a [`problem`].
 
 mod access_log;
 mod api;
 mod app;
+mod compression;
 mod config;
 mod drain;
 mod etag;

@@ -1,19 +1,20 @@
-//! Middleware for all requests: id, metrics, access log, span, deadline, authentication and security headers.
+//! Middleware of all requests: id, metrics, access log and security headers; and of a group of routes: deadline, concurrency
+//! limit, span, authentication and body limit. Each is one function, since every layer of the router costs allocations.
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use bodega_runtime::{
     context::{CallContext, REQUEST_ID},
-    status, telemetry, timeouts,
+    metrics, status, telemetry, timeouts,
 };
-use http::{HeaderMap, HeaderValue, Method, header};
+use futures_util::FutureExt as _;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tokio::time::Instant;
-use tower_http::set_header::SetResponseHeaderLayer;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -22,21 +23,31 @@ use crate::{
     app::App,
     drain::DrainedBody,
     extract::{Authentication, access_token},
+    load_shed::ConcurrencyLimits,
     problem::Problem,
 };
 
 /// A client's own request id may have this many visible characters.
 const MAX_REQUEST_ID: usize = 128;
 
-/// Assigns the request id, and records the request in the metrics and the access log.
+/// Security headers, unless the handler has set its own.
+const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+
+/// Assigns the request id, records the request in the metrics and the access log, and adds security headers.
 pub(crate) async fn record(
     State(access_log): State<AccessLog>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let started = Instant::now();
-    let method = method_label(request.method()).to_owned();
-    let route = route(&request);
+    let method = method_label(request.method());
+    let path = request.extensions().get::<MatchedPath>().cloned();
     let id = request_id(request.headers());
     let user_id = UserId::default();
     request.headers_mut().insert(REQUEST_ID, id.clone());
@@ -44,30 +55,63 @@ pub(crate) async fn record(
 
     let mut response = next.run(request).await;
     let duration = started.elapsed();
-    access_log.record(&method, &route, &response, duration, &id, &user_id);
-    response.headers_mut().insert(REQUEST_ID, id);
-    let status = response.status().as_u16().to_string();
-    let labels = [("method", method), ("route", route), ("status", status)];
-    metrics::histogram!("http_server_duration_seconds", &labels).record(duration);
+    let route = route(path.as_ref());
+    access_log.record(method, route, &response, duration, &id, &user_id);
+    metrics::http(method, route, response.status(), duration);
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    for (name, value) in SECURITY_HEADERS {
+        headers.entry(name).or_insert(value);
+    }
     response
 }
 
-/// Runs the request in a span.
-pub(crate) async fn trace(request: Request, next: Next) -> Response {
-    let name = format!("{} {}", method_label(request.method()), route(&request));
-    let span = telemetry::request_span("http", &name, request.headers());
-    next.run(request).instrument(span).await
+/// The settings of a group of routes.
+pub(crate) struct Group {
+    /// Time limit of a request. Upstream calls have a little less.
+    pub(crate) timeout: Duration,
+    pub(crate) body_limit: DefaultBodyLimit,
+    pub(crate) limits: Option<ConcurrencyLimits>,
+    /// The state for verifying access tokens; `None` for routes without.
+    pub(crate) users: Option<App>,
 }
 
-/// Runs the request in a context with a deadline, and limits its time. Upstream calls have a little less.
-pub(crate) async fn context(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+/// Processes a request of a group within its limits, in a span, and in a context with a deadline.
+pub(crate) async fn process(State(group): State<Arc<Group>>, mut request: Request, next: Next) -> Response {
+    let deadline = Instant::now() + group.timeout.saturating_sub(timeouts::RESPONSE_MARGIN);
+    let name = || {
+        let path = request.extensions().get::<MatchedPath>();
+        format!("{} {}", method_label(request.method()), route(path))
+    };
+    let (span, trace) = telemetry::request_span("http", name, request.headers());
     let context = CallContext {
-        deadline: Some(Instant::now() + limit.saturating_sub(timeouts::RESPONSE_MARGIN)),
+        deadline: Some(deadline),
         authorization: None,
         request_id: request.headers().get(REQUEST_ID).cloned(),
+        trace: Some(trace),
+    };
+    group.body_limit.apply(&mut request);
+    // The rest of the body is read after an early response, so that a client that is still sending gets the response.
+    let request = DrainedBody::wrap(request);
+    let work = async {
+        let _permit = match &group.limits {
+            Some(limits) => match limits.acquire(&request, deadline).await {
+                Some(permit) => Some(permit),
+                None => return Problem::overloaded().into_response(),
+            },
+            None => None,
+        };
+        let response = AssertUnwindSafe(respond(group.users.as_ref(), request, next)).catch_unwind();
+        let response = response.map(|outcome| {
+            outcome.unwrap_or_else(|_| {
+                tracing::error!("a handler panicked");
+                Problem::internal().into_response()
+            })
+        });
+        response.instrument(span).await
     };
     let work = async {
-        match tokio::time::timeout(limit, next.run(request)).await {
+        match tokio::time::timeout(group.timeout, work).await {
             Ok(response) => response,
             Err(_) => Problem::timeout("the request timed out").into_response(),
         }
@@ -75,46 +119,45 @@ pub(crate) async fn context(State(limit): State<Duration>, request: Request, nex
     context.scope(work).await
 }
 
-/// Verifies the access token. With a valid one, upstream calls are made on behalf of its user.
-pub(crate) async fn authenticate(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let authentication = Authentication::of(&app, request.headers());
+/// Verifies the access token of a route for users, and runs the handler. With a valid token, upstream calls are made on behalf
+/// of its user.
+async fn respond(users: Option<&App>, mut request: Request, next: Next) -> Response {
+    let Some(app) = users else { return next.run(request).await };
+    let authentication = Authentication::of(app, request.headers());
     // If identity hangs, a route that guests may use too must have time left to respond.
     let limit = app.settings().optional_step_timeout();
     let authentication = tokio::time::timeout(limit, authentication).await.unwrap_or_else(|_| {
         Authentication::Rejected(status::unavailable("identity is unavailable", Duration::from_secs(1)))
     });
-    let mut context = CallContext::current();
-    if let Authentication::Caller(caller) = &authentication {
-        // Not the header as sent: services accept only the scheme `Bearer`, spelled like this.
-        context = context.with_bearer(access_token(request.headers()).unwrap_or_default());
-        if let Some(user_id) = request.extensions().get::<UserId>() {
-            user_id.set(caller.user_id);
-        }
+    let Authentication::Caller(caller) = &authentication else {
+        request.extensions_mut().insert(authentication);
+        return next.run(request).await;
+    };
+    if let Some(user_id) = request.extensions().get::<UserId>() {
+        user_id.set(caller.user_id);
     }
+    // Not the header as sent: services accept only the scheme `Bearer`, spelled like this.
+    let token = access_token(request.headers()).unwrap_or_default();
+    let context = CallContext::current().with_bearer(token);
     request.extensions_mut().insert(authentication);
     context.scope(next.run(request)).await
 }
 
-/// Reads the rest of the body after an early response, so that a client that is still sending gets the response.
-pub(crate) async fn drain_body(request: Request, next: Next) -> Response {
-    next.run(DrainedBody::wrap(request)).await
-}
-
 /// The route template: clients choose the path, which must not create time series.
-fn route(request: &Request) -> String {
-    request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned()
+fn route(path: Option<&MatchedPath>) -> &str {
+    path.map_or("unknown", MatchedPath::as_str)
 }
 
 /// The method, if it is a standard one: clients may invent methods, which must not create time series.
-fn method_label(method: &Method) -> &str {
+fn method_label(method: &Method) -> &'static str {
     match *method {
-        Method::GET
-        | Method::HEAD
-        | Method::POST
-        | Method::PUT
-        | Method::PATCH
-        | Method::DELETE
-        | Method::OPTIONS => method.as_str(),
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
         _ => "other",
     }
 }
@@ -125,21 +168,9 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
         (1..=MAX_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
     };
     let given = headers.get(REQUEST_ID).filter(is_valid).cloned();
-    given
-        .or_else(|| Uuid::now_v7().to_string().try_into().ok())
-        .unwrap_or(HeaderValue::from_static("unknown"))
-}
-
-type SetHeader = SetResponseHeaderLayer<HeaderValue>;
-
-/// Security headers, unless the handler has set its own.
-pub(crate) fn security_headers() -> (SetHeader, SetHeader, SetHeader, SetHeader, SetHeader) {
-    let set = |name, value| SetHeader::if_not_present(name, HeaderValue::from_static(value));
-    (
-        set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        set(header::X_FRAME_OPTIONS, "DENY"),
-        set(header::REFERRER_POLICY, "no-referrer"),
-        set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-        set(header::CACHE_CONTROL, "no-store"),
-    )
+    given.unwrap_or_else(|| {
+        let mut buffer = Uuid::encode_buffer();
+        let id = Uuid::now_v7().hyphenated().encode_lower(&mut buffer);
+        HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("unknown"))
+    })
 }

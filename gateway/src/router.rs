@@ -1,21 +1,11 @@
 //! All routes and their middleware.
 
-use std::{any::Any, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Extension, Router,
-    extract::DefaultBodyLimit,
-    middleware::{from_fn, from_fn_with_state},
-    response::IntoResponse as _,
-    routing::get,
-};
+use axum::{Extension, Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, routing::get};
 use http::{HeaderValue, Method, StatusCode, header};
 use tower::ServiceBuilder;
-use tower_http::{
-    catch_panic::CatchPanicLayer,
-    compression::CompressionLayer,
-    cors::{AllowOrigin, Any as AnyOrigin, CorsLayer},
-};
+use tower_http::cors::{AllowOrigin, Any as AnyOrigin, CorsLayer};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -28,8 +18,8 @@ use crate::{
     app::App,
     config::Settings,
     legacy,
-    load_shed::{ConcurrencyLimit, ConcurrencyLimits, load_shed},
-    middleware,
+    load_shed::{ConcurrencyLimit, ConcurrencyLimits},
+    middleware::{self, Group},
     openapi::{self, alias, tags_documentation},
     problem::Problem,
 };
@@ -150,15 +140,19 @@ fn operations() -> OpenApiRouter<App> {
 /// Builds the router of the gateway; `upload_limit` is the concurrency limit of uploads.
 pub(crate) fn router(app: App, upload_limit: ConcurrencyLimit) -> Router {
     let settings = app.settings();
-    let authenticate = from_fn_with_state(app.clone(), middleware::authenticate);
-    let with_limits = |routes: Router<App>, name, body_limit| {
+    let group = |timeout, body_limit, limits, users| Group {
+        timeout,
+        body_limit: DefaultBodyLimit::max(body_limit),
+        limits,
+        users,
+    };
+    let with_limits = |routes, name, body_limit, users| {
         let limits = ConcurrencyLimits::new(name, settings.max_requests, settings.request_timeout);
-        bounded(routes, settings.request_timeout, body_limit, Some(limits))
+        bounded(routes, group(settings.request_timeout, body_limit, Some(limits), users))
     };
     let for_users = |routes: OpenApiRouter<App>, name| {
-        with_limits(Router::from(routes).layer(authenticate.clone()), name, settings.body_limit)
+        with_limits(Router::from(routes), name, settings.body_limit, Some(app.clone()))
     };
-    let uploads = Router::from(uploads()).layer(authenticate.clone());
     let media = Router::new().route("/media/{*key}", get(media::show));
     let others = Router::from(operations()).merge(docs::routes(&document())).fallback(not_found);
 
@@ -167,41 +161,30 @@ pub(crate) fn router(app: App, upload_limit: ConcurrencyLimit) -> Router {
         .merge(for_users(cart(), "cart"))
         .merge(for_users(orders(), "orders"))
         .merge(for_users(payments(), "payments"))
-        .merge(with_limits(Router::from(webhooks()), "webhooks", webhooks::EVENT_LIMIT))
-        .merge(with_limits(media, "media", settings.body_limit))
-        .merge(bounded(uploads, settings.upload_timeout, settings.upload_limit, Some(upload_limit.into())))
-        .merge(bounded(others, settings.request_timeout, settings.body_limit, None))
+        .merge(with_limits(Router::from(webhooks()), "webhooks", webhooks::EVENT_LIMIT, None))
+        .merge(with_limits(media, "media", settings.body_limit, None))
+        .merge(bounded(
+            Router::from(uploads()),
+            group(
+                settings.upload_timeout,
+                settings.upload_limit,
+                Some(upload_limit.into()),
+                Some(app.clone()),
+            ),
+        ))
+        .merge(bounded(others, group(settings.request_timeout, settings.body_limit, None, None)))
         .layer(
             ServiceBuilder::new()
-                .layer(middleware::security_headers())
                 .layer(from_fn_with_state(settings.access_log, middleware::record))
-                .layer(CompressionLayer::new().gzip(true))
                 .layer(cors(settings)),
         )
         .with_state(app)
 }
 
-/// Adds the middleware of a group of routes, with its timeout, body limit and concurrency limits.
-fn bounded(
-    routes: Router<App>,
-    timeout: Duration,
-    body_limit: usize,
-    limits: Option<ConcurrencyLimits>,
-) -> Router<App> {
-    let mut routes = routes.method_not_allowed_fallback(method_not_allowed).layer(
-        ServiceBuilder::new()
-            .layer(from_fn(middleware::trace))
-            .layer(CatchPanicLayer::custom(panicked))
-            .layer(DefaultBodyLimit::max(body_limit)),
-    );
-    if let Some(limits) = limits {
-        routes = routes.layer(from_fn_with_state(limits, load_shed));
-    }
-    routes.layer(
-        ServiceBuilder::new()
-            .layer(from_fn_with_state(timeout, middleware::context))
-            .layer(from_fn(middleware::drain_body)),
-    )
+/// Adds the middleware of a group of routes.
+fn bounded(routes: Router<App>, group: Group) -> Router<App> {
+    let process = from_fn_with_state(Arc::new(group), middleware::process);
+    routes.method_not_allowed_fallback(method_not_allowed).layer(process)
 }
 
 async fn not_found() -> Problem {
@@ -214,11 +197,6 @@ async fn method_not_allowed() -> Problem {
         "method_not_allowed",
         "the path does not support this method",
     )
-}
-
-fn panicked(_: Box<dyn Any + Send>) -> axum::response::Response {
-    tracing::error!("a handler panicked");
-    Problem::internal().into_response()
 }
 
 fn cors(settings: &Settings) -> CorsLayer {

@@ -29,8 +29,9 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
 use tracing::{debug, error, warn};
+
+use crate::compression::CompressedRouter;
 
 /// Time limit for the first request on a connection: a client that sends its head byte by byte must not occupy the
 /// connection.
@@ -65,7 +66,7 @@ pub(crate) async fn serve(
     let permits = Arc::new(Semaphore::new(max_connections as usize));
     let (graceful, log) = (GracefulShutdown::new(), LogThrottle::new(LOG_INTERVAL));
     // With the state applied once, the router does not apply it to every request.
-    let router = router.with_state::<()>(());
+    let router = CompressedRouter::new(router.with_state::<()>(()));
     loop {
         let accepted = async {
             if permits.available_permits() == 0
@@ -130,7 +131,12 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 }
 
 /// Serves a connection until its client closes it, a timeout fires, or the gateway shuts down.
-async fn serve_connection(stream: TcpStream, router: Router, shutdown: CancellationToken, watcher: Watcher) {
+async fn serve_connection(
+    stream: TcpStream,
+    router: CompressedRouter,
+    shutdown: CancellationToken,
+    watcher: Watcher,
+) {
     let has_request = Arc::new(AtomicBool::new(false));
     let service = service_fn({
         let has_request = has_request.clone();
@@ -164,13 +170,13 @@ fn http() -> Builder<TokioExecutor> {
 }
 
 async fn respond(
-    router: Router,
+    router: CompressedRouter,
     request: Request<Body>,
     shutdown: CancellationToken,
 ) -> Result<Response, Infallible> {
     // HTTP/2 has frames for this instead of a header.
     let is_http1 = request.version() <= Version::HTTP_11;
-    let mut response = router.oneshot(request).await?;
+    let mut response = router.respond(request).await?;
     if is_http1 && shutdown.is_cancelled() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

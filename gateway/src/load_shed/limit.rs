@@ -76,7 +76,7 @@ impl ConcurrencyLimit {
 
     /// Waits for a permit, in the order of the calls. Returns `None` as soon as the request of this size is not expected to
     /// be served before `deadline`, or at once if the queue is full.
-    pub(super) async fn wait(&self, deadline: Option<Instant>, bytes: usize) -> Option<Permit<'_>> {
+    pub(super) async fn wait(&self, deadline: Instant, bytes: usize) -> Option<Permit<'_>> {
         let waiting = Waiting::enter(&self.0, deadline, bytes)?;
         let mut permit = pin!(self.0.permits.acquire());
         let mut spare = waiting.spare_time(true)?;
@@ -136,7 +136,7 @@ struct Waiting<'a> {
 
 impl<'a> Waiting<'a> {
     /// Enters the queue, unless it is full.
-    fn enter(limit: &'a Inner, deadline: Option<Instant>, bytes: usize) -> Option<Self> {
+    fn enter(limit: &'a Inner, deadline: Instant, bytes: usize) -> Option<Self> {
         let since = Instant::now();
         let mut state = limit.state();
         let is_full = state.waiting >= QUEUE || state.waiting_bytes.saturating_add(bytes) > QUEUE_BYTES;
@@ -146,7 +146,6 @@ impl<'a> Waiting<'a> {
         let (ahead, granted) = (state.waiting, state.granted);
         state.waiting += 1;
         state.waiting_bytes += bytes;
-        let deadline = deadline.unwrap_or(since + limit.max_wait);
         Some(Self { limit, since, deadline, bytes, ahead, granted })
     }
 
@@ -190,7 +189,7 @@ mod tests {
         async fn acquire(&self) -> Option<Permit<'_>> {
             match self.try_acquire() {
                 Some(permit) => Some(permit),
-                None => self.wait(None, 1).await,
+                None => self.wait(Instant::now() + MAX_WAIT, 1).await,
             }
         }
 
@@ -249,9 +248,10 @@ mod tests {
     async fn the_queue_has_a_maximum_of_bytes() {
         let limit = limit(2);
         let _permits = [limit.acquire().await.unwrap(), limit.acquire().await.unwrap()];
-        let mut large = Box::pin(limit.wait(None, QUEUE_BYTES - 1));
+        let deadline = Instant::now() + MAX_WAIT;
+        let mut large = Box::pin(limit.wait(deadline, QUEUE_BYTES - 1));
         assert!(large.as_mut().now_or_never().is_none(), "it waits");
-        assert!(limit.wait(None, 2).now_or_never().unwrap().is_none(), "rejected at once");
+        assert!(limit.wait(deadline, 2).now_or_never().unwrap().is_none(), "rejected at once");
         drop(large);
         let state = limit.0.state();
         assert_eq!((state.waiting, state.waiting_bytes), (0, 0));
@@ -262,7 +262,7 @@ mod tests {
         let limit = limit(1);
         let _permit = limit.acquire().await.unwrap();
         let started = Instant::now();
-        assert!(limit.wait(Some(started + 30 * MAX_WAIT), 1).await.is_none());
+        assert!(limit.wait(started + 30 * MAX_WAIT, 1).await.is_none());
         assert!(started.elapsed() <= MAX_WAIT, "{:?}", started.elapsed());
     }
 

@@ -9,17 +9,13 @@ mod limit;
 
 use std::time::Duration;
 
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::{IntoResponse as _, Response},
-};
-use bodega_runtime::context::CallContext;
+use axum::extract::Request;
 use http::{HeaderMap, Method};
 use http_body::Body as _;
+use tokio::time::Instant;
 
-pub(crate) use self::limit::ConcurrencyLimit;
-use crate::{problem::Problem, server};
+pub(crate) use self::limit::{ConcurrencyLimit, Permit};
+use crate::server;
 
 /// Concurrency limits of one service, so that a slow service affects its own routes only. Reads and writes have separate
 /// limits: writes wait for other services and for password hashing, and must not block reads.
@@ -36,6 +32,28 @@ impl ConcurrencyLimits {
         Self { reads: limit("reads"), writes: limit("writes") }
     }
 
+    /// Returns a permit for a request. Waits for it; returns `None` if the request is not expected to finish before
+    /// `deadline`.
+    pub(crate) fn acquire<'a>(
+        &'a self,
+        request: &Request,
+        deadline: Instant,
+    ) -> impl Future<Output = Option<Permit<'a>>> + use<'a> {
+        let limit = self.of(request.method());
+        let free = limit.try_acquire().ok_or_else(|| buffered_bytes(request));
+        async move {
+            let bytes = match free {
+                Ok(permit) => return Some(permit),
+                Err(bytes) => bytes,
+            };
+            let permit = limit.wait(deadline, bytes).await;
+            if permit.is_none() {
+                limit.record_rejection();
+            }
+            permit
+        }
+    }
+
     fn of(&self, method: &Method) -> &ConcurrencyLimit {
         if method.is_safe() { &self.reads } else { &self.writes }
     }
@@ -45,26 +63,6 @@ impl ConcurrencyLimits {
 impl From<ConcurrencyLimit> for ConcurrencyLimits {
     fn from(limit: ConcurrencyLimit) -> Self {
         Self { reads: limit.clone(), writes: limit }
-    }
-}
-
-/// Rejects a request that is not expected to finish before its deadline.
-pub(crate) async fn load_shed(
-    State(limits): State<ConcurrencyLimits>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let limit = limits.of(request.method());
-    let permit = match limit.try_acquire() {
-        Some(permit) => Some(permit),
-        None => limit.wait(CallContext::current().deadline, buffered_bytes(&request)).await,
-    };
-    match permit {
-        Some(_permit) => next.run(request).await,
-        None => {
-            limit.record_rejection();
-            Problem::overloaded().into_response()
-        }
     }
 }
 

@@ -71,6 +71,14 @@ async fn compresses_responses_on_request() {
     assert_eq!(response.header("content-encoding"), "gzip");
     assert!(response.varies_by("accept-encoding"));
     assert!(response.text.len() < plain.text.len() / 2);
+    assert!(plain.varies_by("accept-encoding"), "for shared caches");
+}
+
+#[tokio::test]
+async fn does_not_compress_small_responses() {
+    let gateway = gateway().await;
+    let response = gateway.get("/nothing").header("accept-encoding", "gzip").fetch().await;
+    assert_eq!((response.status, response.header("content-encoding")), (404, ""));
 }
 
 #[tokio::test]

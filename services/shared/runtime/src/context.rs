@@ -1,4 +1,4 @@
-//! The context of a call, which travels from process to process: deadline, access token and request id.
+//! The context of a call, which travels from process to process: deadline, access token, request id and trace.
 //!
 //! It is task-local: the server of a call sets it, [`crate::transport`] reads it. A spawned task starts with an empty
 //! context, without a user.
@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use tokio::time::Instant;
+
+use crate::telemetry::Trace;
 
 /// Metadata with the id of the request, the same in all processes and logs.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -20,6 +22,8 @@ pub struct CallContext {
     pub authorization: Option<HeaderValue>,
     /// The request id that the gateway has assigned or accepted.
     pub request_id: Option<HeaderValue>,
+    /// The trace of the call.
+    pub trace: Option<Trace>,
 }
 
 tokio::task_local! {

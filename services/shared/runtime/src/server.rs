@@ -15,7 +15,9 @@ use crate::{
     auth::{Caller, SERVICE_TOKEN, ServiceToken, Verifier},
     context::{CallContext, REQUEST_ID},
     database::Pool,
-    metrics, status, telemetry, timeouts,
+    metrics, status,
+    telemetry::{self, Trace},
+    timeouts,
     transport::{Grpc, Transport, deadline_exceeded, parse_grpc_timeout},
 };
 
@@ -141,8 +143,8 @@ fn authenticated(name: &'static str, routes: Routes, auth: &AuthLayer) -> Grpc {
     let auth = Arc::new(auth.clone());
     BoxCloneSyncService::new(tower::service_fn(move |request: Request<Body>| {
         let (auth, routes) = (auth.clone(), routes.clone());
-        let span = telemetry::request_span("grpc", request.uri().path(), request.headers());
-        let work = async move { handle(name, &auth, routes, request).await }.instrument(span);
+        let (span, trace) = telemetry::request_span("grpc", || request.uri().path(), request.headers());
+        let work = async move { handle(name, &auth, routes, request, trace).await }.instrument(span);
         // A panic is an internal error of this call: it must not end the process, or the caller in the same process.
         std::panic::AssertUnwindSafe(work).catch_unwind().map(|outcome| {
             Ok::<_, Infallible>(
@@ -157,10 +159,11 @@ async fn handle(
     auth: &AuthLayer,
     routes: Routes,
     request: Request<Body>,
+    trace: Trace,
 ) -> Response<Body> {
     let started = Instant::now();
-    let path = request.uri().path().to_owned();
-    let response = match authenticate(auth, request).await {
+    let uri = request.uri().clone();
+    let response = match authenticate(auth, request, trace).await {
         Ok((request, context, timeout)) => {
             let response = context.scope(routes.oneshot(request));
             let deadline = async {
@@ -181,7 +184,7 @@ async fn handle(
     };
     // An error is in the headers: a status in the trailers belongs to a call that has succeeded so far.
     let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
-    metrics::rpc(name, &path, code, started.elapsed());
+    metrics::rpc(name, uri.path(), code, started.elapsed());
     response
 }
 
@@ -189,6 +192,7 @@ async fn handle(
 async fn authenticate(
     auth: &AuthLayer,
     mut request: Request<Body>,
+    trace: Trace,
 ) -> Result<(Request<Body>, CallContext, Option<Duration>), Status> {
     request.extensions_mut().remove::<Caller>();
     let headers = request.headers();
@@ -197,6 +201,7 @@ async fn authenticate(
         deadline: timeout.map(|timeout| Instant::now() + timeout),
         authorization: None,
         request_id: headers.get(REQUEST_ID).cloned(),
+        trace: Some(trace),
     };
     if is_public(request.uri().path()) {
         return Ok((request, context, timeout));

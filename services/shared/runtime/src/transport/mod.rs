@@ -31,7 +31,7 @@ use self::{
 use crate::{
     auth::{SERVICE_TOKEN, ServiceToken},
     context::{CallContext, REQUEST_ID},
-    telemetry, timeouts,
+    timeouts,
 };
 
 pub(crate) use self::deadline::{deadline_exceeded, parse_grpc_timeout};
@@ -103,7 +103,9 @@ impl Service<Request<Body>> for Transport {
         if let Some(id) = &context.request_id {
             headers.insert(REQUEST_ID, id.clone());
         }
-        telemetry::inject(headers);
+        if let Some(trace) = &context.trace {
+            trace.inject(headers);
+        }
 
         let (target, upstream) = (self.target.clone(), self.upstream.clone());
         if self.streaming {
