@@ -78,16 +78,19 @@ async fn under_a_standing_overload_the_excess_is_rejected_and_the_others_finish_
     });
     let (served, rejected): (Vec<_>, Vec<_>) =
         join_all(requests).await.into_iter().partition(|(response, _)| response.status == 200);
-    assert_eq!(served.len(), calls.count(), "no work is wasted");
+    assert_eq!(served.len(), calls.count(), "no request is rejected after it was started");
     assert!(
         served.iter().all(|(_, took)| *took < TIMEOUT),
         "{:?}",
         served.iter().map(|(_, took)| took).max()
     );
-    rejected.iter().for_each(assert_rejected);
+    for (response, _) in &rejected {
+        response.problem(503, "overloaded");
+    }
+    // On a busy machine, a request that was let into the queue may be rejected later.
     let mut times: Vec<_> = rejected.iter().map(|(_, took)| *took).collect();
     times.sort_unstable();
-    assert!(times[times.len() / 2] < Duration::from_millis(100), "{times:?}");
+    assert!(times[times.len() / 2] < REJECTION_TIME, "{times:?}");
     // 60 in 1.5 s of requests, and those that wait at their end; fewer if the machine is busy.
     assert!(served.len() >= 40, "{}", served.len());
 }
