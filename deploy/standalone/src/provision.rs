@@ -9,16 +9,39 @@ struct Schema {
     migrator: &'static Migrator,
     /// The role that can read and write the rows of this schema only.
     role: &'static str,
+    /// `plan_cache_mode` of the role.
+    plans: &'static str,
 }
 
-static IDENTITY: Schema =
-    Schema { name: bodega_identity::SCHEMA, migrator: &bodega_identity::MIGRATOR, role: "bodega_identity" };
-static CATALOG: Schema =
-    Schema { name: bodega_catalog::SCHEMA, migrator: &bodega_catalog::MIGRATOR, role: "bodega_catalog" };
-static CART: Schema =
-    Schema { name: bodega_cart::SCHEMA, migrator: &bodega_cart::MIGRATOR, role: "bodega_cart" };
-static ORDER: Schema =
-    Schema { name: bodega_order::SCHEMA, migrator: &bodega_order::MIGRATOR, role: "bodega_order" };
+/// Their statements have the same plan for all values, so planning each time would cost more than executing.
+const GENERIC_PLANS: &str = "force_generic_plan";
+/// The best plan of a list or search depends on its values: Postgres decides.
+const PLANS_BY_COST: &str = "auto";
+
+static IDENTITY: Schema = Schema {
+    name: bodega_identity::SCHEMA,
+    migrator: &bodega_identity::MIGRATOR,
+    role: "bodega_identity",
+    plans: GENERIC_PLANS,
+};
+static CATALOG: Schema = Schema {
+    name: bodega_catalog::SCHEMA,
+    migrator: &bodega_catalog::MIGRATOR,
+    role: "bodega_catalog",
+    plans: PLANS_BY_COST,
+};
+static CART: Schema = Schema {
+    name: bodega_cart::SCHEMA,
+    migrator: &bodega_cart::MIGRATOR,
+    role: "bodega_cart",
+    plans: GENERIC_PLANS,
+};
+static ORDER: Schema = Schema {
+    name: bodega_order::SCHEMA,
+    migrator: &bodega_order::MIGRATOR,
+    role: "bodega_order",
+    plans: GENERIC_PLANS,
+};
 
 /// Connection options of the services.
 #[derive(Clone, Debug)]
@@ -98,7 +121,7 @@ pub(crate) async fn database(owner: &PgConnectOptions, name: &str) -> sqlx::Resu
     server.close().await
 }
 
-/// Creates or updates the roles with these passwords, and grants each access to the rows of its own schema, including tables
+/// Creates or updates the roles with these passwords and their planner settings, and grants each access to the rows of its own schema, including tables
 /// of later migrations. The schemas must exist. Idempotent.
 ///
 /// # Errors
@@ -127,6 +150,8 @@ pub async fn roles(owner: &PgConnectOptions, passwords: &Passwords) -> sqlx::Res
         let verb = if exists { "alter" } else { "create" };
         let grants = format!(
             "{verb} role {role} login nosuperuser nocreatedb nocreaterole password {password};
+             alter role {role} set plan_cache_mode = {plans};
+             alter role {role} set jit = off;
              grant connect on database {database} to {role};
              grant usage on schema {schema} to {role};
              grant select, insert, update, delete on all tables in schema {schema} to {role};
@@ -136,6 +161,7 @@ pub async fn roles(owner: &PgConnectOptions, passwords: &Passwords) -> sqlx::Res
              alter default privileges in schema {schema} grant usage, select on sequences to {role};
              revoke insert, update, delete on {schema}._sqlx_migrations from {role}",
             role = schema.role,
+            plans = schema.plans,
             schema = schema.name,
             database = identifier(&database),
             password = literal(password),

@@ -49,3 +49,13 @@ pub async fn insert_products(
     }
     Ok(ids)
 }
+
+/// Updates the statistics of the planner. Until they fit the inserted products, lists with a filter are many times slower.
+///
+/// # Errors
+/// When the database fails. Only warns about tables of which the role is not the owner.
+pub async fn analyze(db: &Pool) -> sqlx::Result<()> {
+    let tables = "analyze catalog.products, catalog.product_tags, catalog.product_images, catalog.categories, \
+                  catalog.tags, catalog.stock_movements";
+    sqlx::raw_sql(tables).execute(db).await.map(drop)
+}

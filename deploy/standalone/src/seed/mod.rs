@@ -42,6 +42,7 @@ pub(crate) async fn run(args: &Args, owner: &PgConnectOptions, currency: Currenc
         }
         None => format!("Added {} demo products.\n", demo::add_missing(&db, currency).await?),
     };
+    bulk::analyze(&db).await?;
     db.close().await;
     Ok(output)
 }

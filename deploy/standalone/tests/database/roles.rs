@@ -1,4 +1,5 @@
-//! The role of a service can read and write the rows of its own schema, and nothing else.
+//! The role of a service can read and write the rows of its own schema, and nothing else. It carries the settings of the
+//! planner.
 
 use sqlx::PgConnection;
 
@@ -98,4 +99,19 @@ async fn tables_of_later_migrations_are_accessible_to_their_role_only() {
         error_code(&mut order, "select from cart.later".to_owned()).await.as_deref(),
         Some(PERMISSION_DENIED)
     );
+}
+
+#[tokio::test]
+async fn the_planner_plans_once_where_values_do_not_matter() {
+    let store = TestStore::start().await;
+    for (role, _, _) in SERVICES {
+        let mut db = store.sql_as(role).await;
+        let (plans, jit): (String, String) =
+            sqlx::query_as("select current_setting('plan_cache_mode'), current_setting('jit')")
+                .fetch_one(&mut db)
+                .await
+                .unwrap();
+        let expected = if role == "bodega_catalog" { "auto" } else { "force_generic_plan" };
+        assert_eq!((plans.as_str(), jit.as_str()), (expected, "off"), "{role}");
+    }
 }
