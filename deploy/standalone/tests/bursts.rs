@@ -41,11 +41,7 @@ async fn a_burst_of_buyers_gets_every_unit_once_and_no_server_error() {
     let rate = PROBE as f64 / started.elapsed().as_secs_f64();
     let buyers = &buyers[..((rate / 2.0) as usize).clamp(10, buyers.len())];
     let units = buyers.len() / 10;
-    store
-        .admin()
-        .patch(&format!("/api/products/{mug}"), serde_json::json!({"stock": units}))
-        .await
-        .expect(200);
+    store.admin().patch(&format!("/api/products/{mug}"), json!({"stock": units})).await.expect(200);
 
     let responses = join_all(buyers.iter().map(Client::place_order)).await;
 

@@ -14,6 +14,7 @@ mod database;
 mod dependency_rules;
 mod harness;
 mod http;
+mod idle;
 mod images;
 mod legacy_api;
 mod orders;

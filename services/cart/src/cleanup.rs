@@ -10,6 +10,7 @@ use crate::db::{carts, checkouts};
 const WORKER: Worker = Worker {
     name: "cart cleanup",
     interval: Duration::from_secs(3600),
+    idle_interval: Duration::from_secs(3600),
     concurrency: 1,
     timeout: Duration::from_secs(10),
 };

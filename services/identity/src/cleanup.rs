@@ -13,12 +13,14 @@ use crate::{
 const KEY_ROTATION: Worker = Worker {
     name: "signing key rotation",
     interval: RELOAD_INTERVAL,
+    idle_interval: RELOAD_INTERVAL,
     concurrency: 1,
     timeout: Duration::from_secs(30),
 };
 const SESSION_CLEANUP: Worker = Worker {
     name: "session cleanup",
     interval: Duration::from_secs(60 * 60),
+    idle_interval: Duration::from_secs(60 * 60),
     concurrency: 1,
     timeout: Duration::from_secs(30),
 };

@@ -17,6 +17,7 @@ impl Changes {
         let worker = Worker {
             name: "cleanup of changes",
             interval: MAX_POSITION_AGE,
+            idle_interval: MAX_POSITION_AGE,
             concurrency: 1,
             timeout: timeouts::WORK,
         };

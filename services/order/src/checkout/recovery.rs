@@ -4,7 +4,7 @@
 //! not find it placed hours later.
 
 use bodega_runtime::{
-    timeouts::{WORK_LEASE, WORKER_INTERVAL},
+    timeouts::{WORK_LEASE, WORKER_IDLE_INTERVAL, WORKER_INTERVAL},
     worker::Worker,
 };
 use tracing::{info, warn};
@@ -19,6 +19,7 @@ use crate::{app::App, backoff::CONCURRENCY};
 const WORKER: Worker = Worker {
     name: "order recovery",
     interval: WORKER_INTERVAL,
+    idle_interval: WORKER_IDLE_INTERVAL,
     concurrency: CONCURRENCY,
     timeout: WORK_LEASE,
 };

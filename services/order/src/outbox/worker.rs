@@ -1,7 +1,7 @@
 //! The worker that makes the deliveries which were not made inline.
 
 use bodega_runtime::{
-    timeouts::{WORK, WORKER_INTERVAL},
+    timeouts::{WORK, WORKER_IDLE_INTERVAL, WORKER_INTERVAL},
     worker::Worker,
 };
 use tracing::warn;
@@ -15,8 +15,13 @@ use crate::{
     backoff::{CONCURRENCY, RETRY},
 };
 
-const WORKER: Worker =
-    Worker { name: "outbox delivery", interval: WORKER_INTERVAL, concurrency: CONCURRENCY, timeout: WORK };
+const WORKER: Worker = Worker {
+    name: "outbox delivery",
+    interval: WORKER_INTERVAL,
+    idle_interval: WORKER_IDLE_INTERVAL,
+    concurrency: CONCURRENCY,
+    timeout: WORK,
+};
 
 pub(crate) async fn run(app: App) {
     WORKER.run(|| db::claim(&app.db), |delivery| deliver_or_postpone(&app, delivery)).await;

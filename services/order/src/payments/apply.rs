@@ -5,7 +5,7 @@
 
 use bodega_runtime::{
     database::retry_on_conflict,
-    timeouts::{INLINE_WORK, WORK, WORKER_INTERVAL},
+    timeouts::{INLINE_WORK, WORK, WORKER_IDLE_INTERVAL, WORKER_INTERVAL},
     worker::Worker,
 };
 use tokio::time::timeout;
@@ -29,6 +29,7 @@ use crate::{
 const WORKER: Worker = Worker {
     name: "provider event processing",
     interval: WORKER_INTERVAL,
+    idle_interval: WORKER_IDLE_INTERVAL,
     concurrency: CONCURRENCY,
     timeout: WORK,
 };

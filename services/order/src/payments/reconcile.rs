@@ -6,7 +6,7 @@
 //! event. So a process may stop anywhere, and the next poll continues.
 
 use bodega_runtime::{
-    timeouts::{INLINE_WORK, PAYMENT_POLL, WORKER_INTERVAL},
+    timeouts::{INLINE_WORK, PAYMENT_POLL, WORKER_IDLE_INTERVAL, WORKER_INTERVAL},
     worker::Worker,
 };
 use tokio::time::timeout;
@@ -24,6 +24,7 @@ use crate::{app::App, backoff::CONCURRENCY, error::Error, orders::status::OrderS
 const WORKER: Worker = Worker {
     name: "payment reconciliation",
     interval: WORKER_INTERVAL,
+    idle_interval: WORKER_IDLE_INTERVAL,
     concurrency: CONCURRENCY,
     timeout: PAYMENT_POLL,
 };

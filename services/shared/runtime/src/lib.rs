@@ -7,6 +7,7 @@
 
 #![warn(missing_docs)]
 
+mod activity;
 pub mod auth;
 pub mod backoff;
 pub mod combiner;

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, future, sync::Arc, time::Duration};
 
+use axum::middleware::map_request;
 use futures_util::FutureExt as _;
 use http::{Request, Response, header::AUTHORIZATION};
 use tokio::{net::TcpListener, time::Instant};
@@ -12,6 +13,7 @@ use tower::{ServiceExt as _, util::BoxCloneSyncService};
 use tracing::{Instrument as _, info, warn};
 
 use crate::{
+    activity::Activity,
     auth::{Caller, SERVICE_TOKEN, ServiceToken, Verifier},
     context::{CallContext, REQUEST_ID},
     database::Pool,
@@ -35,6 +37,7 @@ pub struct Service {
     name: &'static str,
     routes: Routes,
     tasks: TaskTracker,
+    activity: Activity,
     shutdown: CancellationToken,
 }
 
@@ -47,31 +50,37 @@ impl Service {
             Ok(reflection) => routes = routes.add_service(reflection),
             Err(error) => warn!("gRPC reflection is off: {error}"),
         }
-        let service = Self { name, routes, tasks: TaskTracker::new(), shutdown };
-        report_health(&reporter, &db).await;
-        service.spawn(watch_health(reporter, db));
+        let service =
+            Self { name, routes, tasks: TaskTracker::new(), activity: Activity::default(), shutdown };
+        let is_healthy = report_health(&reporter, &db).await;
+        service.spawn(watch_health(reporter, db, is_healthy));
         service
     }
 
     /// Runs a background task until shutdown, which drops the task at its next await.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let shutdown = self.shutdown.clone();
-        self.tasks.spawn(async move {
+        self.tasks.spawn(self.activity.clone().scope(async move {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = work => {}
             }
-        });
+        }));
     }
 
     /// Returns the routes without authentication, for the service itself and for tests.
     pub fn routes(&self) -> Routes {
-        self.routes.clone()
+        let activity = self.activity.clone();
+        let notify = map_request(move |request: Request<axum::body::Body>| {
+            activity.notify();
+            std::future::ready(request)
+        });
+        self.routes.clone().into_axum_router().layer(notify).into()
     }
 
     /// Returns a transport to this service for the other services in this process.
     pub fn transport(&self, auth: &AuthLayer) -> Transport {
-        let service = authenticated(self.name, self.routes.clone(), auth);
+        let service = authenticated(self.name, self.routes.clone(), auth, &self.activity);
         Transport::in_process(self.name, service, &auth.service_token)
     }
 
@@ -88,7 +97,7 @@ impl Service {
         let server = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(timeouts::SHUTDOWN))
             .serve_with_incoming_shutdown(
-                authenticated(self.name, self.routes.clone(), auth),
+                authenticated(self.name, self.routes.clone(), auth, &self.activity),
                 incoming,
                 shutdown.clone().cancelled_owned(),
             );
@@ -124,24 +133,33 @@ fn reflection() -> Result<
         .build_v1()
 }
 
-async fn watch_health(reporter: HealthReporter, db: Pool) {
+async fn watch_health(reporter: HealthReporter, db: Pool, mut is_healthy: bool) {
     loop {
         tokio::time::sleep(timeouts::HEALTH_CHECK_INTERVAL).await;
-        report_health(&reporter, &db).await;
+        // The calls show it too.
+        if !is_healthy || !db.has_responded_within(timeouts::HEALTH_CHECK_AGE) {
+            is_healthy = report_health(&reporter, &db).await;
+        }
     }
 }
 
-async fn report_health(reporter: &HealthReporter, db: &Pool) {
+/// Checks the database. Returns whether it responds.
+async fn report_health(reporter: &HealthReporter, db: &Pool) -> bool {
     let result = tokio::time::timeout(timeouts::HEALTH_CHECK, sqlx::query("select 1").execute(db)).await;
-    let status = if matches!(result, Ok(Ok(_))) { ServingStatus::Serving } else { ServingStatus::NotServing };
+    let is_healthy = matches!(result, Ok(Ok(_)));
+    let status = if is_healthy { ServingStatus::Serving } else { ServingStatus::NotServing };
     reporter.set_service_status("", status).await;
+    is_healthy
 }
 
 /// Returns the routes behind authentication.
-fn authenticated(name: &'static str, routes: Routes, auth: &AuthLayer) -> Grpc {
+fn authenticated(name: &'static str, routes: Routes, auth: &AuthLayer, activity: &Activity) -> Grpc {
     let routes = routes.prepare();
-    let auth = Arc::new(auth.clone());
+    let (auth, activity) = (Arc::new(auth.clone()), activity.clone());
     BoxCloneSyncService::new(tower::service_fn(move |request: Request<Body>| {
+        if !is_public(request.uri().path()) {
+            activity.notify();
+        }
         let (auth, routes) = (auth.clone(), routes.clone());
         let (span, trace) = telemetry::request_span("grpc", || request.uri().path(), request.headers());
         let work = async move { handle(name, &auth, routes, request, trace).await }.instrument(span);

@@ -40,6 +40,8 @@ pub const RETRY_RESERVE: Duration = ms(100);
 pub const KEEPALIVE: Duration = ms(2_000);
 /// Interval of a service's health checks of its database.
 pub const HEALTH_CHECK_INTERVAL: Duration = ms(1_000);
+/// The database is not checked if it has responded within this time: an idle service checks it at every second interval.
+pub const HEALTH_CHECK_AGE: Duration = ms(1_900);
 /// Time limit of a health check.
 pub const HEALTH_CHECK: Duration = ms(800);
 /// Time for open calls and workers to finish after SIGTERM.
@@ -103,6 +105,8 @@ pub const PAYMENT_POLL: Duration = ms(4_500);
 pub const PAYMENT_POLL_LEASE: Duration = ms(5_000);
 /// Interval at which the workers of the order service check for due work.
 pub const WORKER_INTERVAL: Duration = ms(500);
+/// The same while the service is idle.
+pub const WORKER_IDLE_INTERVAL: Duration = ms(3_000);
 
 // Images.
 

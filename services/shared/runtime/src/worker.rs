@@ -6,6 +6,8 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
+use crate::activity::Activity;
+
 /// A loop that processes work as it becomes due.
 ///
 /// Its two methods run until they are dropped: see [`Service::spawn`](crate::server::Service::spawn). A failure is
@@ -16,6 +18,9 @@ pub struct Worker {
     pub name: &'static str,
     /// Pause after a run that found nothing to do. It varies by a fifth, so that replicas do not run at the same time.
     pub interval: Duration,
+    /// While the service is idle, that is without calls and work, the pause doubles up to this limit. The next call ends it
+    /// after `interval`. It is the time after which work of another replica, which has crashed, is found.
+    pub idle_interval: Duration,
     /// Pieces of claimed work that are processed at the same time.
     pub concurrency: usize,
     /// Time limit of each claim, piece of work or step, which is dropped then. Work must time out before its lease ends.
@@ -35,12 +40,15 @@ impl Worker {
                 warn!(worker = self.name, "work timed out after {:?}, will be claimed again", self.timeout);
             }
         };
+        let mut pauses = Pauses::new(self);
         loop {
             match self.with_timeout(claim()).await {
                 Some(claimed) if !claimed.is_empty() => {
+                    pauses.end();
                     stream::iter(claimed).for_each_concurrent(self.concurrency, &work).await;
                 }
-                _ => self.pause().await,
+                Some(_) => pauses.idle().await,
+                None => pauses.failed().await,
             }
         }
     }
@@ -51,9 +59,12 @@ impl Worker {
         E: Display,
         S: Future<Output = Result<bool, E>>,
     {
+        let mut pauses = Pauses::new(self);
         loop {
-            if self.with_timeout(step()).await != Some(true) {
-                self.pause().await;
+            match self.with_timeout(step()).await {
+                Some(true) => pauses.end(),
+                Some(false) => pauses.idle().await,
+                None => pauses.failed().await,
             }
         }
     }
@@ -69,10 +80,54 @@ impl Worker {
         }
         None
     }
+}
 
-    async fn pause(self) {
-        sleep(self.interval.mul_f64(rand::random_range(0.8..=1.2))).await;
+/// The pauses of a worker.
+struct Pauses {
+    worker: Worker,
+    activity: Activity,
+    /// The activity before the last run.
+    seen: u64,
+    next: Duration,
+}
+
+impl Pauses {
+    fn new(worker: Worker) -> Self {
+        let activity = Activity::current();
+        Self { worker, seen: activity.count(), activity, next: worker.interval }
     }
+
+    /// There was work, which may cause work of other workers.
+    fn end(&mut self) {
+        self.activity.notify();
+        self.seen = self.activity.count();
+        self.next = self.worker.interval;
+    }
+
+    /// Pauses after a run that failed.
+    async fn failed(&mut self) {
+        self.next = self.worker.interval;
+        sleep(varied(self.next)).await;
+    }
+
+    /// Pauses after a run that found nothing.
+    async fn idle(&mut self) {
+        let pause = varied(self.next);
+        self.next = (self.next * 2).min(self.worker.idle_interval).max(self.worker.interval);
+        let was_active = async {
+            self.activity.exceeds(self.seen).await;
+            sleep(varied(self.worker.interval)).await;
+        };
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = was_active => self.next = self.worker.interval,
+        }
+        self.seen = self.activity.count();
+    }
+}
+
+fn varied(pause: Duration) -> Duration {
+    pause.mul_f64(rand::random_range(0.8..=1.2))
 }
 
 #[cfg(test)]
@@ -86,6 +141,7 @@ mod tests {
     const WORKER: Worker = Worker {
         name: "work",
         interval: Duration::from_millis(300),
+        idle_interval: Duration::from_millis(300),
         concurrency: 8,
         timeout: Duration::from_millis(200),
     };
@@ -140,6 +196,34 @@ mod tests {
         let limit = WORKER.timeout * 3 + WORKER.interval * 2;
         timeout(limit, WORKER.run(claim, work)).await.unwrap_err();
         assert_eq!(*done.lock().unwrap(), [2], "the work that hangs is dropped, and the worker continues");
+    }
+
+    #[tokio::test]
+    async fn an_idle_worker_pauses_longer_until_there_is_a_call() {
+        let worker = Worker {
+            interval: Duration::from_millis(100),
+            idle_interval: Duration::from_millis(1_500),
+            ..WORKER
+        };
+        let activity = Activity::default();
+        let started = Instant::now();
+        let claims = Mutex::new(Vec::new());
+        let claim = async || {
+            claims.lock().unwrap().push(started.elapsed());
+            Ok::<_, &str>(Vec::<i32>::new())
+        };
+        let calls = async {
+            sleep(Duration::from_millis(2_000)).await;
+            assert!((3..=6).contains(&claims.lock().unwrap().len()), "{claims:?}");
+            claims.lock().unwrap().clear();
+            activity.notify();
+            sleep(Duration::from_millis(500)).await;
+            assert!((1..=4).contains(&claims.lock().unwrap().len()), "{claims:?}");
+        };
+        tokio::select! {
+            () = activity.clone().scope(worker.run(claim, async |_| {})) => unreachable!(),
+            () = calls => {}
+        }
     }
 
     #[tokio::test]

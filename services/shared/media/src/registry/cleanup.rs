@@ -18,6 +18,7 @@ use super::{ImageRegistry, db::ClaimedImage};
 const WORKER: Worker = Worker {
     name: "image cleanup",
     interval: Duration::from_secs(1),
+    idle_interval: Duration::from_secs(8),
     concurrency: 4,
     timeout: IMAGE_CLEANUP,
 };

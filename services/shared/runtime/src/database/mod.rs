@@ -2,7 +2,8 @@
 //!
 //! A database may be slow, unavailable or unresponsive: a connection whose server is frozen or disconnected waits forever
 //! unless there is a timeout. A call has its deadline, background work the timeout of its
-//! [`Worker`](crate::worker::Worker), and a connection is checked within a time limit when it returns to the [`pool`].
+//! [`Worker`](crate::worker::Worker), and a connection that returns to the [`pool`] in an unknown state is checked within a time
+//! limit.
 
 mod args;
 mod conflict;
