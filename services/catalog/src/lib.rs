@@ -7,10 +7,11 @@
 //!
 //! - A product's stock is the sum of its movements in the ledger: both change in one transaction.
 //! - A product's version grows with every change that clients can see, the name of its category included.
-//! - A transaction locks rows in this order, so that transactions cannot deadlock: categories, tags, reservations,
-//!   products, each by id; then the stored images of one product.
+//! - A transaction locks rows in this order, so that transactions cannot deadlock: categories, tags, products,
+//!   reservations, each by id; then the stored images of one product.
 //!
-//! A page of products, a batch of them, or one product is read in a single statement.
+//! A page of products, a batch of them, or one product is read in a single statement. One statement reserves the stock of
+//! up to 64 orders at a time; one more reads whether those have a reservation that do not get one.
 
 pub mod bulk;
 mod categories_and_tags;
@@ -47,6 +48,7 @@ use self::{
     changes::Changes,
     grpc::{CatalogApi, ChangeApi, StockApi},
     listing::Listing,
+    reservations::Reservations,
 };
 
 /// The migrations of the schema [`SCHEMA`].
@@ -86,7 +88,7 @@ pub async fn start(
     let changes = Changes::new(db.clone());
     let catalog =
         CatalogApi { db: db.clone(), currency, images: images.clone(), listing, changes: changes.clone() };
-    let stock = StockApi { db: db.clone(), currency };
+    let stock = StockApi(Reservations::new(db.clone(), currency, changes.clone()));
     let watches = ChangeApi { changes: changes.clone(), shutdown: shutdown.clone() };
     let routes = Routes::new(CatalogServiceServer::new(catalog))
         .add_service(StockServiceServer::new(stock))

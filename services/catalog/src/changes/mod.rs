@@ -63,7 +63,6 @@ impl Changes {
 
     /// Publishes changes of stock that were committed by this process. They are found by the next poll again, so a call
     /// that is missed delays them at most.
-    #[expect(dead_code, reason = "not called by the reservations yet")]
     pub(crate) fn publish_stock(&self, changes: &[StockChange]) {
         self.0.publisher.publish(Batch::of_stock(changes));
     }

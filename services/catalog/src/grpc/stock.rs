@@ -4,18 +4,15 @@ use bodega_proto::catalog::v1::{
     self as pb, InsufficientStock, ReleaseRequest, ReleaseResponse, ReserveRequest, ReserveResponse,
     Reserved, stock_service_server::StockService,
 };
-use bodega_runtime::{database::Pool, money::Currency, status};
+use bodega_runtime::status;
 use tonic::{Request, Response, Status};
 
 use crate::{
     error::Error,
-    reservations::{self, InsufficientStockLine, Outcome, ReservedLine},
+    reservations::{self, InsufficientStockLine, Outcome, Reservations, ReservedLine},
 };
 
-pub(crate) struct StockApi {
-    pub(crate) db: Pool,
-    pub(crate) currency: Currency,
-}
+pub(crate) struct StockApi(pub(crate) Reservations);
 
 #[tonic::async_trait]
 impl StockService for StockApi {
@@ -23,13 +20,13 @@ impl StockService for StockApi {
         let ReserveRequest { order_id, lines } = request.into_inner();
         let order_id = status::parse_uuid("order_id", &order_id)?;
         let quantities = reservations::parse_lines(&lines).map_err(Error::from)?;
-        let outcome = reservations::reserve(&self.db, self.currency, order_id, &quantities).await?;
+        let outcome = self.0.reserve(order_id, quantities).await?;
         Ok(Response::new(ReserveResponse { outcome: Some(outcome.into()) }))
     }
 
     async fn release(&self, request: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
         let order_id = status::parse_uuid("order_id", &request.get_ref().order_id)?;
-        reservations::release(&self.db, order_id).await?;
+        self.0.release(order_id).await?;
         Ok(Response::new(ReleaseResponse {}))
     }
 }
@@ -50,8 +47,8 @@ impl From<Outcome> for pb::reserve_response::Outcome {
 
 impl From<ReservedLine> for pb::ReservedLine {
     fn from(line: ReservedLine) -> Self {
-        let ReservedLine { product_id, name, price_minor, currency: _, quantity } = line;
-        Self { product_id, name, price_minor, quantity }
+        let ReservedLine { product_id, name, price_minor, currency: _, quantity, version } = line;
+        Self { product_id, name, price_minor, quantity, version }
     }
 }
 

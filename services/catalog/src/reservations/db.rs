@@ -1,19 +1,25 @@
 //! `catalog.reservations`, `catalog.reservation_lines`, and the stock of products with its ledger
 //! `catalog.stock_movements`. A product's stock and its ledger change in the same statement.
+//!
+//! Every statement is a transaction of its own. It locks products first, in the order of their ids, and then reservations,
+//! in the order of theirs. A statement that has waited for a lock reads the locked row as it is now, but all other rows as
+//! they were before the wait: so none of these statements decides by a row that it has not locked or inserted.
 
-use sqlx::PgExecutor;
+use bodega_runtime::database::Pool;
 use uuid::Uuid;
 
-use super::quantities::Quantities;
+use crate::changes::StockChange;
 
 /// A reserved product, with name and price at the time of the reservation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ReservedLine {
     pub(crate) product_id: i32,
     pub(crate) name: String,
     pub(crate) price_minor: i64,
     pub(crate) currency: String,
     pub(crate) quantity: i32,
+    /// The product's version after the reservation; `None` for a reservation that was made before.
+    pub(crate) version: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
@@ -24,151 +30,251 @@ pub(crate) enum ReservationStatus {
     Released,
 }
 
-impl ReservationStatus {
-    fn as_str(self) -> &'static str {
+/// Treatment of rows that another transaction has locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Locked {
+    /// Waits until the statement times out.
+    Wait,
+    /// Fails after 50 ms: see [`is_lock_timeout`].
+    WaitShortly,
+    /// Reserves nothing for the orders of locked products.
+    Skip,
+}
+
+impl Locked {
+    /// Returns the setting `lock_timeout`.
+    fn timeout(self) -> &'static str {
         match self {
-            Self::Reserved => "reserved",
-            Self::Released => "released",
+            Self::Wait => "0",
+            Self::WaitShortly | Self::Skip => "50ms",
         }
     }
 }
 
-/// Inserts a row for an order. Returns `false` if the order already has one. Waits for concurrent transactions that
-/// insert the same row.
-pub(crate) async fn insert(
-    db: impl PgExecutor<'_>,
-    order_id: Uuid,
-    status: ReservationStatus,
-) -> sqlx::Result<bool> {
-    let inserted = sqlx::query!(
-        "insert into catalog.reservations (order_id, status, released_at)
-         values ($1, $2, case when $2 = 'released' then now() end)
-         on conflict (order_id) do nothing",
-        order_id,
-        status.as_str(),
-    )
-    .execute(db)
-    .await?;
-    Ok(inserted.rows_affected() == 1)
+/// Returns whether a statement failed because it has waited too long for a lock.
+pub(super) fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "55P03")
 }
 
-/// Returns the status of an order that has a row.
-pub(crate) async fn status(db: impl PgExecutor<'_>, order_id: Uuid) -> sqlx::Result<ReservationStatus> {
-    sqlx::query_scalar!(
-        r#"select status as "status: ReservationStatus" from catalog.reservations where order_id = $1"#,
-        order_id,
-    )
-    .fetch_one(db)
-    .await
+/// Lines of orders in the sequence in which the orders get stock: one entry of each column per line.
+#[derive(Debug, Default)]
+pub(super) struct RequestedLines {
+    pub(super) order_ids: Vec<Uuid>,
+    pub(super) product_ids: Vec<i32>,
+    pub(super) quantities: Vec<i32>,
+    /// The quantity of the product in this line and in those of the orders before.
+    pub(super) sums: Vec<i64>,
 }
 
-/// Returns the lines of an order, ordered by product id.
-pub(crate) async fn lines(db: impl PgExecutor<'_>, order_id: Uuid) -> sqlx::Result<Vec<ReservedLine>> {
+/// A line after the attempt to reserve its order.
+#[derive(Debug)]
+pub(super) struct AttemptedLine {
+    pub(super) order_id: Uuid,
+    pub(super) product_id: i32,
+    /// Whether the order is reserved now.
+    pub(super) is_reserved: bool,
+    /// Whether the product was skipped because another transaction has locked it.
+    pub(super) is_locked: bool,
+    /// Units in stock before the attempt that an order in the store's currency can reserve.
+    pub(super) available: i32,
+    /// `None` if the product does not exist or was skipped; the same below.
+    pub(super) name: Option<String>,
+    pub(super) price_minor: Option<i64>,
+    pub(super) currency: Option<String>,
+    /// The product after the attempt, if it was reserved for any order; the same below.
+    pub(super) version: Option<i64>,
+    pub(super) details_version: Option<i64>,
+    pub(super) stock: Option<i32>,
+    /// Units that were reserved for all orders.
+    pub(super) taken: Option<i32>,
+}
+
+impl AttemptedLine {
+    /// Returns the change of the product's stock.
+    pub(super) fn change(&self) -> Option<StockChange> {
+        Some(StockChange {
+            product_id: self.product_id,
+            version: self.version?,
+            details_version: self.details_version?,
+            stock: self.stock?,
+            delta: -self.taken?,
+        })
+    }
+}
+
+/// The statement of [`attempt`], with the clause that locks the products.
+///
+/// An order is reserved if there is enough stock for each of its lines after all orders before it, and if it has no
+/// reservation: then its row is inserted, and only then its lines, their movements and the new stock are written. The
+/// setting of the lock timeout is read by the query that locks, so it is made before.
+macro_rules! attempt {
+    ($lock:literal, $db:expr, $lines:expr, $currency:expr, $timeout:expr) => {
+        sqlx::query_as!(
+            AttemptedLine,
+            r#"with settings as materialized (
+                   select set_config('lock_timeout', $6, true) as lock_timeout
+               ), locked as materialized (
+                   select id, name, price_minor, currency,
+                          case when archived_at is null and currency = $5 then stock else 0 end as available
+                   from catalog.products
+                   where id = any($2) and (select lock_timeout from settings) is not null
+                   order by id
+                   "#
+                + $lock
+                + r#"
+               ), line as materialized (
+                   select line.*, locked.id is not null as is_found, locked.name, locked.price_minor, locked.currency,
+                          coalesce(locked.available, 0) as available
+                   from unnest($1::uuid[], $2::integer[], $3::integer[], $4::bigint[])
+                            as line (order_id, product_id, quantity, sum)
+                        left join locked on locked.id = line.product_id
+               ), reserved as (
+                   insert into catalog.reservations (order_id, status)
+                   select order_id, 'reserved' from line
+                   group by order_id having bool_and(sum <= available)
+                   order by order_id
+                   on conflict (order_id) do nothing
+                   returning order_id
+               ), taken as (
+                   update catalog.products p
+                   set stock = p.stock - total.quantity, version = p.version + 1
+                   from (
+                       select product_id, sum(quantity)::integer as quantity
+                       from line join reserved using (order_id)
+                       group by product_id
+                   ) as total
+                   where p.id = total.product_id
+                   returning p.id, p.version, p.details_version, p.stock, total.quantity
+               ), lines as (
+                   insert into catalog.reservation_lines (order_id, product_id, quantity, name, price_minor, currency)
+                   select order_id, product_id, quantity, name, price_minor, currency
+                   from line join reserved using (order_id)
+               ), movements as (
+                   insert into catalog.stock_movements (product_id, delta, reason, order_id)
+                   select product_id, -quantity, 'reserved', order_id from line join reserved using (order_id)
+               )
+               select line.order_id as "order_id!", line.product_id as "product_id!",
+                      reserved.order_id is not null as "is_reserved!",
+                      not is_found and exists (select from catalog.products p where p.id = line.product_id)
+                          as "is_locked!",
+                      line.available as "available!", line.name as "name?", line.price_minor as "price_minor?",
+                      line.currency as "currency?", taken.version as "version?",
+                      taken.details_version as "details_version?", taken.stock as "stock?", taken.quantity as "taken?"
+               from line
+               left join reserved using (order_id)
+               left join taken on taken.id = line.product_id"#,
+            &$lines.order_ids,
+            &$lines.product_ids,
+            &$lines.quantities,
+            &$lines.sums,
+            $currency,
+            $timeout,
+        )
+        .fetch_all($db)
+        .await
+    };
+}
+
+/// Reserves all lines of each order, or none, and returns what became of every line. An order that gets none has a
+/// reservation already, or there may not be enough stock for it.
+pub(super) async fn attempt(
+    db: &Pool,
+    lines: &RequestedLines,
+    currency: &str,
+    locked: Locked,
+) -> sqlx::Result<Vec<AttemptedLine>> {
+    let timeout = locked.timeout();
+    match locked {
+        Locked::Wait | Locked::WaitShortly => {
+            attempt!("for no key update", db, lines, currency, timeout)
+        }
+        Locked::Skip => attempt!("for no key update skip locked", db, lines, currency, timeout),
+    }
+}
+
+/// A reservation that was made before, or its tombstone, with one line.
+#[derive(Debug)]
+pub(super) struct ExistingLine {
+    pub(super) order_id: Uuid,
+    pub(super) status: ReservationStatus,
+    /// `None` for an order that was released before it was reserved; the same below.
+    pub(super) product_id: Option<i32>,
+    pub(super) name: Option<String>,
+    pub(super) price_minor: Option<i64>,
+    pub(super) currency: Option<String>,
+    pub(super) quantity: Option<i32>,
+}
+
+/// Returns the reservations of those orders that have one, with lines ordered by product id.
+pub(super) async fn find(db: &Pool, order_ids: &[Uuid]) -> sqlx::Result<Vec<ExistingLine>> {
     sqlx::query_as!(
-        ReservedLine,
-        "select product_id, name, price_minor, currency, quantity
-         from catalog.reservation_lines
-         where order_id = $1
-         order by product_id",
-        order_id,
+        ExistingLine,
+        r#"select r.order_id, r.status as "status: ReservationStatus", line.product_id as "product_id?",
+                  line.name as "name?", line.price_minor as "price_minor?", line.currency as "currency?",
+                  line.quantity as "quantity?"
+           from catalog.reservations r
+           left join catalog.reservation_lines line on line.order_id = r.order_id
+           where r.order_id = any($1)
+           order by line.product_id"#,
+        order_ids,
     )
     .fetch_all(db)
     .await
 }
 
-/// Changes the status from reserved to released. Returns `false` if the order was already released.
-pub(crate) async fn set_released(db: impl PgExecutor<'_>, order_id: Uuid) -> sqlx::Result<bool> {
-    let released = sqlx::query!(
-        "update catalog.reservations
-         set status = 'released', released_at = now()
-         where order_id = $1 and status = 'reserved'",
+/// Adds the stock of an order back, archived products included, and marks its reservation as released. An order without a
+/// reservation gets a row that is marked as released.
+///
+/// Returns the changes of the stock, or `None` if the order was reserved at the same time: then nothing has changed, and a
+/// retry releases it. The lines of such an order are not among those that the statement has read, so its reservation must
+/// not be marked.
+pub(super) async fn release(db: &Pool, order_id: Uuid) -> sqlx::Result<Option<Vec<StockChange>>> {
+    let rows = sqlx::query!(
+        r#"with locked as materialized (
+               select p.id, line.quantity
+               from catalog.products p
+               join catalog.reservation_lines line on line.product_id = p.id
+               where line.order_id = $1
+               order by p.id
+               for no key update of p
+           ), released as (
+               insert into catalog.reservations as r (order_id, status, released_at)
+               select $1, 'released', now() from (select count(*) from locked) as after_locks
+               on conflict (order_id) do update set status = 'released', released_at = now()
+               where r.status = 'reserved' and exists (select from locked)
+               returning r.order_id
+           ), restored as (
+               update catalog.products p
+               set stock = p.stock + locked.quantity, version = p.version + 1
+               from locked, released
+               where p.id = locked.id
+               returning p.id, p.version, p.details_version, p.stock, locked.quantity
+           ), movements as (
+               insert into catalog.stock_movements (product_id, delta, reason, order_id)
+               select id, quantity, 'released', $1 from restored
+           )
+           select is_released as "is_released!", id as "id?", version as "version?", details_version as "details_version?",
+                  stock as "stock?", quantity as "quantity?"
+           from (
+               select exists (select from released)
+                   or exists (select from catalog.reservations where order_id = $1 and status = 'released') as is_released
+           ) as result
+           left join restored on true"#,
         order_id,
-    )
-    .execute(db)
-    .await?;
-    Ok(released.rows_affected() == 1)
-}
-
-/// A product that is locked until the transaction ends.
-#[derive(Clone, Debug)]
-pub(crate) struct LockedProduct {
-    pub(crate) id: i32,
-    pub(crate) name: String,
-    pub(crate) price_minor: i64,
-    pub(crate) currency: String,
-    pub(crate) stock: i32,
-    pub(crate) archived: bool,
-}
-
-/// Locks products in the order of their ids. Unknown ids are ignored.
-pub(crate) async fn lock_products(
-    db: impl PgExecutor<'_>,
-    product_ids: &[i32],
-) -> sqlx::Result<Vec<LockedProduct>> {
-    sqlx::query_as!(
-        LockedProduct,
-        r#"select id, name, price_minor, currency, stock, archived_at is not null as "archived!"
-           from catalog.products
-           where id = any($1)
-           order by id
-           for no key update"#,
-        product_ids,
     )
     .fetch_all(db)
-    .await
-}
-
-/// Takes quantities from the stock of locked products, and records them as the lines of an order.
-pub(crate) async fn take_stock(
-    db: impl PgExecutor<'_>,
-    order_id: Uuid,
-    quantities: &Quantities,
-) -> sqlx::Result<()> {
-    let (product_ids, quantities): (Vec<_>, Vec<_>) = quantities.iter().unzip();
-    sqlx::query!(
-        "with taken as (
-             update catalog.products p
-             set stock = p.stock - line.quantity, version = p.version + 1
-             from unnest($2::integer[], $3::integer[]) as line (product_id, quantity)
-             where p.id = line.product_id
-             returning p.id, line.quantity, p.name, p.price_minor, p.currency
-         ), lines as (
-             insert into catalog.reservation_lines (order_id, product_id, quantity, name, price_minor, currency)
-             select $1, id, quantity, name, price_minor, currency from taken
-         )
-         insert into catalog.stock_movements (product_id, delta, reason, order_id)
-         select id, -quantity, 'reserved', $1 from taken",
-        order_id,
-        &product_ids,
-        &quantities,
-    )
-    .execute(db)
     .await?;
-    Ok(())
-}
-
-/// Adds the quantities of an order back to the stock of its products, archived ones included.
-pub(crate) async fn restore_stock(db: impl PgExecutor<'_>, order_id: Uuid) -> sqlx::Result<()> {
-    sqlx::query!(
-        "with locked as (
-             select p.id, line.quantity
-             from catalog.products p
-             join catalog.reservation_lines line on line.product_id = p.id
-             where line.order_id = $1
-             order by p.id
-             for no key update of p
-         ), restored as (
-             update catalog.products p
-             set stock = p.stock + locked.quantity, version = p.version + 1
-             from locked
-             where p.id = locked.id
-             returning p.id, locked.quantity
-         )
-         insert into catalog.stock_movements (product_id, delta, reason, order_id)
-         select id, quantity, 'released', $1 from restored",
-        order_id,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+    if !rows.iter().all(|row| row.is_released) {
+        return Ok(None);
+    }
+    let changes = rows.into_iter().filter_map(|row| {
+        Some(StockChange {
+            product_id: row.id?,
+            version: row.version?,
+            details_version: row.details_version?,
+            stock: row.stock?,
+            delta: row.quantity?,
+        })
+    });
+    Ok(Some(changes.collect()))
 }

@@ -3,20 +3,17 @@
 use bodega_runtime::database::{Pool, retry_on_conflict};
 use uuid::Uuid;
 
-use super::db::{self, ReservationStatus};
-use crate::error::Error;
+use super::db;
+use crate::{changes::Changes, error::Error};
 
 /// Adds the stock of an order back, once. An order without a reservation is recorded as released, so that a late
 /// reservation is rejected.
-pub(crate) async fn release(db: &Pool, order_id: Uuid) -> Result<(), Error> {
-    retry_on_conflict(async || {
-        let mut transaction = db.begin().await?;
-        let is_new = db::insert(&mut *transaction, order_id, ReservationStatus::Released).await?;
-        if !is_new && db::set_released(&mut *transaction, order_id).await? {
-            db::restore_stock(&mut *transaction, order_id).await?;
+pub(super) async fn release(db: &Pool, changes: &Changes, order_id: Uuid) -> Result<(), Error> {
+    loop {
+        let released = retry_on_conflict(|| db::release(db, order_id)).await?;
+        if let Some(restored) = released {
+            changes.publish_stock(&restored);
+            return Ok(());
         }
-        transaction.commit().await?;
-        Ok(())
-    })
-    .await
+    }
 }

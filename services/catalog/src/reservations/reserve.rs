@@ -1,20 +1,36 @@
-//! Reserving stock for an order.
+//! Reserving stock for orders.
+//!
+//! Concurrent calls are combined: one statement reserves for up to 64 orders, in the sequence of their calls. An order that
+//! does not fit is left out and takes nothing from the orders after it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use bodega_runtime::{
+    combiner::Combiner,
     database::{Pool, retry_on_conflict},
     money::Currency,
 };
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{
-    db::{self, LockedProduct, ReservationStatus, ReservedLine},
+    db::{self, AttemptedLine, ExistingLine, Locked, RequestedLines, ReservationStatus, ReservedLine},
     quantities::Quantities,
 };
-use crate::error::Error;
+use crate::{changes::Changes, error::Error};
+
+/// Maximum number of orders in a statement.
+const MAX_BATCH: usize = 64;
+/// Connections that may wait for locked products without a time limit of their own. The others remain available, however
+/// many orders wait.
+const MAX_WAITING: usize = 3;
 
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// At least one line; all have the same currency.
+    /// At least one line, ordered by product id; all have the same currency.
     Reserved(Vec<ReservedLine>),
     /// The lines that cannot be reserved. Nothing was reserved.
     InsufficientStock(Vec<InsufficientStockLine>),
@@ -29,97 +45,187 @@ pub(crate) struct InsufficientStockLine {
     pub(crate) available: i32,
 }
 
-/// Reserves stock for an order: all quantities or none. Returns the existing lines if the order already has a
-/// reservation, even if its quantities differ.
-///
-/// # Errors
-/// [`Error::ReservationReleased`] if the order was released.
-pub(crate) async fn reserve(
-    db: &Pool,
-    currency: Currency,
-    order_id: Uuid,
-    quantities: &Quantities,
-) -> Result<Outcome, Error> {
-    retry_on_conflict(|| try_reserve(db, currency, order_id, quantities)).await
+/// An order that needs stock.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) order_id: Uuid,
+    pub(crate) quantities: Arc<Quantities>,
 }
 
-async fn try_reserve(
-    db: &Pool,
+/// The result of an order, or `None` if one of its products was locked.
+type Attempt = Option<Result<Outcome, Error>>;
+
+/// Reserves stock for orders: all quantities or none. Returns the existing lines if an order already has a reservation, even
+/// if its quantities differ. An order that was released is rejected with [`Error::ReservationReleased`].
+pub(super) fn combiner(db: Pool, currency: Currency, changes: Changes) -> Combiner<Request, Outcome, Error> {
+    let stock = Arc::new(Stock { db, currency, changes, waiting: Semaphore::new(MAX_WAITING) });
+    Combiner::new(
+        "reservations",
+        MAX_BATCH,
+        |request: &Request| request.order_id,
+        move |requests| {
+            let stock = stock.clone();
+            async move { stock.reserve_combined(&requests).await }
+        },
+    )
+}
+
+struct Stock {
+    db: Pool,
     currency: Currency,
-    order_id: Uuid,
-    quantities: &Quantities,
-) -> Result<Outcome, Error> {
-    let mut transaction = db.begin().await?;
-    if !db::insert(&mut *transaction, order_id, ReservationStatus::Reserved).await? {
-        return match db::status(&mut *transaction, order_id).await? {
-            ReservationStatus::Reserved => {
-                Ok(Outcome::Reserved(db::lines(&mut *transaction, order_id).await?))
+    changes: Changes,
+    waiting: Semaphore,
+}
+
+impl Stock {
+    /// Reserves for several orders, without those of locked products; or for one, which waits for its products.
+    async fn reserve_combined(&self, requests: &[Request]) -> sqlx::Result<Vec<Attempt>> {
+        match self.reserve(requests, Locked::WaitShortly).await {
+            Err(error) if db::is_lock_timeout(&error) => {}
+            result => return result,
+        }
+        if requests.len() > 1 {
+            return self.reserve(requests, Locked::Skip).await;
+        }
+        let _permit = self.waiting.acquire().await;
+        retry_on_conflict(|| self.reserve(requests, Locked::Wait)).await
+    }
+
+    async fn reserve(&self, requests: &[Request], locked: Locked) -> sqlx::Result<Vec<Attempt>> {
+        let mut attempts = HashMap::with_capacity(requests.len());
+        let mut pending: Vec<_> = requests.iter().collect();
+        // Each pass finishes the first order at least, and usually all: an order remains only if the orders before it want so
+        // much that nothing is left for it, and one of them gets nothing.
+        while !pending.is_empty() {
+            let lines = requested_lines(&pending);
+            let mut attempted = BTreeMap::<_, Vec<_>>::new();
+            for line in self.attempt(&lines, locked).await? {
+                attempted.entry(line.order_id).or_default().push(line);
             }
-            ReservationStatus::Released => Err(Error::ReservationReleased),
-        };
+            let mut others = Vec::new();
+            for request in pending {
+                let lines = attempted.remove(&request.order_id).unwrap_or_default();
+                if lines.iter().all(|line| line.is_reserved) {
+                    attempts.insert(request.order_id, Some(Ok(reserved(request, lines))));
+                } else {
+                    others.push((request, lines));
+                }
+            }
+            // An order without enough stock may have been reserved by another process, before the stock was read but after the
+            // statement began: it is rejected only if it still has no reservation.
+            let mut existing = find_existing(&self.db, &others).await?;
+            pending = Vec::new();
+            for (request, lines) in others {
+                let order_id = request.order_id;
+                if let Some(existing) = existing.remove(&order_id) {
+                    attempts.insert(order_id, Some(existing));
+                } else if lines.iter().any(|line| line.is_locked) {
+                    attempts.insert(order_id, None);
+                } else {
+                    match insufficient(&request.quantities, lines) {
+                        short if short.is_empty() => pending.push(request),
+                        short => {
+                            attempts.insert(order_id, Some(Ok(Outcome::InsufficientStock(short))));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(requests.iter().map(|request| attempts.remove(&request.order_id).flatten()).collect())
     }
 
-    let product_ids: Vec<_> = quantities.keys().copied().collect();
-    let products = db::lock_products(&mut *transaction, &product_ids).await?;
-    let insufficient = find_insufficient(quantities, &products, currency);
-    if !insufficient.is_empty() {
-        // Undoes the reservation's row too, so that the order can retry once there is enough stock.
-        transaction.rollback().await?;
-        return Ok(Outcome::InsufficientStock(insufficient));
+    async fn attempt(&self, lines: &RequestedLines, locked: Locked) -> sqlx::Result<Vec<AttemptedLine>> {
+        let lines = db::attempt(&self.db, lines, self.currency.code(), locked).await?;
+        let changes: HashMap<_, _> = lines
+            .iter()
+            .filter_map(AttemptedLine::change)
+            .map(|change| (change.product_id, change))
+            .collect();
+        if !changes.is_empty() {
+            self.changes.publish_stock(&changes.into_values().collect::<Vec<_>>());
+        }
+        Ok(lines)
     }
-    db::take_stock(&mut *transaction, order_id, quantities).await?;
-    transaction.commit().await?;
+}
 
-    let lines = products.into_iter().zip(quantities.values()).map(|(product, quantity)| ReservedLine {
-        product_id: product.id,
-        name: product.name,
-        price_minor: product.price_minor,
-        currency: product.currency,
+fn requested_lines(requests: &[&Request]) -> RequestedLines {
+    let mut lines = RequestedLines::default();
+    let mut sums = HashMap::<i32, i64>::new();
+    for request in requests {
+        for (&product_id, &quantity) in &*request.quantities {
+            let sum = sums.entry(product_id).or_default();
+            *sum += i64::from(quantity);
+            lines.order_ids.push(request.order_id);
+            lines.product_ids.push(product_id);
+            lines.quantities.push(quantity);
+            lines.sums.push(*sum);
+        }
+    }
+    lines
+}
+
+fn reserved(request: &Request, mut lines: Vec<AttemptedLine>) -> Outcome {
+    lines.sort_unstable_by_key(|line| line.product_id);
+    let lines = lines.into_iter().zip(request.quantities.values()).map(|(line, quantity)| ReservedLine {
+        product_id: line.product_id,
+        name: line.name.unwrap_or_default(),
+        price_minor: line.price_minor.unwrap_or_default(),
+        currency: line.currency.unwrap_or_default(),
         quantity: *quantity,
+        version: line.version,
     });
-    Ok(Outcome::Reserved(lines.collect()))
+    Outcome::Reserved(lines.collect())
 }
 
-/// Returns the lines without enough stock, ordered by product id.
-fn find_insufficient(
-    quantities: &Quantities,
-    products: &[LockedProduct],
-    currency: Currency,
-) -> Vec<InsufficientStockLine> {
-    let lines = quantities.iter().filter_map(|(&product_id, &requested)| {
-        let product = products.iter().find(|product| product.id == product_id);
-        let available = product.map_or(0, |product| available(product, currency));
-        let name = product.map(|product| product.name.clone()).unwrap_or_default();
-        (available < requested).then_some(InsufficientStockLine { product_id, name, requested, available })
-    });
-    lines.collect()
-}
-
-/// Returns the units that an order in this currency can reserve. A product that still has a price in a former currency
-/// of the store cannot be sold until it gets a new price, because all lines of an order have the same currency.
-fn available(product: &LockedProduct, currency: Currency) -> i32 {
-    if product.archived || product.currency != currency.code() { 0 } else { product.stock }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn product(id: i32, stock: i32) -> LockedProduct {
-        let name = format!("product {id}");
-        LockedProduct { id, name, price_minor: 100, currency: "USD".to_owned(), stock, archived: false }
+/// Returns the results of those orders that were reserved or released before.
+async fn find_existing(
+    db: &Pool,
+    requests: &[(&Request, Vec<AttemptedLine>)],
+) -> sqlx::Result<HashMap<Uuid, Result<Outcome, Error>>> {
+    if requests.is_empty() {
+        return Ok(HashMap::new());
     }
-
-    #[test]
-    fn unknown_and_archived_products_and_those_in_another_currency_are_not_available() {
-        let currency: Currency = "USD".parse().unwrap();
-        let archived = LockedProduct { archived: true, ..product(2, 9) };
-        let foreign = LockedProduct { currency: "EUR".to_owned(), ..product(3, 9) };
-        let requested = Quantities::from([(1, 9), (2, 1), (3, 1), (4, 1), (5, 10)]);
-        let products = [product(1, 9), archived, foreign, product(5, 9)];
-        let insufficient = find_insufficient(&requested, &products, currency);
-        let found: Vec<_> =
-            insufficient.iter().map(|line| (line.product_id, line.name.as_str(), line.available)).collect();
-        assert_eq!(found, [(2, "product 2", 0), (3, "product 3", 0), (4, "", 0), (5, "product 5", 9)]);
+    let order_ids: Vec<_> = requests.iter().map(|(request, _)| request.order_id).collect();
+    let mut existing = HashMap::new();
+    for line in db::find(db, &order_ids).await? {
+        let order_id = line.order_id;
+        let result = existing.entry(order_id).or_insert_with(|| match line.status {
+            ReservationStatus::Reserved => Ok(Outcome::Reserved(Vec::new())),
+            ReservationStatus::Released => Err(Error::ReservationReleased),
+        });
+        if let (Ok(Outcome::Reserved(lines)), Some(line)) = (result, existing_line(line)) {
+            lines.push(line);
+        }
     }
+    Ok(existing)
+}
+
+fn existing_line(line: ExistingLine) -> Option<ReservedLine> {
+    Some(ReservedLine {
+        product_id: line.product_id?,
+        name: line.name?,
+        price_minor: line.price_minor?,
+        currency: line.currency?,
+        quantity: line.quantity?,
+        version: None,
+    })
+}
+
+/// Returns the lines without enough stock, ordered by product id. A product that is archived, or still has a price in a
+/// former currency of the store, is not available: all lines of an order have the same currency.
+fn insufficient(quantities: &Quantities, lines: Vec<AttemptedLine>) -> Vec<InsufficientStockLine> {
+    let mut lines: Vec<_> = lines
+        .into_iter()
+        .filter_map(|line| {
+            let requested = quantities.get(&line.product_id).copied().unwrap_or_default();
+            (line.available < requested).then(|| InsufficientStockLine {
+                product_id: line.product_id,
+                name: line.name.unwrap_or_default(),
+                requested,
+                available: line.available,
+            })
+        })
+        .collect();
+    lines.sort_unstable_by_key(|line| line.product_id);
+    lines
 }

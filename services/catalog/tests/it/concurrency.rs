@@ -46,7 +46,12 @@ async fn concurrent_reservations_of_one_order_reserve_once() {
     let mug = app.create_with_stock(50).await;
     let order_id = Uuid::now_v7();
     let lines = [(mug, 3)];
-    let outcomes = run(CONCURRENCY, (0..20).map(|_| app.reserve(order_id, &lines))).await;
+    let mut outcomes = run(CONCURRENCY, (0..20).map(|_| app.reserve(order_id, &lines))).await;
+    let versions = outcomes.iter_mut().filter_map(|outcome| match outcome {
+        Outcome::Reserved(reserved) => reserved.lines[0].version.take(),
+        Outcome::InsufficientStock(_) => None,
+    });
+    assert_eq!(versions.count(), 1, "only the call that reserves returns versions");
     assert!(outcomes.iter().all(|outcome| outcome == &outcomes[0]), "{outcomes:?}");
     assert!(matches!(outcomes[0], Outcome::Reserved(_)));
     assert_eq!(app.stock_of(mug).await, 47);
@@ -199,11 +204,15 @@ async fn retries_a_reservation_after_a_deadlock() {
     let lock = "select from catalog.products where id = $1 for update";
 
     // Another transaction locks in the opposite order. Its deadlock timeout is longer, so the reservation is aborted.
+    // The first attempt of a reservation waits for 50 ms only, and the next one until the deadlock.
     let mut other = app.db.begin().await.unwrap();
     sqlx::query("set local deadlock_timeout = '1min'").execute(&mut *other).await.unwrap();
     sqlx::query(lock).bind(cup).execute(&mut *other).await.unwrap();
     let other_transaction = async {
-        wait_until("the reservation waits", async || app.blocked_statements().await > 0).await;
+        let blocked = "select count(*) from pg_stat_activity
+                       where datname = current_database() and wait_event_type = 'Lock'
+                         and query_start < now() - interval '100 ms'";
+        wait_until("the reservation waits", async || app.number(blocked).await > 0).await;
         sqlx::query(lock).bind(mug).execute(&mut *other).await.unwrap();
         other.rollback().await.unwrap();
     };

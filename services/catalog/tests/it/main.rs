@@ -19,6 +19,7 @@ mod product_updates;
 mod product_versions;
 mod products;
 mod query_budget;
+mod reservation_batches;
 mod reservations;
 mod search;
 mod test_app;

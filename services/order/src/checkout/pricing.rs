@@ -13,7 +13,7 @@ pub(crate) struct Line {
 }
 
 /// Names and prices of lines, and their total.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PricedLines {
     /// One per line, in the order of the lines.
     pub prices: Vec<Price>,
@@ -21,7 +21,7 @@ pub(crate) struct PricedLines {
     pub currency: String,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Price {
     pub name: String,
     /// The price of one unit, in minor units.
@@ -61,6 +61,7 @@ mod tests {
             name: format!("product {}", line.product_id),
             price_minor: price(line.product_id),
             quantity: line.quantity,
+            version: None,
         });
         Reserved { lines: lines.collect(), currency: "USD".to_owned() }
     }

@@ -39,6 +39,8 @@ struct Product {
     stock: i32,
     /// All units that were ever added.
     total_added: i32,
+    /// Grows with each reservation.
+    version: i64,
 }
 
 enum Reservation {
@@ -54,7 +56,7 @@ impl FakeCatalog {
     /// Adds units of a product, at this price.
     pub(crate) fn add_stock(&self, id: i32, name: &str, price_minor: i64, units: i32) {
         let mut state = self.0.state.lock().unwrap();
-        let new = Product { name: name.to_owned(), price_minor, stock: 0, total_added: 0 };
+        let new = Product { name: name.to_owned(), price_minor, stock: 0, total_added: 0, version: 1 };
         let product = state.products.entry(id).or_insert(new);
         product.price_minor = price_minor;
         product.stock += units;
@@ -109,7 +111,9 @@ impl State {
         let order: Uuid = request.order_id.parse().unwrap();
         match self.reservations.get(&order) {
             Some(Reservation::Held(reserved)) => {
-                return Ok(ReserveResponse { outcome: Some(Outcome::Reserved(reserved.clone())) });
+                let mut reserved = reserved.clone();
+                reserved.lines.iter_mut().for_each(|line| line.version = None);
+                return Ok(ReserveResponse { outcome: Some(Outcome::Reserved(reserved)) });
             }
             Some(Reservation::Released) => {
                 return Err(status::rejected(Code::FailedPrecondition, "reservation_released", "released"));
@@ -138,11 +142,13 @@ impl State {
         let lines = request.lines.iter().map(|line| {
             let product = self.products.get_mut(&line.product_id).unwrap();
             product.stock -= line.quantity;
+            product.version += 1;
             ReservedLine {
                 product_id: line.product_id,
                 name: product.name.clone(),
                 price_minor: product.price_minor,
                 quantity: line.quantity,
+                version: Some(product.version),
             }
         });
         let reserved = Reserved { lines: lines.collect(), currency: "USD".to_owned() };
