@@ -7,7 +7,7 @@
 //! | `GET /api/products/{id}` | 1 | 0 | the product |
 //! | `GET /api/cart` | 2 | 0 | the lines; their products |
 //! | `POST /api/cart/add` | 3 | 0 | the product; the cart and the line; the products of the other lines |
-//! | `POST /api/orders` | 10 | 1 | see [`ORDER`] |
+//! | `POST /api/orders` | 7 | 0 | see [`ORDER`] |
 
 use bodega_embedded_postgres::testing::statements::{Counts, of_request};
 use reqwest::Method;
@@ -19,9 +19,9 @@ const LIST: Counts = Counts::of(1, 0);
 const DETAIL: Counts = Counts::of(1, 0);
 const CART: Counts = Counts::of(2, 0);
 const ADD: Counts = Counts::of(3, 0);
-/// Order: reads the latest attempt, inserts the order, completes the checkout, deletes the delivery, reads the response. Cart:
-/// reads the snapshot, and removes ordered items. Catalog: inserts the reservation, locks the products, changes the stock.
-const ORDER: Counts = Counts::of(10, 1);
+/// Order: reads the latest checkout, starts a checkout, places the order, and deletes the delivery after the response. Cart: reads
+/// the snapshot, and removes ordered items. Catalog: reserves the stock.
+const ORDER: Counts = Counts::of(7, 0);
 
 const LINES: usize = 12;
 
@@ -73,5 +73,6 @@ async fn hot_routes_stay_within_their_query_budgets() {
 
     let (response, counts) = send_counted(&ada, Method::POST, "/api/orders", None).await;
     assert_eq!(response.expect(201).json["products"].as_array().unwrap().len(), LINES);
-    assert_eq!(counts, ORDER);
+    // The delivery may not be deleted yet.
+    assert!([ORDER, Counts::of(6, 0)].contains(&counts), "{counts:?}");
 }

@@ -2,7 +2,10 @@
 
 use bodega_runtime::database::Pool;
 
-use crate::{payments::providers::PaymentProviders, upstream::Upstreams};
+use crate::{
+    checkout::db::combined::Statements, outbox::cleared_carts::ClearedCarts,
+    payments::providers::PaymentProviders, upstream::Upstreams,
+};
 
 /// The dependencies of the use cases. Cheap to clone.
 #[derive(Clone)]
@@ -10,4 +13,14 @@ pub(crate) struct App {
     pub db: Pool,
     pub upstreams: Upstreams,
     pub providers: PaymentProviders,
+    /// The statements that place orders.
+    pub statements: Statements,
+    pub cleared_carts: ClearedCarts,
+}
+
+impl App {
+    pub(crate) fn new(db: Pool, upstreams: Upstreams, providers: PaymentProviders) -> Self {
+        let statements = Statements::new(&db);
+        Self { db, upstreams, providers, statements, cleared_carts: ClearedCarts::default() }
+    }
 }

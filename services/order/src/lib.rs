@@ -14,8 +14,15 @@
 //!
 //! All SQL is in the `db` modules. Rows are locked in this order: provider events, orders, payments.
 //!
-//! Placing an order takes six statements with an idempotency key and five without, and one call each of GetSnapshot,
-//! Reserve and ClearOrdered.
+//! Placing an order takes one call each of GetSnapshot, Reserve and ClearOrdered, and four statements without an explicit
+//! transaction: each of them serves up to 64 concurrent calls (`checkout::db::combined`).
+//!
+//! | statement | locks | may not see |
+//! |---|---|---|
+//! | reads the idempotency key and the latest checkout | none | later changes: the next one compares |
+//! | starts the checkout | the user's latest checkout | - |
+//! | places the order | the checkout | - |
+//! | deletes the delivery, after the response | the delivery | - |
 
 mod app;
 mod backoff;
@@ -91,7 +98,7 @@ pub async fn start(
     providers: PaymentProviders,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Service> {
-    let app = App { db: db.clone(), upstreams, providers };
+    let app = App::new(db.clone(), upstreams, providers);
     let routes = Routes::new(OrderServiceServer::new(OrderApi::new(app.clone())))
         .add_service(PaymentWebhookServiceServer::new(PaymentWebhookApi::new(app.clone())));
     let service = Service::new("order", routes, db, shutdown).await;

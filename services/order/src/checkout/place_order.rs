@@ -15,7 +15,10 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{
-    db::checkouts::{self, Checkout, CheckoutState, Outcome, Stage},
+    db::{
+        checkouts::{self, Checkout, CheckoutState, Outcome, RecordedKey, Stage},
+        combined::{Found, NewCheckout},
+    },
     pricing::Line,
     processing,
 };
@@ -75,16 +78,53 @@ impl PlaceOrder {
     }
 }
 
+/// A placed order.
+#[derive(Debug)]
+pub(crate) struct PlacedOrder {
+    pub order: Order,
+    /// The versions of its products after the reservation; empty if another call has reserved them.
+    pub product_versions: Vec<ProductVersion>,
+}
+
+/// A product's version in the catalog.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ProductVersion {
+    pub product_id: i32,
+    pub version: i64,
+}
+
+impl From<Order> for PlacedOrder {
+    fn from(order: Order) -> Self {
+        Self { order, product_versions: Vec::new() }
+    }
+}
+
 /// Places an order from the user's cart.
-pub(crate) async fn place_order(app: &App, user_id: Uuid, request: &PlaceOrder) -> Result<Order, Error> {
+pub(crate) async fn place_order(
+    app: &App,
+    user_id: Uuid,
+    request: &PlaceOrder,
+) -> Result<PlacedOrder, Error> {
     let started_at = Instant::now();
-    let mut cart_version = None;
+    let (mut call, mut cart_version) = (None, None);
     for _ in 0..MAX_ATTEMPTS {
-        if let Some(order_id) = find_existing(app, user_id, request, cart_version).await? {
-            let outcome = processing::run_to_completion(app, order_id).await?;
-            return load_order(app, order_id, outcome).await;
+        // Before the cart is read: see `Statements::start`.
+        let Found { key, latest } = app.statements.find(user_id, request.idempotency_key.clone()).await?;
+        let is_placed = |latest: &&CheckoutState| latest.stage == Stage::Placed;
+        let call = *call.get_or_insert_with(|| Call {
+            user_id,
+            started_at,
+            last_order: latest.as_ref().filter(is_placed).map(|latest| latest.id),
+        });
+        let latest =
+            latest.map(|latest| Latest { has_deliveries: has_deliveries(app, &latest), state: latest });
+        if let Some(order_id) = find_existing(app, user_id, request, key, cart_version).await? {
+            return match db::find(&app.db, order_id, None).await? {
+                Some(order) => Ok(order.into()),
+                None => load_order(app, order_id, processing::run_to_completion(app, order_id).await?).await,
+            };
         }
-        match start(app, user_id, request, started_at).await? {
+        match start(app, call, request, latest).await? {
             Start::Started(checkout) => {
                 let outcome = processing::process(app, &checkout).await?;
                 return load_order(app, checkout.id, outcome).await;
@@ -95,11 +135,35 @@ pub(crate) async fn place_order(app: &App, user_id: Uuid, request: &PlaceOrder) 
     Err(Error::StillPlacing)
 }
 
-async fn load_order(app: &App, id: Uuid, outcome: Outcome) -> Result<Order, Error> {
+async fn load_order(app: &App, id: Uuid, outcome: Outcome) -> Result<PlacedOrder, Error> {
     match outcome {
-        Outcome::Placed => db::find(&app.db, id, None).await?.ok_or(Error::OrderNotFound),
+        Outcome::Placed(Some(placed)) => Ok(*placed),
+        Outcome::Placed(None) => {
+            let order = db::find(&app.db, id, None).await?;
+            order.map(Into::into).ok_or(Error::OrderNotFound)
+        }
         Outcome::Rejected(rejection) => Err(Error::Rejected(rejection)),
     }
+}
+
+#[derive(Clone, Copy)]
+struct Call {
+    user_id: Uuid,
+    started_at: Instant,
+    /// The user's latest checkout when the call began, if it was an order.
+    last_order: Option<Uuid>,
+}
+
+/// The user's latest checkout, as it was before the cart is read.
+struct Latest {
+    state: CheckoutState,
+    has_deliveries: bool,
+}
+
+/// Returns whether deliveries of a checkout are pending. The row of a delivery that this process has made may not be deleted
+/// yet.
+fn has_deliveries(app: &App, checkout: &CheckoutState) -> bool {
+    checkout.releases_stock || checkout.clears_cart && !app.cleared_carts.contains(checkout.id)
 }
 
 /// Returns the id of the checkout that this request has led to before, by its key or by the version of the cart.
@@ -107,11 +171,10 @@ async fn find_existing(
     app: &App,
     user_id: Uuid,
     request: &PlaceOrder,
+    recorded: Option<RecordedKey>,
     cart_version: Option<i64>,
 ) -> Result<Option<Uuid>, Error> {
-    if let Some(key) = &request.idempotency_key
-        && let Some(recorded) = checkouts::find_key(&app.db, user_id, key).await?
-    {
+    if let Some(recorded) = recorded {
         if recorded.expected_total_minor != request.expected_total_minor {
             return Err(Error::IdempotencyKeyReused);
         }
@@ -128,7 +191,7 @@ async fn find_existing(
     {
         return Ok(None); // another call has recorded the key: the next attempt finds it
     }
-    if checkout.stage == Stage::Placed && checkout.has_deliveries {
+    if checkout.stage == Stage::Placed && has_deliveries(app, &checkout) {
         deliveries::deliver_pending_inline(app, checkout.id).await;
     }
     Ok(Some(checkout.id))
@@ -144,24 +207,24 @@ enum Start {
 }
 
 /// Reads the cart and starts a checkout of it.
-async fn start(app: &App, user_id: Uuid, request: &PlaceOrder, started_at: Instant) -> Result<Start, Error> {
-    // Before the cart is read: see `checkouts::start`.
-    let latest = checkouts::find_latest(&app.db, user_id).await?;
+async fn start(app: &App, call: Call, request: &PlaceOrder, latest: Option<Latest>) -> Result<Start, Error> {
+    let Call { user_id, started_at, last_order } = call;
     let cart = app.upstreams.cart_snapshot(user_id).await?;
     let start_over = Start::StartOver { cart_version: cart.version };
 
-    if let Some(latest) = &latest
-        && (latest.stage == Stage::Placing || latest.has_deliveries)
+    if let Some(Latest { state, has_deliveries }) = &latest
+        && (state.stage == Stage::Placing || *has_deliveries)
     {
-        if latest.cart_version != cart.version || !request.shares_result_of(latest) {
-            complete(app, latest).await?;
+        if state.cart_version != cart.version || !request.shares_result_of(state) {
+            complete(app, state).await?;
         }
         return Ok(start_over);
     }
     if cart.lines.is_empty() {
         // If an order emptied the cart during this call, the call is for that order's cart.
-        let placed = checkouts::cart_version_placed_within(&app.db, user_id, started_at.elapsed()).await?;
-        return Ok(Start::StartOver { cart_version: placed.ok_or(Error::EmptyCart)? });
+        let placed =
+            checkouts::cart_version_of_order_since(&app.db, user_id, last_order, started_at.elapsed());
+        return Ok(Start::StartOver { cart_version: placed.await?.ok_or(Error::EmptyCart)? });
     }
 
     let lines = cart.lines.into_iter().map(|line| Line {
@@ -177,13 +240,17 @@ async fn start(app: &App, user_id: Uuid, request: &PlaceOrder, started_at: Insta
         is_expired: false,
         lines: Json(lines.collect()),
     };
-    let previous = latest.map(|latest| latest.id);
-    let key = request.idempotency_key.as_deref();
-    match checkouts::start(&app.db, &checkout, cart.version, key, previous).await {
+    let new = NewCheckout {
+        checkout: checkout.clone(),
+        cart_version: cart.version,
+        key: request.idempotency_key.clone(),
+        previous: latest.map(|latest| latest.state.id),
+    };
+    match app.statements.start(new).await {
         Ok(true) => Ok(Start::Started(checkout)),
         Ok(false) => Ok(start_over),
-        Err(error) if checkouts::is_duplicate(&error) => Ok(start_over),
-        Err(error) => Err(error.into()),
+        Err(Error::Database(error)) if checkouts::is_duplicate(&error) => Ok(start_over),
+        Err(error) => Err(error),
     }
 }
 

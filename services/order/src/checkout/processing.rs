@@ -6,6 +6,7 @@
 
 use bodega_proto::catalog::v1::{Reserved, reserve_response};
 use bodega_runtime::{status::reason, timeouts::WORK};
+use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Status;
 use tracing::{info, warn};
@@ -14,9 +15,11 @@ use uuid::Uuid;
 use super::{
     db::{
         checkouts::{self, Checkout, Outcome},
+        combined::PricedCheckout,
         completion::{self, Rejected},
     },
-    pricing::price,
+    place_order::{PlacedOrder, ProductVersion},
+    pricing::{PricedLines, price},
     rejection::Rejection,
 };
 use crate::{
@@ -24,6 +27,10 @@ use crate::{
     backoff::{RETRY, WAIT},
     detached::call_deadline,
     error::Error,
+    orders::{
+        db::{Event, Item, Order},
+        status::OrderStatus,
+    },
     outbox::{
         db::{Delivery, DeliveryKind},
         deliveries,
@@ -116,6 +123,10 @@ enum Stock {
 /// Places the order at the prices at which its stock was reserved.
 async fn settle(app: &App, checkout: &Checkout, reserved: Reserved) -> Result<End, Error> {
     let id = checkout.id;
+    let versions = reserved.lines.iter().filter_map(|line| {
+        line.version.map(|version| ProductVersion { product_id: line.product_id, version })
+    });
+    let product_versions = versions.collect();
     let Some(priced) = price(&checkout.lines, reserved) else {
         warn!(order.id = %id, "reservation does not match the order, withdrawing it");
         return reject(app, checkout, Rejection::Withdrawn, Stock::MaybeReserved).await;
@@ -124,11 +135,38 @@ async fn settle(app: &App, checkout: &Checkout, reserved: Reserved) -> Result<En
     if let Some(rejection) = Rejection::price_changed(expected, &checkout.lines, &priced) {
         return reject(app, checkout, rejection, Stock::MaybeReserved).await;
     }
-    if !completion::place(&app.db, checkout, &priced).await? {
+    let placing = PricedCheckout { checkout: checkout.clone(), priced: priced.clone() };
+    let Some(placed_at) = app.statements.place(placing).await? else {
         return outcome_of_another_process(app, id).await;
-    }
+    };
     info!(order.id = %id, "order placed");
-    Ok(End { outcome: Outcome::Placed, delivery: Some(DeliveryKind::ClearCart) })
+    let placed = PlacedOrder { order: placed_order(checkout, priced, placed_at), product_versions };
+    Ok(End { outcome: Outcome::Placed(Some(placed.into())), delivery: Some(DeliveryKind::ClearCart) })
+}
+
+/// Returns an order as it was stored when it was placed.
+fn placed_order(checkout: &Checkout, priced: PricedLines, placed_at: OffsetDateTime) -> Order {
+    let items = checkout.lines.iter().zip(priced.prices).map(|(line, price)| Item {
+        product_id: line.product_id,
+        name: price.name,
+        price_minor: price.price_minor,
+        quantity: line.quantity,
+    });
+    let mut items: Vec<_> = items.collect();
+    items.sort_unstable_by_key(|item| item.product_id);
+    let status = OrderStatus::Pending;
+    Order {
+        id: checkout.id,
+        user_id: checkout.user_id,
+        items,
+        total_minor: priced.total_minor,
+        currency: priced.currency,
+        status,
+        payment: None,
+        history: vec![Event { status, payment_status: None, created_at: placed_at }],
+        placed_at,
+        updated_at: placed_at,
+    }
 }
 
 async fn reject(app: &App, checkout: &Checkout, rejection: Rejection, stock: Stock) -> Result<End, Error> {

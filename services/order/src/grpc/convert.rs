@@ -4,6 +4,7 @@ use bodega_proto::order::v1 as pb;
 use bodega_runtime::{status::Violations, timestamp};
 
 use crate::{
+    checkout::place_order::PlacedOrder,
     orders::{
         db::{Event, Item, Order, OrderPayment},
         status::OrderStatus,
@@ -58,6 +59,15 @@ impl From<Order> for pb::Order {
             created_at: Some(timestamp::to_proto(order.placed_at)),
             updated_at: Some(timestamp::to_proto(order.updated_at)),
         }
+    }
+}
+
+impl From<PlacedOrder> for pb::PlaceOrderResponse {
+    fn from(placed: PlacedOrder) -> Self {
+        let versions = placed.product_versions.into_iter();
+        let versions = versions
+            .map(|product| pb::ProductVersion { product_id: product.product_id, version: product.version });
+        Self { order: Some(placed.order.into()), product_versions: versions.collect() }
     }
 }
 

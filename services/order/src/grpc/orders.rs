@@ -52,8 +52,8 @@ impl OrderService for OrderApi {
         let request = PlaceOrder::new(request.idempotency_key, request.expected_total_minor)?;
         let app = self.0.clone();
         let work = async move { place_order(&app, caller.user_id, &request).await };
-        let order = spawn_detached(work, Error::StillPlacing).await?;
-        Ok(Response::new(PlaceOrderResponse { order: Some(order.into()) }))
+        let placed = spawn_detached(work, Error::StillPlacing).await?;
+        Ok(Response::new(placed.into()))
     }
 
     async fn get_order(

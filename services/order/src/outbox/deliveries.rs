@@ -6,7 +6,7 @@
 
 use bodega_runtime::timeouts::INLINE_WORK;
 use tokio::time::timeout;
-use tracing::{error, warn};
+use tracing::{Instrument as _, error, warn};
 use uuid::Uuid;
 
 use super::db::{self, Delivery, DeliveryKind};
@@ -51,12 +51,31 @@ pub(crate) async fn deliver(app: &App, delivery: &Delivery) -> Result<(), Error>
         DeliveryKind::ReleaseStock => app.upstreams.release(*order_id).await,
     };
     match delivered {
-        Ok(()) => db::delete(&app.db, *order_id, *kind).await?,
+        Ok(()) => complete(app, *order_id, *kind).await?,
         Err(error) if Failure::of(&error) == Failure::Rejection => {
             error!(order.id = %order_id, kind = kind.as_str(), "delivery rejected, will not be retried: {error}");
             db::reject(&app.db, *order_id, *kind, &error.to_string()).await?;
         }
         Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// Deletes a delivery that has succeeded. Nothing waits for the deletion of a delivery that has cleared a cart: it is
+/// remembered instead, and made again if the process stops before.
+async fn complete(app: &App, order_id: Uuid, kind: DeliveryKind) -> Result<(), Error> {
+    match kind {
+        DeliveryKind::ClearCart => {
+            app.cleared_carts.insert(order_id);
+            let statements = app.statements.clone();
+            let delete = async move {
+                if let Err(error) = statements.delete_clear_cart(order_id).await {
+                    warn!(order.id = %order_id, "cannot delete the delivery, will be delivered again: {error}");
+                }
+            };
+            tokio::spawn(delete.in_current_span());
+        }
+        DeliveryKind::ReleaseStock => db::delete(&app.db, order_id, kind).await?,
     }
     Ok(())
 }

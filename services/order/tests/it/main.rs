@@ -15,6 +15,7 @@ mod processes;
 mod query_budget;
 mod reading;
 mod rejections;
+mod shared_statements;
 mod stale_work;
 mod status_changes;
 mod status_sequences;

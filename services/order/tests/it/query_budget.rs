@@ -23,10 +23,10 @@ async fn within<T: Debug>(budget: usize, call: impl Future<Output = T>) -> T {
 async fn each_call_stays_within_its_query_budget() {
     let app = TestApp::start().await;
     let user = app.user_with_cart(&[(MUG, 1), (PEN, 2)]);
-    let order = within(6, app.place(user, "key")).await.unwrap();
-    within(3, app.place(user, "key")).await.unwrap();
+    let order = within(4, app.place(user, "key")).await.unwrap();
+    within(2, app.place(user, "key")).await.unwrap();
     app.add_to_cart(user, &[(MUG, 1)]);
-    within(5, app.place(user, "")).await.unwrap();
+    within(4, app.place(user, "")).await.unwrap();
 
     within(1, app.get(&order.id)).await;
     within(1, app.client(user).list_orders(ListOrdersRequest::default())).await.unwrap();

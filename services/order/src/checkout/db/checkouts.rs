@@ -1,4 +1,4 @@
-//! Finds, starts and claims checkouts.
+//! Finds and claims checkouts.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     backoff::CLAIM_LIMIT,
-    checkout::{pricing::Line, rejection::Rejection},
+    checkout::{place_order::PlacedOrder, pricing::Line, rejection::Rejection},
 };
 
 /// A checkout older than this is withdrawn: no client is waiting for it any more.
@@ -40,37 +40,31 @@ pub(crate) enum Stage {
 }
 
 /// The outcome of a checkout.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Outcome {
-    Placed,
+    /// With the order, if this process has placed it.
+    Placed(Option<Box<PlacedOrder>>),
     Rejected(Rejection),
 }
 
 /// A checkout as other calls see it.
+#[derive(Clone, Debug)]
 pub(crate) struct CheckoutState {
     pub id: Uuid,
     pub cart_version: i64,
     pub expected_total_minor: Option<i64>,
     pub stage: Stage,
-    /// Whether deliveries to other services are pending.
-    pub has_deliveries: bool,
+    /// Whether the delivery that clears the cart is pending.
+    pub clears_cart: bool,
+    /// Whether the delivery that releases the stock is pending.
+    pub releases_stock: bool,
 }
 
 /// A row of `orders.idempotency_keys`.
+#[derive(Clone, Debug)]
 pub(crate) struct RecordedKey {
     pub order_id: Uuid,
     pub expected_total_minor: Option<i64>,
-}
-
-pub(crate) async fn find_key(db: &Pool, user_id: Uuid, key: &str) -> sqlx::Result<Option<RecordedKey>> {
-    sqlx::query_as!(
-        RecordedKey,
-        "select order_id, expected_total_minor from orders.idempotency_keys where user_id = $1 and key = $2",
-        user_id,
-        key,
-    )
-    .fetch_optional(db)
-    .await
 }
 
 /// Records the user's `key` for a checkout that another call has started. Returns false if the key is recorded already.
@@ -104,10 +98,13 @@ pub(crate) async fn find_by_cart(
     sqlx::query_as!(
         CheckoutState,
         r#"select o.id, o.cart_version, o.expected_total_minor, o.stage as "stage: Stage",
-                  exists (
-                      select from orders.outbox d where d.order_id = o.id and d.rejection is null
-                  ) as "has_deliveries!"
+                  coalesce(pending.clears_cart, false) as "clears_cart!",
+                  coalesce(pending.releases_stock, false) as "releases_stock!"
            from orders.orders o
+           left join lateral (
+               select bool_or(d.kind = 'clear_cart') as clears_cart, bool_or(d.kind = 'release_stock') as releases_stock
+               from orders.outbox d where d.order_id = o.id and d.rejection is null
+           ) as pending on true
            where o.user_id = $1 and o.cart_version = $2 and o.status <> 'rejected'"#,
         user_id,
         cart_version,
@@ -116,90 +113,28 @@ pub(crate) async fn find_by_cart(
     .await
 }
 
-/// Returns the user's latest checkout.
-pub(crate) async fn find_latest(db: &Pool, user_id: Uuid) -> sqlx::Result<Option<CheckoutState>> {
-    sqlx::query_as!(
-        CheckoutState,
-        r#"select o.id, o.cart_version, o.expected_total_minor, o.stage as "stage: Stage",
-                  exists (
-                      select from orders.outbox d where d.order_id = o.id and d.rejection is null
-                  ) as "has_deliveries!"
-           from orders.latest_checkouts l
-           join orders.orders o on o.id = l.order_id
-           where l.user_id = $1"#,
-        user_id,
-    )
-    .fetch_optional(db)
-    .await
-}
-
-/// Returns the cart version of the user's latest order, if it was placed within the last `period`.
-pub(crate) async fn cart_version_placed_within(
+/// Returns the cart version of the user's latest order, if it is not `last_order` or was placed within the last `period`.
+pub(crate) async fn cart_version_of_order_since(
     db: &Pool,
     user_id: Uuid,
+    last_order: Option<Uuid>,
     period: Duration,
 ) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!(
         "select o.cart_version
          from orders.latest_checkouts l
          join orders.orders o on o.id = l.order_id
-         where l.user_id = $1 and o.placed_at >= now() - make_interval(secs => $2)",
+         where l.user_id = $1 and o.placed_at is not null
+           and (o.id is distinct from $2 or o.placed_at >= now() - make_interval(secs => $3))",
         user_id,
+        last_order,
         period.as_secs_f64(),
     )
     .fetch_optional(db)
     .await
 }
 
-/// Starts a checkout with its idempotency key, leased to the caller. Returns false if `previous` is no longer the user's
-/// latest checkout: then the cart may have been read before another checkout removed its lines.
-///
-/// # Errors
-/// A violated constraint ([`is_duplicate`]) also means that another call has started a checkout.
-pub(crate) async fn start(
-    db: &Pool,
-    checkout: &Checkout,
-    cart_version: i64,
-    key: Option<&str>,
-    previous: Option<Uuid>,
-) -> sqlx::Result<bool> {
-    let product_ids: Vec<_> = checkout.lines.iter().map(|line| line.product_id).collect();
-    let quantities: Vec<_> = checkout.lines.iter().map(|line| line.quantity).collect();
-    let quoted_prices: Vec<_> = checkout.lines.iter().map(|line| line.quoted_price_minor).collect();
-    sqlx::query_scalar!(
-        r#"with latest as (
-               insert into orders.latest_checkouts as l (user_id, order_id) values ($1, $2)
-               on conflict (user_id) do update set order_id = excluded.order_id where l.order_id = $3
-               returning l.user_id
-           ), checkout as (
-               insert into orders.orders (id, user_id, cart_version, status, expected_total_minor, lease_until, recover_at)
-               select $2, user_id, $4, 'placing', $5, lease_until, lease_until
-               from latest, (select now() + make_interval(secs => $6) as lease_until) as lease
-           ), items as (
-               insert into orders.order_items (order_id, product_id, quantity, quoted_price_minor)
-               select $2, line.*
-               from latest, unnest($7::integer[], $8::integer[], $9::bigint[]) as line
-           ), key as (
-               insert into orders.idempotency_keys (user_id, key, expected_total_minor, order_id)
-               select user_id, $10, $5, $2 from latest where $10::text is not null
-           )
-           select exists (select from latest) as "started!""#,
-        checkout.user_id,
-        checkout.id,
-        previous,
-        cart_version,
-        checkout.expected_total_minor,
-        WORK_LEASE.as_secs_f64(),
-        &product_ids,
-        &quantities,
-        &quoted_prices,
-        key,
-    )
-    .fetch_one(db)
-    .await
-}
-
-/// Returns whether [`start`] failed because another call has started a checkout at the same time.
+/// Returns whether the start of a checkout failed because another call has started a checkout at the same time.
 pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {
     matches!(
         violated_constraint(error),
@@ -221,7 +156,7 @@ pub(crate) async fn outcome(db: &Pool, id: Uuid) -> sqlx::Result<Option<Outcome>
         (Stage::Rejected, Some(Json(rejection))) => Some(Outcome::Rejected(rejection)),
         // Excluded by the constraint `rejected_orders_have_a_rejection`.
         (Stage::Rejected, None) => Some(Outcome::Rejected(Rejection::Withdrawn)),
-        (Stage::Placed, _) => Some(Outcome::Placed),
+        (Stage::Placed, _) => Some(Outcome::Placed(None)),
     })
 }
 

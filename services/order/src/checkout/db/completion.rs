@@ -1,49 +1,10 @@
-//! Ends checkouts. Each statement is a compare-and-set: of any number of processes, only one ends a checkout.
+//! Ends checkouts without an order. The statement is a compare-and-set: of any number of processes, only one ends a checkout.
 
 use bodega_runtime::{database::Pool, timeouts::INLINE_GRACE};
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::checkouts::Checkout;
-use crate::checkout::{pricing::PricedLines, rejection::Rejection};
-
-/// Turns a checkout into an order, and stores the delivery that clears its cart. Returns false if another process has
-/// ended the checkout.
-pub(crate) async fn place(db: &Pool, checkout: &Checkout, priced: &PricedLines) -> sqlx::Result<bool> {
-    let product_ids: Vec<_> = checkout.lines.iter().map(|line| line.product_id).collect();
-    let names: Vec<_> = priced.prices.iter().map(|price| price.name.clone()).collect();
-    let prices: Vec<_> = priced.prices.iter().map(|price| price.price_minor).collect();
-    sqlx::query_scalar!(
-        r#"with placed as (
-               update orders.orders
-               set status = 'pending', total_minor = $2, currency = $3, lease_until = null, recover_at = null,
-                   placed_at = now(), updated_at = now()
-               where id = $1 and status = 'placing'
-               returning id, user_id
-           ), items as (
-               update orders.order_items i
-               set name = line.name, price_minor = line.price
-               from placed, unnest($4::integer[], $5::text[], $6::bigint[]) as line (product_id, name, price)
-               where i.order_id = placed.id and i.product_id = line.product_id
-           ), event as (
-               insert into orders.order_events (order_id, status, actor, created_at)
-               select id, 'pending', user_id, now() from placed
-           ), delivery as (
-               insert into orders.outbox (order_id, kind, next_attempt_at)
-               select id, 'clear_cart', now() + make_interval(secs => $7) from placed
-           )
-           select exists (select from placed) as "placed!""#,
-        checkout.id,
-        priced.total_minor,
-        priced.currency,
-        &product_ids,
-        &names,
-        &prices,
-        INLINE_GRACE.as_secs_f64(),
-    )
-    .fetch_one(db)
-    .await
-}
+use crate::checkout::rejection::Rejection;
 
 /// The result of [`reject`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
