@@ -12,6 +12,8 @@ use tracing::error;
 
 /// Retry delay of uploads that fail because the storage is down or the upload limit is reached.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Retry delay of searches.
+const SEARCH_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -46,6 +48,9 @@ pub(crate) enum Error {
     ImageExpired,
     #[error(transparent)]
     Storage(StorageError),
+    /// Too many searches at the same time, or a search that took too long.
+    #[error("too many searches at the same time")]
+    SearchOverloaded,
     #[error("stock of this order was released")]
     ReservationReleased,
     #[error(transparent)]
@@ -108,6 +113,7 @@ impl From<Error> for Status {
                     RETRY_AFTER,
                 )
             }
+            Error::SearchOverloaded => retryable(Code::Unavailable, "overloaded", &error, SEARCH_RETRY_AFTER),
             Error::ReservationReleased => rejected(Code::FailedPrecondition, "reservation_released", &error),
             Error::Database(error) => database(&error),
         }

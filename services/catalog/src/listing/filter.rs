@@ -2,6 +2,7 @@
 
 use bodega_proto::catalog::v1::{self as pb, ListProductsRequest};
 use bodega_runtime::{page, status::Violations};
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::{
     sort::{Cursor, Sort},
@@ -20,6 +21,8 @@ const MAX_IDS: usize = 200;
 pub(crate) struct Filter {
     /// `None` matches every product, an empty list of words none.
     pub(crate) words: Option<Words>,
+    /// The query as text, which may be the name of a product.
+    pub(crate) text: String,
     /// The product has one of these categories; empty matches every product.
     pub(crate) categories: Vec<IdOrName>,
     /// The product has all of these tags.
@@ -60,6 +63,7 @@ impl Filter {
         let sort = Sort::resolve(sort, !q.is_empty());
         Ok(Self {
             words: (!q.is_empty()).then(|| Words::parse(q)),
+            text: q.nfc().filter(|c| *c != '\0').collect(),
             categories,
             tags,
             min_price_minor,
@@ -70,6 +74,12 @@ impl Filter {
             after: Cursor::parse(&request.cursor, sort)?,
             limit: page::limit(request.limit, DEFAULT_LIMIT)?,
         })
+    }
+
+    /// Whether there is a range of prices that does not follow from the sort order.
+    pub(crate) fn has_price_range(&self) -> bool {
+        let is_bounded = self.min_price_minor.is_some() || self.max_price_minor.is_some();
+        is_bounded && !matches!(self.sort, Sort::PriceAsc | Sort::PriceDesc)
     }
 }
 

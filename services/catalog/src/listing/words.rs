@@ -4,6 +4,8 @@ use unicode_normalization::UnicodeNormalization as _;
 
 /// Shorter words have too few trigrams to distinguish a typo from another word.
 const MIN_LENGTH_FOR_TYPOS: usize = 4;
+/// Shorter words are prefixes of so many others that the index of words is slow for them.
+const MIN_LENGTH_FOR_INDEX: usize = 3;
 
 /// The lower-case words of a query, without duplicates. A word is a run of letters and digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +25,11 @@ impl Words {
 
     pub(crate) fn as_slice(&self) -> &[String] {
         &self.0
+    }
+
+    /// Whether the index of words finds the words that begin with this one in a short time.
+    pub(crate) fn is_selective(word: &str) -> bool {
+        word.chars().count() >= MIN_LENGTH_FOR_INDEX
     }
 
     /// Whether the search tolerates typos in this word.

@@ -58,6 +58,13 @@ pub const DATABASE_RELEASE: Duration = ms(2_500);
 /// Time limit for the check of a connection that was idle.
 pub const DATABASE_PING: Duration = ms(300);
 
+// Searches, which have few connections of their own.
+
+/// Time limit for getting a connection.
+pub const SEARCH_ACQUIRE: Duration = ms(500);
+/// Time limit of the statement of a search.
+pub const SEARCH_STATEMENT: Duration = ms(300);
+
 // Carts, passwords and sessions.
 
 /// Time limit for the second call to the catalog after a cart was changed.
@@ -134,6 +141,7 @@ const _: () = {
     assert!(precedes(DATABASE_ACQUIRE, DATABASE_STATEMENT));
     assert!(precedes(DATABASE_STATEMENT, UPSTREAM_CALL));
     assert!(precedes(DATABASE_STATEMENT, DATABASE_RELEASE));
+    assert!(precedes(sum(SEARCH_ACQUIRE, SEARCH_STATEMENT), UPSTREAM_CALL));
     assert!(precedes(UPSTREAM_CALL, CALL));
     assert!(precedes(sum(CALL, RESPONSE_MARGIN), REQUEST));
     assert!(precedes(sum(sum(CONNECT, SETTINGS), RETRY_RESERVE), UPSTREAM_CALL));

@@ -28,11 +28,15 @@ pub(super) fn order(sort: Sort) -> &'static str {
     }
 }
 
-/// Pushes a query for the sort keys of the products `p` that match the filter. `score` pushes terms that are added to
-/// the score, `conditions` more conditions.
-pub(super) fn push_candidates(
+/// Pushes a query for the sort keys of the products `p` that match the filter. `conditions` pushes more conditions.
+pub(super) fn push_candidates(query: &mut Query, filter: &Filter, conditions: impl FnOnce(&mut Query)) {
+    push_keys(query, |_| {}, conditions);
+    push_filter(query, filter);
+}
+
+/// Pushes a query for the sort keys of products `p`. `score` pushes terms that are added to the score.
+pub(super) fn push_keys(
     query: &mut Query,
-    filter: &Filter,
     score: impl FnOnce(&mut Query),
     conditions: impl FnOnce(&mut Query),
 ) {
@@ -40,7 +44,6 @@ pub(super) fn push_candidates(
     score(query);
     query.push(" as score from catalog.products p where p.archived_at is null");
     conditions(query);
-    push_filter(query, filter);
 }
 
 /// Pushes a query for the first candidates after the cursor: the products of a page, and one more.
@@ -55,22 +58,27 @@ pub(super) fn push_first(query: &mut Query, filter: &Filter, candidates: &str) {
     query.push(" limit ").push(filter.limit + 1);
 }
 
-fn push_filter(query: &mut Query, filter: &Filter) {
+/// Pushes the conditions of the filter, except for the words.
+pub(super) fn push_filter(query: &mut Query, filter: &Filter) {
     push_categories(query, &filter.categories);
     push_tags(query, &filter.tags);
+    push_price_range(query, filter);
+    match filter.in_stock {
+        Some(true) => query.push(" and not p.is_sold_out"),
+        Some(false) => query.push(" and p.is_sold_out"),
+        None => query,
+    };
+    if !filter.ids.is_empty() {
+        query.push(" and p.id = any(").push_bind(filter.ids.clone()).push(")");
+    }
+}
+
+pub(super) fn push_price_range(query: &mut Query, filter: &Filter) {
     if let Some(min) = filter.min_price_minor {
         query.push(" and p.price_minor >= ").push_bind(min);
     }
     if let Some(max) = filter.max_price_minor {
         query.push(" and p.price_minor <= ").push_bind(max);
-    }
-    match filter.in_stock {
-        Some(true) => query.push(" and p.stock > 0"),
-        Some(false) => query.push(" and p.stock = 0"),
-        None => query,
-    };
-    if !filter.ids.is_empty() {
-        query.push(" and p.id = any(").push_bind(filter.ids.clone()).push(")");
     }
 }
 

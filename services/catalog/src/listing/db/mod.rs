@@ -4,6 +4,7 @@
 //! read from the view.
 
 mod candidates;
+mod price_range;
 mod search;
 
 use bodega_runtime::database::Pool;
@@ -50,9 +51,10 @@ pub(super) async fn page(
 ) -> sqlx::Result<Vec<ListedProduct>> {
     let mut query = QueryBuilder::new("with ");
     match &filter.words {
+        None if filter.has_price_range() => price_range::push_picked(&mut query, filter),
         None => {
             query.push("candidates as (");
-            push_candidates(&mut query, filter, |_| {}, |_| {});
+            push_candidates(&mut query, filter, |_| {});
             query.push("), picked as (");
             push_first(&mut query, filter, "candidates");
             query.push(")");
@@ -65,18 +67,18 @@ pub(super) async fn page(
          order by ",
     );
     query.push(order(filter.sort));
-    // A search is planned for its words, without a cached plan: the best plan depends on how rare the words are.
-    query.build_query_as().persistent(filter.words.is_none()).fetch_all(db).await
+    // A search is planned for its words, without a cached plan: the best plan depends on how rare they are. So is a price range.
+    query.build_query_as().persistent(filter.words.is_none() && !filter.has_price_range()).fetch_all(db).await
 }
 
-/// Returns the quoted schema of pg_trgm, if names have an index of trigrams and this role may use the extension.
+/// Returns the quoted schema of pg_trgm, if the words of names have an index of trigrams and this role may use the extension.
 pub(super) async fn trigram_schema(db: impl PgExecutor<'_>) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar!(
         r#"select quote_ident(n.nspname) as "schema!"
            from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace
            where e.extname = 'pg_trgm'
              and has_schema_privilege(n.oid, 'usage')
-             and to_regclass('catalog.products_by_name_trigrams') is not null"#
+             and to_regclass('catalog.name_words_by_trigrams') is not null"#
     )
     .fetch_optional(db)
     .await

@@ -144,8 +144,9 @@ impl Model {
         }
     }
 
-    /// Checks the known rules of relevance: products with every word come before those with prefixes, then come fuzzy
-    /// matches; of products with the same text the newest comes first.
+    /// Checks the known rules of relevance: first the product whose name is the query, then names with every word, names with
+    /// prefixes, products with every word, with prefixes, and fuzzy matches; of products with the same text the newest comes
+    /// first.
     fn check_relevance(
         &self,
         request: &ListProductsRequest,
@@ -160,7 +161,16 @@ impl Model {
         self.check_fuzzy(request, fuzzy)?;
 
         let wanted = words(&request.q);
-        let matches: Vec<_> = first.iter().map(|id| self.items[id].matches(&wanted)).collect();
+        let name = request.q.trim().to_lowercase().replace("e\u{301}", "é");
+        let matches: Vec<_> = first
+            .iter()
+            .map(|id| {
+                let item = &self.items[id];
+                let is_name = item.name.to_lowercase() == name;
+                let by_name = Item { description: String::new(), ..item.clone() }.matches(&wanted);
+                (is_name, by_name.filter(|found| *found > Match::CertainFuzzy), item.matches(&wanted))
+            })
+            .collect();
         prop_assert!(matches.is_sorted_by(|one, other| one >= other), "{matches:?}");
         let items = || listed.iter().map(|id| &self.items[id]);
         for (position, item) in items().enumerate() {
