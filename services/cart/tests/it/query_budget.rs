@@ -2,21 +2,23 @@
 
 use std::{fmt, time::Duration};
 
-use bodega_embedded_postgres::testing::statements::count;
+use bodega_embedded_postgres::testing::statements::count_all;
 use futures_util::future::join_all;
 use uuid::Uuid;
 
 use crate::test_app::{Client, TestApp};
 
-/// Returns the number of catalog calls and of SQL statements.
+/// Returns the number of catalog calls and of SQL statements. Only the connection of a transaction that was not committed is
+/// checked.
 async fn cost<T: fmt::Debug>(
     app: &TestApp,
     call: impl Future<Output = Result<T, tonic::Status>>,
 ) -> (usize, usize) {
     app.catalog.take_calls();
-    let (response, statements) = count(call).await;
+    let (response, counts) = count_all(call).await;
     response.unwrap();
-    (app.catalog.take_calls(), statements)
+    assert_eq!(counts.begins, counts.commits + counts.checks, "{counts:?}");
+    (app.catalog.take_calls(), counts.statements)
 }
 
 async fn fill(client: &Client) {

@@ -1,6 +1,6 @@
 //! The number of SQL statements per call.
 
-use bodega_embedded_postgres::testing::statements::count;
+use bodega_embedded_postgres::testing::statements::{Counts, count, count_all};
 use bodega_proto::catalog::v1::{CreateProductRequest, ListCategoriesRequest, ListProductsRequest};
 use uuid::Uuid;
 
@@ -8,6 +8,9 @@ use crate::{
     image_fixtures::pngs,
     test_app::{TestApp, by_id, by_name, product},
 };
+
+/// One statement, outside of a transaction, and no check of a connection.
+const ONE: Counts = Counts::of(1, 0);
 
 #[tokio::test]
 async fn reads_take_one_statement() {
@@ -36,17 +39,17 @@ async fn reads_take_one_statement() {
                 sort,
                 ..Default::default()
             };
-            let (page, statements) = count(app.page(request.clone())).await;
+            let (page, counts) = count_all(app.page(request.clone())).await;
             let (ids, cursor) = page.unwrap();
-            assert_eq!((ids.len(), statements), (20, 1), "{sort} {q}");
-            let (page, statements) = count(app.page(ListProductsRequest { cursor, ..request })).await;
-            assert_eq!((page.unwrap().0.len(), statements), (10, 1), "{sort} {q}");
+            assert_eq!((ids.len(), counts), (20, ONE), "{sort} {q}");
+            let (page, counts) = count_all(app.page(ListProductsRequest { cursor, ..request })).await;
+            assert_eq!((page.unwrap().0.len(), counts), (10, ONE), "{sort} {q}");
         }
     }
-    assert_eq!(count(app.get(ids[0])).await.1, 1);
-    assert_eq!(count(app.batch_get(&ids)).await.1, 1);
+    assert_eq!(count_all(app.get(ids[0])).await.1, ONE);
+    assert_eq!(count_all(app.batch_get(&ids)).await.1, ONE);
     let mut client = app.client_of(None);
-    assert_eq!(count(client.list_categories(ListCategoriesRequest::default())).await.1, 1);
+    assert_eq!(count_all(client.list_categories(ListCategoriesRequest::default())).await.1, ONE);
 }
 
 #[tokio::test]
@@ -74,4 +77,22 @@ async fn an_upload_takes_seven_statements_plus_one_per_image() {
         let first = added.unwrap().images[0].id;
         assert_eq!(count(app.remove_image(id, first)).await.1, 3);
     }
+}
+
+#[tokio::test]
+async fn a_product_is_read_without_planning() {
+    let app = TestApp::start().await;
+    let id = app.create_with_stock(1).await;
+    for _ in 0..10 {
+        app.get(id).await.unwrap();
+    }
+    // One call at a time uses the same connection. The first five plans are made for their values.
+    let generic: i64 = sqlx::query_scalar(
+        "select sum(generic_plans)::bigint from pg_prepared_statements
+         where statement like '%from catalog.product_view%where id = $1'",
+    )
+    .fetch_one(&app.db)
+    .await
+    .unwrap();
+    assert_eq!(generic, 5);
 }

@@ -22,9 +22,21 @@ pub(crate) async fn find_all(db: impl PgExecutor<'_>, ids: &[i32]) -> sqlx::Resu
     .await
 }
 
-/// Returns the product with this id, archived or not.
+/// Returns the product with this id, archived or not. Unlike that of [`find_all`], its plan does not depend on the value, so
+/// that Postgres keeps it.
 pub(crate) async fn find(db: impl PgExecutor<'_>, id: i32) -> sqlx::Result<Option<Product>> {
-    Ok(find_all(db, &[id]).await?.pop())
+    sqlx::query_as!(
+        Product,
+        r#"select id as "id!", name as "name!", description as "description!", price_minor as "price_minor!",
+                  currency as "currency!", stock as "stock!", version as "version!", archived as "archived!",
+                  created_at as "created_at!", updated_at as "updated_at!", category_id, category_name,
+                  tags as "tags!: Json<Vec<Tag>>", images as "images!: Json<Vec<Image>>"
+           from catalog.product_view
+           where id = $1"#,
+        id,
+    )
+    .fetch_optional(db)
+    .await
 }
 
 /// Inserts products with their tags, first image and stock movement. Returns their ids in the same order.
