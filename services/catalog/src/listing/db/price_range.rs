@@ -8,7 +8,7 @@ use super::candidates::{Query, order, push_candidates, push_first, push_price_ra
 use crate::listing::filter::Filter;
 
 /// Maximum number of products in a narrow range.
-const NARROW: i64 = 2_000;
+const NARROW: i64 = 1_000;
 
 /// Pushes the common table expressions up to `picked`.
 pub(super) fn push_picked(query: &mut Query, filter: &Filter) {
@@ -18,7 +18,11 @@ pub(super) fn push_picked(query: &mut Query, filter: &Filter) {
              from (select from catalog.products p where p.archived_at is null"
     ));
     push_price_range(query, filter);
-    query.push(format_args!(" limit {}) counted), narrow as materialized (", NARROW + 1));
+    // The order makes the database read no more than this of the index of prices.
+    query.push(format_args!(
+        " order by p.price_minor, p.id limit {}) counted), narrow as materialized (",
+        NARROW + 1
+    ));
     push_candidates(query, filter, |query| _ = query.push(" and (select is_narrow from range)"));
     query.push("), wide as (");
     push_candidates(query, filter, |query| _ = query.push(" and not (select is_narrow from range)"));
