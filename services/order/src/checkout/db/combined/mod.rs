@@ -1,0 +1,133 @@
+//! The statements that place an order. Each serves up to 64 concurrent calls, as one transaction.
+//!
+//! A statement that has waited for a lock reads the locked row as it is now, but all other rows as they were before the wait.
+//! So each of these statements decides by the rows that it locks, updates or inserts:
+//!
+//! - A checkout starts if the update of `latest_checkouts` finds the expected row, and no unique index has an equal entry.
+//! - An order is placed if its locked row is still `placing`.
+//! - Deleting a row that another process has deleted has no effect.
+//!
+//! Rows are locked in the order of their ids, so that statements cannot deadlock. A statement for several calls waits for a
+//! lock for 50 ms at most: then it fails, and each call runs again alone.
+
+mod sql;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use bodega_runtime::{combiner::Combiner, database::Pool};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::checkouts::{Checkout, CheckoutState, RecordedKey};
+use crate::{checkout::pricing::PricedLines, error::Error};
+
+/// Maximum number of calls that a statement serves.
+const MAX_BATCH: usize = 64;
+
+/// The combined statements.
+#[derive(Clone)]
+pub(crate) struct Statements {
+    searches: Arc<AtomicU64>,
+    find: Combiner<Search, Found, Error>,
+    start: Combiner<Arc<NewCheckout>, bool, Error>,
+    place: Combiner<Arc<PricedCheckout>, Option<OffsetDateTime>, Error>,
+    delete_clear_cart: Combiner<Uuid, (), Error>,
+}
+
+#[derive(Clone, Debug)]
+struct Search {
+    /// Unique, so that concurrent calls of one user share a statement.
+    number: u64,
+    user_id: Uuid,
+    key: Option<String>,
+}
+
+/// What a user has checked out before.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    /// The use of the idempotency key.
+    pub key: Option<RecordedKey>,
+    /// The user's latest checkout.
+    pub latest: Option<CheckoutState>,
+}
+
+/// A checkout that is to start, leased to its caller.
+#[derive(Clone, Debug)]
+pub(crate) struct NewCheckout {
+    pub checkout: Checkout,
+    pub cart_version: i64,
+    pub key: Option<String>,
+    /// The user's latest checkout before the cart was read.
+    pub previous: Option<Uuid>,
+}
+
+/// A checkout that is to become an order.
+#[derive(Clone, Debug)]
+pub(crate) struct PricedCheckout {
+    pub checkout: Checkout,
+    pub priced: PricedLines,
+}
+
+impl Statements {
+    pub(crate) fn new(db: &Pool) -> Self {
+        let pool = || db.clone();
+        let (find_db, start_db, place_db, delete_db) = (pool(), pool(), pool(), pool());
+        Self {
+            searches: Arc::default(),
+            find: Combiner::new(
+                "searches for checkouts",
+                MAX_BATCH,
+                |search: &Search| search.number,
+                move |searches| sql::find(find_db.clone(), searches),
+            ),
+            start: Combiner::new(
+                "starts of checkouts",
+                MAX_BATCH,
+                |new: &Arc<NewCheckout>| new.checkout.user_id,
+                move |new| sql::start(start_db.clone(), new),
+            ),
+            place: Combiner::new(
+                "placed orders",
+                MAX_BATCH,
+                |priced: &Arc<PricedCheckout>| priced.checkout.id,
+                move |priced| sql::place(place_db.clone(), priced),
+            ),
+            delete_clear_cart: Combiner::new(
+                "completed deliveries",
+                MAX_BATCH,
+                |order_id: &Uuid| *order_id,
+                move |order_ids| sql::delete_clear_cart(delete_db.clone(), order_ids),
+            ),
+        }
+    }
+
+    /// Returns the use of an idempotency key, and the user's latest checkout.
+    pub(crate) async fn find(&self, user_id: Uuid, key: Option<String>) -> Result<Found, Error> {
+        let number = self.searches.fetch_add(1, Ordering::Relaxed);
+        self.find.submit(Search { number, user_id, key }).await
+    }
+
+    /// Starts a checkout with its idempotency key. Returns false if `previous` is no longer the user's latest checkout: then
+    /// the cart may have been read before another checkout removed its lines.
+    ///
+    /// # Errors
+    /// A violated constraint ([`is_duplicate`](super::checkouts::is_duplicate)) also means that another call has started a
+    /// checkout.
+    pub(crate) async fn start(&self, new: NewCheckout) -> Result<bool, Error> {
+        self.start.submit(Arc::new(new)).await
+    }
+
+    /// Turns a checkout into an order, and stores the delivery that clears its cart. Returns when it was placed, or `None` if
+    /// another process has ended the checkout.
+    pub(crate) async fn place(&self, priced: PricedCheckout) -> Result<Option<OffsetDateTime>, Error> {
+        self.place.submit(Arc::new(priced)).await
+    }
+
+    /// Deletes the delivery that has cleared the cart of an order.
+    pub(crate) async fn delete_clear_cart(&self, order_id: Uuid) -> Result<(), Error> {
+        self.delete_clear_cart.submit(order_id).await
+    }
+}
