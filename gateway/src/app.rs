@@ -15,7 +15,7 @@ use bodega_proto::{
 use bodega_runtime::{auth::Verifier, money::Currency, transport::Transport};
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::Settings, revocations::Revocations};
+use crate::{api::products::cached::ProductCache, config::Settings, revocations::Revocations};
 
 /// Transports to the services.
 #[derive(Clone)]
@@ -39,6 +39,7 @@ struct Inner {
     upstreams: Upstreams,
     verifier: Verifier,
     revocations: Revocations,
+    products: ProductCache,
     shutdown: CancellationToken,
 }
 
@@ -50,7 +51,8 @@ impl App {
         revocations: Revocations,
         shutdown: CancellationToken,
     ) -> Self {
-        Self(Arc::new(Inner { settings, upstreams, verifier, revocations, shutdown }))
+        let products = ProductCache::new(upstreams.catalog.clone(), settings.cache_bytes, |_| {});
+        Self(Arc::new(Inner { settings, upstreams, verifier, revocations, products, shutdown }))
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -72,6 +74,10 @@ impl App {
 
     pub(crate) fn revocations(&self) -> &Revocations {
         &self.0.revocations
+    }
+
+    pub(crate) fn products(&self) -> &ProductCache {
+        &self.0.products
     }
 
     pub(crate) fn is_shutting_down(&self) -> bool {

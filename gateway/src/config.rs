@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use bodega_runtime::{config, money::Currency, timeouts};
+use bodega_runtime::{config, money::Currency, product_cache, timeouts};
 use clap::builder::RangedI64ValueParser;
 use http::{HeaderValue, Uri};
 
@@ -56,6 +56,9 @@ pub struct Settings {
     /// Maximum size of a JSON body in bytes
     #[arg(long, env = "BODEGA_BODY_LIMIT", default_value_t = 256 * 1024)]
     pub body_limit: usize,
+    /// Memory for cached products in bytes, together with the cart's in one process
+    #[arg(long, env = "BODEGA_CACHE_BYTES", default_value_t = product_cache::DEFAULT_BYTES)]
+    pub cache_bytes: usize,
     /// Time limit of an upload in seconds
     #[arg(long, env = "BODEGA_UPLOAD_TIMEOUT", default_value = "60", value_parser = seconds)]
     pub upload_timeout: Duration,

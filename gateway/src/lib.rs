@@ -79,6 +79,7 @@ pub async fn start(
         tokio::spawn(revocations.clone().watch(upstreams.identity.clone(), stopping.clone()));
     let uploads = ConcurrencyLimit::new("uploads", settings.max_uploads(), request_timeout);
     let app = App::new(settings, upstreams, verifier, revocations, shutdown.clone());
+    let product_watch = tokio::spawn(app.products().clone().watch(stopping.clone()));
     let server =
         server::serve(listener, router::router(app, uploads.clone()), max_connections, stopping.clone());
     let overdue = async {
@@ -93,5 +94,6 @@ pub async fn start(
         () = server => {}
         () = overdue => warn!("shutdown deadline exceeded, aborting open requests"),
     }
+    product_watch.await.context("the watch of the catalog's changes panicked")?;
     revocation_watch.await.context("the revocation watch panicked")
 }

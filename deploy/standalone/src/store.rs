@@ -73,7 +73,10 @@ impl Store {
         let catalog = bodega_catalog::start(catalog_db, gateway.currency, media, closing.clone())
             .await
             .context("cannot start catalog")?;
-        let cart = bodega_cart::start(cart_db, catalog.transport(&auth), closing.clone())
+        let cart_cache_bytes = gateway.cache_bytes / 4;
+        let gateway =
+            bodega_gateway::Settings { cache_bytes: gateway.cache_bytes - cart_cache_bytes, ..gateway };
+        let cart = bodega_cart::start(cart_db, catalog.transport(&auth), cart_cache_bytes, closing.clone())
             .await
             .context("cannot start cart")?;
         let order_upstreams =

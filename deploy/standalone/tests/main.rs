@@ -19,6 +19,7 @@ mod images;
 mod legacy_api;
 mod orders;
 mod payments;
+mod product_cache;
 mod purchase_flow;
 mod query_budget;
 mod separate_processes;

@@ -1,5 +1,7 @@
 //! Authentication of a request.
 
+use std::convert::Infallible;
+
 use axum::{extract::FromRequestParts, http::request::Parts};
 use bodega_runtime::auth::Caller;
 use http::{HeaderMap, header::AUTHORIZATION};
@@ -73,6 +75,19 @@ impl<S: Sync> FromRequestParts<S> for Admin {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let caller = caller(parts)?.ok_or_else(Problem::unauthenticated)?;
         if caller.is_admin() { Ok(Self) } else { Err(Problem::forbidden()) }
+    }
+}
+
+/// Whether the request has the access token of an admin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IsAdmin(pub(crate) bool);
+
+impl<S: Sync> FromRequestParts<S> for IsAdmin {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let authentication = parts.extensions.get::<Authentication>();
+        Ok(Self(matches!(authentication, Some(Authentication::Caller(caller)) if caller.is_admin())))
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 
+use crate::etag::{EntityTag, TagList};
 use axum::{
+    body::Bytes,
     extract::FromRequestParts,
     http::request::Parts,
     response::{IntoResponse, Response},
@@ -10,12 +12,6 @@ use axum::{
 use http::{
     HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, LINK, VARY},
-};
-use serde::Serialize;
-
-use crate::{
-    etag::{EntityTag, TagList},
-    problem::Problem,
 };
 
 /// The states of a resource that the client has cached. A malformed header matches none.
@@ -41,21 +37,11 @@ impl IfNoneMatch {
         }
     }
 
-    /// The response to a read of a list, with an entity tag of its JSON and the link to the next page.
-    ///
-    /// # Errors
-    /// An internal problem if the list cannot be serialized.
-    pub(crate) fn respond_list(
-        &self,
-        list: &impl Serialize,
-        next: Option<HeaderValue>,
-    ) -> Result<Response, Problem> {
-        let body = serde_json::to_vec(list).map_err(|error| {
-            tracing::error!("cannot serialize a list: {error}");
-            Problem::internal()
-        })?;
-        let tag = EntityTag::of_bytes(&body, next.as_ref().map_or(&[], HeaderValue::as_bytes));
-        Ok(self.respond(tag, ([(CONTENT_TYPE, "application/json")], next.map(|next| [(LINK, next)]), body)))
+    /// The same for finished JSON, with the link to the next page of a list.
+    pub(crate) fn respond_json(&self, tag: &EntityTag, next: Option<&HeaderValue>, body: Bytes) -> Response {
+        let link = next.map(|next| [(LINK, next.clone())]);
+        let content_type = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        self.respond(tag.clone(), (content_type, link, body))
     }
 }
 
@@ -109,12 +95,14 @@ mod tests {
     }
 
     #[test]
-    fn the_tag_of_a_list_depends_on_the_next_page() {
+    fn a_page_has_a_link_to_the_next_one() {
         let next = HeaderValue::from_static("</products?cursor=x>; rel=\"next\"");
-        let last = if_none_match(None).respond_list(&[1], None).unwrap();
-        let full = if_none_match(None).respond_list(&[1], Some(next.clone())).unwrap();
-        assert_ne!(last.headers()[ETAG], full.headers()[ETAG]);
-        assert_eq!(full.headers()[LINK], next);
-        assert_eq!(full.headers()[CONTENT_TYPE], "application/json");
+        let tag = EntityTag::of_version(7);
+        let page = if_none_match(None).respond_json(&tag, Some(&next), Bytes::from_static(b"[1]"));
+        assert_eq!(page.headers()[LINK], next);
+        assert_eq!(page.headers()[CONTENT_TYPE], "application/json");
+        assert_eq!(page.headers()[ETAG], "\"7\"");
+        let last = if_none_match(None).respond_json(&tag, None, Bytes::from_static(b"[1]"));
+        assert!(!last.headers().contains_key(LINK));
     }
 }

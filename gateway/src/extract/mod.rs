@@ -13,7 +13,7 @@ mod query;
 mod raw;
 
 pub(crate) use self::{
-    caller::{Admin, Authentication, CART_TOKEN, CartOwner, SignedIn, access_token},
+    caller::{Admin, Authentication, CART_TOKEN, CartOwner, IsAdmin, SignedIn, access_token},
     client::Client,
     condition::{IfMatch, IfNoneMatch},
     files::Files,

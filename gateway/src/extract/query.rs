@@ -4,6 +4,7 @@ use axum::{
     extract::{FromRequestParts, MatchedPath, Path as AxumPath, path::ErrorKind, rejection::PathRejection},
     http::request::Parts,
 };
+use http::Uri;
 use serde::de::DeserializeOwned;
 
 use super::field_error::FieldError;
@@ -57,7 +58,17 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        parse(parts.uri.query().unwrap_or_default()).map(Self)
+        Self::of(&parts.uri)
+    }
+}
+
+impl<T: DeserializeOwned> Query<T> {
+    /// Reads the parameters of a URI.
+    ///
+    /// # Errors
+    /// 400 `malformed_request` for an unknown or invalid parameter.
+    pub(crate) fn of(uri: &Uri) -> Result<Self, Problem> {
+        parse(uri.query().unwrap_or_default()).map(Self)
     }
 }
 

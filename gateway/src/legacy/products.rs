@@ -10,18 +10,16 @@ use utoipa::{
 
 use crate::{
     api::products::{
-        create_product, get_product,
+        cached, create_product,
         input::{ProductInput, ProductPatch},
-        list_products,
         query::ProductQuery,
         types::{IdAndName, Product},
         update_product,
     },
     app::App,
     etag::EntityTag,
-    extract::{Admin, IfMatch, IfNoneMatch, Json, Path, Query},
+    extract::{Admin, IfMatch, IfNoneMatch, IsAdmin, Json, Path},
     json::{Amount, AmountInput, IdOrName, partial_schema, provided},
-    link,
     problem::Problem,
     response::Created,
 };
@@ -148,12 +146,10 @@ impl ToSchema for LegacyProductPatch {}
 pub(crate) async fn list(
     State(app): State<App>,
     uri: Uri,
-    Query(query): Query<ProductQuery>,
+    is_admin: IsAdmin,
     if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let page = list_products(&app, query).await?;
-    let items: Vec<_> = page.items.into_iter().map(LegacyProduct::from).collect();
-    if_none_match.respond_list(&items, link::next(&uri, &page.next_cursor))
+    cached::list(&app, &uri, is_admin, &if_none_match, cached::render_array::<LegacyProduct>).await
 }
 
 /// Creates a product.
@@ -200,10 +196,13 @@ pub(crate) async fn create(
 pub(crate) async fn show(
     State(app): State<App>,
     Path(id): Path<i32>,
+    is_admin: IsAdmin,
     if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let (tag, product) = get_product(&app, id).await?;
-    Ok(if_none_match.respond(tag, Json(LegacyProduct::from(product))))
+    let product = cached::get(&app, id, is_admin).await?;
+    let tag = EntityTag::of_version(product.version());
+    let product = LegacyProduct::from(Product::from(product.to_product()));
+    Ok(if_none_match.respond(tag, Json(product)))
 }
 
 /// Changes fields of a product.

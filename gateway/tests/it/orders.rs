@@ -36,9 +36,9 @@ fn order() -> Order {
 
 async fn gateway() -> (TestApp, Calls<PlaceOrderRequest>) {
     let gateway = TestApp::start().await;
-    let placed = gateway
-        .orders
-        .on("PlaceOrder", |_: PlaceOrderRequest| Ok(PlaceOrderResponse { order: Some(order()) }));
+    let placed = gateway.orders.on("PlaceOrder", |_: PlaceOrderRequest| {
+        Ok(PlaceOrderResponse { order: Some(order()), ..Default::default() })
+    });
     (gateway, placed)
 }
 

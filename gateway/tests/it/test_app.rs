@@ -57,6 +57,7 @@ impl TestApp {
         let (catalog, cart, orders) =
             (FakeService::default(), FakeService::default(), FakeService::default());
         let mut settings = Settings {
+            cache_bytes: 1024 * 1024,
             currency: "USD".parse().unwrap(),
             request_timeout: TIMEOUT,
             max_requests: 64,

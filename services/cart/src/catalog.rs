@@ -1,26 +1,28 @@
-//! The client of the catalog.
+//! The products of the catalog, from a cache that follows its changes.
 
 use std::collections::HashMap;
 
-use bodega_proto::catalog::v1::{
-    BatchGetProductsRequest, Product, catalog_service_client::CatalogServiceClient,
-};
-use bodega_runtime::{context::CallContext, timeouts, transport::Transport};
+use bodega_proto::catalog::v1::Product;
+use bodega_runtime::{context::CallContext, product_cache::ProductCache, timeouts, transport::Transport};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
 
-/// Enough for 101 products of the maximum length.
-const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
-
-pub(crate) struct Catalog(CatalogServiceClient<Transport>);
+#[derive(Clone)]
+pub(crate) struct Catalog(ProductCache<(), ()>);
 
 impl Catalog {
-    pub(crate) fn new(transport: Transport) -> Self {
-        Self(CatalogServiceClient::new(transport).max_decoding_message_size(MAX_RESPONSE_BYTES))
+    pub(crate) fn new(transport: Transport, cache_bytes: usize) -> Self {
+        Self(ProductCache::new(transport, cache_bytes, trim))
     }
 
-    /// Fetches those of `ids` that are missing in `products`, in one call. Makes no call if none is missing.
+    /// Follows the changes of products until the shutdown.
+    pub(crate) async fn watch(self, shutdown: CancellationToken) {
+        self.0.watch(shutdown).await;
+    }
+
+    /// Fetches those of `ids` that are missing in `products`: from the cache, or from the catalog in one call.
     ///
     /// # Errors
     /// When the catalog is unavailable or times out.
@@ -33,13 +35,19 @@ impl Catalog {
         if ids.is_empty() {
             return Ok(());
         }
-        let request = BatchGetProductsRequest { ids: ids.clone() };
-        let mut catalog = self.0.clone();
-        let found = with_timeout(catalog.batch_get_products(request)).await?.into_inner().products;
-        products.0.extend(ids.into_iter().map(|id| (id, None)));
-        products.0.extend(found.into_iter().map(|product| (product.id, Some(product))));
+        let found = with_timeout(self.0.batch_get(&ids)).await?;
+        products.0.extend(ids.into_iter().map(|id| (id, found.get(&id).map(|product| product.to_product()))));
         Ok(())
     }
+}
+
+/// Removes what carts do not show.
+fn trim(product: &mut Product) {
+    product.description = String::new();
+    product.category = None;
+    product.tags = Vec::new();
+    product.images.truncate(1);
+    product.images.shrink_to_fit();
 }
 
 /// Limits a call to the caller's deadline and to [`timeouts::UPSTREAM_CALL`].

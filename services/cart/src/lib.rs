@@ -23,7 +23,7 @@
 //! | `GetSnapshot` | none | 1 |
 //! | `ClearOrdered` | none | 1 |
 //!
-//! If the cart is changed concurrently, a change costs 2 statements more, in a transaction, and perhaps another catalog call.
+//! Products that are in the cache need no call to the catalog. If the cart is changed concurrently, a change costs 2 statements more, in a transaction, and perhaps another catalog call.
 
 mod actions;
 mod cart;
@@ -72,17 +72,25 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let catalog = Transport::remote("catalog", config.catalog_url, &process.service_token);
     let identity = Transport::remote("identity", config.identity_url, &process.service_token);
     let auth = AuthLayer { service_token: process.service_token, verifier: Verifier::new(identity) };
-    start(db, catalog, process.shutdown).await?.serve(&auth, process.listener).await
+    start(db, catalog, config.cache_bytes, process.shutdown).await?.serve(&auth, process.listener).await
 }
 
-/// Starts the service on a migrated database, with a cleanup worker that runs until shutdown.
+/// Starts the service on a migrated database, with a cleanup worker that runs until shutdown. The cache of products uses about
+/// `cache_bytes`.
 ///
 /// # Errors
 /// Never: while the database or the catalog is unavailable, calls fail, but not the start.
-pub async fn start(db: Pool, catalog: Transport, shutdown: CancellationToken) -> anyhow::Result<Service> {
-    let routes = Routes::new(CartServiceServer::new(CartApi::new(db.clone(), Catalog::new(catalog))))
+pub async fn start(
+    db: Pool,
+    catalog: Transport,
+    cache_bytes: usize,
+    shutdown: CancellationToken,
+) -> anyhow::Result<Service> {
+    let catalog = Catalog::new(catalog, cache_bytes);
+    let routes = Routes::new(CartServiceServer::new(CartApi::new(db.clone(), catalog.clone())))
         .add_service(CheckoutServiceServer::new(CheckoutApi::new(db.clone())));
-    let service = Service::new("cart", routes, db.clone(), shutdown).await;
+    let service = Service::new("cart", routes, db.clone(), shutdown.clone()).await;
+    service.spawn(catalog.watch(shutdown));
     service.spawn(cleanup::run(db));
     Ok(service)
 }

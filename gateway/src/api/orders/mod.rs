@@ -127,8 +127,9 @@ pub(crate) async fn cancel(
     Path(id): Path<Uuid>,
 ) -> Result<Json<Order>, Problem> {
     let request = CancelOrderRequest { id: id.to_string() };
-    let response = app.orders().cancel_order(request).await?.into_inner();
-    Ok(Json(present(response.order)?.try_into()?))
+    let order = present(app.orders().cancel_order(request).await?.into_inner().order)?;
+    forget_products(&app, &order);
+    Ok(Json(order.try_into()?))
 }
 
 /// Changes the status of an order.
@@ -155,8 +156,11 @@ pub(crate) async fn change_status(
 ) -> Result<Json<Order>, Problem> {
     let request =
         UpdateOrderStatusRequest { id: id.to_string(), status: pb::OrderStatus::from(input.status).into() };
-    let response = app.orders().update_order_status(request).await?.into_inner();
-    Ok(Json(present(response.order)?.try_into()?))
+    let order = present(app.orders().update_order_status(request).await?.into_inner().order)?;
+    if order.status() == pb::OrderStatus::Cancelled {
+        forget_products(&app, &order);
+    }
+    Ok(Json(order.try_into()?))
 }
 
 pub(crate) async fn place_order(
@@ -173,7 +177,20 @@ pub(crate) async fn place_order(
         .place_order(request)
         .await
         .map_err(|status| Problem::from(status).renaming("idempotencyKey", "Idempotency-Key"))?;
-    present(response.into_inner().order)?.try_into()
+    let pb::PlaceOrderResponse { order, product_versions } = response.into_inner();
+    let order = present(order)?;
+    if product_versions.is_empty() {
+        forget_products(app, &order);
+    }
+    for product in product_versions {
+        app.products().raise_floor(product.product_id, product.version);
+    }
+    order.try_into()
+}
+
+/// Makes later requests to this gateway read the stock of an order's products after the order.
+fn forget_products(app: &App, order: &pb::Order) {
+    app.products().forget(order.items.iter().map(|item| item.product_id));
 }
 
 /// Returns an order that the caller may see.

@@ -1,12 +1,13 @@
 //! `/api/products`.
 
+pub(crate) mod cached;
 pub(crate) mod input;
 pub(crate) mod query;
 pub(crate) mod types;
 
 use axum::{extract::State, response::Response};
 use bodega_proto::catalog::v1::{self as pb, DeleteProductRequest, GetProductRequest, UpdateProductRequest};
-use http::StatusCode;
+use http::{StatusCode, Uri};
 
 use self::{
     input::{ProductInput, ProductPatch},
@@ -16,7 +17,7 @@ use self::{
 use crate::{
     app::App,
     etag::EntityTag,
-    extract::{Admin, IfMatch, IfNoneMatch, Json, Path, Query},
+    extract::{Admin, IfMatch, IfNoneMatch, IsAdmin, Json, Path},
     json::Page,
     problem::Problem,
     response::{Created, present},
@@ -39,10 +40,11 @@ use crate::{
 )]
 pub(crate) async fn list(
     State(app): State<App>,
-    Query(query): Query<ProductQuery>,
+    uri: Uri,
+    is_admin: IsAdmin,
     if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    if_none_match.respond_list(&list_products(&app, query).await?, None)
+    cached::list(&app, &uri, is_admin, &if_none_match, cached::render).await
 }
 
 /// Returns a product.
@@ -66,10 +68,10 @@ pub(crate) async fn list(
 pub(crate) async fn show(
     State(app): State<App>,
     Path(id): Path<i32>,
+    is_admin: IsAdmin,
     if_none_match: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let (tag, product) = get_product(&app, id).await?;
-    Ok(if_none_match.respond(tag, Json(product)))
+    cached::show(&app, id, is_admin, &if_none_match).await
 }
 
 /// Creates a product.
@@ -188,19 +190,6 @@ pub(crate) async fn delete(
 /// Catalog accepts a category by id or name, a request has its id only.
 fn rename_category(problem: Problem) -> Problem {
     problem.renaming("category", "categoryId")
-}
-
-pub(crate) async fn list_products(app: &App, query: ProductQuery) -> Result<Page<Product>, Problem> {
-    let request = query.into_request(app.currency())?;
-    let response = app.catalog().list_products(request).await.map_err(|status| {
-        Problem::from(status).renaming("categories", "category").renaming("tags", "tag").of_query()
-    })?;
-    let page = response.into_inner();
-    Ok(Page { items: page.products.into_iter().map(Product::from).collect(), next_cursor: page.next_cursor })
-}
-
-pub(crate) async fn get_product(app: &App, id: i32) -> Result<(EntityTag, Product), Problem> {
-    with_entity_tag(app.catalog().get_product(GetProductRequest { id }).await?.into_inner().product)
 }
 
 pub(crate) async fn create_product(

@@ -22,7 +22,14 @@ use crate::{
 async fn requires_the_service_token() {
     let (_database, db) = database().await;
     let shutdown = CancellationToken::new();
-    let service = bodega_cart::start(db, catalog_at(&FakeCatalog::new()), shutdown.clone()).await.unwrap();
+    let service = bodega_cart::start(
+        db,
+        catalog_at(&FakeCatalog::new()),
+        crate::test_app::CACHE_BYTES,
+        shutdown.clone(),
+    )
+    .await
+    .unwrap();
     let service_token = ServiceToken::random();
     // No access tokens are used, so the keys are never fetched.
     let verifier = Verifier::new(Transport::unauthenticated(Routes::default()));

@@ -130,7 +130,9 @@ async fn returns_unavailable_when_the_catalog_is_down() {
     let (_database, db) = database().await;
     let closed_port =
         Transport::remote("catalog", "http://127.0.0.1:1".parse().unwrap(), &ServiceToken::random());
-    let service = bodega_cart::start(db, closed_port, CancellationToken::new()).await.unwrap();
+    let service = bodega_cart::start(db, closed_port, crate::test_app::CACHE_BYTES, CancellationToken::new())
+        .await
+        .unwrap();
     let mut client = CartServiceClient::new(Transport::unauthenticated(service.routes()));
     client.get_cart(GetCartRequest::default()).await.unwrap();
     let request = AddItemRequest { product_id: 1, quantity: 1, ..AddItemRequest::default() };

@@ -68,8 +68,14 @@ async fn the_token_of_a_deleted_guest_cart_is_invalid() {
         .unwrap();
     // Another replica starts with a cleanup.
     let shutdown = tokio_util::sync::CancellationToken::new();
-    let replica =
-        bodega_cart::start(app.db.clone(), crate::test_app::catalog_at(&catalog), shutdown).await.unwrap();
+    let replica = bodega_cart::start(
+        app.db.clone(),
+        crate::test_app::catalog_at(&catalog),
+        crate::test_app::CACHE_BYTES,
+        shutdown,
+    )
+    .await
+    .unwrap();
     let deleted = async {
         while app.cart_count().await != 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;

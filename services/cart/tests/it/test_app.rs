@@ -27,6 +27,9 @@ use uuid::Uuid;
 
 use crate::fake_catalog::FakeCatalog;
 
+/// Memory for cached products.
+pub(crate) const CACHE_BYTES: usize = 1024 * 1024;
+
 /// A cart service with its own database.
 pub(crate) struct TestApp {
     pub(crate) catalog: FakeCatalog,
@@ -63,7 +66,9 @@ impl TestApp {
     /// Starts on an existing database.
     pub(crate) async fn start_with(database: TestDatabase, db: Pool, catalog: FakeCatalog) -> Self {
         let shutdown = CancellationToken::new();
-        let service = bodega_cart::start(db.clone(), catalog_at(&catalog), shutdown.clone()).await.unwrap();
+        let service = bodega_cart::start(db.clone(), catalog_at(&catalog), CACHE_BYTES, shutdown.clone())
+            .await
+            .unwrap();
         Self {
             catalog,
             db,
@@ -78,7 +83,8 @@ impl TestApp {
     pub(crate) async fn replica(&self) -> Replica {
         let shutdown = CancellationToken::new();
         let db = database::pool((*self.db.connect_options()).clone(), 10, "cart");
-        let service = bodega_cart::start(db, catalog_at(&self.catalog), shutdown.clone()).await.unwrap();
+        let service =
+            bodega_cart::start(db, catalog_at(&self.catalog), CACHE_BYTES, shutdown.clone()).await.unwrap();
         Replica { routes: service.routes(), _service: service, _shutdown: shutdown.drop_guard() }
     }
 

@@ -89,8 +89,9 @@ pub struct Page<R> {
     pub products: Vec<CachedProduct<R>>,
     /// The response of the catalog, without its products.
     pub response: Arc<ListProductsResponse>,
-    /// The state of the cache to which the products belong.
-    pub(super) generation: u64,
+    /// The generation of the cache from which the products are; `None` if they are from a call, which a change may have
+    /// overtaken.
+    pub(super) generation: Option<u64>,
 }
 
 /// Estimates the bytes that a product occupies in the cache, with a rendering of about the same size.

@@ -14,7 +14,11 @@ use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 use tracing::Instrument as _;
 
-use super::{ProductCache, entry::CachedProduct, state::Begin};
+use super::{
+    ProductCache,
+    entry::{CachedProduct, Page},
+    state::Begin,
+};
 use crate::{
     context::CallContext,
     status,
@@ -50,14 +54,24 @@ impl Filled {
 /// The products of a call.
 pub(super) struct Outcome<R> {
     pub(super) products: Vec<CachedProduct<R>>,
-    pub(super) response: Arc<ListProductsResponse>,
-    /// The generation of the cache after they were inserted.
-    pub(super) generation: u64,
+    response: Arc<ListProductsResponse>,
+}
+
+impl<R> Outcome<R> {
+    pub(super) fn into_page(self) -> Page<R> {
+        Page { products: self.products, response: self.response, generation: None }
+    }
+
+    /// Returns the product of a call for one.
+    pub(super) fn into_product(self) -> Result<CachedProduct<R>, Status> {
+        let product = self.products.into_iter().next();
+        product.ok_or_else(|| status::internal("the response of the catalog has no product"))
+    }
 }
 
 impl<R> Clone for Outcome<R> {
     fn clone(&self) -> Self {
-        Self { products: self.products.clone(), response: self.response.clone(), ..*self }
+        Self { products: self.products.clone(), response: self.response.clone() }
     }
 }
 
@@ -135,11 +149,12 @@ where
             return (flight.outcome.clone(), flight.begin);
         }
         let started = Instant::now();
+        let caller = CallContext::current();
         let context = CallContext {
-            deadline: Some(started + UPSTREAM_CALL),
+            deadline: caller.deadline.or(Some(started + UPSTREAM_CALL)),
             // Products are public.
             authorization: None,
-            ..CallContext::current()
+            ..caller
         };
         let (cache, flight_key, response) = (self.clone(), key.clone(), call());
         let work = async move {
@@ -163,9 +178,9 @@ where
         filled: Result<Filled, Status>,
     ) -> Result<Outcome<R>, Status> {
         let outcome = filled.map(|filled| {
-            let mut outcome = self.outcome(filled);
+            let outcome = self.outcome(filled);
             let mut state = self.lock();
-            outcome.generation = state.insert_products(&begin, &outcome.products);
+            state.insert_products(&begin, &outcome.products);
             if let Key::Page(key) = key {
                 let response = outcome.response.clone();
                 state.insert_page(&begin, key, &outcome.products, response, depends_on_availability);
@@ -179,13 +194,12 @@ where
         outcome
     }
 
-    fn outcome(&self, filled: Filled) -> Outcome<R> {
+    pub(super) fn outcome(&self, filled: Filled) -> Outcome<R> {
         let products = filled.products.into_iter().map(|mut product| {
             (self.0.trim)(&mut product);
             CachedProduct::new(product)
         });
-        let generation = self.lock().generation();
-        Outcome { products: products.collect(), response: Arc::new(filled.response), generation }
+        Outcome { products: products.collect(), response: Arc::new(filled.response) }
     }
 
     fn flights(&self) -> MutexGuard<'_, HashMap<Key, Flight<R>>> {

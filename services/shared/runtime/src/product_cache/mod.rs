@@ -43,6 +43,8 @@ use self::{
 };
 use crate::{timeouts, transport::Transport};
 
+/// Default of `BODEGA_CACHE_BYTES`, the weight of all caches of a process.
+pub const DEFAULT_BYTES: usize = 64 * 1024 * 1024;
 /// Enough for 200 products of the maximum length.
 const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 
@@ -100,15 +102,15 @@ where
         if let Some(product) = self.lookup(|state| state.product(id)).await {
             return Ok(product);
         }
-        let call = || {
-            let mut catalog = self.0.catalog.clone();
-            async move {
-                let product = catalog.get_product(GetProductRequest { id }).await?.into_inner().product;
-                Ok(Filled::products(product.into_iter().collect()))
-            }
-        };
-        let products = self.fill(Key::Product(id), false, call).await?.products;
-        products.into_iter().next().ok_or_else(|| crate::status::internal("GetProduct returned no product"))
+        self.fill(Key::Product(id), false, || self.call_get(id)).await?.into_product()
+    }
+
+    /// Reads a product that is sold from the catalog, in the context of the caller.
+    ///
+    /// # Errors
+    /// Those of `GetProduct`.
+    pub async fn read(&self, id: i32) -> Result<CachedProduct<R>, Status> {
+        self.outcome(self.call_get(id).await?).into_product()
     }
 
     /// Returns the products with these ids, archived ones included. Unknown ids are left out.
@@ -152,13 +154,16 @@ where
     /// Those of `ListProducts`.
     pub async fn list(&self, key: &str, request: ListProductsRequest) -> Result<Page<R>, Status> {
         let depends_on_availability = request.in_stock.is_some();
-        let call = || {
-            let mut catalog = self.0.catalog.clone();
-            let request = request.clone();
-            async move { Ok(Filled::page(catalog.list_products(request).await?.into_inner())) }
-        };
-        let filled = self.fill(Key::Page(key.into()), depends_on_availability, call).await?;
-        Ok(Page { products: filled.products, response: filled.response, generation: filled.generation })
+        let call = || self.call_list(request.clone());
+        Ok(self.fill(Key::Page(key.into()), depends_on_availability, call).await?.into_page())
+    }
+
+    /// Reads a page of products from the catalog, in the context of the caller.
+    ///
+    /// # Errors
+    /// Those of `ListProducts`.
+    pub async fn read_list(&self, request: ListProductsRequest) -> Result<Page<R>, Status> {
+        Ok(self.outcome(self.call_list(request).await?).into_page())
     }
 
     /// Keeps the rendering of a page with its weight in bytes.
@@ -180,6 +185,22 @@ where
     /// Returns the weight of all entries in bytes.
     pub fn weight(&self) -> usize {
         self.lock().weight()
+    }
+
+    fn call_get(&self, id: i32) -> impl Future<Output = Result<Filled, Status>> + Send + use<R, P> {
+        let mut catalog = self.0.catalog.clone();
+        async move {
+            let product = catalog.get_product(GetProductRequest { id }).await?.into_inner().product;
+            Ok(Filled::products(product.into_iter().collect()))
+        }
+    }
+
+    fn call_list(
+        &self,
+        request: ListProductsRequest,
+    ) -> impl Future<Output = Result<Filled, Status>> + Send + use<R, P> {
+        let mut catalog = self.0.catalog.clone();
+        async move { Ok(Filled::page(catalog.list_products(request).await?.into_inner())) }
     }
 
     /// Looks an entry up, and returns it only when the cache is fresh.

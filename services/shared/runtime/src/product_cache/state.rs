@@ -55,8 +55,8 @@ struct Rendered<P> {
     page: Arc<P>,
     /// Of the products, in order.
     versions: Box<[i64]>,
-    /// The generation at which the versions were compared last.
-    generation: u64,
+    /// The generation at which the versions were compared last, if any.
+    generation: Option<u64>,
     weight: usize,
 }
 
@@ -93,10 +93,6 @@ impl<R, P> State<R, P> {
         self.is_following && self.fresh_until.is_some_and(|until| now < until)
     }
 
-    pub(super) fn generation(&self) -> u64 {
-        self.generation
-    }
-
     pub(super) fn weight(&self) -> usize {
         self.products_weight + self.pages_weight
     }
@@ -112,7 +108,7 @@ impl<R, P> State<R, P> {
             return None;
         }
         let rendered = entry.rendered.as_mut();
-        if let Some(rendered) = rendered.filter(|rendered| rendered.generation == self.generation) {
+        if let Some(rendered) = rendered.filter(|rendered| rendered.generation == Some(self.generation)) {
             return Some(CachedPage::Rendered(rendered.page.clone()));
         }
         let products: Option<Vec<_>> = entry.ids.iter().map(|id| self.products.get(id).cloned()).collect();
@@ -123,11 +119,11 @@ impl<R, P> State<R, P> {
         if let Some(rendered) = &mut entry.rendered
             && products.iter().map(CachedProduct::version).eq(rendered.versions.iter().copied())
         {
-            rendered.generation = self.generation;
+            rendered.generation = Some(self.generation);
             return Some(CachedPage::Rendered(rendered.page.clone()));
         }
         let response = entry.response.clone();
-        Some(CachedPage::Products(Page { products, response, generation: self.generation }))
+        Some(CachedPage::Products(Page { products, response, generation: Some(self.generation) }))
     }
 
     pub(super) fn set_rendered(&mut self, key: &str, page: &Page<R>, rendered: Arc<P>, weight: usize) {
@@ -154,10 +150,10 @@ impl<R, P> State<R, P> {
         begin.epochs == now.epochs && self.log.allows(begin.position, now.position, version)
     }
 
-    /// Keeps the products of a call, unless they changed since it began. Returns the current generation.
-    pub(super) fn insert_products(&mut self, begin: &Begin, products: &[CachedProduct<R>]) -> u64 {
+    /// Keeps the products of a call, unless they changed since it began.
+    pub(super) fn insert_products(&mut self, begin: &Begin, products: &[CachedProduct<R>]) {
         if !self.is_following || begin.epochs.everything != self.epochs.everything {
-            return self.generation;
+            return;
         }
         let now = self.log.end();
         for product in products {
@@ -172,7 +168,6 @@ impl<R, P> State<R, P> {
             }
         }
         self.evict();
-        self.generation
     }
 
     /// Keeps a page whose products were inserted, unless lists changed since the call began.

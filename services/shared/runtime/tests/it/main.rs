@@ -7,6 +7,7 @@ mod authentication;
 mod database;
 mod deadlines;
 mod harness;
+mod product_cache;
 mod restarts;
 mod retries;
 mod scripted_upstream;
