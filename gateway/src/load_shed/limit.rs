@@ -204,7 +204,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_waiting_request_gets_the_permit_that_becomes_free() {
         let limit = limit(1);
         let permit = limit.acquire().await.unwrap();
@@ -214,15 +214,50 @@ mod tests {
         assert!(second.await.is_some());
     }
 
-    #[tokio::test]
-    async fn a_burst_waits() {
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_waits_in_its_order() {
         let limit = limit(4);
-        let ends = join_all((0..100).map(|_| limit.process(10 * MS))).await;
+        // 25 times 70 ms in each permit: 1.75 s of 2 s.
+        let mut ends = join_all((0..100).map(|_| limit.process(70 * MS))).await;
         assert!(ends.iter().all(|(has_permit, _)| *has_permit), "{ends:?}");
-        assert!(ends.last().unwrap().1 < MAX_WAIT);
+        assert!(ends.is_sorted());
+        assert!(ends.pop().unwrap().1 < MAX_WAIT);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
+    async fn the_excess_of_a_burst_is_rejected_as_soon_as_the_time_of_a_request_is_known() {
+        let limit = limit(4);
+        let (served, rejected): (Vec<_>, Vec<_>) = join_all((0..60).map(|_| limit.process(200 * MS)))
+            .await
+            .into_iter()
+            .partition(|(has_permit, _)| *has_permit);
+        // Four in each 200 ms; the estimate reserves some time for the deviation.
+        assert!((28..=40).contains(&served.len()), "{served:?}");
+        assert!(served.iter().all(|(_, time)| *time <= MAX_WAIT), "{served:?}");
+        assert!(rejected.iter().all(|(_, time)| *time < 400 * MS), "{rejected:?}");
+        assert!(limit.process(200 * MS).await.0, "no request waits any more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn under_a_standing_overload_the_excess_is_rejected_at_once_and_the_others_finish_in_time() {
+        let limit = limit(16);
+        // 40 ms and 60 ms in 16 permits: 320 per second can be served, and 1,600 per second arrive.
+        let started = Instant::now();
+        let requests = (0..16_000).map(async |index: u64| {
+            sleep(Duration::from_micros(625 * index)).await;
+            let time = if index % 2 == 0 { 40 * MS } else { 60 * MS };
+            limit.process(time).await
+        });
+        let (served, rejected): (Vec<_>, Vec<_>) =
+            join_all(requests).await.into_iter().partition(|(has_permit, _)| *has_permit);
+        let capacity = 320.0 * started.elapsed().as_secs_f64();
+        assert!(served.len() as f64 > 0.95 * capacity, "{} of {capacity}", served.len());
+        assert!(served.iter().all(|(_, time)| *time < MAX_WAIT), "{:?}", served.iter().max());
+        let late = rejected.iter().filter(|(_, time)| *time > CHECK_INTERVAL).count();
+        assert!(late < rejected.len() / 100, "{late} of {}: {:?}", rejected.len(), rejected.iter().max());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_service_that_hangs_does_not_keep_requests_until_their_deadline() {
         let limit = limit(2);
         let hanging = join_all((0..2).map(|_| limit.process(10 * MAX_WAIT)));
@@ -230,9 +265,9 @@ mod tests {
             sleep(MS).await;
             let waited = join_all((0..20).map(|_| limit.process(MS))).await;
             assert!(waited.iter().all(|(has_permit, _)| !has_permit));
-            assert!(waited.iter().all(|(_, time)| *time < MAX_WAIT), "{waited:?}");
+            assert!(waited.iter().all(|(_, time)| *time < MAX_WAIT / 2), "{waited:?}");
             let later = limit.process(MS).await;
-            assert!(!later.0 && later.1 < MAX_WAIT, "{later:?}");
+            assert!(!later.0 && later.1 < MAX_WAIT / 2, "{later:?}");
         };
         tokio::select! {
             biased;
@@ -241,23 +276,28 @@ mod tests {
         }
         // Both are cancelled now.
         assert!(limit.process(MS).now_or_never().is_none(), "has a permit, and sleeps");
-        assert!(limit.process(MS).await.0);
+        assert_eq!(limit.process(MS).await, (true, MS));
     }
 
-    #[tokio::test]
-    async fn the_queue_has_a_maximum_of_bytes() {
+    #[tokio::test(start_paused = true)]
+    async fn the_queue_has_a_maximum_of_requests_and_of_bytes() {
         let limit = limit(2);
         let _permits = [limit.acquire().await.unwrap(), limit.acquire().await.unwrap()];
-        let deadline = Instant::now() + MAX_WAIT;
-        let mut large = Box::pin(limit.wait(deadline, QUEUE_BYTES - 1));
+        let started = Instant::now();
+        let mut large = Box::pin(limit.wait(started + MAX_WAIT, QUEUE_BYTES - 1));
         assert!(large.as_mut().now_or_never().is_none(), "it waits");
-        assert!(limit.wait(deadline, 2).now_or_never().unwrap().is_none(), "rejected at once");
+        assert!(limit.wait(started + MAX_WAIT, 2).now_or_never().unwrap().is_none(), "rejected at once");
         drop(large);
+        let at_once = join_all((0..QUEUE + 50).map(async |_| {
+            assert!(limit.acquire().await.is_none());
+            started.elapsed().is_zero()
+        }));
+        assert_eq!(at_once.await.into_iter().filter(|at_once| *at_once).count(), 50);
         let state = limit.0.state();
         assert_eq!((state.waiting, state.waiting_bytes), (0, 0));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_request_with_a_late_deadline_waits_no_longer_than_others() {
         let limit = limit(1);
         let _permit = limit.acquire().await.unwrap();
@@ -266,7 +306,7 @@ mod tests {
         assert!(started.elapsed() <= MAX_WAIT, "{:?}", started.elapsed());
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn is_drained_when_the_last_permit_is_free() {
         let limit = limit(2);
         let permit = limit.acquire().await;
