@@ -245,7 +245,7 @@ mod tests {
         let started = Instant::now();
         let requests = (0..16_000).map(async |index: u64| {
             sleep(Duration::from_micros(625 * index)).await;
-            let time = if index % 2 == 0 { 40 * MS } else { 60 * MS };
+            let time = if index.is_multiple_of(2) { 40 * MS } else { 60 * MS };
             limit.process(time).await
         });
         let (served, rejected): (Vec<_>, Vec<_>) =
