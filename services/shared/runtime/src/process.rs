@@ -1,6 +1,7 @@
 //! Start and shutdown of a process that runs one service.
 
 use std::{
+    convert::Infallible,
     net::{Ipv4Addr, SocketAddr},
     process::ExitCode,
     time::Duration,
@@ -31,7 +32,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// each of the threads that hash passwords has used 19 MiB.
 const BLOCKING_THREAD_KEEP_ALIVE: Duration = Duration::from_millis(500);
 /// Interval at which freed memory is returned to the system: so long that a busy process is not slowed down.
-const MEMORY_RETURN_INTERVAL: Duration = Duration::from_secs(5);
+const MEMORY_RETURN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The resources that [`main`] passes to a service, in addition to its arguments.
 pub struct Process {
@@ -97,8 +98,13 @@ pub fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
         .build()
         .context("cannot start the tokio runtime")
         .and_then(|runtime| {
-            runtime.spawn(return_freed_memory());
-            runtime.block_on(work)
+            // Not in a task: the thread that starts the process frees most of the memory that the others do not need.
+            runtime.block_on(async {
+                tokio::select! {
+                    outcome = work => outcome,
+                    never = return_freed_memory() => match never {},
+                }
+            })
         });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -111,7 +117,7 @@ pub fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
 
 /// Returns freed memory to the system at each interval, until it is dropped. Under load the allocator does so itself; but
 /// it keeps what was freed last until there are further allocations, which an idle process does not make.
-async fn return_freed_memory() {
+async fn return_freed_memory() -> Infallible {
     loop {
         tokio::time::sleep(MEMORY_RETURN_INTERVAL).await;
         collect();
