@@ -14,7 +14,8 @@ use crate::{
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ProductQuery {
-    /// Words to search for in names and descriptions.
+    /// Words to search for in names and descriptions. With `sort=relevance` and words that many products contain, the list
+    /// ends after the newest 500 of them and those whose names begin with the words; the other orders list all.
     #[param(max_length = 200, example = "mug")]
     q: String,
     /// Id or name of a category. May be repeated: products in any of the categories match.
