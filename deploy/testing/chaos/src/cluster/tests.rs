@@ -73,7 +73,10 @@ async fn a_standalone_store_recovers_from_every_kill() {
         let token = sign_in(&cluster).await;
         create_category(&cluster, &token, role.name()).await;
         cluster.kill(role).await.unwrap();
-        wait_until_unready(&cluster).await;
+        // The store restarts its database itself, often before the next health check.
+        if role != Role::Postgres {
+            wait_until_unready(&cluster).await;
+        }
         cluster.restart(role).await.unwrap();
         cluster.wait_until_ready(TIMEOUT).await.unwrap();
         assert_eq!(cluster.url(), url);

@@ -62,29 +62,39 @@ const CORRUPTIONS: [(&str, &[&str]); 8] = [
     ("update identity.users set email = 'x@shop.example' where role = 'user'", &["I3 acknowledged: user "]),
 ];
 
-/// Starts a store and runs clients until enough orders are paid.
+/// Starts a store and runs clients until enough orders are paid and a cart has a line.
 async fn start_used_store() -> (Cluster, Journal) {
     let options =
         ClusterOptions { standalone: true, durable: false, seed: 0, access_ttl: None, log_dir: None };
     let cluster = Cluster::start(options).await.unwrap();
     let products = ProductSet::create(cluster.url(), cluster.admin(), 6, 500).await.unwrap();
-    let (journal, stop) = (Journal::start(), CancellationToken::new());
-    let start = |number| {
-        let stripe = cluster.stripe().clone();
-        let client = Client::new(number, 1, cluster.url(), journal.clone(), stripe, &products);
-        tokio::spawn(client.run(stop.clone()))
-    };
-    let clients: Vec<_> = (0..CLIENTS).map(start).collect();
-    // Each client may still cancel its last order.
-    while paid_orders(&journal).len() < PAID_ORDERS + CLIENTS {
-        sleep(Duration::from_millis(100)).await;
-    }
-    stop.cancel();
-    for client in clients {
-        client.await.unwrap();
-    }
-    while count_pending_work(&cluster).await.unwrap() > 0 {
-        sleep(Duration::from_millis(100)).await;
+    let journal = Journal::start();
+    let mut db = PgConnection::connect(&cluster.database_url()).await.unwrap();
+    let mut first = 0;
+    let mut cart_lines = 0;
+    // The last clients may have ordered all that was in their carts: then others follow.
+    while cart_lines == 0 {
+        let stop = CancellationToken::new();
+        let start = |number| {
+            let stripe = cluster.stripe().clone();
+            let client = Client::new(number, 1, cluster.url(), journal.clone(), stripe, &products);
+            tokio::spawn(client.run(stop.clone()))
+        };
+        let clients: Vec<_> = (first..first + CLIENTS).map(start).collect();
+        first += CLIENTS;
+        // Each client may still cancel its last order.
+        while paid_orders(&journal).len() < PAID_ORDERS + CLIENTS {
+            sleep(Duration::from_millis(100)).await;
+        }
+        stop.cancel();
+        for client in clients {
+            client.await.unwrap();
+        }
+        while count_pending_work(&cluster).await.unwrap() > 0 {
+            sleep(Duration::from_millis(100)).await;
+        }
+        let count = "select count(*) from cart.cart_items";
+        cart_lines = sqlx::query_scalar::<_, i64>(count).fetch_one(&mut db).await.unwrap();
     }
     (cluster, journal)
 }
