@@ -41,11 +41,14 @@ async fn repaired(database: &TestDatabase) -> Repaired {
     repair::run(&database.url().parse().unwrap()).await.unwrap()
 }
 
-/// Places eight orders and cancels every other one; returns the number of units that stay ordered.
+/// Orders of each buyer: enough for several repairs.
+const ORDERS: i64 = 32;
+
+/// Places orders and cancels every other one; returns the number of units that stay ordered.
 async fn order_and_cancel(store: &TestStore, name: &str, product: i64) -> i64 {
     let buyer = store.register(name).await;
     let mut ordered_units = 0;
-    for round in 0..8 {
+    for round in 0..ORDERS {
         buyer.add_to_cart(product, 2).await.expect(200);
         let order = buyer.place_order_with_key(&round.to_string()).await.expect(201).json;
         if round % 2 == 0 {
@@ -86,7 +89,7 @@ async fn repairs_change_nothing_under_load() {
     };
     let (ordered_units, ()) = join!(shopping, repairing);
     assert!(rounds > 3, "only {rounds} repairs");
-    assert_eq!(ordered_units, 8 * 8);
+    assert_eq!(ordered_units, 8 * ORDERS);
     assert_eq!(store.admin().stock_of(mug).await, 1000 - ordered_units);
     store.verify().await;
 }
