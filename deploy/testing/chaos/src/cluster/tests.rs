@@ -2,13 +2,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::proxy::Mode;
 
 /// Longer than any step takes on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// A connection that was used more recently is not checked: a call that uses one that was cut fails with 503.
+const MAX_UNCHECKED_IDLE: Duration = Duration::from_secs(1);
 
 async fn start(standalone: bool) -> Cluster {
     let options = ClusterOptions { standalone, durable: false, seed: 0, access_ttl: None, log_dir: None };
@@ -73,11 +75,15 @@ async fn a_standalone_store_recovers_from_every_kill() {
         let token = sign_in(&cluster).await;
         create_category(&cluster, &token, role.name()).await;
         cluster.kill(role).await.unwrap();
-        // The store restarts its database itself, often before the next health check.
+        // The store restarts its Postgres itself, often before the next health check.
         if role != Role::Postgres {
             wait_until_unready(&cluster).await;
         }
         cluster.restart(role).await.unwrap();
+        if role == Role::Postgres {
+            // From now on each connection is checked before its use.
+            sleep(2 * MAX_UNCHECKED_IDLE).await;
+        }
         cluster.wait_until_ready(TIMEOUT).await.unwrap();
         assert_eq!(cluster.url(), url);
     }
