@@ -6,7 +6,7 @@
 
 use bodega_proto::cart::v1::Cart as PricedCart;
 use bodega_runtime::{
-    combiner::{Combiner, Results},
+    combiner::{BATCH_LOCK_TIMEOUT, Combiner, MAX_BATCH, NO_LOCK_TIMEOUT, Results},
     database::Pool,
     timeouts,
 };
@@ -17,7 +17,6 @@ use crate::{
     cart::{Cart, Line, check_quantity},
     catalog::{Catalog, Products},
     db::{
-        BATCH_LOCK_TIMEOUT, MAX_BATCH, NO_LOCK_TIMEOUT,
         add::{self, Addition},
         carts,
         change::{self, Change, Outcome},

@@ -2,7 +2,7 @@
 
 use bodega_proto::cart::v1::{ClearOrderedRequest, GetSnapshotResponse, SnapshotLine};
 use bodega_runtime::{
-    combiner::{Combiner, Results},
+    combiner::{BATCH_LOCK_TIMEOUT, Combiner, MAX_BATCH, NO_LOCK_TIMEOUT, Results},
     database::Pool,
     status::Violations,
 };
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::{
     cart::Cart,
     db::{
-        BATCH_LOCK_TIMEOUT, MAX_BATCH, NO_LOCK_TIMEOUT, carts,
+        carts,
         checkouts::{self, Ordered},
     },
     error::Error,

@@ -10,10 +10,3 @@ pub(crate) mod carts;
 pub(crate) mod change;
 pub(crate) mod checkouts;
 pub(crate) mod items;
-
-/// Maximum number of carts that one statement reads or changes.
-pub(crate) const MAX_BATCH: usize = 64;
-/// Time limit for each lock of a statement that changes several carts, so that none of them waits long for another one.
-pub(crate) const BATCH_LOCK_TIMEOUT: &str = "50ms";
-/// A statement that changes one cart may wait for its lock until the statement timeout.
-pub(crate) const NO_LOCK_TIMEOUT: &str = "0";

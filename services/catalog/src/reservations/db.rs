@@ -5,7 +5,10 @@
 //! in the order of theirs. A statement that has waited for a lock reads the locked row as it is now, but all other rows as
 //! they were before the wait: so none of these statements decides by a row that it has not locked or inserted.
 
-use bodega_runtime::database::Pool;
+use bodega_runtime::{
+    combiner::{BATCH_LOCK_TIMEOUT, NO_LOCK_TIMEOUT},
+    database::Pool,
+};
 use uuid::Uuid;
 
 use crate::changes::StockChange;
@@ -35,7 +38,7 @@ pub(crate) enum ReservationStatus {
 pub(super) enum Locked {
     /// Waits until the statement times out.
     Wait,
-    /// Fails after 50 ms: see [`is_lock_timeout`].
+    /// Fails after [`BATCH_LOCK_TIMEOUT`]: see [`is_lock_timeout`].
     WaitShortly,
     /// Reserves nothing for the orders of locked products.
     Skip,
@@ -45,8 +48,8 @@ impl Locked {
     /// Returns the setting `lock_timeout`.
     fn timeout(self) -> &'static str {
         match self {
-            Self::Wait => "0",
-            Self::WaitShortly | Self::Skip => "50ms",
+            Self::Wait => NO_LOCK_TIMEOUT,
+            Self::WaitShortly | Self::Skip => BATCH_LOCK_TIMEOUT,
         }
     }
 }

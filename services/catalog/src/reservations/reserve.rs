@@ -9,7 +9,7 @@ use std::{
 };
 
 use bodega_runtime::{
-    combiner::Combiner,
+    combiner::{Combiner, MAX_BATCH},
     database::{Pool, retry_on_conflict},
     money::Currency,
 };
@@ -22,8 +22,6 @@ use super::{
 };
 use crate::{changes::Changes, error::Error};
 
-/// Maximum number of orders in a statement.
-const MAX_BATCH: usize = 64;
 /// Connections that may wait for locked products without a time limit of their own. The others remain available, however
 /// many orders wait.
 const MAX_WAITING: usize = 3;

@@ -5,7 +5,7 @@
 //!
 //! A batch runs in a task of its own and is not disturbed by callers that stop waiting. Its items have distinct keys. The
 //! writes of a batch must be one statement or one transaction, which lock their rows in the order of their ids, and must not
-//! wait long for a lock: with `for update skip locked`, or `set local lock_timeout` to 50 ms. What a batch could not do is
+//! wait long for a lock: with `for update skip locked`, or [`BATCH_LOCK_TIMEOUT`]. What a batch could not do is
 //! done again item by item, and an item that runs alone may wait for its locks.
 
 use std::{
@@ -29,8 +29,12 @@ use tracing::{Instrument as _, Span, debug};
 
 use crate::{context::CallContext, database, timeouts};
 
-/// Upper bound of the items of a batch.
-const MAX_BATCH: usize = 64;
+/// Maximum number of items of a batch.
+pub const MAX_BATCH: usize = 64;
+/// `lock_timeout` of a statement for several items, so that none of them waits long for the lock of another one.
+pub const BATCH_LOCK_TIMEOUT: &str = "50ms";
+/// `lock_timeout` of a statement for a single item, which may wait for its locks until the statement timeout.
+pub const NO_LOCK_TIMEOUT: &str = "0";
 /// The next batch begins after this time even if the one before is still in flight.
 const MAX_WAIT: Duration = Duration::from_millis(50);
 

@@ -17,15 +17,15 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use bodega_runtime::{combiner::Combiner, database::Pool};
+use bodega_runtime::{
+    combiner::{Combiner, MAX_BATCH},
+    database::Pool,
+};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::checkouts::{Checkout, CheckoutState, RecordedKey};
 use crate::{checkout::pricing::PricedLines, error::Error};
-
-/// Maximum number of calls that a statement serves.
-const MAX_BATCH: usize = 64;
 
 /// The combined statements.
 #[derive(Clone)]

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bodega_runtime::{
+    combiner::{self, BATCH_LOCK_TIMEOUT, NO_LOCK_TIMEOUT},
     database::Pool,
     timeouts::{INLINE_GRACE, WORK_LEASE},
 };
@@ -16,15 +17,15 @@ use crate::{
 };
 
 /// The results of a statement, in the order of its calls.
-pub(super) type Results<T> = sqlx::Result<Vec<Option<Result<T, Error>>>>;
+pub(super) type Results<T> = sqlx::Result<combiner::Results<T, Error>>;
 
-fn all<T>(results: impl Iterator<Item = T>) -> Vec<Option<Result<T, Error>>> {
+fn all<T>(results: impl Iterator<Item = T>) -> combiner::Results<T, Error> {
     results.map(|result| Some(Ok(result))).collect()
 }
 
 /// Returns the setting `lock_timeout` of a statement. One that serves a single call waits until it times out itself.
 fn lock_timeout<T>(calls: &[T]) -> &'static str {
-    if calls.len() == 1 { "0" } else { "50ms" }
+    if calls.len() == 1 { NO_LOCK_TIMEOUT } else { BATCH_LOCK_TIMEOUT }
 }
 
 pub(super) async fn find(db: Pool, searches: Vec<Search>) -> Results<Found> {
