@@ -29,7 +29,8 @@ impl Listing {
             // The index of words keeps the matches of a prefix in memory, and is slow if they do not fit.
             ("work_mem", "16MB"),
         ];
-        let options = db.connect_options().clone().options(settings);
+        let options =
+            db.connect_options().clone().options(settings).application_name("bodega-catalog-search");
         let searches = Pool::new(options, SEARCH_CONNECTIONS, timeouts::SEARCH_ACQUIRE);
         Self { db, searches, trigram_schema: OnceCell::new() }
     }

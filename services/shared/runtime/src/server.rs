@@ -17,7 +17,8 @@ use crate::{
     auth::{Caller, SERVICE_TOKEN, ServiceToken, Verifier},
     context::{CallContext, REQUEST_ID},
     database::Pool,
-    metrics, status,
+    metrics::{self, RpcInFlight},
+    status,
     telemetry::{self, Trace},
     timeouts,
     transport::{Grpc, Transport, deadline_exceeded, parse_grpc_timeout},
@@ -156,13 +157,20 @@ async fn report_health(reporter: &HealthReporter, db: &Pool) -> bool {
 fn authenticated(name: &'static str, routes: Routes, auth: &AuthLayer, activity: &Activity) -> Grpc {
     let routes = routes.prepare();
     let (auth, activity) = (Arc::new(auth.clone()), activity.clone());
+    let in_flight = RpcInFlight::server(name);
     BoxCloneSyncService::new(tower::service_fn(move |request: Request<Body>| {
         if !is_public(request.uri().path()) {
             activity.notify();
         }
         let (auth, routes) = (auth.clone(), routes.clone());
         let (span, trace) = telemetry::request_span("grpc", || request.uri().path(), request.headers());
-        let work = async move { handle(name, &auth, routes, request, trace).await }.instrument(span);
+        let in_flight = in_flight.enter();
+        let work = async move {
+            let response = handle(name, &auth, routes, request, trace).await;
+            drop(in_flight);
+            response
+        };
+        let work = work.instrument(span);
         // A panic is an internal error of this call: it must not end the process, or the caller in the same process.
         std::panic::AssertUnwindSafe(work).catch_unwind().map(|outcome| {
             Ok::<_, Infallible>(
@@ -202,7 +210,7 @@ async fn handle(
     };
     // An error is in the headers: a status in the trailers belongs to a call that has succeeded so far.
     let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
-    metrics::rpc(name, uri.path(), code, started.elapsed());
+    metrics::rpc_server(name, uri.path(), code, started.elapsed());
     response
 }
 

@@ -16,4 +16,7 @@ pub use self::{
     migrations::{IncompatibleSchema, migrate},
     pool::{Connection, Pool, Transaction, pool},
 };
-pub(crate) use self::{migrations::wait_until_available, pool::unresponsive};
+pub(crate) use self::{
+    migrations::wait_until_available,
+    pool::{describe_metrics, unresponsive},
+};

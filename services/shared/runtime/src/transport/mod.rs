@@ -107,9 +107,9 @@ impl Service<Request<Body>> for Transport {
             trace.inject(headers);
         }
 
-        let (target, upstream) = (self.target.clone(), self.upstream.clone());
+        let (target, call) = (self.target.clone(), self.upstream.begin(request.uri()));
         if self.streaming {
-            return Box::pin(async move { Ok(upstream.response(target.call_streaming(request).await)) });
+            return Box::pin(async move { Ok(call.end(target.call_streaming(request).await)) });
         }
         let remaining = context.remaining(timeouts::CALL);
         Box::pin(async move {
@@ -119,7 +119,7 @@ impl Service<Request<Body>> for Transport {
             }
             let deadline = Instant::now() + remaining;
             let outcome = timeout_at(deadline, target.call(request, deadline)).await;
-            Ok(upstream.response(outcome.unwrap_or(Err(CallError::DeadlineExceeded))))
+            Ok(call.end(outcome.unwrap_or(Err(CallError::DeadlineExceeded))))
         })
     }
 }

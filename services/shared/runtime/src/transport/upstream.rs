@@ -2,12 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, Uri};
+use tokio::time::Instant;
 use tonic::{Code, Status, body::Body};
 
 use super::{deadline_exceeded, error::CallError};
 use crate::{
     log_throttle::LogThrottle,
+    metrics::{self, InFlight, RpcInFlight},
     status::{self, UPSTREAM},
 };
 
@@ -18,16 +20,44 @@ const LOG_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) struct Upstream {
     name: &'static str,
     throttle: Arc<LogThrottle>,
+    in_flight: RpcInFlight,
+}
+
+/// A call to an upstream, from its start to its response.
+pub(super) struct UpstreamCall {
+    upstream: Upstream,
+    uri: Uri,
+    started: Instant,
+    _in_flight: InFlight,
+}
+
+impl UpstreamCall {
+    /// Records the call, and returns its response.
+    pub(super) fn end(self, outcome: Result<Response<Body>, CallError>) -> Response<Body> {
+        let Self { upstream, uri, started, .. } = self;
+        let response = upstream.response(outcome);
+        // An error is in the headers: a status in the trailers belongs to a call that has succeeded so far.
+        let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
+        metrics::rpc_client(upstream.name, uri.path(), code, started.elapsed());
+        response
+    }
 }
 
 impl Upstream {
     pub(super) fn new(name: &'static str) -> Self {
-        Self { name, throttle: Arc::new(LogThrottle::new(LOG_INTERVAL)) }
+        let throttle = Arc::new(LogThrottle::new(LOG_INTERVAL));
+        Self { name, throttle, in_flight: RpcInFlight::client(name) }
+    }
+
+    /// Begins a call.
+    pub(super) fn begin(&self, uri: &Uri) -> UpstreamCall {
+        let (upstream, uri, started) = (self.clone(), uri.clone(), Instant::now());
+        UpstreamCall { upstream, uri, started, _in_flight: self.in_flight.enter() }
     }
 
     /// Returns the response to a call. When the upstream is unavailable or too slow, logs the failure and names the upstream
     /// in the response.
-    pub(super) fn response(&self, outcome: Result<Response<Body>, CallError>) -> Response<Body> {
+    fn response(&self, outcome: Result<Response<Body>, CallError>) -> Response<Body> {
         let mut response = match outcome {
             Ok(response) => {
                 let Some(status) = failure(&response) else { return response };

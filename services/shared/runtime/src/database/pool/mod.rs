@@ -7,6 +7,7 @@
 
 mod connection;
 mod executor;
+mod metrics;
 mod transaction;
 
 use std::{
@@ -25,8 +26,9 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use self::connection::Idle;
+pub(crate) use self::metrics::describe as describe_metrics;
 pub use self::{connection::Connection, transaction::Transaction};
+use self::{connection::Idle, metrics::PoolMetrics};
 use crate::{backoff::Backoff, timeouts};
 
 /// A connection that was idle for longer is checked before its next use.
@@ -84,6 +86,7 @@ struct Shared {
     created_at: Instant,
     /// Milliseconds from `created_at` to the last time at which the database responded; 0 if it never has.
     last_response: AtomicU64,
+    metrics: PoolMetrics,
 }
 
 /// The right to use a connection.
@@ -105,6 +108,7 @@ impl Pool {
     /// Creates a pool of at most `connections`. Waits for one at most `acquire_timeout`, which may include connecting.
     pub fn new(options: PgConnectOptions, connections: u32, acquire_timeout: Duration) -> Self {
         let shared = Arc::new(Shared {
+            metrics: PoolMetrics::new(options.get_application_name()),
             options,
             connections,
             acquire_timeout,
@@ -117,6 +121,7 @@ impl Pool {
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(close_unused(Arc::downgrade(&shared)));
         }
+        metrics::show(&shared);
         Self(shared)
     }
 
@@ -125,7 +130,13 @@ impl Pool {
     /// # Errors
     /// `PoolTimedOut`, `PoolClosed`, or the error of an attempt to connect.
     pub async fn acquire(&self) -> sqlx::Result<Connection> {
-        let deadline = Instant::now() + self.0.acquire_timeout;
+        let started = Instant::now();
+        let result = self.acquire_until(started + self.0.acquire_timeout).await;
+        self.0.metrics.acquired(started.elapsed(), &result);
+        result
+    }
+
+    async fn acquire_until(&self, deadline: Instant) -> sqlx::Result<Connection> {
         let timed_out = |_| sqlx::Error::PoolTimedOut;
         match self.0.permits.try_acquire() {
             Ok(permit) => permit.forget(),
