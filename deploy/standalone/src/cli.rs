@@ -12,6 +12,7 @@ use sqlx::postgres::PgConnectOptions;
 use crate::{
     admin,
     database::Database,
+    migrate,
     output::print,
     seed,
     store_args::StoreArgs,
@@ -22,7 +23,7 @@ use crate::{
 const EXAMPLES: &str = "\
 Every option can also be set by the variable in its help, in the environment or in a file `.env`. In the embedded
 database, each service has a role that can access its own schema only; a given database is migrated and used with the
-given role.
+given role. `bodega migrate` creates such roles in a given database, too.
 
 Examples:
   bodega                                  run the store with an embedded database
@@ -65,8 +66,8 @@ struct Cli {
 enum Command {
     /// Run the store until Ctrl-C or SIGTERM (default)
     Up,
-    /// Apply the database migrations
-    Migrate,
+    /// Apply the database migrations, and create the services' roles
+    Migrate(migrate::Args),
     /// Add the demo products that are missing, or generate many products
     Seed(seed::Args),
     /// Manage admins
@@ -101,9 +102,12 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let store = cli.store;
     match cli.command.unwrap_or(Command::Up) {
         Command::Up => up::run(cli.up, &store).await?,
-        Command::Migrate => {
-            store.database().await?.close().await?;
-            print("The database is migrated.\n")?;
+        Command::Migrate(args) => {
+            let passwords = args.passwords()?;
+            let database = store.database().await?;
+            let migrated = migrate::create_roles(&database, passwords.as_ref()).await;
+            database.close().await?;
+            print(migrated?)?;
         }
         Command::Seed(args) => {
             let database = store.database().await?;

@@ -18,7 +18,7 @@ use sqlx::postgres::PgConnectOptions;
 use tracing::info;
 
 use crate::{
-    provision::{self, Logins},
+    provision::{self, Logins, Passwords},
     secrets::Secrets,
 };
 
@@ -79,12 +79,16 @@ impl Database {
         &self.owner
     }
 
+    fn owners(&self) -> Logins {
+        Logins::shared(&self.owner)
+    }
+
     /// Applies the migrations of all services.
     ///
     /// # Errors
     /// When the database fails, and when an incompatible version of `bodega` created the schemas.
     pub async fn migrate(&self, data_dir: &Path) -> anyhow::Result<()> {
-        let Err(error) = provision::migrate(&self.owner).await else { return Ok(()) };
+        let Err(error) = provision::migrate(&self.owners()).await else { return Ok(()) };
         match error.downcast_ref::<IncompatibleSchema>() {
             Some(IncompatibleSchema { schema, version, .. }) if self.cluster.is_some() => bail!(
                 "data directory {} was created by an incompatible version of bodega (migration {version} of schema \
@@ -105,8 +109,16 @@ impl Database {
             return Ok(Logins::shared(&self.owner));
         }
         let passwords = Secrets::open(data_dir)?.database_passwords;
-        provision::roles(&self.owner, &passwords).await.context("cannot create the services' roles")?;
-        Ok(Logins::separate(&self.owner, &passwords))
+        self.create_roles(&passwords).await?;
+        Ok(Logins::separate(&self.owners(), &passwords))
+    }
+
+    /// Creates or updates the services' roles. The schemas must exist.
+    ///
+    /// # Errors
+    /// When the database fails, or the owner may not create roles.
+    pub async fn create_roles(&self, passwords: &Passwords) -> anyhow::Result<()> {
+        provision::roles(&self.owners(), passwords).await.context("cannot create the services' roles")
     }
 
     /// Restarts the embedded server whenever it exits, while this future is polled. Its address stays the same.

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod cli;
 pub mod database;
+mod migrate;
 mod output;
 pub mod provision;
 mod secrets;

@@ -1,7 +1,10 @@
-//! Creates the schemas, and in the embedded database a role for each service.
+//! Creates the schemas, and a role for each service.
 
 use bodega_runtime::database;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, migrate::Migrator,
+    postgres::PgConnectOptions,
+};
 
 /// The schema of a service.
 struct Schema {
@@ -67,15 +70,21 @@ impl Logins {
         }
     }
 
-    /// Returns the connection options of the roles that [`roles`] creates, in the database of `owner`.
-    pub fn separate(owner: &PgConnectOptions, passwords: &Passwords) -> Self {
-        let login = |schema: &Schema, password: &str| owner.clone().username(schema.role).password(password);
+    /// Returns the connection options of the roles that [`roles`] creates, in the databases of these owners.
+    pub fn separate(owners: &Self, passwords: &Passwords) -> Self {
+        let login = |owner: &PgConnectOptions, schema: &Schema, password: &str| {
+            owner.clone().username(schema.role).password(password)
+        };
         Self {
-            identity: login(&IDENTITY, &passwords.identity),
-            catalog: login(&CATALOG, &passwords.catalog),
-            cart: login(&CART, &passwords.cart),
-            order: login(&ORDER, &passwords.order),
+            identity: login(&owners.identity, &IDENTITY, &passwords.identity),
+            catalog: login(&owners.catalog, &CATALOG, &passwords.catalog),
+            cart: login(&owners.cart, &CART, &passwords.cart),
+            order: login(&owners.order, &ORDER, &passwords.order),
         }
+    }
+
+    fn by_schema(&self) -> [(&'static Schema, &PgConnectOptions); 4] {
+        [(&IDENTITY, &self.identity), (&CATALOG, &self.catalog), (&CART, &self.cart), (&ORDER, &self.order)]
     }
 }
 
@@ -92,12 +101,12 @@ pub struct Passwords {
     pub order: String,
 }
 
-/// Applies the migrations of all services.
+/// Applies the migrations of all services, each as its owner.
 ///
 /// # Errors
 /// When the database cannot be reached or a migration fails.
-pub async fn migrate(owner: &PgConnectOptions) -> anyhow::Result<()> {
-    for schema in [&IDENTITY, &CATALOG, &CART, &ORDER] {
+pub async fn migrate(owners: &Logins) -> anyhow::Result<()> {
+    for (schema, owner) in owners.by_schema() {
         database::migrate(owner, schema.name, schema.migrator).await?;
     }
     Ok(())
@@ -121,53 +130,69 @@ pub(crate) async fn database(owner: &PgConnectOptions, name: &str) -> sqlx::Resu
     server.close().await
 }
 
-/// Creates or updates the roles with these passwords and their planner settings, and grants each access to the rows of its own schema, including tables
-/// of later migrations. The schemas must exist. Idempotent.
+/// Creates or updates the roles with these passwords and their settings, and grants each access to the rows of its own
+/// schema, including tables of later migrations. The schemas must exist. Idempotent.
+///
+/// The settings are the planner's, and those of a session, which a connection pooler does not pass on.
 ///
 /// # Errors
 /// When the server rejects a statement.
-pub async fn roles(owner: &PgConnectOptions, passwords: &Passwords) -> sqlx::Result<()> {
-    let mut db = PgConnection::connect_with(owner).await?;
-    let mut transaction = db.begin().await?;
-    let database =
-        sqlx::query_scalar::<_, String>("select current_database()").fetch_one(&mut *transaction).await?;
-    let revoke = format!(
-        "revoke all on database {database} from public;
-         revoke create on schema public from public",
-        database = identifier(&database)
-    );
-    sqlx::raw_sql(AssertSqlSafe(revoke)).execute(&mut *transaction).await?;
-    for (schema, password) in [
-        (&IDENTITY, &passwords.identity),
-        (&CATALOG, &passwords.catalog),
-        (&CART, &passwords.cart),
-        (&ORDER, &passwords.order),
-    ] {
-        let exists = sqlx::query_scalar::<_, bool>("select exists (select from pg_roles where rolname = $1)")
-            .bind(schema.role)
-            .fetch_one(&mut *transaction)
-            .await?;
-        let verb = if exists { "alter" } else { "create" };
-        let grants = format!(
-            "{verb} role {role} login nosuperuser nocreatedb nocreaterole password {password};
-             alter role {role} set plan_cache_mode = {plans};
-             alter role {role} set jit = off;
-             grant connect on database {database} to {role};
-             grant usage on schema {schema} to {role};
-             grant select, insert, update, delete on all tables in schema {schema} to {role};
-             grant usage, select on all sequences in schema {schema} to {role};
-             alter default privileges in schema {schema}
-                 grant select, insert, update, delete on tables to {role};
-             alter default privileges in schema {schema} grant usage, select on sequences to {role};
-             revoke insert, update, delete on {schema}._sqlx_migrations from {role}",
-            role = schema.role,
-            plans = schema.plans,
-            schema = schema.name,
-            database = identifier(&database),
-            password = literal(password),
-        );
-        sqlx::raw_sql(AssertSqlSafe(grants)).execute(&mut *transaction).await?;
+pub async fn roles(owners: &Logins, passwords: &Passwords) -> sqlx::Result<()> {
+    let passwords = [&passwords.identity, &passwords.catalog, &passwords.cart, &passwords.order];
+    for ((schema, owner), password) in owners.by_schema().into_iter().zip(passwords) {
+        role(owner, schema, password).await?;
     }
+    Ok(())
+}
+
+async fn role(owner: &PgConnectOptions, schema: &Schema, password: &str) -> sqlx::Result<()> {
+    // A slow statement would be logged, with its password.
+    let mut db = PgConnection::connect_with(&owner.clone().disable_statement_logging()).await?;
+    let mut transaction = db.begin().await?;
+    // Two of these transactions would update the same rows of the system catalogs.
+    sqlx::raw_sql("select pg_advisory_xact_lock(hashtext('bodega roles'))")
+        .execute(&mut *transaction)
+        .await?;
+    let database: String =
+        sqlx::query_scalar("select current_database()").fetch_one(&mut *transaction).await?;
+    // Only a superuser may change the attributes of a role, so they are left alone where they are right.
+    let is_privileged: Option<bool> = sqlx::query_scalar(
+        "select rolsuper or rolcreatedb or rolcreaterole from pg_roles where rolname = $1",
+    )
+    .bind(schema.role)
+    .fetch_optional(&mut *transaction)
+    .await?;
+    let (verb, attributes) = match is_privileged {
+        None => ("create", "nosuperuser nocreatedb nocreaterole"),
+        Some(true) => ("alter", "nosuperuser nocreatedb nocreaterole"),
+        Some(false) => ("alter", ""),
+    };
+    let settings = database::session_settings().map(|(name, value)| {
+        format!("alter role {role} set {name} = {value};", role = schema.role, value = literal(&value))
+    });
+    let statements = format!(
+        "revoke all on database {database} from public;
+         revoke create on schema public from public;
+         {verb} role {role} login {attributes} password {password};
+         alter role {role} set plan_cache_mode = {plans};
+         alter role {role} set jit = off;
+         {settings}
+         grant connect on database {database} to {role};
+         grant usage on schema {schema} to {role};
+         grant select, insert, update, delete on all tables in schema {schema} to {role};
+         grant usage, select on all sequences in schema {schema} to {role};
+         alter default privileges in schema {schema}
+             grant select, insert, update, delete on tables to {role};
+         alter default privileges in schema {schema} grant usage, select on sequences to {role};
+         revoke insert, update, delete on {schema}._sqlx_migrations from {role}",
+        database = identifier(&database),
+        role = schema.role,
+        password = literal(password),
+        plans = schema.plans,
+        settings = settings.concat(),
+        schema = schema.name,
+    );
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *transaction).await?;
     transaction.commit().await?;
     db.close().await
 }

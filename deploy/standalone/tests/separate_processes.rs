@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use bodega_embedded_postgres::testing::{TempDir, TestDatabase};
+use bodega::provision::{self, Logins};
+use bodega_embedded_postgres::testing::{self, TempDir, TestDatabase};
 use bodega_stripe_double::{Card, StripeDouble};
 use serde_json::json;
 
@@ -118,4 +119,31 @@ async fn a_purchase_works_across_five_processes() {
     store.stop().await;
     store::verify(&database.url().parse().unwrap()).await;
     assert_eq!(stripe.check(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_service_waits_until_its_schema_is_migrated_by_the_owner() {
+    let database = testing::database("empty", |_| async { Ok(()) }).await;
+    let owner = sqlx::PgPool::connect(&database.url()).await.unwrap();
+    let role = "do $$ begin create role bodega_cart login; exception when duplicate_object then null; end $$";
+    sqlx::raw_sql(role).execute(&owner).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    // The log, on standard error, is read as lines of standard output.
+    let mut cart = process::command("/bin/sh");
+    cart.args(["-c", "exec \"$0\" 2>&1"]).arg(binary_dir().join("bodega-cart"));
+    cart.env("BODEGA_LISTEN", address.to_string()).env("BODEGA_SERVICE_TOKEN", "a".repeat(32));
+    let mut cart = Running::start(cart.env("DATABASE_URL", database.url_as("bodega_cart")));
+    let line = cart.line().await;
+    let version = bodega_cart::MIGRATOR.iter().last().unwrap().version;
+    let expected = format!("schema cart: waiting for migration {version}: run `bodega migrate`");
+    assert!(line.contains(&expected), "{line}");
+
+    let owners = Logins::shared(&database.url().parse().unwrap());
+    provision::migrate(&owners).await.unwrap();
+    provision::roles(&owners, &store::passwords()).await.unwrap();
+    let line = cart.line().await;
+    assert!(line.contains("cart listening on"), "{line}");
+    assert!(cart.terminate().await.success());
 }

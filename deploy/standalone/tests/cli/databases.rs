@@ -8,7 +8,7 @@ use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::process::Command;
 
 use crate::harness::{
-    binary::stdout_of,
+    binary::{error_of, stdout_of},
     process::{self, Running},
     store::Client,
 };
@@ -76,6 +76,44 @@ async fn uses_a_database_from_environment_variables() {
     stdout_of(bodega(dir.path(), &["migrate"]).envs(environment(&database))).await;
     let db = PgPool::connect(&database.url()).await.unwrap();
     assert_eq!(count(&db, "select count(*) from catalog.products").await, 0);
+}
+
+/// The passwords of the services' roles.
+fn passwords() -> impl Iterator<Item = (String, String)> {
+    let name = |service: &str| format!("BODEGA_{}_DB_PASSWORD", service.to_uppercase());
+    ["identity", "catalog", "cart", "order"]
+        .into_iter()
+        .map(move |service| (name(service), format!("of {service}'s")))
+}
+
+#[tokio::test]
+async fn migrate_creates_the_roles_of_the_services() {
+    let database = testing::database("empty", |_| async { Ok(()) }).await;
+    let dir = TempDir::new("roles").unwrap();
+    for _ in 0..2 {
+        let mut migrate = bodega(dir.path(), &["migrate"]);
+        migrate.envs(environment(&database)).envs(passwords());
+        let output = "The database is migrated, and the services' roles are up to date.\n";
+        assert_eq!(stdout_of(&mut migrate).await, output);
+    }
+    let db = PgPool::connect(&database.url_as("bodega_cart")).await.unwrap();
+    assert_eq!(count(&db, "select count(*) from cart.carts").await, 0);
+    assert!(sqlx::query("select from orders.orders").execute(&db).await.is_err());
+    assert!(sqlx::query("create table cart.more ()").execute(&db).await.is_err());
+    let timeout: String = sqlx::query_scalar("show statement_timeout").fetch_one(&db).await.unwrap();
+    assert_eq!(timeout, "1400ms");
+}
+
+#[tokio::test]
+async fn migrate_names_the_missing_passwords() {
+    let dir = TempDir::new("passwords").unwrap();
+    let mut migrate = bodega(dir.path(), &["migrate"]);
+    migrate
+        .envs(passwords().filter(|(name, _)| !name.contains("_CA")))
+        .env("DATABASE_URL", "postgres://nowhere");
+    let expected = "error: missing BODEGA_CATALOG_DB_PASSWORD, BODEGA_CART_DB_PASSWORD: \
+                    set the passwords of all four roles, or none";
+    assert_eq!(error_of(&mut migrate).await, (1, expected.to_owned()));
 }
 
 #[tokio::test]

@@ -107,7 +107,7 @@ impl TestStore {
         let images = TempDir::new("images").unwrap();
         let media_dir = images.path().join(MEDIA_DIR);
         let options = Options {
-            logins: Logins::separate(&owner, &passwords()),
+            logins: Logins::separate(&Logins::shared(&owner), &passwords()),
             connections,
             identity,
             gateway: gateway_settings(gateway, &media_dir),
@@ -200,8 +200,9 @@ pub(crate) async fn verify(owner: &PgConnectOptions) {
 /// Prepares the template that every test database is copied from.
 pub(crate) async fn prepare(url: &str) -> anyhow::Result<()> {
     let owner: PgConnectOptions = url.parse()?;
-    provision::migrate(&owner).await?;
-    provision::roles(&owner, &passwords()).await?;
+    let owners = Logins::shared(&owner);
+    provision::migrate(&owners).await?;
+    provision::roles(&owners, &passwords()).await?;
     let db = Pool::new(owner, 1, Duration::from_secs(30));
     bodega_identity::create_admin(&db, &identity_settings(), "Admin", ADMIN_EMAIL, PASSWORD).await?;
     db.close().await;
@@ -209,7 +210,7 @@ pub(crate) async fn prepare(url: &str) -> anyhow::Result<()> {
 }
 
 /// The test server does not check passwords, but roles must have one.
-fn passwords() -> Passwords {
+pub(crate) fn passwords() -> Passwords {
     let password = || "of a test".to_owned();
     Passwords { identity: password(), catalog: password(), cart: password(), order: password() }
 }

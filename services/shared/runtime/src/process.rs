@@ -47,7 +47,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Connects to the database and migrates `schema`. Waits for a database that is unavailable.
+    /// Connects to the database and migrates `schema`. Waits for a database that is unavailable, and for the migrations if
+    /// the role may not change the schema.
     ///
     /// # Errors
     /// When no database is configured, it rejects the connection, the migration fails, or the process is shut down.
@@ -58,9 +59,12 @@ impl Process {
         migrator: &Migrator,
     ) -> anyhow::Result<Pool> {
         let options = args.required()?;
-        let available = self.shutdown.run_until_cancelled(database::wait_until_available(&options));
-        available.await.context("shut down before the database was available")??;
-        database::migrate(&options, schema, migrator).await?;
+        let prepared = async {
+            database::wait_until_available(&options).await?;
+            database::prepare(&options, schema, migrator).await
+        };
+        let prepared = self.shutdown.run_until_cancelled(prepared).await;
+        prepared.context("shut down before the database was available and migrated")??;
         Ok(database::pool(options, args.db_connections, self.name))
     }
 }

@@ -14,9 +14,9 @@ pub use self::{
     args::DatabaseArgs,
     conflict::{IsConflict, retry_on_conflict},
     migrations::{IncompatibleSchema, migrate},
-    pool::{Connection, Pool, Transaction, pool},
+    pool::{Connection, Pool, Transaction, pool, session_settings},
 };
 pub(crate) use self::{
-    migrations::wait_until_available,
+    migrations::{prepare, wait_until_available},
     pool::{describe_metrics, unresponsive},
 };

@@ -42,9 +42,9 @@ const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
 /// Pauses between attempts to connect to a server that is starting or has no connection left.
 const CONNECT_BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(200));
 
-/// Settings of each session. With the last five the server notices that a client is gone, and releases its locks; the last
+/// Settings of each session: of the connections of a pool, and of the services' roles. With the last five the server notices that a client is gone, and releases its locks; the last
 /// four have no effect on Unix sockets.
-fn session_settings() -> [(&'static str, String); 7] {
+pub fn session_settings() -> [(&'static str, String); 7] {
     [
         ("statement_timeout", format!("{}ms", timeouts::DATABASE_STATEMENT.as_millis())),
         ("idle_in_transaction_session_timeout", "5s".to_owned()),

@@ -1,11 +1,14 @@
 //! Migration of a schema.
 
+use std::time::Duration;
+
 use bodega_runtime::database::{IncompatibleSchema, migrate};
 use sqlx::{
-    SqlSafeStr as _,
+    PgPool, SqlSafeStr as _,
     migrate::{Migration, MigrationType, Migrator},
     postgres::PgConnectOptions,
 };
+use tokio::time::{sleep, timeout};
 
 use super::empty_database;
 
@@ -21,6 +24,7 @@ fn migrator(statements: &[&'static str]) -> Migrator {
 }
 
 const TABLE: &str = "create table shop.products (id int primary key)";
+const OTHER_COLUMN: &str = "alter table shop.products add column price int";
 const COLUMN: &str = "alter table shop.products add column name text";
 const OTHER_TABLE: &str = "create table shop.products (product_id int primary key)";
 
@@ -50,10 +54,52 @@ async fn rejects_a_schema_of_another_baseline() {
 }
 
 #[tokio::test]
-async fn rejects_a_schema_of_a_newer_version() {
+async fn tolerates_a_schema_of_a_newer_version() {
+    let database = empty_database().await;
+    let options: PgConnectOptions = database.url().parse().unwrap();
+    for statements in [&[TABLE, COLUMN][..], &[TABLE], &[TABLE, COLUMN]] {
+        migrate(&options, "shop", &migrator(statements)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn rejects_a_newer_schema_of_another_baseline() {
     let database = empty_database().await;
     let options: PgConnectOptions = database.url().parse().unwrap();
     migrate(&options, "shop", &migrator(&[TABLE, COLUMN])).await.unwrap();
-    let error = migrate(&options, "shop", &migrator(&[TABLE])).await.unwrap_err();
+    let mut gap = migrator(&[TABLE, COLUMN, OTHER_COLUMN]);
+    gap.migrations.to_mut().remove(1);
+    let error = migrate(&options, "shop", &gap).await.unwrap_err();
     assert!(error.to_string().contains("migration 2"), "{error}");
+    let error = migrate(&options, "shop", &migrator(&[OTHER_TABLE])).await.unwrap_err();
+    assert_eq!(error.downcast::<IncompatibleSchema>().unwrap().version, 1);
+}
+
+/// Otherwise all statements on the table would queue behind the migration.
+#[tokio::test]
+async fn a_migration_that_waits_for_a_lock_gives_way_and_is_retried() {
+    let database = empty_database().await;
+    let options: PgConnectOptions = database.url().parse().unwrap();
+    migrate(&options, "shop", &migrator(&[TABLE])).await.unwrap();
+    let db = PgPool::connect_with(options.clone()).await.unwrap();
+    let mut reader = db.begin().await.unwrap();
+    sqlx::query("select from shop.products").execute(&mut *reader).await.unwrap();
+
+    let newer = migrator(&[TABLE, COLUMN]);
+    let migrating = migrate(&options, "shop", &newer);
+    let observing = async {
+        let waiting =
+            "select count(*) from pg_locks where not granted and relation = 'shop.products'::regclass";
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&db).await.unwrap() == 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+        timeout(Duration::from_secs(5), sqlx::query("select from shop.products").execute(&db))
+            .await
+            .expect("a reader that queued behind the migration continues")
+            .unwrap();
+        reader.rollback().await.unwrap();
+    };
+    let (migrated, ()) = tokio::join!(migrating, observing);
+    migrated.unwrap();
+    sqlx::query("select name from shop.products").execute(&db).await.unwrap();
 }
