@@ -1,0 +1,1 @@
+"""Checks of the Kubernetes manifests. `rules` has one module for each topic."""
