@@ -42,10 +42,10 @@ def render(overlay):
 
 
 def kustomize(directory):
-    if shutil.which("kubectl"):
-        command = ["kubectl", "kustomize", directory]
-    elif shutil.which("kustomize"):
+    if shutil.which("kustomize"):
         command = ["kustomize", "build", directory]
+    elif shutil.which("kubectl"):
+        command = ["kubectl", "kustomize", directory]
     else:
         raise RenderError("kubectl or kustomize is required")
     result = subprocess.run(command, capture_output=True, text=True, check=False)
