@@ -20,6 +20,10 @@ lint:
 ci:
     .ci/run
 
+# Check the Kubernetes manifests, the rules of Prometheus and the Dockerfile
+deploy:
+    .ci/deploy
+
 # Rewrite .sqlx after a change of a query or a migration
 queries:
     .ci/queries
