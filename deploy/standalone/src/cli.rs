@@ -21,9 +21,10 @@ use crate::{
 };
 
 const EXAMPLES: &str = "\
-Every option can also be set by the variable in its help, in the environment or in a file `.env`. In the embedded
-database, each service has a role that can access its own schema only; a given database is migrated and used with the
-given role. `bodega migrate` creates such roles in a given database, too.
+Every option can also be set by the variable in its help, in the environment or in a file `.env`. A variable that is empty
+is not set. For each secret X (a password, token or key, and DATABASE_URL), the variable X_FILE can name a file with the
+value instead. In the embedded database, each service has a role that can access its own schema only; a given database is
+migrated and used with the given role. `bodega migrate` creates such roles in a given database, too.
 
 Examples:
   bodega                                  run the store with an embedded database

@@ -1,12 +1,6 @@
 //! The services and the gateway as five processes, with gRPC between them.
 
-use std::{
-    env,
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{fs, net::TcpListener, time::Duration};
 
 use bodega::provision::{self, Logins};
 use bodega_embedded_postgres::testing::{self, TempDir, TestDatabase};
@@ -14,24 +8,12 @@ use bodega_stripe_double::{Card, StripeDouble};
 use serde_json::json;
 
 use crate::harness::{
+    binary::{binary_dir, service},
     images::{photo_with_location, png},
     payments,
     process::{self, Running},
     store::{self, Client},
 };
-
-/// The directory of the built binaries.
-fn binary_dir() -> PathBuf {
-    let directory = env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
-    let names = ["identity", "catalog", "cart", "order", "gateway"];
-    if !names.iter().all(|name| directory.join(format!("bodega-{name}")).exists()) {
-        let release = directory.ends_with("release").then_some("--release");
-        let build = ["build", "--bins", "--workspace"].into_iter().chain(release);
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        assert!(Command::new(env!("CARGO")).args(build).current_dir(root).status().unwrap().success());
-    }
-    directory
-}
 
 /// The processes, in the order they were started.
 struct Processes {
@@ -39,26 +21,36 @@ struct Processes {
     guest: Client,
     /// Shared by identity, catalog and the gateway.
     _images: TempDir,
+    /// The services read their secrets from files.
+    _secrets: TempDir,
 }
 
 impl Processes {
     /// Starts the five processes, each service with its own database role, and with Stripe keys.
     async fn start(database: &TestDatabase, stripe: &StripeDouble) -> Self {
         let images = TempDir::new("processes").unwrap();
+        let secrets = TempDir::new("processes_secrets").unwrap();
         // All five ports are bound at the same time, so that they differ.
         let listeners: Vec<_> = (0..5).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let addresses: Vec<_> =
             listeners.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect();
         drop(listeners);
 
-        let directory = binary_dir();
         let services = ["identity", "catalog", "cart", "order"];
         let start = |name: &str, address: &str| {
-            let mut command = process::command(directory.join(format!("bodega-{name}")));
+            let mut command = service(name);
             command.env("BODEGA_LISTEN", address);
-            command.env("BODEGA_SERVICE_TOKEN", "a token of the tests, shared by all five".replace(' ', "_"));
-            command.env("JWT_SECRET_KEY", store::JWT_SECRET_KEY);
-            command.env("DATABASE_URL", database.url_as(&format!("bodega_{name}")));
+            let database_url = database.url_as(&format!("bodega_{name}"));
+            for (variable, value) in [
+                ("BODEGA_SERVICE_TOKEN", "a_token_of_the_tests,_shared_by_all_five"),
+                ("JWT_SECRET_KEY", store::JWT_SECRET_KEY),
+                ("DATABASE_URL", &database_url),
+            ] {
+                let file = secrets.path().join(format!("{name}-{variable}"));
+                fs::write(&file, format!("{value}\n")).unwrap();
+                command.env(format!("{variable}_FILE"), file).env(variable, "");
+            }
+            command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "");
             command.env("BODEGA_MEDIA_DIR", images.path()).envs(payments::variables(stripe));
             for (service, address) in services.iter().zip(&addresses) {
                 command.env(format!("BODEGA_{}_URL", service.to_uppercase()), format!("http://{address}"));
@@ -77,7 +69,7 @@ impl Processes {
             }
         };
         tokio::time::timeout(Duration::from_secs(60), ready).await.expect("all five are ready in time");
-        Self { running, guest, _images: images }
+        Self { running, guest, _images: images, _secrets: secrets }
     }
 
     /// Terminates the processes, and asserts that each exits with success.

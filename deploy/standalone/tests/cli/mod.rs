@@ -3,4 +3,5 @@
 mod commands;
 mod database_outage;
 mod databases;
+mod secrets;
 mod settings;

@@ -1,6 +1,9 @@
-//! The binary `bodega`, run with a data directory.
+//! The binary `bodega`, run with a data directory, and the binaries of the services.
 
-use std::path::Path;
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 use serde_json::json;
 use tokio::process::Command;
@@ -19,6 +22,31 @@ pub(crate) fn bodega(data_dir: &Path, arguments: &[&str]) -> Command {
     // As in the other tests: a loaded machine must not fail a test that is not about timeouts.
     command.env("BODEGA_REQUEST_TIMEOUT", "60");
     command
+}
+
+/// The binary of a service or of the gateway, with a clean environment.
+pub(crate) fn service(name: &str) -> Command {
+    process::command(binary_dir().join(format!("bodega-{name}")))
+}
+
+/// The directory of the built binaries. They are built if they are missing.
+pub(crate) fn binary_dir() -> PathBuf {
+    let directory = env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
+    let names = ["identity", "catalog", "cart", "order", "gateway"];
+    if !names.iter().all(|name| directory.join(format!("bodega-{name}")).exists()) {
+        let release = directory.ends_with("release").then_some("--release");
+        let build = ["build", "--bins", "--workspace"].into_iter().chain(release);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        assert!(
+            std::process::Command::new(env!("CARGO"))
+                .args(build)
+                .current_dir(root)
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+    directory
 }
 
 /// A running `bodega`.

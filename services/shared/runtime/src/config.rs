@@ -1,15 +1,25 @@
 //! Configuration from flags, environment variables and `.env`, in this order of precedence.
+//!
+//! An empty variable is not set. Every argument with `hide_env_values` is a secret: for `DB_PASSWORD`, the variable
+//! `DB_PASSWORD_FILE` can name a file with the value instead.
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::{ffi::OsString, net::SocketAddr, process::ExitCode};
 
 use clap::{Parser, error::ErrorKind};
 use http::Uri;
 
 use crate::auth::ServiceToken;
 
+mod environment;
+
+/// Explains secrets in files, for the help of every command.
+pub const HELP_ON_SECRETS: &str = "\
+A variable that is empty is not set. For each secret X (a password, token or key, and DATABASE_URL), the variable X_FILE can
+name a file with the value instead.";
+
 /// Arguments of a service that runs as a process of its own. `S` contains those that only this service has.
 #[derive(Debug, Parser)]
-#[command(version, about = "A service of bodega", long_about = None)]
+#[command(version, about = "A service of bodega", long_about = None, after_help = HELP_ON_SECRETS)]
 pub struct Args<S: clap::Args> {
     /// Address to listen on
     #[arg(long, env = "BODEGA_LISTEN", value_parser = address)]
@@ -70,20 +80,27 @@ pub fn url(text: &str) -> Result<Uri, String> {
         .ok_or_else(|| "use a URL such as http://127.0.0.1:7001".to_owned())
 }
 
-/// Reads `.env`, and parses flags and environment variables into `P`.
+/// Reads `.env` and the files of secrets, and parses flags and environment variables into `P`. Must be called before any
+/// thread is started, because it changes the environment of the process.
 ///
 /// # Errors
 /// The exit code, after the help, the version or an error was printed. The error is one line that names the environment
 /// variable of a missing or invalid value, and does not show a secret. The errors of clap itself name only the flag, and
 /// show the value.
 pub fn parse<P: Parser>() -> Result<P, ExitCode> {
-    if let Err(error) = dotenvy::dotenv()
-        && !error.not_found()
-    {
-        eprintln!("error: cannot read .env: {error}");
+    parse_from(std::env::args_os())
+}
+
+/// Like [`parse`], with the name of the program and its flags from `arguments`.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_from<P: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<P, ExitCode> {
+    if let Err(error) = environment::prepare(&P::command()) {
+        eprintln!("error: {error}");
         return Err(ExitCode::from(2));
     }
-    P::try_parse().map_err(|error| match error.kind() {
+    P::try_parse_from(arguments).map_err(|error| match error.kind() {
         ErrorKind::ValueValidation | ErrorKind::InvalidValue | ErrorKind::MissingRequiredArgument => {
             eprintln!("error: {}", describe::<P>(&error));
             ExitCode::from(2)
