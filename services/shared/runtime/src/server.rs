@@ -97,6 +97,9 @@ impl Service {
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let server = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(timeouts::SHUTDOWN))
+            // Without a grace period: tonic 0.14 closes the connection after it, but announces nothing before. A stream
+            // without an end keeps the old connection, and other calls use a new one.
+            .max_connection_age(timeouts::CONNECTION_AGE.mul_f64(rand::random_range(0.9..=1.1)))
             .serve_with_incoming_shutdown(
                 authenticated(self.name, self.routes.clone(), auth, &self.activity),
                 incoming,

@@ -38,6 +38,20 @@ pub const SETTINGS: Duration = ms(250);
 pub const RETRY_RESERVE: Duration = ms(100);
 /// Interval of the HTTP/2 pings on a connection to an upstream, and time limit for each response.
 pub const KEEPALIVE: Duration = ms(2_000);
+/// Interval at which the addresses of an upstream are looked up while it is called.
+pub const REPLICA_LOOKUP: Duration = ms(5_000);
+/// Interval of the pings on a silent connection to one of several replicas.
+pub const REPLICA_KEEPALIVE: Duration = ms(500);
+/// A replica from which nothing has arrived for this time, not even the response to a ping, gets no new calls, and its
+/// idempotent ones are sent to another replica too.
+pub const REPLICA_SILENCE: Duration = ms(750);
+/// Time for which a replica that has failed a call is avoided.
+pub const REPLICA_PENALTY: Duration = ms(100);
+/// Time limit for connecting to a replica that is down, and for its response to a health check.
+pub const REPLICA_CHECK: Duration = ms(900);
+/// Age at which a service closes a connection after its open calls, 10 % more or less: clients connect again, and to new
+/// replicas too.
+pub const CONNECTION_AGE: Duration = ms(600_000);
 /// Interval of a service's health checks of its database.
 pub const HEALTH_CHECK_INTERVAL: Duration = ms(1_000);
 /// The database is not checked if it has responded within this time: an idle service checks it at every second interval.
@@ -145,6 +159,10 @@ const _: () = {
     assert!(precedes(UPSTREAM_CALL, CALL));
     assert!(precedes(sum(CALL, RESPONSE_MARGIN), REQUEST));
     assert!(precedes(sum(sum(CONNECT, SETTINGS), RETRY_RESERVE), UPSTREAM_CALL));
+    assert!(precedes(REPLICA_KEEPALIVE, REPLICA_SILENCE));
+    assert!(precedes(sum(CONNECT, SETTINGS), REPLICA_CHECK));
+    // A call whose replica is silent has time for another one.
+    assert!(precedes(sum(REPLICA_SILENCE, RETRY_RESERVE), UPSTREAM_CALL));
     assert!(precedes(HEALTH_CHECK, HEALTH_CHECK_INTERVAL));
     assert!(precedes(sum(UPSTREAM_CALL, CART_REPRICE), REQUEST));
     assert!(precedes(PASSWORD_HASH_WAIT, UPSTREAM_CALL));

@@ -8,7 +8,7 @@ mod endpoint;
 mod recorder;
 mod requests;
 
-pub(crate) use self::requests::{RpcInFlight, retry, rpc_client, rpc_server};
+pub(crate) use self::requests::{RpcInFlight, replicas, retry, rpc_client, rpc_server};
 pub use self::{
     endpoint::serve,
     recorder::{InFlight, Recorder, is_enabled, on_scrape},

@@ -42,6 +42,7 @@ pub(super) fn describe() {
         "rpc_retries_total",
         "Failed attempts of calls, by service, and by what followed: retried, or why not."
     );
+    describe_gauge!("rpc_client_replicas", "Replicas of a service that this process calls, by state.");
 }
 
 /// Records a response to an HTTP request. `route` is the template, since clients choose the path.
@@ -144,4 +145,12 @@ fn record<K: Eq + Hash>(
 /// Counts a decision about a failed call: `retried`, or the reason why not.
 pub(crate) fn retry(service: &'static str, outcome: &'static str) {
     counter!("rpc_retries_total", "service" => service, "outcome" => outcome).increment(1);
+}
+
+/// Sets the number of replicas of an upstream by state.
+pub(crate) fn replicas(service: &'static str, up: usize, down: usize) {
+    for (state, count) in [("up", up), ("down", down)] {
+        let gauge = gauge!("rpc_client_replicas", "service" => service, "state" => state);
+        gauge.set(u32::try_from(count).unwrap_or(u32::MAX));
+    }
 }

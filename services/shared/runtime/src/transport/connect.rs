@@ -5,29 +5,25 @@
 //! may or may not have been served. An HTTP/2 server sends its settings first, so the client waits for them before it
 //! sends anything; a call that finds no server was not sent and can be retried.
 
-use std::{error::Error, io};
+use std::{error::Error, io, net::SocketAddr};
 
-use http::Uri;
-use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use tokio::{
     net::TcpStream,
     time::{error::Elapsed, timeout},
 };
-use tower::ServiceExt as _;
 
 use crate::timeouts;
 
-/// Connects to `uri` and waits until the server has sent something.
+/// Connects to `address` and waits until the server has sent something.
 ///
 /// A server that sends nothing within [`timeouts::SETTINGS`] counts as present: some proxies wait for the client first.
 ///
 /// # Errors
 /// When there is no server. Nothing was sent then.
-pub(super) async fn connect(uri: Uri) -> Result<TokioIo<TcpStream>, Box<dyn Error + Send + Sync>> {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    let connection = timeout(timeouts::CONNECT, connector.oneshot(uri)).await??;
-    check_settings(timeout(timeouts::SETTINGS, connection.inner().peek(&mut [0])).await)?;
+pub(super) async fn connect(address: SocketAddr) -> Result<TcpStream, Box<dyn Error + Send + Sync>> {
+    let connection = timeout(timeouts::CONNECT, TcpStream::connect(address)).await??;
+    connection.set_nodelay(true)?;
+    check_settings(timeout(timeouts::SETTINGS, connection.peek(&mut [0])).await)?;
     Ok(connection)
 }
 

@@ -8,12 +8,14 @@ mod connect;
 mod deadline;
 mod error;
 mod remote;
+mod replicas;
 mod retry;
 mod upstream;
 
 use std::{
     convert::Infallible,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -35,6 +37,7 @@ use crate::{
 };
 
 pub(crate) use self::deadline::{deadline_exceeded, parse_grpc_timeout};
+pub use self::replicas::Resolver;
 
 /// A gRPC service of this process.
 pub type Grpc = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
@@ -55,9 +58,22 @@ enum Target {
 }
 
 impl Transport {
-    /// Calls the service `name` in another process. Connects at the first call, and again whenever necessary.
+    /// Calls the service `name` in other processes: all replicas that the host of `uri` resolves to share the calls.
+    /// Connects at the first call, and again whenever necessary.
     pub fn remote(name: &'static str, uri: Uri, service_token: &ServiceToken) -> Self {
-        Self::new(name, Target::Remote(Remote::new(uri)), service_token.to_header())
+        let resolver = Resolver::of(&uri);
+        Self::remote_with(name, uri, service_token, resolver, timeouts::REPLICA_LOOKUP)
+    }
+
+    /// The same, with another source of addresses, which is asked at this interval while there are calls.
+    pub fn remote_with(
+        name: &'static str,
+        uri: Uri,
+        service_token: &ServiceToken,
+        resolver: Resolver,
+        interval: Duration,
+    ) -> Self {
+        Self::new(name, Target::Remote(Remote::new(name, uri, resolver, interval)), service_token.to_header())
     }
 
     /// Calls the service `name` in this process, without sockets or framing.
@@ -140,7 +156,7 @@ impl Target {
             Self::InProcess(service) => {
                 Ok(service.oneshot(request).await.unwrap_or_else(|never| match never {}))
             }
-            Self::Remote(remote) => remote.call_once(request).await,
+            Self::Remote(remote) => remote.call_streaming(request).await,
         }
     }
 }

@@ -6,21 +6,20 @@
 //! - A call that may have been served, or whose response is UNAVAILABLE, is retried only where the contract allows it:
 //!   [`Idempotency::may_retry`](bodega_proto::Idempotency::may_retry).
 //!
-//! The last two are additional load for an upstream that may be overloaded, so they are limited per call, and by a budget
-//! over all calls.
+//! - Such a call is also sent to another replica while the first one is silent: see [`replicas`](super::replicas).
+//!
+//! The last three are additional load for an upstream that may be overloaded, so they are limited per call, and by a budget
+//! over all calls. A retry goes to another replica than the failed one, if there is one.
 
 use std::{sync::Arc, time::Duration};
 
 use bodega_proto::Method;
 use bytes::Bytes;
 use http::{Response, request::Parts};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt as _;
-use tower::retry::{
-    Policy,
-    budget::{Budget as _, TpsBudget},
-};
+use tower::retry::budget::{Budget as _, TpsBudget};
 
 use super::error::CallError;
 use crate::{backoff::Backoff, metrics, timeouts};
@@ -38,7 +37,6 @@ pub(super) struct Call {
 }
 
 /// Decides whether one call is retried.
-#[derive(Clone)]
 pub(super) struct RetryPolicy {
     method: &'static Method,
     deadline: Instant,
@@ -71,8 +69,11 @@ impl RetryPolicy {
         }
     }
 
-    fn decide(&self, min_pause: Duration, was_unsent: bool) -> Decision {
-        let pause = min_pause + BACKOFF.pause(self.failures);
+    fn decide(&self, min_pause: Duration, was_unsent: bool, has_alternative: bool) -> Decision {
+        // The first retry on another replica need not wait.
+        let backoff =
+            if has_alternative && self.failures == 0 { Duration::ZERO } else { BACKOFF.pause(self.failures) };
+        let pause = min_pause + backoff;
         if Instant::now() + pause + timeouts::RETRY_RESERVE > self.deadline {
             Decision::GiveUp("out_of_time")
         } else if was_unsent {
@@ -85,21 +86,22 @@ impl RetryPolicy {
             Decision::Retry(pause)
         }
     }
-}
 
-impl Policy<Call, Response<Body>, CallError> for RetryPolicy {
-    type Future = Sleep;
-
-    fn retry(&mut self, _: &mut Call, outcome: &mut Result<Response<Body>, CallError>) -> Option<Sleep> {
+    /// Returns the pause before the next attempt, or `None` when the call is not retried.
+    pub(super) fn retry(
+        &mut self,
+        outcome: &Result<Response<Body>, CallError>,
+        has_alternative: bool,
+    ) -> Option<Duration> {
         let min_pause = self.min_pause(outcome)?;
         let was_unsent = matches!(outcome, Err(CallError::NotSent(_)));
         let service = &self.method.service;
-        match self.decide(min_pause, was_unsent) {
+        match self.decide(min_pause, was_unsent, has_alternative) {
             Decision::Retry(pause) => {
                 metrics::retry(service, "retried");
                 self.failures = self.failures.saturating_add(1);
                 self.sent_failures += u32::from(!was_unsent);
-                Some(tokio::time::sleep(pause))
+                Some(pause)
             }
             Decision::GiveUp(reason) => {
                 metrics::retry(service, reason);
@@ -108,8 +110,25 @@ impl Policy<Call, Response<Body>, CallError> for RetryPolicy {
         }
     }
 
-    fn clone_request(&mut self, call: &Call) -> Option<Call> {
-        Some(call.clone())
+    /// Returns whether the call may be sent to a second replica while the first one is silent.
+    pub(super) fn hedge(&mut self) -> bool {
+        let is_allowed = self.method.idempotency.may_retry()
+            && self.sent_failures < MAX_RETRIES
+            && Instant::now() + timeouts::RETRY_RESERVE <= self.deadline
+            && self.budget.withdraw();
+        if is_allowed {
+            self.sent_failures += 1;
+            metrics::retry(&self.method.service, "hedged");
+        }
+        is_allowed
+    }
+
+    /// Whether the replica has failed the call, rather than rejected it.
+    pub(super) fn is_failure(outcome: &Result<Response<Body>, CallError>) -> bool {
+        match outcome {
+            Ok(response) => retry_delay(response).is_some(),
+            Err(_) => true,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod database;
 mod deadlines;
 mod harness;
 mod product_cache;
+mod replicas;
 mod restarts;
 mod retries;
 mod scripted_upstream;

@@ -3,7 +3,10 @@
 use std::{
     collections::VecDeque,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,6 +16,7 @@ use h2::{Reason, RecvStream, server::SendResponse};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::watch,
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -33,14 +37,27 @@ pub(crate) enum Action {
     Unavailable(Option<Duration>),
     /// Resets the stream with REFUSED_STREAM.
     ResetStream,
+    /// Responds with an empty message after this time.
+    RespondAfter(Duration),
+    /// Responds with an empty message, and keeps the stream open.
+    Stream,
 }
 
 /// The server. Stops when it is dropped.
 pub(crate) struct ScriptedUpstream {
     pub(crate) address: SocketAddr,
-    /// The `grpc-timeout` of each call.
-    timeouts: Arc<Mutex<Vec<Duration>>>,
+    recorded: Arc<Recorded>,
+    is_frozen: watch::Sender<bool>,
     stop: CancellationToken,
+}
+
+/// What has arrived.
+#[derive(Default)]
+struct Recorded {
+    /// The `grpc-timeout` of each call; zero for one without a deadline.
+    timeouts: Mutex<Vec<Duration>>,
+    connections: AtomicUsize,
+    health_checks: AtomicUsize,
 }
 
 impl ScriptedUpstream {
@@ -52,21 +69,43 @@ impl ScriptedUpstream {
     /// The same, on an existing listener.
     pub(crate) fn start_at(listener: TcpListener, script: impl IntoIterator<Item = Action>) -> Self {
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let timeouts = Arc::<Mutex<Vec<Duration>>>::default();
+        let recorded = Arc::<Recorded>::default();
+        let is_frozen = watch::Sender::new(false);
         let script = Arc::new(Mutex::new(script.into_iter().collect::<VecDeque<_>>()));
-        let (stopped, recorded) = (stop.clone(), timeouts.clone());
+        let (stopped, records, frozen) = (stop.clone(), recorded.clone(), is_frozen.clone());
         tokio::spawn(stopped.clone().run_until_cancelled_owned(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                let serving = serve(connection, script.clone(), recorded.clone());
+                records.connections.fetch_add(1, Ordering::Relaxed);
+                let serving = serve(connection, script.clone(), records.clone(), frozen.subscribe());
                 tokio::spawn(stopped.clone().run_until_cancelled_owned(serving));
             }
         }));
-        Self { address, timeouts, stop }
+        Self { address, recorded, is_frozen, stop }
     }
 
     /// The `grpc-timeout` of each call so far.
     pub(crate) fn timeouts(&self) -> Vec<Duration> {
-        self.timeouts.lock().unwrap().clone()
+        self.recorded.timeouts.lock().unwrap().clone()
+    }
+
+    /// The number of calls so far, without health checks.
+    pub(crate) fn calls(&self) -> usize {
+        self.recorded.timeouts.lock().unwrap().len()
+    }
+
+    /// The number of connections so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.recorded.connections.load(Ordering::Relaxed)
+    }
+
+    /// The number of health checks so far.
+    pub(crate) fn health_checks(&self) -> usize {
+        self.recorded.health_checks.load(Ordering::Relaxed)
+    }
+
+    /// Stops reading and writing, as a process does that gets SIGSTOP. Connections are still accepted, as by its kernel.
+    pub(crate) fn freeze(&self, is_frozen: bool) {
+        self.is_frozen.send_replace(is_frozen);
     }
 
     pub(crate) fn transport(&self) -> Transport {
@@ -98,11 +137,28 @@ pub(crate) async fn unused_address() -> SocketAddr {
 async fn serve(
     connection: TcpStream,
     script: Arc<Mutex<VecDeque<Action>>>,
-    timeouts: Arc<Mutex<Vec<Duration>>>,
+    recorded: Arc<Recorded>,
+    mut is_frozen: watch::Receiver<bool>,
 ) {
+    wait_until(&mut is_frozen, false).await;
     let mut connection = h2::server::handshake(connection).await.unwrap();
-    while let Some(Ok((request, response))) = connection.accept().await {
-        timeouts.lock().unwrap().push(timeout_of(&request));
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = wait_until(&mut is_frozen, true) => None,
+            accepted = connection.accept() => Some(accepted),
+        };
+        let Some(accepted) = accepted else {
+            wait_until(&mut is_frozen, false).await;
+            continue;
+        };
+        let Some(Ok((request, response))) = accepted else { return };
+        if request.uri().path().starts_with("/grpc.health.") {
+            recorded.health_checks.fetch_add(1, Ordering::Relaxed);
+            respond(Action::Respond, response);
+            continue;
+        }
+        recorded.timeouts.lock().unwrap().push(timeout_of(&request));
         let action = {
             let mut script = script.lock().unwrap();
             if script.len() > 1 { script.pop_front().unwrap() } else { script[0] }
@@ -117,9 +173,28 @@ async fn serve(
                 let _ = tokio::time::timeout(Duration::from_millis(50), connection.accept()).await;
                 return;
             }
+            Action::RespondAfter(time) => {
+                tokio::spawn(async move {
+                    tokio::time::sleep(time).await;
+                    respond(Action::Respond, response);
+                });
+            }
+            Action::Stream => {
+                let mut response = response;
+                let mut body = response.send_response(head(), false).unwrap();
+                body.send_data(Bytes::from_static(EMPTY_MESSAGE), false).unwrap();
+                tokio::spawn(async move {
+                    let _ = std::future::poll_fn(|context| body.poll_reset(context)).await;
+                });
+            }
             other => respond(other, response),
         }
     }
+}
+
+/// Waits until the server is frozen, or is not.
+async fn wait_until(frozen: &mut watch::Receiver<bool>, expected: bool) {
+    frozen.wait_for(|is_frozen| *is_frozen == expected).await.map(drop).unwrap();
 }
 
 fn respond(action: Action, mut response: SendResponse<Bytes>) {
@@ -137,7 +212,9 @@ fn respond(action: Action, mut response: SendResponse<Bytes>) {
             response.send_response(status.into_http(), true).unwrap();
         }
         Action::ResetStream => response.send_reset(Reason::REFUSED_STREAM),
-        Action::Close | Action::CloseWithinResponse => unreachable!("handled by the caller"),
+        Action::Close | Action::CloseWithinResponse | Action::RespondAfter(_) | Action::Stream => {
+            unreachable!("handled by the caller")
+        }
     }
 }
 
@@ -151,6 +228,6 @@ pub(crate) fn ok_trailers() -> HeaderMap {
 }
 
 fn timeout_of(request: &Request<RecvStream>) -> Duration {
-    let text = request.headers()["grpc-timeout"].to_str().unwrap();
-    Duration::from_millis(text.strip_suffix('m').unwrap().parse().unwrap())
+    let Some(timeout) = request.headers().get("grpc-timeout") else { return Duration::ZERO };
+    Duration::from_millis(timeout.to_str().unwrap().strip_suffix('m').unwrap().parse().unwrap())
 }
