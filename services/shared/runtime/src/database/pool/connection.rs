@@ -106,11 +106,8 @@ impl Open {
         let is_clean = with_timeout(timeouts::DATABASE_RELEASE, async {
             match state {
                 State::Clean => Ok(true),
-                State::Unknown => is_between_transactions(&mut self.connection).await,
-                State::InTransaction => {
-                    sqlx::raw_sql("rollback").execute(&mut self.connection).await?;
-                    Ok(true)
-                }
+                State::Unknown => is_usable(&mut self.connection, BETWEEN_TRANSACTIONS).await,
+                State::InTransaction => is_usable(&mut self.connection, AFTER_ROLLBACK).await,
             }
         });
         match is_clean.await {
@@ -154,8 +151,13 @@ impl Idle {
     }
 }
 
-/// Outside of a transaction, a statement is a transaction of its own, and both begin at the same time. The raw query takes
-/// one round trip; a prepared one would take three.
-async fn is_between_transactions(connection: &mut PgConnection) -> sqlx::Result<bool> {
-    sqlx::raw_sql("select now() = statement_timestamp()").fetch_one(connection).await?.try_get(0)
+/// Outside of a transaction, a statement is a transaction of its own, and both begin at the same time. And a connection to a
+/// server that is a standby now must be closed, so that the next one reaches its successor.
+const BETWEEN_TRANSACTIONS: &str =
+    "select now() = statement_timestamp() and current_setting('transaction_read_only') = 'off'";
+const AFTER_ROLLBACK: &str = "rollback; select current_setting('transaction_read_only') = 'off'";
+
+/// The raw query takes one round trip; a prepared one would take three.
+async fn is_usable(connection: &mut PgConnection, query: &'static str) -> sqlx::Result<bool> {
+    sqlx::raw_sql(query).fetch_one(connection).await?.try_get(0)
 }

@@ -5,6 +5,7 @@ mod conflicts;
 mod dropped_callers;
 mod migrations;
 mod proxy;
+mod read_only;
 mod round_trips;
 mod unresponsive;
 
