@@ -26,8 +26,15 @@ mod router;
 mod server;
 mod upload;
 
+use std::{ffi::OsString, process::ExitCode};
+
 use anyhow::Context as _;
-use bodega_runtime::{auth::Verifier, process::Process, timeouts, transport::Transport};
+use bodega_runtime::{
+    auth::Verifier,
+    process::{self, Process},
+    timeouts,
+    transport::Transport,
+};
 use tokio::{
     net::TcpListener,
     time::{sleep, timeout},
@@ -42,6 +49,11 @@ pub use self::{
     router::document as openapi,
 };
 use self::{app::App, load_shed::ConcurrencyLimit, revocations::Revocations};
+
+/// Runs the gateway as its own process, with the arguments of its command line, of which the first is the name of the program.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    process::main("bodega-gateway", 8080, arguments, serve)
+}
 
 /// Runs the gateway as a process of its own, until the shutdown.
 ///

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    bodega_runtime::process::main("bodega-gateway", 8080, bodega_gateway::serve)
+    bodega_gateway::main(std::env::args_os())
 }

@@ -1,7 +1,8 @@
 //! The command line.
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
+use anyhow::bail;
 use bodega_runtime::{
     config::{self, TelemetryArgs},
     process, telemetry,
@@ -12,9 +13,9 @@ use sqlx::postgres::PgConnectOptions;
 use crate::{
     admin,
     database::Database,
-    migrate,
+    health, keys, migrate,
     output::print,
-    seed,
+    seed, serve,
     store_args::StoreArgs,
     up,
     verify::{self, Report, repair::Repaired},
@@ -80,12 +81,25 @@ enum Command {
         #[arg(long)]
         repair: bool,
     },
+    /// Run one service, or the gateway, as its own process: see `bodega serve --help`
+    Serve,
+    /// Check that the process with this environment is ready; exits with 1 if it is not
+    Health,
+    /// Generate the secrets of a store whose services are separate processes
+    Keys(keys::Args),
     /// Print the OpenAPI document
     Openapi,
 }
 
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
+    // These two have the options of another process, or few.
+    let mut arguments = env::args_os().skip(1);
+    match arguments.next().as_ref().and_then(|command| command.to_str()) {
+        Some("serve") => return serve::main(arguments),
+        Some("health") => return health::main(arguments),
+        _ => {}
+    }
     let cli = match config::parse::<Cli>() {
         Ok(cli) => cli,
         Err(code) => return code,
@@ -128,6 +142,14 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             database.close().await?;
             if !verified?.is_clean() {
                 return Ok(ExitCode::FAILURE);
+            }
+        }
+        // Only with an option before the command: `main` runs them otherwise.
+        Command::Serve => bail!("`serve` must be the first argument: bodega serve <PROCESS> [OPTIONS]"),
+        Command::Health => bail!("`health` must be the first argument: bodega health [OPTIONS]"),
+        Command::Keys(args) => {
+            if let Some(secret) = keys::run(&args)? {
+                print(&format!("{secret}\n"))?;
             }
         }
         Command::Openapi => {

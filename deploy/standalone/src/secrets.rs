@@ -51,14 +51,13 @@ impl Secrets {
     }
 
     fn random() -> Self {
-        let secret = || Alphanumeric.sample_string(&mut rand::rng(), LENGTH);
         Self {
-            jwt_secret_key: secret(),
+            jwt_secret_key: random_secret(),
             database_passwords: Passwords {
-                identity: secret(),
-                catalog: secret(),
-                cart: secret(),
-                order: secret(),
+                identity: random_secret(),
+                catalog: random_secret(),
+                cart: random_secret(),
+                order: random_secret(),
             },
         }
     }
@@ -78,7 +77,12 @@ impl Secrets {
     }
 }
 
-/// Generates a password.
+/// Generates a secret for a process.
+pub(crate) fn random_secret() -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), LENGTH)
+}
+
+/// Generates a password for a person.
 pub(crate) fn random_password() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), PASSWORD_LENGTH)
 }

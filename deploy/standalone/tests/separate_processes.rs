@@ -26,8 +26,13 @@ struct Processes {
 }
 
 impl Processes {
-    /// Starts the five processes, each service with its own database role, and with Stripe keys.
-    async fn start(database: &TestDatabase, stripe: &StripeDouble) -> Self {
+    /// Starts the five processes, each service with its own database role, and with Stripe keys. `program` returns the command
+    /// of a process.
+    async fn start(
+        database: &TestDatabase,
+        stripe: &StripeDouble,
+        program: impl Fn(&str) -> tokio::process::Command,
+    ) -> Self {
         let images = TempDir::new("processes").unwrap();
         let secrets = TempDir::new("processes_secrets").unwrap();
         // All five ports are bound at the same time, so that they differ.
@@ -38,7 +43,7 @@ impl Processes {
 
         let services = ["identity", "catalog", "cart", "order"];
         let start = |name: &str, address: &str| {
-            let mut command = service(name);
+            let mut command = program(name);
             command.env("BODEGA_LISTEN", address);
             let database_url = database.url_as(&format!("bodega_{name}"));
             for (variable, value) in [
@@ -83,9 +88,23 @@ impl Processes {
 
 #[tokio::test]
 async fn a_purchase_works_across_five_processes() {
+    a_purchase_works(service).await;
+}
+
+#[tokio::test]
+async fn a_purchase_works_across_five_processes_of_one_binary() {
+    a_purchase_works(|name| {
+        let mut command = process::command(env!("CARGO_BIN_EXE_bodega"));
+        command.args(["serve", name]);
+        command
+    })
+    .await;
+}
+
+async fn a_purchase_works(program: impl Fn(&str) -> tokio::process::Command) {
     let database = store::database().await;
     let stripe = payments::stripe().await;
-    let store = Processes::start(&database, &stripe).await;
+    let store = Processes::start(&database, &stripe, program).await;
 
     let admin = store.guest.sign_in(store::ADMIN_EMAIL).await;
     let mug = admin.create_product("Mug", "19.99", 5).await;

@@ -38,13 +38,15 @@ mod merge;
 mod owner;
 mod pricing;
 
+use std::{ffi::OsString, process::ExitCode};
+
 use bodega_proto::cart::v1::{
     cart_service_server::CartServiceServer, checkout_service_server::CheckoutServiceServer,
 };
 use bodega_runtime::{
     auth::Verifier,
     database::Pool,
-    process::Process,
+    process::{self, Process},
     server::{AuthLayer, Service},
     transport::Transport,
 };
@@ -62,6 +64,11 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 
 /// The name of the schema.
 pub const SCHEMA: &str = "cart";
+
+/// Runs the service as its own process, with the arguments of its command line, of which the first is the name of the program.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    process::main("bodega-cart", 7003, arguments, serve)
+}
 
 /// Runs the service as a process of its own, until shutdown.
 ///

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    bodega_runtime::process::main("bodega-cart", 7003, bodega_cart::serve)
+    bodega_cart::main(std::env::args_os())
 }

@@ -25,7 +25,7 @@ mod products;
 mod reservations;
 mod text;
 
-use std::path::Path;
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use bodega_media::{ImageRegistry, Media};
 use bodega_proto::catalog::v1::{
@@ -36,7 +36,7 @@ use bodega_runtime::{
     auth::Verifier,
     database::Pool,
     money::Currency,
-    process::Process,
+    process::{self, Process},
     server::{AuthLayer, Service},
     transport::Transport,
 };
@@ -59,6 +59,11 @@ pub const SCHEMA: &str = "catalog";
 
 /// The default of [`Config::media_dir`].
 const MEDIA_DIR: &str = ".bodega/media";
+
+/// Runs the service as its own process, with the arguments of its command line, of which the first is the name of the program.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    process::main("bodega-catalog", 7002, arguments, serve)
+}
 
 /// Runs the service as its own process until the shutdown.
 ///

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    bodega_runtime::process::main("bodega-catalog", 7002, bodega_catalog::serve)
+    bodega_catalog::main(std::env::args_os())
 }

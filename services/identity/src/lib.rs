@@ -20,7 +20,7 @@ mod sessions;
 mod signing;
 mod users;
 
-use std::{path::Path, sync::Arc};
+use std::{ffi::OsString, path::Path, process::ExitCode, sync::Arc};
 
 use bodega_media::{ImageRegistry, Media};
 use bodega_proto::identity::v1::{
@@ -29,7 +29,7 @@ use bodega_proto::identity::v1::{
 use bodega_runtime::{
     auth::Verifier,
     database::Pool,
-    process::Process,
+    process::{self, Process},
     server::{AuthLayer, Service},
     transport::Transport,
 };
@@ -55,6 +55,11 @@ pub const SCHEMA: &str = "identity";
 
 /// The default of [`Config::media_dir`].
 const MEDIA_DIR: &str = ".bodega/media";
+
+/// Runs the service as its own process, with the arguments of its command line, of which the first is the name of the program.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    process::main("bodega-identity", 7001, arguments, serve)
+}
 
 /// Runs the service as its own process until the shutdown.
 ///

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    bodega_runtime::process::main("bodega-identity", 7001, bodega_identity::serve)
+    bodega_identity::main(std::env::args_os())
 }

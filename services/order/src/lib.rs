@@ -36,6 +36,8 @@ mod outbox;
 mod payments;
 mod upstream;
 
+use std::{ffi::OsString, process::ExitCode};
+
 use anyhow::Context as _;
 use bodega_proto::order::v1::{
     order_service_server::OrderServiceServer, payment_webhook_service_server::PaymentWebhookServiceServer,
@@ -43,7 +45,7 @@ use bodega_proto::order::v1::{
 use bodega_runtime::{
     auth::Verifier,
     database::Pool,
-    process::Process,
+    process::{self, Process},
     server::{AuthLayer, Service},
     transport::Transport,
 };
@@ -65,6 +67,11 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 
 /// The schema that this service owns.
 pub const SCHEMA: &str = "orders";
+
+/// Runs the service as its own process, with the arguments of its command line, of which the first is the name of the program.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    process::main("bodega-order", 7004, arguments, serve)
+}
 
 /// Runs the service as a process of its own, until shutdown.
 ///

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    bodega_runtime::process::main("bodega-order", 7004, bodega_order::serve)
+    bodega_order::main(std::env::args_os())
 }

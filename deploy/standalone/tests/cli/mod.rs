@@ -3,5 +3,8 @@
 mod commands;
 mod database_outage;
 mod databases;
+mod health;
+mod keys;
 mod secrets;
+mod serve;
 mod settings;

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    ffi::OsString,
     net::{Ipv4Addr, SocketAddr},
     process::ExitCode,
     time::Duration,
@@ -69,13 +70,19 @@ impl Process {
     }
 }
 
-/// Runs `serve` as the process `name`. It listens on 127.0.0.1:`port` unless `BODEGA_LISTEN` is set.
-pub fn main<S, F>(name: &'static str, port: u16, serve: impl FnOnce(S, Process) -> F) -> ExitCode
+/// Runs `serve` as the process `name`, with the arguments of its command line, of which the first is the name of the program. It
+/// listens on 127.0.0.1:`port` unless `BODEGA_LISTEN` is set.
+pub fn main<S, F>(
+    name: &'static str,
+    port: u16,
+    arguments: impl IntoIterator<Item = OsString>,
+    serve: impl FnOnce(S, Process) -> F,
+) -> ExitCode
 where
     S: clap::Args,
     F: Future<Output = anyhow::Result<()>>,
 {
-    let args = match config::parse::<Args<S>>() {
+    let args = match config::parse_from::<Args<S>>(arguments) {
         Ok(args) => args,
         Err(code) => return code,
     };
