@@ -68,7 +68,7 @@ struct Cli {
 enum Command {
     /// Run the store until Ctrl-C or SIGTERM (default)
     Up,
-    /// Apply the database migrations, and create the services' roles
+    /// Apply the database migrations, and create the services' roles and the first admin, if their passwords are set
     Migrate(migrate::Args),
     /// Add the demo products that are missing, or generate many products
     Seed(seed::Args),
@@ -120,7 +120,12 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(args) => {
             let passwords = args.passwords()?;
             let database = store.database().await?;
-            let migrated = migrate::create_roles(&database, passwords.as_ref()).await;
+            let migrated = async {
+                let output = migrate::create_roles(&database, passwords.as_ref()).await?;
+                cli.up.create_given_admin(database.owner()).await?;
+                anyhow::Ok(output)
+            };
+            let migrated = migrated.await;
             database.close().await?;
             print(migrated?)?;
         }

@@ -8,6 +8,7 @@ use bodega_media::Media;
 use bodega_order::PaymentProviders;
 use bodega_runtime::{config, metrics, process};
 use clap::builder::BoolishValueParser;
+use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -16,7 +17,7 @@ use crate::{
     admin::{self, NewAdmin},
     database::{self, Database},
     output::print,
-    seed,
+    secrets, seed,
     store::{Options, Store},
     store_args::StoreArgs,
 };
@@ -52,6 +53,22 @@ pub(crate) struct Args {
     /// Password of the first admin [default: random, printed at start]
     #[arg(long, env = "BODEGA_ADMIN_PASSWORD", value_name = "PASSWORD", hide_env_values = true)]
     admin_password: Option<String>,
+}
+
+impl Args {
+    /// Creates the first admin if its password is set and there is no admin: a generated password would be lost in the log of a
+    /// job.
+    ///
+    /// # Errors
+    /// When the database fails, or email or password are invalid.
+    pub(crate) async fn create_given_admin(&self, owner: &PgConnectOptions) -> anyhow::Result<()> {
+        if self.admin_password.is_some() {
+            // Only the settings of password hashing are used.
+            let secret = secrets::random_secret().parse().map_err(anyhow::Error::msg)?;
+            create_admin(self, owner, &bodega_identity::Settings::new(secret)).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Runs the store until Ctrl-C or SIGTERM.
@@ -104,7 +121,7 @@ async fn serve(
     let Some(options) = prepared.transpose()? else { return Ok(()) };
     let livemode = options.payments.livemode();
     // Not cancelled by a shutdown: a generated password must be printed in any case.
-    let admin = create_admin(args, database, &options.identity).await?;
+    let admin = create_admin(args, database.owner(), &options.identity).await?;
     let started = shutdown.run_until_cancelled(Store::start(options, listener)).await.transpose();
     let address = started.as_ref().ok().and_then(|started| started.as_ref().map(Store::address));
     print(&startup_message(address, livemode, admin.as_ref()))?;
@@ -140,10 +157,10 @@ async fn prepare(
 
 async fn create_admin(
     args: &Args,
-    database: &Database,
+    owner: &PgConnectOptions,
     settings: &bodega_identity::Settings,
 ) -> anyhow::Result<Option<NewAdmin>> {
-    let db = database::connect(database.owner()).await?;
+    let db = database::connect(owner).await?;
     let (email, password) = (args.admin_email.as_deref(), args.admin_password.as_deref());
     let admin = admin::ensure_one(&db, settings, email, password).await?;
     db.close().await;

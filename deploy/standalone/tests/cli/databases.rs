@@ -105,6 +105,34 @@ async fn migrate_creates_the_roles_of_the_services() {
 }
 
 #[tokio::test]
+async fn migrate_creates_the_first_admin_if_its_password_is_set() {
+    let database = testing::database("empty", |_| async { Ok(()) }).await;
+    let dir = TempDir::new("first-admin").unwrap();
+    let db = PgPool::connect(&database.url()).await.unwrap();
+    let hashes = async || {
+        let hashes =
+            "select password_hash from identity.users where email = 'ada@shop.example' and role = 'admin'";
+        sqlx::query_scalar::<_, String>(hashes).fetch_all(&db).await.unwrap()
+    };
+    let migrate = |variables: &[(&str, &str)]| {
+        let mut migrate = bodega(dir.path(), &["migrate"]);
+        migrate.envs(environment(&database)).envs(variables.iter().copied());
+        migrate
+    };
+    let email = ("BODEGA_ADMIN_EMAIL", "ada@shop.example");
+    stdout_of(&mut migrate(&[email])).await;
+    assert_eq!(hashes().await.len(), 0, "a generated password would be lost");
+
+    let output = stdout_of(&mut migrate(&[email, ("BODEGA_ADMIN_PASSWORD", "tea at four")])).await;
+    assert_eq!(output, "The database is migrated.\n");
+    let created = hashes().await;
+    assert_eq!(created.len(), 1);
+    stdout_of(&mut migrate(&[email, ("BODEGA_ADMIN_PASSWORD", "tea at five")])).await;
+    assert_eq!(hashes().await, created, "an existing admin keeps the password");
+    assert!(!dir.path().join(".bodega").exists(), "needs no secret of the data directory");
+}
+
+#[tokio::test]
 async fn migrate_names_the_missing_passwords() {
     let dir = TempDir::new("passwords").unwrap();
     let mut migrate = bodega(dir.path(), &["migrate"]);
