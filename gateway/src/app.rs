@@ -12,10 +12,12 @@ use bodega_proto::{
         order_service_client::OrderServiceClient, payment_webhook_service_client::PaymentWebhookServiceClient,
     },
 };
-use bodega_runtime::{auth::Verifier, money::Currency, transport::Transport};
-use tokio_util::sync::CancellationToken;
+use bodega_runtime::{auth::Verifier, health::Health, money::Currency, transport::Transport};
 
-use crate::{api::products::cached::ProductCache, config::Settings, revocations::Revocations};
+use crate::{
+    api::products::cached::ProductCache, availability::Availability, config::Settings,
+    revocations::Revocations,
+};
 
 /// Transports to the services.
 #[derive(Clone)]
@@ -40,7 +42,8 @@ struct Inner {
     verifier: Verifier,
     revocations: Revocations,
     products: ProductCache,
-    shutdown: CancellationToken,
+    availability: Availability,
+    health: Health,
 }
 
 impl App {
@@ -49,10 +52,11 @@ impl App {
         upstreams: Upstreams,
         verifier: Verifier,
         revocations: Revocations,
-        shutdown: CancellationToken,
+        availability: Availability,
+        health: Health,
     ) -> Self {
         let products = ProductCache::new(upstreams.catalog.clone(), settings.cache_bytes, |_| {});
-        Self(Arc::new(Inner { settings, upstreams, verifier, revocations, products, shutdown }))
+        Self(Arc::new(Inner { settings, upstreams, verifier, revocations, products, availability, health }))
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -62,10 +66,6 @@ impl App {
     /// The currency of amounts in requests.
     pub(crate) fn currency(&self) -> Currency {
         self.0.settings.currency
-    }
-
-    pub(crate) fn upstreams(&self) -> &Upstreams {
-        &self.0.upstreams
     }
 
     pub(crate) fn verifier(&self) -> &Verifier {
@@ -80,8 +80,12 @@ impl App {
         &self.0.products
     }
 
-    pub(crate) fn is_shutting_down(&self) -> bool {
-        self.0.shutdown.is_cancelled()
+    pub(crate) fn availability(&self) -> &Availability {
+        &self.0.availability
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.health.is_draining()
     }
 
     pub(crate) fn identity(&self) -> IdentityServiceClient<Transport> {

@@ -62,9 +62,6 @@ pub struct Settings {
     /// Time limit of an upload in seconds
     #[arg(long, env = "BODEGA_UPLOAD_TIMEOUT", default_value = "60", value_parser = seconds)]
     pub upload_timeout: Duration,
-    /// Seconds between SIGTERM, when `/readyz` starts to fail, and the end of accepting connections
-    #[arg(long, env = "BODEGA_DRAIN_DELAY", default_value = "0", value_parser = seconds_or_none)]
-    pub drain_delay: Duration,
     /// Maximum size of an upload in bytes, all of its files together
     #[arg(long, env = "BODEGA_UPLOAD_LIMIT", default_value_t = 32 * 1024 * 1024)]
     pub upload_limit: usize,
@@ -115,13 +112,6 @@ impl Settings {
 /// Accepts a limit of at least 1.
 fn count() -> RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=1_000_000)
-}
-
-fn seconds_or_none(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(seconds @ 0..=600) => Ok(Duration::from_secs(seconds)),
-        _ => Err("must be a number of seconds between 0 and 600".to_owned()),
-    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -8,6 +8,7 @@
 mod access_log;
 mod api;
 mod app;
+mod availability;
 mod compression;
 mod config;
 mod drain;
@@ -31,6 +32,7 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::Context as _;
 use bodega_runtime::{
     auth::Verifier,
+    health::Health,
     process::{self, Process},
     timeouts,
     transport::Transport,
@@ -48,7 +50,7 @@ pub use self::{
     config::{Config, Settings},
     router::document as openapi,
 };
-use self::{app::App, load_shed::ConcurrencyLimit, revocations::Revocations};
+use self::{app::App, availability::Availability, load_shed::ConcurrencyLimit, revocations::Revocations};
 
 /// Runs the gateway as its own process, with the arguments of its command line, of which the first is the name of the program.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -67,12 +69,11 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
         cart: Transport::remote("cart", config.cart_url, token),
         order: Transport::remote("order", config.order_url, token),
     };
-    start(config.settings, upstreams, process.listener, process.shutdown).await
+    start(config.settings, upstreams, process.listener, process.health, process.shutdown).await
 }
 
-/// Serves until the shutdown, and for [`Settings::drain_delay`] after it, during which it is not ready. Then waits for open
-/// requests up to the request timeout, and for uploads up to theirs, and aborts the rest. Nothing of an aborted upload is
-/// stored.
+/// Serves until the shutdown. Then waits for open requests up to the request timeout, and for uploads up to theirs, and aborts
+/// the rest. Nothing of an aborted upload is stored. `health` is ready while the gateway can serve anything.
 ///
 /// # Errors
 /// When the listener has no address.
@@ -80,24 +81,27 @@ pub async fn start(
     settings: Settings,
     upstreams: Upstreams,
     listener: TcpListener,
+    health: Health,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     info!("bodega-gateway listening on {}", listener.local_addr().context("the listener has no address")?);
-    let Settings { request_timeout, upload_timeout, drain_delay, max_connections, .. } = settings;
-    let stopping = CancellationToken::new();
+    let Settings { request_timeout, upload_timeout, max_connections, .. } = settings;
     let verifier = Verifier::new(upstreams.identity.clone());
     let revocations = Revocations::default();
     let revocation_watch =
-        tokio::spawn(revocations.clone().watch(upstreams.identity.clone(), stopping.clone()));
+        tokio::spawn(revocations.clone().watch(upstreams.identity.clone(), shutdown.clone()));
     let uploads = ConcurrencyLimit::new("uploads", settings.max_uploads(), request_timeout);
-    let app = App::new(settings, upstreams, verifier, revocations, shutdown.clone());
-    let product_watch = tokio::spawn(app.products().clone().watch(stopping.clone()));
+    let availability = Availability::new(upstreams.clone(), verifier.clone());
+    health.set_check({
+        let availability = availability.clone();
+        move || availability.clone().can_serve()
+    });
+    let app = App::new(settings, upstreams, verifier, revocations, availability, health);
+    let product_watch = tokio::spawn(app.products().clone().watch(shutdown.clone()));
     let server =
-        server::serve(listener, router::router(app, uploads.clone()), max_connections, stopping.clone());
+        server::serve(listener, router::router(app, uploads.clone()), max_connections, shutdown.clone());
     let overdue = async {
         shutdown.cancelled().await;
-        sleep(drain_delay).await;
-        stopping.cancel();
         sleep(server::CLOSE_DELAY + request_timeout).await;
         let _ = timeout(upload_timeout.saturating_sub(request_timeout), uploads.drained()).await;
         sleep(timeouts::RESPONSE_MARGIN).await;

@@ -134,6 +134,7 @@ fn operations() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(operations::live))
         .routes(routes!(operations::ready))
+        .routes(routes!(operations::status))
         .routes(routes!(operations::keys))
 }
 

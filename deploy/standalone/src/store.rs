@@ -10,6 +10,7 @@ use bodega_runtime::{
     auth::{ServiceToken, Verifier},
     database,
     database::Pool,
+    health::Health,
     server::{AuthLayer, Service},
     transport::Transport,
 };
@@ -32,6 +33,8 @@ pub struct Options {
     pub payments: PaymentProviders,
     /// Image storage.
     pub media: Media,
+    /// Readiness of the store.
+    pub health: Health,
 }
 
 /// A running store. Dropping it stops it without waiting.
@@ -51,7 +54,7 @@ impl Store {
     /// # Errors
     /// When a service does not start.
     pub async fn start(options: Options, listener: TcpListener) -> anyhow::Result<Self> {
-        let Options { logins, connections, identity, gateway, payments, media } = options;
+        let Options { logins, connections, identity, gateway, payments, media, health } = options;
         let address = listener.local_addr().context("listener has no address")?;
         let closing = CancellationToken::new();
         let stop_services = closing.clone().drop_guard();
@@ -92,9 +95,10 @@ impl Store {
             order: order.transport(&auth),
         };
         let closing = CancellationToken::new();
+        let gateway = bodega_gateway::start(gateway, upstreams, listener, health, closing.clone());
         Ok(Self {
             address,
-            gateway: tokio::spawn(bodega_gateway::start(gateway, upstreams, listener, closing.clone())),
+            gateway: tokio::spawn(gateway),
             services: vec![order, cart, catalog, identity],
             pools: pools.into(),
             stop_gateway: closing.drop_guard(),

@@ -6,7 +6,11 @@ use anyhow::Context as _;
 use bodega_gateway::Settings;
 use bodega_media::Media;
 use bodega_order::PaymentProviders;
-use bodega_runtime::{config, metrics, process};
+use bodega_runtime::{
+    config::{self, ShutdownArgs},
+    health::Health,
+    metrics, process,
+};
 use clap::builder::BoolishValueParser;
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
@@ -22,7 +26,7 @@ use crate::{
     store_args::StoreArgs,
 };
 
-/// Default address of `/metrics`; the store starts without metrics if it is in use.
+/// Default address of the admin listener; the store starts without it if it is in use.
 const ADMIN_HTTP: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 9464);
 
 /// Options of `bodega up`.
@@ -31,9 +35,11 @@ pub(crate) struct Args {
     /// Address of the API
     #[arg(long, env = "BODEGA_HTTP", value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = config::address)]
     http: SocketAddr,
-    /// Address of `/metrics` [default: 127.0.0.1:9464 if it is free]
+    /// Address of `/metrics`, `/healthz` and `/readyz` for operators [default: 127.0.0.1:9464 if it is free]
     #[arg(long, env = "BODEGA_ADMIN_HTTP", value_name = "ADDRESS", value_parser = config::address)]
     admin_http: Option<SocketAddr>,
+    #[command(flatten)]
+    shutdown: ShutdownArgs,
     /// Whether to add demo products to an empty catalog
     #[arg(
         long,
@@ -76,18 +82,19 @@ impl Args {
 /// # Errors
 /// When the start fails, and when a part of the store fails later; nothing is left running then.
 pub(crate) async fn run(args: Args, store: &StoreArgs) -> anyhow::Result<()> {
-    let shutdown = process::shutdown_signal()?;
+    let health = Health::default();
+    let shutdown = process::shutdown_signal(&health, args.shutdown.drain_delay)?;
     // First, so that an address in use starts nothing else.
     let listener = TcpListener::bind(args.http).await.with_context(|| {
         format!("BODEGA_HTTP (or --http): cannot listen on {}: choose another address", args.http)
     })?;
-    serve_metrics(args.admin_http, &shutdown).await?;
+    serve_metrics(args.admin_http, &health).await?;
     let configuration = Configuration::read(store)?;
 
     let opened = shutdown.run_until_cancelled(Database::open(&store.database, &store.data_dir)).await;
     let Some(database) = opened.transpose()? else { return Ok(()) };
     let served = tokio::select! {
-        served = serve(&args, store, configuration, &database, listener, &shutdown) => served,
+        served = serve(&args, store, configuration, &database, listener, health, &shutdown) => served,
         never = database.keep_running() => match never {},
     };
     let closed = database.close().await;
@@ -115,9 +122,10 @@ async fn serve(
     configuration: Configuration,
     database: &Database,
     listener: TcpListener,
+    health: Health,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let prepared = shutdown.run_until_cancelled(prepare(args, store, configuration, database)).await;
+    let prepared = shutdown.run_until_cancelled(prepare(args, store, configuration, database, health)).await;
     let Some(options) = prepared.transpose()? else { return Ok(()) };
     let livemode = options.payments.livemode();
     // Not cancelled by a shutdown: a generated password must be printed in any case.
@@ -136,6 +144,7 @@ async fn prepare(
     store: &StoreArgs,
     configuration: Configuration,
     database: &Database,
+    health: Health,
 ) -> anyhow::Result<Options> {
     database.migrate(&store.data_dir).await?;
     let logins = database.logins(&store.data_dir).await?;
@@ -152,6 +161,7 @@ async fn prepare(
         gateway,
         payments,
         media,
+        health,
     })
 }
 
@@ -167,8 +177,8 @@ async fn create_admin(
     Ok(admin)
 }
 
-async fn serve_metrics(address: Option<SocketAddr>, shutdown: &CancellationToken) -> anyhow::Result<()> {
-    let served = metrics::serve(address.unwrap_or(ADMIN_HTTP.into()), shutdown.clone()).await;
+async fn serve_metrics(address: Option<SocketAddr>, health: &Health) -> anyhow::Result<()> {
+    let served = metrics::serve(address.unwrap_or(ADMIN_HTTP.into()), health.clone()).await;
     match served {
         Err(error) if address.is_none() => {
             warn!("metrics are disabled: {error:#}");

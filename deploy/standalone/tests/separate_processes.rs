@@ -69,7 +69,7 @@ impl Processes {
         stripe.deliver_to(&format!("{url}{}", payments::WEBHOOK));
         let guest = Client::at(&url);
         let ready = async {
-            while !guest.reaches("/readyz").await {
+            while !guest.reaches_all_services().await {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
@@ -154,7 +154,86 @@ async fn a_service_waits_until_its_schema_is_migrated_by_the_owner() {
     let owners = Logins::shared(&database.url().parse().unwrap());
     provision::migrate(&owners).await.unwrap();
     provision::roles(&owners, &store::passwords()).await.unwrap();
-    let line = cart.line().await;
-    assert!(line.contains("cart listening on"), "{line}");
+    // Other lines may precede it: there is no catalog.
+    while !cart.line().await.contains("cart listening on") {}
     assert!(cart.terminate().await.success());
+}
+
+/// The address of the admin listener of each process, in the order of `Processes::running`.
+struct AdminListeners([String; 5]);
+
+impl AdminListeners {
+    fn new() -> Self {
+        let listeners = [(); 5].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        Self(listeners.map(|listener| listener.local_addr().unwrap().to_string()))
+    }
+
+    fn address_of(&self, name: &str) -> &str {
+        let names = ["identity", "catalog", "cart", "order", "gateway"];
+        &self.0[names.iter().position(|known| *known == name).unwrap()]
+    }
+
+    async fn status(&self, name: &str, path: &str) -> u16 {
+        Client::at(&format!("http://{}", self.address_of(name))).get(path).await.status
+    }
+}
+
+/// Waits until `/status` reports a service as unavailable.
+async fn wait_until_unavailable(guest: &Client, name: &str) {
+    let unavailable = async {
+        loop {
+            let status = guest.get("/status").await.expect(200).json;
+            let services = status["services"].as_array().unwrap();
+            let service = services.iter().find(|service| service["name"] == name).unwrap();
+            if service["status"] == "unavailable" {
+                assert_eq!(status["status"], "degraded");
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), unavailable).await.expect("the gateway notices it");
+}
+
+#[tokio::test]
+async fn a_service_that_is_drained_or_killed_takes_only_its_own_routes() {
+    let database = store::database().await;
+    let stripe = payments::stripe().await;
+    let listeners = AdminListeners::new();
+    let mut store = Processes::start(&database, &stripe, |name| {
+        let mut command = service(name);
+        command.env("BODEGA_ADMIN_HTTP", listeners.address_of(name));
+        command.env("BODEGA_DRAIN_DELAY", if name == "cart" { "5" } else { "" });
+        command
+    })
+    .await;
+    let admin = store.guest.sign_in(store::ADMIN_EMAIL).await;
+    admin.create_product("Mug", "19.99", 5).await;
+    for name in ["identity", "catalog", "cart", "order", "gateway"] {
+        for path in ["/healthz", "/readyz", "/metrics"] {
+            assert_eq!(listeners.status(name, path).await, 200, "{name} {path}");
+        }
+    }
+
+    // The processes after identity and catalog: cart and order.
+    let stopped = tokio::spawn(store.running.remove(2).terminate());
+    wait_until_unavailable(&store.guest, "cart").await;
+    assert_eq!(listeners.status("cart", "/readyz").await, 503);
+    assert_eq!(listeners.status("cart", "/healthz").await, 200);
+    assert_eq!(listeners.status("cart", "/metrics").await, 200);
+    admin.get("/api/cart").await.expect(200);
+    assert!(!stopped.is_finished(), "it serves until the end of the drain delay");
+    assert!(stopped.await.unwrap().success());
+
+    store.running.remove(2).kill().await;
+    wait_until_unavailable(&store.guest, "order").await;
+    store.guest.get("/api/products").await.expect(200);
+    store.guest.get("/readyz").await.expect(200);
+    for name in ["identity", "catalog", "gateway"] {
+        assert_eq!(listeners.status(name, "/readyz").await, 200, "{name}");
+    }
+    let rejected = admin.get("/api/orders").await;
+    assert!(!rejected.header("retry-after").is_empty(), "{rejected:?}");
+    rejected.expect_problem(503, "upstream_unavailable");
+    store.stop().await;
 }

@@ -1,23 +1,12 @@
 //! Health checks, and the public keys of access tokens.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use bodega_proto::identity::v1::GetJwksRequest;
-use bodega_runtime::transport::Transport;
-use futures_util::future;
 use http::{HeaderName, HeaderValue, header::CACHE_CONTROL};
 use serde::Serialize;
-use tonic::Status;
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
 use utoipa::ToSchema;
 
 use crate::{app::App, extract::Json, problem::Problem};
-
-/// Timeout of the readiness checks; below the timeout of a Kubernetes probe, which is one second.
-const HEALTH_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// The result of a health check.
 #[derive(Serialize, ToSchema)]
@@ -40,46 +29,83 @@ pub(crate) async fn live() -> Json<HealthStatus> {
 
 /// Reports whether the gateway can serve requests.
 ///
-/// For readiness probes; anyone may call it. Checks every service and its database.
+/// For readiness probes; anyone may call it. A gateway is ready as long as it can serve anything, also while a service or its
+/// database is unavailable: `/status` reports that.
 #[utoipa::path(
     get, path = "/readyz", tag = "Operations",
     responses(
         (status = OK, description = "The gateway can serve requests.", body = HealthStatus),
-        (status = SERVICE_UNAVAILABLE,
-            description = "The gateway is shutting down, or a service is unavailable; `detail` names each."),
+        (status = SERVICE_UNAVAILABLE, description = "The gateway is shutting down (`shutting_down`), or it has just \
+            started and neither identity nor catalog is available (`upstream_unavailable`)."),
     )
 )]
 pub(crate) async fn ready(State(app): State<App>) -> Result<Json<HealthStatus>, Problem> {
-    if app.is_shutting_down() {
-        return Err(Problem::unavailable("not ready: the gateway is shutting down"));
-    }
-    let upstreams = app.upstreams();
-    let checks = [
-        ("identity", &upstreams.identity),
-        ("catalog", &upstreams.catalog),
-        ("cart", &upstreams.cart),
-        ("order", &upstreams.order),
-    ]
-    .map(async |(name, transport)| (name, is_serving(transport.clone()).await));
-    // Without the keys, no access token can be verified. They are fetched once.
-    let keys = async { ("keys of identity", before_timeout(app.verifier().ensure_keys()).await.is_some()) };
-    let (services, keys) = future::join(future::join_all(checks), keys).await;
-    let checks = services.into_iter().chain([keys]);
-    let unavailable: Vec<_> = checks.filter(|(_, is_serving)| !is_serving).map(|(name, _)| name).collect();
-    if unavailable.is_empty() {
+    if app.is_draining() {
+        Err(Problem::shutting_down())
+    } else if app.availability().clone().can_serve().await {
         Ok(Json(HealthStatus { status: "ok" }))
     } else {
-        Err(Problem::unavailable(&format!("not ready: {}", unavailable.join(", "))))
+        Err(Problem::unavailable("identity and catalog are unavailable"))
     }
 }
 
-async fn is_serving(transport: Transport) -> bool {
-    let response = before_timeout(HealthClient::new(transport).check(HealthCheckRequest::default())).await;
-    response.is_some_and(|response| response.get_ref().status() == ServingStatus::Serving)
+/// The status of the store.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"status": "degraded", "services": [
+    {"name": "identity", "status": "ok"}, {"name": "catalog", "status": "ok"}, {"name": "cart", "status": "ok"},
+    {"name": "order", "status": "unavailable"}
+]}))]
+pub(crate) struct StoreStatus {
+    status: OverallStatus,
+    /// The services, always in the same order.
+    services: Vec<ServiceStatus>,
 }
 
-async fn before_timeout<T>(check: impl Future<Output = Result<T, Status>>) -> Option<T> {
-    tokio::time::timeout(HEALTH_TIMEOUT, check).await.ok()?.ok()
+/// `ok`: all services are available; `degraded`: some; `unavailable`: none.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OverallStatus {
+    Ok,
+    Degraded,
+    Unavailable,
+}
+
+/// The status of a service.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ServiceStatus {
+    /// `identity`, `catalog`, `cart` or `order`.
+    name: &'static str,
+    status: Availability,
+}
+
+/// `ok`: the service and its database respond; `unavailable`: one of them does not.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Availability {
+    Ok,
+    Unavailable,
+}
+
+/// Reports which services are available.
+///
+/// For people and monitoring; anyone may call it. The services are checked at most once a second. The status is 200 also
+/// while services are unavailable: probes use `/healthz` and `/readyz`.
+#[utoipa::path(
+    get, path = "/status", tag = "Operations",
+    responses((status = OK, description = "The status of the store and of each service.", body = StoreStatus))
+)]
+pub(crate) async fn status(State(app): State<App>) -> Json<StoreStatus> {
+    let services = app.availability().services().await;
+    let status = match services.iter().filter(|(_, is_available)| *is_available).count() {
+        0 => OverallStatus::Unavailable,
+        available if available < services.len() => OverallStatus::Degraded,
+        _ => OverallStatus::Ok,
+    };
+    let services = services.map(|(name, is_available)| ServiceStatus {
+        name,
+        status: if is_available { Availability::Ok } else { Availability::Unavailable },
+    });
+    Json(StoreStatus { status, services: services.into() })
 }
 
 /// A JSON Web Key Set (RFC 7517).

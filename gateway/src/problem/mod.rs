@@ -137,6 +137,11 @@ impl Problem {
         Self::retryable(UPSTREAM_UNAVAILABLE, detail, 1)
     }
 
+    /// A gateway that is about to stop.
+    pub(crate) fn shutting_down() -> Self {
+        Self::retryable("shutting_down", "the gateway is shutting down", 1)
+    }
+
     /// A request that was not finished within its time limit.
     pub(crate) fn timeout(detail: &str) -> Self {
         Self::retryable("timeout", detail, 1)

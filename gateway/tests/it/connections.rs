@@ -74,17 +74,19 @@ async fn accepts_http_2_with_prior_knowledge() {
 }
 
 #[tokio::test]
-async fn is_not_ready_but_serves_during_the_drain_delay() {
-    let delay = Duration::from_secs(1);
-    let gateway = TestApp::start_with(|settings, _| settings.drain_delay = delay).await;
+async fn is_not_ready_but_serves_while_it_drains() {
+    let gateway = TestApp::start().await;
     gateway.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));
     let get = async |path: &str| {
         let mut stream = gateway.connect().await;
         stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: gateway\r\n\r\n").as_bytes()).await.unwrap();
         read_response(&mut stream).await
     };
-    gateway.shutdown.cancel();
-    get("/readyz").await.problem(503, "upstream_unavailable");
+    assert_eq!(get("/readyz").await.status, 200);
+    assert!(gateway.health.is_ready().await);
+    gateway.health.drain();
+    get("/readyz").await.problem(503, "shutting_down");
+    assert!(!gateway.health.is_ready().await);
     assert_eq!(get("/healthz").await.status, 200);
     let response = get("/api/categories").await;
     assert_eq!(
@@ -92,6 +94,7 @@ async fn is_not_ready_but_serves_during_the_drain_delay() {
         (200, ""),
         "the connection is not closing yet"
     );
+    gateway.shutdown.cancel();
     timeout(Duration::from_secs(10), gateway.stopped()).await.expect("the gateway stops").unwrap();
 }
 

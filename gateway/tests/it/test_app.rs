@@ -6,6 +6,7 @@ use bodega_gateway::{AccessLog, Settings, Upstreams};
 use bodega_runtime::{
     auth::ServiceToken,
     config::{LogFormat, TelemetryArgs},
+    health::Health,
     telemetry::{self, Telemetry},
     transport::Transport,
 };
@@ -40,6 +41,7 @@ pub(crate) struct TestApp {
     pub(crate) orders: FakeService,
     address: SocketAddr,
     client: reqwest::Client,
+    pub(crate) health: Health,
     pub(crate) shutdown: CancellationToken,
     served: JoinHandle<anyhow::Result<()>>,
     _shutdown_on_drop: DropGuard,
@@ -62,7 +64,6 @@ impl TestApp {
             request_timeout: TIMEOUT,
             max_requests: 64,
             max_connections: 1000,
-            drain_delay: Duration::ZERO,
             body_limit: BODY_LIMIT,
             upload_timeout: UPLOAD_TIMEOUT,
             upload_limit: UPLOAD_LIMIT,
@@ -80,11 +81,17 @@ impl TestApp {
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let shutdown = CancellationToken::new();
+        let (health, shutdown) = (Health::default(), CancellationToken::new());
         let _shutdown_on_drop = shutdown.clone().drop_guard();
-        let served = tokio::spawn(bodega_gateway::start(settings, upstreams, listener, shutdown.clone()));
+        let served = tokio::spawn(bodega_gateway::start(
+            settings,
+            upstreams,
+            listener,
+            health.clone(),
+            shutdown.clone(),
+        ));
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { identity, catalog, cart, orders, address, client, shutdown, served, _shutdown_on_drop }
+        Self { identity, catalog, cart, orders, address, client, health, shutdown, served, _shutdown_on_drop }
     }
 
     /// Waits until the gateway has stopped.

@@ -7,11 +7,15 @@ use bodega_proto::{
     identity::v1::{GetProfileRequest, GetProfileResponse, LoginRequest, LoginResponse, User},
 };
 use bodega_runtime::status;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 use tonic::{Code, Status};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus};
 
-use crate::test_app::{SendRequest as _, TIMEOUT, TestApp, unreachable_service};
+use crate::{
+    fake_service::Calls,
+    test_app::{SendRequest as _, TIMEOUT, TestApp, unreachable_service},
+};
 
 #[tokio::test]
 async fn an_unavailable_service_fails_only_its_own_routes() {
@@ -27,21 +31,65 @@ async fn an_unavailable_service_fails_only_its_own_routes() {
     let response = gateway.get("/api/users/me").bearer_auth(gateway.identity.user()).fetch().await;
     assert_eq!(response.status, 200);
     assert_eq!(gateway.get("/healthz").fetch().await.status, 200);
-    let readiness = gateway.get("/readyz").fetch().await.problem(503, "upstream_unavailable");
-    assert!(readiness["detail"].as_str().unwrap().contains("catalog"), "{readiness}");
+    assert_eq!(gateway.get("/readyz").fetch().await.status, 200, "it has the keys of identity");
+    report_healthy(&gateway);
+    let status = gateway.get("/status").fetch().await;
+    assert_eq!(status.status, 200);
+    assert_eq!(status.json(), services("degraded", ["ok", "unavailable", "ok", "ok"]));
+}
+
+/// Makes the services healthy. Returns the checks of the catalog.
+fn report_healthy(gateway: &TestApp) -> Calls<HealthCheckRequest> {
+    let serving = HealthCheckResponse { status: ServingStatus::Serving.into() };
+    let [catalog, ..] = [&gateway.catalog, &gateway.identity.service, &gateway.cart, &gateway.orders]
+        .map(|service| service.on("Check", move |_: HealthCheckRequest| Ok(serving)));
+    catalog
+}
+
+/// The response of `/status`, with the status of identity, catalog, cart and order.
+fn services(overall: &str, each: [&str; 4]) -> Value {
+    let names = ["identity", "catalog", "cart", "order"];
+    let services: Vec<_> =
+        names.iter().zip(each).map(|(name, status)| json!({"name": name, "status": status})).collect();
+    json!({"status": overall, "services": services})
 }
 
 #[tokio::test]
-async fn readiness_responds_within_a_second_while_a_service_hangs() {
-    let gateway = TestApp::start_with(|_, upstreams| {
+async fn is_ready_as_soon_as_it_can_serve_anything() {
+    let hanging = TestApp::start_with(|_, upstreams| {
         upstreams.identity = hanging_service("identity");
         upstreams.order = hanging_service("order");
     })
     .await;
-    let request = gateway.get("/readyz").fetch();
+    report_healthy(&hanging);
+    let status = hanging.get("/status").fetch().await;
+    assert_eq!(status.json(), services("degraded", ["unavailable", "ok", "ok", "unavailable"]));
+    let request = hanging.get("/readyz").fetch();
     let readiness = tokio::time::timeout(TIMEOUT, request).await.expect("before the request timeout");
-    let detail = readiness.problem(503, "upstream_unavailable")["detail"].as_str().unwrap().to_owned();
-    assert!(detail.contains("identity") && detail.contains("order"), "{detail}");
+    assert_eq!(readiness.status, 200, "products can be read without keys: {readiness:?}");
+
+    let without_both = TestApp::start_with(|_, upstreams| {
+        upstreams.identity = unreachable_service("identity");
+        upstreams.catalog = unreachable_service("catalog");
+    })
+    .await;
+    let readiness = without_both.get("/readyz").fetch().await;
+    let problem = readiness.problem(503, "upstream_unavailable");
+    assert_eq!(problem["detail"], "identity and catalog are unavailable");
+    assert!(!without_both.health.is_ready().await);
+}
+
+#[tokio::test]
+async fn checks_the_services_at_most_once_a_second() {
+    let gateway = TestApp::start().await;
+    let checks = report_healthy(&gateway);
+    let started = Instant::now();
+    let requests = (0..50).map(|_| gateway.get("/status").fetch());
+    for response in futures_util::future::join_all(requests).await {
+        assert_eq!(response.json(), services("ok", ["ok"; 4]));
+    }
+    let bound = 1 + started.elapsed().as_secs();
+    assert!((1..=bound).contains(&(checks.count() as u64)), "{} checks", checks.count());
 }
 
 #[tokio::test]

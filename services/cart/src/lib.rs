@@ -79,7 +79,8 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let catalog = Transport::remote("catalog", config.catalog_url, &process.service_token);
     let identity = Transport::remote("identity", config.identity_url, &process.service_token);
     let auth = AuthLayer { service_token: process.service_token, verifier: Verifier::new(identity) };
-    start(db, catalog, config.cache_bytes, process.shutdown).await?.serve(&auth, process.listener).await
+    let service = start(db, catalog, config.cache_bytes, process.shutdown).await?.report_to(&process.health);
+    service.serve(&auth, process.listener).await
 }
 
 /// Starts the service on a migrated database, with a cleanup worker that runs until shutdown. The cache of products uses about

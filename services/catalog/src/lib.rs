@@ -75,7 +75,8 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let identity = Transport::remote("identity", config.identity_url, &process.service_token);
     let auth = AuthLayer { service_token: process.service_token, verifier: Verifier::new(identity) };
-    start(db, config.currency, media, process.shutdown).await?.serve(&auth, process.listener).await
+    let service = start(db, config.currency, media, process.shutdown).await?.report_to(&process.health);
+    service.serve(&auth, process.listener).await
 }
 
 /// Starts the service on a migrated database. All prices are in `currency`.

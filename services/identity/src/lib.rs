@@ -71,7 +71,7 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let media = config.media.open(media_dir)?;
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let settings = Settings { access_ttl: config.tokens.access_ttl, ..Settings::new(config.jwt_secret_key) };
-    let service = start(db, settings, media, process.shutdown).await?;
+    let service = start(db, settings, media, process.shutdown).await?.report_to(&process.health);
     let verifier = Verifier::new(Transport::unauthenticated(service.routes()));
     service.serve(&AuthLayer { service_token: process.service_token, verifier }, process.listener).await
 }

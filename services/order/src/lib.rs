@@ -92,7 +92,7 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     };
     let service =
         start(db, upstreams, providers, process.shutdown).await.context("cannot start the order service")?;
-    service.serve(&auth, process.listener).await
+    service.report_to(&process.health).serve(&auth, process.listener).await
 }
 
 /// Starts the service and its workers on a migrated database.

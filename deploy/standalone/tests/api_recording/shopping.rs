@@ -235,7 +235,9 @@ async fn payments() {
 #[tokio::test]
 async fn operations() {
     let mut api = Recorder::start().await;
-    for path in ["/healthz", "/readyz", "/.well-known/jwks.json", "/metrics", "/unknown", "/api/unknown"] {
+    for path in
+        ["/healthz", "/readyz", "/status", "/.well-known/jwks.json", "/metrics", "/unknown", "/api/unknown"]
+    {
         for role in [Role::Anonymous, Role::InvalidToken, Role::Admin] {
             api.send(role, "GET", path).await;
         }

@@ -38,7 +38,8 @@ async fn kill_database(dir: &TempDir, store: &RunningStore, signal: Signal) {
     let killed = postmaster(dir.path()).unwrap();
     kill_process(killed, signal).unwrap();
     let started = Instant::now();
-    while postmaster(dir.path()).is_none_or(|pid| pid == killed) || !store.guest.reaches("/readyz").await {
+    while postmaster(dir.path()).is_none_or(|pid| pid == killed) || !store.guest.reaches_all_services().await
+    {
         assert!(started.elapsed() < RECOVERY_TIMEOUT, "not ready after {RECOVERY_TIMEOUT:?}");
         store.guest.get("/healthz").await.expect(200);
         tokio::time::sleep(Duration::from_millis(50)).await;

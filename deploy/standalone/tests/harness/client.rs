@@ -102,9 +102,11 @@ impl Client {
         Response { what, status, headers, text, json }
     }
 
-    /// Whether a path responds with 200.
-    pub(crate) async fn reaches(&self, path: &str) -> bool {
-        self.request(Method::GET, path).send().await.is_ok_and(|response| response.status() == 200)
+    /// Whether all services are available.
+    pub(crate) async fn reaches_all_services(&self) -> bool {
+        let response = self.request(Method::GET, "/status").send().await;
+        let Ok(response) = response else { return false };
+        response.json::<serde_json::Value>().await.is_ok_and(|status| status["status"] == "ok")
     }
 
     /// Creates a product; returns its id.

@@ -75,6 +75,7 @@ pub(crate) const CANONICAL: &[Route] = &[
     ("POST", "/api/webhooks/stripe", Anyone),
     ("GET", "/healthz", Anyone),
     ("GET", "/readyz", Anyone),
+    ("GET", "/status", Anyone),
     ("GET", "/.well-known/jwks.json", Anyone),
 ];
 

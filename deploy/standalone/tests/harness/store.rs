@@ -13,7 +13,7 @@ use bodega::{
 use bodega_embedded_postgres::testing::{self, TempDir, TestDatabase};
 use bodega_media::Media;
 use bodega_order::PaymentProviders;
-use bodega_runtime::database::Pool;
+use bodega_runtime::{database::Pool, health::Health};
 use clap::Parser;
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
@@ -113,6 +113,7 @@ impl TestStore {
             gateway: gateway_settings(gateway, &media_dir),
             payments,
             media: Media::local(&media_dir),
+            health: Health::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let store = Store::start(options, listener).await.unwrap();

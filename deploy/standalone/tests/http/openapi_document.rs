@@ -56,6 +56,10 @@ async fn reports_liveness_and_readiness() {
     for path in ["/healthz", "/readyz"] {
         assert_eq!(store.guest().get(path).await.expect(200).json, json!({"status": "ok"}), "{path}");
     }
+    let status = store.guest().get("/status").await.expect(200).json;
+    assert_eq!(status["status"], "ok");
+    let names = status["services"].as_array().unwrap().iter().map(|service| &service["name"]);
+    assert_eq!(names.collect::<Vec<_>>(), ["identity", "catalog", "cart", "order"]);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ pub mod combiner;
 pub mod config;
 pub mod context;
 pub mod database;
+pub mod health;
 pub mod log_throttle;
 pub mod metrics;
 pub mod money;

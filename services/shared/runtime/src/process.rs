@@ -21,6 +21,7 @@ use crate::{
     auth::ServiceToken,
     config::{self, Args},
     database::{self, DatabaseArgs, Pool},
+    health::Health,
     metrics, telemetry,
 };
 
@@ -43,7 +44,9 @@ pub struct Process {
     pub listener: TcpListener,
     /// The secret that all processes share.
     pub service_token: ServiceToken,
-    /// Fires at SIGTERM and Ctrl-C.
+    /// Readiness, and the drain before the shutdown.
+    pub health: Health,
+    /// Fires at SIGTERM and Ctrl-C, after the drain delay.
     pub shutdown: CancellationToken,
 }
 
@@ -88,15 +91,17 @@ where
     };
     block_on(async {
         let _telemetry = telemetry::init(name, &args.telemetry)?;
-        let shutdown = shutdown_signal()?;
+        let health = Health::default();
+        let shutdown = shutdown_signal(&health, args.shutdown.drain_delay)?;
         if let Some(address) = args.admin_http {
-            metrics::serve(address, shutdown.clone()).await?;
+            metrics::serve(address, health.clone()).await?;
         }
         let address = args.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let listener = TcpListener::bind(address)
             .await
-            .with_context(|| format!("BODEGA_LISTEN: cannot listen on {address}"))?;
-        let process = Process { name, listener, service_token: args.service_token, shutdown };
+            .with_context(|| format!("BODEGA_LISTEN: cannot listen on {address}: choose another address"))?;
+        let service_token = args.service_token.or(args.secondary_service_token);
+        let process = Process { name, listener, service_token, health, shutdown };
         serve(args.service, process).await
     })
 }
@@ -141,19 +146,28 @@ fn collect() {
     unsafe { libmimalloc_sys::mi_collect(true) }
 }
 
-/// Returns a token that fires at SIGTERM and Ctrl-C.
+/// Returns a token that fires at SIGTERM and Ctrl-C, `drain_delay` after the process was made not ready. There is no delay if it
+/// has not started to serve, and at a second signal.
 ///
 /// # Errors
 /// When no signal handler can be installed.
-pub fn shutdown_signal() -> anyhow::Result<CancellationToken> {
+pub fn shutdown_signal(health: &Health, drain_delay: Duration) -> anyhow::Result<CancellationToken> {
     let shutdown = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
-    let fired = shutdown.clone();
+    let (fired, health) = (shutdown.clone(), health.clone());
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        let mut next_signal = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        next_signal().await;
+        health.drain();
+        if health.is_started() && !drain_delay.is_zero() {
+            info!("no longer ready, shutting down in {drain_delay:?}");
+            let _ = tokio::time::timeout(drain_delay, next_signal()).await;
         }
         info!("shutting down");
         fired.cancel();

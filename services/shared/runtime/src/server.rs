@@ -5,10 +5,9 @@ use std::{convert::Infallible, future, sync::Arc, time::Duration};
 use axum::middleware::map_request;
 use futures_util::FutureExt as _;
 use http::{Request, Response, header::AUTHORIZATION};
-use tokio::{net::TcpListener, time::Instant};
+use tokio::{net::TcpListener, sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Code, Status, body::Body, service::Routes, transport::server::TcpIncoming};
-use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::{ServiceExt as _, util::BoxCloneSyncService};
 use tracing::{Instrument as _, info, warn};
 
@@ -17,6 +16,7 @@ use crate::{
     auth::{Caller, SERVICE_TOKEN, ServiceToken, Verifier},
     context::{CallContext, REQUEST_ID},
     database::Pool,
+    health::{DatabaseWatch, Health},
     metrics::{self, RpcInFlight},
     status,
     telemetry::{self, Trace},
@@ -39,11 +39,15 @@ pub struct Service {
     routes: Routes,
     tasks: TaskTracker,
     activity: Activity,
+    /// Whether the database responds.
+    is_ready: watch::Receiver<bool>,
+    /// Fires when the service is no longer ready because it is about to stop.
+    draining: CancellationToken,
     shutdown: CancellationToken,
 }
 
 impl Service {
-    /// Creates a service of these routes, with health checks and reflection. It is healthy while `db` responds.
+    /// Creates a service of these routes, with health checks and reflection. It is ready while the database of `db` responds.
     pub async fn new(name: &'static str, routes: Routes, db: Pool, shutdown: CancellationToken) -> Self {
         let (reporter, health) = tonic_health::server::health_reporter();
         let mut routes = routes.add_service(health);
@@ -51,11 +55,24 @@ impl Service {
             Ok(reflection) => routes = routes.add_service(reflection),
             Err(error) => warn!("gRPC reflection is off: {error}"),
         }
-        let service =
-            Self { name, routes, tasks: TaskTracker::new(), activity: Activity::default(), shutdown };
-        let is_healthy = report_health(&reporter, &db).await;
-        service.spawn(watch_health(reporter, db, is_healthy));
-        service
+        let database = DatabaseWatch::start(db, reporter).await;
+        let (is_ready, draining) = (database.is_ready(), shutdown.child_token());
+        let tasks = TaskTracker::new();
+        tasks.spawn(database.run(draining.clone()));
+        Self { name, routes, tasks, activity: Activity::default(), is_ready, draining, shutdown }
+    }
+
+    /// Makes the readiness of this service that of its process. The service is not ready from when the process drains.
+    #[must_use]
+    pub fn report_to(self, health: &Health) -> Self {
+        let is_ready = self.is_ready.clone();
+        health.set_check(move || future::ready(*is_ready.borrow()));
+        let (health, draining) = (health.clone(), self.draining.clone());
+        tokio::spawn(async move {
+            health.draining().await;
+            draining.cancel();
+        });
+        self
     }
 
     /// Runs a background task until shutdown, which drops the task at its next await.
@@ -135,25 +152,6 @@ fn reflection() -> Result<
         .register_encoded_file_descriptor_set(bodega_proto::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
-}
-
-async fn watch_health(reporter: HealthReporter, db: Pool, mut is_healthy: bool) {
-    loop {
-        tokio::time::sleep(timeouts::HEALTH_CHECK_INTERVAL).await;
-        // The calls show it too.
-        if !is_healthy || !db.has_responded_within(timeouts::HEALTH_CHECK_AGE) {
-            is_healthy = report_health(&reporter, &db).await;
-        }
-    }
-}
-
-/// Checks the database. Returns whether it responds.
-async fn report_health(reporter: &HealthReporter, db: &Pool) -> bool {
-    let result = tokio::time::timeout(timeouts::HEALTH_CHECK, sqlx::query("select 1").execute(db)).await;
-    let is_healthy = matches!(result, Ok(Ok(_)));
-    let status = if is_healthy { ServingStatus::Serving } else { ServingStatus::NotServing };
-    reporter.set_service_status("", status).await;
-    is_healthy
 }
 
 /// Returns the routes behind authentication.

@@ -141,7 +141,7 @@ impl Cluster {
     pub(crate) async fn wait_until_ready(&self, limit: Duration) -> anyhow::Result<()> {
         let started = Instant::now();
         loop {
-            match probe::check_http(&self.http, &self.url).await {
+            match probe::check_services(&self.http, &self.url).await {
                 Ok(()) => return Ok(()),
                 Err(error) if started.elapsed() >= limit => {
                     return Err(error.context(format!("the store is not ready after {limit:?}")));

@@ -48,6 +48,17 @@ pub(super) async fn check_http(http: &reqwest::Client, url: &str) -> anyhow::Res
     Ok(())
 }
 
+/// Checks once whether all services are available to the gateway at `url`.
+///
+/// # Errors
+/// Some are not (with the response).
+pub(super) async fn check_services(http: &reqwest::Client, url: &str) -> anyhow::Result<()> {
+    let status = http.get(format!("{url}/status")).send().await?.text().await?;
+    let json: serde_json::Value = serde_json::from_str(&status)?;
+    ensure!(json["status"] == "ok", "{status}");
+    Ok(())
+}
+
 /// Creates a client without a connection pool: a pooled connection would lead to a process that was replaced.
 pub(super) fn client() -> anyhow::Result<reqwest::Client> {
     let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(TIMEOUT);

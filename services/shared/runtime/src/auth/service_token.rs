@@ -10,23 +10,37 @@ use http::HeaderValue;
 pub const SERVICE_TOKEN: &str = "x-bodega-service-token";
 
 /// At least 32 visible ASCII characters. `Debug` does not show them.
+///
+/// While it is replaced, a second token is accepted too, which is never sent.
 #[derive(Clone)]
-pub struct ServiceToken(Arc<str>);
+pub struct ServiceToken {
+    token: Arc<str>,
+    secondary: Option<Arc<str>>,
+}
 
 impl ServiceToken {
     /// A random token, for services that run in one process.
     pub fn random() -> Self {
         let bytes: [u8; 32] = rand::random();
-        Self(BASE64_URL_SAFE_NO_PAD.encode(bytes).into())
+        Self { token: BASE64_URL_SAFE_NO_PAD.encode(bytes).into(), secondary: None }
+    }
+
+    /// Accepts another token too.
+    #[must_use]
+    pub fn or(self, secondary: Option<Self>) -> Self {
+        Self { secondary: secondary.map(|secondary| secondary.token), ..self }
     }
 
     /// Compares in constant time, so that the duration reveals nothing about the token.
     pub(crate) fn matches(&self, header: &HeaderValue) -> bool {
-        constant_time::verify_slices_are_equal(self.0.as_bytes(), header.as_bytes()).is_ok()
+        let is =
+            |token: &str| constant_time::verify_slices_are_equal(token.as_bytes(), header.as_bytes()).is_ok();
+        // Both are compared, whatever the result of the first.
+        is(&self.token) | self.secondary.as_deref().is_some_and(is)
     }
 
     pub(crate) fn to_header(&self) -> Option<HeaderValue> {
-        let mut value = HeaderValue::try_from(&*self.0).ok()?;
+        let mut value = HeaderValue::try_from(&*self.token).ok()?;
         value.set_sensitive(true);
         Some(value)
     }
@@ -39,7 +53,7 @@ impl FromStr for ServiceToken {
         if text.len() < 32 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err("use at least 32 visible ASCII characters, the same for every process".to_owned());
         }
-        Ok(Self(text.into()))
+        Ok(Self { token: text.into(), secondary: None })
     }
 }
 

@@ -85,15 +85,17 @@ impl Verifier {
         Ok(caller)
     }
 
+    /// Returns whether some keys are cached.
+    pub fn has_keys(&self) -> bool {
+        self.0.keys.read().is_ok_and(|keys| !keys.is_empty())
+    }
+
     /// Fetches the keys unless some are cached.
     ///
     /// # Errors
     /// When identity cannot be reached.
     pub async fn ensure_keys(&self) -> Result<(), Status> {
-        if self.0.keys.read().is_ok_and(|keys| keys.is_empty()) {
-            self.fetch().await?;
-        }
-        Ok(())
+        if self.has_keys() { Ok(()) } else { self.fetch().await }
     }
 
     async fn key(&self, kid: &str) -> Result<Option<DecodingKey>, Status> {

@@ -3,7 +3,7 @@
 //! An empty variable is not set. Every argument with `hide_env_values` is a secret: for `DB_PASSWORD`, the variable
 //! `DB_PASSWORD_FILE` can name a file with the value instead.
 
-use std::{ffi::OsString, net::SocketAddr, process::ExitCode};
+use std::{ffi::OsString, net::SocketAddr, process::ExitCode, time::Duration};
 
 use clap::{Parser, error::ErrorKind};
 use http::Uri;
@@ -27,15 +27,36 @@ pub struct Args<S: clap::Args> {
     /// Secret that all processes of an installation share: at least 32 visible ASCII characters
     #[arg(long, env = "BODEGA_SERVICE_TOKEN", hide_env_values = true)]
     pub service_token: ServiceToken,
-    /// Address to serve Prometheus metrics on, at `/metrics` [default: none]
+    /// Service token that is accepted too, but not sent: the next or the previous one while it is replaced
+    #[arg(long, env = "BODEGA_SECONDARY_SERVICE_TOKEN", hide_env_values = true)]
+    pub secondary_service_token: Option<ServiceToken>,
+    /// Address of `/metrics`, `/healthz` and `/readyz` for operators [default: none]
     #[arg(long, env = "BODEGA_ADMIN_HTTP", value_parser = address)]
     pub admin_http: Option<SocketAddr>,
+    /// Shutdown
+    #[command(flatten)]
+    pub shutdown: ShutdownArgs,
     /// Logging and tracing
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
     /// Arguments of the service
     #[command(flatten)]
     pub service: S,
+}
+
+/// Arguments for the shutdown.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct ShutdownArgs {
+    /// Seconds between SIGTERM, when the process is no longer ready, and the end of accepting connections
+    #[arg(long, env = "BODEGA_DRAIN_DELAY", default_value = "0", value_parser = drain_delay)]
+    pub drain_delay: Duration,
+}
+
+fn drain_delay(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 0..=600) => Ok(Duration::from_secs(seconds)),
+        _ => Err("must be a number of seconds between 0 and 600".to_owned()),
+    }
 }
 
 /// Arguments for logging and tracing.

@@ -1,24 +1,27 @@
-//! The endpoint that Prometheus reads.
+//! The admin listener: what Prometheus and probes read.
 
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context as _;
+use axum::{Router, routing::get};
+use http::StatusCode;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use super::recorder::Recorder;
+use crate::health::Health;
 
 /// Interval of the exporter's maintenance of its histograms.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Installs the recorder, and serves `/metrics` on `address` until shutdown.
+/// Installs the recorder, and serves `/metrics`, `/healthz` and `/readyz` on `address` until the process ends: probes and
+/// Prometheus see the drain before the shutdown, too.
 ///
 /// # Errors
 /// When the address cannot be bound, or a recorder is installed already.
-pub async fn serve(address: SocketAddr, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn serve(address: SocketAddr, health: Health) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address)
         .await
-        .with_context(|| format!("BODEGA_ADMIN_HTTP: cannot listen on {address}"))?;
+        .with_context(|| format!("BODEGA_ADMIN_HTTP: cannot listen on {address}: choose another address"))?;
     let recorder = Recorder::install()?;
     let upkeep = recorder.clone();
     tokio::spawn(async move {
@@ -27,12 +30,22 @@ pub async fn serve(address: SocketAddr, shutdown: CancellationToken) -> anyhow::
             upkeep.run_upkeep();
         }
     });
-    let router = axum::Router::new().route("/metrics", axum::routing::get(async move || recorder.render()));
+    let router = Router::new()
+        .route("/metrics", get(async move || recorder.render()))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(async move || ready(&health).await));
     tokio::spawn(async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
-        if let Err(error) = served.await {
-            tracing::error!("metrics server failed: {error}");
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!("admin listener failed: {error}");
         }
     });
     Ok(())
+}
+
+async fn ready(health: &Health) -> (StatusCode, &'static str) {
+    match health.is_ready().await {
+        true => (StatusCode::OK, "ok\n"),
+        false if health.is_draining() => (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+    }
 }
