@@ -71,7 +71,15 @@ pub fn database(error: &sqlx::Error) -> Status {
 /// Returns whether the database is unreachable or temporarily unable to serve, so that a retry may succeed.
 pub(crate) fn is_database_unavailable(error: &sqlx::Error) -> bool {
     use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Tls, WorkerCrashed};
-    matches!(error, Io(_) | PoolClosed | PoolTimedOut | Tls(_) | WorkerCrashed) || is_transient(error)
+    matches!(error, Io(_) | PoolClosed | PoolTimedOut | Tls(_) | WorkerCrashed)
+        || is_closed_during_handshake(error)
+        || is_transient(error)
+}
+
+/// Returns whether the connection was closed before the server said a word, as by a proxy that has no server. sqlx takes the end
+/// of the stream for a response of zero.
+fn is_closed_during_handshake(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Protocol(text) if text.ends_with("response from SSLRequest: 0x00"))
 }
 
 /// Returns whether Postgres reports a temporary condition: a lost connection (class 08), a transaction rolled back in favour

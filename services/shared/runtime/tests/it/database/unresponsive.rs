@@ -2,9 +2,16 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
-use bodega_runtime::database::{Pool, pool};
+use bodega_runtime::{
+    database::{Pool, pool},
+    status,
+};
 use sqlx::{PgPool, postgres::PgConnectOptions};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, sleep, timeout},
+};
+use tonic::Code;
 
 use super::{empty_database, proxy::Proxy};
 
@@ -75,6 +82,25 @@ async fn the_pool_replaces_connections_that_freeze_during_a_transaction() {
     drop(idle_in_transaction);
     sleep(Duration::from_secs(3)).await;
     assert_all_connections_work(&db).await;
+}
+
+/// As HAProxy does while there is no leader.
+#[tokio::test]
+async fn a_proxy_without_a_server_is_an_unavailable_database() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let proxy = tokio::spawn(async move {
+        loop {
+            drop(listener.accept().await.unwrap());
+        }
+    });
+    let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port).username("test");
+    let db = pool(options, 1, "test");
+    for _ in 0..10 {
+        let error = db.acquire().await.unwrap_err();
+        assert_eq!(status::database(&error).code(), Code::Unavailable, "{error}");
+    }
+    proxy.abort();
 }
 
 #[tokio::test]
