@@ -511,3 +511,48 @@ def connection_past_pgbouncer(m):
 @mutation("PodMonitor/bodega", "not the five processes", "production-full")
 def process_without_metrics(m):
     spec(m, "PodMonitor", "bodega")["selector"]["matchExpressions"][0]["values"].remove("order")
+
+
+@mutation("Deployment/cart", "fsGroup or supplementalGroups is 0")
+def group_of_root(m):
+    pod(m, "cart")["securityContext"]["fsGroup"] = 0
+
+
+@mutation("Deployment/order", "command replaces the program of the image")
+def shell(m):
+    container(m, "order")["command"] = ["sh", "-c", "bodega serve order"]
+
+
+@mutation("Deployment/order", "has no replicas", "local")
+def no_replicas(m):
+    spec(m, "Deployment", "order")["replicas"] = 0
+
+
+@mutation("Deployment/cart", "its pods are not spread over topology.kubernetes.io/zone")
+def spread_of_all_pods_together(m):
+    del pod(m, "cart")["topologySpreadConstraints"][0]["matchLabelKeys"]
+
+
+@mutation("Secret/stripe", "secrets must not be in git", "production-full")
+def secret_in_git(m):
+    metadata = {"name": "stripe", "namespace": "bodega"}
+    data = {"secret-key": "sk_live_1", "publishable-key": "pk_live_1", "webhook-secret": "whsec_1"}
+    m.objects.append({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data})
+
+
+@mutation("Deployment/cart", "mounts db-password of Secret/order")
+def secret_of_another_service(m):
+    sources = next(v for v in pod(m, "cart")["volumes"] if v["name"] == "secrets")["projected"]["sources"]
+    sources.append({"secret": {"name": "order", "items": [{"key": "db-password", "path": "order-password"}]}})
+
+
+@mutation("Deployment/cart", "DB_USER is bodega, not bodega_cart")
+def role_of_the_owner(m):
+    next(v for v in container(m, "cart")["env"] if v["name"] == "DB_USER")["value"] = "bodega"
+
+
+@mutation("Deployment/catalog", "BODEGA_CURRENCY is EUR, not USD as in gateway")
+def two_currencies(m):
+    sources = container(m, "catalog")["envFrom"]
+    sources[:] = [source for source in sources if not source["configMapRef"]["name"].startswith("store")]
+    set_variable(m, "catalog", "BODEGA_CURRENCY", "EUR")

@@ -22,9 +22,14 @@ def security(manifests, _):
 
 
 def pod_problems(pod):
-    for field in ["hostNetwork", "hostPID", "hostIPC"]:
+    for field in ["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"]:
         if pod.get(field):
             yield f"{field} is set"
+    context = pod.get("securityContext") or {}
+    if context.get("fsGroup") == 0 or 0 in (context.get("supplementalGroups") or []):
+        yield "fsGroup or supplementalGroups is 0"
+    if context.get("sysctls"):
+        yield "sysctls are set"
     if pod.get("automountServiceAccountToken") is not False:
         yield "automountServiceAccountToken is not false"
     if pod.get("enableServiceLinks") is not False:
@@ -51,6 +56,8 @@ def container_problems(pod, container):
         yield "seccompProfile is not RuntimeDefault"
     if own.get("privileged"):
         yield "it is privileged"
+    if own.get("procMount", "Default") != "Default":
+        yield "procMount is set"
     if own.get("allowPrivilegeEscalation") is not False:
         yield "allowPrivilegeEscalation is not false"
     if own.get("readOnlyRootFilesystem") is not True:

@@ -63,6 +63,21 @@ def required_names(manifests, repository):
                 yield Problem(workload.object, f"container {container.get('name')}: {name} is missing")
 
 
+def same_values(manifests, _):
+    """Settings that must be the same for several processes are."""
+    for variable in ["BODEGA_CURRENCY", "BODEGA_MEDIA_DIR"]:
+        values = {}
+        for workload in manifests.workloads:
+            for container in workload.containers:
+                for name, value in manifests.environment(container):
+                    if name == variable:
+                        values[workload.app] = (workload, value)
+        expected = values.get("gateway", next(iter(values.values()), None))
+        for workload, value in values.values():
+            if value != expected[1]:
+                yield Problem(workload.object, f"{variable} is {value}, not {expected[1]} as in {expected[0].app}")
+
+
 def references(manifests, _):
     """ConfigMaps and volumes that containers refer to exist."""
     for workload in manifests.workloads:

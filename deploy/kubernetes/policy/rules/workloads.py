@@ -21,8 +21,14 @@ def processes(manifests, _):
     for workload in manifests.workloads:
         for container in workload.containers:
             process = process_of(container)
-            if process and process.split()[-1] != workload.app:
+            if process is not None and (not process or process.split()[-1] != workload.app):
                 yield Problem(workload.object, f"container {container.get('name')} runs `{process}`")
+            if process is not None and "command" in container:
+                yield Problem(workload.object, f"container {container.get('name')}: command replaces the program of the image")
+        if not workload.is_long_running and workload.pod.get("restartPolicy") not in ["Never", "OnFailure"]:
+            yield Problem(workload.object, "restartPolicy is neither Never nor OnFailure")
+        if workload.is_long_running and workload.object["spec"].get("replicas", 1) < 1:
+            yield Problem(workload.object, "has no replicas")
 
 
 def selectors(manifests, _):
@@ -64,12 +70,20 @@ def spread(manifests, _):
         if workload.kind != "Deployment":
             continue
         constraints = workload.pod.get("topologySpreadConstraints") or []
-        keys = {c["topologyKey"] for c in constraints if selects(c.get("labelSelector") or {"matchLabels": {"": ""}}, workload.labels)}
+        keys = {c["topologyKey"] for c in constraints if counts_own_pods(manifests, workload, c)}
         needed = {"kubernetes.io/hostname"}
         if workload.app in PROCESSES:
             needed.add("topology.kubernetes.io/zone")
         for key in sorted(needed - keys):
             yield Problem(workload.object, f"its pods are not spread over {key}")
+
+
+def counts_own_pods(manifests, workload, constraint):
+    """Whether a constraint counts the pods of the workload, and of no other."""
+    selector = constraint.get("labelSelector") or {"matchLabels": {"": ""}}
+    if "app.kubernetes.io/name" in (constraint.get("matchLabelKeys") or []):
+        return selects(selector, workload.labels)
+    return manifests.selected_by(selector) == [workload]
 
 
 def rollouts(manifests, _):
