@@ -11,7 +11,7 @@ fn allowed(crate_name: &str) -> Vec<&str> {
     match crate_name {
         "bodega-proto" | "bodega-embedded-postgres" | "bodega-stripe-double" => vec![],
         "bodega-runtime" => vec!["bodega-proto"],
-        "bodega-media" => vec!["bodega-runtime"],
+        "bodega-media" | "bodega-events" => vec!["bodega-runtime"],
         // They test a store from outside, through its processes and connections.
         "bodega-bench" | "bodega-chaos" => vec!["bodega-embedded-postgres", "bodega-stripe-double"],
         "bodega" => {
@@ -20,12 +20,15 @@ fn allowed(crate_name: &str) -> Vec<&str> {
                 "bodega-runtime",
                 "bodega-gateway",
                 "bodega-media",
+                "bodega-events",
                 "bodega-embedded-postgres",
             ];
             all.extend(SERVICES);
             all
         }
-        "bodega-identity" | "bodega-catalog" => vec!["bodega-proto", "bodega-runtime", "bodega-media"],
+        "bodega-identity" => vec!["bodega-proto", "bodega-runtime", "bodega-media"],
+        "bodega-catalog" => vec!["bodega-proto", "bodega-runtime", "bodega-media", "bodega-events"],
+        "bodega-order" => vec!["bodega-proto", "bodega-runtime", "bodega-events"],
         service if service == "bodega-gateway" || SERVICES.contains(&service) => {
             vec!["bodega-proto", "bodega-runtime"]
         }

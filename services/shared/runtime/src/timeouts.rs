@@ -129,6 +129,19 @@ pub const WORKER_INTERVAL: Duration = ms(500);
 /// The same while the service is idle.
 pub const WORKER_IDLE_INTERVAL: Duration = ms(3_000);
 
+// Events for other systems.
+
+/// Time limit for connecting to NATS, including its stream of events.
+pub const EVENT_CONNECT: Duration = ms(1_500);
+/// Time limit for the acknowledgement of an event.
+pub const EVENT_ACK: Duration = ms(1_500);
+/// Time after which no more events of a batch are sent.
+pub const EVENT_BATCH: Duration = ms(1_000);
+/// Time limit for publishing a batch: connecting, sending, and storing the result.
+pub const EVENT_PUBLISH: Duration = ms(8_000);
+/// Lease of the replica that publishes the events of a service.
+pub const EVENT_LEASE: Duration = ms(9_000);
+
 // Images.
 
 /// Time limit for deleting an image from the storage.
@@ -177,6 +190,11 @@ const _: () = {
     assert!(precedes(sum(INLINE_WORK, WORK), WORK_LEASE));
     assert!(precedes(PROVIDER_CALL, PAYMENT_POLL));
     assert!(precedes(PAYMENT_POLL, PAYMENT_POLL_LEASE));
+    assert!(precedes(
+        sum(sum(EVENT_CONNECT, sum(EVENT_BATCH, sum(EVENT_ACK, EVENT_ACK))), sum(DATABASE_STATEMENT, ms(0))),
+        EVENT_PUBLISH
+    ));
+    assert!(precedes(EVENT_PUBLISH, EVENT_LEASE));
     assert!(precedes(IMAGE_DELETE, IMAGE_CLEANUP));
     assert!(precedes(IMAGE_CLEANUP, IMAGE_CLEANUP_LEASE));
     assert!(precedes(PAYMENT_POLL, SHUTDOWN));

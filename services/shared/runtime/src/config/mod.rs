@@ -63,7 +63,7 @@ fn drain_delay(text: &str) -> Result<Duration, String> {
 #[derive(Clone, Debug, clap::Args)]
 pub struct TelemetryArgs {
     /// Log filter, as in `RUST_LOG`: `info`, `bodega_order=debug,info`
-    #[arg(long, env = "BODEGA_LOG", default_value = "info,sqlx=warn", global = true)]
+    #[arg(long, env = "BODEGA_LOG", default_value = "info,sqlx=warn,async_nats=off", global = true)]
     pub log: String,
     /// Log format
     #[arg(long, env = "BODEGA_LOG_FORMAT", value_enum, default_value = "text", global = true)]
