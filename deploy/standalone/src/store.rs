@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
+use bodega_events::Nats;
 use bodega_gateway::Upstreams;
 use bodega_media::Media;
 use bodega_order::PaymentProviders;
@@ -35,6 +36,8 @@ pub struct Options {
     pub media: Media,
     /// Readiness of the store.
     pub health: Health,
+    /// NATS servers to publish events to.
+    pub nats: Option<Nats>,
 }
 
 /// A running store. Dropping it stops it without waiting.
@@ -54,7 +57,7 @@ impl Store {
     /// # Errors
     /// When a service does not start.
     pub async fn start(options: Options, listener: TcpListener) -> anyhow::Result<Self> {
-        let Options { logins, connections, identity, gateway, payments, media, health } = options;
+        let Options { logins, connections, identity, gateway, payments, media, health, nats } = options;
         let address = listener.local_addr().context("listener has no address")?;
         let closing = CancellationToken::new();
         let stop_services = closing.clone().drop_guard();
@@ -84,7 +87,7 @@ impl Store {
             .context("cannot start cart")?;
         let order_upstreams =
             bodega_order::Upstreams { cart: cart.transport(&auth), catalog: catalog.transport(&auth) };
-        let order = bodega_order::start(order_db, order_upstreams, payments, closing)
+        let order = bodega_order::start(order_db, order_upstreams, payments, nats, closing)
             .await
             .context("cannot start order")?;
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use bodega_events::EventArgs;
 use bodega_gateway::Settings;
 use bodega_media::{Media, MediaArgs};
 use bodega_order::PaymentArgs;
@@ -25,6 +26,8 @@ pub(crate) struct StoreArgs {
     pub(crate) payments: PaymentArgs,
     #[command(flatten, next_help_heading = "Images")]
     media: MediaArgs,
+    #[command(flatten, next_help_heading = "Events")]
+    pub(crate) events: EventArgs,
     #[command(flatten, next_help_heading = "API")]
     tokens: bodega_identity::TokenArgs,
     #[command(flatten, next_help_heading = "API")]

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context as _;
+use bodega_events::Nats;
 use bodega_gateway::Settings;
 use bodega_media::Media;
 use bodega_order::PaymentProviders;
@@ -106,13 +107,14 @@ struct Configuration {
     payments: PaymentProviders,
     media: Media,
     gateway: Settings,
+    nats: Option<Nats>,
 }
 
 impl Configuration {
     fn read(store: &StoreArgs) -> anyhow::Result<Self> {
         let payments = store.payments.providers()?;
         let (media, gateway) = store.media()?;
-        Ok(Self { payments, media, gateway })
+        Ok(Self { payments, media, gateway, nats: store.events.nats()? })
     }
 }
 
@@ -153,7 +155,7 @@ async fn prepare(
             .await
             .context("cannot add demo products")?;
     }
-    let Configuration { payments, media, gateway } = configuration;
+    let Configuration { payments, media, gateway, nats } = configuration;
     Ok(Options {
         logins,
         connections: store.database.db_connections,
@@ -162,6 +164,7 @@ async fn prepare(
         payments,
         media,
         health,
+        nats,
     })
 }
 

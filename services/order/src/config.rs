@@ -1,5 +1,6 @@
 //! Configuration of the order service as a process of its own.
 
+use bodega_events::EventArgs;
 use bodega_runtime::{config, database::DatabaseArgs};
 use tonic::transport::Uri;
 
@@ -23,4 +24,7 @@ pub struct Config {
     /// Payments
     #[command(flatten)]
     pub payments: PaymentArgs,
+    /// Events for other systems
+    #[command(flatten)]
+    pub events: EventArgs,
 }

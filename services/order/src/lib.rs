@@ -5,7 +5,7 @@
 //! `checkout::recovery`. Calls to other services that follow from it are stored in the same statement, and `outbox`
 //! retries them until they succeed. Then `orders::transition` changes the order's status, `payments::start` creates
 //! payment intents, and `payments::apply` (webhook events) and `payments::reconcile` (polling) track their state. An order
-//! and its payments form one aggregate, `payments::order_payments`.
+//! and its payments form one aggregate, `payments::order_payments`. [`events`] publishes what has happened to other systems.
 //!
 //! Two rules keep concurrent processes consistent. A checkout ends with one compare-and-set statement, and an order and its
 //! payments change only while the order's row is locked: of concurrent processes one succeeds, and the others read its
@@ -30,6 +30,7 @@ mod checkout;
 mod config;
 mod detached;
 mod error;
+mod events;
 mod grpc;
 mod orders;
 mod outbox;
@@ -39,6 +40,7 @@ mod upstream;
 use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context as _;
+use bodega_events::Nats;
 use bodega_proto::order::v1::{
     order_service_server::OrderServiceServer, payment_webhook_service_server::PaymentWebhookServiceServer,
 };
@@ -80,6 +82,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// the listener fails.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let providers = config.payments.providers()?;
+    let nats = config.events.nats()?;
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let transport = |name, uri| Transport::remote(name, uri, &process.service_token);
     let auth = AuthLayer {
@@ -90,12 +93,13 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
         cart: transport("cart", config.cart_url),
         catalog: transport("catalog", config.catalog_url),
     };
-    let service =
-        start(db, upstreams, providers, process.shutdown).await.context("cannot start the order service")?;
+    let service = start(db, upstreams, providers, nats, process.shutdown)
+        .await
+        .context("cannot start the order service")?;
     service.report_to(&process.health).serve(&auth, process.listener).await
 }
 
-/// Starts the service and its workers on a migrated database.
+/// Starts the service and its workers on a migrated database. Publishes events if `nats` is given.
 ///
 /// # Errors
 /// None at present: while the database or another service is unavailable, calls fail, but not the start.
@@ -103,15 +107,20 @@ pub async fn start(
     db: Pool,
     upstreams: Upstreams,
     providers: PaymentProviders,
+    nats: Option<Nats>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Service> {
     let app = App::new(db.clone(), upstreams, providers);
     let routes = Routes::new(OrderServiceServer::new(OrderApi::new(app.clone())))
         .add_service(PaymentWebhookServiceServer::new(PaymentWebhookApi::new(app.clone())));
-    let service = Service::new("order", routes, db, shutdown).await;
+    let service = Service::new("order", routes, db.clone(), shutdown).await;
     service.spawn(checkout::recovery::run(app.clone()));
     service.spawn(outbox::worker::run(app.clone()));
     service.spawn(payments::apply::run(app.clone()));
     service.spawn(payments::reconcile::run(app));
+    service.spawn(events::clean_up(db.clone()));
+    if let Some(nats) = nats {
+        service.spawn(events::publish(db, nats));
+    }
     Ok(service)
 }

@@ -114,6 +114,7 @@ impl TestStore {
             payments,
             media: Media::local(&media_dir),
             health: Health::default(),
+            nats: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let store = Store::start(options, listener).await.unwrap();

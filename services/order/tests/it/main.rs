@@ -6,6 +6,7 @@ mod concurrency;
 mod consistency;
 mod crashes;
 mod deadlines;
+mod events;
 mod fake_cart;
 mod fake_catalog;
 mod faults;

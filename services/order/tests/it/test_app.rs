@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bodega_embedded_postgres::testing::{TestDatabase, database};
+use bodega_events::Nats;
 use bodega_order::{MIGRATOR, PaymentProviders, SCHEMA, Upstreams};
 use bodega_proto::{
     cart::v1::checkout_service_server::CheckoutServiceServer,
@@ -57,6 +58,7 @@ pub(crate) struct TestApp {
     pub(crate) db: Pool,
     database: TestDatabase,
     payments: PaymentProviders,
+    pub(crate) nats: Option<Nats>,
     replica: Replica,
 }
 
@@ -96,6 +98,15 @@ impl TestApp {
 
     /// As [`TestApp::start`], with these payment providers.
     pub(crate) async fn with_providers(payments: PaymentProviders) -> Self {
+        Self::start_with(payments, None).await
+    }
+
+    /// As [`TestApp::start`], and publishes events.
+    pub(crate) async fn with_nats(nats: Nats) -> Self {
+        Self::start_with(PaymentProviders::offline(), Some(nats)).await
+    }
+
+    async fn start_with(payments: PaymentProviders, nats: Option<Nats>) -> Self {
         let database =
             database("order", |url| async move { migrate(&url.parse()?, SCHEMA, &MIGRATOR).await });
         let database = database.await;
@@ -105,8 +116,8 @@ impl TestApp {
         catalog.add_stock(HAT, "Hat", 3000, 0);
         // The tests' own queries have no need of the short timeouts of the service's pool.
         let db = Pool::new(database.url().parse().unwrap(), 4, Duration::from_secs(30));
-        let replica = replica(&database.url(), &cart, &catalog, &payments).await;
-        Self { cart, catalog, db, database, payments, replica }
+        let replica = replica(&database.url(), &cart, &catalog, &payments, nats.as_ref()).await;
+        Self { cart, catalog, db, database, payments, nats, replica }
     }
 
     /// Creates a pool with the settings of the service.
@@ -116,7 +127,7 @@ impl TestApp {
 
     /// Starts another replica of the service.
     pub(crate) async fn replica(&self) -> Replica {
-        replica(&self.database.url(), &self.cart, &self.catalog, &self.payments).await
+        replica(&self.database.url(), &self.cart, &self.catalog, &self.payments, self.nats.as_ref()).await
     }
 
     /// Stops the first replica and starts another one in its place.
@@ -135,8 +146,8 @@ impl TestApp {
     /// Returns a function that starts another replica where it is called, such as in another tokio runtime.
     pub(crate) fn start_function(&self) -> impl AsyncFnOnce() -> Replica + Send + 'static {
         let (url, cart, catalog) = (self.database.url(), self.cart.clone(), self.catalog.clone());
-        let payments = self.payments.clone();
-        async move || replica(&url, &cart, &catalog, &payments).await
+        let (payments, nats) = (self.payments.clone(), self.nats.clone());
+        async move || replica(&url, &cart, &catalog, &payments, nats.as_ref()).await
     }
 
     /// Returns a new user with these products in the cart, at current prices.
@@ -214,14 +225,21 @@ impl TestApp {
     }
 }
 
-async fn replica(url: &str, cart: &FakeCart, catalog: &FakeCatalog, payments: &PaymentProviders) -> Replica {
+async fn replica(
+    url: &str,
+    cart: &FakeCart,
+    catalog: &FakeCatalog,
+    payments: &PaymentProviders,
+    nats: Option<&Nats>,
+) -> Replica {
     let upstreams = Upstreams {
         cart: Transport::unauthenticated(Routes::new(CheckoutServiceServer::new(cart.clone()))),
         catalog: Transport::unauthenticated(Routes::new(StockServiceServer::new(catalog.clone()))),
     };
     let db = pool(url.parse().unwrap(), 10, "bodega-order");
     let shutdown = CancellationToken::new();
-    let service = bodega_order::start(db, upstreams, payments.clone(), shutdown.clone()).await.unwrap();
+    let service = bodega_order::start(db, upstreams, payments.clone(), nats.cloned(), shutdown.clone());
+    let service = service.await.unwrap();
     Replica { service, shutdown }
 }
 
