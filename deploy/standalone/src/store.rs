@@ -76,9 +76,10 @@ impl Store {
             service_token: ServiceToken::random(),
             verifier: Verifier::new(Transport::unauthenticated(identity.routes())),
         };
-        let catalog = bodega_catalog::start(catalog_db, gateway.currency, media, closing.clone())
-            .await
-            .context("cannot start catalog")?;
+        let catalog =
+            bodega_catalog::start(catalog_db, gateway.currency, media, nats.clone(), closing.clone())
+                .await
+                .context("cannot start catalog")?;
         let cart_cache_bytes = gateway.cache_bytes / 4;
         let gateway =
             bodega_gateway::Settings { cache_bytes: gateway.cache_bytes - cart_cache_bytes, ..gateway };

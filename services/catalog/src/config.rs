@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bodega_events::EventArgs;
 use bodega_media::MediaArgs;
 use bodega_runtime::{database::DatabaseArgs, money::Currency};
 use tonic::transport::Uri;
@@ -22,6 +23,9 @@ pub struct Config {
     /// Image storage and limits
     #[command(flatten)]
     pub media: MediaArgs,
+    /// Events for other systems
+    #[command(flatten)]
+    pub events: EventArgs,
     /// Directory of images if no other storage is configured, the same as the gateway's [default: .bodega/media]
     #[arg(long, env = "BODEGA_MEDIA_DIR")]
     pub media_dir: Option<PathBuf>,

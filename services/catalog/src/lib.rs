@@ -1,7 +1,7 @@
 //! The catalog service: categories, tags, products with their images, and the reservation of stock for orders.
 //!
 //! `grpc` is the entry point. Each domain concept is a folder in which a use case is a file: [`categories_and_tags`],
-//! [`products`], [`listing`], [`images`], [`reservations`], [`changes`]. All SQL is in their `db` modules.
+//! [`products`], [`listing`], [`images`], [`reservations`], [`changes`], [`events`]. All SQL is in their `db` modules.
 //!
 //! Three rules apply everywhere:
 //!
@@ -18,6 +18,7 @@ mod categories_and_tags;
 mod changes;
 mod config;
 mod error;
+mod events;
 mod grpc;
 mod images;
 mod listing;
@@ -27,6 +28,7 @@ mod text;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
+use bodega_events::Nats;
 use bodega_media::{ImageRegistry, Media};
 use bodega_proto::catalog::v1::{
     catalog_service_server::CatalogServiceServer, change_service_server::ChangeServiceServer,
@@ -72,14 +74,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// incompletely; when the listener fails.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let media = config.media.open(config.media_dir.as_deref().unwrap_or(Path::new(MEDIA_DIR)))?;
+    let nats = config.events.nats()?;
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let identity = Transport::remote("identity", config.identity_url, &process.service_token);
     let auth = AuthLayer { service_token: process.service_token, verifier: Verifier::new(identity) };
-    let service = start(db, config.currency, media, process.shutdown).await?.report_to(&process.health);
+    let service = start(db, config.currency, media, nats, process.shutdown).await?.report_to(&process.health);
     service.serve(&auth, process.listener).await
 }
 
-/// Starts the service on a migrated database. All prices are in `currency`.
+/// Starts the service on a migrated database. All prices are in `currency`. Publishes events if `nats` is given.
 ///
 /// # Errors
 /// None: while the database or the image storage is down, calls fail.
@@ -87,6 +90,7 @@ pub async fn start(
     db: Pool,
     currency: Currency,
     media: Media,
+    nats: Option<Nats>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Service> {
     let images = ImageRegistry::new(db.clone(), SCHEMA, media);
@@ -99,8 +103,11 @@ pub async fn start(
     let routes = Routes::new(CatalogServiceServer::new(catalog))
         .add_service(StockServiceServer::new(stock))
         .add_service(ChangeServiceServer::new(watches));
-    let service = Service::new("catalog", routes, db, shutdown).await;
+    let service = Service::new("catalog", routes, db.clone(), shutdown).await;
     service.spawn(images.clean_up());
     service.spawn(changes.clean_up());
+    if let Some(nats) = nats {
+        service.spawn(events::publish(db, nats));
+    }
     Ok(service)
 }

@@ -4,7 +4,7 @@ mod archive;
 mod create;
 pub(crate) mod db;
 mod image_url;
-mod product;
+pub(crate) mod product;
 mod read;
 mod update;
 

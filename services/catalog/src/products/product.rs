@@ -35,15 +35,15 @@ pub(crate) struct Product {
 
 #[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct Tag {
-    id: i32,
-    name: String,
+    pub(crate) id: i32,
+    pub(crate) name: String,
 }
 
 #[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct Image {
     id: i64,
-    url: String,
-    thumbnail_url: String,
+    pub(crate) url: String,
+    pub(crate) thumbnail_url: String,
 }
 
 impl From<Product> for pb::Product {

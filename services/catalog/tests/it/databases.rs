@@ -121,7 +121,7 @@ async fn starts_while_the_database_is_down() {
     let db = database::pool(unreachable, 1, "catalog");
     let media = Media::local(Path::new("/unused"));
     let shutdown = CancellationToken::new();
-    let service = bodega_catalog::start(db, "USD".parse().unwrap(), media, shutdown).await.unwrap();
+    let service = bodega_catalog::start(db, "USD".parse().unwrap(), media, None, shutdown).await.unwrap();
     let mut client = CatalogServiceClient::new(Transport::unauthenticated(service.routes()));
     let outcome = client.list_products(ListProductsRequest::default()).await;
     assert_eq!(rejection(outcome), (Code::Unavailable, "unavailable".to_owned()));

@@ -8,6 +8,7 @@ mod categories_and_tags;
 mod changes;
 mod concurrency;
 mod databases;
+mod events;
 mod image_cleanup;
 mod image_fixtures;
 mod image_uploads;

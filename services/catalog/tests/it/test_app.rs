@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use bodega_embedded_postgres::testing::{self, TempDir, TestDatabase};
+use bodega_events::Nats;
 use bodega_media::Media;
 use bodega_proto::catalog::v1::{
     BatchGetProductsRequest, CreateCategoryRequest, CreateProductRequest, CreateTagRequest,
@@ -53,13 +54,20 @@ impl TestApp {
     pub(crate) async fn start_with(database: TestDatabase, db: Pool) -> Self {
         let directory: Arc<_> = TempDir::new("images").unwrap().into();
         let media = Media::local(&directory.path().join(MEDIA));
-        Self::start_in(database.into(), db, directory, media).await
+        Self::start_in(database.into(), db, directory, media, None).await
     }
 
-    async fn start_in(database: Arc<TestDatabase>, db: Pool, directory: Arc<TempDir>, media: Media) -> Self {
+    async fn start_in(
+        database: Arc<TestDatabase>,
+        db: Pool,
+        directory: Arc<TempDir>,
+        media: Media,
+        nats: Option<Nats>,
+    ) -> Self {
         let shutdown = CancellationToken::new();
         let currency = "USD".parse().unwrap();
-        let service = bodega_catalog::start(db.clone(), currency, media, shutdown.clone()).await.unwrap();
+        let service =
+            bodega_catalog::start(db.clone(), currency, media, nats, shutdown.clone()).await.unwrap();
         let routes = service.routes();
         Self { db, directory, routes, _service: service, _shutdown: shutdown.drop_guard(), database }
     }
@@ -71,8 +79,17 @@ impl TestApp {
 
     /// Starts another replica with another image storage.
     pub(crate) async fn replica_with(&self, media: Media) -> Self {
+        self.replica_of(media, None).await
+    }
+
+    /// Starts another replica that publishes events.
+    pub(crate) async fn replica_with_nats(&self, nats: Nats) -> Self {
+        self.replica_of(Media::local(&self.storage()), Some(nats)).await
+    }
+
+    async fn replica_of(&self, media: Media, nats: Option<Nats>) -> Self {
         let db = database::pool(self.database.url().parse().unwrap(), 10, "catalog");
-        Self::start_in(self.database.clone(), db, self.directory.clone(), media).await
+        Self::start_in(self.database.clone(), db, self.directory.clone(), media, nats).await
     }
 
     /// Returns the directory of the image storage.
