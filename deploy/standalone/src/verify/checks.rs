@@ -38,6 +38,7 @@ pub const CHECKS: &[Check] = checks! {
 
     Rule "order totals equal the sum of their lines" "order_totals";
     Rule "order histories follow the state machine" "order_history";
+    Rule "changes of orders have their events" "order_events_recorded";
     Rule "each cart version has at most one order" "one_order_per_cart";
     Rule "idempotency keys belong to the order's user" "idempotency_keys";
     Rule "order owners exist" "order_owners";

@@ -57,6 +57,12 @@ pub(super) const VIOLATIONS: &[(&str, &str)] = &[
         "order histories follow the state machine",
         "update orders.order_events set status = 'shipped' where not status_changed and status = 'pending'",
     ),
+    ("changes of orders have their events", "delete from orders.events where kind = 'shipped'"),
+    (
+        "changes of orders have their events",
+        "insert into orders.events (order_id, kind, payment_id, occurred_at)
+         select order_id, kind, payment_id, occurred_at from orders.events where kind = 'refunded'",
+    ),
     (
         "no delivery was permanently rejected",
         "insert into orders.outbox (order_id, kind, next_attempt_at, rejection)
