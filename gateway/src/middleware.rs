@@ -79,16 +79,17 @@ pub(crate) struct Group {
 /// Processes a request of a group within its limits, in a span, and in a context with a deadline.
 pub(crate) async fn process(State(group): State<Arc<Group>>, mut request: Request, next: Next) -> Response {
     let deadline = Instant::now() + group.timeout.saturating_sub(timeouts::RESPONSE_MARGIN);
-    let name = || {
-        let path = request.extensions().get::<MatchedPath>();
-        format!("{} {}", method_label(request.method()), route(path))
+    let span = {
+        let (path, method) = (request.extensions().get::<MatchedPath>(), method_label(request.method()));
+        let method = if method == "other" { "_OTHER" } else { method };
+        telemetry::http_span(&request, method, path.map(MatchedPath::as_str), !is_health_check(path))
     };
-    let (span, trace) = telemetry::request_span("http", name, request.headers());
+    let log = span.log.clone();
     let context = CallContext {
         deadline: Some(deadline),
         authorization: None,
         request_id: request.headers().get(REQUEST_ID).cloned(),
-        trace: Some(trace),
+        trace: Some(span.trace.clone()),
     };
     group.body_limit.apply(&mut request);
     // The rest of the body is read after an early response, so that a client that is still sending gets the response.
@@ -108,7 +109,7 @@ pub(crate) async fn process(State(group): State<Arc<Group>>, mut request: Reques
                 Problem::internal().into_response()
             })
         });
-        response.instrument(span).await
+        response.await
     };
     let work = async {
         match tokio::time::timeout(group.timeout, work).await {
@@ -116,7 +117,13 @@ pub(crate) async fn process(State(group): State<Arc<Group>>, mut request: Reques
             Err(_) => Problem::timeout("the request timed out").into_response(),
         }
     };
-    context.scope(work).await
+    let response = context.scope(work.instrument(log)).await;
+    span.end_http(response.status());
+    response
+}
+
+fn is_health_check(path: Option<&MatchedPath>) -> bool {
+    matches!(path.map(MatchedPath::as_str), Some("/healthz" | "/readyz" | "/status"))
 }
 
 /// Verifies the access token of a route for users, and runs the handler. With a valid token, upstream calls are made on behalf

@@ -53,8 +53,8 @@ pub(crate) enum Error {
 }
 
 impl IsConflict for Error {
-    fn is_conflict(&self) -> bool {
-        matches!(self, Self::Database(error) if error.is_conflict())
+    fn database_error(&self) -> Option<&sqlx::Error> {
+        if let Self::Database(error) = self { Some(error) } else { None }
     }
 }
 

@@ -36,9 +36,20 @@ impl CallContext {
         CURRENT.try_with(Clone::clone).unwrap_or_default()
     }
 
+    /// Returns a context for work that the call being served starts but does not wait for: with its trace alone.
+    #[must_use]
+    pub fn background() -> Self {
+        Self { trace: Self::current().trace, ..Self::default() }
+    }
+
+    /// Calls `use_trace` with the trace of the call being served, if there is one.
+    pub(crate) fn with_trace<T>(use_trace: impl FnOnce(&Trace) -> T) -> Option<T> {
+        CURRENT.try_with(|context| context.trace.as_ref().map(use_trace)).ok().flatten()
+    }
+
     /// Runs `work` in this context.
-    pub async fn scope<F: Future>(self, work: F) -> F::Output {
-        CURRENT.scope(self, work).await
+    pub fn scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, work)
     }
 
     /// Returns the same context with another access token: a login makes calls on behalf of the user who has just signed in.

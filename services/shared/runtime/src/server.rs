@@ -19,7 +19,7 @@ use crate::{
     health::{DatabaseWatch, Health},
     metrics::{self, RpcInFlight},
     status,
-    telemetry::{self, Trace},
+    telemetry::{self, RequestSpan, Trace},
     timeouts,
     transport::{Grpc, Transport, deadline_exceeded, parse_grpc_timeout},
 };
@@ -164,14 +164,15 @@ fn authenticated(name: &'static str, routes: Routes, auth: &AuthLayer, activity:
             activity.notify();
         }
         let (auth, routes) = (auth.clone(), routes.clone());
-        let (span, trace) = telemetry::request_span("grpc", || request.uri().path(), request.headers());
+        let span = telemetry::rpc_span(request.uri().path(), request.headers());
+        let log = span.log.clone();
         let in_flight = in_flight.enter();
         let work = async move {
-            let response = handle(name, &auth, routes, request, trace).await;
+            let response = handle(name, &auth, routes, request, span).await;
             drop(in_flight);
             response
         };
-        let work = work.instrument(span);
+        let work = work.instrument(log);
         // A panic is an internal error of this call: it must not end the process, or the caller in the same process.
         std::panic::AssertUnwindSafe(work).catch_unwind().map(|outcome| {
             Ok::<_, Infallible>(
@@ -186,11 +187,11 @@ async fn handle(
     auth: &AuthLayer,
     routes: Routes,
     request: Request<Body>,
-    trace: Trace,
+    span: RequestSpan,
 ) -> Response<Body> {
     let started = Instant::now();
     let uri = request.uri().clone();
-    let response = match authenticate(auth, request, trace).await {
+    let response = match authenticate(auth, request, span.trace.clone()).await {
         Ok((request, context, timeout)) => {
             let response = context.scope(routes.oneshot(request));
             let deadline = async {
@@ -212,6 +213,7 @@ async fn handle(
     // An error is in the headers: a status in the trailers belongs to a call that has succeeded so far.
     let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
     metrics::rpc_server(name, uri.path(), code, started.elapsed());
+    span.end_rpc(code);
     response
 }
 

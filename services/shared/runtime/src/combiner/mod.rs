@@ -27,7 +27,7 @@ use tokio::{
 };
 use tracing::{Instrument as _, Span, debug};
 
-use crate::{context::CallContext, database, timeouts};
+use crate::{context::CallContext, database, telemetry::Trace, timeouts};
 
 /// Maximum number of items of a batch.
 pub const MAX_BATCH: usize = 64;
@@ -73,6 +73,7 @@ struct Submitted<I, O, E> {
     key: u64,
     deadline: Instant,
     span: Span,
+    trace: Option<Trace>,
     caller: oneshot::Sender<Result<Result<O, E>, Panic>>,
 }
 
@@ -129,8 +130,10 @@ where
     /// When `run` panics for this item.
     pub async fn submit(&self, item: I) -> Result<O, E> {
         let (caller, result) = oneshot::channel();
-        let deadline = CallContext::current().deadline.unwrap_or_else(|| Instant::now() + timeouts::CALL);
-        let submitted = Submitted { key: (self.0.key)(&item), item, deadline, span: Span::current(), caller };
+        let CallContext { deadline, trace, .. } = CallContext::current();
+        let deadline = deadline.unwrap_or_else(|| Instant::now() + timeouts::CALL);
+        let (key, span) = ((self.0.key)(&item), Span::current());
+        let submitted = Submitted { key, item, deadline, span, trace, caller };
         self.0.queue().waiting.push_back(submitted);
         self.0.begin();
         match result.await {
@@ -192,7 +195,8 @@ where
     fn attempt(&self, batch: &[Submitted<I, O, E>]) -> impl Future<Output = Attempt<O, E>> + use<I, O, E> {
         let (name, count) = (self.name, batch.len());
         let last = batch.iter().map(|submitted| submitted.deadline).max().unwrap_or_else(Instant::now);
-        let context = CallContext { deadline: Some(last), ..CallContext::default() };
+        let trace = Trace::combined(batch.iter().filter_map(|submitted| submitted.trace.as_ref()));
+        let context = CallContext { deadline: Some(last), trace, ..CallContext::default() };
         let items = batch.iter().map(|submitted| submitted.item.clone()).collect();
         let run = AssertUnwindSafe(context.scope((self.run)(items))).catch_unwind();
         async move {

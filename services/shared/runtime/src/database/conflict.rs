@@ -2,23 +2,30 @@
 
 use std::time::Duration;
 
-use crate::backoff::Backoff;
+use futures_util::future::Either;
+
+use crate::{backoff::Backoff, telemetry};
 
 /// Maximum number of attempts.
 const ATTEMPTS: i32 = 5;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(160));
 
-/// An error that may be a conflict with other transactions.
+/// An error of a transaction, which may be a conflict with other transactions.
 pub trait IsConflict: std::fmt::Display {
-    /// Returns whether Postgres rolled the transaction back in favour of others, so that a retry may succeed.
-    fn is_conflict(&self) -> bool;
+    /// Returns the error of the database, if it is one.
+    fn database_error(&self) -> Option<&sqlx::Error>;
+
+    /// Returns whether Postgres rolled the transaction back in favour of others, so that a retry may succeed: after a
+    /// serialization failure or a deadlock.
+    fn is_conflict(&self) -> bool {
+        let error = self.database_error().and_then(sqlx::Error::as_database_error);
+        error.and_then(|error| error.code()).is_some_and(|code| matches!(&*code, "40001" | "40P01"))
+    }
 }
 
 impl IsConflict for sqlx::Error {
-    /// A serialization failure or a deadlock.
-    fn is_conflict(&self) -> bool {
-        let code = self.as_database_error().and_then(|error| error.code());
-        code.is_some_and(|code| matches!(&*code, "40001" | "40P01"))
+    fn database_error(&self) -> Option<&sqlx::Error> {
+        Some(self)
     }
 }
 
@@ -33,7 +40,7 @@ where
     F: Future<Output = Result<T, E>>,
 {
     for attempt in 1..ATTEMPTS {
-        match transaction().await {
+        match observed(transaction()).await {
             Err(error) if error.is_conflict() => {
                 let pause = BACKOFF.pause(attempt - 1);
                 tracing::warn!(
@@ -44,5 +51,18 @@ where
             result => return result,
         }
     }
-    transaction().await
+    observed(transaction()).await
+}
+
+/// Records an error in the span of the statement that failed, if spans are exported.
+fn observed<T, E, F>(transaction: F) -> impl Future<Output = Result<T, E>>
+where
+    E: IsConflict,
+    F: Future<Output = Result<T, E>>,
+{
+    if telemetry::is_exporting() {
+        Either::Left(Box::pin(telemetry::sql::observe(transaction)))
+    } else {
+        Either::Right(transaction)
+    }
 }

@@ -21,6 +21,16 @@ pub(super) enum CallError {
 }
 
 impl CallError {
+    /// Returns the kind of error as a short name, for spans.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::NotSent(_) => "not_sent",
+            Self::Unprocessed(_) => "unprocessed",
+            Self::ConnectionLost(_) => "connection_lost",
+            Self::DeadlineExceeded => "deadline_exceeded",
+        }
+    }
+
     /// Classifies the channel's error. One that proves nothing is [`CallError::ConnectionLost`].
     pub(super) fn from_error(error: &(dyn Error + 'static)) -> Self {
         let sources = || std::iter::successors(Some(error), |&error| error.source());

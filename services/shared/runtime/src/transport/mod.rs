@@ -14,6 +14,7 @@ mod upstream;
 
 use std::{
     convert::Infallible,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -33,6 +34,7 @@ use self::{
 use crate::{
     auth::{SERVICE_TOKEN, ServiceToken},
     context::{CallContext, REQUEST_ID},
+    telemetry::{ClientSpan, ServerAddress, Trace},
     timeouts,
 };
 
@@ -49,6 +51,8 @@ pub struct Transport {
     target: Target,
     service_token: Option<HeaderValue>,
     streaming: bool,
+    /// Of a service in another process.
+    address: Option<Arc<ServerAddress>>,
 }
 
 #[derive(Clone)]
@@ -73,7 +77,9 @@ impl Transport {
         resolver: Resolver,
         interval: Duration,
     ) -> Self {
-        Self::new(name, Target::Remote(Remote::new(name, uri, resolver, interval)), service_token.to_header())
+        let address = Some(Arc::new(ServerAddress::from(&uri)));
+        let target = Target::Remote(Remote::new(name, uri, resolver, interval));
+        Self { address, ..Self::new(name, target, service_token.to_header()) }
     }
 
     /// Calls the service `name` in this process, without sockets or framing.
@@ -87,7 +93,12 @@ impl Transport {
     }
 
     fn new(name: &'static str, target: Target, service_token: Option<HeaderValue>) -> Self {
-        Self { upstream: Upstream::new(name), target, service_token, streaming: false }
+        Self { upstream: Upstream::new(name), target, service_token, streaming: false, address: None }
+    }
+
+    /// Starts the span of a call to another process. A call within this process has only the span of its server.
+    fn client_span(&self, request: &Request<Body>, caller: Option<&Trace>) -> Option<ClientSpan> {
+        ClientSpan::start(caller, request.uri().path(), self.address.as_deref()?)
     }
 
     /// Returns the same transport for streams without an end. Its calls have no deadline and are not retried.
@@ -119,11 +130,15 @@ impl Service<Request<Body>> for Transport {
         if let Some(id) = &context.request_id {
             headers.insert(REQUEST_ID, id.clone());
         }
-        if let Some(trace) = &context.trace {
-            trace.inject(headers);
+        let span = self.client_span(&request, context.trace.as_ref());
+        if let Some(trace) = span.as_ref().map(|span| &span.trace).or(context.trace.as_ref()) {
+            trace.inject(request.headers_mut());
+        }
+        if let Some(retried) = span.as_ref().and_then(ClientSpan::retried) {
+            request.extensions_mut().insert(retried);
         }
 
-        let (target, call) = (self.target.clone(), self.upstream.begin(request.uri()));
+        let (target, call) = (self.target.clone(), self.upstream.begin(request.uri(), span));
         if self.streaming {
             return Box::pin(async move { Ok(call.end(target.call_streaming(request).await)) });
         }

@@ -20,6 +20,7 @@ use super::{
     retry::{Call, RetryPolicy},
     set_timeout,
 };
+use crate::telemetry::RetriedSpan;
 
 /// The replicas of a service in other processes, and their retry budget.
 #[derive(Clone)]
@@ -63,6 +64,9 @@ impl Remote {
             let outcome = attempt.run(&mut policy).await;
             let has_alternative = attempt.has_alternative();
             let Some(pause) = policy.retry(&outcome, has_alternative) else { return outcome };
+            if let Some(span) = attempt.call.head.extensions.get::<RetriedSpan>() {
+                span.retry(outcome.as_ref().map_or_else(CallError::kind, |_| "UNAVAILABLE"));
+            }
             if !pause.is_zero() {
                 sleep(pause).await;
             }

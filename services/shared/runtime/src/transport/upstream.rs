@@ -11,6 +11,7 @@ use crate::{
     log_throttle::LogThrottle,
     metrics::{self, InFlight, RpcInFlight},
     status::{self, UPSTREAM},
+    telemetry::ClientSpan,
 };
 
 /// Failures of one upstream are logged at most this often.
@@ -28,17 +29,21 @@ pub(super) struct UpstreamCall {
     upstream: Upstream,
     uri: Uri,
     started: Instant,
+    span: Option<ClientSpan>,
     _in_flight: InFlight,
 }
 
 impl UpstreamCall {
     /// Records the call, and returns its response.
     pub(super) fn end(self, outcome: Result<Response<Body>, CallError>) -> Response<Body> {
-        let Self { upstream, uri, started, .. } = self;
+        let Self { upstream, uri, started, span, .. } = self;
         let response = upstream.response(outcome);
         // An error is in the headers: a status in the trailers belongs to a call that has succeeded so far.
         let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
         metrics::rpc_client(upstream.name, uri.path(), code, started.elapsed());
+        if let Some(span) = span {
+            span.end(code);
+        }
         response
     }
 }
@@ -49,10 +54,10 @@ impl Upstream {
         Self { name, throttle, in_flight: RpcInFlight::client(name) }
     }
 
-    /// Begins a call.
-    pub(super) fn begin(&self, uri: &Uri) -> UpstreamCall {
+    /// Begins a call, with its span if it is exported.
+    pub(super) fn begin(&self, uri: &Uri, span: Option<ClientSpan>) -> UpstreamCall {
         let (upstream, uri, started) = (self.clone(), uri.clone(), Instant::now());
-        UpstreamCall { upstream, uri, started, _in_flight: self.in_flight.enter() }
+        UpstreamCall { upstream, uri, started, span, _in_flight: self.in_flight.enter() }
     }
 
     /// Returns the response to a call. When the upstream is unavailable or too slow, logs the failure and names the upstream

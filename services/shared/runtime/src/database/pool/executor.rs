@@ -11,6 +11,14 @@ use sqlx::{
 };
 
 use super::{Pool, connection::State};
+use crate::telemetry;
+
+/// Records an error in the span of the statement, if spans are exported.
+fn observed<'e, T: 'e>(
+    statement: impl Future<Output = sqlx::Result<T>> + Send + 'e,
+) -> BoxFuture<'e, sqlx::Result<T>> {
+    if telemetry::is_exporting() { telemetry::sql::observe(statement).boxed() } else { statement.boxed() }
+}
 
 impl<'p> Executor<'p> for &'_ Pool {
     type Database = Postgres;
@@ -21,13 +29,12 @@ impl<'p> Executor<'p> for &'_ Pool {
         E: 'q + Execute<'q, Postgres>,
     {
         let pool = self.clone();
-        async move {
+        observed(async move {
             let mut connection = pool.acquire().await?;
             let result = connection.execute(query).await?;
             connection.set_state(State::Clean);
             Ok(result)
-        }
-        .boxed()
+        })
     }
 
     /// The rows are collected, and the connection is free, before the first one is returned.
@@ -37,12 +44,12 @@ impl<'p> Executor<'p> for &'_ Pool {
         E: 'q + Execute<'q, Postgres>,
     {
         let pool = self.clone();
-        let steps = async move {
+        let steps = observed(async move {
             let mut connection = pool.acquire().await?;
             let steps: Vec<_> = connection.fetch_many(query).try_collect().await?;
             connection.set_state(State::Clean);
             Ok(stream::iter(steps.into_iter().map(Ok)))
-        };
+        });
         steps.try_flatten_stream().boxed()
     }
 
@@ -52,13 +59,12 @@ impl<'p> Executor<'p> for &'_ Pool {
         E: 'q + Execute<'q, Postgres>,
     {
         let pool = self.clone();
-        async move {
+        observed(async move {
             let mut connection = pool.acquire().await?;
             let row = connection.fetch_optional(query).await?;
             connection.set_state(State::Clean);
             Ok(row)
-        }
-        .boxed()
+        })
     }
 
     fn prepare_with<'e>(

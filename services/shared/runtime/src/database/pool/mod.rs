@@ -29,7 +29,7 @@ use tokio::{
 pub(crate) use self::metrics::describe as describe_metrics;
 pub use self::{connection::Connection, transaction::Transaction};
 use self::{connection::Idle, metrics::PoolMetrics};
-use crate::{backoff::Backoff, timeouts};
+use crate::{backoff::Backoff, telemetry, timeouts};
 
 /// A connection that was idle for longer is checked before its next use.
 const MAX_UNCHECKED_IDLE: Duration = Duration::from_secs(1);
@@ -60,6 +60,7 @@ pub fn session_settings() -> [(&'static str, String); 7] {
 ///
 /// Connects at its first use: while the database is unavailable, calls fail, but not the start.
 pub fn pool(options: PgConnectOptions, connections: u32, name: &str) -> Pool {
+    telemetry::sql::set_database(&options);
     Pool::new(
         options.application_name(name).options(session_settings()),
         connections,
