@@ -10,7 +10,7 @@
 
 use std::time::Instant;
 
-use bodega_runtime::status::Violations;
+use bodega_runtime::{status::Violations, telemetry};
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -238,6 +238,7 @@ async fn start(app: &App, call: Call, request: &PlaceOrder, latest: Option<Lates
         expected_total_minor: request.expected_total_minor,
         attempts: 0,
         is_expired: false,
+        traceparent: telemetry::traceparent(),
         lines: Json(lines.collect()),
     };
     let new = NewCheckout {
@@ -245,6 +246,7 @@ async fn start(app: &App, call: Call, request: &PlaceOrder, latest: Option<Lates
         cart_version: cart.version,
         key: request.idempotency_key.clone(),
         previous: latest.map(|latest| latest.state.id),
+        traceparent: checkout.traceparent.clone(),
     };
     match app.statements.start(new).await {
         Ok(true) => Ok(Start::Started(checkout)),

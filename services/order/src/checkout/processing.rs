@@ -85,8 +85,8 @@ struct End {
 
 async fn deliver(app: &App, checkout: &Checkout, end: End) -> Outcome {
     if let Some(kind) = end.delivery {
-        let Checkout { id, user_id, lines, .. } = checkout.clone();
-        let delivery = Delivery { order_id: id, kind, attempts: 0, user_id, lines };
+        let Checkout { id, user_id, lines, traceparent, .. } = checkout.clone();
+        let delivery = Delivery { order_id: id, kind, attempts: 0, user_id, lines, traceparent };
         deliveries::deliver_inline(app, &delivery).await;
     }
     end.outcome

@@ -4,6 +4,7 @@
 //! not find it placed hours later.
 
 use bodega_runtime::{
+    telemetry,
     timeouts::{WORK_LEASE, WORKER_IDLE_INTERVAL, WORKER_INTERVAL},
     worker::Worker,
 };
@@ -30,12 +31,14 @@ pub(crate) async fn run(app: App) {
 
 async fn recover(app: &App, checkout: Checkout) {
     let id = checkout.id;
-    let result = if checkout.is_expired {
-        processing::withdraw(app, &checkout).await
-    } else {
-        processing::process(app, &checkout).await
+    let work = async {
+        if checkout.is_expired {
+            processing::withdraw(app, &checkout).await
+        } else {
+            processing::process(app, &checkout).await
+        }
     };
-    match result {
+    match telemetry::process_stored("recover checkout", checkout.traceparent.as_deref(), work).await {
         Ok(_) => info!(order.id = %id, "abandoned order recovered"),
         Err(error) => warn!(order.id = %id, "order recovery failed, will be retried: {error}"),
     }

@@ -18,6 +18,14 @@ pub(crate) enum DeliveryKind {
 }
 
 impl DeliveryKind {
+    /// Returns the name of the span of a delivery.
+    pub(crate) fn span(self) -> &'static str {
+        match self {
+            Self::ClearCart => "deliver clear_cart",
+            Self::ReleaseStock => "deliver release_stock",
+        }
+    }
+
     /// Returns the name of the kind in the database and in the log.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -37,13 +45,14 @@ pub(crate) struct Delivery {
     pub user_id: Uuid,
     /// The lines of the order.
     pub lines: Json<Vec<Line>>,
+    pub traceparent: Option<String>,
 }
 
 /// Returns all pending deliveries of an order, including those that the worker has claimed.
 pub(crate) async fn find_pending(db: &Pool, order_id: Uuid) -> sqlx::Result<Vec<Delivery>> {
     sqlx::query_as!(
         Delivery,
-        r#"select d.order_id, d.kind as "kind: DeliveryKind", d.attempts, o.user_id,
+        r#"select d.order_id, d.kind as "kind: DeliveryKind", d.attempts, d.traceparent, o.user_id,
                   (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id)
                       as "lines!: Json<Vec<Line>>"
            from orders.outbox d
@@ -69,7 +78,7 @@ pub(crate) async fn claim(db: &Pool) -> sqlx::Result<Vec<Delivery>> {
            set attempts = d.attempts + 1, next_attempt_at = now() + make_interval(secs => $2)
            from due, orders.orders o
            where d.order_id = due.order_id and d.kind = due.kind and o.id = d.order_id
-           returning d.order_id, d.kind as "kind: DeliveryKind", d.attempts, o.user_id,
+           returning d.order_id, d.kind as "kind: DeliveryKind", d.attempts, d.traceparent, o.user_id,
                      (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id)
                          as "lines!: Json<Vec<Line>>""#,
         CLAIM_LIMIT,

@@ -4,7 +4,7 @@
 //! A delivery that its service rejects is not retried, but kept for an operator: otherwise it would block all later orders
 //! of its user.
 
-use bodega_runtime::timeouts::INLINE_WORK;
+use bodega_runtime::{context::CallContext, telemetry, timeouts::INLINE_WORK};
 use tokio::time::timeout;
 use tracing::{Instrument as _, error, warn};
 use uuid::Uuid;
@@ -44,7 +44,13 @@ pub(crate) async fn deliver_pending(app: &App, order_id: Uuid) -> Result<(), Err
     Ok(())
 }
 
+/// Delivers a call, in a span that is linked to the call that has stored it.
 pub(crate) async fn deliver(app: &App, delivery: &Delivery) -> Result<(), Error> {
+    let traceparent = delivery.traceparent.as_deref();
+    telemetry::process_stored(delivery.kind.span(), traceparent, deliver_linked(app, delivery)).await
+}
+
+async fn deliver_linked(app: &App, delivery: &Delivery) -> Result<(), Error> {
     let Delivery { order_id, kind, user_id, lines, .. } = delivery;
     let delivered = match kind {
         DeliveryKind::ClearCart => app.upstreams.clear_ordered(*order_id, *user_id, lines).await,
@@ -73,7 +79,7 @@ async fn complete(app: &App, order_id: Uuid, kind: DeliveryKind) -> Result<(), E
                     warn!(order.id = %order_id, "cannot delete the delivery, will be delivered again: {error}");
                 }
             };
-            tokio::spawn(delete.in_current_span());
+            tokio::spawn(CallContext::background().scope(delete).in_current_span());
         }
         DeliveryKind::ReleaseStock => db::delete(&app.db, order_id, kind).await?,
     }

@@ -5,6 +5,7 @@
 
 use bodega_runtime::{
     database::retry_on_conflict,
+    telemetry,
     timeouts::{INLINE_WORK, WORK, WORKER_IDLE_INTERVAL, WORKER_INTERVAL},
     worker::Worker,
 };
@@ -51,7 +52,8 @@ pub(crate) async fn handle_webhook_event(
     if !provider_events::insert(&app.db, &key, &event, snapshot).await? {
         return Ok(());
     }
-    match timeout(INLINE_WORK, apply(app, &key)).await {
+    let traceparent = telemetry::traceparent();
+    match timeout(INLINE_WORK, apply(app, &key, traceparent.as_deref())).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             warn!(event.id = key.id, "cannot apply the provider event, will be retried: {error}");
@@ -67,7 +69,7 @@ pub(crate) async fn run(app: App) {
 }
 
 async fn apply_or_postpone(app: &App, event: PendingEvent) {
-    let Err(error) = apply(app, &event.key).await else { return };
+    let Err(error) = apply(app, &event.key, event.traceparent.as_deref()).await else { return };
     let pause = RETRY.pause(event.attempts);
     warn!(event.id = event.key.id, "cannot apply the provider event, retrying in {pause:?}: {error}");
     if let Err(error) = provider_events::postpone(&app.db, &event.key, pause).await {
@@ -78,8 +80,12 @@ async fn apply_or_postpone(app: &App, event: PendingEvent) {
     }
 }
 
-/// Applies an event unless it was applied before.
-async fn apply(app: &App, key: &EventKey) -> Result<(), Error> {
+/// Applies an event unless it was applied before, in a span that is linked to the webhook request, the order and the payment.
+async fn apply(app: &App, key: &EventKey, traceparent: Option<&str>) -> Result<(), Error> {
+    telemetry::process_stored("apply payment event", traceparent, apply_linked(app, key)).await
+}
+
+async fn apply_linked(app: &App, key: &EventKey) -> Result<(), Error> {
     let applied = retry_on_conflict(|| apply_in_transaction(app, key)).await?;
     let Some(Applied { kind, outcome, payments }) = applied else { return Ok(()) };
     match outcome {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bodega_runtime::telemetry;
 use uuid::Uuid;
 
 use super::provider::{NewIntent, offline};
@@ -78,6 +79,8 @@ pub(crate) struct Payment {
     /// Whether the provider was unavailable for the poll that is being recorded.
     pub last_poll_failed: bool,
     pub age_ms: i64,
+    /// The trace of the call that started it.
+    pub traceparent: Option<String>,
 }
 
 impl Payment {
@@ -98,6 +101,7 @@ impl Payment {
             poll_count: 0,
             last_poll_failed: false,
             age_ms: 0,
+            traceparent: telemetry::traceparent(),
         }
     }
 

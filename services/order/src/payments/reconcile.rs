@@ -6,6 +6,7 @@
 //! event. So a process may stop anywhere, and the next poll continues.
 
 use bodega_runtime::{
+    telemetry,
     timeouts::{INLINE_WORK, PAYMENT_POLL, WORKER_IDLE_INTERVAL, WORKER_INTERVAL},
     worker::Worker,
 };
@@ -13,7 +14,7 @@ use tokio::time::timeout;
 use tracing::{error, warn};
 
 use super::{
-    db::order_payments::{self as db, PaymentKey},
+    db::order_payments::{self as db, ClaimedPayment, PaymentKey},
     order_payments::{Action, OrderPayments, SnapshotOutcome, Source},
     payment::Payment,
     provider::{IntentSnapshot, Provider, ProviderError, Refund},
@@ -30,12 +31,16 @@ const WORKER: Worker = Worker {
 };
 
 pub(crate) async fn run(app: App) {
-    let providers = app.providers.names();
-    WORKER.run(|| db::claim(&app.db, &providers), |key| take_action_or_log(&app, key)).await;
+    let (app, providers) = (&app, app.providers.names());
+    let poll = |ClaimedPayment { order_id, payment_id, traceparent }| async move {
+        take_action_or_log(app, PaymentKey { order_id, payment_id }, traceparent.as_deref()).await;
+    };
+    WORKER.run(|| db::claim(&app.db, &providers), poll).await;
 }
 
-async fn take_action_or_log(app: &App, key: PaymentKey) {
-    if let Err(error) = take_action(app, key, |payments, payment| due_action(app, payments, payment)).await {
+async fn take_action_or_log(app: &App, key: PaymentKey, traceparent: Option<&str>) {
+    let work = take_action(app, key, |payments, payment| due_action(app, payments, payment));
+    if let Err(error) = telemetry::process_stored("poll payment", traceparent, work).await {
         let PaymentKey { order_id, payment_id } = key;
         warn!(order.id = %order_id, payment.id = %payment_id, "payment poll failed, will be retried: {error}");
     }
@@ -47,7 +52,8 @@ pub(crate) async fn take_actions_inline(app: &App, payments: &OrderPayments) {
     let work = timeout(INLINE_WORK, async {
         for payment in &payments.payments {
             if matches!(due_action(app, payments, payment), Action::CancelIntent | Action::Refund) {
-                take_action_or_log(app, PaymentKey { order_id, payment_id: payment.id }).await;
+                let key = PaymentKey { order_id, payment_id: payment.id };
+                take_action_or_log(app, key, payment.traceparent.as_deref()).await;
             }
         }
     });

@@ -26,6 +26,7 @@ pub(crate) struct Checkout {
     pub attempts: i32,
     /// Whether it is older than [`MAX_AGE`].
     pub is_expired: bool,
+    pub traceparent: Option<String>,
     pub lines: Json<Vec<Line>>,
 }
 
@@ -168,7 +169,7 @@ pub(crate) async fn claim(db: &Pool, id: Uuid) -> sqlx::Result<Option<Checkout>>
            set lease_until = now() + make_interval(secs => $2), recover_at = now() + make_interval(secs => $2),
                attempts = attempts + 1
            where id = $1 and status = 'placing' and lease_until <= now()
-           returning id, user_id, expected_total_minor, attempts,
+           returning id, user_id, expected_total_minor, attempts, traceparent,
                      created_at < now() - make_interval(secs => $3) as "is_expired!",
                      (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id)
                          as "lines!: Json<Vec<Line>>""#,
@@ -194,7 +195,7 @@ pub(crate) async fn claim_abandoned(db: &Pool) -> sqlx::Result<Vec<Checkout>> {
            set lease_until = now() + make_interval(secs => $2), recover_at = now() + make_interval(secs => $2),
                attempts = attempts + 1
            from due where o.id = due.id
-           returning o.id, o.user_id, o.expected_total_minor, o.attempts,
+           returning o.id, o.user_id, o.expected_total_minor, o.attempts, o.traceparent,
                      o.created_at < now() - make_interval(secs => $3) as "is_expired!",
                      (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id)
                          as "lines!: Json<Vec<Line>>""#,

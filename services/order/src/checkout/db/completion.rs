@@ -33,10 +33,10 @@ pub(crate) async fn reject(
                update orders.orders
                set status = 'rejected', rejection = $2, lease_until = null, recover_at = null, updated_at = now()
                where id = $1 and status = 'placing'
-               returning id, attempts
+               returning id, attempts, traceparent
            ), delivery as (
-               insert into orders.outbox (order_id, kind, next_attempt_at)
-               select id, 'release_stock', now() + make_interval(secs => $4)
+               insert into orders.outbox (order_id, kind, next_attempt_at, traceparent)
+               select id, 'release_stock', now() + make_interval(secs => $4), traceparent
                from rejected where not ($3 and attempts = 0)
                returning order_id
            )

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bodega_runtime::{
     database::Pool,
+    telemetry,
     timeouts::{INLINE_GRACE, PAYMENT_POLL_LEASE},
 };
 use sqlx::{PgConnection, PgExecutor};
@@ -22,11 +23,15 @@ struct OrderRow {
     status: OrderStatus,
     total_minor: i64,
     currency: String,
+    traceparent: Option<String>,
 }
 
 impl OrderRow {
+    /// Also links the span of the current work to the traces of the order and its payments.
     fn with_payments(self, order_id: Uuid, payments: Vec<Payment>) -> OrderPayments {
-        let Self { status, total_minor, currency } = self;
+        let Self { status, total_minor, currency, traceparent } = self;
+        telemetry::link(traceparent.as_deref());
+        payments.iter().for_each(|payment| telemetry::link(payment.traceparent.as_deref()));
         OrderPayments { order_id, status, total_minor, currency, payments, new_events: Vec::new() }
     }
 }
@@ -35,7 +40,8 @@ impl OrderRow {
 pub(crate) async fn load(db: &Pool, order_id: Uuid) -> sqlx::Result<Option<OrderPayments>> {
     let row = sqlx::query_as!(
         OrderRow,
-        r#"select status as "status: OrderStatus", total_minor as "total_minor!", currency as "currency!"
+        r#"select status as "status: OrderStatus", total_minor as "total_minor!", currency as "currency!",
+                  traceparent
            from orders.orders where id = $1 and placed_at is not null"#,
         order_id,
     )
@@ -53,7 +59,8 @@ pub(crate) async fn load_locked(
 ) -> sqlx::Result<Option<OrderPayments>> {
     let row = sqlx::query_as!(
         OrderRow,
-        r#"select status as "status: OrderStatus", total_minor as "total_minor!", currency as "currency!"
+        r#"select status as "status: OrderStatus", total_minor as "total_minor!", currency as "currency!",
+                  traceparent
            from orders.orders
            where id = $1 and ($2::uuid is null or user_id = $2) and placed_at is not null
            for no key update"#,
@@ -73,7 +80,7 @@ async fn payments(db: impl PgExecutor<'_>, order_id: Uuid) -> sqlx::Result<Vec<P
         r#"select id, attempt, provider, status as "status: PaymentStatus", intent_id, client_secret, amount_minor,
                   currency, closed, refund_id, failed_refunds, poll_count, false as "last_poll_failed!",
                   coalesce(intent_lease_until > now(), false) as "intent_leased!",
-                  (extract(epoch from now() - created_at) * 1000)::bigint as "age_ms!"
+                  (extract(epoch from now() - created_at) * 1000)::bigint as "age_ms!", traceparent
            from orders.payments where order_id = $1 order by attempt"#,
         order_id,
     )
@@ -109,7 +116,7 @@ pub(crate) async fn save(
              update orders.orders
              set status = $2, updated_at = greatest(clock_timestamp(), updated_at)
              where id = $1
-             returning id, updated_at
+             returning id, updated_at, traceparent
          ), event as (
              insert into orders.order_events (order_id, status, status_changed, actor, payment_id, payment_status, created_at)
              select changed.id, e.status, e.status_changed, e.actor, e.payment_id, e.payment_status, updated_at
@@ -117,8 +124,8 @@ pub(crate) async fn save(
                   with ordinality as e (status, status_changed, actor, payment_id, payment_status, ordinal)
              order by e.ordinal
          )
-         insert into orders.outbox (order_id, kind, next_attempt_at)
-         select id, 'release_stock', now() + make_interval(secs => $8) from changed where $9",
+         insert into orders.outbox (order_id, kind, next_attempt_at, traceparent)
+         select id, 'release_stock', now() + make_interval(secs => $8), traceparent from changed where $9",
         payments.order_id,
         payments.status.as_str(),
         &statuses,
@@ -143,9 +150,9 @@ async fn save_payment(
     sqlx::query!(
         "insert into orders.payments as p (id, order_id, attempt, provider, status, amount_minor, currency, intent_id,
                                            client_secret, closed, refund_id, failed_refunds, poll_count,
-                                           intent_lease_until, next_poll_at)
+                                           intent_lease_until, next_poll_at, traceparent)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-                 case when $14 then now() + make_interval(secs => $15) end, now() + make_interval(secs => $16))
+                 case when $14 then now() + make_interval(secs => $15) end, now() + make_interval(secs => $16), $17)
          on conflict (id) do update
          set status = excluded.status, intent_id = excluded.intent_id, client_secret = excluded.client_secret,
              closed = excluded.closed, refund_id = excluded.refund_id, failed_refunds = excluded.failed_refunds,
@@ -171,6 +178,7 @@ async fn save_payment(
         payment.intent_leased,
         PAYMENT_POLL_LEASE.as_secs_f64(),
         next_poll_in.map(|pause| pause.as_secs_f64()),
+        payment.traceparent,
     )
     .execute(db)
     .await?;
@@ -183,10 +191,17 @@ pub(crate) struct PaymentKey {
     pub payment_id: Uuid,
 }
 
+/// A payment to poll, and the trace of the call that started it.
+pub(crate) struct ClaimedPayment {
+    pub order_id: Uuid,
+    pub payment_id: Uuid,
+    pub traceparent: Option<String>,
+}
+
 /// Claims payments of these providers that are due to be polled, the oldest first.
-pub(crate) async fn claim(db: &Pool, providers: &[String]) -> sqlx::Result<Vec<PaymentKey>> {
+pub(crate) async fn claim(db: &Pool, providers: &[String]) -> sqlx::Result<Vec<ClaimedPayment>> {
     sqlx::query_as!(
-        PaymentKey,
+        ClaimedPayment,
         r#"with due as (
                select id from orders.payments
                where next_poll_at <= now() and provider = any($1)
@@ -195,7 +210,7 @@ pub(crate) async fn claim(db: &Pool, providers: &[String]) -> sqlx::Result<Vec<P
            )
            update orders.payments p set next_poll_at = now() + make_interval(secs => $3)
            from due where p.id = due.id
-           returning p.order_id, p.id as payment_id"#,
+           returning p.order_id, p.id as payment_id, p.traceparent"#,
         providers,
         CLAIM_LIMIT,
         PAYMENT_POLL_LEASE.as_secs_f64(),

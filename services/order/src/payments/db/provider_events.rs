@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bodega_runtime::{
     database::Pool,
+    telemetry,
     timeouts::{INLINE_GRACE, WORK_LEASE},
 };
 use sqlx::{PgConnection, types::Json};
@@ -28,6 +29,8 @@ pub(crate) struct PendingEvent {
     pub key: EventKey,
     /// Number of times that the worker has claimed it.
     pub attempts: i32,
+    /// The trace of the webhook request.
+    pub traceparent: Option<String>,
 }
 
 /// An event that is locked until the transaction ends.
@@ -45,8 +48,8 @@ pub(crate) async fn insert(
     snapshot: &IntentSnapshot,
 ) -> sqlx::Result<bool> {
     let done = sqlx::query!(
-        "insert into orders.provider_events (provider, id, kind, own_account, intent_snapshot, next_attempt_at)
-         values ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))
+        "insert into orders.provider_events (provider, id, kind, own_account, intent_snapshot, next_attempt_at, traceparent)
+         values ($1, $2, $3, $4, $5, now() + make_interval(secs => $6), $7)
          on conflict on constraint one_event_per_provider_id do nothing",
         key.provider,
         key.id,
@@ -54,6 +57,7 @@ pub(crate) async fn insert(
         event.own_account,
         Json(snapshot) as _,
         INLINE_GRACE.as_secs_f64(),
+        telemetry::traceparent(),
     )
     .execute(db)
     .await?;
@@ -72,7 +76,7 @@ pub(crate) async fn claim(db: &Pool) -> sqlx::Result<Vec<PendingEvent>> {
          update orders.provider_events e
          set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => $2)
          from due where e.provider = due.provider and e.id = due.id
-         returning e.provider, e.id, e.attempts",
+         returning e.provider, e.id, e.attempts, e.traceparent",
         CLAIM_LIMIT,
         WORK_LEASE.as_secs_f64(),
     )
@@ -81,6 +85,7 @@ pub(crate) async fn claim(db: &Pool) -> sqlx::Result<Vec<PendingEvent>> {
     let pending = rows.into_iter().map(|row| PendingEvent {
         key: EventKey { provider: row.provider, id: row.id },
         attempts: row.attempts,
+        traceparent: row.traceparent,
     });
     Ok(pending.collect())
 }

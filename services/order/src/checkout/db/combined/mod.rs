@@ -62,6 +62,7 @@ pub(crate) struct NewCheckout {
     pub key: Option<String>,
     /// The user's latest checkout before the cart was read.
     pub previous: Option<Uuid>,
+    pub traceparent: Option<String>,
 }
 
 /// A checkout that is to become an order.

@@ -80,6 +80,7 @@ pub(super) async fn start(db: Pool, new: Vec<Arc<NewCheckout>>) -> Results<bool>
     let cart_versions: Vec<_> = new.iter().map(|new| new.cart_version).collect();
     let expected_totals = column(|new| new.checkout.expected_total_minor);
     let keys: Vec<_> = new.iter().map(|new| new.key.clone()).collect();
+    let traceparents: Vec<_> = new.iter().map(|new| new.traceparent.clone()).collect();
     let lines = || new.iter().flat_map(|new| new.checkout.lines.iter().map(|line| (new.checkout.id, line)));
     let line_orders: Vec<_> = lines().map(|(id, _)| id).collect();
     let product_ids: Vec<_> = lines().map(|(_, line)| line.product_id).collect();
@@ -90,8 +91,8 @@ pub(super) async fn start(db: Pool, new: Vec<Arc<NewCheckout>>) -> Results<bool>
                select set_config('lock_timeout', $12, true) as lock_timeout
            ), new as materialized (
                select new.*
-               from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::text[])
-                        as new (user_id, id, previous, cart_version, expected_total_minor, key)
+               from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::text[], $13::text[])
+                        as new (user_id, id, previous, cart_version, expected_total_minor, key, traceparent)
                where (select lock_timeout from settings) is not null
            ), latest as (
                insert into orders.latest_checkouts as l (user_id, order_id)
@@ -100,8 +101,10 @@ pub(super) async fn start(db: Pool, new: Vec<Arc<NewCheckout>>) -> Results<bool>
                where l.order_id = (select new.previous from new where new.id = excluded.order_id)
                returning l.order_id
            ), checkout as (
-               insert into orders.orders (id, user_id, cart_version, status, expected_total_minor, lease_until, recover_at)
-               select new.id, user_id, cart_version, 'placing', expected_total_minor, lease_until, lease_until
+               insert into orders.orders (id, user_id, cart_version, status, expected_total_minor, traceparent,
+                                          lease_until, recover_at)
+               select new.id, user_id, cart_version, 'placing', expected_total_minor, traceparent,
+                      lease_until, lease_until
                from new
                join latest on latest.order_id = new.id,
                     (select now() + make_interval(secs => $7) as lease_until) as lease
@@ -130,6 +133,7 @@ pub(super) async fn start(db: Pool, new: Vec<Arc<NewCheckout>>) -> Results<bool>
         &quantities,
         &quoted_prices,
         lock_timeout(&new),
+        &traceparents as &[Option<String>],
     )
     .fetch_all(&db)
     .await?;
@@ -166,7 +170,7 @@ pub(super) async fn place(db: Pool, priced: Vec<Arc<PricedCheckout>>) -> Results
                join unnest($1::uuid[], $2::bigint[], $3::text[]) as total (order_id, minor, currency)
                     on total.order_id = locked.id
                where o.id = locked.id
-               returning o.id, o.user_id, o.placed_at
+               returning o.id, o.user_id, o.placed_at, o.traceparent
            ), items as (
                update orders.order_items i
                set name = line.name, price_minor = line.price
@@ -178,8 +182,8 @@ pub(super) async fn place(db: Pool, priced: Vec<Arc<PricedCheckout>>) -> Results
                insert into orders.order_events (order_id, status, actor, created_at)
                select id, 'pending', user_id, placed_at from placed
            ), delivery as (
-               insert into orders.outbox (order_id, kind, next_attempt_at)
-               select id, 'clear_cart', now() + make_interval(secs => $8) from placed
+               insert into orders.outbox (order_id, kind, next_attempt_at, traceparent)
+               select id, 'clear_cart', now() + make_interval(secs => $8), traceparent from placed
            )
            select id, placed_at as "placed_at!" from placed"#,
         &ids,

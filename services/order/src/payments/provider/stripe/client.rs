@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bodega_runtime::{backoff::Backoff, timeouts::PROVIDER_CALL};
+use bodega_runtime::{backoff::Backoff, telemetry::HttpClientSpan, timeouts::PROVIDER_CALL};
 use bytes::{Bytes, BytesMut};
 use reqwest::{
-    RequestBuilder, Response, Url,
+    Method, RequestBuilder, Response, Url,
     header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
@@ -128,7 +128,15 @@ async fn send_with_retries(request: impl Fn() -> RequestBuilder) -> Result<Bytes
 }
 
 async fn send(request: RequestBuilder) -> Result<Bytes, SendError> {
-    let response = request.send().await?;
+    let (http, request) = request.build_split();
+    let request = request?;
+    let method = if request.method() == Method::GET { "GET" } else { "POST" };
+    let span = HttpClientSpan::start(method, request.url().as_str());
+    let response = http.execute(request).await;
+    if let Some(span) = span {
+        span.end(response.as_ref().map(Response::status).map_err(|_| "no_response"));
+    }
+    let response = response?;
     let status = response.status();
     let headers = response.headers().clone();
     let body = read_body(response).await?;
