@@ -5,7 +5,11 @@ from ..repository import ENVIRONMENT, SERVICES
 
 # Variables that the libraries of our processes read: the OpenTelemetry SDK and the database driver.
 OF_LIBRARIES = {
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    "OTEL_BSP_MAX_QUEUE_SIZE",
+    "OTEL_BSP_SCHEDULE_DELAY",
     "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_SERVICE_NAME",
     "OTEL_TRACES_SAMPLER",
     "OTEL_TRACES_SAMPLER_ARG",
     "PGSSLMODE",
