@@ -35,7 +35,6 @@ use bodega_runtime::{
     health::Health,
     process::{self, Process},
     timeouts,
-    transport::Transport,
 };
 use tokio::{
     net::TcpListener,
@@ -62,12 +61,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// # Errors
 /// When the listener fails.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
-    let token = &process.service_token;
     let upstreams = Upstreams {
-        identity: Transport::remote("identity", config.identity_url, token),
-        catalog: Transport::remote("catalog", config.catalog_url, token),
-        cart: Transport::remote("cart", config.cart_url, token),
-        order: Transport::remote("order", config.order_url, token),
+        identity: process.transport("identity", config.identity_url)?,
+        catalog: process.transport("catalog", config.catalog_url)?,
+        cart: process.transport("cart", config.cart_url)?,
+        order: process.transport("order", config.order_url)?,
     };
     start(config.settings, upstreams, process.listener, process.health, process.shutdown).await
 }

@@ -23,4 +23,5 @@ mod product_cache;
 mod purchase_flow;
 mod query_budget;
 mod separate_processes;
+mod tls;
 mod verify;

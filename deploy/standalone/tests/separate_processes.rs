@@ -16,9 +16,12 @@ use crate::harness::{
 };
 
 /// The processes, in the order they were started.
-struct Processes {
+pub(crate) struct Processes {
     running: Vec<Running>,
-    guest: Client,
+    commands: Vec<tokio::process::Command>,
+    /// Where each listens.
+    pub(crate) addresses: Vec<String>,
+    pub(crate) guest: Client,
     /// Shared by identity, catalog and the gateway.
     _images: TempDir,
     /// The services read their secrets from files.
@@ -27,10 +30,11 @@ struct Processes {
 
 impl Processes {
     /// Starts the five processes, each service with its own database role, and with Stripe keys. `program` returns the command
-    /// of a process.
-    async fn start(
+    /// of a process. They call each other at ports of `host`.
+    pub(crate) async fn start(
         database: &TestDatabase,
         stripe: &StripeDouble,
+        host: &str,
         program: impl Fn(&str) -> tokio::process::Command,
     ) -> Self {
         let images = TempDir::new("processes").unwrap();
@@ -42,7 +46,7 @@ impl Processes {
         drop(listeners);
 
         let services = ["identity", "catalog", "cart", "order"];
-        let start = |name: &str, address: &str| {
+        let prepare = |name: &str, address: &str| {
             let mut command = program(name);
             command.env("BODEGA_LISTEN", address);
             let database_url = database.url_as(&format!("bodega_{name}"));
@@ -58,13 +62,15 @@ impl Processes {
             command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "");
             command.env("BODEGA_MEDIA_DIR", images.path()).envs(payments::variables(stripe));
             for (service, address) in services.iter().zip(&addresses) {
-                command.env(format!("BODEGA_{}_URL", service.to_uppercase()), format!("http://{address}"));
+                let (_, port) = address.rsplit_once(':').unwrap();
+                command.env(format!("BODEGA_{}_URL", service.to_uppercase()), format!("{host}:{port}"));
             }
-            Running::start(&mut command)
+            command
         };
-        let mut running: Vec<_> =
-            services.iter().zip(&addresses).map(|(name, address)| start(name, address)).collect();
-        running.push(start("gateway", &addresses[4]));
+        let names = services.iter().chain(&["gateway"]);
+        let mut commands: Vec<_> =
+            names.zip(&addresses).map(|(name, address)| prepare(name, address)).collect();
+        let running = commands.iter_mut().map(Running::start).collect();
         let url = format!("http://{}", addresses[4]);
         stripe.deliver_to(&format!("{url}{}", payments::WEBHOOK));
         let guest = Client::at(&url);
@@ -74,11 +80,17 @@ impl Processes {
             }
         };
         tokio::time::timeout(Duration::from_secs(60), ready).await.expect("all five are ready in time");
-        Self { running, guest, _images: images, _secrets: secrets }
+        Self { running, commands, addresses, guest, _images: images, _secrets: secrets }
+    }
+
+    /// Kills the process with this number and starts it again.
+    pub(crate) async fn restart(&mut self, number: usize) {
+        self.running.remove(number).kill().await;
+        self.running.insert(number, Running::start(&mut self.commands[number]));
     }
 
     /// Terminates the processes, and asserts that each exits with success.
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         for process in self.running {
             let status = process.terminate().await;
             assert!(status.success(), "{status}");
@@ -104,8 +116,16 @@ async fn a_purchase_works_across_five_processes_of_one_binary() {
 async fn a_purchase_works(program: impl Fn(&str) -> tokio::process::Command) {
     let database = store::database().await;
     let stripe = payments::stripe().await;
-    let store = Processes::start(&database, &stripe, program).await;
+    let store = Processes::start(&database, &stripe, "http://127.0.0.1", program).await;
 
+    purchase(&store, &stripe).await;
+    store.stop().await;
+    store::verify(&database.url().parse().unwrap()).await;
+    assert_eq!(stripe.check(), Vec::<String>::new());
+}
+
+/// Uses every service.
+pub(crate) async fn purchase(store: &Processes, stripe: &StripeDouble) {
     let admin = store.guest.sign_in(store::ADMIN_EMAIL).await;
     let mug = admin.create_product("Mug", "19.99", 5).await;
     let body = json!({"name": "Ada", "email": "ada@shop.example", "password": store::PASSWORD});
@@ -114,7 +134,7 @@ async fn a_purchase_works(program: impl Fn(&str) -> tokio::process::Command) {
     let order = ada.buy(mug, 2).await;
     assert_eq!(order["totalAmount"].to_string(), "39.98");
     let intent = ada.start_payment(&order).await.expect(200).json;
-    payments::pay(&stripe, &intent, Card::Visa).await;
+    payments::pay(stripe, &intent, Card::Visa).await;
     ada.wait_for_order(&order, "paid").await;
     assert_eq!(ada.stock_of(mug).await, 3);
 
@@ -127,9 +147,6 @@ async fn a_purchase_works(program: impl Fn(&str) -> tokio::process::Command) {
     ada.send(ada.request(reqwest::Method::POST, "/api/auth/logout")).await.expect(204);
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(ada.get("/api/cart").await.status, 401, "the gateway receives revocations");
-    store.stop().await;
-    store::verify(&database.url().parse().unwrap()).await;
-    assert_eq!(stripe.check(), Vec::<String>::new());
 }
 
 #[tokio::test]

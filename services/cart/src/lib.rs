@@ -46,6 +46,7 @@ use bodega_proto::cart::v1::{
 use bodega_runtime::{
     auth::Verifier,
     database::Pool,
+    listener::Listener,
     process::{self, Process},
     server::{AuthLayer, Service},
     transport::Transport,
@@ -75,12 +76,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// # Errors
 /// When the database is not configured, cannot be reached or migrated, or the listener fails.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
+    let catalog = process.transport("catalog", config.catalog_url)?;
+    let identity = process.transport("identity", config.identity_url)?;
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
-    let catalog = Transport::remote("catalog", config.catalog_url, &process.service_token);
-    let identity = Transport::remote("identity", config.identity_url, &process.service_token);
     let auth = AuthLayer { service_token: process.service_token, verifier: Verifier::new(identity) };
     let service = start(db, catalog, config.cache_bytes, process.shutdown).await?.report_to(&process.health);
-    service.serve(&auth, process.listener).await
+    service.serve(&auth, Listener::new(process.listener, process.tls)).await
 }
 
 /// Starts the service on a migrated database, with a cleanup worker that runs until shutdown. The cache of products uses about

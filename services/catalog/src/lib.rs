@@ -37,10 +37,10 @@ use bodega_proto::catalog::v1::{
 use bodega_runtime::{
     auth::Verifier,
     database::Pool,
+    listener::Listener,
     money::Currency,
     process::{self, Process},
     server::{AuthLayer, Service},
-    transport::Transport,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -75,11 +75,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let media = config.media.open(config.media_dir.as_deref().unwrap_or(Path::new(MEDIA_DIR)))?;
     let nats = config.events.nats()?;
+    let identity = process.transport("identity", config.identity_url)?;
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
-    let identity = Transport::remote("identity", config.identity_url, &process.service_token);
     let auth = AuthLayer { service_token: process.service_token, verifier: Verifier::new(identity) };
     let service = start(db, config.currency, media, nats, process.shutdown).await?.report_to(&process.health);
-    service.serve(&auth, process.listener).await
+    service.serve(&auth, Listener::new(process.listener, process.tls)).await
 }
 
 /// Starts the service on a migrated database. All prices are in `currency`. Publishes events if `nats` is given.

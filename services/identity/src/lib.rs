@@ -29,6 +29,7 @@ use bodega_proto::identity::v1::{
 use bodega_runtime::{
     auth::Verifier,
     database::Pool,
+    listener::Listener,
     process::{self, Process},
     server::{AuthLayer, Service},
     transport::Transport,
@@ -73,7 +74,8 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let settings = Settings { access_ttl: config.tokens.access_ttl, ..Settings::new(config.jwt_secret_key) };
     let service = start(db, settings, media, process.shutdown).await?.report_to(&process.health);
     let verifier = Verifier::new(Transport::unauthenticated(service.routes()));
-    service.serve(&AuthLayer { service_token: process.service_token, verifier }, process.listener).await
+    let auth = AuthLayer { service_token: process.service_token, verifier };
+    service.serve(&auth, Listener::new(process.listener, process.tls)).await
 }
 
 /// Starts the service on a migrated database, without a listener.

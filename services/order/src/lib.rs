@@ -47,9 +47,9 @@ use bodega_proto::order::v1::{
 use bodega_runtime::{
     auth::Verifier,
     database::Pool,
+    listener::Listener,
     process::{self, Process},
     server::{AuthLayer, Service},
-    transport::Transport,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -83,20 +83,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let providers = config.payments.providers()?;
     let nats = config.events.nats()?;
-    let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
-    let transport = |name, uri| Transport::remote(name, uri, &process.service_token);
-    let auth = AuthLayer {
-        service_token: process.service_token.clone(),
-        verifier: Verifier::new(transport("identity", config.identity_url)),
-    };
     let upstreams = Upstreams {
-        cart: transport("cart", config.cart_url),
-        catalog: transport("catalog", config.catalog_url),
+        cart: process.transport("cart", config.cart_url)?,
+        catalog: process.transport("catalog", config.catalog_url)?,
     };
+    let verifier = Verifier::new(process.transport("identity", config.identity_url)?);
+    let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
+    let auth = AuthLayer { service_token: process.service_token, verifier };
     let service = start(db, upstreams, providers, nats, process.shutdown)
         .await
         .context("cannot start the order service")?;
-    service.report_to(&process.health).serve(&auth, process.listener).await
+    let service = service.report_to(&process.health);
+    service.serve(&auth, Listener::new(process.listener, process.tls)).await
 }
 
 /// Starts the service and its workers on a migrated database. Publishes events if `nats` is given.

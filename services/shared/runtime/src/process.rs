@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use http::Uri;
 use sqlx::migrate::Migrator;
 use tokio::{
     net::TcpListener,
@@ -23,6 +24,8 @@ use crate::{
     database::{self, DatabaseArgs, Pool},
     health::Health,
     metrics, telemetry,
+    tls::Tls,
+    transport::Transport,
 };
 
 /// Replaces the system's allocator, which reserves the memory that a thread has freed for that thread: hundreds of megabytes
@@ -44,6 +47,8 @@ pub struct Process {
     pub listener: TcpListener,
     /// The secret that all processes share.
     pub service_token: ServiceToken,
+    /// The certificates of this process, if there is TLS between processes.
+    pub tls: Option<Tls>,
     /// Readiness, and the drain before the shutdown.
     pub health: Health,
     /// Fires at SIGTERM and Ctrl-C, after the drain delay.
@@ -71,6 +76,15 @@ impl Process {
         prepared.context("shut down before the database was available and migrated")??;
         Ok(database::pool(options, args.db_connections, self.name))
     }
+
+    /// Returns a transport to the service `name` at the URL `BODEGA_<name>_URL`.
+    ///
+    /// # Errors
+    /// When the URL is `https`, and no certificates are configured.
+    pub fn transport(&self, name: &'static str, url: Uri) -> anyhow::Result<Transport> {
+        Transport::remote_tls(name, url, &self.service_token, self.tls.as_ref())
+            .with_context(|| format!("BODEGA_{}_URL", name.to_uppercase()))
+    }
 }
 
 /// Runs `serve` as the process `name`, with the arguments of its command line, of which the first is the name of the program. It
@@ -90,6 +104,7 @@ where
         Err(code) => return code,
     };
     block_on(async {
+        let tls = args.tls.open()?;
         let _telemetry = telemetry::init(name, &args.telemetry)?;
         let health = Health::default();
         let shutdown = shutdown_signal(&health, args.shutdown.drain_delay)?;
@@ -101,7 +116,7 @@ where
             .await
             .with_context(|| format!("BODEGA_LISTEN: cannot listen on {address}: choose another address"))?;
         let service_token = args.service_token.or(args.secondary_service_token);
-        let process = Process { name, listener, service_token, health, shutdown };
+        let process = Process { name, listener, service_token, tls, health, shutdown };
         serve(args.service, process).await
     })
 }

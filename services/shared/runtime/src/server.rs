@@ -5,9 +5,9 @@ use std::{convert::Infallible, future, sync::Arc, time::Duration};
 use axum::middleware::map_request;
 use futures_util::FutureExt as _;
 use http::{Request, Response, header::AUTHORIZATION};
-use tokio::{net::TcpListener, sync::watch, time::Instant};
+use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{Code, Status, body::Body, service::Routes, transport::server::TcpIncoming};
+use tonic::{Code, Status, body::Body, service::Routes};
 use tower::{ServiceExt as _, util::BoxCloneSyncService};
 use tracing::{Instrument as _, info, warn};
 
@@ -17,6 +17,7 @@ use crate::{
     context::{CallContext, REQUEST_ID},
     database::Pool,
     health::{DatabaseWatch, Health},
+    listener::{Listener, incoming, tls_incoming},
     metrics::{self, RpcInFlight},
     status,
     telemetry::{self, RequestSpan, Trace},
@@ -106,22 +107,26 @@ impl Service {
     ///
     /// # Errors
     /// When the listener fails.
-    pub async fn serve(self, auth: &AuthLayer, listener: TcpListener) -> anyhow::Result<()> {
-        info!("{} listening on {}", self.name, listener.local_addr()?);
+    pub async fn serve(self, auth: &AuthLayer, listener: impl Into<Listener>) -> anyhow::Result<()> {
+        let Listener { tcp, tls } = listener.into();
+        let security = if tls.is_some() { " with TLS" } else { "" };
+        info!("{} listening on {}{security}", self.name, tcp.local_addr()?);
         let shutdown = self.shutdown.clone();
-        // A response is sent in pieces, none of which must wait for the acknowledgement of the previous one. The builder's
-        // own setting applies only to listeners that the builder has bound itself.
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let server = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(timeouts::SHUTDOWN))
             // Without a grace period: tonic 0.14 closes the connection after it, but announces nothing before. A stream
             // without an end keeps the old connection, and other calls use a new one.
-            .max_connection_age(timeouts::CONNECTION_AGE.mul_f64(rand::random_range(0.9..=1.1)))
-            .serve_with_incoming_shutdown(
-                authenticated(self.name, self.routes.clone(), auth, &self.activity),
-                incoming,
-                shutdown.clone().cancelled_owned(),
-            );
+            .max_connection_age(timeouts::CONNECTION_AGE.mul_f64(rand::random_range(0.9..=1.1)));
+        let routes = authenticated(self.name, self.routes.clone(), auth, &self.activity);
+        let signal = shutdown.clone().cancelled_owned();
+        let server = async move {
+            match tls {
+                None => server.serve_with_incoming_shutdown(routes, incoming(tcp), signal).await,
+                Some(tls) => {
+                    server.serve_with_incoming_shutdown(routes, tls_incoming(tcp, tls), signal).await
+                }
+            }
+        };
         let shutdown_timeout = async {
             shutdown.cancelled().await;
             tokio::time::sleep(timeouts::SHUTDOWN).await;

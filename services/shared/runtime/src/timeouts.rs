@@ -34,6 +34,8 @@ pub const UPSTREAM_CALL: Duration = ms(1_500);
 pub const CONNECT: Duration = ms(500);
 /// Time limit for receiving the HTTP/2 settings of the server on a new connection.
 pub const SETTINGS: Duration = ms(250);
+/// Time limit of a TLS handshake on a new connection.
+pub const TLS_HANDSHAKE: Duration = ms(500);
 /// A call with less time left than this is not retried: it would time out before it is served.
 pub const RETRY_RESERVE: Duration = ms(100);
 /// Interval of the HTTP/2 pings on a connection to an upstream, and time limit for each response.
@@ -171,7 +173,7 @@ const _: () = {
     assert!(precedes(sum(SEARCH_ACQUIRE, SEARCH_STATEMENT), UPSTREAM_CALL));
     assert!(precedes(UPSTREAM_CALL, CALL));
     assert!(precedes(sum(CALL, RESPONSE_MARGIN), REQUEST));
-    assert!(precedes(sum(sum(CONNECT, SETTINGS), RETRY_RESERVE), UPSTREAM_CALL));
+    assert!(precedes(sum(sum(CONNECT, TLS_HANDSHAKE), sum(SETTINGS, RETRY_RESERVE)), UPSTREAM_CALL));
     assert!(precedes(REPLICA_KEEPALIVE, REPLICA_SILENCE));
     assert!(precedes(sum(CONNECT, SETTINGS), REPLICA_CHECK));
     // A call whose replica is silent has time for another one.

@@ -8,11 +8,20 @@
 use std::{error::Error, io, net::SocketAddr};
 
 use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
     net::TcpStream,
     time::{error::Elapsed, timeout},
 };
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
-use crate::timeouts;
+use crate::{timeouts, tls::TlsClient};
+
+/// Reads of hyper are larger, and pass the buffer by once the settings are read.
+const BUFFER: usize = 64;
+
+/// A connection, with TLS or without.
+pub(super) type Connection = Either<TcpStream, BufReader<TlsStream<TcpStream>>>;
 
 /// Connects to `address` and waits until the server has sent something.
 ///
@@ -20,15 +29,27 @@ use crate::timeouts;
 ///
 /// # Errors
 /// When there is no server. Nothing was sent then.
-pub(super) async fn connect(address: SocketAddr) -> Result<TcpStream, Box<dyn Error + Send + Sync>> {
+pub(super) async fn connect(
+    address: SocketAddr,
+    tls: Option<&TlsClient>,
+) -> Result<Connection, Box<dyn Error + Send + Sync>> {
     let connection = timeout(timeouts::CONNECT, TcpStream::connect(address)).await??;
     connection.set_nodelay(true)?;
-    check_settings(timeout(timeouts::SETTINGS, connection.peek(&mut [0])).await)?;
-    Ok(connection)
+    let Some(tls) = tls else {
+        check_settings(timeout(timeouts::SETTINGS, connection.peek(&mut [0])).await)?;
+        return Ok(Either::Left(connection));
+    };
+    let connection = timeout(timeouts::TLS_HANDSHAKE, tls.connect(connection)).await??;
+    let mut connection = BufReader::with_capacity(BUFFER, connection);
+    // The server checks the client's certificate after the client has ended its part of the handshake.
+    let settings = timeout(timeouts::SETTINGS, connection.fill_buf()).await;
+    check_settings(settings.map(|settings| settings.map(<[u8]>::len)))?;
+    Ok(Either::Right(connection))
 }
 
-fn check_settings(peeked: Result<io::Result<usize>, Elapsed>) -> io::Result<()> {
-    match peeked {
+/// Checks how many bytes have been received.
+fn check_settings(received: Result<io::Result<usize>, Elapsed>) -> io::Result<()> {
+    match received {
         Ok(Ok(0)) => {
             Err(io::Error::new(io::ErrorKind::UnexpectedEof, "connection closed before HTTP/2 settings"))
         }

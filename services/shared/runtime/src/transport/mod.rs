@@ -36,6 +36,7 @@ use crate::{
     context::{CallContext, REQUEST_ID},
     telemetry::{ClientSpan, ServerAddress, Trace},
     timeouts,
+    tls::Tls,
 };
 
 pub(crate) use self::deadline::{deadline_exceeded, parse_grpc_timeout};
@@ -77,8 +78,35 @@ impl Transport {
         resolver: Resolver,
         interval: Duration,
     ) -> Self {
-        let address = Some(Arc::new(ServerAddress::from(&uri)));
-        let target = Target::Remote(Remote::new(name, uri, resolver, interval));
+        let upstream = replicas::Upstream { name, origin: uri, tls: None };
+        Self::to_replicas(upstream, service_token, resolver, interval)
+    }
+
+    /// The same as [`remote`](Self::remote), with TLS if the scheme of the URL is `https`.
+    ///
+    /// # Errors
+    /// When the URL needs TLS, and `tls` is `None`.
+    pub fn remote_tls(
+        name: &'static str,
+        uri: Uri,
+        service_token: &ServiceToken,
+        tls: Option<&Tls>,
+    ) -> anyhow::Result<Self> {
+        let tls = Tls::client(tls, &uri)?;
+        let resolver = Resolver::of(&uri);
+        let upstream = replicas::Upstream { name, origin: uri, tls };
+        Ok(Self::to_replicas(upstream, service_token, resolver, timeouts::REPLICA_LOOKUP))
+    }
+
+    fn to_replicas(
+        upstream: replicas::Upstream,
+        service_token: &ServiceToken,
+        resolver: Resolver,
+        interval: Duration,
+    ) -> Self {
+        let address = Some(Arc::new(ServerAddress::from(&upstream.origin)));
+        let name = upstream.name;
+        let target = Target::Remote(Remote::new(upstream, resolver, interval));
         Self { address, ..Self::new(name, target, service_token.to_header()) }
     }
 

@@ -8,7 +8,7 @@ use futures_util::{
     future::{Either, select},
     stream,
 };
-use http::{Request, Response, Uri};
+use http::{Request, Response};
 use http_body_util::{BodyExt as _, BodyStream, Full, StreamBody};
 use tokio::time::{Instant, sleep};
 use tonic::{Status, body::Body};
@@ -16,7 +16,7 @@ use tower::retry::budget::TpsBudget;
 
 use super::{
     error::CallError,
-    replicas::{Replica, Replicas, Resolver},
+    replicas::{Replica, Replicas, Resolver, Upstream},
     retry::{Call, RetryPolicy},
     set_timeout,
 };
@@ -31,12 +31,9 @@ pub(super) struct Remote {
 
 impl Remote {
     /// Connects at the first call.
-    pub(super) fn new(name: &'static str, uri: Uri, resolver: Resolver, interval: Duration) -> Self {
+    pub(super) fn new(upstream: Upstream, resolver: Resolver, interval: Duration) -> Self {
         // The default budget: one in five of the calls of the last ten seconds, and ten per second in any case.
-        Self {
-            replicas: Replicas::new(name, uri, resolver, interval),
-            budget: Arc::new(TpsBudget::default()),
-        }
+        Self { replicas: Replicas::new(upstream, resolver, interval), budget: Arc::new(TpsBudget::default()) }
     }
 
     /// Calls a method, with retries if `bodega_proto` defines the method and it takes a single message.
@@ -133,7 +130,8 @@ impl Attempt<'_> {
         let Some(other) = self.remote.replicas.pick_other(&replica).filter(|_| policy.hedge()) else {
             return (replica.clone(), first.await);
         };
-        let second = pin!(self.send(&other));
+        // Boxed, so that a call without a hedge needs no memory for a second one.
+        let second = Box::pin(self.send(&other));
         // The first response counts: the silent replica may be slow only.
         match select(first, second).await {
             Either::Left((Err(_), second)) => (other.clone(), second.await),

@@ -14,3 +14,4 @@ mod restarts;
 mod retries;
 mod scripted_upstream;
 mod service_tokens;
+mod tls;

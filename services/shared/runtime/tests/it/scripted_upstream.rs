@@ -194,7 +194,10 @@ async fn serve(
 
 /// Waits until the server is frozen, or is not.
 async fn wait_until(frozen: &mut watch::Receiver<bool>, expected: bool) {
-    frozen.wait_for(|is_frozen| *is_frozen == expected).await.map(drop).unwrap();
+    if frozen.wait_for(|is_frozen| *is_frozen == expected).await.is_err() {
+        // The server is being dropped.
+        std::future::pending().await
+    }
 }
 
 fn respond(action: Action, mut response: SendResponse<Bytes>) {

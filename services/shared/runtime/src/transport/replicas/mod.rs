@@ -27,16 +27,25 @@ use self::health::{Events, now};
 pub(super) use self::replica::Replica;
 pub use self::resolver::Resolver;
 use super::error::CallError;
-use crate::{metrics, timeouts};
+use crate::{metrics, timeouts, tls::TlsClient};
+
+/// Interval at which a call without a replica tries again to find one.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The replicas of one service. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Replicas(Arc<Inner>);
 
+/// The service of which there are replicas.
+pub(super) struct Upstream {
+    pub(super) name: &'static str,
+    /// Its URL. Each replica gets the authority.
+    pub(super) origin: Uri,
+    pub(super) tls: Option<TlsClient>,
+}
+
 struct Inner {
-    name: &'static str,
-    /// The URL of the service. Each replica gets its authority.
-    origin: Uri,
+    upstream: Upstream,
     resolver: Resolver,
     interval: Duration,
     set: RwLock<Vec<Member>>,
@@ -53,12 +62,11 @@ struct Member {
 
 impl Replicas {
     /// Looks the name up at the first call.
-    pub(super) fn new(name: &'static str, origin: Uri, resolver: Resolver, interval: Duration) -> Self {
+    pub(super) fn new(upstream: Upstream, resolver: Resolver, interval: Duration) -> Self {
         let events = Arc::new(Events::default());
-        let set = resolver.fixed().map(|address| Member::new(address, &origin, false, &events));
+        let set = resolver.fixed().map(|address| Member::new(address, &upstream, false, &events));
         let set = RwLock::new(set.into_iter().collect());
-        let inner =
-            Arc::new(Inner { name, origin, resolver, interval, set, lookup: Mutex::default(), events });
+        let inner = Arc::new(Inner { upstream, resolver, interval, set, lookup: Mutex::default(), events });
         metrics::on_scrape(&inner, Inner::report);
         Self(inner)
     }
@@ -74,15 +82,11 @@ impl Replicas {
         if self.is_empty() {
             self.look_up().await.map_err(CallError::NotSent)?;
         }
-        // No replica is known to be up. The first health check usually succeeds within milliseconds.
+        // No replica is known to be up. The first health check usually succeeds within milliseconds, and what a silent one
+        // has sent may not have been read yet.
         let _ = timeout(timeouts::SETTINGS, async {
-            loop {
-                let mut changed = std::pin::pin!(self.0.events.changed());
-                changed.as_mut().enable();
-                if self.try_pick(avoided).is_some() {
-                    return;
-                }
-                changed.await;
+            while self.try_pick(avoided).is_none() {
+                let _ = timeout(POLL_INTERVAL, self.0.events.changed()).await;
             }
         })
         .await;
@@ -133,8 +137,8 @@ impl Replicas {
             tokio::spawn(async move {
                 if let Err(error) = replicas.look_up().await {
                     warn!(
-                        upstream = replicas.0.name,
-                        "lookup of {} failed, keeping its addresses: {error}", replicas.0.name
+                        upstream = replicas.0.upstream.name,
+                        "lookup of {} failed, keeping its addresses: {error}", replicas.0.upstream.name
                     );
                 }
             });
@@ -173,13 +177,18 @@ impl Inner {
                 member.replica.address() == address && (member.replica.is_monitored() || !is_one_of_many)
             });
             set.push(kept.map_or_else(
-                || Member::new(address, &self.origin, is_one_of_many, &self.events),
+                || Member::new(address, &self.upstream, is_one_of_many, &self.events),
                 |index| old.swap_remove(index),
             ));
         }
         drop(set);
         if !is_unchanged {
-            info!(upstream = self.name, replicas = addresses.len(), "replicas of {} have changed", self.name);
+            info!(
+                upstream = self.upstream.name,
+                replicas = addresses.len(),
+                "replicas of {} have changed",
+                self.upstream.name
+            );
         }
     }
 
@@ -188,21 +197,26 @@ impl Inner {
         let now = now();
         let set = self.set.read().unwrap_or_else(PoisonError::into_inner);
         let up = set.iter().filter(|member| member.replica.is_responsive(now)).count();
-        metrics::replicas(self.name, up, set.len() - up);
+        metrics::replicas(self.upstream.name, up, set.len() - up);
     }
 
     /// Reports that the health check of a replica has ended.
     fn checked(&self, address: std::net::SocketAddr, is_up: bool) {
         if is_up {
-            debug!(upstream = self.name, %address, "replica is up");
+            debug!(upstream = self.upstream.name, %address, "replica is up");
         }
         self.events.notify();
     }
 }
 
 impl Member {
-    fn new(address: std::net::SocketAddr, origin: &Uri, is_monitored: bool, events: &Arc<Events>) -> Self {
-        let replica = Arc::new(Replica::new(address, origin, is_monitored, events));
+    fn new(
+        address: std::net::SocketAddr,
+        upstream: &Upstream,
+        is_monitored: bool,
+        events: &Arc<Events>,
+    ) -> Self {
+        let replica = Arc::new(Replica::new(address, upstream, is_monitored, events));
         let _removal = replica.removal().drop_guard();
         Self { replica, _removal }
     }

@@ -21,12 +21,16 @@ use tonic::{
 use tower::ServiceExt as _;
 
 use super::{
-    Inner,
+    Inner, Upstream,
     health::{Events, Health, now},
 };
 use crate::{
     timeouts,
-    transport::{connect::connect, error::CallError},
+    tls::TlsClient,
+    transport::{
+        connect::{Connection, connect},
+        error::CallError,
+    },
 };
 
 /// A message without fields, as gRPC frames it.
@@ -45,14 +49,20 @@ pub(in crate::transport) struct Replica {
 
 impl Replica {
     /// Connects at the first call.
-    pub(super) fn new(address: SocketAddr, origin: &Uri, is_monitored: bool, events: &Arc<Events>) -> Self {
+    pub(super) fn new(
+        address: SocketAddr,
+        upstream: &Upstream,
+        is_monitored: bool,
+        events: &Arc<Events>,
+    ) -> Self {
         let health = Arc::new(Health::new(events.clone()));
         let interval = if is_monitored { timeouts::REPLICA_KEEPALIVE } else { timeouts::KEEPALIVE };
-        let connector_health = health.clone();
-        let connector = move |_| connect_monitored(address, connector_health.clone(), is_monitored);
+        let (connector_health, tls) = (health.clone(), upstream.tls.clone());
+        let connector =
+            move |_| connect_monitored(address, tls.clone(), connector_health.clone(), is_monitored);
         // A host that has failed closes no connection. Without the pings, every call would wait for its deadline.
         let channel = endpoint(address)
-            .origin(origin.clone())
+            .origin(upstream.origin.clone())
             .http2_keep_alive_interval(interval)
             .keep_alive_timeout(timeouts::KEEPALIVE)
             .keep_alive_while_idle(true)
@@ -134,25 +144,26 @@ impl Drop for InFlight {
     }
 }
 
+/// The connector adds TLS: the scheme is that of a connection without it.
 fn endpoint(address: SocketAddr) -> Endpoint {
     let uri = Uri::builder().scheme("http").authority(address.to_string()).path_and_query("/").build();
     Endpoint::from(uri.unwrap_or_default())
 }
 
-type Connection<F> = TokioIo<InspectReader<tokio::net::TcpStream, F>>;
+type Monitored<F> = TokioIo<InspectReader<Connection, F>>;
 
 async fn connect_monitored(
     address: SocketAddr,
+    tls: Option<TlsClient>,
     health: Arc<Health>,
     is_monitored: bool,
-) -> Result<Connection<impl FnMut(&[u8]) + Send + Unpin + 'static>, Box<dyn std::error::Error + Send + Sync>>
-{
+) -> Result<Monitored<impl FnMut(&[u8]) + Send + Unpin + 'static>, Box<dyn std::error::Error + Send + Sync>> {
     let started = now();
     // Calls wait for a connection one after the other: those behind a failed one must not wait as long again.
     if is_monitored && !health.may_connect(started) {
         return Err("the last connection has just failed".into());
     }
-    match connect(address).await {
+    match connect(address, tls.as_ref()).await {
         Ok(connection) => {
             let connected = health.connected(started);
             Ok(TokioIo::new(InspectReader::new(connection, move |_: &[u8]| connected.received())))
