@@ -99,13 +99,14 @@ pub async fn start(
         settings,
         signer: signer.clone(),
         images: images.clone(),
+        revocations: revocations.clone(),
     };
     let tokens =
         TokenApi { signer: signer.clone(), revocations: revocations.clone(), shutdown: shutdown.clone() };
     let routes =
         Routes::new(IdentityServiceServer::new(identity)).add_service(TokenServiceServer::new(tokens));
     let service = Service::new("identity", routes, db.clone(), shutdown).await;
-    service.spawn(revocations.listen());
+    service.spawn(revocations.follow_replicas());
     service.spawn(images.clean_up());
     service.spawn(cleanup::rotate_signing_keys(signer));
     service.spawn(cleanup::delete_old_sessions(db, refresh_ttl));

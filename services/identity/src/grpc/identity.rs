@@ -24,7 +24,7 @@ use crate::{
     error::Error,
     passwords::Hasher,
     profile,
-    sessions::{self, IssuedSession},
+    sessions::{self, IssuedSession, Revocations},
     signing::Signer,
     users::{self, db::Filter, normalize},
 };
@@ -38,6 +38,7 @@ pub(crate) struct IdentityApi {
     pub(crate) hasher: Hasher,
     pub(crate) signer: Arc<Signer>,
     pub(crate) images: ImageRegistry,
+    pub(crate) revocations: Arc<Revocations>,
 }
 
 impl IdentityApi {
@@ -76,7 +77,8 @@ impl IdentityService for IdentityApi {
         request: Request<pb::RefreshRequest>,
     ) -> Result<Response<pb::RefreshResponse>, Status> {
         let ttl = self.settings.refresh_ttl;
-        let session = sessions::refresh(&self.db, ttl, &request.into_inner().refresh_token).await?;
+        let token = request.into_inner().refresh_token;
+        let session = sessions::refresh(&self.db, &self.revocations, ttl, &token).await?;
         let session = Some(self.session(session).await?);
         Ok(Response::new(pb::RefreshResponse { session }))
     }
@@ -90,6 +92,7 @@ impl IdentityService for IdentityApi {
             .await
             .map_err(Error::from)?
             .ok_or(Error::SessionEnded)?;
+        self.revocations.publish(&[ended]);
         Ok(Response::new(pb::LogoutResponse { ended_session_ids: vec![ended.to_string()] }))
     }
 
@@ -101,6 +104,7 @@ impl IdentityService for IdentityApi {
         sessions::current_user(&self.db, &caller).await?;
         let ended =
             sessions::db::sessions::end_all(&self.db, caller.user_id, None).await.map_err(Error::from)?;
+        self.revocations.publish(&ended);
         Ok(Response::new(pb::LogoutAllResponse { ended_session_ids: to_strings(ended) }))
     }
 
@@ -137,6 +141,7 @@ impl IdentityService for IdentityApi {
             .await
             .map_err(Error::from)?
             .ok_or(Error::SessionNotFound)?;
+        self.revocations.publish(&[ended]);
         Ok(Response::new(pb::EndSessionResponse { ended_session_ids: vec![ended.to_string()] }))
     }
 
@@ -166,6 +171,7 @@ impl IdentityService for IdentityApi {
     ) -> Result<Response<pb::ChangePasswordResponse>, Status> {
         let caller = Caller::of(&request)?;
         let ended = profile::change_password(&self.db, &self.hasher, &caller, request.get_ref()).await?;
+        self.revocations.publish(&ended);
         Ok(Response::new(pb::ChangePasswordResponse { ended_session_ids: to_strings(ended) }))
     }
 
@@ -233,6 +239,7 @@ impl IdentityService for IdentityApi {
         let role = requested_role(request.role)?;
         sessions::current_admin(&self.db, &caller).await?;
         let (user, ended) = admin::update_user(&self.db, id, role, request.disabled).await?;
+        self.revocations.publish(&ended);
         let user = Some(with_addresses(&self.db, user).await?);
         Ok(Response::new(pb::UpdateUserResponse { user, ended_session_ids: to_strings(ended) }))
     }
@@ -245,6 +252,7 @@ impl IdentityService for IdentityApi {
         let id = parse_uuid("id", &request.into_inner().id)?;
         sessions::current_admin(&self.db, &caller).await?;
         let ended = admin::delete_user(&self.db, id).await?;
+        self.revocations.publish(&ended);
         Ok(Response::new(pb::DeleteUserResponse { ended_session_ids: to_strings(ended) }))
     }
 }

@@ -13,6 +13,7 @@ use tracing::warn;
 use super::{
     db::{self, refresh_tokens::PresentedToken},
     refresh_token,
+    revocations::Revocations,
     start_session::IssuedSession,
 };
 use crate::error::Error;
@@ -21,7 +22,12 @@ use crate::error::Error;
 const MAX_TOKEN_BYTES: usize = 128;
 
 /// Issues the next refresh token of a session, which must have been used within `ttl`.
-pub(crate) async fn refresh(db: &Pool, ttl: Duration, token: &str) -> Result<IssuedSession, Error> {
+pub(crate) async fn refresh(
+    db: &Pool,
+    revocations: &Revocations,
+    ttl: Duration,
+    token: &str,
+) -> Result<IssuedSession, Error> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(Error::InvalidRefreshToken);
     }
@@ -42,6 +48,7 @@ pub(crate) async fn refresh(db: &Pool, ttl: Duration, token: &str) -> Result<Iss
             let user_id = presented.user.id;
             db::sessions::end(&mut *transaction, user_id, session_id).await?;
             transaction.commit().await?;
+            revocations.publish(&[session_id]);
             warn!(session.id = %session_id, user.id = %user_id, "old refresh token reused, session ended");
             return Err(Error::InvalidRefreshToken);
         }

@@ -1,39 +1,38 @@
 //! The stream of revoked sessions: ended sessions whose access tokens may still be valid.
 //!
-//! A trigger notifies of each ended session when its transaction commits. Each process listens on one connection and
-//! forwards the notifications to its watchers. When notifications may have been lost, watchers receive all sessions
-//! that ended within the lifetime of an access token.
+//! A session that this process ends is sent to its watchers at once. Those that other replicas end are found by polling, while
+//! there are watchers: a trigger records the transaction that ended a session, and a poll selects the sessions that were
+//! not ended in the last snapshot, so that none is missed, whatever the order of commits. When some may have been missed
+//! after all, watchers receive all sessions that ended within the lifetime of an access token.
 
 use std::{io, sync::Arc, time::Duration};
 
-use bodega_runtime::{database::Pool, timeouts::REVOCATION_QUERY};
-use futures_util::{Stream, StreamExt as _, stream};
-use sqlx::postgres::{PgListener, PgPoolOptions};
-use tokio::{
-    sync::broadcast,
-    time::{sleep, timeout},
+use bodega_runtime::{
+    database::Pool,
+    timeouts::{REVOCATION_POLL, REVOCATION_QUERY},
 };
-use tracing::warn;
+use futures_util::{Stream, StreamExt as _, stream};
+use tokio::{
+    sync::{Mutex, Notify, broadcast},
+    time::{Instant, sleep, timeout},
+};
+use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::db;
+use super::db::{self, revocations::Position};
 use crate::error::Error;
 
-/// The channel that the trigger notifies.
-const CHANNEL: &str = "identity.session_ended";
 /// A watcher that lags behind by more events receives all recent sessions again.
 const BUFFERED_EVENTS: usize = 1024;
 /// `ended_at` is the start of the transaction, and clocks differ.
 const ENDED_AT_TOLERANCE: Duration = Duration::from_secs(60);
-/// Interval without notifications after which the connection is checked.
-const CHECK_INTERVAL: Duration = Duration::from_secs(10);
-/// Constant, because a revocation has to arrive within a second after the database is available again.
-const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
+/// After a longer pause without watchers, polling starts again at the current snapshot.
+const MAX_POSITION_AGE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug)]
 enum Event {
-    Ended(Uuid),
-    /// Notifications may have been lost.
+    Ended(Arc<[Uuid]>),
+    /// Ended sessions may have been missed.
     Lost,
 }
 
@@ -41,22 +40,43 @@ pub(crate) struct Revocations {
     db: Pool,
     access_ttl: Duration,
     events: broadcast::Sender<Event>,
+    /// Notifies the poll that there is a watcher.
+    watched: Notify,
+    poll: Mutex<Option<Poll>>,
+}
+
+/// A successful poll.
+struct Poll {
+    /// All sessions that ended up to here were sent.
+    position: Position,
+    at: Instant,
 }
 
 impl Revocations {
     pub(crate) fn new(db: Pool, access_ttl: Duration) -> Self {
-        Self { db, access_ttl, events: broadcast::Sender::new(BUFFERED_EVENTS) }
+        let events = broadcast::Sender::new(BUFFERED_EVENTS);
+        Self { db, access_ttl, events, watched: Notify::new(), poll: Mutex::default() }
+    }
+
+    /// Sends sessions that this process has just ended. The next poll finds them again.
+    pub(crate) fn publish(&self, ended: &[Uuid]) {
+        if !ended.is_empty() {
+            self.send(Event::Ended(ended.into()));
+        }
     }
 
     /// Returns a stream of the sessions that ended within the lifetime of an access token, then of each one that ends.
     ///
     /// # Errors
-    /// When the database fails. The stream yields an error when lost notifications cannot be replaced.
+    /// When the database fails. The stream yields an error when missed sessions cannot be replaced.
     pub(crate) async fn watch(
         self: Arc<Self>,
     ) -> Result<impl Stream<Item = Result<Vec<Uuid>, Error>> + Send, Error> {
-        // Subscribes before the query: a session that ends in between is sent twice rather than never.
+        // In this order a session may be sent twice, but never missed: what ends after the poll is found by the next one, and
+        // what was published before the subscription is found by the query.
+        with_timeout(self.poll()).await?;
         let events = self.events.subscribe();
+        self.watched.notify_one();
         let first = self.recently_ended().await?;
         let rest = stream::unfold((self, events), |(revocations, mut events)| async move {
             let ended = revocations.next(&mut events).await?;
@@ -67,7 +87,7 @@ impl Revocations {
 
     async fn next(&self, events: &mut broadcast::Receiver<Event>) -> Option<Result<Vec<Uuid>, Error>> {
         match events.recv().await {
-            Ok(Event::Ended(id)) => Some(Ok(vec![id])),
+            Ok(Event::Ended(ids)) => Some(Ok(ids.to_vec())),
             Ok(Event::Lost) | Err(broadcast::error::RecvError::Lagged(_)) => {
                 Some(self.recently_ended().await)
             }
@@ -80,42 +100,49 @@ impl Revocations {
         Ok(with_timeout(db::sessions::list_ended(&self.db, ended_within)).await?)
     }
 
-    /// Listens for notifications until the future is dropped, and reconnects when the connection is lost.
-    pub(crate) async fn listen(self: Arc<Self>) {
+    /// Polls for the sessions that other replicas end while there are watchers, until the future is dropped.
+    pub(crate) async fn follow_replicas(self: Arc<Self>) {
+        let mut has_failed = false;
         loop {
-            if let Err(error) = self.listen_on_one_connection().await {
-                warn!(
-                    "connection that listens for ended sessions lost, reconnecting in {RECONNECT_PAUSE:?}: {error}"
-                );
+            if self.events.receiver_count() == 0 {
+                self.watched.notified().await;
+                continue;
             }
-            sleep(RECONNECT_PAUSE).await;
+            sleep(REVOCATION_POLL).await;
+            match with_timeout(self.poll()).await {
+                Ok(()) if std::mem::take(&mut has_failed) => info!("ended sessions are polled again"),
+                Ok(()) => {}
+                // Logged once, not at each attempt.
+                Err(_) if has_failed => {}
+                Err(error) => {
+                    has_failed = true;
+                    warn!("cannot poll for ended sessions, retrying every {REVOCATION_POLL:?}: {error}");
+                }
+            }
         }
     }
 
-    async fn listen_on_one_connection(&self) -> sqlx::Result<()> {
-        // A separate connection: it is held permanently and must not reduce the number that calls can use.
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(REVOCATION_QUERY)
-            .max_lifetime(None)
-            .idle_timeout(None)
-            .connect_lazy_with(self.db.connect_options().clone());
-        let mut listener = with_timeout(PgListener::connect_with(&pool)).await?;
-        listener.eager_reconnect(false);
-        with_timeout(listener.listen(CHANNEL)).await?;
-        self.send(Event::Lost);
-        loop {
-            match timeout(CHECK_INTERVAL, listener.try_recv()).await {
-                Ok(Ok(Some(notification))) => self.send(match notification.payload().parse() {
-                    Ok(id) => Event::Ended(id),
-                    Err(_) => Event::Lost,
-                }),
-                Ok(Ok(None)) => return Ok(()),
-                Ok(Err(error)) => return Err(error),
-                // A broken network does not close the connection.
-                Err(_) => with_timeout(sqlx::query("select 1").execute(&mut listener)).await.map(drop)?,
-            }
+    /// Sends the sessions that ended since the last poll.
+    async fn poll(&self) -> sqlx::Result<()> {
+        let mut poll = self.poll.lock().await;
+        // Kept if this future is dropped: the next poll finds the same sessions again.
+        let last = poll.as_ref().filter(|poll| poll.at.elapsed() < MAX_POSITION_AGE);
+        let at = Instant::now();
+        let (position, event) = match last {
+            Some(last) => match db::revocations::ended_since(&self.db, &last.position).await? {
+                (position, ended) if position.is_on_same_server(&last.position) => {
+                    (position, (!ended.is_empty()).then(|| Event::Ended(ended.into())))
+                }
+                (position, _) => (position, Some(Event::Lost)),
+            },
+            None => (db::revocations::position(&self.db).await?, Some(Event::Lost)),
+        };
+        // Without an await between the event and the new position.
+        if let Some(event) = event {
+            self.send(event);
         }
+        *poll = Some(Poll { position, at });
+        Ok(())
     }
 
     fn send(&self, event: Event) {
@@ -124,7 +151,7 @@ impl Revocations {
     }
 }
 
-/// Limits the time of a query: unlike calls, streams and listeners have no deadline.
+/// Limits the time of a query: unlike calls, streams and polls have no deadline.
 async fn with_timeout<T>(query: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     let timed_out = || io::Error::from(io::ErrorKind::TimedOut).into();
     timeout(REVOCATION_QUERY, query).await.unwrap_or_else(|_| Err(timed_out()))

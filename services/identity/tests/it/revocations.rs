@@ -133,15 +133,17 @@ async fn streams_sessions_ended_by_any_cause() {
 }
 
 #[tokio::test]
-async fn no_session_is_missed_when_the_listen_connection_breaks() {
+async fn no_session_of_another_replica_is_missed_while_the_database_is_away() {
     let app = TestApp::start().await;
-    let mut watch = Watch::start(&app).await;
+    let replica = app.replica().await;
+    let mut watch = Watch::start(&replica).await;
+    watch.next().await;
     let session = app.register("ada").await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let id = app.session_id(&session).await;
 
-    // The listener must not reconnect before the session has ended.
     let options: PgConnectOptions = app.database.url().parse().unwrap();
     let name = options.get_database().unwrap().to_owned();
+    let mut owner = options.clone().connect().await.unwrap();
     let mut maintenance = options.database("postgres").connect().await.unwrap();
     let mut allow_connections = async |allowed: bool| {
         let statement = format!("alter database \"{name}\" allow_connections {allowed}");
@@ -151,17 +153,55 @@ async fn no_session_is_missed_when_the_listen_connection_breaks() {
     let killed: i64 = sqlx::query_scalar(
         "select count(*) from (
              select pg_terminate_backend(pid, 1000) from pg_stat_activity
-             where datname = current_database() and query ilike 'listen %'
+             where datname = current_database() and pid <> pg_backend_pid()
          ) killed",
     )
-    .fetch_one(&app.db)
+    .fetch_one(&mut owner)
     .await
     .unwrap();
-    assert_eq!(killed, 1);
-    let id = app.session_id(&session).await;
-    logout(&app, &session).await;
+    assert!(killed > 0);
+    sqlx::query("update identity.sessions set ended_at = now() where id = $1::uuid")
+        .bind(&id)
+        .execute(&mut owner)
+        .await
+        .unwrap();
+    tokio::time::sleep(2 * ONE_SECOND).await;
     allow_connections(true).await;
     assert!(watch.receives(&[id], 5 * ONE_SECOND).await);
+}
+
+/// Transactions commit in another order than they begin. The poll must not pass one that is still running.
+#[tokio::test]
+async fn a_session_is_not_missed_while_its_transaction_is_open() {
+    let app = TestApp::start().await;
+    let mut watch = Watch::start(&app).await;
+    watch.next().await;
+    let [slow, fast] = [app.register("ada").await, app.register("bob").await];
+    let [slow, fast] = [app.session_id(&slow).await, app.session_id(&fast).await];
+    let end = "update identity.sessions set ended_at = now() where id = $1::uuid";
+    let mut transaction = app.db.begin().await.unwrap();
+    sqlx::query(end).bind(&slow).execute(&mut *transaction).await.unwrap();
+    sqlx::query(end).bind(&fast).execute(&app.db).await.unwrap();
+    assert!(watch.receives(&[fast], 2 * ONE_SECOND).await);
+    transaction.commit().await.unwrap();
+    assert!(watch.receives(&[slow], 2 * ONE_SECOND).await);
+}
+
+#[tokio::test]
+async fn a_replica_polls_only_while_it_has_watchers() {
+    let app = TestApp::start().await;
+    let polls = async || -> i64 {
+        let query = "select count(*) from pg_stat_activity
+            where datname = current_database() and pid <> pg_backend_pid()
+              and query like '%pg_visible_in_snapshot(ended_in%'";
+        let mut db = app.database.url().parse::<PgConnectOptions>().unwrap().connect().await.unwrap();
+        sqlx::query_scalar(query).fetch_one(&mut db).await.unwrap()
+    };
+    tokio::time::sleep(2 * ONE_SECOND).await;
+    assert_eq!(polls().await, 0);
+    let _watch = Watch::start(&app).await;
+    let polled = async { while polls().await == 0 {} };
+    timeout(5 * ONE_SECOND, polled).await.expect("polls while there is a watcher");
 }
 
 #[tokio::test]

@@ -89,6 +89,10 @@ pub const CART_REPRICE: Duration = ms(300);
 pub const PASSWORD_HASH_WAIT: Duration = ms(1_000);
 /// Time limit of a query of the revocation stream: the stream has no deadline.
 pub const REVOCATION_QUERY: Duration = ms(2_000);
+/// Interval at which identity polls for the sessions that its other replicas have ended, while there are watchers.
+pub const REVOCATION_POLL: Duration = ms(700);
+/// A revocation reaches every gateway within about this time.
+pub const REVOCATION: Duration = ms(1_000);
 
 // Changes of the catalog, and the caches that follow them.
 
@@ -182,6 +186,7 @@ const _: () = {
     assert!(precedes(sum(UPSTREAM_CALL, CART_REPRICE), REQUEST));
     assert!(precedes(PASSWORD_HASH_WAIT, UPSTREAM_CALL));
     assert!(precedes(DATABASE_STATEMENT, REVOCATION_QUERY));
+    assert!(precedes(REVOCATION_POLL, REVOCATION));
     assert!(precedes(FRESHNESS, MAX_STALENESS));
     assert!(precedes(sum(CHANGE_PING, CHANGE_WAIT), FRESHNESS));
     assert!(precedes(DATABASE_STATEMENT, CHANGE_POLL));

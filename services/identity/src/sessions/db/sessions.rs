@@ -1,4 +1,4 @@
-//! SQL of sessions. A trigger notifies of each session whose `ended_at` is set.
+//! SQL of sessions. A trigger records the transaction that sets `ended_at`.
 
 use std::time::Duration;
 
