@@ -1,5 +1,7 @@
 //! Listing products.
 
+use std::sync::LazyLock;
+
 use bodega_proto::catalog::v1::ListProductsRequest;
 use bodega_runtime::{database::Pool, page, timeouts};
 use tokio::sync::OnceCell;
@@ -10,6 +12,23 @@ use crate::{error::Error, products::Product};
 /// Connections for searches: they take longer than other calls, and must not delay those.
 const SEARCH_CONNECTIONS: u32 = 2;
 
+/// Settings of the sessions, or behind a pooler of the transactions, of searches.
+static SEARCH_SETTINGS: LazyLock<[(&str, String); 4]> = LazyLock::new(|| {
+    [
+        ("statement_timeout", format!("{}ms", timeouts::SEARCH_STATEMENT.as_millis())),
+        // Workers would use more than the connections.
+        ("max_parallel_workers_per_gather", "0".to_owned()),
+        ("jit", "off".to_owned()),
+        // The index of words keeps the matches of a prefix in memory, and is slow if they do not fit.
+        ("work_mem", "16MB".to_owned()),
+    ]
+});
+/// Begins the transaction of a search.
+static BEGIN_SEARCH: LazyLock<String> = LazyLock::new(|| {
+    let settings = SEARCH_SETTINGS.iter().map(|(name, value)| format!("; set local {name} = '{value}'"));
+    format!("begin{}", settings.collect::<String>())
+});
+
 pub(crate) struct Listing {
     db: Pool,
     searches: Pool,
@@ -19,19 +38,14 @@ pub(crate) struct Listing {
 
 impl Listing {
     pub(crate) fn new(db: Pool) -> Self {
-        let timeout = format!("{}ms", timeouts::SEARCH_STATEMENT.as_millis());
-        let settings = [
+        let options = db.connect_options().clone().application_name("bodega-catalog-search");
+        let searches = if db.is_behind_pooler() {
+            Pool::behind_pooler(options, SEARCH_CONNECTIONS, timeouts::SEARCH_ACQUIRE)
+        } else {
             // Of two settings with the same name, the last one counts.
-            ("statement_timeout", &*timeout),
-            // Workers would use more than the connections.
-            ("max_parallel_workers_per_gather", "0"),
-            ("jit", "off"),
-            // The index of words keeps the matches of a prefix in memory, and is slow if they do not fit.
-            ("work_mem", "16MB"),
-        ];
-        let options =
-            db.connect_options().clone().options(settings).application_name("bodega-catalog-search");
-        let searches = Pool::new(options, SEARCH_CONNECTIONS, timeouts::SEARCH_ACQUIRE);
+            let settings = SEARCH_SETTINGS.iter().map(|(name, value)| (name, value));
+            Pool::new(options.options(settings), SEARCH_CONNECTIONS, timeouts::SEARCH_ACQUIRE)
+        };
         Self { db, searches, trigram_schema: OnceCell::new() }
     }
 
@@ -44,7 +58,7 @@ impl Listing {
     pub(crate) async fn list(&self, request: ListProductsRequest) -> Result<(Vec<Product>, String), Error> {
         let filter = Filter::parse(request)?;
         let mut rows = match &filter.words {
-            None => db::page(&self.db, &filter, None).await?,
+            None => db::page(&self.db, "begin", &filter, None).await?,
             Some(words) if words.as_slice().is_empty() => return Ok(Default::default()),
             Some(words) => {
                 let trigram_schema = if words.as_slice().iter().any(|word| Words::may_have_typos(word)) {
@@ -52,7 +66,9 @@ impl Listing {
                 } else {
                     None
                 };
-                db::page(&self.searches, &filter, trigram_schema).await.map_err(search_error)?
+                db::page(&self.searches, &BEGIN_SEARCH, &filter, trigram_schema)
+                    .await
+                    .map_err(search_error)?
             }
         };
         let next_cursor = page::truncate(&mut rows, filter.limit, |last| last.cursor(filter.sort));

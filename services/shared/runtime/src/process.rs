@@ -70,11 +70,17 @@ impl Process {
         let options = args.required()?;
         let prepared = async {
             database::wait_until_available(&options).await?;
+            if args.db_pooler {
+                // The lock of migrations belongs to a session, so they need a direct connection.
+                database::wait_until_migrated(&options, schema, migrator).await?;
+                return database::check_role(&options).await;
+            }
             database::prepare(&options, schema, migrator).await
         };
         let prepared = self.shutdown.run_until_cancelled(prepared).await;
         prepared.context("shut down before the database was available and migrated")??;
-        Ok(database::pool(options, args.db_connections, self.name))
+        let pool = if args.db_pooler { database::pool_behind_pooler } else { database::pool };
+        Ok(pool(options, args.db_connections, self.name))
     }
 
     /// Returns a transport to the service `name` at the URL `BODEGA_<name>_URL`.

@@ -44,8 +44,12 @@ impl ListedProduct {
 
 /// Returns a page of products, and one more product if there is a next page. `trigram_schema` is the quoted schema of
 /// pg_trgm.
+///
+/// A statement that is planned for its values has no name. Behind a pooler it is lost between two transactions, so `begin` begins
+/// one for it.
 pub(super) async fn page(
     db: &Pool,
+    begin: &'static str,
     filter: &Filter,
     trigram_schema: Option<&str>,
 ) -> sqlx::Result<Vec<ListedProduct>> {
@@ -68,7 +72,15 @@ pub(super) async fn page(
     );
     query.push(order(filter.sort));
     // A search is planned for its words, without a cached plan: the best plan depends on how rare they are. So is a price range.
-    query.build_query_as().persistent(filter.words.is_none() && !filter.has_price_range()).fetch_all(db).await
+    let is_planned_once = filter.words.is_none() && !filter.has_price_range();
+    let query = query.build_query_as().persistent(is_planned_once);
+    if is_planned_once || !db.is_behind_pooler() {
+        return query.fetch_all(db).await;
+    }
+    let mut transaction = db.begin_with(begin).await?;
+    let rows = query.fetch_all(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(rows)
 }
 
 /// Returns the quoted schema of pg_trgm, if the words of names have an index of trigrams and this role may use the extension.

@@ -1,6 +1,7 @@
 //! The database's address and credentials.
 
 use anyhow::Context as _;
+use clap::builder::BoolishValueParser;
 use sqlx::postgres::PgConnectOptions;
 
 /// Arguments for the database: one URL, or its parts.
@@ -27,6 +28,20 @@ pub struct DatabaseArgs {
     /// Maximum number of database connections of each service
     #[arg(long, env = "BODEGA_DB_CONNECTIONS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub db_connections: u32,
+    /// Whether the database is behind a connection pooler in transaction mode, such as pgbouncer: settings of sessions then belong
+    /// to the role, as `bodega migrate` creates it
+    #[arg(
+        long,
+        env = "BODEGA_DB_POOLER",
+        value_name = "YES",
+        default_value_t = false,
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        value_parser = BoolishValueParser::new(),
+        action = clap::ArgAction::Set
+    )]
+    pub db_pooler: bool,
 }
 
 impl DatabaseArgs {
@@ -35,11 +50,17 @@ impl DatabaseArgs {
     /// # Errors
     /// When the URL is invalid. The error names the variable and does not show the URL.
     pub fn options(&self) -> anyhow::Result<Option<PgConnectOptions>> {
+        Ok(self.direct_options()?.map(|options| self.for_pooler(options)))
+    }
+
+    /// Leaves out what a pooler does not accept, if there is one.
+    pub fn for_pooler(&self, options: PgConnectOptions) -> PgConnectOptions {
+        if self.db_pooler { options.extra_float_digits(None) } else { options }
+    }
+
+    fn direct_options(&self) -> anyhow::Result<Option<PgConnectOptions>> {
         if let Some(url) = &self.database_url {
-            // sqlx accepts any scheme.
-            let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
-            let options = url.parse().ok().filter(|_| is_postgres);
-            return options.map(Some).context("DATABASE_URL is not postgres://user:password@host:port/name");
+            return parse_url("DATABASE_URL", url).map(Some);
         }
         if self.db_host.is_none() && self.db_name.is_none() {
             return Ok(None);
@@ -66,6 +87,17 @@ impl DatabaseArgs {
     pub fn required(&self) -> anyhow::Result<PgConnectOptions> {
         self.options()?.context("DATABASE_URL is missing: set it to postgres://user:password@host:port/name")
     }
+}
+
+/// Parses the URL of a database, the value of `variable`.
+///
+/// # Errors
+/// When the URL is invalid. The error names the variable and does not show the URL.
+pub fn parse_url(variable: &str, url: &str) -> anyhow::Result<PgConnectOptions> {
+    // sqlx accepts any scheme.
+    let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    let options = url.parse().ok().filter(|_| is_postgres);
+    options.with_context(|| format!("{variable} is not postgres://user:password@host:port/name"))
 }
 
 #[cfg(test)]

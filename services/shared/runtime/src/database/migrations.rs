@@ -107,8 +107,21 @@ pub(crate) async fn prepare(
     migrator: &Migrator,
 ) -> anyhow::Result<()> {
     if may_migrate(options, schema).await? {
-        return migrate(options, schema, migrator).await;
+        migrate(options, schema, migrator).await
+    } else {
+        wait_until_migrated(options, schema, migrator).await
     }
+}
+
+/// Waits until the owner has applied all known migrations of `schema`.
+///
+/// # Errors
+/// [`IncompatibleSchema`], and when the database rejects the connection.
+pub async fn wait_until_migrated(
+    options: &PgConnectOptions,
+    schema: &str,
+    migrator: &Migrator,
+) -> anyhow::Result<()> {
     let mut logged_at: Option<Instant> = None;
     loop {
         // The database may be restarted in the meantime.

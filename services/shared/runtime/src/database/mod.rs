@@ -9,12 +9,14 @@ mod args;
 mod conflict;
 mod migrations;
 mod pool;
+mod pooler;
 
 pub use self::{
-    args::DatabaseArgs,
+    args::{DatabaseArgs, parse_url},
     conflict::{IsConflict, retry_on_conflict},
-    migrations::{IncompatibleSchema, migrate},
-    pool::{Connection, Pool, Transaction, pool, session_settings},
+    migrations::{IncompatibleSchema, migrate, wait_until_migrated},
+    pool::{Connection, Pool, Transaction, pool, pool_behind_pooler, session_settings},
+    pooler::check_role,
 };
 pub(crate) use self::{
     migrations::{prepare, wait_until_available},

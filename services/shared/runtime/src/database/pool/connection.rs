@@ -112,8 +112,17 @@ impl Open {
         });
         match is_clean.await {
             Ok(true) if self.opened_at.elapsed() < MAX_AGE => self.put_back(permit),
-            Ok(_) => self.close().await,
-            Err(error) => warn!("closing a database connection: {error}"),
+            Ok(is_usable) => {
+                if !is_usable {
+                    warn!("closing a database connection: it is read-only, or in a transaction");
+                    permit.0.set_failed();
+                }
+                self.close().await;
+            }
+            Err(error) => {
+                permit.0.set_failed();
+                warn!("closing a database connection: {error}");
+            }
         }
     }
 
@@ -124,22 +133,37 @@ impl Open {
 }
 
 impl Idle {
-    /// Checks a connection that was idle for long.
+    /// Checks a connection that was idle for long, or while another one failed.
     pub(super) async fn check(self, permit: Permit) -> Result<Connection, Permit> {
         let mut connection = Connection { open: Some((self.open, permit)), state: State::Clean };
-        if self.since.elapsed() <= MAX_UNCHECKED_IDLE {
+        let is_trusted =
+            connection.open.as_ref().is_some_and(|(_, permit)| permit.0.has_worked_since(self.since));
+        if is_trusted && self.since.elapsed() <= MAX_UNCHECKED_IDLE {
             return Ok(connection);
         }
-        match with_timeout(timeouts::DATABASE_PING, connection.ping()).await {
-            Ok(()) => connection.set_state(State::Clean),
-            Err(error) => {
-                warn!("closing an idle database connection: {error}");
-                if let Some((_, permit)) = connection.open.take() {
-                    return Err(permit);
-                }
+        let checked = async {
+            if is_trusted {
+                connection.ping().await?;
+                return Ok(true);
             }
+            is_usable(&mut connection, BETWEEN_TRANSACTIONS).await
+        };
+        let problem = match with_timeout(timeouts::DATABASE_PING, checked).await {
+            Ok(true) => {
+                connection.set_state(State::Clean);
+                return Ok(connection);
+            }
+            Ok(false) => "it is read-only".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        warn!("closing an idle database connection: {problem}");
+        match connection.open.take() {
+            Some((_, permit)) => {
+                permit.0.set_failed();
+                Err(permit)
+            }
+            None => Ok(connection),
         }
-        Ok(connection)
     }
 
     pub(super) fn is_unused(&self) -> bool {

@@ -31,7 +31,7 @@ impl<'p> Executor<'p> for &'_ Pool {
         let pool = self.clone();
         observed(async move {
             let mut connection = pool.acquire().await?;
-            let result = connection.execute(query).await?;
+            let result = connection.execute(query).await.inspect_err(|error| pool.0.note(error))?;
             connection.set_state(State::Clean);
             Ok(result)
         })
@@ -46,7 +46,8 @@ impl<'p> Executor<'p> for &'_ Pool {
         let pool = self.clone();
         let steps = observed(async move {
             let mut connection = pool.acquire().await?;
-            let steps: Vec<_> = connection.fetch_many(query).try_collect().await?;
+            let steps = connection.fetch_many(query).try_collect::<Vec<_>>().await;
+            let steps = steps.inspect_err(|error| pool.0.note(error))?;
             connection.set_state(State::Clean);
             Ok(stream::iter(steps.into_iter().map(Ok)))
         });
@@ -61,7 +62,7 @@ impl<'p> Executor<'p> for &'_ Pool {
         let pool = self.clone();
         observed(async move {
             let mut connection = pool.acquire().await?;
-            let row = connection.fetch_optional(query).await?;
+            let row = connection.fetch_optional(query).await.inspect_err(|error| pool.0.note(error))?;
             connection.set_state(State::Clean);
             Ok(row)
         })

@@ -68,6 +68,13 @@ pub fn pool(options: PgConnectOptions, connections: u32, name: &str) -> Pool {
     )
 }
 
+/// Creates the pool of a service like [`pool`], for a database behind a connection pooler in transaction mode, such as pgbouncer.
+///
+/// The pooler accepts no settings of a session, so the role must have them: see [`check_role`](super::check_role).
+pub fn pool_behind_pooler(options: PgConnectOptions, connections: u32, name: &str) -> Pool {
+    Pool::behind_pooler(options.application_name(name), connections, timeouts::DATABASE_ACQUIRE)
+}
+
 /// Connections to a database.
 ///
 /// As an executor it runs a single statement on a connection of its own. A statement that begins a transaction must not be
@@ -87,6 +94,9 @@ struct Shared {
     created_at: Instant,
     /// Milliseconds from `created_at` to the last time at which the database responded; 0 if it never has.
     last_response: AtomicU64,
+    /// Milliseconds from `created_at` to the last time at which a connection failed; 0 if none has.
+    last_failure: AtomicU64,
+    is_behind_pooler: bool,
     metrics: PoolMetrics,
 }
 
@@ -108,6 +118,22 @@ impl fmt::Debug for Pool {
 impl Pool {
     /// Creates a pool of at most `connections`. Waits for one at most `acquire_timeout`, which may include connecting.
     pub fn new(options: PgConnectOptions, connections: u32, acquire_timeout: Duration) -> Self {
+        Self::create(options, connections, acquire_timeout, false)
+    }
+
+    /// Creates a pool like [`Pool::new`], of connections to a pooler in transaction mode: between two transactions a connection
+    /// may change to another session of the server.
+    pub fn behind_pooler(options: PgConnectOptions, connections: u32, acquire_timeout: Duration) -> Self {
+        // It does not know the setting `extra_float_digits`.
+        Self::create(options.extra_float_digits(None), connections, acquire_timeout, true)
+    }
+
+    fn create(
+        options: PgConnectOptions,
+        connections: u32,
+        acquire_timeout: Duration,
+        is_behind_pooler: bool,
+    ) -> Self {
         let shared = Arc::new(Shared {
             metrics: PoolMetrics::new(options.get_application_name()),
             options,
@@ -118,6 +144,8 @@ impl Pool {
             is_closed: AtomicBool::new(false),
             created_at: Instant::now(),
             last_response: AtomicU64::new(0),
+            last_failure: AtomicU64::new(0),
+            is_behind_pooler,
         });
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(close_unused(Arc::downgrade(&shared)));
@@ -183,6 +211,12 @@ impl Pool {
         &self.0.options
     }
 
+    /// Whether the connections lead to a pooler in transaction mode. A statement without a name must then be executed in a
+    /// transaction: it is lost between two transactions.
+    pub fn is_behind_pooler(&self) -> bool {
+        self.0.is_behind_pooler
+    }
+
     /// Returns whether a statement has succeeded within the last `period`.
     pub fn has_responded_within(&self, period: Duration) -> bool {
         let last = self.0.last_response.load(Ordering::Relaxed);
@@ -218,8 +252,39 @@ impl Shared {
     }
 
     fn set_responded(&self) {
-        let now = self.created_at.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
-        self.last_response.store(now.max(1), Ordering::Relaxed);
+        self.last_response.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Records that a connection has failed: the server may have been restarted or replaced, so that connections which have been
+    /// idle since are checked before their next use.
+    fn set_failed(&self) {
+        self.last_failure.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Records a failure if this error of a statement means that its connection is lost.
+    fn note(&self, error: &sqlx::Error) {
+        let is_lost = match error {
+            sqlx::Error::Io(_) => true,
+            // The server is shutting down, or a connection exception.
+            sqlx::Error::Database(error) => {
+                error.code().is_some_and(|code| code.starts_with("57P0") || code.starts_with("08"))
+            }
+            _ => false,
+        };
+        if is_lost {
+            self.set_failed();
+        }
+    }
+
+    /// Returns whether no connection has failed since this time.
+    fn has_worked_since(&self, time: Instant) -> bool {
+        let failed = self.last_failure.load(Ordering::Relaxed);
+        failed == 0 || time > self.created_at + Duration::from_millis(failed)
+    }
+
+    /// Milliseconds since the pool was created; at least 1.
+    fn now(&self) -> u64 {
+        self.created_at.elapsed().as_millis().try_into().unwrap_or(u64::MAX).max(1)
     }
 }
 

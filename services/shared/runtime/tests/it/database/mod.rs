@@ -3,6 +3,7 @@
 mod acquiring;
 mod conflicts;
 mod dropped_callers;
+mod lost_connections;
 mod migrations;
 mod proxy;
 mod read_only;
