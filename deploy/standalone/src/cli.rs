@@ -8,13 +8,11 @@ use bodega_runtime::{
     process, telemetry,
 };
 use clap::{ArgAction, Parser, Subcommand};
-use sqlx::postgres::PgConnectOptions;
 
 use crate::{
-    admin,
-    database::Database,
-    health, keys, migrate,
+    admin, health, keys, migrate,
     output::print,
+    provision::Logins,
     seed, serve,
     store_args::StoreArgs,
     up,
@@ -119,10 +117,15 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Up => up::run(cli.up, &store).await?,
         Command::Migrate(args) => {
             let passwords = args.passwords()?;
+            anyhow::ensure!(
+                !store.database.db_pooler,
+                "BODEGA_DB_POOLER is true, but migrations need a direct connection: set it to false, and DATABASE_URL to Postgres \
+                 itself"
+            );
             let database = store.database().await?;
             let migrated = async {
                 let output = migrate::create_roles(&database, passwords.as_ref()).await?;
-                cli.up.create_given_admin(database.owner()).await?;
+                cli.up.create_given_admin(&database.owners().identity).await?;
                 anyhow::Ok(output)
             };
             let migrated = migrated.await;
@@ -131,19 +134,19 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Seed(args) => {
             let database = store.database().await?;
-            let seeded = seed::run(&args, database.owner(), store.gateway.currency).await;
+            let seeded = seed::run(&args, &database.owners().catalog, store.gateway.currency).await;
             database.close().await?;
             print(&seeded?)?;
         }
         Command::Admin(command) => {
             let database = store.database().await?;
-            let created = admin::run(command, database.owner(), &store.identity()?).await;
+            let created = admin::run(command, &database.owners().identity, &store.identity()?).await;
             database.close().await?;
             print(&created?)?;
         }
         Command::Verify { repair } => {
-            let database = Database::open_or_join(&store.database, &store.data_dir).await?;
-            let verified = verify(database.owner(), repair).await;
+            let database = store.unmigrated_database().await?;
+            let verified = verify(database.owners(), repair).await;
             database.close().await?;
             if !verified?.is_clean() {
                 return Ok(ExitCode::FAILURE);
@@ -166,13 +169,13 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// Prints the repairs, if requested, and the results of the checks.
-async fn verify(owner: &PgConnectOptions, repair: bool) -> anyhow::Result<Report> {
+async fn verify(owners: &Logins, repair: bool) -> anyhow::Result<Report> {
     let report = if repair {
-        let Repaired { done, report } = verify::repair::run(owner).await?;
+        let Repaired { done, report } = verify::repair::run(owners).await?;
         print(&done.iter().map(|line| format!("repaired  {line}\n")).collect::<String>())?;
         report
     } else {
-        verify::run(owner).await?
+        verify::run(owners).await?
     };
     print(&report.to_string())?;
     Ok(report)

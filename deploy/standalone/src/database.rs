@@ -18,6 +18,7 @@ use sqlx::postgres::PgConnectOptions;
 use tracing::info;
 
 use crate::{
+    database_urls::DatabaseUrls,
     provision::{self, Logins, Passwords},
     secrets::Secrets,
 };
@@ -33,62 +34,75 @@ const URL_FILE: &str = "running.url";
 
 /// The store's database. Must be [closed](Database::close).
 pub struct Database {
-    owner: PgConnectOptions,
+    owners: Logins,
+    is_behind_pooler: bool,
     /// The embedded server, and its URL file.
     cluster: Option<(Cluster, PathBuf)>,
 }
 
 impl Database {
-    /// Connects to the database of `args`, or starts the embedded one in `data_dir`.
+    /// Connects to the databases of `urls` and `args`, or starts the embedded one in `data_dir`.
     ///
     /// # Errors
     /// When another `bodega` uses `data_dir`, and when Postgres cannot be started.
-    pub async fn open(args: &DatabaseArgs, data_dir: &Path) -> anyhow::Result<Self> {
-        if let Some(owner) = args.options()? {
-            connect(&owner).await.context("DATABASE_URL (or DB_HOST, DB_NAME …)")?.close().await;
-            return Ok(Self { owner, cluster: None });
+    pub async fn open(urls: &DatabaseUrls, args: &DatabaseArgs, data_dir: &Path) -> anyhow::Result<Self> {
+        if let Some(owners) = urls.options(args)? {
+            for (service, owner) in owners.by_database() {
+                let variables = match service {
+                    None => "DATABASE_URL (or DB_HOST, DB_NAME …)".to_owned(),
+                    Some(service) => {
+                        format!("BODEGA_{}_DATABASE_URL, or DATABASE_URL", service.to_uppercase())
+                    }
+                };
+                connect(owner).await.context(variables)?.close().await;
+            }
+            return Ok(Self { owners, is_behind_pooler: args.db_pooler, cluster: None });
         }
         let cluster = Cluster::start(bodega_embedded_postgres::Options::durable(data_dir)).await?;
         let url_file = data_dir.join(URL_FILE);
         write_url(&cluster, &url_file).with_context(|| format!("cannot write {}", url_file.display()))?;
         let server = PgConnectOptions::from_str(&cluster.superuser_url("postgres"))?;
         provision::database(&server, NAME).await.context("cannot create the database")?;
-        Ok(Self { owner: server.database(NAME), cluster: Some((cluster, url_file)) })
+        let owners = Logins::shared(&server.database(NAME));
+        Ok(Self { owners, is_behind_pooler: false, cluster: Some((cluster, url_file)) })
     }
 
     /// Like [`Database::open`], but connects to the database of a running `bodega` that uses `data_dir`.
     ///
     /// # Errors
     /// As [`Database::open`], and when the running database cannot be reached.
-    pub async fn open_or_join(args: &DatabaseArgs, data_dir: &Path) -> anyhow::Result<Self> {
-        let error = match Self::open(args, data_dir).await {
+    pub async fn open_or_join(
+        urls: &DatabaseUrls,
+        args: &DatabaseArgs,
+        data_dir: &Path,
+    ) -> anyhow::Result<Self> {
+        let error = match Self::open(urls, args, data_dir).await {
             Ok(database) => return Ok(database),
             Err(error) => error,
         };
         match running_database(data_dir).await {
             Some(owner) => {
                 info!("using the database of the running bodega in {}", data_dir.display());
-                Ok(Self { owner, cluster: None })
+                Ok(Self { owners: Logins::shared(&owner), is_behind_pooler: false, cluster: None })
             }
             None => Err(error),
         }
     }
 
-    /// Connection options of the owner.
-    pub fn owner(&self) -> &PgConnectOptions {
-        &self.owner
+    /// Connection options of the owners of the schemas.
+    pub fn owners(&self) -> &Logins {
+        &self.owners
     }
 
-    fn owners(&self) -> Logins {
-        Logins::shared(&self.owner)
-    }
-
-    /// Applies the migrations of all services.
+    /// Applies the migrations of all services, or waits for them behind a pooler: they need a direct connection.
     ///
     /// # Errors
     /// When the database fails, and when an incompatible version of `bodega` created the schemas.
     pub async fn migrate(&self, data_dir: &Path) -> anyhow::Result<()> {
-        let Err(error) = provision::migrate(&self.owners()).await else { return Ok(()) };
+        if self.is_behind_pooler {
+            return provision::wait_until_migrated(&self.owners).await;
+        }
+        let Err(error) = provision::migrate(&self.owners).await else { return Ok(()) };
         match error.downcast_ref::<IncompatibleSchema>() {
             Some(IncompatibleSchema { schema, version, .. }) if self.cluster.is_some() => bail!(
                 "data directory {} was created by an incompatible version of bodega (migration {version} of schema \
@@ -106,11 +120,14 @@ impl Database {
     /// When the database fails, or the secrets cannot be read or written.
     pub async fn logins(&self, data_dir: &Path) -> anyhow::Result<Logins> {
         if self.cluster.is_none() {
-            return Ok(Logins::shared(&self.owner));
+            if self.is_behind_pooler {
+                provision::check_roles(&self.owners).await?;
+            }
+            return Ok(self.owners.clone());
         }
         let passwords = Secrets::open(data_dir)?.database_passwords;
         self.create_roles(&passwords).await?;
-        Ok(Logins::separate(&self.owners(), &passwords))
+        Ok(Logins::separate(&self.owners, &passwords))
     }
 
     /// Creates or updates the services' roles. The schemas must exist.
@@ -118,7 +135,7 @@ impl Database {
     /// # Errors
     /// When the database fails, or the owner may not create roles.
     pub async fn create_roles(&self, passwords: &Passwords) -> anyhow::Result<()> {
-        provision::roles(&self.owners(), passwords).await.context("cannot create the services' roles")
+        provision::roles(&self.owners, passwords).await.context("cannot create the services' roles")
     }
 
     /// Restarts the embedded server whenever it exits, while this future is polled. Its address stays the same.

@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod cli;
 pub mod database;
+pub mod database_urls;
 mod health;
 mod keys;
 mod migrate;

@@ -83,6 +83,26 @@ impl Logins {
         }
     }
 
+    /// Returns the options of each distinct database, with the name of a service if there are several.
+    pub(crate) fn by_database(&self) -> Vec<(Option<&'static str>, &PgConnectOptions)> {
+        let mut distinct: Vec<(Option<&'static str>, &PgConnectOptions)> = Vec::new();
+        let services = [
+            ("identity", &self.identity),
+            ("catalog", &self.catalog),
+            ("cart", &self.cart),
+            ("order", &self.order),
+        ];
+        for (service, options) in services {
+            if !distinct.iter().any(|(_, other)| is_same_database(options, other)) {
+                distinct.push((Some(service), options));
+            }
+        }
+        if let [(service, _)] = &mut *distinct {
+            *service = None;
+        }
+        distinct
+    }
+
     fn by_schema(&self) -> [(&'static Schema, &PgConnectOptions); 4] {
         [(&IDENTITY, &self.identity), (&CATALOG, &self.catalog), (&CART, &self.cart), (&ORDER, &self.order)]
     }
@@ -110,6 +130,36 @@ pub async fn migrate(owners: &Logins) -> anyhow::Result<()> {
         database::migrate(owner, schema.name, schema.migrator).await?;
     }
     Ok(())
+}
+
+/// Waits until the migrations of all services are applied.
+///
+/// # Errors
+/// When a database cannot be reached or is incompatible.
+pub(crate) async fn wait_until_migrated(logins: &Logins) -> anyhow::Result<()> {
+    for (schema, login) in logins.by_schema() {
+        database::wait_until_migrated(login, schema.name, schema.migrator).await?;
+    }
+    Ok(())
+}
+
+/// Checks that the roles have the settings that sessions behind a pooler need.
+///
+/// # Errors
+/// When a setting is missing. The error names the fix.
+pub(crate) async fn check_roles(logins: &Logins) -> anyhow::Result<()> {
+    for (_, login) in logins.by_schema() {
+        database::check_role(login).await?;
+    }
+    Ok(())
+}
+
+/// Returns whether both options have the same address and database name.
+pub(crate) fn is_same_database(one: &PgConnectOptions, other: &PgConnectOptions) -> bool {
+    let address = |options: &PgConnectOptions| {
+        (options.get_socket().cloned(), options.get_host().to_owned(), options.get_port())
+    };
+    address(one) == address(other) && one.get_database() == other.get_database()
 }
 
 /// Creates the database `name` on the server of `owner`, unless it exists.

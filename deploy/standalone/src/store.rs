@@ -26,6 +26,8 @@ pub struct Options {
     pub logins: Logins,
     /// Maximum database connections of each service.
     pub connections: u32,
+    /// Whether the database is behind a connection pooler in transaction mode.
+    pub behind_pooler: bool,
     /// Settings of the identity service.
     pub identity: bodega_identity::Settings,
     /// Settings of the gateway. The catalog uses the same currency, and `media` the same directory.
@@ -57,15 +59,17 @@ impl Store {
     /// # Errors
     /// When a service does not start.
     pub async fn start(options: Options, listener: TcpListener) -> anyhow::Result<Self> {
-        let Options { logins, connections, identity, gateway, payments, media, health, nats } = options;
+        let Options { logins, connections, behind_pooler, identity, gateway, payments, media, health, nats } =
+            options;
         let address = listener.local_addr().context("listener has no address")?;
         let closing = CancellationToken::new();
         let stop_services = closing.clone().drop_guard();
+        let pool = if behind_pooler { database::pool_behind_pooler } else { database::pool };
         let pools = [
-            database::pool(logins.identity, connections, "bodega-identity"),
-            database::pool(logins.catalog, connections, "bodega-catalog"),
-            database::pool(logins.cart, connections, "bodega-cart"),
-            database::pool(logins.order, connections, "bodega-order"),
+            pool(logins.identity, connections, "bodega-identity"),
+            pool(logins.catalog, connections, "bodega-catalog"),
+            pool(logins.cart, connections, "bodega-cart"),
+            pool(logins.order, connections, "bodega-order"),
         ];
         let [identity_db, catalog_db, cart_db, order_db] = pools.clone();
 

@@ -9,7 +9,7 @@ use bodega_media::{Media, MediaArgs};
 use bodega_order::PaymentArgs;
 use bodega_runtime::database::DatabaseArgs;
 
-use crate::{database::Database, secrets::Secrets};
+use crate::{database::Database, database_urls::DatabaseUrls, secrets::Secrets};
 
 /// Options of every command.
 #[derive(clap::Args)]
@@ -19,6 +19,8 @@ pub(crate) struct StoreArgs {
     pub(crate) data_dir: PathBuf,
     #[command(flatten, next_help_heading = "Database [default: embedded, in the data directory]")]
     pub(crate) database: DatabaseArgs,
+    #[command(flatten, next_help_heading = "Database [default: embedded, in the data directory]")]
+    pub(crate) database_urls: DatabaseUrls,
     /// Encrypts the keys that sign access tokens, at least 32 bytes [default: generated, in the data directory]
     #[arg(long, env = "JWT_SECRET_KEY", hide_env_values = true, help_heading = "Data")]
     jwt_secret_key: Option<bodega_identity::SecretKey>,
@@ -62,9 +64,14 @@ impl StoreArgs {
         Ok((media, Settings { media_dir: Some(directory), ..self.gateway.clone() }))
     }
 
+    /// Opens the database, or connects to the one of a running `bodega`.
+    pub(crate) async fn unmigrated_database(&self) -> anyhow::Result<Database> {
+        Database::open_or_join(&self.database_urls, &self.database, &self.data_dir).await
+    }
+
     /// Opens the database, or connects to the one of a running `bodega`, and migrates it.
     pub(crate) async fn database(&self) -> anyhow::Result<Database> {
-        let database = Database::open_or_join(&self.database, &self.data_dir).await?;
+        let database = self.unmigrated_database().await?;
         match database.migrate(&self.data_dir).await {
             Ok(()) => Ok(database),
             Err(error) => {

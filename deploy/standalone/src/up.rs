@@ -92,7 +92,9 @@ pub(crate) async fn run(args: Args, store: &StoreArgs) -> anyhow::Result<()> {
     serve_metrics(args.admin_http, &health).await?;
     let configuration = Configuration::read(store)?;
 
-    let opened = shutdown.run_until_cancelled(Database::open(&store.database, &store.data_dir)).await;
+    let opened = shutdown
+        .run_until_cancelled(Database::open(&store.database_urls, &store.database, &store.data_dir))
+        .await;
     let Some(database) = opened.transpose()? else { return Ok(()) };
     let served = tokio::select! {
         served = serve(&args, store, configuration, &database, listener, health, &shutdown) => served,
@@ -131,7 +133,7 @@ async fn serve(
     let Some(options) = prepared.transpose()? else { return Ok(()) };
     let livemode = options.payments.livemode();
     // Not cancelled by a shutdown: a generated password must be printed in any case.
-    let admin = create_admin(args, database.owner(), &options.identity).await?;
+    let admin = create_admin(args, &database.owners().identity, &options.identity).await?;
     let started = shutdown.run_until_cancelled(Store::start(options, listener)).await.transpose();
     let address = started.as_ref().ok().and_then(|started| started.as_ref().map(Store::address));
     print(&startup_message(address, livemode, admin.as_ref()))?;
@@ -151,7 +153,7 @@ async fn prepare(
     database.migrate(&store.data_dir).await?;
     let logins = database.logins(&store.data_dir).await?;
     if args.demo {
-        seed::demo_if_empty(database.owner(), store.gateway.currency)
+        seed::demo_if_empty(&database.owners().catalog, store.gateway.currency)
             .await
             .context("cannot add demo products")?;
     }
@@ -159,6 +161,7 @@ async fn prepare(
     Ok(Options {
         logins,
         connections: store.database.db_connections,
+        behind_pooler: store.database.db_pooler,
         identity: store.identity()?,
         gateway,
         payments,

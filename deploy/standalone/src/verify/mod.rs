@@ -1,18 +1,19 @@
-//! Checks of the data across the four schemas, in one snapshot of the database.
+//! Checks of the data across the four schemas: in one snapshot of the database, or over [several](separate) databases.
 //!
 //! [`checks`] lists the checks; each is a query for the rows that violate it. [`repair`] repairs what is safe to repair.
 
 mod checks;
 pub mod repair;
+mod separate;
 
 use std::fmt;
 
 use anyhow::Context as _;
 use bodega_runtime::database::Pool;
-use sqlx::{AssertSqlSafe, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, PgConnection};
 
 pub use self::checks::{CHECKS, Check, Kind};
-use crate::database;
+use crate::{database, provision::Logins};
 
 /// Maximum number of reported rows per check; further rows are only counted.
 const REPORTED_ROWS: i64 = 100;
@@ -48,12 +49,16 @@ impl Report {
     }
 }
 
-/// Runs all checks in one read-only transaction, so that a running store gives a consistent result.
+/// Runs all checks. In one database they run in one read-only transaction, so that a running store gives a consistent result;
+/// over several databases, only violations that last for some seconds are reported.
 ///
 /// # Errors
-/// When the database cannot be reached or is not migrated.
-pub async fn run(owner: &PgConnectOptions) -> anyhow::Result<Report> {
-    let db = database::connect(owner).await?;
+/// When a database cannot be reached or is not migrated.
+pub async fn run(owners: &Logins) -> anyhow::Result<Report> {
+    if owners.by_database().len() > 1 {
+        return separate::run(owners).await;
+    }
+    let db = database::connect(&owners.order).await?;
     let report = check_all(&db).await;
     db.close().await;
     report
@@ -63,17 +68,21 @@ async fn check_all(db: &Pool) -> anyhow::Result<Report> {
     let mut snapshot = db.begin_with("begin isolation level repeatable read read only").await?;
     let mut findings = Vec::new();
     for check in CHECKS {
-        let query =
-            format!("select found.*, count(*) over () from ({}) as found limit {REPORTED_ROWS}", check.sql);
-        let rows: Vec<(String, i64)> =
-            sqlx::query_as(AssertSqlSafe(query)).fetch_all(&mut *snapshot).await.with_context(|| {
-                format!("check failed to run: {}: run `bodega migrate` first", check.name)
-            })?;
-        let count = rows.first().map_or(0, |(_, count)| *count);
-        findings.push(Finding { check, rows: rows.into_iter().map(|(row, _)| row).collect(), count });
+        findings.push(find(&mut snapshot, check, check.sql).await?);
     }
     snapshot.rollback().await?;
     Ok(Report { findings })
+}
+
+/// Runs a check by this form of its statement.
+async fn find(db: &mut PgConnection, check: &'static Check, sql: &str) -> anyhow::Result<Finding> {
+    let query = format!("select found.*, count(*) over () from ({sql}) as found limit {REPORTED_ROWS}");
+    let rows: Vec<(String, i64)> = sqlx::query_as(AssertSqlSafe(query))
+        .fetch_all(db)
+        .await
+        .with_context(|| format!("check failed to run: {}: run `bodega migrate` first", check.name))?;
+    let count = rows.first().map_or(0, |(_, count)| *count);
+    Ok(Finding { check, rows: rows.into_iter().map(|(row, _)| row).collect(), count })
 }
 
 impl fmt::Display for Report {

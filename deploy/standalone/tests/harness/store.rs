@@ -109,6 +109,7 @@ impl TestStore {
         let options = Options {
             logins: Logins::separate(&Logins::shared(&owner), &passwords()),
             connections,
+            behind_pooler: false,
             identity,
             gateway: gateway_settings(gateway, &media_dir),
             payments,
@@ -195,7 +196,7 @@ pub(crate) async fn database() -> TestDatabase {
 
 /// Asserts that all checks of `bodega verify` pass.
 pub(crate) async fn verify(owner: &PgConnectOptions) {
-    let report = verify::run(owner).await.unwrap();
+    let report = verify::run(&Logins::shared(owner)).await.unwrap();
     assert!(report.is_clean(), "{report}");
 }
 

@@ -7,7 +7,10 @@ mod violations;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use bodega::verify::{self, CHECKS, Kind, Report};
+use bodega::{
+    provision::Logins,
+    verify::{self, CHECKS, Kind, Report},
+};
 use bodega_embedded_postgres::testing::TestDatabase;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 
@@ -22,7 +25,7 @@ const OVERDUE: [&str; 4] = [
 ];
 
 async fn report(database: &TestDatabase) -> Report {
-    verify::run(&database.url().parse().unwrap()).await.unwrap()
+    verify::run(&Logins::shared(&database.url().parse().unwrap())).await.unwrap()
 }
 
 fn violated_rules(report: &Report) -> BTreeSet<&'static str> {

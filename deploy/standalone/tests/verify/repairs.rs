@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use bodega::verify::repair::{self, Repaired};
+use bodega::{
+    provision::Logins,
+    verify::repair::{self, Repaired},
+};
 use bodega_embedded_postgres::testing::{TempDir, TestDatabase};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
@@ -57,7 +60,7 @@ async fn sql(database: &TestDatabase, sql: &'static str) {
 }
 
 async fn repaired(database: &TestDatabase) -> Repaired {
-    repair::run(&database.url().parse().unwrap()).await.unwrap()
+    repair::run(&Logins::shared(&database.url().parse().unwrap())).await.unwrap()
 }
 
 /// The sample data, which this SQL has violated an hour ago.

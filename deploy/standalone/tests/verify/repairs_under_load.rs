@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bodega::verify::repair::{self, Repaired};
+use bodega::{
+    provision::Logins,
+    verify::repair::{self, Repaired},
+};
 use bodega_embedded_postgres::testing::TestDatabase;
 use bodega_stripe_double::Card;
 use futures_util::{future::join_all, join};
@@ -38,7 +41,7 @@ const TWO_MINUTES_AGO: &str = "
 const UNREACHABLE: &str = "http://127.0.0.1:1/";
 
 async fn repaired(database: &TestDatabase) -> Repaired {
-    repair::run(&database.url().parse().unwrap()).await.unwrap()
+    repair::run(&Logins::shared(&database.url().parse().unwrap())).await.unwrap()
 }
 
 /// Orders of each buyer: enough for several repairs.
@@ -124,7 +127,7 @@ async fn the_order_service_completes_rescheduled_work() {
     sqlx::raw_sql(stuck).execute(&db).await.unwrap();
     test.pay(&intent, Card::Visa).await;
     let before = Instant::now();
-    let Repaired { done, report } = repair::run(&db.connect_options()).await.unwrap();
+    let Repaired { done, report } = repair::run(&Logins::shared(&db.connect_options())).await.unwrap();
 
     let mut kinds = BTreeMap::new();
     for line in &done {

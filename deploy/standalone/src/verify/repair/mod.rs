@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bodega_runtime::database::{Pool, retry_on_conflict};
-use sqlx::postgres::PgConnectOptions;
 use tokio::time::{Instant, sleep};
 
-use super::Report;
-use crate::database;
+use super::{Report, separate};
+use crate::{database, provision::Logins};
 
 /// Time for the order service, if it runs, to process the rescheduled work.
 const RESCHEDULED_WORK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,15 +44,16 @@ pub struct Repaired {
 /// Repairs what is safe, waits until the order service has processed the rescheduled work, and runs the checks.
 ///
 /// # Errors
-/// When the database cannot be reached or is not migrated, and when a row stays locked. Completed repairs are kept.
-pub async fn run(owner: &PgConnectOptions) -> anyhow::Result<Repaired> {
-    let db = database::connect(&owner.clone().options([LOCK_TIMEOUT])).await?;
+/// When the schemas are in several databases, the database cannot be reached or is not migrated, and when a row stays locked. Completed repairs are kept.
+pub async fn run(owners: &Logins) -> anyhow::Result<Repaired> {
+    separate::ensure_one_database(owners)?;
+    let db = database::connect(&owners.order.clone().options([LOCK_TIMEOUT])).await?;
     let repaired = repair(&db).await;
     db.close().await;
     let (done, is_rescheduled) = repaired?;
     let started = Instant::now();
     loop {
-        let report = super::run(owner).await?;
+        let report = super::run(owners).await?;
         if report.is_clean() || !is_rescheduled || started.elapsed() > RESCHEDULED_WORK_TIMEOUT {
             return Ok(Repaired { done, report });
         }
