@@ -1,10 +1,17 @@
 //! Creates the schemas, and a role for each service.
 
+use std::time::Duration;
+
 use bodega_runtime::database;
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, migrate::Migrator,
     postgres::PgConnectOptions,
 };
+use tokio::time::sleep;
+
+/// Maximum number of attempts to update a role.
+const ROLE_ATTEMPTS: u32 = 50;
+const ROLE_RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// The schema of a service.
 struct Schema {
@@ -190,9 +197,21 @@ pub(crate) async fn database(owner: &PgConnectOptions, name: &str) -> sqlx::Resu
 pub async fn roles(owners: &Logins, passwords: &Passwords) -> sqlx::Result<()> {
     let passwords = [&passwords.identity, &passwords.catalog, &passwords.cart, &passwords.order];
     for ((schema, owner), password) in owners.by_schema().into_iter().zip(passwords) {
-        role(owner, schema, password).await?;
+        let mut attempts = 1;
+        while let Err(error) = role(owner, schema, password).await {
+            if attempts == ROLE_ATTEMPTS || !is_concurrent_update(&error) {
+                return Err(error);
+            }
+            attempts += 1;
+            sleep(ROLE_RETRY_PAUSE).await;
+        }
     }
     Ok(())
+}
+
+/// Roles belong to all databases of a server, and Postgres does not wait for another one that updates them.
+fn is_concurrent_update(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.message() == "tuple concurrently updated")
 }
 
 async fn role(owner: &PgConnectOptions, schema: &Schema, password: &str) -> sqlx::Result<()> {

@@ -1,4 +1,6 @@
-//! The database: roles and tables.
+//! The database: roles, tables, poolers, and a database for each service.
 
+mod pooler;
 mod roles;
+mod separate;
 mod tables;
