@@ -1,5 +1,6 @@
-//! The database: roles, tables, poolers, and a database for each service.
+//! The database: roles, tables, versions, poolers, and a database for each service.
 
+mod next_version;
 mod pooler;
 mod roles;
 mod separate;

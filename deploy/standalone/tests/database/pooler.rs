@@ -123,11 +123,14 @@ async fn prepare(database: &TestDatabase, dir: &TempDir) {
     stdout_of(&mut direct(&create)).await;
 }
 
-/// Registers, searches, buys and leaves.
-async fn shop(guest: &Client, name: &str, product: i64) {
+async fn register(guest: &Client, name: &str) -> Client {
     let body = json!({"name": name, "email": format!("{name}@shop.example"), "password": PASSWORD});
     let session = guest.post("/api/auth/register", body).await.expect(201).json;
-    let customer = guest.clone().signed_in(session);
+    guest.clone().signed_in(session)
+}
+
+/// Searches, buys and leaves.
+async fn shop(customer: &Client, product: i64) {
     for path in ["q=mug", "q=gardn", "minPrice=5&maxPrice=50", "sort=price&limit=5", "inStock=true"] {
         customer.get(&format!("/api/products?{path}")).await.expect(200);
     }
@@ -153,12 +156,16 @@ async fn a_store_works_behind_pgbouncer_with_one_connection_for_each_role() {
     let store = start_bodega(bodega(dir.path(), &[]).envs(pgbouncer.variables())).await;
     let ada = store.sign_in("ada@shop.example", PASSWORD).await;
     let mug = ada.create_product("Mug", "19.99", 900).await;
-    let customers: Vec<_> = (0..CUSTOMERS).map(|index| format!("customer{index}")).collect();
-    join_all(customers.iter().map(|name| shop(&store.guest, name, mug))).await;
+    let mut customers = Vec::new();
+    for index in 0..CUSTOMERS {
+        customers.push(register(&store.guest, &format!("customer{index}")).await);
+    }
+    join_all(customers.iter().map(|customer| shop(customer, mug))).await;
 
     let direct = PgPool::connect(&database.url()).await.unwrap();
     let connections: i64 = sqlx::query_scalar(
-        "select count(*) from pg_stat_activity where datname = current_database() and usename like 'bodega\\_%'",
+        "select count(*) from pg_stat_activity
+         where datname = current_database() and usename <> current_user and usename like 'bodega%'",
     )
     .fetch_one(&direct)
     .await

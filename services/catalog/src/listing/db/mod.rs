@@ -66,7 +66,9 @@ pub(super) async fn page(
         Some(words) => search::push_picked(&mut query, filter, words.as_slice(), trigram_schema),
     }
     query.push(
-        " select p.*, picked.name_key, picked.score
+        // Not `*`: a prepared statement would fail after a column is added to the view.
+        " select p.id, p.name, p.description, p.price_minor, p.currency, p.stock, p.version, p.archived, p.created_at,
+                 p.updated_at, p.category_id, p.category_name, p.tags, p.images, picked.name_key, picked.score
          from picked join catalog.product_view p using (id)
          order by ",
     );
