@@ -152,9 +152,9 @@ impl<O: Outbox> Publisher<O> {
     }
 }
 
-/// Publishes events, those of an aggregate one after the other. Stops at the first error, and when [`EVENT_BATCH`] has passed
-/// since `claimed_at`: after a long pause of this process, another replica may publish the same events. Returns which of them
-/// JetStream has stored, and the error.
+/// Publishes events, those of an aggregate one after the other. After an error, sends no further events of that aggregate. Stops
+/// when [`EVENT_BATCH`] has passed since `claimed_at`: after a long pause of this process, another replica may publish the same
+/// events. Returns which of them JetStream has stored, and an error.
 async fn send_in_order(
     connection: &Connection,
     events: &[Event],
@@ -167,31 +167,32 @@ async fn send_in_order(
     }
     let mut failure = None;
     let mut is_late = false;
-    while !aggregates.is_empty() && failure.is_none() && !is_late {
+    while !aggregates.is_empty() && !is_late {
         // The next event of each aggregate, in the order of the batch.
         let mut next: Vec<_> = aggregates.values_mut().filter_map(VecDeque::pop_front).collect();
         next.sort_unstable();
-        aggregates.retain(|_, events| !events.is_empty());
-        let mut acks = Vec::with_capacity(next.len());
+        let mut sent = Vec::with_capacity(next.len());
         for index in next {
             is_late = claimed_at.elapsed() >= EVENT_BATCH;
             if is_late {
                 break;
             }
-            match connection.send(&events[index]).await {
-                Ok(ack) => acks.push(async move { (index, ack.await) }),
-                Err(error) => {
-                    failure = Some(error);
-                    break;
-                }
-            }
+            sent.push((index, connection.send(&events[index]).await));
         }
+        let acks = sent.into_iter().map(async |(index, sent)| match sent {
+            Ok(ack) => (index, ack.await.map_err(NatsError::from)),
+            Err(error) => (index, Err(error)),
+        });
         for (index, ack) in join_all(acks).await {
             match ack {
                 Ok(_) => published[index] = true,
-                Err(error) => failure = Some(error.into()),
+                Err(error) => {
+                    failure = Some(error);
+                    aggregates.remove(events[index].aggregate.as_str());
+                }
             }
         }
+        aggregates.retain(|_, events| !events.is_empty());
     }
     (published, failure)
 }
