@@ -27,6 +27,8 @@ pub(super) struct Row {
     currency: String,
     items: Option<Json<Vec<Item>>>,
     payment: Option<Json<Payment>>,
+    /// Of the call that placed the order.
+    traceparent: Option<String>,
 }
 
 impl Row {
@@ -47,7 +49,7 @@ impl Row {
             aggregate: self.order_id.to_string(),
             sequence: self.position,
             time: self.occurred_at,
-            traceparent: None,
+            traceparent: self.traceparent,
             data: data.into_json(),
         }
     }
@@ -77,7 +79,8 @@ pub(super) async fn claim(db: &Pool, holder: Uuid) -> sqlx::Result<Vec<Row>> {
                           'id', p.id, 'provider', p.provider, 'amount_minor', p.amount_minor, 'currency', p.currency
                       )
                       from orders.payments p where p.id = e.payment_id
-                  ) as "payment: Json<Payment>"
+                  ) as "payment: Json<Payment>",
+                  o.traceparent
            from lease
            cross join lateral (
                select position, id, kind, occurred_at, order_id, payment_id from orders.events

@@ -20,7 +20,7 @@ pub struct Event {
     pub sequence: i64,
     /// When it happened.
     pub time: OffsetDateTime,
-    /// The W3C trace context of the change.
+    /// The W3C trace context of the call that the event follows from.
     pub traceparent: Option<String>,
     /// What happened, by the schema of the kind and version.
     pub data: serde_json::Value,
