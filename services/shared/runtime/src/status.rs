@@ -79,7 +79,7 @@ pub(crate) fn is_database_unavailable(error: &sqlx::Error) -> bool {
 /// Returns whether the connection was closed before the server said a word, as by a proxy that has no server. sqlx takes the end
 /// of the stream for a response of zero.
 fn is_closed_during_handshake(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Protocol(text) if text.ends_with("response from SSLRequest: 0x00"))
+    matches!(error, sqlx::Error::Protocol(text) if text.contains("response from SSLRequest: 0x00"))
 }
 
 /// Returns whether Postgres reports a temporary condition: a lost connection (class 08), a transaction rolled back in favour

@@ -8,6 +8,7 @@ use bodega_runtime::{
 };
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::{
+    io::AsyncReadExt as _,
     net::TcpListener,
     time::{Instant, sleep, timeout},
 };
@@ -91,7 +92,9 @@ async fn a_proxy_without_a_server_is_an_unavailable_database() {
     let port = listener.local_addr().unwrap().port();
     let proxy = tokio::spawn(async move {
         loop {
-            drop(listener.accept().await.unwrap());
+            // Reads first: closed with unread data, the connection would be reset.
+            let (mut client, _) = listener.accept().await.unwrap();
+            let _ = client.read(&mut [0; 64]).await;
         }
     });
     let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port).username("test");
