@@ -55,7 +55,7 @@ impl App {
         availability: Availability,
         health: Health,
     ) -> Self {
-        let products = ProductCache::new(upstreams.catalog.clone(), settings.cache_bytes, |_| {});
+        let products = ProductCache::new("gateway", upstreams.catalog.clone(), settings.cache_bytes, |_| {});
         Self(Arc::new(Inner { settings, upstreams, verifier, revocations, products, availability, health }))
     }
 

@@ -18,6 +18,7 @@ mod json;
 mod legacy;
 mod link;
 mod load_shed;
+mod metrics;
 mod middleware;
 mod openapi;
 mod problem;
@@ -83,9 +84,11 @@ pub async fn start(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     info!("bodega-gateway listening on {}", listener.local_addr().context("the listener has no address")?);
+    metrics::describe();
     let Settings { request_timeout, upload_timeout, max_connections, .. } = settings;
     let verifier = Verifier::new(upstreams.identity.clone());
     let revocations = Revocations::default();
+    revocations.show();
     let revocation_watch =
         tokio::spawn(revocations.clone().watch(upstreams.identity.clone(), shutdown.clone()));
     let uploads = ConcurrencyLimit::new("uploads", settings.max_uploads(), request_timeout);

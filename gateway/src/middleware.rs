@@ -46,6 +46,7 @@ pub(crate) async fn record(
     next: Next,
 ) -> Response {
     let started = Instant::now();
+    let in_flight = metrics::http_in_flight();
     let method = method_label(request.method());
     let path = request.extensions().get::<MatchedPath>().cloned();
     let id = request_id(request.headers());
@@ -54,6 +55,7 @@ pub(crate) async fn record(
     request.extensions_mut().insert(user_id.clone());
 
     let mut response = next.run(request).await;
+    drop(in_flight);
     let duration = started.elapsed();
     let route = route(path.as_ref());
     access_log.record(method, route, &response, duration, &id, &user_id);

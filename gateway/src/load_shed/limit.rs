@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use bodega_runtime::log_throttle::LogThrottle;
+use ::metrics::{Counter, Histogram, SharedString, counter, gauge, histogram};
+use bodega_runtime::{log_throttle::LogThrottle, metrics::on_scrape};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Instant, timeout},
@@ -31,12 +32,14 @@ pub(crate) struct ConcurrencyLimit(Arc<Inner>);
 
 struct Inner {
     /// Name in the log and the metrics.
-    name: Arc<str>,
+    name: SharedString,
     max: u32,
     max_wait: Duration,
     permits: Semaphore,
     state: Mutex<State>,
     log: LogThrottle,
+    rejections: Counter,
+    waits: Histogram,
 }
 
 struct State {
@@ -59,14 +62,19 @@ impl ConcurrencyLimit {
     pub(crate) fn new(name: &str, max: u32, max_wait: Duration) -> Self {
         let permits = usize::try_from(max).unwrap_or(Semaphore::MAX_PERMITS);
         let state = State { times: ServiceTime::new(max), waiting: 0, waiting_bytes: 0, granted: 0 };
-        Self(Arc::new(Inner {
-            name: name.into(),
+        let name = SharedString::from(name.to_owned());
+        let inner = Arc::new(Inner {
+            rejections: counter!("http_requests_shed_total", "limit" => name.clone()),
+            waits: histogram!("http_concurrency_wait_seconds", "limit" => name.clone()),
+            name,
             max,
             max_wait,
             permits: Semaphore::new(permits),
             state: Mutex::new(state),
             log: LogThrottle::new(LOG_INTERVAL),
-        }))
+        });
+        inner.show();
+        Self(inner)
     }
 
     /// Returns a permit if one is free.
@@ -84,6 +92,7 @@ impl ConcurrencyLimit {
             let interval = (spare / 2).clamp(MIN_CHECK_INTERVAL, CHECK_INTERVAL);
             if let Ok(permit) = timeout(interval, permit.as_mut()).await {
                 self.0.state().granted += 1;
+                self.0.waits.record(waiting.since.elapsed());
                 return Some(self.0.start(permit.ok()?));
             }
             // The estimate varies, so a request that was let into the queue is not rejected later for the reserve.
@@ -98,7 +107,7 @@ impl ConcurrencyLimit {
     }
 
     pub(super) fn record_rejection(&self) {
-        metrics::counter!("http_requests_shed_total", "limit" => Arc::clone(&self.0.name)).increment(1);
+        self.0.rejections.increment(1);
         if let Some(count) = self.0.log.count() {
             warn!("overloaded: rejected {count} requests over the limit of {} {}", self.0.max, self.0.name);
         }
@@ -106,6 +115,20 @@ impl ConcurrencyLimit {
 }
 
 impl Inner {
+    /// Shows the permits and the queue at each scrape.
+    fn show(self: &Arc<Self>) {
+        let permits =
+            |state| gauge!("http_concurrency_permits", "limit" => self.name.clone(), "state" => state);
+        let (in_use, free) = (permits("in_use"), permits("free"));
+        let queue = gauge!("http_concurrency_queue", "limit" => self.name.clone());
+        on_scrape(self, move |limit| {
+            let available = u32::try_from(limit.permits.available_permits()).unwrap_or(u32::MAX);
+            in_use.set(f64::from(limit.max.saturating_sub(available)));
+            free.set(f64::from(available.min(limit.max)));
+            queue.set(f64::from(limit.state().waiting));
+        });
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

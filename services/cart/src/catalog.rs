@@ -14,7 +14,7 @@ pub(crate) struct Catalog(ProductCache<(), ()>);
 
 impl Catalog {
     pub(crate) fn new(transport: Transport, cache_bytes: usize) -> Self {
-        Self(ProductCache::new(transport, cache_bytes, trim))
+        Self(ProductCache::new("cart", transport, cache_bytes, trim))
     }
 
     /// Follows the changes of products until the shutdown.

@@ -22,6 +22,7 @@ mod events;
 mod grpc;
 mod images;
 mod listing;
+mod metrics;
 mod products;
 mod reservations;
 mod text;
@@ -103,7 +104,9 @@ pub async fn start(
     let routes = Routes::new(CatalogServiceServer::new(catalog))
         .add_service(StockServiceServer::new(stock))
         .add_service(ChangeServiceServer::new(watches));
+    metrics::start();
     let service = Service::new("catalog", routes, db.clone(), shutdown).await;
+    service.spawn(metrics::sample_stock(db.clone()));
     service.spawn(images.clean_up());
     service.spawn(changes.clean_up());
     if let Some(nats) = nats {

@@ -88,6 +88,7 @@ pub async fn start(
     media: Media,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Service> {
+    passwords::describe_metrics();
     let signer = Arc::new(Signer::start(db.clone(), &settings.jwt_secret, settings.access_ttl).await?);
     let revocations = Arc::new(Revocations::new(db.clone(), settings.access_ttl));
     let images = ImageRegistry::new(db.clone(), SCHEMA, media);

@@ -32,6 +32,7 @@ mod detached;
 mod error;
 mod events;
 mod grpc;
+mod metrics;
 mod orders;
 mod outbox;
 mod payments;
@@ -111,7 +112,9 @@ pub async fn start(
     let app = App::new(db.clone(), upstreams, providers);
     let routes = Routes::new(OrderServiceServer::new(OrderApi::new(app.clone())))
         .add_service(PaymentWebhookServiceServer::new(PaymentWebhookApi::new(app.clone())));
+    metrics::start(&app);
     let service = Service::new("order", routes, db.clone(), shutdown).await;
+    service.spawn(metrics::sample_backlog(app.clone()));
     service.spawn(checkout::recovery::run(app.clone()));
     service.spawn(outbox::worker::run(app.clone()));
     service.spawn(payments::apply::run(app.clone()));

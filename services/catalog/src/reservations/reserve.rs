@@ -20,7 +20,7 @@ use super::{
     db::{self, AttemptedLine, ExistingLine, Locked, RequestedLines, ReservationStatus, ReservedLine},
     quantities::Quantities,
 };
-use crate::{changes::Changes, error::Error};
+use crate::{changes::Changes, error::Error, metrics};
 
 /// Connections that may wait for locked products without a time limit of their own. The others remain available, however
 /// many orders wait.
@@ -140,7 +140,9 @@ impl Stock {
             .map(|change| (change.product_id, change))
             .collect();
         if !changes.is_empty() {
-            self.changes.publish_stock(&changes.into_values().collect::<Vec<_>>());
+            let changes: Vec<_> = changes.into_values().collect();
+            self.changes.publish_stock(&changes);
+            metrics::reserved(&changes);
         }
         Ok(lines)
     }

@@ -7,5 +7,6 @@ mod policy;
 
 pub(crate) use self::{
     hasher::{Hasher, Verification},
+    permits::describe_metrics,
     policy::{PersonalData, check_policy},
 };

@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bodega_runtime::context::CallContext;
+use bodega_runtime::{context::CallContext, metrics::on_scrape};
+use metrics::{
+    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
@@ -34,6 +37,9 @@ struct Inner {
     calls: AtomicU32,
     /// Average duration of a hash in microseconds.
     average: AtomicU64,
+    rejections: Counter,
+    waits: Histogram,
+    durations: Histogram,
 }
 
 /// A permit to hash one password. It is returned when it is dropped.
@@ -46,23 +52,61 @@ pub(super) struct HashPermit {
 /// Decrements the number of calls when it is dropped.
 struct CountedCall(HashPermits);
 
+/// Adds the help texts of the metrics.
+pub(crate) fn describe_metrics() {
+    describe_gauge!("password_hash_permits", "Permits to hash a password, by state. Each uses one core.");
+    describe_gauge!("password_hash_queue", "Calls that wait for a permit to hash a password.");
+    describe_histogram!(
+        "password_hash_wait_seconds",
+        Unit::Seconds,
+        "Time that calls waited for a permit to hash a password."
+    );
+    describe_histogram!("password_hash_duration_seconds", Unit::Seconds, "Time that a hash took.");
+    describe_counter!(
+        "password_hash_rejections_total",
+        "Calls that got no permit to hash a password, because they would have waited too long."
+    );
+}
+
 impl HashPermits {
     /// Creates `max_concurrent` permits, for which calls wait at most `max_wait`. `duration` is the first estimate of
     /// how long a hash takes.
     pub(super) fn new(max_concurrent: u32, max_wait: Duration, duration: Duration) -> Self {
         let permits = usize::try_from(max_concurrent).unwrap_or(Semaphore::MAX_PERMITS);
-        Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             max_concurrent,
             max_wait,
             semaphore: Arc::new(Semaphore::new(permits)),
             calls: AtomicU32::new(0),
             average: AtomicU64::new(micros(duration)),
-        }))
+            rejections: counter!("password_hash_rejections_total"),
+            waits: histogram!("password_hash_wait_seconds"),
+            durations: histogram!("password_hash_duration_seconds"),
+        });
+        on_scrape(&inner, |permits| {
+            let calls = permits.calls.load(Ordering::Relaxed);
+            let hashing = calls.min(permits.max_concurrent);
+            gauge!("password_hash_permits", "state" => "in_use").set(f64::from(hashing));
+            gauge!("password_hash_permits", "state" => "free")
+                .set(f64::from(permits.max_concurrent - hashing));
+            gauge!("password_hash_queue").set(f64::from(calls - hashing));
+        });
+        Self(inner)
     }
 
     /// Waits for a permit. Returns `None` when no permit becomes free before the maximum wait ends, and early enough to
     /// hash before the deadline of the call; immediately when the estimated wait is too long.
     pub(super) async fn acquire(&self) -> Option<HashPermit> {
+        let started = Instant::now();
+        let permit = self.wait().await;
+        match &permit {
+            Some(_) => self.0.waits.record(started.elapsed()),
+            None => self.0.rejections.increment(1),
+        }
+        permit
+    }
+
+    async fn wait(&self) -> Option<HashPermit> {
         let calls_before = self.0.calls.fetch_add(1, Ordering::Relaxed);
         let call = CountedCall(self.clone());
         let average = Duration::from_micros(self.0.average.load(Ordering::Relaxed));
@@ -83,7 +127,9 @@ impl HashPermits {
 impl Drop for HashPermit {
     fn drop(&mut self) {
         let CountedCall(permits) = &self.call;
-        let duration = micros(self.acquired_at.elapsed());
+        let duration = self.acquired_at.elapsed();
+        permits.0.durations.record(duration);
+        let duration = micros(duration);
         let average = permits.0.average.load(Ordering::Relaxed);
         // Concurrent updates may lose one measurement, which does not matter for an estimate.
         let average = (average * (AVERAGE_WEIGHT - 1) + duration) / AVERAGE_WEIGHT;

@@ -27,6 +27,7 @@ use crate::{
     backoff::{RETRY, WAIT},
     detached::call_deadline,
     error::Error,
+    metrics,
     orders::{
         db::{Event, Item, Order},
         status::OrderStatus,
@@ -140,6 +141,7 @@ async fn settle(app: &App, checkout: &Checkout, reserved: Reserved) -> Result<En
         return outcome_of_another_process(app, id).await;
     };
     info!(order.id = %id, "order placed");
+    metrics::order_placed(priced.total_minor, &priced.currency);
     let placed = PlacedOrder { order: placed_order(checkout, priced, placed_at), product_versions };
     Ok(End { outcome: Outcome::Placed(Some(placed.into())), delivery: Some(DeliveryKind::ClearCart) })
 }
@@ -177,6 +179,7 @@ async fn reject(app: &App, checkout: &Checkout, rejection: Rejection, stock: Sto
         Rejected::ReleaseStock => Some(DeliveryKind::ReleaseStock),
         Rejected::NothingToRelease => None,
     };
+    metrics::checkout_rejected(&rejection);
     Ok(End { outcome: Outcome::Rejected(rejection), delivery })
 }
 

@@ -45,6 +45,9 @@ pub(crate) struct ChangedLine {
 }
 
 impl Rejection {
+    /// All codes of [`Rejection::code`].
+    pub(crate) const CODES: [&'static str; 3] = ["out_of_stock", "price_changed", "order_withdrawn"];
+
     pub(crate) fn out_of_stock(insufficient: InsufficientStock) -> Self {
         let lines = insufficient.lines.into_iter().map(|line| ShortLine {
             product_id: line.product_id,

@@ -3,7 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod config;
 mod db;
-mod order_payments;
+pub(crate) mod order_payments;
 pub(crate) mod payment;
 pub(crate) mod provider;
 pub(crate) mod providers;

@@ -25,6 +25,18 @@ pub(crate) enum PaymentStatus {
 }
 
 impl PaymentStatus {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::RequiresPayment,
+        Self::Processing,
+        Self::Failed,
+        Self::Completed,
+        Self::RefundPending,
+        Self::Refunded,
+    ];
+    /// The statuses in which a provider is polled.
+    pub(crate) const POLLED: [Self; 4] =
+        [Self::RequiresPayment, Self::Processing, Self::Failed, Self::RefundPending];
+
     /// Returns the name of the status in the database and in messages.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ use tracing::info;
 use uuid::Uuid;
 
 use super::{db::order_payments as db, order_payments::OrderPayments};
-use crate::{app::App, error::Error};
+use crate::{app::App, error::Error, metrics};
 
 /// Loads an order of `owner` (of any user if `None`) with its payments, applies `change`, and saves the result. `change`
 /// runs again if the transaction is retried.
@@ -48,8 +48,9 @@ pub(crate) async fn update_in<T>(
     Ok(Some((payments, result)))
 }
 
-/// Logs the changes since the payments were loaded.
+/// Logs and counts the changes since the payments were loaded, which were committed.
 pub(crate) fn log_changes(payments: &OrderPayments) {
+    metrics::changed(payments);
     let id = payments.order_id;
     for event in &payments.new_events {
         if event.status_changed {

@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use bodega_runtime::metrics::on_scrape;
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
@@ -44,7 +45,10 @@ impl Media {
     pub(crate) fn new(limits: ImageLimits, storage: Storage) -> Self {
         let uploads = Arc::new(Semaphore::new(MAX_UPLOADS));
         let memory = DecodeMemory::for_images_up_to(limits.image_max_side);
-        Self { inner: Arc::new(Inner { limits, uploads, memory, storage }) }
+        let inner = Arc::new(Inner { limits, uploads, memory, storage });
+        memory::describe_metrics();
+        on_scrape(&inner, |inner| inner.memory.show());
+        Self { inner }
     }
 
     /// Returns the name of the storage: `local`, `s3` or `cloudinary`.

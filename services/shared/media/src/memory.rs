@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use metrics::{Counter, Unit, counter, describe_counter, describe_gauge, gauge};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::spawn_blocking,
@@ -27,17 +28,35 @@ const MIN_RESERVATION_DIVISOR: u32 = 4;
 #[derive(Debug)]
 pub(crate) struct DecodeMemory {
     permits: Arc<Semaphore>,
+    /// MiB for all images.
+    max: u32,
     /// MiB for an image of the maximum size.
     max_image: u32,
     wait: Duration,
+    rejections: Counter,
 }
 
 impl DecodeMemory {
     /// Creates a limit that fits one image of `max_side` x `max_side` pixels at a time, plus encoded images.
     pub(crate) fn for_images_up_to(max_side: u32) -> Self {
         let max_image = mebibytes(u64::from(max_side).pow(2) * BYTES_PER_PIXEL);
-        let permits = Arc::new(Semaphore::new(max_image.saturating_add(ENCODED_MIB) as usize));
-        Self { permits, max_image, wait: RESERVE_WAIT }
+        let max = max_image.saturating_add(ENCODED_MIB);
+        let rejections = counter!("image_memory_rejections_total");
+        Self {
+            permits: Arc::new(Semaphore::new(max as usize)),
+            max,
+            max_image,
+            wait: RESERVE_WAIT,
+            rejections,
+        }
+    }
+
+    /// Shows the memory in the metrics.
+    pub(crate) fn show(&self) {
+        let bytes = |mebibytes: u32| f64::from(mebibytes) * 1_048_576.0;
+        let free = u32::try_from(self.permits.available_permits()).unwrap_or(self.max);
+        gauge!("image_memory_max_bytes").set(bytes(self.max));
+        gauge!("image_memory_reserved_bytes").set(bytes(self.max.saturating_sub(free)));
     }
 
     /// Reserves the memory to decode an image.
@@ -49,9 +68,26 @@ impl DecodeMemory {
         let size = mebibytes(pixels * BYTES_PER_PIXEL).clamp(min, self.max_image);
         match timeout(self.wait, Arc::clone(&self.permits).acquire_many_owned(size)).await {
             Ok(Ok(permit)) => Ok(MemoryReservation(permit)),
-            _ => Err(Rejected::Busy),
+            _ => {
+                self.rejections.increment(1);
+                Err(Rejected::Busy)
+            }
         }
     }
+}
+
+/// Adds the help texts of the metrics.
+pub(crate) fn describe_metrics() {
+    describe_gauge!(
+        "image_memory_reserved_bytes",
+        Unit::Bytes,
+        "Memory that is reserved for images that are being decoded, or are encoded and not stored yet."
+    );
+    describe_gauge!("image_memory_max_bytes", Unit::Bytes, "Memory that images may use.");
+    describe_counter!(
+        "image_memory_rejections_total",
+        "Uploads that were rejected because no memory became free in time."
+    );
 }
 
 /// Reserved memory; dropping it releases the memory.

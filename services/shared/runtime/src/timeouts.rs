@@ -74,6 +74,11 @@ pub const DATABASE_RELEASE: Duration = ms(2_500);
 /// Time limit for the check of a connection that was idle.
 pub const DATABASE_PING: Duration = ms(300);
 
+/// Interval at which a process samples what only the database knows, for its metrics.
+pub const SAMPLE_INTERVAL: Duration = ms(15_000);
+/// Time limit of a sample.
+pub const SAMPLE: Duration = ms(500);
+
 // Searches, which have few connections of their own.
 
 /// Time limit for getting a connection.

@@ -10,6 +10,7 @@ mod verifier;
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
 
+pub(crate) use self::verifier::describe_metrics;
 pub use self::{
     access_token::{AUDIENCE, Claims, ISSUER, Role},
     service_token::{SERVICE_TOKEN, ServiceToken},

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use ::metrics::{Unit, describe_gauge, gauge};
 use bodega_proto::identity::v1::{GetJwksRequest, token_service_client::TokenServiceClient};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use moka::sync::Cache;
@@ -13,7 +14,7 @@ use tokio::{sync::Mutex, time::Instant};
 use tonic::{Code, Status};
 
 use super::{AUDIENCE, Caller, Claims, ISSUER};
-use crate::{status, transport::Transport};
+use crate::{metrics::on_scrape, status, transport::Transport};
 
 /// Maximum number of valid tokens in the cache, which spares their verification at each request.
 const CACHED_TOKENS: u64 = 20_000;
@@ -24,6 +25,14 @@ const FETCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Seconds by which the clocks of two machines may differ.
 const LEEWAY_SECONDS: u64 = 5;
 
+pub(crate) fn describe_metrics() {
+    describe_gauge!(
+        "keys_age_seconds",
+        Unit::Seconds,
+        "Time since the keys that verify access tokens were fetched from identity."
+    );
+}
+
 /// Verifies access tokens: signature, algorithm, key id, issuer, audience and expiry.
 ///
 /// Fetches the keys from identity and caches them, so that tokens are accepted while identity is unavailable.
@@ -33,6 +42,8 @@ pub struct Verifier(Arc<Inner>);
 struct Inner {
     identity: TokenServiceClient<Transport>,
     keys: RwLock<HashMap<String, DecodingKey>>,
+    /// When the keys were fetched.
+    fetched_at: RwLock<Option<Instant>>,
     last_fetch: Mutex<Option<Fetch>>,
     valid: Cache<String, (Caller, i64)>,
 }
@@ -46,12 +57,20 @@ struct Fetch {
 impl Verifier {
     /// A verifier that fetches its keys from `identity`.
     pub fn new(identity: Transport) -> Self {
-        Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             identity: TokenServiceClient::new(identity),
             keys: RwLock::default(),
+            fetched_at: RwLock::default(),
             last_fetch: Mutex::default(),
             valid: Cache::new(CACHED_TOKENS),
-        }))
+        });
+        on_scrape(&inner, |inner| {
+            let fetched_at = inner.fetched_at.read().ok().and_then(|fetched_at| *fetched_at);
+            if let Some(fetched_at) = fetched_at {
+                gauge!("keys_age_seconds").set(fetched_at.elapsed().as_secs_f64());
+            }
+        });
+        Self(inner)
     }
 
     /// Verifies an access token and returns its user.
@@ -131,6 +150,9 @@ impl Verifier {
         }
         if let Ok(mut known) = self.0.keys.write() {
             *known = decoded;
+        }
+        if let Ok(mut fetched_at) = self.0.fetched_at.write() {
+            *fetched_at = Some(Instant::now());
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, future::BoxFuture};
+use metrics::{Histogram, describe_histogram, histogram};
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use tokio::{
     sync::oneshot,
@@ -43,6 +44,13 @@ pub type Results<O, E> = Vec<Option<Result<O, E>>>;
 
 type Run<I, O, E> = dyn Fn(Vec<I>) -> BoxFuture<'static, sqlx::Result<Results<O, E>>> + Send + Sync;
 
+pub(crate) fn describe_metrics() {
+    describe_histogram!(
+        "combiner_batch_items",
+        "Writes that were combined into one statement, by the kind of the writes."
+    );
+}
+
 /// Combines items that are submitted at the same time.
 pub struct Combiner<I, O, E>(Arc<Shared<I, O, E>>);
 
@@ -55,6 +63,8 @@ impl<I, O, E> Clone for Combiner<I, O, E> {
 struct Shared<I, O, E> {
     name: &'static str,
     max_batch: usize,
+    /// The numbers of items of the batches.
+    sizes: Histogram,
     key: Box<dyn Fn(&I) -> u64 + Send + Sync>,
     run: Box<Run<I, O, E>>,
     queue: Mutex<Queue<I, O, E>>,
@@ -112,6 +122,7 @@ where
         Self(Arc::new(Shared {
             name,
             max_batch,
+            sizes: histogram!("combiner_batch_items", "batch" => name),
             key: Box::new(move |item| hasher.hash_one(key(item))),
             run: Box::new(move |items| run(items).boxed()),
             queue: Mutex::new(Queue { waiting: VecDeque::new(), keys: HashSet::new(), is_busy: false }),
@@ -194,6 +205,7 @@ where
     /// Runs a batch until the last deadline of its callers.
     fn attempt(&self, batch: &[Submitted<I, O, E>]) -> impl Future<Output = Attempt<O, E>> + use<I, O, E> {
         let (name, count) = (self.name, batch.len());
+        self.sizes.record(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
         let last = batch.iter().map(|submitted| submitted.deadline).max().unwrap_or_else(Instant::now);
         let trace = Trace::combined(batch.iter().filter_map(|submitted| submitted.trace.as_ref()));
         let context = CallContext { deadline: Some(last), trace, ..CallContext::default() };

@@ -7,10 +7,12 @@
 mod endpoint;
 mod recorder;
 mod requests;
+mod sampler;
 
 pub(crate) use self::requests::{RpcInFlight, replicas, retry, rpc_client, rpc_server};
 pub use self::{
     endpoint::serve,
     recorder::{InFlight, Recorder, is_enabled, on_scrape},
-    requests::{HttpInFlight, http},
+    requests::{http, http_in_flight},
+    sampler::sample,
 };

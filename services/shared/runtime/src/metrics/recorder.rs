@@ -10,8 +10,8 @@ use anyhow::Context as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
-use super::requests;
-use crate::database;
+use super::{requests, sampler};
+use crate::{auth, combiner, database, product_cache};
 
 /// Upper bounds of the buckets of durations, in seconds. A cached product takes less than 0.1 ms, and 2 s is the time limit of
 /// a request.
@@ -92,7 +92,11 @@ impl Recorder {
 fn describe() {
     describe_gauge!("build_info", "1, with the version and the commit of the binary as labels.");
     requests::describe();
+    sampler::describe();
     database::describe_metrics();
+    combiner::describe_metrics();
+    product_cache::describe_metrics();
+    auth::describe_metrics();
 }
 
 /// Counts itself in a gauge while it exists.

@@ -1,6 +1,8 @@
 //! Rate, errors and duration of requests and calls.
 
-use std::{cell::RefCell, collections::HashMap, hash::Hash, thread::LocalKey, time::Duration};
+use std::{
+    cell::RefCell, collections::HashMap, hash::Hash, sync::LazyLock, thread::LocalKey, time::Duration,
+};
 
 use ::metrics::{
     Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
@@ -57,21 +59,10 @@ pub fn http(method: &'static str, route: &str, status: StatusCode, duration: Dur
     });
 }
 
-/// The gauge of HTTP requests in flight.
-#[derive(Clone)]
-pub struct HttpInFlight(Gauge);
-
-impl Default for HttpInFlight {
-    fn default() -> Self {
-        Self(gauge!("http_server_in_flight"))
-    }
-}
-
-impl HttpInFlight {
-    /// Counts a request until the result is dropped.
-    pub fn enter(&self) -> InFlight {
-        InFlight::new(&self.0)
-    }
+/// Counts an HTTP request as in flight until the result is dropped.
+pub fn http_in_flight() -> InFlight {
+    static REQUESTS: LazyLock<Gauge> = LazyLock::new(|| gauge!("http_server_in_flight"));
+    InFlight::new(&REQUESTS)
 }
 
 /// Records a call that `service` has served.

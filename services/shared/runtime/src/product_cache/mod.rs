@@ -12,6 +12,7 @@
 mod entry;
 mod fill;
 mod log;
+mod metrics;
 mod state;
 mod watch;
 
@@ -33,12 +34,14 @@ use tokio::{
 };
 use tonic::Status;
 
+pub(crate) use self::metrics::describe as describe_metrics;
 pub use self::{
     entry::{CachedProduct, Page},
     state::CachedPage,
 };
 use self::{
     fill::{Filled, Flights, Key},
+    metrics::CacheMetrics,
     state::State,
 };
 use crate::{timeouts, transport::Transport};
@@ -65,6 +68,7 @@ struct Inner<R, P> {
     trim: fn(&mut Product),
     state: Mutex<State<R, P>>,
     flights: Flights<R>,
+    metrics: CacheMetrics,
     /// Whether the cache was read since the last ping was sent.
     was_read: AtomicBool,
     /// Notified by the first read after a ping.
@@ -78,20 +82,23 @@ where
     R: Send + Sync + 'static,
     P: Send + Sync + 'static,
 {
-    /// Creates an empty cache, whose entries use about `max_bytes`. It calls the catalog at each read until
+    /// Creates an empty cache, whose entries use about `max_bytes`, with `name` in the metrics. It calls the catalog at each read until
     /// [`watch`](Self::watch) runs. `trim` removes what the owner does not need from a product.
-    pub fn new(catalog: Transport, max_bytes: usize, trim: fn(&mut Product)) -> Self {
+    pub fn new(name: &'static str, catalog: Transport, max_bytes: usize, trim: fn(&mut Product)) -> Self {
         let client = CatalogServiceClient::new(catalog.clone()).max_decoding_message_size(MAX_RESPONSE_BYTES);
-        Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             transport: catalog,
             catalog: client,
             trim,
             state: Mutex::new(State::new(max_bytes)),
             flights: Flights::default(),
+            metrics: CacheMetrics::new(name),
             was_read: AtomicBool::new(false),
             read: Notify::new(),
             confirmed: Notify::new(),
-        }))
+        });
+        metrics::show(name, &inner);
+        Self(inner)
     }
 
     /// Returns a product that is sold.
@@ -204,7 +211,13 @@ where
     }
 
     /// Looks an entry up, and returns it only when the cache is fresh.
-    async fn lookup<T>(&self, mut find: impl FnMut(&mut State<R, P>) -> Option<T>) -> Option<T> {
+    async fn lookup<T>(&self, find: impl FnMut(&mut State<R, P>) -> Option<T>) -> Option<T> {
+        let found = self.find_fresh(find).await;
+        self.0.metrics.record(found.is_some());
+        found
+    }
+
+    async fn find_fresh<T>(&self, mut find: impl FnMut(&mut State<R, P>) -> Option<T>) -> Option<T> {
         self.note_read();
         {
             let mut state = self.lock();

@@ -39,7 +39,7 @@ impl TestCache {
     /// Starts a cache, and waits until it follows the catalog.
     async fn start_with(max_bytes: usize) -> Self {
         let catalog = FakeCatalog::new();
-        let cache = ProductCache::new(catalog.transport(), max_bytes, |_| {});
+        let cache = ProductCache::new("tests", catalog.transport(), max_bytes, |_| {});
         let shutdown = CancellationToken::new();
         tokio::spawn(cache.clone().watch(shutdown.clone()));
         let test = Self { catalog, cache, _shutdown: shutdown.drop_guard() };
