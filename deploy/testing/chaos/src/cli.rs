@@ -84,20 +84,27 @@ struct Shop {
     /// Directory for the logs of the processes and the journal of the clients [default: none]
     #[arg(long)]
     log_dir: Option<PathBuf>,
+    /// Let the processes serve metrics, write their addresses into this file for Prometheus, and keep the store running after
+    /// the clients until the input ends. Without rolling restarts
+    #[arg(long, conflicts_with = "standalone")]
+    targets: Option<PathBuf>,
 }
 
 impl Shop {
     fn settings(&self, seed: u64) -> Settings {
         let faults = if self.only.is_empty() { FaultKind::value_variants() } else { &self.only };
+        // A process that serves metrics cannot be replaced: see `ClusterOptions::metrics`.
+        let may_happen = |fault: &&FaultKind| self.targets.is_none() || **fault != FaultKind::Roll;
         Settings {
             seed,
             clients: self.shoppers,
-            faults: faults.to_vec(),
+            faults: faults.iter().filter(may_happen).copied().collect(),
             standalone: self.standalone,
             min_duration: Duration::from_secs(self.seconds),
             min_kills: self.kills,
             min_orders: self.checkouts,
             log_dir: self.log_dir.clone(),
+            targets: self.targets.clone(),
         }
     }
 

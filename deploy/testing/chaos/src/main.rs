@@ -15,6 +15,7 @@ mod measure;
 mod proxy;
 mod report;
 mod run;
+mod targets;
 
 use std::process::ExitCode;
 

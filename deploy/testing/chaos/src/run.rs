@@ -19,6 +19,7 @@ use crate::{
     faults::{Fault, FaultKind, Lane, Schedule},
     invariants,
     journal::Journal,
+    targets,
 };
 
 /// How long pending work may take once all services are ready and the clients have stopped.
@@ -49,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) min_orders: u64,
     /// Directory for the processes' logs and the journal.
     pub(crate) log_dir: Option<PathBuf>,
+    /// The file for the addresses of the processes' metrics. With it, the store keeps running after the clients.
+    pub(crate) targets: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -113,9 +116,15 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<RunResult> {
     let access_ttl = settings.faults.contains(&FaultKind::ExpiringTokens).then_some(SHORT_ACCESS_TTL);
     let log_dir = settings.log_dir.as_ref().map(|dir| dir.join(settings.seed.to_string()));
     let &Settings { seed, standalone, .. } = settings;
-    let options = ClusterOptions { standalone, durable: true, seed, access_ttl, log_dir: log_dir.clone() };
+    let metrics = settings.targets.is_some();
+    let options =
+        ClusterOptions { standalone, durable: true, seed, access_ttl, log_dir: log_dir.clone(), metrics };
     let cluster = Cluster::start(options).await.context("cannot start the store")?;
     let products = ProductSet::create(cluster.url(), cluster.admin(), PRODUCTS, STOCK).await?;
+
+    if let Some(file) = &settings.targets {
+        targets::write(file, &cluster).with_context(|| format!("cannot write {}", file.display()))?;
+    }
 
     let journal = Journal::start();
     let counters = Arc::new(Counters::default());
@@ -142,6 +151,9 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<RunResult> {
         journal.save(&dir.join("journal")).context("cannot save the journal")?;
     }
     let settled_in = wait_until_settled(&cluster).await?;
+    if settings.targets.is_some() {
+        targets::keep_running().await?;
+    }
     let mut violations = invariants::check(&cluster, &journal).await?;
     if settled_in.is_none() {
         let limit = SETTLE_TIMEOUT.as_secs();

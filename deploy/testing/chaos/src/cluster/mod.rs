@@ -24,6 +24,7 @@ mod topology;
 
 use std::{
     fs,
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -134,6 +135,11 @@ impl Cluster {
         &self.admin
     }
 
+    /// Returns the name of each process that serves metrics, and the address at which it does.
+    pub(crate) fn metrics_addresses(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
+        self.nodes.iter().filter_map(|node| Some((node.name(), node.metrics()?)))
+    }
+
     /// Waits until the gateway reports that the store is ready.
     ///
     /// # Errors
@@ -238,7 +244,7 @@ async fn separate_nodes(
     let urls: Vec<_> = proxies.iter().map(Proxy::url).collect();
     let database_url = postgres.proxied_url();
     let nodes = Role::PROCESSES.into_iter().zip(proxies);
-    Ok(nodes.map(|(role, proxy)| topology.node(role, &urls, proxy, &database_url, stripe)).collect())
+    nodes.map(|(role, proxy)| topology.node(role, &urls, proxy, &database_url, stripe)).collect()
 }
 
 /// Restarts processes that exit by themselves, such as services that start while the database does not respond.

@@ -33,6 +33,8 @@ pub(super) struct NodeConfig {
     pub(super) probe: Probe,
     /// Shared by all successors.
     pub(super) log: PathBuf,
+    /// The address at which it serves its metrics, if it does.
+    pub(super) metrics: Option<SocketAddr>,
 }
 
 pub(super) struct Node {
@@ -54,6 +56,10 @@ impl Node {
 
     pub(super) fn name(&self) -> &str {
         &self.config.program
+    }
+
+    pub(super) fn metrics(&self) -> Option<SocketAddr> {
+        self.config.metrics
     }
 
     pub(super) fn probe(&self) -> Probe {
@@ -175,7 +181,7 @@ impl Node {
     }
 }
 
-fn free_address() -> io::Result<SocketAddr> {
+pub(super) fn free_address() -> io::Result<SocketAddr> {
     let mut retries = 0..PORT_ATTEMPTS;
     loop {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, rand::random_range(PORTS)));

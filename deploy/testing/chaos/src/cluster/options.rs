@@ -14,6 +14,9 @@ pub(crate) struct ClusterOptions {
     pub(crate) access_ttl: Option<Duration>,
     /// Directory for the processes' logs; `None` for a temporary one.
     pub(crate) log_dir: Option<PathBuf>,
+    /// Whether the five processes serve their metrics. Their addresses do not change, so none can have a successor that starts
+    /// before it ends.
+    pub(crate) metrics: bool,
 }
 
 #[derive(Clone, Debug)]

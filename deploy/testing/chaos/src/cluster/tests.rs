@@ -13,7 +13,14 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_UNCHECKED_IDLE: Duration = Duration::from_secs(1);
 
 async fn start(standalone: bool) -> Cluster {
-    let options = ClusterOptions { standalone, durable: false, seed: 0, access_ttl: None, log_dir: None };
+    let options = ClusterOptions {
+        standalone,
+        durable: false,
+        seed: 0,
+        access_ttl: None,
+        log_dir: None,
+        metrics: false,
+    };
     Cluster::start(options).await.unwrap()
 }
 

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,7 +13,7 @@ use bodega_embedded_postgres::testing::TempDir;
 use bodega_stripe_double::{Options, StripeDouble};
 
 use super::{
-    node::{Node, NodeConfig},
+    node::{Node, NodeConfig, free_address},
     options::{Admin, ClusterOptions},
     probe::Probe,
     programs::{self, BODEGA, Programs, program_of},
@@ -28,6 +29,7 @@ pub(super) struct Topology {
     service_token: String,
     jwt_secret_key: String,
     access_ttl: Option<Duration>,
+    metrics: bool,
 }
 
 impl Topology {
@@ -43,6 +45,7 @@ impl Topology {
             service_token: random_secret(),
             jwt_secret_key: random_secret(),
             access_ttl: options.access_ttl,
+            metrics: options.metrics,
         })
     }
 
@@ -59,7 +62,7 @@ impl Topology {
             ("BODEGA_ADMIN_EMAIL".to_owned(), admin.email.clone().into()),
             ("BODEGA_ADMIN_PASSWORD".to_owned(), admin.password.clone().into()),
         ]);
-        self.new_node(BODEGA.to_owned(), "BODEGA_HTTP", Probe::Http, variables, proxy)
+        self.new_node(BODEGA.to_owned(), "BODEGA_HTTP", Probe::Http, variables, proxy, None)
     }
 
     /// Creates the node of a process. `urls` lead to the proxies of all, in the order of [`Role::PROCESSES`].
@@ -70,7 +73,7 @@ impl Topology {
         proxy: Proxy,
         database_url: &str,
         stripe: &StripeDouble,
-    ) -> Node {
+    ) -> anyhow::Result<Node> {
         let mut variables = self.variables(stripe);
         variables.push(("BODEGA_SERVICE_TOKEN".to_owned(), self.service_token.clone().into()));
         for (service, url) in Role::SERVICES.iter().zip(urls) {
@@ -80,7 +83,11 @@ impl Topology {
         if role != Role::Gateway {
             variables.push(("DATABASE_URL".to_owned(), database_url.into()));
         }
-        self.new_node(program_of(role), "BODEGA_LISTEN", probe, variables, proxy)
+        let metrics = self.metrics.then(free_address).transpose().context("cannot find a free port")?;
+        if let Some(address) = metrics {
+            variables.push(("BODEGA_ADMIN_HTTP".to_owned(), address.to_string().into()));
+        }
+        Ok(self.new_node(program_of(role), "BODEGA_LISTEN", probe, variables, proxy, metrics))
     }
 
     fn new_node(
@@ -90,9 +97,10 @@ impl Topology {
         probe: Probe,
         variables: Vec<(String, OsString)>,
         proxy: Proxy,
+        metrics: Option<SocketAddr>,
     ) -> Node {
         let log = self.logs.join(format!("{program}.log"));
-        let config = NodeConfig { program, variables, address_variable, probe, log };
+        let config = NodeConfig { program, variables, address_variable, probe, log, metrics };
         Node::new(self.programs.clone(), config, proxy)
     }
 

@@ -64,8 +64,14 @@ const CORRUPTIONS: [(&str, &[&str]); 8] = [
 
 /// Starts a store and runs clients until enough orders are paid and a cart has a line.
 async fn start_used_store() -> (Cluster, Journal) {
-    let options =
-        ClusterOptions { standalone: true, durable: false, seed: 0, access_ttl: None, log_dir: None };
+    let options = ClusterOptions {
+        standalone: true,
+        durable: false,
+        seed: 0,
+        access_ttl: None,
+        log_dir: None,
+        metrics: false,
+    };
     let cluster = Cluster::start(options).await.unwrap();
     let products = ProductSet::create(cluster.url(), cluster.admin(), 6, 500).await.unwrap();
     let journal = Journal::start();

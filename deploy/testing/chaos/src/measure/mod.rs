@@ -53,8 +53,14 @@ impl Experiment {
     /// # Errors
     /// The store cannot be started or broken, or rejects the users: there are no results then.
     pub(crate) async fn run(self, short: bool) -> anyhow::Result<Results> {
-        let options =
-            ClusterOptions { standalone: false, durable: true, seed: 0, access_ttl: None, log_dir: None };
+        let options = ClusterOptions {
+            standalone: false,
+            durable: true,
+            seed: 0,
+            access_ttl: None,
+            log_dir: None,
+            metrics: false,
+        };
         let cluster = Cluster::start(options).await.context("cannot start the store")?;
         let seconds = |long, brief| Duration::from_secs(if short { brief } else { long });
         let rate = if short { SHORT_RATE } else { RATE };
