@@ -5,6 +5,7 @@ mod database_outage;
 mod databases;
 mod health;
 mod keys;
+mod metrics;
 mod secrets;
 mod serve;
 mod settings;

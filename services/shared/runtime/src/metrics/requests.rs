@@ -67,8 +67,7 @@ pub fn http_in_flight() -> InFlight {
 
 /// Records a call that `service` has served.
 pub(crate) fn rpc_server(service: &'static str, path: &str, code: Code, duration: Duration) {
-    // Clients choose the path: an unknown one must not create a time series. Only a known one succeeds.
-    let method = if code == Code::Ok || is_known(path) { path } else { "unknown" };
+    let method = method_label(path, code);
     record(&SERVED, (service, code), method, duration, || {
         histogram!("rpc_server_duration_seconds", &rpc_labels(service, method, code))
     });
@@ -76,13 +75,20 @@ pub(crate) fn rpc_server(service: &'static str, path: &str, code: Code, duration
 
 /// Records a call to `service`, with its retries.
 pub(crate) fn rpc_client(service: &'static str, path: &str, code: Code, duration: Duration) {
-    record(&CALLED, (service, code), path, duration, || {
-        histogram!("rpc_client_duration_seconds", &rpc_labels(service, path, code))
+    let method = method_label(path, code);
+    record(&CALLED, (service, code), method, duration, || {
+        histogram!("rpc_client_duration_seconds", &rpc_labels(service, method, code))
     });
 }
 
 fn rpc_labels(service: &'static str, method: &str, code: Code) -> [(&'static str, String); 3] {
     [("service", service.to_owned()), ("method", method.to_owned()), ("code", format!("{code:?}"))]
+}
+
+/// Returns the path of a method that exists. Callers choose the path, and an unknown one must not create a time series; only
+/// a known one succeeds.
+fn method_label(path: &str, code: Code) -> &str {
+    if code == Code::Ok || is_known(path) { path } else { "unknown" }
 }
 
 /// Returns whether a service may have this method. Health checks and reflection are not of our API.
