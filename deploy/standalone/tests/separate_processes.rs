@@ -217,7 +217,7 @@ async fn a_service_that_is_drained_or_killed_takes_only_its_own_routes() {
     let database = store::database().await;
     let stripe = payments::stripe().await;
     let listeners = AdminListeners::new();
-    let mut store = Processes::start(&database, &stripe, |name| {
+    let mut store = Processes::start(&database, &stripe, "http://127.0.0.1", |name| {
         let mut command = service(name);
         command.env("BODEGA_ADMIN_HTTP", listeners.address_of(name));
         command.env("BODEGA_DRAIN_DELAY", if name == "cart" { "5" } else { "" });
