@@ -1,12 +1,14 @@
 //! The gateway's configuration.
 
 use std::{
+    fs, io,
     num::NonZero,
     path::{Path, PathBuf},
     thread::available_parallelism,
     time::Duration,
 };
 
+use anyhow::Context as _;
 use bodega_runtime::{config, money::Currency, product_cache, timeouts};
 use clap::builder::RangedI64ValueParser;
 use http::{HeaderValue, Uri};
@@ -54,7 +56,7 @@ pub struct Settings {
     #[arg(long, env = "BODEGA_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = count())]
     pub max_connections: u32,
     /// Maximum size of a JSON body in bytes
-    #[arg(long, env = "BODEGA_BODY_LIMIT", default_value_t = 256 * 1024)]
+    #[arg(long, env = "BODEGA_BODY_LIMIT", default_value_t = 256 * 1024, value_parser = bytes)]
     pub body_limit: usize,
     /// Memory for cached products in bytes, together with the cart's in one process
     #[arg(long, env = "BODEGA_CACHE_BYTES", default_value_t = product_cache::DEFAULT_BYTES)]
@@ -63,7 +65,7 @@ pub struct Settings {
     #[arg(long, env = "BODEGA_UPLOAD_TIMEOUT", default_value = "60", value_parser = seconds)]
     pub upload_timeout: Duration,
     /// Maximum size of an upload in bytes, all of its files together
-    #[arg(long, env = "BODEGA_UPLOAD_LIMIT", default_value_t = 32 * 1024 * 1024)]
+    #[arg(long, env = "BODEGA_UPLOAD_LIMIT", default_value_t = 32 * 1024 * 1024, value_parser = bytes)]
     pub upload_limit: usize,
     /// Directory of images in local storage, the same as the services' [default: .bodega/media]
     #[arg(long, env = "BODEGA_MEDIA_DIR")]
@@ -89,6 +91,20 @@ fn per_core(count: u32) -> u32 {
 }
 
 impl Settings {
+    /// Checks the directory of images. The services create it if it is missing.
+    ///
+    /// # Errors
+    /// When it is no directory, or cannot be read.
+    pub(crate) fn check_media_dir(&self) -> anyhow::Result<()> {
+        let directory = self.media_dir();
+        match fs::read_dir(directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).with_context(|| {
+                format!("BODEGA_MEDIA_DIR: cannot read the image directory {}", directory.display())
+            }),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn media_dir(&self) -> &Path {
         self.media_dir.as_deref().unwrap_or(Path::new(".bodega/media"))
     }
@@ -112,6 +128,13 @@ impl Settings {
 /// Accepts a limit of at least 1.
 fn count() -> RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=1_000_000)
+}
+
+fn bytes(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(bytes @ 1..=1_073_741_824) => Ok(bytes),
+        _ => Err("must be a number of bytes between 1 and 1073741824 (1 GiB)".to_owned()),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -60,8 +60,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// Runs the gateway as a process of its own, until the shutdown.
 ///
 /// # Errors
-/// When the listener fails.
+/// When the image directory cannot be read, or the listener fails.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
+    config.settings.check_media_dir()?;
     let upstreams = Upstreams {
         identity: process.transport("identity", config.identity_url)?,
         catalog: process.transport("catalog", config.catalog_url)?,

@@ -105,6 +105,7 @@ pub fn main() -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     let ran = process::block_on(async {
         let _telemetry = telemetry::init("bodega", &cli.telemetry)?;
+        config::warn_about_unknown_variables();
         code = run(cli).await?;
         Ok(())
     });

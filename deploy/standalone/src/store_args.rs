@@ -1,6 +1,9 @@
 //! The options of every command: where the store's data is, and the settings of its services.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use bodega_events::EventArgs;
@@ -59,7 +62,13 @@ impl StoreArgs {
     /// # Errors
     /// When the configuration of a storage is incomplete, and when the directory cannot be created.
     pub(crate) fn media(&self) -> anyhow::Result<(Media, Settings)> {
-        let directory = self.gateway.media_dir.clone().unwrap_or_else(|| self.data_dir.join("media"));
+        let directory = match &self.gateway.media_dir {
+            Some(directory) => directory.clone(),
+            None => {
+                create_data_dir(&self.data_dir)?;
+                self.data_dir.join("media")
+            }
+        };
         let media = self.media.open(&directory)?;
         Ok((media, Settings { media_dir: Some(directory), ..self.gateway.clone() }))
     }
@@ -80,4 +89,10 @@ impl StoreArgs {
             }
         }
     }
+}
+
+/// Creates the data directory if it is missing.
+pub(crate) fn create_data_dir(path: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(path)
+        .with_context(|| format!("BODEGA_DATA_DIR (or --data-dir): cannot create {}", path.display()))
 }

@@ -155,13 +155,10 @@ async fn a_service_waits_until_its_schema_is_migrated_by_the_owner() {
     let owner = sqlx::PgPool::connect(&database.url()).await.unwrap();
     let role = "do $$ begin create role bodega_cart login; exception when duplicate_object then null; end $$";
     sqlx::raw_sql(role).execute(&owner).await.unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
     // The log, on standard error, is read as lines of standard output.
     let mut cart = process::command("/bin/sh");
     cart.args(["-c", "exec \"$0\" 2>&1"]).arg(binary_dir().join("bodega-cart"));
-    cart.env("BODEGA_LISTEN", address.to_string()).env("BODEGA_SERVICE_TOKEN", "a".repeat(32));
+    cart.env("BODEGA_LISTEN", "127.0.0.1:0").env("BODEGA_SERVICE_TOKEN", "a".repeat(32));
     let mut cart = Running::start(cart.env("DATABASE_URL", database.url_as("bodega_cart")));
     let line = cart.line().await;
     let version = bodega_cart::MIGRATOR.iter().last().unwrap().version;
@@ -172,7 +169,13 @@ async fn a_service_waits_until_its_schema_is_migrated_by_the_owner() {
     provision::migrate(&owners).await.unwrap();
     provision::roles(&owners, &store::passwords()).await.unwrap();
     // Other lines may precede it: there is no catalog.
-    while !cart.line().await.contains("cart listening on") {}
+    loop {
+        let line = cart.line().await;
+        eprintln!("{line}");
+        if line.contains("cart listening on") {
+            break;
+        }
+    }
     assert!(cart.terminate().await.success());
 }
 

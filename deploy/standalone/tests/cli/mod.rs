@@ -9,3 +9,4 @@ mod metrics;
 mod secrets;
 mod serve;
 mod settings;
+mod settings_of_processes;

@@ -40,9 +40,9 @@ impl MediaArgs {
             (None, Some(cloudinary)) => Storage::Cloudinary(cloudinary),
             (None, None) => {
                 let local = Local::new(directory);
-                local
-                    .open()
-                    .with_context(|| format!("cannot use the image directory {}", directory.display()))?;
+                local.open().with_context(|| {
+                    format!("BODEGA_MEDIA_DIR: cannot use the image directory {}", directory.display())
+                })?;
                 Storage::Local(local)
             }
         };

@@ -112,6 +112,7 @@ where
     block_on(async {
         let tls = args.tls.open()?;
         let _telemetry = telemetry::init(name, &args.telemetry)?;
+        config::warn_about_unknown_variables();
         let health = Health::default();
         let shutdown = shutdown_signal(&health, args.shutdown.drain_delay)?;
         if let Some(address) = args.admin_http {

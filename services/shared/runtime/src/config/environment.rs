@@ -1,18 +1,23 @@
 //! The environment variables of a command before it is parsed: `.env`, empty variables, and secrets in files.
 
 use std::{
+    any::TypeId,
     collections::BTreeSet,
     env,
     ffi::{OsStr, OsString},
     fs::File,
     io::{self, Read as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use clap::{Arg, Command};
+use tracing::warn;
 
 /// Suffix of the variable that names the file of a secret: `DB_PASSWORD_FILE` for `DB_PASSWORD`.
 pub(super) const FILE_SUFFIX: &str = "_FILE";
+
+/// The variables of all processes: each accepts those of the others, which may share an environment file with it.
+const KNOWN: &str = include_str!("../../../../../deploy/environment.txt");
 
 /// The largest file of a secret, in bytes: a larger one is not a secret, and might have no end.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
@@ -28,6 +33,11 @@ pub(super) fn prepare(command: &Command) -> Result<(), String> {
     remove_empty(&all);
     read_dotenv()?;
     remove_empty(&all);
+    for Variable { name, .. } in names.iter().filter(|variable| !variable.is_path) {
+        if env::var_os(name).is_some_and(|value| value.to_str().is_none()) {
+            return Err(format!("{name} is not valid UTF-8"));
+        }
+    }
     for variable in names.iter().filter(|variable| variable.is_secret) {
         let value = secret(&variable.name, env::var_os(&variable.name), env::var_os(variable.file()))?;
         if let Some(value) = value {
@@ -45,6 +55,8 @@ pub(super) struct Variable {
     pub(super) name: String,
     /// Whether its value is a secret, which a file may contain.
     pub(super) is_secret: bool,
+    /// Whether its value is a path, which may have any bytes.
+    pub(super) is_path: bool,
 }
 
 impl Variable {
@@ -57,9 +69,25 @@ impl Variable {
 pub(super) fn variables(command: &Command) -> BTreeSet<Variable> {
     let own = command.get_arguments().filter_map(|arg: &Arg| {
         let name = arg.get_env()?.to_string_lossy().into_owned();
-        Some(Variable { name, is_secret: arg.is_hide_env_values_set() })
+        let is_path = arg.get_value_parser().type_id() == TypeId::of::<PathBuf>();
+        Some(Variable { name, is_secret: arg.is_hide_env_values_set(), is_path })
     });
     own.chain(command.get_subcommands().flat_map(variables)).collect()
+}
+
+/// Logs the variables that start with `BODEGA_` and that no process has: they may be misspelt.
+pub fn warn_about_unknown_variables() {
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let unknown: Vec<_> = names.filter(|name| name.starts_with("BODEGA_") && !is_known(name)).collect();
+    if !unknown.is_empty() {
+        warn!("unknown variables have no effect: {}", unknown.join(", "));
+    }
+}
+
+/// Lines of the list are `process: NAME` and `process: NAME secret`.
+fn is_known(name: &str) -> bool {
+    let mut known = KNOWN.lines().filter_map(|line| line.split_once(": ")?.1.split(' ').next());
+    known.any(|known| name == known || name.strip_suffix(FILE_SUFFIX) == Some(known))
 }
 
 fn remove_empty(names: &[String]) {
@@ -154,6 +182,16 @@ mod tests {
         assert!(error(None, "/").starts_with("DB_PASSWORD_FILE: cannot read /: "));
         let misplaced = error(None, "hunter2");
         assert!(misplaced.starts_with("DB_PASSWORD_FILE: cannot read the file it names: "), "{misplaced}");
+    }
+
+    #[test]
+    fn knows_the_variables_of_all_processes() {
+        for name in ["BODEGA_LISTEN", "BODEGA_ORDER_URL", "BODEGA_SERVICE_TOKEN_FILE", "BODEGA_DEMO"] {
+            assert!(is_known(name), "{name}");
+        }
+        for name in ["BODEGA_LISTENS", "BODEGA_", "bodega_listen"] {
+            assert!(!is_known(name), "{name}");
+        }
     }
 
     #[test]

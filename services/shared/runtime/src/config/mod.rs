@@ -12,6 +12,8 @@ use crate::{auth::ServiceToken, tls::TlsArgs};
 
 mod environment;
 
+pub use self::environment::warn_about_unknown_variables;
+
 /// Explains secrets in files, for the help of every command.
 pub const HELP_ON_SECRETS: &str = "\
 A variable that is empty is not set. For each secret X (a password, token or key, and DATABASE_URL), the variable X_FILE can
@@ -167,6 +169,7 @@ fn describe<P: Parser>(error: &clap::Error) -> String {
     let value = if is_secret { "…".to_owned() } else { text(ContextKind::InvalidValue) };
     let allowed = text(ContextKind::ValidValue);
     let reason = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    let reason = reason.replace("invalid digit found in string", "must be a whole number");
     match (reason.is_empty(), allowed.is_empty()) {
         (false, _) => format!("{names} is {value:?}: {reason}"),
         (true, false) => format!("{names} is {value:?}: use one of {allowed}"),

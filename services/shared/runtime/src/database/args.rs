@@ -1,6 +1,6 @@
 //! The database's address and credentials.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail, ensure};
 use clap::builder::BoolishValueParser;
 use sqlx::postgres::PgConnectOptions;
 
@@ -14,7 +14,7 @@ pub struct DatabaseArgs {
     #[arg(long, env = "DB_HOST")]
     pub db_host: Option<String>,
     /// Port of the database [default: 5432]
-    #[arg(long, env = "DB_PORT")]
+    #[arg(long, env = "DB_PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub db_port: Option<u16>,
     /// Name of the database
     #[arg(long, env = "DB_NAME")]
@@ -62,7 +62,8 @@ impl DatabaseArgs {
         if let Some(url) = &self.database_url {
             return parse_url("DATABASE_URL", url).map(Some);
         }
-        if self.db_host.is_none() && self.db_name.is_none() {
+        self.check_parts()?;
+        if self.db_name.is_none() {
             return Ok(None);
         }
         let mut options = PgConnectOptions::new_without_pgpass()
@@ -78,6 +79,26 @@ impl DatabaseArgs {
             options = options.password(password);
         }
         Ok(Some(options))
+    }
+
+    /// Fails if a part is set without the parts that it needs.
+    fn check_parts(&self) -> anyhow::Result<()> {
+        let parts = [
+            ("DB_HOST", self.db_host.is_some()),
+            ("DB_PORT", self.db_port.is_some()),
+            ("DB_USER", self.db_user.is_some()),
+            ("DB_PASSWORD", self.db_password.is_some()),
+        ];
+        if self.db_name.is_none()
+            && let Some((part, _)) = parts.iter().find(|(_, is_set)| *is_set)
+        {
+            bail!("DB_NAME is missing: {part} is set; set both, or DATABASE_URL");
+        }
+        ensure!(
+            self.db_password.is_none() || self.db_user.is_some(),
+            "DB_USER is missing: DB_PASSWORD is set; set both, or DATABASE_URL"
+        );
+        Ok(())
     }
 
     /// The connection options of a process that needs a database.
@@ -124,6 +145,18 @@ mod tests {
         let options = parts.options().unwrap().unwrap();
         assert_eq!((options.get_host(), options.get_database()), ("localhost", Some("shop")));
         assert!(DatabaseArgs::default().options().unwrap().is_none());
+        for (part, missing) in [
+            (DatabaseArgs { db_host: Some("db".to_owned()), ..DatabaseArgs::default() }, "DB_NAME"),
+            (DatabaseArgs { db_port: Some(5432), ..DatabaseArgs::default() }, "DB_NAME"),
+            (DatabaseArgs { db_user: Some("ada".to_owned()), ..DatabaseArgs::default() }, "DB_NAME"),
+            (DatabaseArgs { db_password: Some("hunter2".to_owned()), ..parts }, "DB_USER"),
+        ] {
+            let error = part.options().unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("{missing} is missing")) && !error.contains("hunter2"),
+                "{error}"
+            );
+        }
         assert!(DatabaseArgs::default().required().is_err());
     }
 }
