@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use reqwest::StatusCode;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 
@@ -51,12 +52,27 @@ impl Process {
     /// # Errors
     /// The process exits, or is not ready in time (with the last lines of its log).
     pub(crate) async fn wait_until_ready(&mut self, url: &str) -> anyhow::Result<()> {
+        self.wait_until(url, |status, _| status.is_success()).await
+    }
+
+    /// Waits until a response has this status and body.
+    ///
+    /// # Errors
+    /// The process exits, or there is no such response in time.
+    pub(crate) async fn wait_until(
+        &mut self,
+        url: &str,
+        is_ready: impl Fn(StatusCode, &str) -> bool,
+    ) -> anyhow::Result<()> {
         // A new connection for each attempt, as an unused one may be of a process that has exited.
         let http = reqwest::Client::builder().pool_max_idle_per_host(0).build()?;
         let started = Instant::now();
         loop {
-            if http.get(url).send().await.is_ok_and(|response| response.status().is_success()) {
-                return Ok(());
+            if let Ok(response) = http.get(url).send().await {
+                let status = response.status();
+                if is_ready(status, &response.text().await.unwrap_or_default()) {
+                    return Ok(());
+                }
             }
             if let Some(status) = self.child.try_wait()? {
                 bail!("the process exited with {status}: {}", log_tail(&self.log));

@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::Context as _;
+use reqwest::StatusCode;
 use serde::Deserialize;
 
 use super::{
@@ -79,6 +80,10 @@ async fn start(build: &Build, products: usize) -> anyhow::Result<Target> {
     let address = free_address()?;
     let mut gateway = Process::spawn(prepare("gateway", &address)?, data.path().join("gateway.log"))?;
     gateway.wait_until_ready(&format!("http://{address}/readyz")).await?;
+    // Since then, a gateway is ready before the services are. Older builds have no `/status`.
+    let is_available =
+        |status: StatusCode, body: &str| status == 404 || body.starts_with(r#"{"status":"ok""#);
+    gateway.wait_until(&format!("http://{address}/status"), is_available).await?;
     // Stopped first.
     servers.insert(0, gateway);
     let started = Started {

@@ -149,7 +149,12 @@ fn add_results_during(results: &mut Results, observed: &Observed) {
     );
     results.note("`/healthz` during the outage: slowest response", format_duration(slowest(&healthz)));
     let readyz = observed.readyz.sent_in(&outage);
-    results.note("`/readyz` during the outage, by status", statuses(&readyz));
+    let not_ready: Vec<_> = readyz.iter().filter(|sample| !sample.is_success()).collect();
+    results.expect_none(
+        "`/readyz` during the outage: responses other than 200",
+        not_ready.len(),
+        statuses(not_ready.iter().copied()),
+    );
     results.expect_at_most("`/readyz` during the outage: slowest response", TIMELY, slowest(&readyz));
 }
 
