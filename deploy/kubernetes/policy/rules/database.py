@@ -10,8 +10,8 @@ from .workloads import replicas
 
 ANNOTATION = "bodega/postgres-max-connections"
 DEFAULT_CONNECTIONS = 10
-# One for the readiness check of each process; identity has one more, which polls ended sessions.
-OUTSIDE_OF_POOL = {"identity": 2, "catalog": 1, "cart": 1, "order": 1}
+# The connection of the readiness check.
+OUTSIDE_OF_POOL = 1
 # Jobs (migrate, verify), and what Postgres reserves for superusers.
 JOBS, RESERVED = 5, 3
 
@@ -36,7 +36,7 @@ def of_services(manifests, repository):
             continue
         container = deployment["spec"]["template"]["spec"]["containers"][0]
         environment = dict(manifests.environment(container))
-        each = int(environment.get("BODEGA_DB_CONNECTIONS") or DEFAULT_CONNECTIONS) + OUTSIDE_OF_POOL[service]
+        each = int(environment.get("BODEGA_DB_CONNECTIONS") or DEFAULT_CONNECTIONS) + OUTSIDE_OF_POOL
         if service == "catalog":
             each += repository.search_connections
         surge = deployment["spec"].get("strategy", {}).get("rollingUpdate", {}).get("maxSurge", 1)

@@ -3,6 +3,7 @@
 mod commands;
 mod database_outage;
 mod databases;
+mod environment;
 mod health;
 mod keys;
 mod metrics;
