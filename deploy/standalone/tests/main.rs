@@ -24,4 +24,5 @@ mod purchase_flow;
 mod query_budget;
 mod separate_processes;
 mod tls;
+mod traces;
 mod verify;

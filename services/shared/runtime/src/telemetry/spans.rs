@@ -21,8 +21,12 @@ use super::{
 use crate::context::{CallContext, REQUEST_ID};
 
 /// A span that is exported, or nothing. It ends when it is dropped.
-#[derive(Debug)]
-pub(crate) struct ActiveSpan(Option<Context>);
+#[derive(Debug, Default)]
+pub(crate) struct ActiveSpan {
+    span: Option<Context>,
+    /// Of a call without a response: whether it is an error if there will be none.
+    open_call: Option<bool>,
+}
 
 impl ActiveSpan {
     fn start(
@@ -43,25 +47,26 @@ impl ActiveSpan {
         // Spans that are started after the shutdown are invalid.
         span.span().span_context().is_valid().then(|| {
             let trace = Trace::at(span);
-            (Self(trace.span().cloned()), trace)
+            (Self { span: trace.span().cloned(), open_call: None }, trace)
         })
     }
 
     fn set(&self, key: &'static str, value: impl Into<Value>) {
-        if let Self(Some(span)) = self {
+        if let Some(span) = &self.span {
             span.span().set_attribute(KeyValue::new(key, value));
         }
     }
 
     fn fail(&self, error_type: impl Into<Value>) {
         self.set("error.type", error_type);
-        if let Self(Some(span)) = self {
+        if let Some(span) = &self.span {
             span.span().set_status(Status::error(""));
         }
     }
 
-    fn set_code(&self, code: Code, is_error: bool) {
-        if self.0.is_some() {
+    fn set_code(&mut self, code: Code, is_error: bool) {
+        self.open_call = None;
+        if self.span.is_some() {
             self.set("rpc.response.status_code", code_name(code));
             if is_error {
                 self.fail(code_name(code));
@@ -74,8 +79,10 @@ impl Drop for ActiveSpan {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.fail("panic");
+        } else if let Some(is_error) = self.open_call {
+            self.set_code(Code::Cancelled, is_error);
         }
-        if let Self(Some(span)) = self {
+        if let Some(span) = &self.span {
             span.span().end();
         }
     }
@@ -110,7 +117,7 @@ impl RequestSpan {
             }
             ActiveSpan::start(SpanKind::Server, name, &parent, attributes, Vec::new())
         });
-        let (active, trace) = started.unwrap_or_else(|| (ActiveSpan(None), Trace::of(headers)));
+        let (active, trace) = started.unwrap_or_else(|| (ActiveSpan::default(), Trace::of(headers)));
         let log = info_span!(
             "request",
             name = name().as_ref(),
@@ -123,7 +130,7 @@ impl RequestSpan {
 
     /// Records the response to an HTTP request, and ends the span.
     pub fn end_http(self, status: StatusCode) {
-        if self.active.0.is_some() {
+        if self.active.span.is_some() {
             self.active.set("http.response.status_code", i64::from(status.as_u16()));
             if status.is_server_error() {
                 self.active.fail(status.as_str().to_owned());
@@ -132,7 +139,7 @@ impl RequestSpan {
     }
 
     /// Records the response to a call, and ends the span.
-    pub(crate) fn end_rpc(self, code: Code) {
+    pub(crate) fn end_rpc(mut self, code: Code) {
         // By the conventions, these are errors of the server; the others are the caller's.
         let is_error = matches!(
             code,
@@ -187,7 +194,11 @@ pub(crate) fn rpc_span(path: &str, headers: &HeaderMap) -> RequestSpan {
         let method = rpc_method(path);
         (Exported { name: method.to_owned(), is_untrusted: false }, rpc_attributes(method))
     };
-    RequestSpan::start("grpc", headers, || path, (!path.starts_with("/grpc.")).then_some(export))
+    let mut span =
+        RequestSpan::start("grpc", headers, || path, (!path.starts_with("/grpc.")).then_some(export));
+    // The caller has cancelled it.
+    span.active.open_call = Some(false);
+    span
 }
 
 /// The address of another process.
@@ -232,15 +243,18 @@ impl ClientSpan {
         attributes.push(KeyValue::new("server.address", server.host.clone()));
         attributes.push(KeyValue::new("server.port", i64::from(server.port)));
         let started = ActiveSpan::start(SpanKind::Client, method.to_owned(), parent, attributes, Vec::new());
-        started.map(|(active, trace)| Self { trace, active })
+        started.map(|(mut active, trace)| {
+            active.open_call = Some(true);
+            Self { trace, active }
+        })
     }
 
     pub(crate) fn retried(&self) -> Option<RetriedSpan> {
-        self.active.0.clone().map(RetriedSpan)
+        self.active.span.clone().map(RetriedSpan)
     }
 
     /// Records the response, and ends the span.
-    pub(crate) fn end(self, code: Code) {
+    pub(crate) fn end(mut self, code: Code) {
         self.active.set_code(code, code != Code::Ok);
     }
 }
@@ -299,7 +313,7 @@ pub fn process_stored<T, E>(
         let link = traceparent.and_then(trace::parse).map(Link::with_context);
         ActiveSpan::start(SpanKind::Consumer, name, &parent, Vec::new(), link.into_iter().collect())
     });
-    let (mut active, mut log) = (ActiveSpan(None), Span::none());
+    let (mut active, mut log) = (ActiveSpan::default(), Span::none());
     if let Some((span, trace)) = started.flatten() {
         log = info_span!("work", name, trace.id = display(trace.context().trace_id()));
         (active, context.trace) = (span, Some(trace));
