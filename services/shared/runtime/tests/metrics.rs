@@ -38,13 +38,13 @@ async fn unknown_methods_create_no_time_series() {
             1 => format!("/bodega.cart.v1.CartService/M{number}"),
             _ => format!("/s{number}/m{number}"),
         };
-        let method = if number % 2 == 0 {
+        let method = if number.is_multiple_of(2) {
             Method::POST
         } else {
             Method::from_bytes(format!("M{number}").as_bytes()).unwrap()
         };
         let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
-        let deadline = Instant::now() + if number % 5 == 0 { Duration::ZERO } else { Duration::from_secs(5) };
+        let deadline = Instant::now() + if number.is_multiple_of(5) { Duration::ZERO } else { Duration::from_secs(5) };
         let context = CallContext { deadline: Some(deadline), ..CallContext::default() };
         context.scope(transport.clone().oneshot(request)).await.unwrap();
     };
