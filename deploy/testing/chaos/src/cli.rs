@@ -88,6 +88,10 @@ struct Shop {
     /// the clients until the input ends. Without rolling restarts
     #[arg(long, conflicts_with = "standalone")]
     targets: Option<PathBuf>,
+    /// Let the services use the database through this program, pgbouncer 1.21 or later, in transaction mode with four server
+    /// connections
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "standalone")]
+    pgbouncer: Option<PathBuf>,
 }
 
 impl Shop {
@@ -105,6 +109,7 @@ impl Shop {
             min_orders: self.checkouts,
             log_dir: self.log_dir.clone(),
             targets: self.targets.clone(),
+            pgbouncer: self.pgbouncer.clone(),
         }
     }
 
@@ -120,6 +125,9 @@ impl Shop {
         }
         if self.standalone {
             command.push_str(" --standalone");
+        }
+        if let Some(program) = &self.pgbouncer {
+            command.push_str(&format!(" --pgbouncer {}", program.display()));
         }
         command
     }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     client::{Client, Counters, ProductSet},
-    cluster::{Cluster, ClusterOptions},
+    cluster::{Cluster, ClusterOptions, Connections},
     faults::{Fault, FaultKind, Lane, Schedule},
     invariants,
     journal::Journal,
@@ -52,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) log_dir: Option<PathBuf>,
     /// The file for the addresses of the processes' metrics. With it, the store keeps running after the clients.
     pub(crate) targets: Option<PathBuf>,
+    /// The program pgbouncer, through which the services use the database.
+    pub(crate) pgbouncer: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -65,6 +67,8 @@ pub(crate) struct RunResult {
     faults: BTreeMap<FaultKind, u64>,
     /// How long the pending work took; `None` if longer than [`SETTLE_TIMEOUT`].
     settled_in: Option<Duration>,
+    /// `None` without pgbouncer.
+    connections: Option<Connections>,
     pub(crate) violations: Vec<String>,
 }
 
@@ -104,6 +108,9 @@ impl fmt::Display for RunResult {
             self.format_settled_in(),
             violations.len()
         )?;
+        if let Some(connections) = &self.connections {
+            writeln!(f, "  {connections}")?;
+        }
         violations.iter().try_for_each(|violation| writeln!(f, "  {violation}"))
     }
 }
@@ -117,8 +124,15 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<RunResult> {
     let log_dir = settings.log_dir.as_ref().map(|dir| dir.join(settings.seed.to_string()));
     let &Settings { seed, standalone, .. } = settings;
     let metrics = settings.targets.is_some();
-    let options =
-        ClusterOptions { standalone, durable: true, seed, access_ttl, log_dir: log_dir.clone(), metrics };
+    let options = ClusterOptions {
+        standalone,
+        durable: true,
+        seed,
+        access_ttl,
+        log_dir: log_dir.clone(),
+        metrics,
+        pgbouncer: settings.pgbouncer.clone(),
+    };
     let cluster = Cluster::start(options).await.context("cannot start the store")?;
     let products = ProductSet::create(cluster.url(), cluster.admin(), PRODUCTS, STOCK).await?;
 
@@ -170,6 +184,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<RunResult> {
         errors: counters.errors.load(Relaxed),
         faults: fault_log.counts(),
         settled_in,
+        connections: cluster.peak_connections(),
         violations,
     })
 }

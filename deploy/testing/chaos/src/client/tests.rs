@@ -28,6 +28,7 @@ async fn clients_of_both_retry_profiles_continue_when_their_tokens_expire() {
         access_ttl: Some(ACCESS_TTL),
         log_dir: None,
         metrics: false,
+        pgbouncer: None,
     };
     let cluster = Cluster::start(options).await.unwrap();
     let products = ProductSet::create(cluster.url(), cluster.admin(), 5, 100_000).await.unwrap();

@@ -2,7 +2,7 @@
 //!
 //! [`topology`] configures the processes. A [`node`] is one of them, down or up, with its proxy, whose address is the
 //! only one that the others know; [`rolling_restart`] replaces its process. [`postgres`] is the database, which the
-//! services also reach through a proxy. [`control`] breaks and restores them. A process that exits by itself is started
+//! services also reach through a proxy, or through [`pgbouncer`] and the proxy. [`control`] breaks and restores them. A process that exits by itself is started
 //! again; a killed one is not, until it is [restarted](Cluster::restart).
 //!
 //! A dropped [`Cluster`] leaves no process and no file except the logs in a given directory. If this process is killed,
@@ -11,6 +11,7 @@
 mod control;
 mod node;
 mod options;
+mod pgbouncer;
 mod postgres;
 mod postmaster;
 mod probe;
@@ -34,9 +35,16 @@ use bodega_stripe_double::{Options, StripeDouble};
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::{node::Node, postgres::Postgres, postmaster::Postmaster, topology::Topology};
+use self::{
+    node::Node,
+    pgbouncer::{PgBouncer, Roles},
+    postgres::Postgres,
+    postmaster::Postmaster,
+    topology::Topology,
+};
 pub(crate) use self::{
     options::{Admin, ClusterOptions},
+    pgbouncer::Connections,
     role::Role,
 };
 use crate::proxy::Proxy;
@@ -58,6 +66,7 @@ pub(crate) struct Cluster {
     /// In the order of [`Role::PROCESSES`], or the only one.
     nodes: Arc<[Node]>,
     database: Database,
+    pgbouncer: Option<PgBouncer>,
     // Dropped after everything that writes into its directory.
     topology: Topology,
     _supervisor: DropGuard,
@@ -77,11 +86,13 @@ impl Cluster {
     /// A program is not built, or a process does not start (with the last lines of its log).
     pub(crate) async fn start(options: ClusterOptions) -> anyhow::Result<Self> {
         let ClusterOptions { standalone, durable, seed, .. } = options;
+        let pooler = options.pgbouncer.clone();
         let topology = Topology::prepare(options)?;
         let stripe = StripeDouble::start(Options { seed, ..Options::default() })
             .await
             .context("cannot start the Stripe double")?;
         let admin = Admin { email: "admin@shop.example".to_owned(), password: topology::random_secret() };
+        let mut pgbouncer = None;
         let (nodes, database) = if standalone {
             let proxy = Proxy::start().await.context("cannot start a proxy")?;
             let postmaster = Postmaster::of(topology.data_dir());
@@ -90,7 +101,15 @@ impl Cluster {
         } else {
             let postgres = Postgres::start(topology.data_dir().to_owned(), durable).await?;
             topology.initialize(postgres.url(), &admin).await?;
-            (separate_nodes(&topology, &postgres, &stripe).await?, Database::Separate(Box::new(postgres)))
+            if let Some(program) = pooler {
+                let roles = Roles::random();
+                topology.create_roles(postgres.url(), &roles).await?;
+                let (database, logs) = (postgres.proxy().address(), topology.logs());
+                let data_dir = topology.data_dir().join("postgres/data");
+                pgbouncer = Some(PgBouncer::start(&program, roles, database, &data_dir, logs).await?);
+            }
+            let nodes = separate_nodes(&topology, &postgres, pgbouncer.as_ref(), &stripe).await?;
+            (nodes, Database::Separate(Box::new(postgres)))
         };
         let url = nodes.last().map(|gateway| gateway.proxy().url()).unwrap_or_default();
         stripe.deliver_to(&format!("{url}{WEBHOOK_PATH}"));
@@ -102,6 +121,7 @@ impl Cluster {
             stripe,
             nodes: nodes.into(),
             database,
+            pgbouncer,
             topology,
             _supervisor: stop.clone().drop_guard(),
         };
@@ -164,6 +184,11 @@ impl Cluster {
             (None, Database::Separate(postgres)) => postgres.proxy(),
             (None, Database::Embedded { .. }) => self.nodes[0].proxy(),
         }
+    }
+
+    /// Returns the largest numbers of connections to pgbouncer and to Postgres; `None` without pgbouncer.
+    pub(crate) fn peak_connections(&self) -> Option<Connections> {
+        self.pgbouncer.as_ref().map(PgBouncer::peak)
     }
 
     /// Runs `bodega verify`.
@@ -235,6 +260,7 @@ impl Drop for Cluster {
 async fn separate_nodes(
     topology: &Topology,
     postgres: &Postgres,
+    pgbouncer: Option<&PgBouncer>,
     stripe: &StripeDouble,
 ) -> anyhow::Result<Vec<Node>> {
     let mut proxies = Vec::new();
@@ -242,9 +268,12 @@ async fn separate_nodes(
         proxies.push(Proxy::start().await.with_context(|| format!("cannot start a proxy for {role}"))?);
     }
     let urls: Vec<_> = proxies.iter().map(Proxy::url).collect();
-    let database_url = postgres.proxied_url();
+    let database = |role| match pgbouncer {
+        Some(pgbouncer) => pgbouncer.variables(role),
+        None => vec![("DATABASE_URL".to_owned(), postgres.proxied_url().into())],
+    };
     let nodes = Role::PROCESSES.into_iter().zip(proxies);
-    nodes.map(|(role, proxy)| topology.node(role, &urls, proxy, &database_url, stripe)).collect()
+    nodes.map(|(role, proxy)| topology.node(role, &urls, proxy, database(role), stripe)).collect()
 }
 
 /// Restarts processes that exit by themselves, such as services that start while the database does not respond.

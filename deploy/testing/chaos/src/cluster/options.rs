@@ -17,6 +17,8 @@ pub(crate) struct ClusterOptions {
     /// Whether the five processes serve their metrics. Their addresses do not change, so none can have a successor that starts
     /// before it ends.
     pub(crate) metrics: bool,
+    /// The program pgbouncer, for five processes that use the database through it.
+    pub(crate) pgbouncer: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]

@@ -20,6 +20,7 @@ async fn start(standalone: bool) -> Cluster {
         access_ttl: None,
         log_dir: None,
         metrics: false,
+        pgbouncer: None,
     };
     Cluster::start(options).await.unwrap()
 }

@@ -5,6 +5,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
@@ -15,6 +16,7 @@ use bodega_stripe_double::{Options, StripeDouble};
 use super::{
     node::{Node, NodeConfig, free_address},
     options::{Admin, ClusterOptions},
+    pgbouncer::Roles,
     probe::Probe,
     programs::{self, BODEGA, Programs, program_of},
     role::Role,
@@ -53,6 +55,10 @@ impl Topology {
         self.directory.path()
     }
 
+    pub(super) fn logs(&self) -> &Path {
+        &self.logs
+    }
+
     /// Creates the node of a standalone store.
     pub(super) fn standalone_node(&self, proxy: Proxy, stripe: &StripeDouble, admin: &Admin) -> Node {
         let mut variables = self.variables(stripe);
@@ -65,13 +71,14 @@ impl Topology {
         self.new_node(BODEGA.to_owned(), "BODEGA_HTTP", Probe::Http, variables, proxy, None)
     }
 
-    /// Creates the node of a process. `urls` lead to the proxies of all, in the order of [`Role::PROCESSES`].
+    /// Creates the node of a process. `urls` lead to the proxies of all, in the order of [`Role::PROCESSES`]; `database` are the
+    /// variables of a service for its database.
     pub(super) fn node(
         &self,
         role: Role,
         urls: &[String],
         proxy: Proxy,
-        database_url: &str,
+        database: Vec<(String, OsString)>,
         stripe: &StripeDouble,
     ) -> anyhow::Result<Node> {
         let mut variables = self.variables(stripe);
@@ -81,7 +88,7 @@ impl Topology {
         }
         let probe = if role == Role::Gateway { Probe::Http } else { Probe::Grpc };
         if role != Role::Gateway {
-            variables.push(("DATABASE_URL".to_owned(), database_url.into()));
+            variables.extend(database);
         }
         let metrics = self.metrics.then(free_address).transpose().context("cannot find a free port")?;
         if let Some(address) = metrics {
@@ -111,6 +118,14 @@ impl Topology {
         Ok(())
     }
 
+    /// Creates the services' roles in a migrated database.
+    pub(super) async fn create_roles(&self, database_url: &str, roles: &Roles) -> anyhow::Result<()> {
+        let mut command = self.command(&["migrate"], database_url);
+        command.envs(roles.variables());
+        programs::run(command).await.context("`bodega migrate` failed")?;
+        Ok(())
+    }
+
     /// Runs `bodega verify` and returns its report.
     ///
     /// # Errors
@@ -120,10 +135,14 @@ impl Topology {
     }
 
     async fn run_bodega(&self, arguments: &[&str], database_url: &str) -> anyhow::Result<String> {
+        programs::run(self.command(arguments, database_url)).await
+    }
+
+    fn command(&self, arguments: &[&str], database_url: &str) -> Command {
         let mut command = self.programs.command(BODEGA);
         command.args(arguments).env("DATABASE_URL", database_url);
         command.env("BODEGA_DATA_DIR", self.data_dir()).env("JWT_SECRET_KEY", &self.jwt_secret_key);
-        programs::run(command).await
+        command
     }
 
     /// The environment of every process, which ignores the variables of others.

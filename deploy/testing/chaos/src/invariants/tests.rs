@@ -71,6 +71,7 @@ async fn start_used_store() -> (Cluster, Journal) {
         access_ttl: None,
         log_dir: None,
         metrics: false,
+        pgbouncer: None,
     };
     let cluster = Cluster::start(options).await.unwrap();
     let products = ProductSet::create(cluster.url(), cluster.admin(), 6, 500).await.unwrap();

@@ -60,6 +60,7 @@ impl Experiment {
             access_ttl: None,
             log_dir: None,
             metrics: false,
+            pgbouncer: None,
         };
         let cluster = Cluster::start(options).await.context("cannot start the store")?;
         let seconds = |long, brief| Duration::from_secs(if short { brief } else { long });
