@@ -44,7 +44,8 @@ async fn unknown_methods_create_no_time_series() {
             Method::from_bytes(format!("M{number}").as_bytes()).unwrap()
         };
         let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
-        let deadline = Instant::now() + if number.is_multiple_of(5) { Duration::ZERO } else { Duration::from_secs(5) };
+        let deadline =
+            Instant::now() + if number.is_multiple_of(5) { Duration::ZERO } else { Duration::from_secs(5) };
         let context = CallContext { deadline: Some(deadline), ..CallContext::default() };
         context.scope(transport.clone().oneshot(request)).await.unwrap();
     };
