@@ -74,12 +74,7 @@ impl Processes {
         let url = format!("http://{}", addresses[4]);
         stripe.deliver_to(&format!("{url}{}", payments::WEBHOOK));
         let guest = Client::at(&url);
-        let ready = async {
-            while !guest.reaches_all_services().await {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(60), ready).await.expect("all five are ready in time");
+        guest.wait_for_all_services().await;
         Self { running, commands, addresses, guest, _images: images, _secrets: secrets }
     }
 

@@ -109,6 +109,18 @@ impl Client {
         response.json::<serde_json::Value>().await.is_ok_and(|status| status["status"] == "ok")
     }
 
+    /// Waits up to a minute until all services are available.
+    pub(crate) async fn wait_for_all_services(&self) {
+        let available = async {
+            while !self.reaches_all_services().await {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), available)
+            .await
+            .expect("all services are available in time");
+    }
+
     /// Creates a product; returns its id.
     pub(crate) async fn create_product(&self, name: &str, price: &str, stock: u32) -> i64 {
         let body = json!({"name": name, "price": price, "stock": stock});

@@ -1,6 +1,6 @@
 //! The five processes, with a collector.
 
-use std::{net::TcpListener, time::Duration};
+use std::net::TcpListener;
 
 use bodega_embedded_postgres::testing::{TempDir, TestDatabase};
 use bodega_stripe_double::StripeDouble;
@@ -52,12 +52,7 @@ impl Processes {
         let url = format!("http://{}", addresses[4]);
         stripe.deliver_to(&format!("{url}{}", payments::WEBHOOK));
         let guest = Client::at(&url);
-        let ready = async {
-            while !guest.reaches_all_services().await {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(60), ready).await.expect("all five are ready in time");
+        guest.wait_for_all_services().await;
         Self { running, guest, _images: images }
     }
 
