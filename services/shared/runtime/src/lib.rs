@@ -22,6 +22,7 @@ pub mod money;
 pub mod page;
 pub mod process;
 pub mod product_cache;
+pub mod rate_limit;
 pub mod server;
 pub mod status;
 pub mod telemetry;

@@ -10,7 +10,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use tracing::error;
 
 /// Domain of every `ErrorInfo`.
-const DOMAIN: &str = "bodega";
+pub(crate) const DOMAIN: &str = "bodega";
 
 /// Metadata that names the upstream which was unavailable or too slow. It is set by the transport to that upstream.
 pub const UPSTREAM: &str = "x-bodega-upstream";

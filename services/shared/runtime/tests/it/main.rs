@@ -9,6 +9,7 @@ mod deadlines;
 mod harness;
 mod health;
 mod product_cache;
+mod rate_limits;
 mod replicas;
 mod restarts;
 mod retries;
