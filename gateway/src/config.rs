@@ -13,7 +13,7 @@ use bodega_runtime::{config, money::Currency, product_cache, timeouts};
 use clap::builder::RangedI64ValueParser;
 use http::{HeaderValue, Uri};
 
-use crate::access_log::AccessLog;
+use crate::{access_log::AccessLog, client_address::TrustedProxies};
 
 /// [`timeouts::REQUEST`] in seconds.
 const REQUEST_TIMEOUT: &str = "2";
@@ -55,6 +55,10 @@ pub struct Settings {
     /// Maximum number of open connections, limited to three quarters of the file descriptors
     #[arg(long, env = "BODEGA_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = count())]
     pub max_connections: u32,
+    /// Addresses of the proxies in front of the gateway, whose `X-Forwarded-For` or `Forwarded` has the client's address:
+    /// CIDR networks or addresses, separated by commas
+    #[arg(long, env = "BODEGA_TRUSTED_PROXIES", default_value = "", hide_default_value = true)]
+    pub trusted_proxies: TrustedProxies,
     /// Maximum size of a JSON body in bytes
     #[arg(long, env = "BODEGA_BODY_LIMIT", default_value_t = 256 * 1024, value_parser = bytes)]
     pub body_limit: usize,

@@ -9,6 +9,7 @@ mod access_log;
 mod api;
 mod app;
 mod availability;
+mod client_address;
 mod compression;
 mod config;
 mod drain;
@@ -47,6 +48,7 @@ use tracing::{info, warn};
 pub use self::{
     access_log::AccessLog,
     app::Upstreams,
+    client_address::TrustedProxies,
     config::{Config, Settings},
     router::document as openapi,
 };
@@ -87,6 +89,7 @@ pub async fn start(
     info!("bodega-gateway listening on {}", listener.local_addr().context("the listener has no address")?);
     metrics::describe();
     let Settings { request_timeout, upload_timeout, max_connections, .. } = settings;
+    let trusted_proxies = settings.trusted_proxies.clone();
     let verifier = Verifier::new(upstreams.identity.clone());
     let revocations = Revocations::default();
     revocations.show();
@@ -100,8 +103,13 @@ pub async fn start(
     });
     let app = App::new(settings, upstreams, verifier, revocations, availability, health);
     let product_watch = tokio::spawn(app.products().clone().watch(shutdown.clone()));
-    let server =
-        server::serve(listener, router::router(app, uploads.clone()), max_connections, shutdown.clone());
+    let server = server::serve(
+        listener,
+        router::router(app, uploads.clone()),
+        max_connections,
+        trusted_proxies,
+        shutdown.clone(),
+    );
     let overdue = async {
         shutdown.cancelled().await;
         sleep(server::CLOSE_DELAY + request_timeout).await;

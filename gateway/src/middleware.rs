@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::{
     access_log::{AccessLog, UserId},
     app::App,
+    client_address::ClientAddress,
     drain::DrainedBody,
     extract::{Authentication, access_token},
     load_shed::ConcurrencyLimits,
@@ -91,6 +92,7 @@ pub(crate) async fn process(State(group): State<Arc<Group>>, mut request: Reques
         deadline: Some(deadline),
         authorization: None,
         request_id: request.headers().get(REQUEST_ID).cloned(),
+        client_address: request.extensions().get().map(|&ClientAddress(address)| address),
         trace: Some(span.trace.clone()),
     };
     group.body_limit.apply(&mut request);

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     io,
+    net::SocketAddr,
     pin::pin,
     sync::{
         Arc,
@@ -31,7 +32,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use crate::compression::CompressedRouter;
+use crate::{client_address::TrustedProxies, compression::CompressedRouter};
 
 /// Time limit for the first request on a connection: a client that sends its head byte by byte must not occupy the
 /// connection.
@@ -60,8 +61,10 @@ pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     max_connections: u32,
+    trusted_proxies: TrustedProxies,
     shutdown: CancellationToken,
 ) {
+    let trusted_proxies = Arc::new(trusted_proxies);
     let max_connections = limit_to_descriptors(max_connections);
     let permits = Arc::new(Semaphore::new(max_connections as usize));
     let (graceful, log) = (GracefulShutdown::new(), LogThrottle::new(LOG_INTERVAL));
@@ -77,11 +80,17 @@ pub(crate) async fn serve(
             let permit = permits.clone().acquire_owned().await;
             (permit, accept(&listener).await)
         };
-        let (permit, stream) = tokio::select! {
+        let (permit, (stream, peer)) = tokio::select! {
             accepted = accepted => accepted,
             () = shutdown.cancelled() => break,
         };
-        let connection = serve_connection(stream, router.clone(), shutdown.clone(), graceful.watcher());
+        let (router, proxies, shutdown) = (router.clone(), trusted_proxies.clone(), shutdown.clone());
+        let connection = serve_connection(stream, graceful.watcher(), move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            let client = proxies.client(peer.ip(), request.headers());
+            request.extensions_mut().insert(client);
+            respond(router.clone(), request, shutdown.clone())
+        });
         tokio::spawn(async move {
             connection.await;
             drop(permit);
@@ -108,16 +117,16 @@ fn limit_to_descriptors(max_connections: u32) -> u32 {
 }
 
 /// Accepts the next connection.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // A compressed response is sent in pieces, which must not wait for the acknowledgement of the one before.
                 if let Err(error) = stream.set_nodelay(true) {
                     debug!("cannot set TCP_NODELAY: {error}");
                 }
-                return stream;
+                return (stream, peer);
             }
             // The client has already closed the connection.
             Err(error) if [ConnectionAborted, ConnectionRefused, ConnectionReset].contains(&error.kind()) => {
@@ -131,18 +140,19 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 }
 
 /// Serves a connection until its client closes it, a timeout fires, or the gateway shuts down.
-async fn serve_connection(
+async fn serve_connection<F>(
     stream: TcpStream,
-    router: CompressedRouter,
-    shutdown: CancellationToken,
     watcher: Watcher,
-) {
+    respond: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+) where
+    F: Future<Output = Result<Response, Infallible>> + Send + 'static,
+{
     let has_request = Arc::new(AtomicBool::new(false));
     let service = service_fn({
         let has_request = has_request.clone();
         move |request: Request<Incoming>| {
             has_request.store(true, Ordering::Relaxed);
-            respond(router.clone(), request.map(Body::new), shutdown.clone())
+            respond(request)
         }
     });
     let http = http();

@@ -87,3 +87,26 @@ async fn does_not_forward_service_tokens_or_timeouts_of_clients() {
     assert_ne!(metadata["x-bodega-service-token"], "forged");
     assert_ne!(metadata["grpc-timeout"], "99H");
 }
+
+#[tokio::test]
+async fn forwards_the_address_of_the_connection() {
+    let gateway = gateway().await;
+    let forged = [("x-forwarded-for", "203.0.113.7"), ("bodega-client-address", "203.0.113.7")];
+    let metadata = metadata(&gateway, &forged).await;
+    assert_eq!(metadata["bodega-client-address"], "127.0.0.1", "no proxy is trusted");
+}
+
+#[tokio::test]
+async fn forwards_the_address_that_a_trusted_proxy_reports() {
+    let gateway = TestApp::start_with(|settings, _| {
+        settings.trusted_proxies = "127.0.0.0/8".parse().unwrap();
+    })
+    .await;
+    gateway.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));
+    for (header, value) in
+        [("x-forwarded-for", "198.51.100.1, 203.0.113.7"), ("forwarded", "for=198.51.100.1, for=203.0.113.7")]
+    {
+        let metadata = metadata(&gateway, &[(header, value)]).await;
+        assert_eq!(metadata["bodega-client-address"], "203.0.113.7", "{header}");
+    }
+}

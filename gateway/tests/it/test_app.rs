@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::OnceLock, time::Duration};
 
-use bodega_gateway::{AccessLog, Settings, Upstreams};
+use bodega_gateway::{AccessLog, Settings, TrustedProxies, Upstreams};
 use bodega_runtime::{
     auth::ServiceToken,
     config::{LogFormat, TelemetryArgs},
@@ -64,6 +64,7 @@ impl TestApp {
             request_timeout: TIMEOUT,
             max_requests: 64,
             max_connections: 1000,
+            trusted_proxies: TrustedProxies::default(),
             body_limit: BODY_LIMIT,
             upload_timeout: UPLOAD_TIMEOUT,
             upload_limit: UPLOAD_LIMIT,

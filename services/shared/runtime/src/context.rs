@@ -1,14 +1,15 @@
-//! The context of a call, which travels from process to process: deadline, access token, request id and trace.
+//! The context of a call, which travels from process to process: deadline, access token, request id, address of
+//! the client and trace.
 //!
 //! It is task-local: the server of a call sets it, [`crate::transport`] reads it. A spawned task starts with an empty
 //! context, without a user.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use http::HeaderValue;
 use tokio::time::Instant;
 
-use crate::telemetry::Trace;
+use crate::{client_address::ClientNetwork, telemetry::Trace};
 
 /// Metadata with the id of the request, the same in all processes and logs.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -22,6 +23,8 @@ pub struct CallContext {
     pub authorization: Option<HeaderValue>,
     /// The request id that the gateway has assigned or accepted.
     pub request_id: Option<HeaderValue>,
+    /// The address of the client, as the gateway has determined it.
+    pub client_address: Option<IpAddr>,
     /// The trace of the call.
     pub trace: Option<Trace>,
 }
@@ -34,6 +37,17 @@ impl CallContext {
     /// Returns the context of the call being served, or an empty one outside of any call.
     pub fn current() -> Self {
         CURRENT.try_with(Clone::clone).unwrap_or_default()
+    }
+
+    /// Returns the address of the client on whose behalf the call being served is made, as the gateway has determined it.
+    /// Background work and commands have none.
+    pub fn client_address() -> Option<IpAddr> {
+        CURRENT.try_with(|context| context.client_address).ok().flatten()
+    }
+
+    /// Returns the network of that client, the key of limits.
+    pub fn client_network() -> Option<ClientNetwork> {
+        Self::client_address().map(ClientNetwork::from)
     }
 
     /// Returns a context for work that the call being served starts but does not wait for: with its trace alone.

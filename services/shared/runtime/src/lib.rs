@@ -10,6 +10,7 @@
 mod activity;
 pub mod auth;
 pub mod backoff;
+pub mod client_address;
 pub mod combiner;
 pub mod config;
 pub mod context;

@@ -14,6 +14,7 @@ use tracing::{Instrument as _, info, warn};
 use crate::{
     activity::Activity,
     auth::{Caller, SERVICE_TOKEN, ServiceToken, Verifier},
+    client_address,
     context::{CallContext, REQUEST_ID},
     database::Pool,
     health::{DatabaseWatch, Health},
@@ -235,6 +236,7 @@ async fn authenticate(
         deadline: timeout.map(|timeout| Instant::now() + timeout),
         authorization: None,
         request_id: headers.get(REQUEST_ID).cloned(),
+        client_address: None,
         trace: Some(trace),
     };
     if is_public(request.uri().path()) {
@@ -245,6 +247,7 @@ async fn authenticate(
         let message = "a valid service token is required";
         return Err(status::rejected(Code::Unauthenticated, "service_token_required", message));
     }
+    context.client_address = client_address::read(headers);
     if let Some(authorization) = headers.get(AUTHORIZATION).cloned() {
         let token = authorization.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
         let caller = auth.verifier.verify(token.unwrap_or_default()).await?;

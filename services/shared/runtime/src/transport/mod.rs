@@ -1,7 +1,7 @@
 //! Calls to other services, in other processes or in this one.
 //!
 //! A [`Transport`] is the channel of any generated client. Each call carries the remaining time, the caller's access
-//! token, the request id and the trace, and the service token. A call to another process is retried where that is safe:
+//! token, the request id, the client's address and the trace, and the service token. A call to another process is retried where that is safe:
 //! see [`retry`].
 
 mod connect;
@@ -33,6 +33,7 @@ use self::{
 };
 use crate::{
     auth::{SERVICE_TOKEN, ServiceToken},
+    client_address,
     context::{CallContext, REQUEST_ID},
     telemetry::{ClientSpan, ServerAddress, Trace},
     timeouts,
@@ -158,6 +159,7 @@ impl Service<Request<Body>> for Transport {
         if let Some(id) = &context.request_id {
             headers.insert(REQUEST_ID, id.clone());
         }
+        client_address::write(headers, context.client_address);
         let span = self.client_span(&request, context.trace.as_ref());
         if let Some(trace) = span.as_ref().map(|span| &span.trace).or(context.trace.as_ref()) {
             trace.inject(request.headers_mut());

@@ -6,6 +6,7 @@ use bodega_proto::cart::v1::{
 };
 use bodega_runtime::{
     auth::{Caller, Role, ServiceToken},
+    client_address::CLIENT_ADDRESS,
     context::CallContext,
     server::Service,
     status,
@@ -78,11 +79,23 @@ async fn passes_the_caller_on_from_service_to_service() {
     let token = harness.identity.token(|claims| claims.sub = user);
     let mut context = CallContext::default().with_bearer(&token);
     context.request_id = Some("request-7".parse().unwrap());
+    context.client_address = Some("203.0.113.7".parse().unwrap());
     harness.call(context, "").await.unwrap();
     for call in [harness.front.last(), harness.back.last()] {
         assert_eq!(call.caller.unwrap().user_id, user);
         assert_eq!(call.context.request_id.unwrap(), "request-7");
+        assert_eq!(call.context.client_address.unwrap().to_string(), "203.0.113.7");
     }
+}
+
+#[tokio::test]
+async fn a_call_without_a_context_forwards_no_client_address() {
+    let harness = Harness::start().await;
+    let mut client = CheckoutServiceClient::new(harness.transport(&harness.auth.service_token));
+    let mut request = Request::new(GetSnapshotRequest::default());
+    request.metadata_mut().insert(CLIENT_ADDRESS, "203.0.113.7".parse().unwrap());
+    client.get_snapshot(request).await.unwrap();
+    assert_eq!(harness.front.last().context.client_address, None, "the transport sets it, and nothing else");
 }
 
 #[tokio::test]
