@@ -112,6 +112,9 @@ pub(crate) fn claims() -> Claims {
         iat: now,
         exp: now + 900,
         jti: Uuid::now_v7(),
+        scope: String::new(),
+        second_factor_at: None,
+        second_factor_missing: false,
     }
 }
 

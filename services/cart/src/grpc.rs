@@ -84,8 +84,8 @@ impl CartService for CartApi {
     }
 }
 
-fn owner<T>(request: &Request<T>, guest_token: &str) -> Result<Option<Owner>, Error> {
-    Owner::of(Caller::maybe_of(request), guest_token)
+fn owner<T>(request: &Request<T>, guest_token: &str) -> Result<Option<Owner>, Status> {
+    Ok(Owner::of(Caller::user_or_guest(request)?, guest_token)?)
 }
 
 /// The gRPC service for the order service.

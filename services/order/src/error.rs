@@ -44,6 +44,9 @@ pub(crate) enum Error {
     ProviderNotConfigured,
     #[error("{0}")]
     InvalidEvent(#[from] InvalidEvent),
+    /// The caller may not refund.
+    #[error("{0}")]
+    RefundNotAllowed(Status),
     #[error("{0}")]
     InvalidFields(#[from] Violations),
     #[error("upstream call failed: {0}")]
@@ -96,6 +99,7 @@ impl From<Error> for Status {
             Error::InvalidEvent(InvalidEvent::Malformed) => {
                 rejected(Code::InvalidArgument, "invalid_event", error)
             }
+            Error::RefundNotAllowed(status) => status,
             Error::InvalidFields(violations) => violations.into(),
             Error::Upstream(source) => status::upstream(source),
             Error::Database(source) => status::database(&source),

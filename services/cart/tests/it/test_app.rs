@@ -50,8 +50,7 @@ pub(crate) struct Replica {
 impl Replica {
     /// Returns a client of the same user that uses this replica.
     pub(crate) fn client_of(&self, user: &Client) -> Client {
-        let caller =
-            user.user_id.map(|user_id| Caller { user_id, session_id: Uuid::now_v7(), role: Role::User });
+        let caller = user.user_id.map(|user_id| Caller::new(user_id, Uuid::now_v7(), Role::User));
         let transport = Transport::unauthenticated(self.routes.clone());
         Client { client: CartServiceClient::with_interceptor(transport, ActAs(caller)), ..user.clone() }
     }
@@ -91,7 +90,7 @@ impl TestApp {
     /// Returns a client of a new user.
     pub(crate) fn user(&self) -> Client {
         let user_id = Uuid::now_v7();
-        let caller = Caller { user_id, session_id: Uuid::now_v7(), role: Role::User };
+        let caller = Caller::new(user_id, Uuid::now_v7(), Role::User);
         self.client_of(Some(caller), "")
     }
 

@@ -1,4 +1,4 @@
-//! The catalog service: categories, tags and products. Anyone can read, only admins can write.
+//! The catalog service: categories, tags and products. Anyone can read, only admins and API keys with the scope `catalog:write` can write.
 
 use bodega_media::ImageRegistry;
 use bodega_proto::catalog::v1::{
@@ -12,7 +12,11 @@ use bodega_proto::catalog::v1::{
     UpdateCategoryRequest, UpdateCategoryResponse, UpdateProductRequest, UpdateProductResponse,
     UpdateTagRequest, UpdateTagResponse, catalog_service_server::CatalogService,
 };
-use bodega_runtime::{auth::Caller, database::Pool, money::Currency};
+use bodega_runtime::{
+    auth::{Caller, Scope},
+    database::Pool,
+    money::Currency,
+};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
@@ -57,7 +61,7 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<CreateCategoryRequest>,
     ) -> Result<Response<CreateCategoryResponse>, Status> {
-        Caller::admin_of(&request)?;
+        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         let CreateCategoryRequest { name } = request.into_inner();
         let category = categories_and_tags::create(&self.db, Kind::Category, &name).await?;
         Ok(Response::new(CreateCategoryResponse { category: Some(category.into()) }))
@@ -67,7 +71,7 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<UpdateCategoryRequest>,
     ) -> Result<Response<UpdateCategoryResponse>, Status> {
-        Caller::admin_of(&request)?;
+        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         let UpdateCategoryRequest { id, name } = request.into_inner();
         let category = categories_and_tags::rename(&self.db, Kind::Category, id, &name).await?;
         self.changes.deliver().await;
@@ -78,7 +82,7 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<DeleteCategoryRequest>,
     ) -> Result<Response<DeleteCategoryResponse>, Status> {
-        Caller::admin_of(&request)?;
+        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         categories_and_tags::delete(&self.db, Kind::Category, request.get_ref().id).await?;
         self.changes.deliver().await;
         Ok(Response::new(DeleteCategoryResponse {}))
@@ -104,7 +108,7 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<CreateTagRequest>,
     ) -> Result<Response<CreateTagResponse>, Status> {
-        Caller::admin_of(&request)?;
+        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         let CreateTagRequest { name } = request.into_inner();
         let tag = categories_and_tags::create(&self.db, Kind::Tag, &name).await?;
         Ok(Response::new(CreateTagResponse { tag: Some(tag.into()) }))
@@ -114,7 +118,7 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<UpdateTagRequest>,
     ) -> Result<Response<UpdateTagResponse>, Status> {
-        Caller::admin_of(&request)?;
+        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         let UpdateTagRequest { id, name } = request.into_inner();
         let tag = categories_and_tags::rename(&self.db, Kind::Tag, id, &name).await?;
         self.changes.deliver().await;
@@ -125,7 +129,7 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<DeleteTagRequest>,
     ) -> Result<Response<DeleteTagResponse>, Status> {
-        Caller::admin_of(&request)?;
+        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         categories_and_tags::delete(&self.db, Kind::Tag, request.get_ref().id).await?;
         self.changes.deliver().await;
         Ok(Response::new(DeleteTagResponse {}))
@@ -161,7 +165,7 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<CreateProductRequest>,
     ) -> Result<Response<CreateProductResponse>, Status> {
-        Caller::admin_of(&request)?;
+        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         let product = products::create(&self.db, self.currency, request.into_inner()).await?;
         self.changes.deliver().await;
         Ok(Response::new(CreateProductResponse { product: Some(product.into()) }))
@@ -171,7 +175,7 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<UpdateProductRequest>,
     ) -> Result<Response<UpdateProductResponse>, Status> {
-        Caller::admin_of(&request)?;
+        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         let product = products::update(&self.db, self.currency, request.into_inner()).await?;
         self.changes.deliver().await;
         Ok(Response::new(UpdateProductResponse { product: Some(product.into()) }))
@@ -181,7 +185,7 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<DeleteProductRequest>,
     ) -> Result<Response<DeleteProductResponse>, Status> {
-        Caller::admin_of(&request)?;
+        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         let DeleteProductRequest { id, expected_version } = request.into_inner();
         products::archive(&self.db, id, expected_version).await?;
         self.changes.deliver().await;
@@ -192,7 +196,7 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<Streaming<AddProductImagesRequest>>,
     ) -> Result<Response<AddProductImagesResponse>, Status> {
-        Caller::admin_of(&request)?;
+        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         let stream = UploadStream::new(request.into_inner());
         let product = images::add(&self.db, &self.images, stream).await?;
         self.changes.deliver().await;
@@ -203,7 +207,7 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<RemoveProductImageRequest>,
     ) -> Result<Response<RemoveProductImageResponse>, Status> {
-        Caller::admin_of(&request)?;
+        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         let RemoveProductImageRequest { product_id, image_id } = request.into_inner();
         images::remove(&self.db, product_id, image_id).await?;
         self.changes.deliver().await;

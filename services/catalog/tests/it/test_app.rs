@@ -102,7 +102,7 @@ impl TestApp {
     }
 
     pub(crate) fn client_of(&self, role: Option<Role>) -> Client {
-        let caller = role.map(|role| Caller { user_id: Uuid::now_v7(), session_id: Uuid::now_v7(), role });
+        let caller = role.map(|role| Caller::new(Uuid::now_v7(), Uuid::now_v7(), role));
         // Streaming has no deadline, which a busy machine would exceed.
         let transport = Transport::unauthenticated(self.routes.clone()).streaming();
         CatalogServiceClient::with_interceptor(transport, ActAs(caller))

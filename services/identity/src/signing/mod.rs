@@ -56,6 +56,9 @@ impl Signer {
             iat: issued_at,
             exp: issued_at + i64::try_from(self.access_ttl.as_secs())?,
             jti: Uuid::now_v7(),
+            scope: String::new(),
+            second_factor_at: None,
+            second_factor_missing: false,
         };
         self.current().sign(&claims)
     }

@@ -7,7 +7,7 @@ use bodega_proto::order::v1::{
     UpdateOrderStatusRequest, UpdateOrderStatusResponse, order_service_server::OrderService,
 };
 use bodega_runtime::{
-    auth::Caller,
+    auth::{Caller, Scope},
     page,
     status::{Violations, parse_uuid},
     timestamp,
@@ -60,7 +60,7 @@ impl OrderService for OrderApi {
         &self,
         request: Request<GetOrderRequest>,
     ) -> Result<Response<GetOrderResponse>, Status> {
-        let caller = Caller::of(&request)?;
+        let caller = Caller::user_or_key(&request, Scope::OrdersRead)?;
         let id = parse_uuid("id", &request.get_ref().id)?;
         let found = db::find(&self.0.db, id, required_owner(&caller)).await.map_err(Error::Database)?;
         let order = found.ok_or(Error::OrderNotFound)?;
@@ -89,7 +89,7 @@ impl OrderService for OrderApi {
         &self,
         request: Request<ListAllOrdersRequest>,
     ) -> Result<Response<ListAllOrdersResponse>, Status> {
-        Caller::admin_of(&request)?;
+        Caller::admin_or_key(&request, Scope::OrdersRead)?;
         let request = request.into_inner();
         let user_id = match request.user_id.as_str() {
             "" => None,
@@ -111,10 +111,10 @@ impl OrderService for OrderApi {
         &self,
         request: Request<CancelOrderRequest>,
     ) -> Result<Response<CancelOrderResponse>, Status> {
-        let caller = Caller::of(&request)?;
+        let caller = Caller::user_or_key(&request, Scope::OrdersWrite)?;
         let id = parse_uuid("id", &request.get_ref().id)?;
         let owner = required_owner(&caller);
-        let order = change_status(&self.0, id, owner, OrderStatus::Cancelled, caller.user_id).await?;
+        let order = change_status(&self.0, id, owner, OrderStatus::Cancelled, &caller).await?;
         Ok(Response::new(CancelOrderResponse { order: Some(order.into()) }))
     }
 
@@ -122,11 +122,11 @@ impl OrderService for OrderApi {
         &self,
         request: Request<UpdateOrderStatusRequest>,
     ) -> Result<Response<UpdateOrderStatusResponse>, Status> {
-        let caller = Caller::admin_of(&request)?;
+        let caller = Caller::admin_or_key(&request, Scope::OrdersWrite)?;
         let request = request.into_inner();
         let id = parse_uuid("id", &request.id)?;
         let status = required_status(request.status)?;
-        let order = change_status(&self.0, id, None, status, caller.user_id).await?;
+        let order = change_status(&self.0, id, None, status, &caller).await?;
         Ok(Response::new(UpdateOrderStatusResponse { order: Some(order.into()) }))
     }
 
@@ -157,7 +157,7 @@ impl OrderApi {
 
 /// Returns the user whose orders the caller may access, or `None` for the orders of all users.
 fn required_owner(caller: &Caller) -> Option<Uuid> {
-    (!caller.is_admin()).then_some(caller.user_id)
+    (!caller.is_admin() && !caller.is_api_key()).then_some(caller.user_id)
 }
 
 /// Times in a cursor have the precision of the database.

@@ -86,7 +86,7 @@ impl Replica {
 }
 
 fn client(service: &Service, user: Uuid, role: Role) -> Client {
-    let caller = Caller { user_id: user, session_id: Uuid::now_v7(), role };
+    let caller = Caller::new(user, Uuid::now_v7(), role);
     OrderServiceClient::with_interceptor(Transport::unauthenticated(service.routes()), ActAs(caller))
 }
 

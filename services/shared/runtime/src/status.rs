@@ -20,6 +20,18 @@ pub fn rejected(code: Code, reason: &str, message: impl Display) -> Status {
     rejected_fields(code, reason, message, [])
 }
 
+/// Creates a rejection with metadata for programs.
+pub fn rejected_with(
+    code: Code,
+    reason: &str,
+    message: impl Display,
+    metadata: impl IntoIterator<Item = (String, String)>,
+) -> Status {
+    let details =
+        ErrorDetails::with_error_info(reason, DOMAIN, metadata.into_iter().collect::<HashMap<_, _>>());
+    Status::with_error_details(code, message.to_string(), details)
+}
+
 /// Creates a rejection that names the rejected fields or lines, each with the reason.
 pub fn rejected_fields(
     code: Code,
@@ -119,6 +131,11 @@ pub fn is_connection_error(status: &Status) -> bool {
 /// Returns the stable reason of a rejection, or an empty string when it has none.
 pub fn reason(status: &Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+/// Returns a value of the metadata of a rejection.
+pub fn metadata(status: &Status, key: &str) -> Option<String> {
+    status.get_details_error_info()?.metadata.remove(key)
 }
 
 /// Rejected fields, collected so that a client receives all of them at once.

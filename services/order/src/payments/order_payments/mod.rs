@@ -107,6 +107,12 @@ pub(crate) enum Action {
 }
 
 impl OrderPayments {
+    /// Returns whether a change since the aggregate was loaded refunds a payment.
+    pub(crate) fn begins_refund(&self) -> bool {
+        let is_refund = |event: &NewEvent| event.payment.is_some_and(|(_, status)| status == RefundPending);
+        self.new_events.iter().any(is_refund)
+    }
+
     pub(crate) fn payment(&self, id: Uuid) -> Option<&Payment> {
         self.payments.iter().find(|payment| payment.id == id)
     }

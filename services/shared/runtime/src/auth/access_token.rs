@@ -15,11 +15,11 @@ pub struct Claims {
     pub iss: String,
     /// [`AUDIENCE`].
     pub aud: String,
-    /// User id.
+    /// User id, or id of the API key.
     pub sub: Uuid,
-    /// Session id. Revoking a session revokes all of its tokens.
+    /// Session id, or id of the API key. Revoking it revokes all of its tokens.
     pub sid: Uuid,
-    /// Role of the user when the token was issued.
+    /// Role when the token was issued.
     pub role: Role,
     /// Time of issue in seconds since 1970.
     pub iat: i64,
@@ -27,9 +27,18 @@ pub struct Claims {
     pub exp: i64,
     /// Id of this token, unique.
     pub jti: Uuid,
+    /// Scopes of an API key, separated by spaces (RFC 8693).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub scope: String,
+    /// Time in seconds since 1970 at which the user last entered a code of the second factor; `None` without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_factor_at: Option<i64>,
+    /// Whether the user is an admin who has to enroll a second factor first, and until then has the role `user`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub second_factor_missing: bool,
 }
 
-/// Role of a user.
+/// Role of a caller. Processes that do not know a role reject its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -37,4 +46,6 @@ pub enum Role {
     User,
     /// May also manage products, orders and users.
     Admin,
+    /// A machine, which may do what its scopes allow.
+    ApiKey,
 }

@@ -99,8 +99,9 @@ impl Verifier {
             })?
             .claims;
 
-        let caller = Caller { user_id: claims.sub, session_id: claims.sid, role: claims.role };
-        self.0.valid.insert(token.to_owned(), (caller.clone(), claims.exp));
+        let expires_at = claims.exp;
+        let caller = Caller::from(claims);
+        self.0.valid.insert(token.to_owned(), (caller.clone(), expires_at));
         Ok(caller)
     }
 

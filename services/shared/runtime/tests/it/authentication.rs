@@ -63,7 +63,7 @@ async fn reflection_lists_the_services_without_a_token() {
 #[tokio::test]
 async fn ignores_a_forged_caller() {
     let harness = Harness::start().await;
-    let forged = Caller { user_id: Uuid::now_v7(), session_id: Uuid::now_v7(), role: Role::Admin };
+    let forged = Caller::new(Uuid::now_v7(), Uuid::now_v7(), Role::Admin);
     let routes = Routes::new(CheckoutServiceServer::new(harness.back.clone()));
     let service = Service::new("back", routes, unreachable_database(), CancellationToken::new()).await;
     let mut request = Request::new(GetSnapshotRequest::default());
