@@ -353,7 +353,7 @@ async def unfinished_heads(setting):
     return Result(f"{growth:.0f} KiB each", growth <= 48)
 
 
-async def rows(setting, send, count, goal):
+async def rows(send, count, goal):
     """How many of these requests create a row, and how many a second."""
     samples = Samples()
     started = time.monotonic()
@@ -368,7 +368,7 @@ async def rows(setting, send, count, goal):
 async def guest_carts(setting):
     product = await setting.store.product()
     guest = setting.store.client(setting.case.attacker)
-    return await rows(setting, lambda: guest.post("/api/cart/add", {"productId": product}), 2000, 500)
+    return await rows(lambda: guest.post("/api/cart/add", {"productId": product}), 2000, 500)
 
 
 @case("300 registrations from one address", "<= 100 created", short=False)
@@ -380,7 +380,7 @@ async def registrations(setting):
         body = {"name": "Row", "email": f"{user}@shop.example", "password": PASSWORD}
         return await guest.post("/api/auth/register", body)
 
-    return await rows(setting, send, 300, 100)
+    return await rows(send, 300, 100)
 
 
 @case("2,000 refreshes with the same token", "<= 500 with a new refresh token", short=False)
@@ -394,5 +394,5 @@ async def repeated_refreshes(setting):
             tokens.add(response.json()["refreshToken"])
         return response
 
-    result = await rows(setting, send, 2000, 2000)
+    result = await rows(send, 2000, 2000)
     return Result(f"{len(tokens)} refresh tokens; {result.figure}", len(tokens) <= 500)

@@ -25,6 +25,7 @@ class Store:
         self.directory = tempfile.mkdtemp(prefix="bodega-attacks-")
         self.process = None
         self.port = None
+        self.log = ""
         self.names = itertools.count(1)
 
     def __enter__(self):
@@ -50,7 +51,7 @@ class Store:
                 stderr=log,
                 text=True,
                 cwd=self.directory,
-                preexec_fn=limit_files,
+                preexec_fn=limit_files,  # pylint: disable=subprocess-popen-preexec-fn
             )
         started = time.monotonic()
         line = self.process.stdout.readline()
