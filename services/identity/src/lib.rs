@@ -91,7 +91,7 @@ pub async fn start(
     passwords::describe_metrics();
     let signer = Arc::new(Signer::start(db.clone(), &settings.jwt_secret, settings.access_ttl).await?);
     let revocations = Arc::new(Revocations::new(db.clone(), settings.access_ttl));
-    let images = ImageRegistry::new(db.clone(), SCHEMA, media);
+    let images = ImageRegistry::new(db.clone(), SCHEMA, avatars::media(&media));
     let refresh_ttl = settings.refresh_ttl;
 
     let identity = IdentityApi {

@@ -15,8 +15,15 @@ use crate::{
     users::{self, User},
 };
 
+/// Maximum width and height in pixels. Any user may upload avatars, and they are shown small.
+const MAX_SIDE: u32 = 2048;
 /// Folder of avatars in the storage.
 const FOLDER: &str = "avatars";
+
+/// Returns the storage of avatars, with memory of its own.
+pub(crate) fn media(media: &Media) -> Media {
+    media.limited_to("avatars", MAX_SIDE)
+}
 
 /// Replaces the avatar of the caller with an uploaded image.
 pub(crate) async fn set_avatar(

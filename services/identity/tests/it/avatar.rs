@@ -151,6 +151,17 @@ async fn a_rejected_upload_keeps_the_avatar() {
 }
 
 #[tokio::test]
+async fn rejects_avatars_of_more_than_2048_pixels_a_side() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada").await;
+    app.set_avatar(&ada, &png(2048, 1)).await.unwrap();
+    let response = app.send_avatar(&ada, upload(&png(2049, 1))).await;
+    let message = response.clone().unwrap_err().message().to_owned();
+    assert_eq!(rejection(response), invalid("invalid_image"));
+    assert!(message.contains("must be at most 2048 pixels wide and high, is 2049 x 2049"), "{message}");
+}
+
+#[tokio::test]
 async fn rejects_unauthorized_uploads_before_reading_them() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.register("ada").await, app.register("bob").await);

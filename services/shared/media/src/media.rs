@@ -32,7 +32,7 @@ struct Inner {
     limits: ImageLimits,
     uploads: Arc<Semaphore>,
     memory: DecodeMemory,
-    storage: Storage,
+    storage: Arc<Storage>,
 }
 
 impl Media {
@@ -43,11 +43,24 @@ impl Media {
     }
 
     pub(crate) fn new(limits: ImageLimits, storage: Storage) -> Self {
+        Self::with_storage("images", limits, Arc::new(storage))
+    }
+
+    /// Returns the same storage with a limit of its own for the width and height of images, and so with permits and memory
+    /// that larger images do not use. Metrics show it as `pool`.
+    #[must_use]
+    pub fn limited_to(&self, pool: &'static str, max_side: u32) -> Self {
+        let limits = &self.inner.limits;
+        let limits = ImageLimits { image_max_side: max_side.min(limits.image_max_side), ..limits.clone() };
+        Self::with_storage(pool, limits, Arc::clone(&self.inner.storage))
+    }
+
+    fn with_storage(pool: &'static str, limits: ImageLimits, storage: Arc<Storage>) -> Self {
         let uploads = Arc::new(Semaphore::new(MAX_UPLOADS));
         let memory = DecodeMemory::for_images_up_to(limits.image_max_side);
         let inner = Arc::new(Inner { limits, uploads, memory, storage });
         memory::describe_metrics();
-        on_scrape(&inner, |inner| inner.memory.show());
+        on_scrape(&inner, move |inner| inner.memory.show(pool));
         Self { inner }
     }
 
@@ -80,7 +93,7 @@ impl Media {
             Ok((upload, info))
         })
         .await?;
-        let memory = self.inner.memory.reserve(info.pixels()).await?;
+        let memory = self.inner.memory.reserve(info.decoded_bytes()).await?;
         memory::run_blocking(move || transcode::transcode(upload.bytes(), info, memory)).await
     }
 

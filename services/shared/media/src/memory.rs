@@ -10,16 +10,13 @@ use tokio::{
 };
 use tracing::warn;
 
-use crate::error::Rejected;
+use crate::{error::Rejected, probe::MAX_BYTES_PER_PIXEL};
 
 const RESERVE_WAIT: Duration = Duration::from_secs(30);
-/// The worst case: a progressive JPEG with its coefficients, 16 bits per channel together with the copy of 8 bits, or
-/// an animation frame with its canvas. Most images need a third of it.
-const BYTES_PER_PIXEL: u64 = 12;
 const MIB: u64 = 1 << 20;
-/// MiB for images that are encoded and not stored yet, so that an image of the maximum size can be decoded while
-/// clients hold others.
-const ENCODED_MIB: u32 = 256;
+/// The memory for an image of the maximum size, divided by this number, is added for images that are encoded and not
+/// stored yet, so that an image of the maximum size can be decoded while clients hold others.
+const ENCODED_DIVISOR: u32 = 3;
 /// An image reserves at least the maximum divided by this number, so that the number of small images decoded at the
 /// same time is limited too.
 const MIN_RESERVATION_DIVISOR: u32 = 4;
@@ -39,8 +36,8 @@ pub(crate) struct DecodeMemory {
 impl DecodeMemory {
     /// Creates a limit that fits one image of `max_side` x `max_side` pixels at a time, plus encoded images.
     pub(crate) fn for_images_up_to(max_side: u32) -> Self {
-        let max_image = mebibytes(u64::from(max_side).pow(2) * BYTES_PER_PIXEL);
-        let max = max_image.saturating_add(ENCODED_MIB);
+        let max_image = mebibytes(u64::from(max_side).pow(2) * MAX_BYTES_PER_PIXEL);
+        let max = max_image.saturating_add(max_image / ENCODED_DIVISOR);
         let rejections = counter!("image_memory_rejections_total");
         Self {
             permits: Arc::new(Semaphore::new(max as usize)),
@@ -51,21 +48,21 @@ impl DecodeMemory {
         }
     }
 
-    /// Shows the memory in the metrics.
-    pub(crate) fn show(&self) {
+    /// Shows the memory in the metrics, under the name of what it is for.
+    pub(crate) fn show(&self, pool: &'static str) {
         let bytes = |mebibytes: u32| f64::from(mebibytes) * 1_048_576.0;
         let free = u32::try_from(self.permits.available_permits()).unwrap_or(self.max);
-        gauge!("image_memory_max_bytes").set(bytes(self.max));
-        gauge!("image_memory_reserved_bytes").set(bytes(self.max.saturating_sub(free)));
+        gauge!("image_memory_max_bytes", "pool" => pool).set(bytes(self.max));
+        gauge!("image_memory_reserved_bytes", "pool" => pool).set(bytes(self.max.saturating_sub(free)));
     }
 
     /// Reserves the memory to decode an image.
     ///
     /// # Errors
     /// [`Rejected::Busy`] when the memory does not become free within 30 seconds.
-    pub(crate) async fn reserve(&self, pixels: u64) -> Result<MemoryReservation, Rejected> {
+    pub(crate) async fn reserve(&self, bytes: u64) -> Result<MemoryReservation, Rejected> {
         let min = (self.max_image / MIN_RESERVATION_DIVISOR).max(1);
-        let size = mebibytes(pixels * BYTES_PER_PIXEL).clamp(min, self.max_image);
+        let size = mebibytes(bytes).clamp(min, self.max_image);
         match timeout(self.wait, Arc::clone(&self.permits).acquire_many_owned(size)).await {
             Ok(Ok(permit)) => Ok(MemoryReservation(permit)),
             _ => {
@@ -130,7 +127,7 @@ where
 mod tests {
     use super::*;
 
-    const MAX_PIXELS: u64 = 8192 * 8192;
+    const MAX_BYTES: u64 = 8192 * 8192 * MAX_BYTES_PER_PIXEL;
 
     fn memory() -> DecodeMemory {
         DecodeMemory { wait: Duration::from_millis(50), ..DecodeMemory::for_images_up_to(8192) }
@@ -139,10 +136,10 @@ mod tests {
     #[tokio::test]
     async fn decodes_one_image_of_the_maximum_size_at_a_time() {
         let memory = memory();
-        let first = memory.reserve(MAX_PIXELS).await.unwrap();
-        assert_eq!(memory.reserve(MAX_PIXELS).await.unwrap_err(), Rejected::Busy);
+        let first = memory.reserve(MAX_BYTES).await.unwrap();
+        assert_eq!(memory.reserve(MAX_BYTES).await.unwrap_err(), Rejected::Busy);
         drop(first);
-        memory.reserve(MAX_PIXELS).await.unwrap();
+        memory.reserve(MAX_BYTES).await.unwrap();
     }
 
     #[tokio::test]
@@ -155,13 +152,20 @@ mod tests {
         assert_eq!(reservations.len(), 5);
     }
 
+    /// Avatars of 2048 pixels a side.
+    #[test]
+    fn small_images_have_little_memory() {
+        let memory = DecodeMemory::for_images_up_to(2048);
+        assert_eq!((memory.max_image, memory.max), (48, 64));
+    }
+
     #[tokio::test]
     async fn an_encoded_image_leaves_memory_for_one_of_the_maximum_size() {
         let memory = memory();
-        let mut encoded = memory.reserve(MAX_PIXELS).await.unwrap();
+        let mut encoded = memory.reserve(MAX_BYTES).await.unwrap();
         encoded.shrink_to(200 << 20);
         let before = memory.permits.available_permits();
-        memory.reserve(MAX_PIXELS).await.unwrap();
+        memory.reserve(MAX_BYTES).await.unwrap();
         drop(encoded);
         assert_eq!(memory.permits.available_permits(), before + 200);
     }
