@@ -371,7 +371,7 @@ async def guest_carts(setting):
     return await rows(lambda: guest.post("/api/cart/add", {"productId": product}), 2000, 500)
 
 
-@case("300 registrations from one address", "<= 100 created", short=False)
+@case("300 registrations from one address", "<= 120 created", short=False)
 async def registrations(setting):
     guest = setting.store.client(setting.case.attacker)
 
@@ -380,7 +380,7 @@ async def registrations(setting):
         body = {"name": "Row", "email": f"{user}@shop.example", "password": PASSWORD}
         return await guest.post("/api/auth/register", body)
 
-    return await rows(send, 300, 100)
+    return await rows(send, 300, 120)
 
 
 @case("2,000 refreshes with the same token", "<= 500 with a new refresh token", short=False)
