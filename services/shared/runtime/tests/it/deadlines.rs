@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use bodega_proto::cart::v1::{GetSnapshotRequest, checkout_service_client::CheckoutServiceClient};
 use bodega_runtime::context::CallContext;
 use tokio::time::Instant;
 use tonic::Code;
 
-use crate::{harness::Harness, scripted_upstream::with_deadline_in};
+use crate::{
+    harness::Harness,
+    scripted_upstream::{Action, ScriptedUpstream, with_deadline_in},
+};
 
 #[tokio::test]
 async fn a_slow_call_ends_at_its_deadline() {
@@ -36,4 +40,13 @@ async fn a_call_without_a_deadline_gets_the_default() {
     let harness = Harness::start().await;
     harness.call(CallContext::default(), "").await.unwrap();
     assert!(harness.back.last().context.deadline.is_some());
+}
+
+#[tokio::test]
+async fn a_call_that_the_server_of_an_upstream_cancels_has_exceeded_its_deadline() {
+    let upstream = ScriptedUpstream::start([Action::Cancelled, Action::Respond]).await;
+    let mut client = CheckoutServiceClient::new(upstream.transport());
+    let error = client.get_snapshot(GetSnapshotRequest::default()).await.unwrap_err();
+    assert_eq!((error.code(), error.message()), (Code::DeadlineExceeded, "scripted timed out"));
+    assert_eq!(upstream.calls(), 1, "a call beyond its deadline is not retried");
 }

@@ -35,6 +35,8 @@ pub(crate) enum Action {
     Close,
     /// Responds with UNAVAILABLE, and with the time after which to retry.
     Unavailable(Option<Duration>),
+    /// Responds with CANCELLED.
+    Cancelled,
     /// Resets the stream with REFUSED_STREAM.
     ResetStream,
     /// Responds with an empty message after this time.
@@ -213,6 +215,9 @@ fn respond(action: Action, mut response: SendResponse<Bytes>) {
                 None => tonic::Status::unavailable("busy"),
             };
             response.send_response(status.into_http(), true).unwrap();
+        }
+        Action::Cancelled => {
+            response.send_response(tonic::Status::cancelled("Timeout expired").into_http(), true).unwrap();
         }
         Action::ResetStream => response.send_reset(Reason::REFUSED_STREAM),
         Action::Close | Action::CloseWithinResponse | Action::RespondAfter(_) | Action::Stream => {

@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 use tokio_util::{io::InspectReader, sync::CancellationToken};
 use tonic::{
+    Code, Status,
     body::Body,
     transport::{Channel, Endpoint},
 };
@@ -118,7 +119,15 @@ impl Replica {
         &self,
         request: Request<Body>,
     ) -> Result<Response<Body>, CallError> {
-        self.channel.clone().oneshot(request).await.map_err(|error| CallError::from_error(&error))
+        let response =
+            self.channel.clone().oneshot(request).await.map_err(|error| CallError::from_error(&error))?;
+        // tonic's server also ends a call at its deadline, and reports that as CANCELLED. Services never return it.
+        match response.headers().get(Status::GRPC_STATUS) {
+            Some(code) if Code::from_bytes(code.as_bytes()) == Code::Cancelled => {
+                Err(CallError::DeadlineExceeded)
+            }
+            _ => Ok(response),
+        }
     }
 
     /// Checks a replica that is down, in the background, unless it has just been checked.
