@@ -292,3 +292,29 @@ async fn a_replica_without_nats_leaves_the_events_to_the_others() {
     );
     replica.kill().await;
 }
+
+#[tokio::test]
+async fn events_are_published_to_a_server_that_requires_tls_and_credentials() {
+    for (right, wrong) in [("shop:s3cret", "shop:wrong"), ("a_token_of_the_shop", "wrong")] {
+        let Some(server) = NatsServer::start_secured(right).await else { return };
+        let without_ca = EventArgs { nats_ca_file: None, ..server.args() };
+        let with_wrong = EventArgs { nats_credentials: Some(wrong.parse().unwrap()), ..server.args() };
+        let without = EventArgs { nats_credentials: None, ..server.args() };
+        let mut app = TestApp::start().await;
+        place_and_ship(&app).await;
+        for args in [without_ca, with_wrong, without] {
+            app.nats = Some(args.nats().unwrap().unwrap());
+            end_lease(&app).await;
+            let replica = app.replica().await;
+            // Long enough for an attempt.
+            sleep(Duration::from_secs(1)).await;
+            replica.kill().await;
+            assert_eq!((unpublished(&app).await, server.events().await.len()), (3, 0));
+        }
+        app.nats = Some(server.nats());
+        end_lease(&app).await;
+        let replica = app.replica().await;
+        assert_eq!(server.distinct_events(3).await.len(), 3);
+        replica.kill().await;
+    }
+}

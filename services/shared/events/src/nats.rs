@@ -56,7 +56,8 @@ impl Nats {
     /// Connects, and creates the stream if it does not exist.
     pub(crate) async fn connect(&self, name: &str) -> Result<Connection, NatsError> {
         let Servers(addresses) = &self.servers;
-        let mut options = ConnectOptions::new()
+        let options = self
+            .options()
             .name(format!("bodega-{name}"))
             .connection_timeout(EVENT_CONNECT)
             .request_timeout(Some(EVENT_CONNECT))
@@ -64,14 +65,6 @@ impl Nats {
             .ignore_discovered_servers()
             // A lost connection is replaced by a new one, without the messages that were sent on it.
             .max_reconnects(addresses.len());
-        options = match self.credentials.clone() {
-            Some(Credentials::Password { user, password }) => options.user_and_password(user, password),
-            Some(Credentials::Token(token)) => options.token(token),
-            None => options,
-        };
-        if let Some(file) = &self.ca_file {
-            options = options.add_root_certificates(file.clone());
-        }
         let connect = async {
             let client = options.connect(addresses.as_slice()).await?;
             let jetstream = jetstream::ContextBuilder::new()
@@ -83,6 +76,21 @@ impl Nats {
             Ok(Connection(jetstream))
         };
         tokio::time::timeout(EVENT_CONNECT, connect).await.unwrap_or(Err(NatsError::Timeout))
+    }
+
+    /// Returns how to authenticate and to verify the server.
+    pub(crate) fn options(&self) -> ConnectOptions {
+        let options = match self.credentials.clone() {
+            Some(Credentials::Password { user, password }) => {
+                ConnectOptions::with_user_and_password(user, password)
+            }
+            Some(Credentials::Token(token)) => ConnectOptions::with_token(token),
+            None => ConnectOptions::new(),
+        };
+        match &self.ca_file {
+            Some(file) => options.add_root_certificates(file.clone()),
+            None => options,
+        }
     }
 
     fn stream(&self) -> Config {

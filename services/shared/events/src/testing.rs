@@ -12,17 +12,25 @@ use std::{
 
 use async_nats::jetstream::{self, stream::Stream};
 use boon::{Compiler, Schemas};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use crate::{EventArgs, Nats};
 
+/// Files of a server with TLS.
+const CA: &str = "ca.pem";
+const CERTIFICATE: &str = "certificate.pem";
+const KEY: &str = "key.pem";
+
 /// A NATS server with JetStream. Dropping it stops it.
 pub struct NatsServer {
     program: PathBuf,
     port: u16,
     data: TempDir,
+    /// `user:password`, or a token; such a server has TLS.
+    credentials: Option<&'static str>,
     process: Option<Child>,
 }
 
@@ -30,6 +38,25 @@ impl NatsServer {
     /// Starts a server. Returns `None` and says so if `nats-server` is not installed.
     pub async fn start() -> Option<Self> {
         let mut server = Self::stopped()?;
+        server.restart().await;
+        Some(server)
+    }
+
+    /// Starts a server with TLS that requires these credentials: `user:password`, or a token.
+    pub async fn start_secured(credentials: &'static str) -> Option<Self> {
+        let mut server = Self::stopped()?;
+        server.credentials = Some(credentials);
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &authority).unwrap();
+        for (file, text) in
+            [(CA, authority.pem()), (CERTIFICATE, certificate.pem()), (KEY, key.serialize_pem())]
+        {
+            fs::write(server.data.path().join(file), text).unwrap();
+        }
         server.restart().await;
         Some(server)
     }
@@ -44,31 +71,45 @@ impl NatsServer {
             return None;
         };
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Some(Self { program, port, data: tempfile::tempdir().unwrap(), process: None })
+        Some(Self { program, port, data: tempfile::tempdir().unwrap(), credentials: None, process: None })
     }
 
     /// Returns the settings of a service that publishes to this server.
     pub fn nats(&self) -> Nats {
-        let nats_url = Some(self.url().parse().unwrap());
-        EventArgs { nats_url, ..EventArgs::default() }.nats().unwrap().unwrap()
+        self.args().nats().unwrap().unwrap()
+    }
+
+    /// Returns the same as arguments of a service.
+    pub fn args(&self) -> EventArgs {
+        EventArgs {
+            nats_url: Some(self.url().parse().unwrap()),
+            nats_credentials: self.credentials.map(|credentials| credentials.parse().unwrap()),
+            nats_ca_file: self.credentials.map(|_| self.data.path().join(CA)),
+            ..EventArgs::default()
+        }
     }
 
     fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        let origin = if self.credentials.is_some() { "tls://localhost" } else { "nats://127.0.0.1" };
+        format!("{origin}:{}", self.port)
     }
 
     /// Starts the server, after it was killed if it runs.
     pub async fn restart(&mut self) {
         self.kill();
         let storage = self.data.path().join("jetstream");
-        let process = Command::new(&self.program)
-            .args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-js", "-sd"])
-            .arg(&storage)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(&self.program);
+        command.args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-js", "-sd"]).arg(&storage);
+        if let Some(credentials) = self.credentials {
+            command.arg("--tls").arg("--tlscert").arg(self.data.path().join(CERTIFICATE));
+            command.arg("--tlskey").arg(self.data.path().join(KEY));
+            match credentials.split_once(':') {
+                Some((user, password)) => command.args(["--user", user, "--pass", password]),
+                None => command.args(["--auth", credentials]),
+            };
+        }
+        let process =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         self.process = Some(process);
         let started = Instant::now();
         while self.connect().await.is_none() {
@@ -99,7 +140,8 @@ impl NatsServer {
     }
 
     async fn connect(&self) -> Option<jetstream::Context> {
-        let options = async_nats::ConnectOptions::new().connection_timeout(Duration::from_secs(2));
+        let nats = self.nats();
+        let options = nats.options().connection_timeout(Duration::from_secs(2));
         Some(jetstream::new(options.connect(self.url()).await.ok()?))
     }
 
