@@ -278,3 +278,18 @@ async fn stores_images_in_the_data_directory() {
     assert_eq!(again.guest.fetch_image(url).await.bytes, found);
     again.process.terminate().await;
 }
+
+#[tokio::test]
+async fn a_store_serves_until_the_end_of_its_drain_delay() {
+    let dir = TempDir::new("drain").unwrap();
+    let store = start_bodega(bodega(dir.path(), &["--demo=false"]).env("BODEGA_DRAIN_DELAY", "5")).await;
+    let stopped = tokio::spawn(store.process.terminate());
+    while store.guest.get("/readyz").await.status != 503 {
+        assert!(!stopped.is_finished(), "it is not ready before it stops");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    store.guest.get("/healthz").await.expect(200);
+    store.guest.get("/api/products").await.expect(200);
+    assert!(!stopped.is_finished(), "it serves until the end of the drain delay");
+    assert!(stopped.await.unwrap().success());
+}
