@@ -18,12 +18,13 @@ use crate::{
 
 const NAMES: [&str; 5] = ["identity", "catalog", "cart", "order", "gateway"];
 
-/// Writes a certificate of a new authority for each process.
-fn issue_certificates(directory: &Path) {
+/// Writes certificates of a new authority for `localhost`, each with its key and the authority's certificate in a directory
+/// of this name.
+pub(crate) fn issue_certificates(directory: &Path, names: &[&str]) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    for name in NAMES {
+    for name in names {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &authority).unwrap();
@@ -55,7 +56,7 @@ fn command(directory: &Path, name: &str) -> tokio::process::Command {
 #[tokio::test]
 async fn a_purchase_works_with_tls_between_five_processes_also_after_a_renewal() {
     let directory = TempDir::new("certificates").unwrap();
-    issue_certificates(directory.path());
+    issue_certificates(directory.path(), &NAMES);
     let database = store::database().await;
     let stripe = payments::stripe().await;
     let program = |name: &str| command(directory.path(), name);
@@ -74,7 +75,7 @@ async fn a_purchase_works_with_tls_between_five_processes_also_after_a_renewal()
     }
 
     // Each restarted process has connections to and from processes that have read their new files by themselves.
-    issue_certificates(directory.path());
+    issue_certificates(directory.path(), &NAMES);
     tokio::time::sleep(Duration::from_secs(2)).await;
     for number in 0..4 {
         store.restart(number).await;
@@ -97,7 +98,7 @@ async fn a_purchase_works_with_tls_between_five_processes_also_after_a_renewal()
 #[tokio::test]
 async fn a_gateway_without_certificates_reaches_no_service() {
     let directory = TempDir::new("certificates").unwrap();
-    issue_certificates(directory.path());
+    issue_certificates(directory.path(), &NAMES);
     let database = store::database().await;
     let stripe = payments::stripe().await;
     let program = |name: &str| command(directory.path(), name);
@@ -130,7 +131,7 @@ async fn a_gateway_without_certificates_reaches_no_service() {
 #[tokio::test]
 async fn an_incomplete_configuration_of_tls_stops_the_start() {
     let directory = TempDir::new("certificates").unwrap();
-    issue_certificates(directory.path());
+    issue_certificates(directory.path(), &NAMES);
     let gateway = |command: &mut tokio::process::Command| {
         command.env("BODEGA_SERVICE_TOKEN", "a".repeat(32)).env("BODEGA_LISTEN", "127.0.0.1:0");
     };

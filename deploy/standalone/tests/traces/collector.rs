@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
+    path::Path,
     sync::{Arc, Mutex},
 };
 
@@ -14,7 +16,10 @@ use opentelemetry_proto::tonic::{
     trace::v1::{Span, span::SpanKind, status::StatusCode},
 };
 use tokio::net::TcpListener;
-use tonic::{Request, Response, Status, transport::server::TcpIncoming};
+use tonic::{
+    Request, Response, Status,
+    transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming},
+};
 
 pub(super) type Attributes = BTreeMap<String, String>;
 
@@ -91,11 +96,22 @@ pub(super) struct Collector(Arc<Mutex<Vec<Exported>>>);
 impl Collector {
     /// Starts a collector; returns its URL.
     pub(super) async fn start() -> (Self, String) {
+        Self::serve(Server::builder(), "http://127.0.0.1").await
+    }
+
+    /// The same, with the certificate `certificate.pem` for `localhost` and the key `key.pem`.
+    pub(super) async fn start_tls(files: &Path) -> (Self, String) {
+        let read = |name| fs::read(files.join(name)).unwrap();
+        let identity = Identity::from_pem(read("certificate.pem"), read("key.pem"));
+        let server = Server::builder().tls_config(ServerTlsConfig::new().identity(identity)).unwrap();
+        Self::serve(server, "https://localhost").await
+    }
+
+    async fn serve(mut server: Server, host: &str) -> (Self, String) {
         let collector = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let service = TraceServiceServer::new(collector.clone());
-        let server = tonic::transport::Server::builder().add_service(service);
+        let url = format!("{host}:{}", listener.local_addr().unwrap().port());
+        let server = server.add_service(TraceServiceServer::new(collector.clone()));
         tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
         (collector, url)
     }

@@ -2,29 +2,40 @@
 
 mod collector;
 mod conventions;
-mod processes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bodega_stripe_double::Card;
+use bodega_embedded_postgres::testing::{TempDir, TestDatabase};
+use bodega_stripe_double::{Card, StripeDouble};
 use futures_util::future::join_all;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::json;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use self::{
-    collector::{Collector, Exported},
-    processes::Processes,
-};
-use crate::harness::{
-    payments,
-    store::{self, Client, PASSWORD},
+use self::collector::{Collector, Exported};
+use crate::{
+    harness::{
+        payments, process,
+        store::{self, Client, PASSWORD},
+    },
+    separate_processes::{Processes, purchase},
+    tls,
 };
 
 const SERVICES: [&str; 4] = ["bodega-identity", "bodega-catalog", "bodega-cart", "bodega-order"];
 /// The span of the client.
 const CLIENT_SPAN: &str = "00f067aa0ba902b7";
+
+/// Starts the five processes with these variables. They export their last spans when they are stopped.
+async fn start(database: &TestDatabase, stripe: &StripeDouble, variables: &[(&str, &str)]) -> Processes {
+    let program = |name: &str| {
+        let mut command = process::command(env!("CARGO_BIN_EXE_bodega"));
+        command.args(["serve", name]).env("BODEGA_REQUEST_TIMEOUT", "60").envs(variables.iter().copied());
+        command
+    };
+    Processes::start(database, stripe, "http://127.0.0.1", program).await
+}
 
 /// Returns the client with a trace of its own, and the id of the trace.
 fn traced(client: &Client) -> (Client, String) {
@@ -50,7 +61,7 @@ async fn a_purchase_is_one_trace_over_five_processes() {
     let stripe = payments::stripe().await;
     let (collector, url) = Collector::start().await;
     let exporting = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("OTEL_BSP_SCHEDULE_DELAY", "100")];
-    let store = Processes::start(&database, &stripe, &exporting).await;
+    let store = start(&database, &stripe, &exporting).await;
     let mug = store.guest.sign_in(store::ADMIN_EMAIL).await.create_product("Mug", "19.99", 5).await;
 
     let (guest, trace_id) = traced(&store.guest);
@@ -142,7 +153,7 @@ async fn a_combined_statement_is_in_the_trace_of_each_order() {
         ("OTEL_SERVICE_NAME", "shop"),
         ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test"),
     ];
-    let store = Processes::start(&database, &stripe, &variables).await;
+    let store = start(&database, &stripe, &variables).await;
     let mug = store.guest.sign_in(store::ADMIN_EMAIL).await.create_product("Mug", "19.99", 1_000).await;
     let users = join_all((0..6).map(async |number| {
         let email = format!("user{number}@shop.example");
@@ -200,7 +211,7 @@ async fn a_request_that_is_rejected_by_load_shedding_has_a_span() {
         ("BODEGA_MAX_REQUESTS", "1"),
         ("BODEGA_REQUEST_TIMEOUT", "2"),
     ];
-    let store = Processes::start(&database, &stripe, &variables).await;
+    let store = start(&database, &stripe, &variables).await;
     let mut responses = BTreeMap::<u16, usize>::new();
     let mut clients = 50;
     while !responses.contains_key(&503) {
@@ -238,7 +249,7 @@ async fn a_collector_that_does_not_respond_disturbs_nothing() {
         ("OTEL_BSP_MAX_QUEUE_SIZE", "32"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "16"),
     ];
-    let store = Processes::start(&database, &stripe, &variables).await;
+    let store = start(&database, &stripe, &variables).await;
     let admin = store.guest.sign_in(store::ADMIN_EMAIL).await;
     let mug = admin.create_product("Mug", "19.99", 5).await;
     // Far more spans than the queues have places.
@@ -251,4 +262,30 @@ async fn a_collector_that_does_not_respond_disturbs_nothing() {
     admin.wait_for_order(&order, "paid").await;
     store.stop().await;
     drop(listener);
+}
+
+#[tokio::test]
+async fn exports_to_a_collector_with_tls() {
+    let database = store::database().await;
+    let stripe = payments::stripe().await;
+    let directory = TempDir::new("collector").unwrap();
+    tls::issue_certificates(directory.path(), &["collector"]);
+    let files = directory.path().join("collector");
+    let (collector, url) = Collector::start_tls(&files).await;
+    let authority = files.join("ca.pem");
+    let mut variables =
+        vec![("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("SSL_CERT_FILE", authority.to_str().unwrap())];
+    let trusting = start(&database, &stripe, &variables).await;
+    purchase(&trusting, &stripe).await;
+    trusting.stop().await;
+    let services: BTreeSet<_> = collector.spans().iter().map(|span| span.service().to_owned()).collect();
+    assert_eq!(services.len(), 5, "{services:?}");
+
+    // Without the authority, nothing is exported.
+    variables.pop();
+    let received = collector.spans().len();
+    let distrusting = start(&database, &stripe, &variables).await;
+    distrusting.guest.get("/api/products").await.expect(200);
+    distrusting.stop().await;
+    assert_eq!(collector.spans().len(), received);
 }

@@ -74,7 +74,7 @@ pub struct TelemetryArgs {
     #[arg(long, env = "BODEGA_LOG_FORMAT", value_enum, default_value = "text", global = true)]
     pub log_format: LogFormat,
     /// OpenTelemetry collector for traces, over gRPC, such as `http://localhost:4317` [default: traces are not exported]
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", global = true, value_parser = http_url)]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", global = true, value_parser = url)]
     pub otlp_endpoint: Option<Uri>,
 }
 
@@ -95,23 +95,14 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "use an address and a port such as 127.0.0.1:8080".to_owned())
 }
 
-/// Parses the URL of a service.
+/// Parses the URL of another process.
 ///
 /// # Errors
 /// When it is not an `http` or `https` URL with a host.
 pub fn url(text: &str) -> Result<Uri, String> {
-    url_of(text, &["http", "https"])
-}
-
-/// Parses the URL of another process without TLS.
-fn http_url(text: &str) -> Result<Uri, String> {
-    url_of(text, &["http"])
-}
-
-fn url_of(text: &str, schemes: &[&str]) -> Result<Uri, String> {
     text.parse::<Uri>()
         .ok()
-        .filter(|uri| uri.authority().is_some() && uri.scheme_str().is_some_and(|it| schemes.contains(&it)))
+        .filter(|uri| uri.authority().is_some() && matches!(uri.scheme_str(), Some("http" | "https")))
         .ok_or_else(|| "use a URL such as http://127.0.0.1:7001".to_owned())
 }
 

@@ -8,7 +8,7 @@ use opentelemetry::{
     Context, KeyValue,
     trace::{Link, SpanKind, TraceContextExt as _, TraceId, TracerProvider as _},
 };
-use opentelemetry_otlp::WithExportConfig as _;
+use opentelemetry_otlp::{WithExportConfig as _, WithTonicConfig as _};
 use opentelemetry_sdk::{
     Resource,
     resource::{EnvResourceDetector, TelemetryResourceDetector},
@@ -17,6 +17,7 @@ use opentelemetry_sdk::{
         SdkTracerProvider, ShouldSample,
     },
 };
+use tonic::transport::ClientTlsConfig;
 use uuid::Uuid;
 
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
@@ -29,9 +30,12 @@ pub(super) fn tracer() -> Option<&'static SdkTracer> {
 /// Starts to export the spans of the process `name` to the collector at `endpoint`. Requests never wait for it: spans wait in
 /// a bounded queue, and are dropped when it is full.
 pub(super) fn start(name: &'static str, endpoint: &Uri) -> anyhow::Result<SdkTracerProvider> {
-    let exporter = opentelemetry_otlp::SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(endpoint.to_string())
+    let mut exporter =
+        opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(endpoint.to_string());
+    if endpoint.scheme_str() == Some("https") {
+        exporter = exporter.with_tls_config(ClientTlsConfig::new().with_native_roots());
+    }
+    let exporter = exporter
         .build()
         .context("OTEL_EXPORTER_OTLP_ENDPOINT is invalid: use a URL such as http://localhost:4317")?;
     let provider = SdkTracerProvider::builder()
