@@ -45,7 +45,15 @@ fn reading_methods_have_no_side_effects() {
 fn idempotent_methods_are_listed_here() {
     assert_eq!(
         names(Idempotency::Idempotent),
-        ["ClearOrdered", "CreatePaymentIntent", "HandleWebhookEvent", "MergeGuestCart", "Release", "Reserve"]
+        [
+            "ClearOrdered",
+            "CreatePaymentIntent",
+            "ExchangeApiKey",
+            "HandleWebhookEvent",
+            "MergeGuestCart",
+            "Release",
+            "Reserve"
+        ]
     );
 }
 
@@ -59,6 +67,9 @@ fn all_other_methods_are_not_retried() {
         "CancelOrder",
         "ChangePassword",
         "ClearCart",
+        "CompleteLogin",
+        "ConfirmSecondFactor",
+        "CreateApiKey",
         "CreateCategory",
         "CreateProduct",
         "CreateTag",
@@ -66,7 +77,9 @@ fn all_other_methods_are_not_retried() {
         "DeleteProduct",
         "DeleteTag",
         "DeleteUser",
+        "DisableSecondFactor",
         "EndSession",
+        "EnrollSecondFactor",
         "Login",
         "Logout",
         "LogoutAll",
@@ -76,6 +89,7 @@ fn all_other_methods_are_not_retried() {
         "RemoveAvatar",
         "RemoveItem",
         "RemoveProductImage",
+        "RevokeApiKey",
         "SetAvatar",
         "SetItem",
         "UpdateCategory",
@@ -84,6 +98,7 @@ fn all_other_methods_are_not_retried() {
         "UpdateProfile",
         "UpdateTag",
         "UpdateUser",
+        "VerifySecondFactor",
     ];
     assert_eq!(names(Idempotency::Unknown), others);
 }

@@ -36,6 +36,8 @@ pub(crate) struct StoreArgs {
     #[command(flatten, next_help_heading = "API")]
     tokens: bodega_identity::TokenArgs,
     #[command(flatten, next_help_heading = "API")]
+    second_factor: bodega_identity::SecondFactorArgs,
+    #[command(flatten, next_help_heading = "API")]
     pub(crate) gateway: Settings,
 }
 
@@ -53,8 +55,11 @@ impl StoreArgs {
                 .map_err(anyhow::Error::msg)
                 .context("invalid secret in the data directory")?,
         };
-        let access_ttl = self.tokens.access_ttl;
-        Ok(bodega_identity::Settings { access_ttl, ..bodega_identity::Settings::new(secret) })
+        Ok(bodega_identity::Settings {
+            access_ttl: self.tokens.access_ttl,
+            require_admin_second_factor: self.second_factor.require_admin_2fa,
+            ..bodega_identity::Settings::new(secret)
+        })
     }
 
     /// Returns the image storage and the settings of the gateway.

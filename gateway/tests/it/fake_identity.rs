@@ -1,20 +1,24 @@
 //! A fake identity service that signs real tokens and streams ended sessions.
 
+use std::sync::{Arc, Mutex};
+
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bodega_proto::identity::v1::{
-    GetJwksRequest, GetJwksResponse, Jwk, WatchRevocationsRequest, WatchRevocationsResponse,
+    ExchangeApiKeyRequest, ExchangeApiKeyResponse, GetJwksRequest, GetJwksResponse, Jwk,
+    WatchRevocationsRequest, WatchRevocationsResponse,
     token_service_server::{TokenService, TokenServiceServer},
 };
 use bodega_runtime::{
     auth::{AUDIENCE, Claims, ISSUER, Role},
+    status,
     transport::Transport,
 };
 use futures_util::{StreamExt as _, stream::BoxStream};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
-use tonic::{Request, Response, Status, service::Routes};
+use tonic::{Code, Request, Response, Status, service::Routes};
 use tower::{ServiceExt as _, util::BoxCloneSyncService};
 use uuid::Uuid;
 
@@ -28,6 +32,17 @@ pub(crate) struct Identity {
     signing: EncodingKey,
     public: Jwk,
     ended_sessions: watch::Sender<Vec<String>>,
+    /// The keys that were sent, and the scopes of the one that works.
+    api_keys: Arc<Mutex<(Vec<String>, Option<ApiKey>)>>,
+}
+
+/// An API key that works.
+#[derive(Clone)]
+pub(crate) struct ApiKey {
+    pub(crate) text: String,
+    pub(crate) id: Uuid,
+    pub(crate) scope: String,
+    pub(crate) lifetime: i64,
 }
 
 impl Identity {
@@ -40,6 +55,7 @@ impl Identity {
             signing: EncodingKey::from_ed_der(pkcs8.as_ref()),
             public: Jwk { kid: Uuid::now_v7().to_string(), x },
             ended_sessions: watch::Sender::default(),
+            api_keys: Arc::default(),
         }
     }
 
@@ -74,6 +90,16 @@ impl Identity {
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some(kid.to_owned());
         jsonwebtoken::encode(&header, &claims, &self.signing).unwrap()
+    }
+
+    /// Accepts an API key, instead of any other one.
+    pub(crate) fn accept_api_key(&self, key: Option<ApiKey>) {
+        self.api_keys.lock().unwrap().1 = key;
+    }
+
+    /// Returns the keys that were exchanged, and those that were rejected.
+    pub(crate) fn sent_api_keys(&self) -> Vec<String> {
+        self.api_keys.lock().unwrap().0.clone()
     }
 
     /// Streams the end of a session to every gateway.
@@ -124,6 +150,24 @@ impl TokenService for Identity {
 
     async fn get_jwks(&self, _: Request<GetJwksRequest>) -> Result<Response<GetJwksResponse>, Status> {
         Ok(Response::new(GetJwksResponse { keys: vec![self.public.clone()] }))
+    }
+
+    async fn exchange_api_key(
+        &self,
+        request: Request<ExchangeApiKeyRequest>,
+    ) -> Result<Response<ExchangeApiKeyResponse>, Status> {
+        let mut api_keys = self.api_keys.lock().unwrap();
+        let text = request.into_inner().api_key;
+        api_keys.0.push(text.clone());
+        let Some(key) = api_keys.1.as_ref().filter(|key| key.text == text) else {
+            let message = "the API key is unknown, expired or revoked";
+            return Err(status::rejected(Code::Unauthenticated, "invalid_token", message));
+        };
+        let access_token = self.token(|claims| {
+            (claims.sub, claims.sid, claims.role) = (key.id, key.id, Role::ApiKey);
+            claims.scope.clone_from(&key.scope);
+        });
+        Ok(Response::new(ExchangeApiKeyResponse { access_token, expires_in: key.lifetime }))
     }
 
     async fn watch_revocations(

@@ -6,7 +6,7 @@ use bodega_runtime::{database::Pool, worker::Worker};
 use tracing::info;
 
 use crate::{
-    sessions,
+    api_keys, second_factor, sessions,
     signing::{RELOAD_INTERVAL, Signer},
 };
 
@@ -34,13 +34,17 @@ pub(crate) async fn rotate_signing_keys(signer: Arc<Signer>) {
     KEY_ROTATION.repeat(async || signer.reload().await.map(|()| false)).await;
 }
 
-/// Deletes sessions that ended, or were not used within `refresh_ttl`.
+/// Deletes sessions that ended, or were not used within `refresh_ttl`, expired challenges of logins, and
+/// API keys that ended.
 pub(crate) async fn delete_old_sessions(db: Pool, refresh_ttl: Duration) {
     let unused = refresh_ttl + ENDED_RETENTION;
     SESSION_CLEANUP
         .repeat(async || -> sqlx::Result<bool> {
             let deleted =
                 sessions::db::sessions::delete_old(&db, ENDED_RETENTION, unused, BATCH_SIZE.into()).await?;
+            second_factor::db::delete_expired_challenges(&db, BATCH_SIZE.into()).await?;
+            let retention = ENDED_RETENTION.as_secs_f64();
+            api_keys::db::delete_old(&db, retention, BATCH_SIZE.into()).await?;
             if deleted > 0 {
                 info!("deleted {deleted} old sessions");
             }

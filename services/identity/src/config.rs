@@ -20,6 +20,9 @@ pub struct Config {
     /// Lifetimes of tokens
     #[command(flatten)]
     pub tokens: TokenArgs,
+    /// Second factors
+    #[command(flatten)]
+    pub second_factor: SecondFactorArgs,
     /// Image storage and limits
     #[command(flatten)]
     pub media: MediaArgs,
@@ -34,6 +37,20 @@ pub struct TokenArgs {
     /// Lifetime of an access token in seconds
     #[arg(long, env = "BODEGA_ACCESS_TTL", default_value = "900", value_parser = access_ttl)]
     pub access_ttl: Duration,
+}
+
+/// Rules for second factors.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct SecondFactorArgs {
+    /// Whether admins need a second factor; until they enroll one, they have the rights of users
+    #[arg(
+        long,
+        env = "BODEGA_REQUIRE_ADMIN_2FA",
+        default_value = "false",
+        value_parser = clap::builder::BoolishValueParser::new(),
+        action = clap::ArgAction::Set
+    )]
+    pub require_admin_2fa: bool,
 }
 
 /// Parses a lifetime of at most 12 hours, which is shorter than the retention of ended sessions.
@@ -51,6 +68,8 @@ pub struct Settings {
     pub jwt_secret: SecretKey,
     /// Lifetime of an access token. 15 minutes by default.
     pub access_ttl: Duration,
+    /// Whether admins need a second factor to act as admins. `false` by default.
+    pub require_admin_second_factor: bool,
     /// Time after which an unused session expires. 30 days by default.
     pub refresh_ttl: Duration,
     /// Maximum number of passwords that are hashed at the same time; each uses a core and 19 MiB. One per core by
@@ -67,6 +86,7 @@ impl Settings {
         Self {
             jwt_secret,
             access_ttl: Duration::from_secs(15 * 60),
+            require_admin_second_factor: false,
             refresh_ttl: Duration::from_secs(30 * 24 * 60 * 60),
             max_concurrent_hashes: thread::available_parallelism()
                 .ok()

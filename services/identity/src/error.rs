@@ -7,6 +7,8 @@ use bodega_runtime::status::{self, Violations};
 use tonic::{Code, Status};
 use tracing::error;
 
+use crate::second_factor::CHALLENGE_LIFETIME;
+
 /// Retry delay of uploads that fail because the storage is down or the upload limit is reached.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -28,6 +30,23 @@ pub(crate) enum Error {
     SessionNotFound,
     #[error("admin role required")]
     AdminOnly,
+    /// The password was correct. The token starts the second step.
+    #[error("a code of the second factor is required")]
+    SecondFactorRequired { token: String },
+    #[error("invalid or expired token of the second step")]
+    InvalidSecondFactorToken,
+    #[error("code is wrong or was used before")]
+    InvalidCode,
+    #[error("a second factor is enabled already")]
+    SecondFactorEnabled,
+    #[error("no second factor is enrolled")]
+    SecondFactorNotEnabled,
+    #[error("API key not found")]
+    ApiKeyNotFound,
+    #[error("the API key is unknown, expired or revoked")]
+    InvalidApiKey,
+    #[error("there are too many API keys: revoke one that is not used")]
+    TooManyApiKeys,
     #[error("user not found")]
     UserNotFound,
     #[error("the last admin cannot be removed")]
@@ -92,6 +111,25 @@ impl From<Error> for Status {
             Error::SessionEnded => rejected(Unauthenticated, "session_ended", &error),
             Error::SessionNotFound => rejected(NotFound, "session_not_found", &error),
             Error::AdminOnly => rejected(PermissionDenied, "admin_only", &error),
+            Error::SecondFactorRequired { ref token } => {
+                let seconds = CHALLENGE_LIFETIME.as_secs().to_string();
+                let metadata = [("token".to_owned(), token.clone()), ("expires_in".to_owned(), seconds)];
+                status::rejected_with(Unauthenticated, "second_factor_required", &error, metadata)
+            }
+            Error::InvalidSecondFactorToken => {
+                rejected(Unauthenticated, "invalid_second_factor_token", &error)
+            }
+            Error::InvalidCode => {
+                let message = "is wrong or was used before".to_owned();
+                status::rejected_field(Code::InvalidArgument, "invalid_code", "code", message)
+            }
+            Error::SecondFactorEnabled => rejected(FailedPrecondition, "second_factor_enabled", &error),
+            Error::SecondFactorNotEnabled => {
+                rejected(FailedPrecondition, "second_factor_not_enabled", &error)
+            }
+            Error::ApiKeyNotFound => rejected(NotFound, "api_key_not_found", &error),
+            Error::InvalidApiKey => rejected(Unauthenticated, "invalid_token", &error),
+            Error::TooManyApiKeys => rejected(FailedPrecondition, "too_many_api_keys", &error),
             Error::UserNotFound => rejected(NotFound, "user_not_found", &error),
             Error::LastAdmin => rejected(FailedPrecondition, "last_admin", &error),
             Error::TooBusy => {

@@ -9,13 +9,16 @@
 //! `passwords` and `signing`. All SQL is in the `db` modules.
 
 mod admin;
+mod api_keys;
 mod avatars;
 mod cleanup;
 mod config;
+mod encryption;
 mod error;
 mod grpc;
 mod passwords;
 mod profile;
+mod second_factor;
 mod sessions;
 mod signing;
 mod users;
@@ -39,11 +42,12 @@ use tonic::service::Routes;
 
 pub use self::{
     admin::{CreatedAdmin, create_admin, has_admin},
-    config::{Config, SecretKey, Settings, TokenArgs},
+    config::{Config, SecondFactorArgs, SecretKey, Settings, TokenArgs},
 };
 use self::{
     grpc::{IdentityApi, TokenApi},
     passwords::Hasher,
+    second_factor::Codes,
     sessions::Revocations,
     signing::Signer,
 };
@@ -71,7 +75,11 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let media_dir = config.media_dir.as_deref().unwrap_or(Path::new(MEDIA_DIR));
     let media = config.media.open(media_dir)?;
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
-    let settings = Settings { access_ttl: config.tokens.access_ttl, ..Settings::new(config.jwt_secret_key) };
+    let settings = Settings {
+        access_ttl: config.tokens.access_ttl,
+        require_admin_second_factor: config.second_factor.require_admin_2fa,
+        ..Settings::new(config.jwt_secret_key)
+    };
     let service = start(db, settings, media, process.shutdown).await?.report_to(&process.health);
     let verifier = Verifier::new(Transport::unauthenticated(service.routes()));
     let auth = AuthLayer { service_token: process.service_token, verifier };
@@ -89,7 +97,7 @@ pub async fn start(
     shutdown: CancellationToken,
 ) -> anyhow::Result<Service> {
     passwords::describe_metrics();
-    let signer = Arc::new(Signer::start(db.clone(), &settings.jwt_secret, settings.access_ttl).await?);
+    let signer = Arc::new(Signer::start(db.clone(), &settings).await?);
     let revocations = Arc::new(Revocations::new(db.clone(), settings.access_ttl));
     let images = ImageRegistry::new(db.clone(), SCHEMA, avatars::media(&media));
     let refresh_ttl = settings.refresh_ttl;
@@ -97,13 +105,18 @@ pub async fn start(
     let identity = IdentityApi {
         db: db.clone(),
         hasher: Hasher::new(&settings)?,
+        codes: Codes::new(&settings)?,
         settings,
         signer: signer.clone(),
         images: images.clone(),
         revocations: revocations.clone(),
     };
-    let tokens =
-        TokenApi { signer: signer.clone(), revocations: revocations.clone(), shutdown: shutdown.clone() };
+    let tokens = TokenApi {
+        db: db.clone(),
+        signer: signer.clone(),
+        revocations: revocations.clone(),
+        shutdown: shutdown.clone(),
+    };
     let routes =
         Routes::new(IdentityServiceServer::new(identity)).add_service(TokenServiceServer::new(tokens));
     let service = Service::new("identity", routes, db.clone(), shutdown).await;

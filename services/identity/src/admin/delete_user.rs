@@ -4,9 +4,9 @@ use bodega_runtime::database::Pool;
 use uuid::Uuid;
 
 use super::last_admin::{require_another_admin, target};
-use crate::{avatars, error::Error, sessions, users};
+use crate::{api_keys, avatars, error::Error, second_factor, sessions, users};
 
-/// Erases the personal data of a user and ends its sessions. Returns the ended sessions.
+/// Erases the personal data of a user and ends its sessions and API keys. Returns what ended.
 pub(crate) async fn delete_user(db: &Pool, id: Uuid) -> Result<Vec<Uuid>, Error> {
     let mut transaction = db.begin().await?;
     let locked = users::db::lock_with_admins(&mut transaction, id).await?;
@@ -15,8 +15,10 @@ pub(crate) async fn delete_user(db: &Pool, id: Uuid) -> Result<Vec<Uuid>, Error>
 
     avatars::db::release_image(&mut transaction, id).await?;
     users::db::erase(&mut transaction, id).await?;
+    second_factor::db::delete(&mut transaction, id).await?;
     users::addresses::db::delete_all(&mut transaction, id).await?;
-    let ended = sessions::db::sessions::end_all(&mut *transaction, id, None).await?;
+    let mut ended = sessions::db::sessions::end_all(&mut *transaction, id, None).await?;
+    ended.extend(api_keys::db::end_all_of(&mut transaction, id).await?);
     sessions::db::sessions::erase(&mut transaction, id).await?;
     transaction.commit().await?;
     Ok(ended)

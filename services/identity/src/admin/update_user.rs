@@ -5,13 +5,14 @@ use uuid::Uuid;
 
 use super::last_admin::{require_another_admin, target};
 use crate::{
+    api_keys,
     error::Error,
     sessions,
     users::{self, Role, User},
 };
 
-/// Changes a user; `None` leaves a value unchanged. A user who loses the admin role or is disabled loses all sessions.
-/// Returns the user and the ended sessions.
+/// Changes a user; `None` leaves a value unchanged. A user who loses the admin role or is disabled loses all sessions and
+/// API keys. Returns the user and what ended.
 pub(crate) async fn update_user(
     db: &Pool,
     id: Uuid,
@@ -33,7 +34,9 @@ pub(crate) async fn update_user(
     let is_demoted = user.role == Role::Admin && role != Role::Admin;
     let user = users::db::set_role(&mut transaction, id, role, disabled).await?;
     let ended = if is_demoted || disabled {
-        sessions::db::sessions::end_all(&mut *transaction, id, None).await?
+        let mut ended = sessions::db::sessions::end_all(&mut *transaction, id, None).await?;
+        ended.extend(api_keys::db::end_all_of(&mut transaction, id).await?);
+        ended
     } else {
         Vec::new()
     };

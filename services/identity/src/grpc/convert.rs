@@ -4,6 +4,7 @@ use bodega_proto::identity::v1 as pb;
 use bodega_runtime::{database::Pool, timestamp};
 
 use crate::{
+    api_keys::db::ApiKey,
     error::Error,
     users::{Role, User, addresses},
 };
@@ -23,6 +24,20 @@ impl From<User> for pb::User {
             addresses: Vec::new(),
             created_at: Some(timestamp::to_proto(user.created_at)),
             updated_at: Some(timestamp::to_proto(user.updated_at)),
+        }
+    }
+}
+
+impl From<ApiKey> for pb::ApiKey {
+    fn from(key: ApiKey) -> Self {
+        Self {
+            id: key.id.to_string(),
+            name: key.name,
+            scopes: key.scopes,
+            created_by: key.created_by.to_string(),
+            created_at: Some(timestamp::to_proto(key.created_at)),
+            expires_at: Some(timestamp::to_proto(key.expires_at)),
+            last_used_at: key.last_used_at.map(timestamp::to_proto),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bodega_media::ImageRegistry;
 use bodega_proto::identity::v1::{self as pb, identity_service_server::IdentityService};
 use bodega_runtime::{
-    auth::Caller,
+    auth::{Caller, Scope},
     database::Pool,
     page,
     status::{Violations, parse_uuid},
@@ -19,11 +19,12 @@ use super::{
     to_strings,
 };
 use crate::{
-    admin, avatars,
+    admin, api_keys, avatars,
     config::Settings,
     error::Error,
     passwords::Hasher,
     profile,
+    second_factor::{self, Codes},
     sessions::{self, IssuedSession, Revocations},
     signing::Signer,
     users::{self, db::Filter, normalize},
@@ -36,6 +37,7 @@ pub(crate) struct IdentityApi {
     pub(crate) db: Pool,
     pub(crate) settings: Settings,
     pub(crate) hasher: Hasher,
+    pub(crate) codes: Codes,
     pub(crate) signer: Arc<Signer>,
     pub(crate) images: ImageRegistry,
     pub(crate) revocations: Arc<Revocations>,
@@ -44,8 +46,8 @@ pub(crate) struct IdentityApi {
 impl IdentityApi {
     /// Issues an access token and returns the session with its tokens.
     async fn session(&self, session: IssuedSession) -> Result<pb::Session, Error> {
-        let IssuedSession { id, user, refresh_token } = session;
-        let access_token = self.signer.access_token(&user, id)?;
+        let access_token = self.signer.access_token(&session)?;
+        let IssuedSession { user, refresh_token, .. } = session;
         Ok(pb::Session {
             user: Some(with_addresses(&self.db, user).await?),
             access_token,
@@ -70,6 +72,16 @@ impl IdentityService for IdentityApi {
         let session = sessions::login(&self.db, &self.hasher, request.into_inner()).await?;
         let session = Some(self.session(session).await?);
         Ok(Response::new(pb::LoginResponse { session }))
+    }
+
+    async fn complete_login(
+        &self,
+        request: Request<pb::CompleteLoginRequest>,
+    ) -> Result<Response<pb::CompleteLoginResponse>, Status> {
+        let pb::CompleteLoginRequest { token, code } = request.into_inner();
+        let session = second_factor::complete_login(&self.db, &self.codes, &token, &code).await?;
+        let session = Some(self.session(session).await?);
+        Ok(Response::new(pb::CompleteLoginResponse { session }))
     }
 
     async fn refresh(
@@ -175,6 +187,55 @@ impl IdentityService for IdentityApi {
         Ok(Response::new(pb::ChangePasswordResponse { ended_session_ids: to_strings(ended) }))
     }
 
+    async fn enroll_second_factor(
+        &self,
+        request: Request<pb::EnrollSecondFactorRequest>,
+    ) -> Result<Response<pb::EnrollSecondFactorResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = request.get_ref();
+        let enrolled = second_factor::enroll(&self.db, &self.hasher, &self.codes, &caller, request).await?;
+        Ok(Response::new(enrolled))
+    }
+
+    async fn confirm_second_factor(
+        &self,
+        request: Request<pb::ConfirmSecondFactorRequest>,
+    ) -> Result<Response<pb::ConfirmSecondFactorResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let (restarted, recovery_codes) =
+            second_factor::confirm(&self.db, &self.codes, &caller, request.get_ref()).await?;
+        self.revocations.publish(&restarted.ended);
+        Ok(Response::new(pb::ConfirmSecondFactorResponse {
+            session: Some(self.session(restarted.session).await?),
+            recovery_codes,
+            ended_session_ids: to_strings(restarted.ended),
+        }))
+    }
+
+    async fn disable_second_factor(
+        &self,
+        request: Request<pb::DisableSecondFactorRequest>,
+    ) -> Result<Response<pb::DisableSecondFactorResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let restarted = second_factor::disable(&self.db, &self.codes, &caller, request.get_ref()).await?;
+        self.revocations.publish(&restarted.ended);
+        Ok(Response::new(pb::DisableSecondFactorResponse {
+            session: Some(self.session(restarted.session).await?),
+            ended_session_ids: to_strings(restarted.ended),
+        }))
+    }
+
+    async fn verify_second_factor(
+        &self,
+        request: Request<pb::VerifySecondFactorRequest>,
+    ) -> Result<Response<pb::VerifySecondFactorResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let session =
+            second_factor::verify_again(&self.db, &self.codes, &caller, &request.get_ref().code).await?;
+        let session = Some(self.session(session).await?);
+        Ok(Response::new(pb::VerifySecondFactorResponse { session }))
+    }
+
     async fn set_avatar(
         &self,
         request: Request<Streaming<pb::SetAvatarRequest>>,
@@ -199,7 +260,7 @@ impl IdentityService for IdentityApi {
         &self,
         request: Request<pb::ListUsersRequest>,
     ) -> Result<Response<pb::ListUsersResponse>, Status> {
-        let caller = Caller::admin_of(&request)?;
+        let caller = Caller::admin_or_key(&request, Scope::UsersRead)?;
         let request = request.into_inner();
         let limit = page::limit(request.limit, DEFAULT_LIMIT)?;
         let before = page::decode::<Uuid>(&request.cursor)?;
@@ -208,7 +269,7 @@ impl IdentityService for IdentityApi {
         violations.require_text(&request.q, 0, MAX_QUERY_CHARS, "q");
         violations.finish()?;
 
-        sessions::current_admin(&self.db, &caller).await?;
+        sessions::current_admin_or_key(&self.db, &caller).await?;
         let text = normalize(request.q.trim());
         let filter = Filter { text: &text, role, before };
         let mut users = users::db::list(&self.db, &filter, limit + 1).await.map_err(Error::from)?;
@@ -221,9 +282,9 @@ impl IdentityService for IdentityApi {
         &self,
         request: Request<pb::GetUserRequest>,
     ) -> Result<Response<pb::GetUserResponse>, Status> {
-        let caller = Caller::admin_of(&request)?;
+        let caller = Caller::admin_or_key(&request, Scope::UsersRead)?;
         let id = parse_uuid("id", &request.into_inner().id)?;
-        sessions::current_admin(&self.db, &caller).await?;
+        sessions::current_admin_or_key(&self.db, &caller).await?;
         let user = users::db::find(&self.db, id).await.map_err(Error::from)?.ok_or(Error::UserNotFound)?;
         let user = Some(with_addresses(&self.db, user).await?);
         Ok(Response::new(pb::GetUserResponse { user }))
@@ -237,6 +298,7 @@ impl IdentityService for IdentityApi {
         let request = request.into_inner();
         let id = parse_uuid("id", &request.id)?;
         let role = requested_role(request.role)?;
+        caller.check_recent_second_factor()?;
         sessions::current_admin(&self.db, &caller).await?;
         let (user, ended) = admin::update_user(&self.db, id, role, request.disabled).await?;
         self.revocations.publish(&ended);
@@ -250,9 +312,44 @@ impl IdentityService for IdentityApi {
     ) -> Result<Response<pb::DeleteUserResponse>, Status> {
         let caller = Caller::admin_of(&request)?;
         let id = parse_uuid("id", &request.into_inner().id)?;
+        caller.check_recent_second_factor()?;
         sessions::current_admin(&self.db, &caller).await?;
         let ended = admin::delete_user(&self.db, id).await?;
         self.revocations.publish(&ended);
         Ok(Response::new(pb::DeleteUserResponse { ended_session_ids: to_strings(ended) }))
+    }
+
+    async fn create_api_key(
+        &self,
+        request: Request<pb::CreateApiKeyRequest>,
+    ) -> Result<Response<pb::CreateApiKeyResponse>, Status> {
+        let caller = Caller::admin_of(&request)?;
+        caller.check_recent_second_factor()?;
+        let creator = sessions::current_admin(&self.db, &caller).await?;
+        let (api_key, key) = api_keys::create(&self.db, &creator, request.get_ref()).await?;
+        Ok(Response::new(pb::CreateApiKeyResponse { api_key: Some(api_key.into()), key }))
+    }
+
+    async fn list_api_keys(
+        &self,
+        request: Request<pb::ListApiKeysRequest>,
+    ) -> Result<Response<pb::ListApiKeysResponse>, Status> {
+        let caller = Caller::admin_of(&request)?;
+        sessions::current_admin(&self.db, &caller).await?;
+        let api_keys = api_keys::db::list(&self.db).await.map_err(Error::from)?;
+        let api_keys = api_keys.into_iter().map(Into::into).collect();
+        Ok(Response::new(pb::ListApiKeysResponse { api_keys }))
+    }
+
+    async fn revoke_api_key(
+        &self,
+        request: Request<pb::RevokeApiKeyRequest>,
+    ) -> Result<Response<pb::RevokeApiKeyResponse>, Status> {
+        let caller = Caller::admin_of(&request)?;
+        let id = parse_uuid("id", &request.get_ref().id)?;
+        sessions::current_admin(&self.db, &caller).await?;
+        let ended = api_keys::revoke(&self.db, id).await?;
+        self.revocations.publish(&[ended]);
+        Ok(Response::new(pb::RevokeApiKeyResponse {}))
     }
 }

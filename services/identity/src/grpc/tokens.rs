@@ -1,20 +1,22 @@
-//! `TokenService`: public keys and revocations, for the processes that verify access tokens.
+//! `TokenService`: public keys and revocations, for the processes that verify access tokens, and tokens of API keys.
 
 use std::{pin::Pin, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bodega_proto::identity::v1::{
-    GetJwksRequest, GetJwksResponse, Jwk, WatchRevocationsRequest, WatchRevocationsResponse,
-    token_service_server::TokenService,
+    ExchangeApiKeyRequest, ExchangeApiKeyResponse, GetJwksRequest, GetJwksResponse, Jwk,
+    WatchRevocationsRequest, WatchRevocationsResponse, token_service_server::TokenService,
 };
+use bodega_runtime::database::Pool;
 use futures_util::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::to_strings;
-use crate::{error::Error, sessions::Revocations, signing::Signer};
+use crate::{api_keys, error::Error, sessions::Revocations, signing::Signer};
 
 pub(crate) struct TokenApi {
+    pub(crate) db: Pool,
     pub(crate) signer: Arc<Signer>,
     pub(crate) revocations: Arc<Revocations>,
     /// Ends the streams.
@@ -30,6 +32,16 @@ impl TokenService for TokenApi {
             .map(|key| Jwk { kid: key.kid, x: BASE64_URL_SAFE_NO_PAD.encode(key.public_key) })
             .collect();
         Ok(Response::new(GetJwksResponse { keys }))
+    }
+
+    async fn exchange_api_key(
+        &self,
+        request: Request<ExchangeApiKeyRequest>,
+    ) -> Result<Response<ExchangeApiKeyResponse>, Status> {
+        let (access_token, lifetime) =
+            api_keys::exchange(&self.db, &self.signer, &request.get_ref().api_key).await?;
+        let expires_in = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+        Ok(Response::new(ExchangeApiKeyResponse { access_token, expires_in }))
     }
 
     type WatchRevocationsStream =

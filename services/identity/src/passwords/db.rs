@@ -40,13 +40,17 @@ pub(crate) async fn find_hash(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result
 pub(crate) struct LockedUser {
     pub(crate) user: User,
     pub(crate) password_hash: String,
+    pub(crate) has_second_factor: bool,
 }
 
 /// Locks a user, so that it cannot be disabled and its password cannot change until the transaction ends.
 pub(crate) async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<LockedUser>> {
     let row = sqlx::query!(
         r#"select id, name, email as "email!", username, role as "role: Role", avatar_url,
-                  avatar_thumbnail_url, disabled, created_at, updated_at, password_hash as "password_hash!"
+                  avatar_thumbnail_url, disabled, created_at, updated_at, password_hash as "password_hash!",
+                  exists (
+                      select from identity.second_factors f where f.user_id = users.id and f.confirmed_at is not null
+                  ) as "has_second_factor!"
            from identity.users
            where id = $1 and deleted_at is null
            for no key update"#,
@@ -68,6 +72,7 @@ pub(crate) async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option
             updated_at: row.updated_at,
         },
         password_hash: row.password_hash,
+        has_second_factor: row.has_second_factor,
     }))
 }
 

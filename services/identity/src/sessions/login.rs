@@ -11,6 +11,7 @@ use super::start_session::{IssuedSession, start_session};
 use crate::{
     error::Error,
     passwords::{self, Hasher, Verification, db::Credentials},
+    second_factor,
     users::normalize,
 };
 
@@ -19,7 +20,8 @@ const MAX_LOGIN_BYTES: usize = 1024;
 /// Maximum number of attempts: the password of a user may change while it is verified.
 const MAX_ATTEMPTS: usize = 3;
 
-/// Starts a session for a login and its password.
+/// Starts a session for a login and its password. For a user with a second factor it fails with
+/// [`Error::SecondFactorRequired`], which has the token for the second step.
 pub(crate) async fn login(
     db: &Pool,
     hasher: &Hasher,
@@ -74,6 +76,11 @@ async fn start_if_unchanged(
     if let Some(hash) = upgraded_hash {
         passwords::db::set_hash(&mut transaction, verified.id, &hash).await?;
         info!(user.id = %verified.id, "upgraded password hash");
+    }
+    if locked.has_second_factor {
+        let token = second_factor::start_challenge(&mut transaction, &locked, user_agent).await?;
+        transaction.commit().await?;
+        return Err(Error::SecondFactorRequired { token });
     }
     let session = start_session(&mut transaction, locked.user, user_agent).await?;
     transaction.commit().await?;

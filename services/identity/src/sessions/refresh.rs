@@ -56,7 +56,8 @@ pub(crate) async fn refresh(
     let (refresh_token, hash) = refresh_token::generate();
     db::refresh_tokens::insert(&mut transaction, &hash, session_id, generation).await?;
     transaction.commit().await?;
-    Ok(IssuedSession { id: session_id, user: presented.user, refresh_token })
+    let PresentedToken { user, second_factor_at, .. } = presented;
+    Ok(IssuedSession { id: session_id, user, refresh_token, second_factor_at })
 }
 
 #[derive(Debug, PartialEq, Eq)]

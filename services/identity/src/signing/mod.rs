@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use bodega_runtime::{
-    auth::{AUDIENCE, Claims, ISSUER},
+    auth::{self, AUDIENCE, Claims, ISSUER},
     database::Pool,
 };
 use time::OffsetDateTime;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 pub(crate) use self::db::PublicKey;
 use self::{key::SigningKey, key_encryption::KeyEncryption};
-use crate::{config::SecretKey, users::User};
+use crate::{config::Settings, sessions::IssuedSession, users::Role};
 
 const KEY_LIFETIME: time::Duration = time::Duration::days(90);
 /// Interval at which a replica loads the current key.
@@ -30,6 +30,7 @@ pub(crate) struct Signer {
     db: Pool,
     encryption: KeyEncryption,
     access_ttl: Duration,
+    require_admin_second_factor: bool,
     current: RwLock<Arc<SigningKey>>,
 }
 
@@ -38,28 +39,61 @@ impl Signer {
     ///
     /// # Errors
     /// When the database fails, or the key was encrypted under another secret.
-    pub(crate) async fn start(db: Pool, secret: &SecretKey, access_ttl: Duration) -> anyhow::Result<Self> {
-        let encryption = KeyEncryption::new(secret)?;
-        let current = load_or_generate(&db, &encryption).await?;
-        Ok(Self { db, encryption, access_ttl, current: RwLock::new(Arc::new(current)) })
+    pub(crate) async fn start(db: Pool, settings: &Settings) -> anyhow::Result<Self> {
+        let Settings { ref jwt_secret, access_ttl, require_admin_second_factor, .. } = *settings;
+        let encryption = KeyEncryption::new(jwt_secret)?;
+        let current = RwLock::new(Arc::new(load_or_generate(&db, &encryption).await?));
+        Ok(Self { db, encryption, access_ttl, require_admin_second_factor, current })
     }
 
-    /// Issues an access token for a session of `user`.
-    pub(crate) fn access_token(&self, user: &User, session_id: Uuid) -> anyhow::Result<String> {
+    /// Issues an access token for a session. An admin who has to enroll a second factor first gets the role `user`.
+    pub(crate) fn access_token(&self, session: &IssuedSession) -> anyhow::Result<String> {
+        let IssuedSession { id, user, second_factor_at, .. } = session;
+        let second_factor_missing =
+            self.require_admin_second_factor && user.role == Role::Admin && second_factor_at.is_none();
+        let role = if second_factor_missing { Role::User } else { user.role };
+        self.sign(user.id, *id, role.into(), self.access_ttl, |claims| {
+            claims.second_factor_at = second_factor_at.map(OffsetDateTime::unix_timestamp);
+            claims.second_factor_missing = second_factor_missing;
+        })
+    }
+
+    /// Issues an access token for an API key. Returns it with its lifetime.
+    pub(crate) fn api_key_token(
+        &self,
+        id: Uuid,
+        scope: &str,
+        lifetime: Duration,
+    ) -> anyhow::Result<(String, Duration)> {
+        let lifetime = lifetime.min(self.access_ttl);
+        let token =
+            self.sign(id, id, auth::Role::ApiKey, lifetime, |claims| claims.scope = scope.to_owned())?;
+        Ok((token, lifetime))
+    }
+
+    fn sign(
+        &self,
+        subject: Uuid,
+        session_id: Uuid,
+        role: auth::Role,
+        lifetime: Duration,
+        change: impl FnOnce(&mut Claims),
+    ) -> anyhow::Result<String> {
         let issued_at = OffsetDateTime::now_utc().unix_timestamp();
-        let claims = Claims {
+        let mut claims = Claims {
             iss: ISSUER.to_owned(),
             aud: AUDIENCE.to_owned(),
-            sub: user.id,
+            sub: subject,
             sid: session_id,
-            role: user.role.into(),
+            role,
             iat: issued_at,
-            exp: issued_at + i64::try_from(self.access_ttl.as_secs())?,
+            exp: issued_at + i64::try_from(lifetime.as_secs())?,
             jti: Uuid::now_v7(),
             scope: String::new(),
             second_factor_at: None,
             second_factor_missing: false,
         };
+        change(&mut claims);
         self.current().sign(&claims)
     }
 

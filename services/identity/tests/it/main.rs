@@ -1,6 +1,7 @@
 //! The identity service over its gRPC API, on a real Postgres.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+mod api_keys;
 mod authentication;
 mod avatar;
 mod create_admin;
@@ -12,8 +13,10 @@ mod profile;
 mod refresh;
 mod register;
 mod revocations;
+mod second_factor;
 mod sessions;
 mod signing_keys;
 mod test_app;
+mod totp;
 mod unresponsive_database;
 mod users;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sqlx::PgConnection;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::users::{Role, User};
@@ -33,6 +34,7 @@ pub(crate) struct PresentedToken {
     pub(crate) session_generation: i32,
     /// The token that the current generation was issued for.
     pub(crate) used_token_hash: Option<Vec<u8>>,
+    pub(crate) second_factor_at: Option<OffsetDateTime>,
     pub(crate) user: User,
 }
 
@@ -46,6 +48,7 @@ pub(crate) async fn lock(
     let row = sqlx::query!(
         r#"select t.generation as token_generation,
                   s.id as session_id, s.generation as session_generation, s.used_token_hash,
+                  s.second_factor_at,
                   u.id, u.name, u.email as "email!", u.username, u.role as "role: Role", u.avatar_url,
                   u.avatar_thumbnail_url, u.disabled, u.created_at, u.updated_at
            from identity.refresh_tokens t
@@ -65,6 +68,7 @@ pub(crate) async fn lock(
         session_id: row.session_id,
         session_generation: row.session_generation,
         used_token_hash: row.used_token_hash,
+        second_factor_at: row.second_factor_at,
         user: User {
             id: row.id,
             name: row.name,

@@ -1,4 +1,4 @@
-//! Ended sessions by the transactions that ended them.
+//! Ended sessions and API keys by the transactions that ended them.
 
 use sqlx::PgExecutor;
 use time::OffsetDateTime;
@@ -33,7 +33,7 @@ pub(crate) async fn position(db: impl PgExecutor<'_>) -> sqlx::Result<Position> 
     .await
 }
 
-/// Returns the sessions that ended after a position, and the new position.
+/// Returns the sessions and API keys that ended after a position, and the new position.
 ///
 /// The bounds of the transactions allow an index scan.
 pub(crate) async fn ended_since(
@@ -46,6 +46,11 @@ pub(crate) async fn ended_since(
                   pg_postmaster_start_time() as "server_started!",
                   array(
                       select id from identity.sessions
+                      where ended_in >= pg_snapshot_xmin($1::text::pg_snapshot)
+                        and ended_in < pg_snapshot_xmax(pg_current_snapshot())
+                        and not pg_visible_in_snapshot(ended_in, $1::text::pg_snapshot)
+                      union all
+                      select id from identity.api_keys
                       where ended_in >= pg_snapshot_xmin($1::text::pg_snapshot)
                         and ended_in < pg_snapshot_xmax(pg_current_snapshot())
                         and not pg_visible_in_snapshot(ended_in, $1::text::pg_snapshot)

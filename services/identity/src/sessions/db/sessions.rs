@@ -72,6 +72,31 @@ pub(crate) async fn advance(
     Ok(())
 }
 
+/// A session in which a code was entered.
+pub(crate) struct VerifiedSession {
+    /// Of the refresh tokens that are still unused.
+    pub(crate) generation: i32,
+    pub(crate) second_factor_at: OffsetDateTime,
+}
+
+/// Records that a code of the second factor was entered. Returns `None` when the user has no such active session.
+pub(crate) async fn record_second_factor(
+    db: &mut PgConnection,
+    user_id: Uuid,
+    id: Uuid,
+) -> sqlx::Result<Option<VerifiedSession>> {
+    sqlx::query_as!(
+        VerifiedSession,
+        r#"update identity.sessions set second_factor_at = now()
+           where id = $1 and user_id = $2 and ended_at is null
+           returning generation, second_factor_at as "second_factor_at!""#,
+        id,
+        user_id,
+    )
+    .fetch_optional(db)
+    .await
+}
+
 /// Ends a session of a user. Returns `None` when the user has no such active session.
 pub(crate) async fn end(db: impl PgExecutor<'_>, user_id: Uuid, id: Uuid) -> sqlx::Result<Option<Uuid>> {
     sqlx::query_scalar!(
@@ -110,10 +135,12 @@ pub(crate) async fn erase(db: &mut PgConnection, user_id: Uuid) -> sqlx::Result<
     Ok(())
 }
 
-/// Returns the sessions that ended within the last `period`.
+/// Returns the sessions and API keys that ended within the last `period`.
 pub(crate) async fn list_ended(db: impl PgExecutor<'_>, period: Duration) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!(
-        "select id from identity.sessions where ended_at > now() - make_interval(secs => $1)",
+        r#"select id as "id!" from identity.sessions where ended_at > now() - make_interval(secs => $1)
+           union all
+           select id from identity.api_keys where ended_at > now() - make_interval(secs => $1)"#,
         period.as_secs_f64(),
     )
     .fetch_all(db)

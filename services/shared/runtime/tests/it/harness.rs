@@ -11,7 +11,8 @@ use bodega_proto::{
         checkout_service_server::{CheckoutService, CheckoutServiceServer},
     },
     identity::v1::{
-        GetJwksRequest, GetJwksResponse, Jwk, WatchRevocationsRequest, WatchRevocationsResponse,
+        ExchangeApiKeyRequest, ExchangeApiKeyResponse, GetJwksRequest, GetJwksResponse, Jwk,
+        WatchRevocationsRequest, WatchRevocationsResponse,
         token_service_server::{TokenService, TokenServiceServer},
     },
 };
@@ -94,6 +95,13 @@ impl TokenService for Identity {
 
     async fn get_jwks(&self, _: Request<GetJwksRequest>) -> Result<Response<GetJwksResponse>, Status> {
         Ok(Response::new(GetJwksResponse { keys: vec![self.public.clone()] }))
+    }
+
+    async fn exchange_api_key(
+        &self,
+        _: Request<ExchangeApiKeyRequest>,
+    ) -> Result<Response<ExchangeApiKeyResponse>, Status> {
+        Err(Status::unimplemented("not part of the tests"))
     }
 
     async fn watch_revocations(

@@ -1,0 +1,253 @@
+//! Second factors: enrollment, login in two steps, replay, recovery codes, and the repeated check of admins.
+
+use bodega_identity::Settings;
+use bodega_proto::identity::v1::{
+    CompleteLoginRequest, ConfirmSecondFactorRequest, ConfirmSecondFactorResponse,
+    DisableSecondFactorRequest, EnrollSecondFactorRequest, ListUsersRequest, Role, Session,
+    UpdateUserRequest, VerifySecondFactorRequest,
+};
+use bodega_runtime::status;
+use tonic::{Code, Status};
+
+use crate::{
+    test_app::{
+        PASSWORD, TestApp, fields, id_of, invalid_refresh_token, rejection, session_ended, settings, user,
+    },
+    totp::Authenticator,
+};
+
+fn invalid_code() -> (Code, String) {
+    (Code::InvalidArgument, "invalid_code".into())
+}
+
+fn second_factor_required() -> (Code, String) {
+    (Code::PermissionDenied, "second_factor_required".into())
+}
+
+async fn enroll(app: &TestApp, session: &Session) -> Authenticator {
+    let request = EnrollSecondFactorRequest { current_password: PASSWORD.into() };
+    let mut client = app.bearer(&session.access_token).await;
+    let enrolled = client.enroll_second_factor(request).await.unwrap().into_inner();
+    assert!(enrolled.url.contains(&enrolled.secret), "{}", enrolled.url);
+    Authenticator::new(&enrolled.secret)
+}
+
+async fn confirm(
+    app: &TestApp,
+    session: &Session,
+    code: &str,
+) -> Result<ConfirmSecondFactorResponse, Status> {
+    let request = ConfirmSecondFactorRequest { code: code.into(), user_agent: "test/1".into() };
+    Ok(app.bearer(&session.access_token).await.confirm_second_factor(request).await?.into_inner())
+}
+
+/// Enables a second factor with the first code. Returns the new session and the recovery codes.
+async fn enable(app: &TestApp, session: &Session) -> (Authenticator, Session, Vec<String>) {
+    let authenticator = enroll(app, session).await;
+    let confirmed = confirm(app, session, &authenticator.code(0)).await.unwrap();
+    (authenticator, confirmed.session.unwrap(), confirmed.recovery_codes)
+}
+
+/// Logs in with the password, and returns the token for the second step.
+async fn challenge(app: &TestApp, login: &str) -> String {
+    let status = app.login(login).await.unwrap_err();
+    assert_eq!(
+        (status.code(), status::reason(&status).as_str()),
+        (Code::Unauthenticated, "second_factor_required")
+    );
+    assert_eq!(status::metadata(&status, "expires_in").unwrap(), "300");
+    status::metadata(&status, "token").unwrap()
+}
+
+async fn complete(app: &TestApp, token: &str, code: &str) -> Result<Session, Status> {
+    let request = CompleteLoginRequest { token: token.into(), code: code.into() };
+    Ok(app.anonymous().complete_login(request).await?.into_inner().session.unwrap())
+}
+
+async fn verify(app: &TestApp, session: &Session, code: &str) -> Result<Session, Status> {
+    let request = VerifySecondFactorRequest { code: code.into() };
+    let mut client = app.bearer(&session.access_token).await;
+    Ok(client.verify_second_factor(request).await?.into_inner().session.unwrap())
+}
+
+async fn age_second_factors(app: &TestApp) {
+    let age = "update identity.sessions set second_factor_at = second_factor_at - interval '16 minutes'";
+    sqlx::query(age).execute(&app.db).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_login_requires_a_code_from_the_confirmation_on() {
+    let app = TestApp::start().await;
+    let session = app.register("ada").await;
+    let authenticator = enroll(&app, &session).await;
+    app.login("ada").await.unwrap();
+    assert_eq!(rejection(confirm(&app, &session, "000000").await), invalid_code());
+    app.login("ada").await.unwrap();
+
+    confirm(&app, &session, &authenticator.code(0)).await.unwrap();
+    let token = challenge(&app, "ada").await;
+    assert_eq!(fields(complete(&app, &token, "12345").await), ["code"]);
+    let completed = complete(&app, &token, &authenticator.code(1)).await.unwrap();
+    assert_eq!(user(&completed).username, "ada");
+    app.profile(&completed).await.unwrap();
+    let refreshed = app.refresh(&completed.refresh_token).await.unwrap();
+    app.profile(&refreshed).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_code_and_a_challenge_work_once() {
+    let app = TestApp::start().await;
+    let (authenticator, ..) = enable(&app, &app.register("ada").await).await;
+    let token = challenge(&app, "ada").await;
+    assert_eq!(
+        rejection(complete(&app, &token, &authenticator.code(0)).await),
+        invalid_code(),
+        "used to confirm"
+    );
+    complete(&app, &token, &authenticator.code(1)).await.unwrap();
+
+    let again = challenge(&app, "ada").await;
+    assert_eq!(rejection(complete(&app, &again, &authenticator.code(1)).await), invalid_code());
+    let invalid_token = (Code::Unauthenticated, "invalid_second_factor_token".to_owned());
+    assert_eq!(rejection(complete(&app, &token, &authenticator.code(1)).await), invalid_token);
+    assert_eq!(rejection(complete(&app, "unknown", &authenticator.code(1)).await), invalid_token);
+}
+
+#[tokio::test]
+async fn a_code_is_accepted_once_by_concurrent_logins() {
+    let app = TestApp::start().await;
+    let (authenticator, ..) = enable(&app, &app.register("ada").await).await;
+    let (one, other) = (challenge(&app, "ada").await, challenge(&app, "ada").await);
+    let code = authenticator.code(1);
+    let (one, other) = tokio::join!(complete(&app, &one, &code), complete(&app, &other, &code));
+    assert_eq!(usize::from(one.is_ok()) + usize::from(other.is_ok()), 1, "{one:?} {other:?}");
+}
+
+#[tokio::test]
+async fn a_challenge_ends_with_its_time_and_with_a_new_password() {
+    let app = TestApp::start().await;
+    let (authenticator, session, _) = enable(&app, &app.register("ada").await).await;
+    let invalid_token = (Code::Unauthenticated, "invalid_second_factor_token".to_owned());
+    let expired = challenge(&app, "ada").await;
+    let expire = "update identity.login_challenges set expires_at = now()";
+    sqlx::query(expire).execute(&app.db).await.unwrap();
+    assert_eq!(rejection(complete(&app, &expired, &authenticator.code(1)).await), invalid_token);
+
+    let token = challenge(&app, "ada").await;
+    app.change_password(&session, "another horse battery").await.unwrap();
+    assert_eq!(rejection(complete(&app, &token, &authenticator.code(1)).await), invalid_token);
+}
+
+#[tokio::test]
+async fn recovery_codes_work_once_each() {
+    let app = TestApp::start().await;
+    let (_, _, codes) = enable(&app, &app.register("ada").await).await;
+    assert_eq!(codes.len(), 10);
+    let token = challenge(&app, "ada").await;
+    complete(&app, &token, &codes[0].to_lowercase().replace('-', " ")).await.unwrap();
+    let token = challenge(&app, "ada").await;
+    assert_eq!(rejection(complete(&app, &token, &codes[0]).await), invalid_code());
+    complete(&app, &token, &codes[1]).await.unwrap();
+    let stored: Vec<Vec<u8>> =
+        sqlx::query_scalar("select hash from identity.recovery_codes").fetch_all(&app.db).await.unwrap();
+    assert_eq!(stored.len(), 8);
+    assert!(stored.iter().all(|hash| hash.len() == 32 && !codes.iter().any(|code| code.as_bytes() == hash)));
+}
+
+#[tokio::test]
+async fn the_secret_is_encrypted_in_the_database() {
+    let app = TestApp::start().await;
+    let session = app.register("ada").await;
+    let request = EnrollSecondFactorRequest { current_password: PASSWORD.into() };
+    let enrolled =
+        app.bearer(&session.access_token).await.enroll_second_factor(request).await.unwrap().into_inner();
+    let secret = Authenticator::new(&enrolled.secret);
+    let stored: Vec<u8> = sqlx::query_scalar("select encrypted_secret from identity.second_factors")
+        .fetch_one(&app.db)
+        .await
+        .unwrap();
+    assert_eq!(stored.len(), 12 + 20 + 16, "nonce, secret, tag");
+    assert!(!stored.windows(20).any(|window| window == secret.secret));
+}
+
+#[tokio::test]
+async fn enrollment_requires_the_password() {
+    let app = TestApp::start().await;
+    let session = app.register("ada").await;
+    let mut client = app.bearer(&session.access_token).await;
+    let request = EnrollSecondFactorRequest { current_password: "not the password".into() };
+    assert_eq!(fields(client.enroll_second_factor(request).await), ["current_password"]);
+    let not_enabled = (Code::FailedPrecondition, "second_factor_not_enabled".to_owned());
+    assert_eq!(rejection(confirm(&app, &session, "123456").await), not_enabled);
+    assert_eq!(rejection(verify(&app, &session, "123456").await), not_enabled);
+
+    let (_, session, _) = enable(&app, &session).await;
+    let mut client = app.bearer(&session.access_token).await;
+    let request = EnrollSecondFactorRequest { current_password: PASSWORD.into() };
+    let enabled = (Code::FailedPrecondition, "second_factor_enabled".to_owned());
+    assert_eq!(
+        rejection(client.enroll_second_factor(request).await),
+        enabled,
+        "the secret cannot be replaced"
+    );
+}
+
+#[tokio::test]
+async fn confirming_and_disabling_replace_all_sessions() {
+    let app = TestApp::start().await;
+    let (one, other) = (app.register("ada").await, app.login("ada").await.unwrap());
+    let (authenticator, session, _) = enable(&app, &one).await;
+    for ended in [&one, &other] {
+        assert_eq!(rejection(app.profile(ended).await), session_ended());
+        assert_eq!(rejection(app.refresh(&ended.refresh_token).await), invalid_refresh_token());
+    }
+    app.profile(&session).await.unwrap();
+
+    let disable = |code: String| DisableSecondFactorRequest { code, user_agent: String::new() };
+    let mut client = app.bearer(&session.access_token).await;
+    let wrong = client.disable_second_factor(disable("000000".into())).await;
+    assert_eq!(rejection(wrong), invalid_code());
+    let response = client.disable_second_factor(disable(authenticator.code(1))).await.unwrap().into_inner();
+    assert_eq!(response.ended_session_ids, [app.session_id(&session).await]);
+    app.profile(&response.session.unwrap()).await.unwrap();
+    app.login("ada").await.unwrap();
+}
+
+#[tokio::test]
+async fn admins_enter_a_code_again_before_they_change_users() {
+    let app = TestApp::start().await;
+    let ada = id_of(user(&app.register("ada").await)).to_string();
+    let (_, session, codes) = enable(&app, &app.admin("grace").await).await;
+    let promote =
+        || UpdateUserRequest { id: ada.clone(), role: Role::Admin.into(), ..UpdateUserRequest::default() };
+    app.update_user(&session, promote()).await.unwrap();
+
+    age_second_factors(&app).await;
+    let later = app.refresh(&session.refresh_token).await.unwrap();
+    assert_eq!(rejection(app.update_user(&later, promote()).await), second_factor_required());
+    app.bearer(&later.access_token).await.list_users(ListUsersRequest::default()).await.unwrap();
+    assert_eq!(rejection(verify(&app, &later, "000000").await), invalid_code());
+    let verified = verify(&app, &later, &codes[0]).await.unwrap();
+    assert_eq!(app.session_id(&verified).await, app.session_id(&session).await);
+    app.update_user(&verified, promote()).await.unwrap();
+    // Both refresh tokens are of the same generation: a client that has lost the response goes on with its own.
+    app.refresh(&later.refresh_token).await.unwrap();
+}
+
+#[tokio::test]
+async fn admins_need_a_second_factor_if_it_is_required() {
+    let required = Settings { require_admin_second_factor: true, ..settings() };
+    let app = TestApp::start_with(required).await;
+    let session = app.admin("grace").await;
+    assert_eq!(user(&session).role, i32::from(Role::Admin));
+    let list = async |session: &Session| {
+        app.bearer(&session.access_token).await.list_users(ListUsersRequest::default()).await
+    };
+    assert_eq!(rejection(list(&session).await), second_factor_required());
+    app.profile(&session).await.unwrap();
+    let (_, session, _) = enable(&app, &session).await;
+    list(&session).await.unwrap();
+    list(&app.refresh(&session.refresh_token).await.unwrap()).await.unwrap();
+    let ada = app.register("ada").await;
+    assert_eq!(rejection(list(&ada).await), (Code::PermissionDenied, "admin_only".into()));
+}
