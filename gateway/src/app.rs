@@ -15,7 +15,7 @@ use bodega_proto::{
 use bodega_runtime::{auth::Verifier, health::Health, money::Currency, transport::Transport};
 
 use crate::{
-    api::products::cached::ProductCache, availability::Availability, config::Settings,
+    api::products::cached::ProductCache, api_keys::ApiKeys, availability::Availability, config::Settings,
     revocations::Revocations,
 };
 
@@ -41,6 +41,7 @@ struct Inner {
     upstreams: Upstreams,
     verifier: Verifier,
     revocations: Revocations,
+    api_keys: ApiKeys,
     products: ProductCache,
     availability: Availability,
     health: Health,
@@ -56,7 +57,17 @@ impl App {
         health: Health,
     ) -> Self {
         let products = ProductCache::new("gateway", upstreams.catalog.clone(), settings.cache_bytes, |_| {});
-        Self(Arc::new(Inner { settings, upstreams, verifier, revocations, products, availability, health }))
+        let api_keys = ApiKeys::new(upstreams.identity.clone());
+        Self(Arc::new(Inner {
+            settings,
+            upstreams,
+            verifier,
+            revocations,
+            api_keys,
+            products,
+            availability,
+            health,
+        }))
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -74,6 +85,10 @@ impl App {
 
     pub(crate) fn revocations(&self) -> &Revocations {
         &self.0.revocations
+    }
+
+    pub(crate) fn api_keys(&self) -> &ApiKeys {
+        &self.0.api_keys
     }
 
     pub(crate) fn products(&self) -> &ProductCache {

@@ -7,6 +7,7 @@
 
 mod access_log;
 mod api;
+mod api_keys;
 mod app;
 mod availability;
 mod client_address;

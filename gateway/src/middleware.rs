@@ -23,7 +23,7 @@ use crate::{
     app::App,
     client_address::ClientAddress,
     drain::DrainedBody,
-    extract::{Authentication, access_token},
+    extract::Authentication,
     load_shed::ConcurrencyLimits,
     problem::Problem,
 };
@@ -137,8 +137,9 @@ async fn respond(users: Option<&App>, mut request: Request, next: Next) -> Respo
     let authentication = Authentication::of(app, request.headers());
     // If identity hangs, a route that guests may use too must have time left to respond.
     let limit = app.settings().optional_step_timeout();
-    let authentication = tokio::time::timeout(limit, authentication).await.unwrap_or_else(|_| {
-        Authentication::Rejected(status::unavailable("identity is unavailable", Duration::from_secs(1)))
+    let (authentication, token) = tokio::time::timeout(limit, authentication).await.unwrap_or_else(|_| {
+        let status = status::unavailable("identity is unavailable", Duration::from_secs(1));
+        (Authentication::Rejected(status), None)
     });
     let Authentication::Caller(caller) = &authentication else {
         request.extensions_mut().insert(authentication);
@@ -148,8 +149,7 @@ async fn respond(users: Option<&App>, mut request: Request, next: Next) -> Respo
         user_id.set(caller.user_id);
     }
     // Not the header as sent: services accept only the scheme `Bearer`, spelled like this.
-    let token = access_token(request.headers()).unwrap_or_default();
-    let context = CallContext::current().with_bearer(token);
+    let context = CallContext::current().with_bearer(&token.unwrap_or_default());
     request.extensions_mut().insert(authentication);
     context.scope(next.run(request)).await
 }

@@ -33,6 +33,7 @@ use crate::{
     tags(
         (name = "Authentication", description = "Registration, login, token refresh and sessions."),
         (name = "Profile", description = "The caller's own profile."),
+        (name = "API keys", description = "Keys for machines, for admins."),
         (name = "Users", description = "User management, for admins."),
         (name = "Categories", description = "Categories of products. A product has at most one."),
         (name = "Tags", description = "Tags of products. A product has any number."),
@@ -56,7 +57,9 @@ impl Modify for Bearer {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let mut scheme = Http::new(HttpAuthScheme::Bearer);
         scheme.bearer_format = Some("JWT".to_owned());
-        scheme.description = Some("The access token: `token` of a session.".to_owned());
+        let description = "The access token: `token` of a session. Or an API key, for operations with a scope: the key \
+                           must have it. Other operations reject API keys (`insufficient_scope`).";
+        scheme.description = Some(description.to_owned());
         document
             .components
             .get_or_insert_default()
@@ -176,7 +179,11 @@ fn add_problems(operation: &mut Operation) {
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         if status == "403" {
-            response.description = "The caller is not an admin (`admin_only`).".to_owned();
+            response.description =
+                "The caller is not an admin (`admin_only`), an admin has to enroll a second factor or \
+                enter a code of it again (`second_factor_required`), or an API key lacks the scope \
+                (`insufficient_scope`)."
+                    .to_owned();
         }
         if status.starts_with(['4', '5']) {
             let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();

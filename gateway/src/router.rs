@@ -11,7 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     api::{
-        admin_orders, auth, avatar, cart,
+        admin_orders, api_keys, auth, avatar, cart,
         categories_and_tags::{self, Kind},
         docs, media, operations, orders, payments, product_images, products, profile, users, webhooks,
     },
@@ -53,6 +53,12 @@ fn identity() -> OpenApiRouter<App> {
         .routes(routes!(auth::logout_all))
         .routes(routes!(auth::sessions))
         .routes(routes!(auth::end_session))
+        .routes(routes!(auth::second_factor::verify))
+        .routes(routes!(auth::second_factor::enroll))
+        .routes(routes!(auth::second_factor::confirm))
+        .routes(routes!(auth::second_factor::disable))
+        .routes(routes!(api_keys::list, api_keys::create))
+        .routes(routes!(api_keys::revoke))
         .routes(routes!(profile::show, profile::change, profile::replace))
         .routes(routes!(profile::change_password))
         .routes(routes!(users::list))

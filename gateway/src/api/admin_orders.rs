@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     api::orders::types::{Order, OrderStatus},
     app::App,
-    extract::{Admin, Json, Limit, Query},
+    extract::{AdminOrKey, Json, Limit, Query},
     json::{Page, Timestamp},
     problem::Problem,
 };
@@ -42,7 +42,7 @@ pub(crate) struct AllOrdersQuery {
 ///
 /// Requires an admin's access token. Newest orders first. Filters are combined with "and".
 #[utoipa::path(
-    get, path = "/api/admin/orders", tag = "Orders", params(AllOrdersQuery), security(("bearer" = [])),
+    get, path = "/api/admin/orders", tag = "Orders", params(AllOrdersQuery), security(("bearer" = ["orders:read"])),
     responses(
         (status = OK, description = "A page of orders.", body = Page<Order>),
         (status = FORBIDDEN),
@@ -50,7 +50,7 @@ pub(crate) struct AllOrdersQuery {
 )]
 pub(crate) async fn list(
     State(app): State<App>,
-    _: Admin,
+    _: AdminOrKey,
     Query(query): Query<AllOrdersQuery>,
 ) -> Result<Json<Page<Order>>, Problem> {
     Ok(Json(list_all_orders(&app, query).await?))

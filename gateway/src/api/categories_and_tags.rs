@@ -17,7 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     api::products::types::Product,
     app::App,
-    extract::{Admin, Json, Limit, Path, Query},
+    extract::{AdminOrKey, Json, Limit, Path, Query},
     json::{IdOrName, Page},
     problem::Problem,
     response::{Created, present},
@@ -194,7 +194,7 @@ pub(crate) async fn show(
 ///
 /// Requires an admin's access token.
 #[utoipa::path(
-    post, path = "/api/categories", tag = "Categories", request_body = NameInput, security(("bearer" = [])),
+    post, path = "/api/categories", tag = "Categories", request_body = NameInput, security(("bearer" = ["catalog:write"])),
     responses(
         (status = CREATED, description = "Category created.", body = CategoryOrTag,
             headers(("location" = String, description = "Path of the new category."))),
@@ -205,7 +205,7 @@ pub(crate) async fn show(
 pub(crate) async fn create(
     State(app): State<App>,
     Extension(kind): Extension<Kind>,
-    _: Admin,
+    _: AdminOrKey,
     Json(NameInput { name }): Json<NameInput>,
 ) -> Result<Created<CategoryOrTag>, Problem> {
     let (path, created) = match kind {
@@ -226,7 +226,7 @@ pub(crate) async fn create(
 /// Requires an admin's access token. PUT and PATCH do the same.
 #[utoipa::path(
     method(put, patch), path = "/api/categories/{id}", tag = "Categories", request_body = NameInput,
-    params(("id" = i32, Path, description = "Id of the category.")), security(("bearer" = [])),
+    params(("id" = i32, Path, description = "Id of the category.")), security(("bearer" = ["catalog:write"])),
     responses(
         (status = OK, description = "The category after the change.", body = CategoryOrTag),
         (status = FORBIDDEN),
@@ -237,7 +237,7 @@ pub(crate) async fn create(
 pub(crate) async fn rename(
     State(app): State<App>,
     Extension(kind): Extension<Kind>,
-    _: Admin,
+    _: AdminOrKey,
     Path(id): Path<i32>,
     Json(NameInput { name }): Json<NameInput>,
 ) -> Result<Json<CategoryOrTag>, Problem> {
@@ -259,7 +259,7 @@ pub(crate) async fn rename(
 /// Requires an admin's access token. Products that have the category remain, without it.
 #[utoipa::path(
     delete, path = "/api/categories/{id}", tag = "Categories",
-    params(("id" = i32, Path, description = "Id of the category.")), security(("bearer" = [])),
+    params(("id" = i32, Path, description = "Id of the category.")), security(("bearer" = ["catalog:write"])),
     responses(
         (status = NO_CONTENT, description = "Category deleted. No content."),
         (status = FORBIDDEN),
@@ -269,7 +269,7 @@ pub(crate) async fn rename(
 pub(crate) async fn delete(
     State(app): State<App>,
     Extension(kind): Extension<Kind>,
-    _: Admin,
+    _: AdminOrKey,
     Path(id): Path<i32>,
 ) -> Result<StatusCode, Problem> {
     match kind {

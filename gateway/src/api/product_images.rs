@@ -15,7 +15,7 @@ use crate::{
     api::products::{types::Product, with_entity_tag},
     app::App,
     etag::EntityTag,
-    extract::{Admin, Files, Path},
+    extract::{AdminOrKey, Files, Path},
     json::file_schema,
     problem::Problem,
     response::Created,
@@ -48,7 +48,7 @@ impl ToSchema for ImagesForm {}
 /// Requires an admin's access token. The images are appended to the existing ones, in the order of the form. If one is
 /// rejected, none is added.
 #[utoipa::path(
-    post, path = "/api/products/{id}/images", tag = "Products", security(("bearer" = [])),
+    post, path = "/api/products/{id}/images", tag = "Products", security(("bearer" = ["catalog:write"])),
     params(("id" = i32, Path, description = "Id of the product.")),
     request_body(content = ImagesForm, content_type = "multipart/form-data",
         description = "JPEG, PNG, WebP or GIF files."),
@@ -63,7 +63,7 @@ impl ToSchema for ImagesForm {}
 )]
 pub(crate) async fn add(
     State(app): State<App>,
-    _: Admin,
+    _: AdminOrKey,
     Path(id): Path<i32>,
     files: Files,
 ) -> Result<(EntityTag, Created<Product>), Problem> {
@@ -98,7 +98,7 @@ async fn send(id: i32, mut files: Files, catalog: Outgoing<AddProductImagesReque
 ///
 /// Requires an admin's access token.
 #[utoipa::path(
-    delete, path = "/api/products/{id}/images/{imageId}", tag = "Products", security(("bearer" = [])),
+    delete, path = "/api/products/{id}/images/{imageId}", tag = "Products", security(("bearer" = ["catalog:write"])),
     params(
         ("id" = i32, Path, description = "Id of the product."),
         ("imageId" = i64, Path, description = "Id of the image."),
@@ -112,7 +112,7 @@ async fn send(id: i32, mut files: Files, catalog: Outgoing<AddProductImagesReque
 )]
 pub(crate) async fn remove(
     State(app): State<App>,
-    _: Admin,
+    _: AdminOrKey,
     Path((product_id, image_id)): Path<(i32, i64)>,
 ) -> Result<StatusCode, Problem> {
     app.catalog().remove_product_image(RemoveProductImageRequest { product_id, image_id }).await?;

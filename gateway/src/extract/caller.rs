@@ -1,15 +1,15 @@
 //! Authentication of a request.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use bodega_runtime::auth::Caller;
 use http::{HeaderMap, header::AUTHORIZATION};
 use tonic::Status;
 
-use crate::{app::App, problem::Problem};
+use crate::{api_keys::ApiKeys, app::App, problem::Problem};
 
-/// The result of verifying a request's access token.
+/// The result of verifying a request's access token or API key.
 #[derive(Clone)]
 pub(crate) enum Authentication {
     /// The request has no token.
@@ -21,25 +21,35 @@ pub(crate) enum Authentication {
 }
 
 impl Authentication {
-    /// Verifies the `authorization` of a request. Routes without authentication accept an invalid one.
-    pub(crate) async fn of(app: &App, headers: &HeaderMap) -> Self {
-        let Some(token) = access_token(headers) else { return Self::Guest };
-        match app.verifier().verify(token).await {
-            Ok(caller) if app.revocations().contains(caller.session_id) => {
-                Self::Rejected(bodega_runtime::status::rejected(
-                    tonic::Code::Unauthenticated,
-                    "session_ended",
-                    "the session has ended",
-                ))
-            }
-            Ok(caller) => Self::Caller(caller),
-            Err(status) => Self::Rejected(status),
+    /// Verifies the `authorization` of a request: an access token, or an API key, which is exchanged for one. Returns the access
+    /// token too, if it is valid. Routes without authentication accept an invalid one.
+    pub(crate) async fn of(app: &App, headers: &HeaderMap) -> (Self, Option<Arc<str>>) {
+        let Some(bearer) = bearer(headers) else { return (Self::Guest, None) };
+        match authenticate(app, bearer).await {
+            Ok((caller, token)) => (Self::Caller(caller), Some(token)),
+            Err(status) => (Self::Rejected(status), None),
         }
     }
 }
 
-/// The access token of a request; empty for another kind of `authorization`, `None` for none.
-pub(crate) fn access_token(headers: &HeaderMap) -> Option<&str> {
+async fn authenticate(app: &App, bearer: &str) -> Result<(Caller, Arc<str>), Status> {
+    let token = match ApiKeys::is_key(bearer) {
+        true => app.api_keys().access_token(bearer).await?,
+        false => bearer.into(),
+    };
+    let caller = app.verifier().verify(&token).await?;
+    if !app.revocations().contains(caller.session_id) {
+        return Ok((caller, token));
+    }
+    let (reason, message) = match caller.is_api_key() {
+        true => ("invalid_token", "the API key is revoked"),
+        false => ("session_ended", "the session has ended"),
+    };
+    Err(bodega_runtime::status::rejected(tonic::Code::Unauthenticated, reason, message))
+}
+
+/// The bearer token of a request; empty for another kind of `authorization`, `None` for none.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
     let text = headers.get(AUTHORIZATION)?.to_str().unwrap_or_default();
     Some(match text.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
@@ -55,6 +65,11 @@ fn caller(parts: &Parts) -> Result<Option<Caller>, Problem> {
     }
 }
 
+/// The caller of a request that has a valid token.
+fn required_caller(parts: &Parts) -> Result<Caller, Problem> {
+    caller(parts)?.ok_or_else(Problem::unauthenticated)
+}
+
 /// Requires a signed-in user.
 pub(crate) struct SignedIn;
 
@@ -62,7 +77,19 @@ impl<S: Sync> FromRequestParts<S> for SignedIn {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        caller(parts)?.map(|_| Self).ok_or_else(Problem::unauthenticated)
+        required_caller(parts)?.check_is_user()?;
+        Ok(Self)
+    }
+}
+
+/// Requires a signed-in user or an API key, whose scope the service checks.
+pub(crate) struct UserOrKey;
+
+impl<S: Sync> FromRequestParts<S> for UserOrKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        required_caller(parts).map(|_| Self)
     }
 }
 
@@ -73,8 +100,23 @@ impl<S: Sync> FromRequestParts<S> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let caller = caller(parts)?.ok_or_else(Problem::unauthenticated)?;
-        if caller.is_admin() { Ok(Self) } else { Err(Problem::forbidden()) }
+        required_caller(parts)?.check_is_user()?.check_is_admin()?;
+        Ok(Self)
+    }
+}
+
+/// Requires an admin or an API key, whose scope the service checks.
+pub(crate) struct AdminOrKey;
+
+impl<S: Sync> FromRequestParts<S> for AdminOrKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let caller = required_caller(parts)?;
+        if !caller.is_api_key() {
+            caller.check_is_admin()?;
+        }
+        Ok(Self)
     }
 }
 
@@ -106,7 +148,7 @@ impl<S: Sync> FromRequestParts<S> for CartOwner {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         // An invalid access token is an error: a user must not be shown an empty guest cart instead of their own.
-        let caller = caller(parts)?;
+        let caller = caller(parts)?.map(Caller::check_is_user).transpose()?;
         let token = parts.headers.get(CART_TOKEN).map(|value| value.to_str());
         match token.transpose() {
             Ok(token) => Ok(Self { caller, guest_token: token.unwrap_or_default().to_owned() }),

@@ -13,7 +13,7 @@ mod query;
 mod raw;
 
 pub(crate) use self::{
-    caller::{Admin, Authentication, CART_TOKEN, CartOwner, IsAdmin, SignedIn, access_token},
+    caller::{Admin, AdminOrKey, Authentication, CART_TOKEN, CartOwner, IsAdmin, SignedIn, UserOrKey},
     client::Client,
     condition::{IfMatch, IfNoneMatch},
     files::Files,

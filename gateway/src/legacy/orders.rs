@@ -15,7 +15,7 @@ use crate::{
         },
     },
     app::App,
-    extract::{Admin, IdempotencyKey, Json, Path, Query, SignedIn},
+    extract::{AdminOrKey, IdempotencyKey, Json, Path, Query, SignedIn, UserOrKey},
     json::{Amount, Timestamp},
     link,
     problem::Problem,
@@ -118,7 +118,7 @@ pub(crate) async fn place(
 /// Requires an access token. Users see their own orders, admins every order.
 #[utoipa::path(
     get, path = "/order/{id}", tag = "Legacy",
-    params(("id" = Uuid, Path, description = "Id of the order.")), security(("bearer" = [])),
+    params(("id" = Uuid, Path, description = "Id of the order.")), security(("bearer" = ["orders:read"])),
     responses(
         (status = OK, description = "The order.", body = LegacyOrder),
         (status = NOT_FOUND, description = "The order does not exist or belongs to another user (`order_not_found`)."),
@@ -126,7 +126,7 @@ pub(crate) async fn place(
 )]
 pub(crate) async fn show(
     State(app): State<App>,
-    _: SignedIn,
+    _: UserOrKey,
     Path(id): Path<Uuid>,
 ) -> Result<Json<LegacyOrder>, Problem> {
     Ok(Json(get_order(&app, id).await?.into()))
@@ -136,7 +136,7 @@ pub(crate) async fn show(
 ///
 /// Requires an admin's access token. Newest orders first. Filters are combined with "and".
 #[utoipa::path(
-    get, path = "/orders", tag = "Legacy", params(AllOrdersQuery), security(("bearer" = [])),
+    get, path = "/orders", tag = "Legacy", params(AllOrdersQuery), security(("bearer" = ["orders:read"])),
     responses(
         (status = OK, description = "A page of orders.", body = Vec<LegacyOrder>, headers(
             ("link" = String, description = "URL of the next page, with `rel=\"next\"`. Absent on the last page."),
@@ -146,7 +146,7 @@ pub(crate) async fn show(
 )]
 pub(crate) async fn list(
     State(app): State<App>,
-    _: Admin,
+    _: AdminOrKey,
     uri: Uri,
     Query(query): Query<AllOrdersQuery>,
 ) -> Result<(Option<[(HeaderName, HeaderValue); 1]>, Json<Vec<LegacyOrder>>), Problem> {

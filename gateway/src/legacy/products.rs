@@ -18,7 +18,7 @@ use crate::{
     },
     app::App,
     etag::EntityTag,
-    extract::{Admin, IfMatch, IfNoneMatch, IsAdmin, Json, Path},
+    extract::{AdminOrKey, IfMatch, IfNoneMatch, IsAdmin, Json, Path},
     json::{Amount, AmountInput, IdOrName, partial_schema, provided},
     problem::Problem,
     response::Created,
@@ -156,7 +156,7 @@ pub(crate) async fn list(
 ///
 /// Requires an admin's access token.
 #[utoipa::path(
-    post, path = "/products", tag = "Legacy", request_body = LegacyProductInput, security(("bearer" = [])),
+    post, path = "/products", tag = "Legacy", request_body = LegacyProductInput, security(("bearer" = ["catalog:write"])),
     responses(
         (status = CREATED, description = "Product created.", body = LegacyProduct, headers(
             ("location" = String, description = "Path of the new product."),
@@ -167,7 +167,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn create(
     State(app): State<App>,
-    _: Admin,
+    _: AdminOrKey,
     Json(input): Json<LegacyProductInput>,
 ) -> Result<(EntityTag, Created<LegacyProduct>), Problem> {
     let request = ProductInput::from(input).into_create(app.currency()).map_err(rename_stock)?;
@@ -209,7 +209,7 @@ pub(crate) async fn show(
 ///
 /// Requires an admin's access token. Absent fields stay unchanged.
 #[utoipa::path(
-    put, path = "/products/{id}", tag = "Legacy", security(("bearer" = [])),
+    put, path = "/products/{id}", tag = "Legacy", security(("bearer" = ["catalog:write"])),
     request_body(content = LegacyProductPatch, example = json!({"price": 9.99, "quantity": 60})),
     params(
         ("id" = i32, Path, description = "Id of the product."),
@@ -226,7 +226,7 @@ pub(crate) async fn show(
 )]
 pub(crate) async fn change(
     State(app): State<App>,
-    _: Admin,
+    _: AdminOrKey,
     Path(id): Path<i32>,
     if_match: IfMatch,
     Json(LegacyProductPatch(input)): Json<LegacyProductPatch>,

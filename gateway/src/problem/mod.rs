@@ -51,6 +51,9 @@ struct Content {
     /// The rejected fields or lines.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// The second step of a login that requires a second factor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_factor: Option<SecondFactor>,
     /// Id of the request, also in the `x-request-id` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
@@ -61,6 +64,16 @@ struct Content {
 /// The `code` of a problem, as an extension of its response; the access log contains it.
 #[derive(Clone)]
 pub(crate) struct ProblemCode(pub(crate) String);
+
+/// The second step of a login.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SecondFactor {
+    /// Token for `POST /api/auth/2fa`; works once.
+    token: String,
+    /// Lifetime of the token in seconds.
+    expires_in: i64,
+}
 
 /// A rejected field or line.
 #[derive(Debug, Serialize, ToSchema)]
@@ -80,6 +93,7 @@ impl Problem {
             detail: detail.to_string(),
             code: code.to_owned(),
             errors: Vec::new(),
+            second_factor: None,
             request_id: None,
             retry_after: None,
         }))
@@ -99,10 +113,6 @@ impl Problem {
 
     pub(crate) fn unauthenticated() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "an access token is required")
-    }
-
-    pub(crate) fn forbidden() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "admin_only", "only an admin may do this")
     }
 
     /// A body, or a part of it, over the size limit.
@@ -210,15 +220,16 @@ impl IntoResponse for Problem {
         // RFC 6750: an invalid token, as opposed to none.
         let challenge = HeaderValue::from_static(match self.0.code.as_str() {
             "invalid_token" | "expired_token" | "session_ended" => r#"Bearer error="invalid_token""#,
+            "insufficient_scope" => r#"Bearer error="insufficient_scope""#,
             _ => "Bearer",
         });
 
         let code = ProblemCode(self.0.code.clone());
         let mut response = (status, Json(self)).into_response();
-        response.extensions_mut().insert(code);
+        response.extensions_mut().insert(code.clone());
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if status == StatusCode::UNAUTHORIZED {
+        if status == StatusCode::UNAUTHORIZED || code.0 == "insufficient_scope" {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if let Some(seconds) = retry_after {

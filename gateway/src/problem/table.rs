@@ -7,7 +7,7 @@ use http::StatusCode;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::{Problem, UPSTREAM_UNAVAILABLE};
+use super::{Problem, SecondFactor, UPSTREAM_UNAVAILABLE};
 
 /// The HTTP status for a gRPC code, and for the reasons that have another one. Codes that no service returns to clients are
 /// internal errors.
@@ -60,6 +60,7 @@ impl From<Status> for Problem {
             problem = problem.about(&camel_case(&violation.field), violation.description);
         }
         problem.0.retry_after = retry_after(&status);
+        problem.0.second_factor = second_factor(&status, &reason);
         problem.listing_fields()
     }
 }
@@ -105,6 +106,16 @@ fn service_unavailable(status: &Status) -> Problem {
 
 fn retry_after(status: &Status) -> Option<Duration> {
     status.get_details_retry_info().and_then(|info| info.retry_delay)
+}
+
+/// The token for the second step of a login.
+fn second_factor(status: &Status, reason: &str) -> Option<SecondFactor> {
+    if reason != "second_factor_required" {
+        return None;
+    }
+    let token = status::metadata(status, "token")?;
+    let expires_in = status::metadata(status, "expires_in")?.parse().ok()?;
+    Some(SecondFactor { token, expires_in })
 }
 
 /// The JSON name of a protobuf field. Amounts are in minor units only between the services.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod access_tokens;
+mod api_keys;
 mod avatars;
 mod call_context;
 mod carts;

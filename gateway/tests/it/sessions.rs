@@ -3,9 +3,10 @@
 use bodega_proto::{
     cart::v1::{MergeGuestCartRequest, MergeGuestCartResponse},
     identity::v1::{
-        EndSessionRequest, EndSessionResponse, ListSessionsRequest, ListSessionsResponse, LoginRequest,
-        LoginResponse, LogoutAllRequest, LogoutAllResponse, RefreshRequest, RefreshResponse, RegisterRequest,
-        RegisterResponse, Role, Session, SessionInfo, User,
+        CompleteLoginRequest, CompleteLoginResponse, EndSessionRequest, EndSessionResponse,
+        ListSessionsRequest, ListSessionsResponse, LoginRequest, LoginResponse, LogoutAllRequest,
+        LogoutAllResponse, RefreshRequest, RefreshResponse, RegisterRequest, RegisterResponse, Role, Session,
+        SessionInfo, User, VerifySecondFactorRequest, VerifySecondFactorResponse,
     },
 };
 use bodega_runtime::status;
@@ -191,4 +192,36 @@ async fn lists_and_ends_sessions() {
     assert_eq!(calls.last().session_id, session.to_string());
     let token = gateway.identity.token(|claims| claims.sid = session);
     gateway.get("/api/auth/sessions").bearer_auth(token).fetch().await.problem(401, "session_ended");
+}
+
+#[tokio::test]
+async fn a_login_with_a_second_factor_has_two_steps() {
+    let gateway = TestApp::start().await;
+    gateway.identity.service.on("Login", |_: LoginRequest| -> Result<LoginResponse, _> {
+        let metadata =
+            [("token".to_owned(), "challenge".to_owned()), ("expires_in".to_owned(), "300".to_owned())];
+        Err(status::rejected_with(Code::Unauthenticated, "second_factor_required", "enter a code", metadata))
+    });
+    let login = gateway.post("/api/auth/login", json!({"login": "ada", "password": "secret"})).fetch().await;
+    let problem = login.problem(401, "second_factor_required");
+    assert_eq!(problem["secondFactor"], json!({"token": "challenge", "expiresIn": 300}));
+
+    let completed = gateway.identity.service.on("CompleteLogin", |_: CompleteLoginRequest| {
+        Ok(CompleteLoginResponse { session: Some(session()) })
+    });
+    let merged = gateway.cart.on("MergeGuestCart", |_: MergeGuestCartRequest| Ok(MergeGuestCartResponse {}));
+    let step = gateway.post("/api/auth/2fa", json!({"token": "challenge", "code": "123456"}));
+    let response = step.header("x-cart-token", "guest").fetch().await;
+    assert_eq!((response.status, response.json()), (200, session_json()));
+    assert_eq!((completed.last().token.as_str(), completed.last().code.as_str()), ("challenge", "123456"));
+    assert_eq!(merged.last().guest_token, "guest");
+
+    let without = gateway.post("/api/auth/2fa", json!({"code": "123456"}));
+    without.fetch().await.problem(401, "unauthenticated");
+    gateway.identity.service.on("VerifySecondFactor", |_: VerifySecondFactorRequest| {
+        Ok(VerifySecondFactorResponse { session: Some(session()) })
+    });
+    let again =
+        gateway.post("/api/auth/2fa", json!({"code": "123456"})).bearer_auth(gateway.identity.admin());
+    assert_eq!(again.fetch().await.status, 200);
 }

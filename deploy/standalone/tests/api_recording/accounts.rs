@@ -6,6 +6,7 @@ use super::recorder::{Recorder, Role};
 use crate::harness::{
     images::{file, png},
     store::{PASSWORD, Response},
+    totp::Authenticator,
 };
 use reqwest::{Method, multipart::Form};
 
@@ -58,6 +59,71 @@ async fn sessions() {
     api.replace_user(user);
     api.record_rejections(|path| path.starts_with("/api/auth"), "").await;
     api.assert_unchanged("sessions");
+}
+
+#[tokio::test]
+async fn second_factors() {
+    let mut api = Recorder::start().await;
+    let password = json!({"currentPassword": PASSWORD});
+    let code = |code: &str| json!({"code": code});
+    for path in ["/api/auth/2fa", "/api/auth/2fa/confirm", "/api/auth/2fa/disable"] {
+        api.send_json(Role::User, "POST", path, code("000000")).await;
+    }
+    let enrolled = api.send_json(Role::User, "POST", "/api/auth/2fa/enroll", password.clone()).await;
+    let authenticator = Authenticator::new(enrolled.json["secret"].as_str().unwrap());
+    let confirm = "/api/auth/2fa/confirm";
+    let confirmed = api.send_json(Role::User, "POST", confirm, code(&authenticator.code(0))).await;
+    let codes = confirmed.json["recoveryCodes"].as_array().unwrap().clone();
+    let user = api.client(Role::Anonymous).signed_in(confirmed.json["session"].clone());
+    api.replace_user(user);
+    api.send_json(Role::User, "POST", confirm, code("000000")).await;
+    api.send_json(Role::User, "POST", "/api/auth/2fa/enroll", password).await;
+
+    let login = json!({"login": "ada", "password": PASSWORD});
+    let rejected = api.send_json(Role::Anonymous, "POST", "/api/auth/login", login).await;
+    let token = rejected.json["secondFactor"]["token"].clone();
+    for code in ["000000", &authenticator.code(1), &authenticator.code(1)] {
+        let body = json!({"token": token, "code": code});
+        api.send_json(Role::Anonymous, "POST", "/api/auth/2fa", body).await;
+    }
+    api.send_json(Role::User, "POST", "/api/auth/2fa", json!({"code": codes[0]})).await;
+    let disable = "/api/auth/2fa/disable";
+    api.send_json(Role::User, "POST", disable, code("000000")).await;
+    api.send_json(Role::User, "POST", disable, json!({"code": codes[1]})).await;
+    api.assert_unchanged("second_factors");
+}
+
+#[tokio::test]
+async fn api_keys() {
+    let mut api = Recorder::start().await;
+    let path = "/api/admin/api-keys";
+    let key = json!({"name": "warehouse", "scopes": ["orders:write", "orders:read"]});
+    let created = api.send_json(Role::Admin, "POST", path, key).await;
+    api.send_json(Role::Admin, "POST", path, json!({"name": "all", "scopes": ["root"]})).await;
+    api.send(Role::Admin, "GET", path).await;
+    let key = format!("Bearer {}", created.json["key"].as_str().unwrap());
+    let machine = api.client(Role::Anonymous).with("authorization", &key);
+    for (method, path) in [("GET", "/api/admin/orders"), ("DELETE", "/api/tags/1"), ("GET", "/api/users/me")]
+    {
+        let request = machine.request(method.parse().unwrap(), path);
+        api.record(Role::Anonymous, request).await;
+    }
+    let one = format!("{path}/{}", created.json["id"].as_str().unwrap());
+    for _ in 0..2 {
+        api.send(Role::Admin, "DELETE", &one).await;
+    }
+    let request = machine.request(Method::GET, "/api/admin/orders");
+    api.record(Role::Anonymous, request).await;
+    for number in 0..101 {
+        let key = json!({"name": format!("key {number}"), "scopes": ["catalog:write"], "expiresInDays": 1});
+        if number < 100 {
+            api.client(Role::Admin).post(path, key).await.expect(201);
+        } else {
+            api.send_json(Role::Admin, "POST", path, key).await;
+        }
+    }
+    api.record_rejections(|path| path.starts_with("/api/admin/api-keys"), "").await;
+    api.assert_unchanged("api_keys");
 }
 
 #[tokio::test]

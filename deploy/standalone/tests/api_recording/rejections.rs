@@ -51,7 +51,8 @@ impl Recorder {
         if !path.contains('{') {
             return;
         }
-        let unknown = match ["users", "sessions", "order"].iter().any(|noun| path.contains(noun)) {
+        let unknown = match ["users", "sessions", "order", "api-keys"].iter().any(|noun| path.contains(noun))
+        {
             true => "00000000-0000-7000-8000-000000000000",
             false => "999",
         };
@@ -98,7 +99,7 @@ impl Recorder {
 
     fn with_ids(&self, path: &str, order: &str) -> String {
         let id = match path {
-            path if path.contains("/users/") => self.user.id(),
+            path if path.contains("/users/") || path.contains("/api-keys/") => self.user.id(),
             path if path.contains("/order") => order,
             _ => "1",
         };

@@ -29,16 +29,20 @@ pub(super) const PLACEHOLDERS: [(&str, &[&str]); 8] = [
     ("<cursor>", &["nextCursor"]),
     ("<time>", &["last-modified"]),
     ("<etag>", &["etag", "if-match", "if-none-match"]),
-    ("<key>", &["kid", "x"]),
+    ("<key>", &["kid", "x", "secret"]),
     ("<stripe>", &["clientSecret", "paymentIntentId", "stripe-signature"]),
 ];
 
-pub(super) static PATTERNS: LazyLock<[(Regex, &str); 5]> = LazyLock::new(|| {
+pub(super) static PATTERNS: LazyLock<[(Regex, &str); 9]> = LazyLock::new(|| {
     [
         (r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z", "<time>"),
         (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<access token>"),
         (r#""[\w-]{43}""#, "\"<token>\""),
         (r"cursor=[\w%-]+", "cursor=<cursor>"),
+        (r#""[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}""#, "\"<recovery code>\""),
+        (r#""code":"\d{6}""#, r#""code":"<code>""#),
+        (r"secret=[A-Z2-7]{32}", "secret=<secret>"),
+        (r"bodega_[\w-]{43}", "<API key>"),
         (r"/media/[\w./-]+", "/media/<key>"),
     ]
     .map(|(pattern, placeholder)| (Regex::new(pattern).unwrap(), placeholder))

@@ -9,3 +9,6 @@ pub(crate) mod request_bodies;
 pub(crate) mod responses;
 pub(crate) mod routes;
 pub(crate) mod store;
+/// The same authenticator app as in the tests of identity.
+#[path = "../../../../services/identity/tests/it/totp.rs"]
+pub(crate) mod totp;

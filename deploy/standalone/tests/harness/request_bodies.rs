@@ -47,6 +47,8 @@ enum Kind {
     Tags,
     Url,
     Role,
+    /// A list of scopes.
+    Scopes,
     Flag,
     Status,
     Addresses,
@@ -121,6 +123,7 @@ impl Field {
                 json!(format!("/{}", "x".repeat(2000))),
             ],
             Kind::Role => vec![json!(7), json!(""), json!("root"), json!("ADMIN")],
+            Kind::Scopes => vec![json!(7), json!("orders:read"), json!([])],
             Kind::Flag => vec![json!(1), json!("true")],
             Kind::Status => {
                 vec![json!(7), json!(""), json!("lost"), json!("PAID"), json!("placing"), json!("rejected")]
@@ -136,7 +139,7 @@ impl Field {
         if !matches!(self.kind, Kind::Flag) {
             invalid_values.push(json!(true));
         }
-        if !matches!(self.kind, Kind::Tags | Kind::Addresses) {
+        if !matches!(self.kind, Kind::Tags | Kind::Addresses | Kind::Scopes) {
             invalid_values.extend([json!([]), json!([[]])]);
         }
         invalid_values.push(json!({"a": 1}));
@@ -236,6 +239,27 @@ pub(crate) fn inputs() -> Vec<Input> {
             json!({"refreshToken": "x"}),
             &[("refreshToken", Kind::Secret)],
         ),
+        input(
+            "POST",
+            "/api/auth/2fa",
+            Anyone,
+            json!({"token": "x", "code": "123456"}),
+            &[("code", Kind::Secret), ("token!", Kind::Secret)],
+        ),
+        input(
+            "POST",
+            "/api/auth/2fa/enroll",
+            User,
+            json!({"currentPassword": "a mug of tea at four"}),
+            &[("currentPassword", Kind::Secret)],
+        ),
+        input(
+            "POST",
+            "/api/admin/api-keys",
+            Admin,
+            json!({"name": "warehouse", "scopes": ["orders:read"], "expiresInDays": 30}),
+            &[("name", Kind::Line(100)), ("scopes", Kind::Scopes), ("expiresInDays!", Kind::Number(1, 365))],
+        ),
         input("PUT", "/api/users/me", User, profile.clone(), &profiles),
         input("PATCH", "/api/users/me", User, profile, &profile_patches),
         input(
@@ -260,6 +284,9 @@ pub(crate) fn inputs() -> Vec<Input> {
     ];
     for path in ["/api/auth/register", "/auth/register", "/auth/signup"] {
         inputs.push(input("POST", path, Anyone, register.clone(), &register_fields));
+    }
+    for path in ["/api/auth/2fa/confirm", "/api/auth/2fa/disable"] {
+        inputs.push(input("POST", path, User, json!({"code": "123456"}), &[("code", Kind::Secret)]));
     }
     for path in ["/api/auth/login", "/auth/login"] {
         inputs.push(input("POST", path, Anyone, login.clone(), &login_fields));

@@ -1,5 +1,6 @@
 //! `/api/auth`.
 
+pub(crate) mod second_factor;
 pub(crate) mod types;
 
 use axum::extract::State;
@@ -63,7 +64,8 @@ pub(crate) async fn register(
     params(("x-cart-token" = Option<String>, Header, description = "Token of the guest cart to merge.")),
     responses(
         (status = OK, description = "Session started.", body = Session),
-        (status = UNAUTHORIZED, description = "No enabled user has this login and password (`invalid_credentials`)."),
+        (status = UNAUTHORIZED, description = "No enabled user has this login and password (`invalid_credentials`), or \
+            the user has a second factor (`second_factor_required`): `secondFactor.token` is for `POST /api/auth/2fa`."),
         (status = TOO_MANY_REQUESTS, description = "Too many passwords are being checked (`too_busy`)."),
     )
 )]

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use self::types::{Order, OrderStatus, OrderStatusInput, PlaceOrderInput};
 use crate::{
     app::App,
-    extract::{Admin, IdempotencyKey, Json, Limit, Path, Query, SignedIn},
+    extract::{AdminOrKey, IdempotencyKey, Json, Limit, Path, Query, SignedIn, UserOrKey},
     json::Page,
     problem::Problem,
     response::{Created, present},
@@ -94,7 +94,7 @@ pub(crate) async fn list(
 /// Requires an access token. Users see their own orders, admins every order.
 #[utoipa::path(
     get, path = "/api/orders/{id}", tag = "Orders",
-    params(("id" = Uuid, Path, description = "Id of the order.")), security(("bearer" = [])),
+    params(("id" = Uuid, Path, description = "Id of the order.")), security(("bearer" = ["orders:read"])),
     responses(
         (status = OK, description = "The order.", body = Order),
         (status = NOT_FOUND, description = "The order does not exist or belongs to another user (`order_not_found`)."),
@@ -102,7 +102,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn show(
     State(app): State<App>,
-    _: SignedIn,
+    _: UserOrKey,
     Path(id): Path<Uuid>,
 ) -> Result<Json<Order>, Problem> {
     Ok(Json(get_order(&app, id).await?))
@@ -114,7 +114,7 @@ pub(crate) async fn show(
 /// completed payment is refunded.
 #[utoipa::path(
     post, path = "/api/orders/{id}/cancel", tag = "Orders",
-    params(("id" = Uuid, Path, description = "Id of the order.")), security(("bearer" = [])),
+    params(("id" = Uuid, Path, description = "Id of the order.")), security(("bearer" = ["orders:write"])),
     responses(
         (status = OK, description = "The cancelled order.", body = Order),
         (status = NOT_FOUND, description = "The order does not exist or belongs to another user (`order_not_found`)."),
@@ -123,7 +123,7 @@ pub(crate) async fn show(
 )]
 pub(crate) async fn cancel(
     State(app): State<App>,
-    _: SignedIn,
+    _: UserOrKey,
     Path(id): Path<Uuid>,
 ) -> Result<Json<Order>, Problem> {
     let request = CancelOrderRequest { id: id.to_string() };
@@ -139,7 +139,7 @@ pub(crate) async fn cancel(
 #[utoipa::path(
     patch, path = "/api/orders/{id}", tag = "Orders",
     params(("id" = Uuid, Path, description = "Id of the order.")), request_body = OrderStatusInput,
-    security(("bearer" = [])),
+    security(("bearer" = ["orders:write"])),
     responses(
         (status = OK, description = "The order after the change.", body = Order),
         (status = FORBIDDEN),
@@ -150,7 +150,7 @@ pub(crate) async fn cancel(
 )]
 pub(crate) async fn change_status(
     State(app): State<App>,
-    _: Admin,
+    _: AdminOrKey,
     Path(id): Path<Uuid>,
     Json(input): Json<OrderStatusInput>,
 ) -> Result<Json<Order>, Problem> {

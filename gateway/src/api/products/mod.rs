@@ -17,7 +17,7 @@ use self::{
 use crate::{
     app::App,
     etag::EntityTag,
-    extract::{Admin, IfMatch, IfNoneMatch, IsAdmin, Json, Path},
+    extract::{AdminOrKey, IfMatch, IfNoneMatch, IsAdmin, Json, Path},
     json::Page,
     problem::Problem,
     response::{Created, present},
@@ -78,7 +78,7 @@ pub(crate) async fn show(
 ///
 /// Requires an admin's access token.
 #[utoipa::path(
-    post, path = "/api/products", tag = "Products", request_body = ProductInput, security(("bearer" = [])),
+    post, path = "/api/products", tag = "Products", request_body = ProductInput, security(("bearer" = ["catalog:write"])),
     responses(
         (status = CREATED, description = "Product created.", body = Product, headers(
             ("location" = String, description = "Path of the new product."),
@@ -89,7 +89,7 @@ pub(crate) async fn show(
 )]
 pub(crate) async fn create(
     State(app): State<App>,
-    _: Admin,
+    _: AdminOrKey,
     Json(input): Json<ProductInput>,
 ) -> Result<(EntityTag, Created<Product>), Problem> {
     let (tag, product) =
@@ -101,7 +101,7 @@ pub(crate) async fn create(
 ///
 /// Requires an admin's access token. Every field is replaced: an absent optional field gets its default.
 #[utoipa::path(
-    put, path = "/api/products/{id}", tag = "Products", request_body = ProductInput, security(("bearer" = [])),
+    put, path = "/api/products/{id}", tag = "Products", request_body = ProductInput, security(("bearer" = ["catalog:write"])),
     params(
         ("id" = i32, Path, description = "Id of the product."),
         ("if-match" = Option<String>, Header, description = "`ETag` of the version to replace."),
@@ -117,7 +117,7 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn replace(
     State(app): State<App>,
-    _: Admin,
+    _: AdminOrKey,
     Path(id): Path<i32>,
     if_match: IfMatch,
     Json(input): Json<ProductInput>,
@@ -131,7 +131,7 @@ pub(crate) async fn replace(
 ///
 /// Requires an admin's access token. Absent fields stay unchanged; `tagIds` replaces all tags.
 #[utoipa::path(
-    patch, path = "/api/products/{id}", tag = "Products", security(("bearer" = [])),
+    patch, path = "/api/products/{id}", tag = "Products", security(("bearer" = ["catalog:write"])),
     request_body(content = ProductPatch, example = json!({"price": 9.99, "stock": 60, "categoryId": null})),
     params(
         ("id" = i32, Path, description = "Id of the product."),
@@ -148,7 +148,7 @@ pub(crate) async fn replace(
 )]
 pub(crate) async fn change(
     State(app): State<App>,
-    _: Admin,
+    _: AdminOrKey,
     Path(id): Path<i32>,
     if_match: IfMatch,
     Json(patch): Json<ProductPatch>,
@@ -163,7 +163,7 @@ pub(crate) async fn change(
 /// Requires an admin's access token. The product can no longer be found or ordered; existing orders keep its name and
 /// price.
 #[utoipa::path(
-    delete, path = "/api/products/{id}", tag = "Products", security(("bearer" = [])),
+    delete, path = "/api/products/{id}", tag = "Products", security(("bearer" = ["catalog:write"])),
     params(
         ("id" = i32, Path, description = "Id of the product."),
         ("if-match" = Option<String>, Header, description = "`ETag` of the version to delete."),
@@ -178,7 +178,7 @@ pub(crate) async fn change(
 )]
 pub(crate) async fn delete(
     State(app): State<App>,
-    _: Admin,
+    _: AdminOrKey,
     Path(id): Path<i32>,
     if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {

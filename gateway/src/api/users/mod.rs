@@ -14,7 +14,7 @@ use uuid::Uuid;
 use self::types::{Role, UserDetails};
 use crate::{
     app::App,
-    extract::{Admin, Json, Limit, Path, Query},
+    extract::{Admin, AdminOrKey, Json, Limit, Path, Query},
     json::{Page, provided},
     problem::Problem,
     response::present,
@@ -58,7 +58,7 @@ pub(crate) struct UserPatch {
 ///
 /// Requires an admin's access token. Newest users first.
 #[utoipa::path(
-    get, path = "/api/users", tag = "Users", params(ListQuery), security(("bearer" = [])),
+    get, path = "/api/users", tag = "Users", params(ListQuery), security(("bearer" = ["users:read"])),
     responses(
         (status = OK, description = "A page of users.", body = Page<UserDetails>),
         (status = FORBIDDEN),
@@ -66,7 +66,7 @@ pub(crate) struct UserPatch {
 )]
 pub(crate) async fn list(
     State(app): State<App>,
-    _: Admin,
+    _: AdminOrKey,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<UserDetails>>, Problem> {
     let request = ListUsersRequest {
@@ -85,7 +85,7 @@ pub(crate) async fn list(
 /// Requires an admin's access token.
 #[utoipa::path(
     get, path = "/api/users/{id}", tag = "Users",
-    params(("id" = Uuid, Path, description = "Id of the user.")), security(("bearer" = [])),
+    params(("id" = Uuid, Path, description = "Id of the user.")), security(("bearer" = ["users:read"])),
     responses(
         (status = OK, description = "The user.", body = UserDetails),
         (status = FORBIDDEN),
@@ -94,7 +94,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn show(
     State(app): State<App>,
-    _: Admin,
+    _: AdminOrKey,
     Path(id): Path<Uuid>,
 ) -> Result<Json<UserDetails>, Problem> {
     let response = app.identity().get_user(GetUserRequest { id: id.to_string() }).await?.into_inner();
