@@ -185,12 +185,21 @@ fn add_problems(operation: &mut Operation) {
                 (`insufficient_scope`)."
                     .to_owned();
         }
+        if status == "429" {
+            let separator = if response.description.is_empty() { "" } else { " " };
+            response.description.push_str(separator);
+            response.description.push_str(RATE_LIMITED);
+        }
         if status.starts_with(['4', '5']) {
             let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
             response.content = [(PROBLEM_JSON.to_owned(), content.into())].into_iter().collect();
         }
     }
 }
+
+/// Describes responses of routes with a rate limit.
+const RATE_LIMITED: &str = "The client or the account exceeds a rate limit (`rate_limited`): `RateLimit-Policy` and \
+     `RateLimit` name it, `Retry-After` says when to retry.";
 
 fn malformed_description(operation: &Operation) -> &'static str {
     let parameters = operation.parameters.as_deref().unwrap_or_default();

@@ -21,7 +21,7 @@ use crate::{
     load_shed::{ConcurrencyLimit, ConcurrencyLimits},
     middleware::{self, Group},
     openapi::{self, alias, tags_documentation},
-    problem::Problem,
+    problem::{self, Problem},
 };
 
 /// How long a browser may cache the response to a preflight request.
@@ -223,6 +223,8 @@ fn cors(settings: &Settings) -> CorsLayer {
             header::LINK,
             header::LOCATION,
             header::RETRY_AFTER,
+            problem::RATE_LIMIT,
+            problem::RATE_LIMIT_POLICY,
             header::HeaderName::from_static("x-cart-token"),
             header::HeaderName::from_static("x-request-id"),
         ])

@@ -8,9 +8,9 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use bodega_runtime::context::CallContext;
+use bodega_runtime::{context::CallContext, rate_limit::Policy};
 use http::{
-    HeaderValue, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde::Serialize;
@@ -18,6 +18,9 @@ use utoipa::ToSchema;
 
 /// The media type of every error.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+/// The rate limit of a request, and what remains of it.
+pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// Code of a problem with rejected fields, in gRPC statuses and in the REST API.
 const INVALID_FIELD: &str = "invalid_field";
 /// Code of a problem with a service that is unavailable.
@@ -59,6 +62,9 @@ struct Content {
     request_id: Option<String>,
     #[serde(skip)]
     retry_after: Option<Duration>,
+    /// The rate limit that the client has exceeded.
+    #[serde(skip)]
+    rate_limit: Option<Policy>,
 }
 
 /// The `code` of a problem, as an extension of its response; the access log contains it.
@@ -96,6 +102,7 @@ impl Problem {
             second_factor: None,
             request_id: None,
             retry_after: None,
+            rate_limit: None,
         }))
     }
 
@@ -225,6 +232,7 @@ impl IntoResponse for Problem {
         });
 
         let code = ProblemCode(self.0.code.clone());
+        let rate_limit = self.0.rate_limit.take();
         let mut response = (status, Json(self)).into_response();
         response.extensions_mut().insert(code.clone());
         let headers = response.headers_mut();
@@ -234,8 +242,23 @@ impl IntoResponse for Problem {
         }
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
+            if let Some(policy) = rate_limit {
+                insert_rate_limit(headers, &policy, seconds);
+            }
         }
         response
+    }
+}
+
+/// Adds the fields of draft-ietf-httpapi-ratelimit-headers: the policy, and that nothing remains of it for `seconds`.
+fn insert_rate_limit(headers: &mut HeaderMap, policy: &Policy, seconds: u64) {
+    let Policy { limit, quota, window } = policy;
+    let fields = [
+        (RATE_LIMIT_POLICY, format!(r#""{limit}";q={quota};w={window}"#)),
+        (RATE_LIMIT, format!(r#""{limit}";r=0;t={seconds}"#)),
+    ];
+    for (name, value) in fields {
+        headers.extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
     }
 }
 

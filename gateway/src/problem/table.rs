@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use bodega_runtime::status::{self, UPSTREAM};
+use bodega_runtime::{
+    rate_limit::Policy,
+    status::{self, UPSTREAM},
+};
 use http::StatusCode;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -61,6 +64,7 @@ impl From<Status> for Problem {
         }
         problem.0.retry_after = retry_after(&status);
         problem.0.second_factor = second_factor(&status, &reason);
+        problem.0.rate_limit = Policy::of(&status);
         problem.listing_fields()
     }
 }
@@ -133,6 +137,9 @@ fn camel_case(field: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use axum::response::IntoResponse as _;
+    use bodega_runtime::rate_limit::{RateLimited, limits};
+
     use super::*;
     use crate::problem::INVALID_FIELD;
 
@@ -183,6 +190,17 @@ mod tests {
             let problem = Problem::from(Status::new(code, "secret"));
             assert!(!problem.0.detail.contains("secret"), "{code:?}");
         }
+    }
+
+    #[test]
+    fn a_rate_limit_is_429_with_its_policy() {
+        let limited = RateLimited { limit: limits::LOGIN_CLIENT, retry_after: Duration::from_secs(12) };
+        let response = Problem::from(Status::from(limited)).into_response();
+        assert_eq!(response.status(), 429);
+        let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(header("retry-after"), "12");
+        assert_eq!(header("ratelimit-policy"), r#""login_client";q=50;w=1500"#);
+        assert_eq!(header("ratelimit"), r#""login_client";r=0;t=12"#);
     }
 
     #[test]
