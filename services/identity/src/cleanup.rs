@@ -1,4 +1,4 @@
-//! Workers: the rotation of signing keys, and the cleanup of old sessions.
+//! Workers: the rotation of signing keys, and the cleanup of old sessions and recognized clients.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,6 +24,7 @@ const SESSION_CLEANUP: Worker = Worker {
     concurrency: 1,
     timeout: Duration::from_secs(30),
 };
+const CLIENT_CLEANUP: Worker = Worker { name: "cleanup of recognized clients", ..SESSION_CLEANUP };
 /// Ended sessions are kept for longer than the maximum lifetime of an access token.
 const ENDED_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// Sessions per statement: few enough to be deleted before the statement times out.
@@ -48,6 +49,16 @@ pub(crate) async fn delete_old_sessions(db: Pool, refresh_ttl: Duration) {
             if deleted > 0 {
                 info!("deleted {deleted} old sessions");
             }
+            Ok(deleted == u64::from(BATCH_SIZE))
+        })
+        .await;
+}
+
+/// Deletes clients that are not recognized any more.
+pub(crate) async fn delete_old_recognized_clients(db: Pool) {
+    CLIENT_CLEANUP
+        .repeat(async || -> sqlx::Result<bool> {
+            let deleted = sessions::db::recognized_clients::delete_old(&db, BATCH_SIZE.into()).await?;
             Ok(deleted == u64::from(BATCH_SIZE))
         })
         .await;

@@ -3,7 +3,11 @@
 use std::{path::PathBuf, str::FromStr, thread, time::Duration};
 
 use bodega_media::MediaArgs;
-use bodega_runtime::{database::DatabaseArgs, timeouts::PASSWORD_HASH_WAIT};
+use bodega_runtime::{
+    database::DatabaseArgs,
+    rate_limit::{RateLimitArgs, RateLimits},
+    timeouts::PASSWORD_HASH_WAIT,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 
 const MIN_SECRET_BYTES: usize = 32;
@@ -23,6 +27,9 @@ pub struct Config {
     /// Second factors
     #[command(flatten)]
     pub second_factor: SecondFactorArgs,
+    /// Rate limits
+    #[command(flatten)]
+    pub rate_limits: RateLimitArgs,
     /// Image storage and limits
     #[command(flatten)]
     pub media: MediaArgs,
@@ -72,6 +79,8 @@ pub struct Settings {
     pub require_admin_second_factor: bool,
     /// Time after which an unused session expires. 30 days by default.
     pub refresh_ttl: Duration,
+    /// Whether clients and accounts are limited. On by default.
+    pub rate_limits: RateLimits,
     /// Maximum number of passwords that are hashed at the same time; each uses a core and 19 MiB. One per core by
     /// default.
     pub max_concurrent_hashes: u32,
@@ -88,6 +97,7 @@ impl Settings {
             access_ttl: Duration::from_secs(15 * 60),
             require_admin_second_factor: false,
             refresh_ttl: Duration::from_secs(30 * 24 * 60 * 60),
+            rate_limits: RateLimits::default(),
             max_concurrent_hashes: thread::available_parallelism()
                 .ok()
                 .and_then(|cores| u32::try_from(cores.get()).ok())

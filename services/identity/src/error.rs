@@ -3,7 +3,10 @@
 use std::{fmt::Display, time::Duration};
 
 use bodega_media::{Rejected, StorageError, StoreError};
-use bodega_runtime::status::{self, Violations};
+use bodega_runtime::{
+    rate_limit::{self, RateLimited},
+    status::{self, Violations},
+};
 use tonic::{Code, Status};
 use tracing::error;
 
@@ -54,6 +57,8 @@ pub(crate) enum Error {
     #[error("too many passwords are being hashed")]
     TooBusy,
     #[error(transparent)]
+    RateLimit(#[from] rate_limit::Error),
+    #[error(transparent)]
     Image(#[from] Rejected),
     #[error("image {0}")]
     UploadIncomplete(&'static str),
@@ -82,6 +87,12 @@ impl Error {
             Some("one_user_per_username") => Self::UsernameTaken,
             _ => Self::Database(error),
         }
+    }
+}
+
+impl From<RateLimited> for Error {
+    fn from(limited: RateLimited) -> Self {
+        Self::RateLimit(limited.into())
     }
 }
 
@@ -137,6 +148,7 @@ impl From<Error> for Status {
                 let retry_after = Duration::from_secs(rand::random_range(1..=3));
                 status::retryable(Code::ResourceExhausted, "too_busy", &error, retry_after)
             }
+            Error::RateLimit(error) => error.into(),
             Error::Image(rejected) => rejected_image(&rejected),
             Error::UploadIncomplete(message) => invalid_image("upload_incomplete", message),
             Error::ImageExpired => status::retryable(Code::Unavailable, "timeout", &error, RETRY_AFTER),

@@ -34,6 +34,7 @@ use bodega_runtime::{
     database::Pool,
     listener::Listener,
     process::{self, Process},
+    rate_limit::RateLimiter,
     server::{AuthLayer, Service},
     transport::Transport,
 };
@@ -78,6 +79,7 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let settings = Settings {
         access_ttl: config.tokens.access_ttl,
         require_admin_second_factor: config.second_factor.require_admin_2fa,
+        rate_limits: config.rate_limits.rate_limits,
         ..Settings::new(config.jwt_secret_key)
     };
     let service = start(db, settings, media, process.shutdown).await?.report_to(&process.health);
@@ -101,12 +103,14 @@ pub async fn start(
     let revocations = Arc::new(Revocations::new(db.clone(), settings.access_ttl));
     let images = ImageRegistry::new(db.clone(), SCHEMA, avatars::media(&media));
     let refresh_ttl = settings.refresh_ttl;
+    let rate_limiter = RateLimiter::new(db.clone(), SCHEMA, settings.rate_limits);
 
     let identity = IdentityApi {
         db: db.clone(),
         hasher: Hasher::new(&settings)?,
         codes: Codes::new(&settings)?,
         settings,
+        rate_limiter: rate_limiter.clone(),
         signer: signer.clone(),
         images: images.clone(),
         revocations: revocations.clone(),
@@ -122,7 +126,9 @@ pub async fn start(
     let service = Service::new("identity", routes, db.clone(), shutdown).await;
     service.spawn(revocations.follow_replicas());
     service.spawn(images.clean_up());
+    service.spawn(rate_limiter.clean_up());
     service.spawn(cleanup::rotate_signing_keys(signer));
+    service.spawn(cleanup::delete_old_recognized_clients(db.clone()));
     service.spawn(cleanup::delete_old_sessions(db, refresh_ttl));
     Ok(service)
 }

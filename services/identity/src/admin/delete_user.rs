@@ -20,6 +20,7 @@ pub(crate) async fn delete_user(db: &Pool, id: Uuid) -> Result<Vec<Uuid>, Error>
     let mut ended = sessions::db::sessions::end_all(&mut *transaction, id, None).await?;
     ended.extend(api_keys::db::end_all_of(&mut transaction, id).await?);
     sessions::db::sessions::erase(&mut transaction, id).await?;
+    sessions::db::recognized_clients::delete_all(&mut transaction, id).await?;
     transaction.commit().await?;
     Ok(ended)
 }

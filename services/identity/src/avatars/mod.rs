@@ -4,7 +4,11 @@ pub(crate) mod db;
 
 use bodega_media::{ImageRegistry, Media, Upload};
 use bodega_proto::identity::v1::{self as pb, set_avatar_request::Part};
-use bodega_runtime::{auth::Caller, database::Pool};
+use bodega_runtime::{
+    auth::Caller,
+    database::Pool,
+    rate_limit::{RateLimiter, limits},
+};
 use tonic::Streaming;
 use tracing::debug;
 
@@ -28,12 +32,14 @@ pub(crate) fn media(media: &Media) -> Media {
 /// Replaces the avatar of the caller with an uploaded image.
 pub(crate) async fn set_avatar(
     db: &Pool,
+    limiter: &RateLimiter,
     images: &ImageRegistry,
     caller: &Caller,
     parts: Streaming<pb::SetAvatarRequest>,
 ) -> Result<User, Error> {
     // Checked before the upload takes a permit.
     sessions::current_user(db, caller).await?;
+    limiter.take_cheaply(limits::AVATARS.by(caller.user_id)).await?;
     let upload = collect(images.media(), parts).await?;
     let image = images.media().encode(upload).await?;
     let stored = images.store(FOLDER, image).await?;

@@ -8,6 +8,7 @@ use bodega_runtime::{
     auth::{Caller, Scope},
     database::Pool,
     page,
+    rate_limit::RateLimiter,
     status::{Violations, parse_uuid},
     timestamp,
 };
@@ -36,6 +37,7 @@ const MAX_QUERY_CHARS: usize = 254;
 pub(crate) struct IdentityApi {
     pub(crate) db: Pool,
     pub(crate) settings: Settings,
+    pub(crate) rate_limiter: RateLimiter,
     pub(crate) hasher: Hasher,
     pub(crate) codes: Codes,
     pub(crate) signer: Arc<Signer>,
@@ -46,6 +48,7 @@ pub(crate) struct IdentityApi {
 impl IdentityApi {
     /// Issues an access token and returns the session with its tokens.
     async fn session(&self, session: IssuedSession) -> Result<pb::Session, Error> {
+        self.revocations.publish(&session.ended);
         let access_token = self.signer.access_token(&session)?;
         let IssuedSession { user, refresh_token, .. } = session;
         Ok(pb::Session {
@@ -63,13 +66,15 @@ impl IdentityService for IdentityApi {
         &self,
         request: Request<pb::RegisterRequest>,
     ) -> Result<Response<pb::RegisterResponse>, Status> {
-        let session = sessions::register(&self.db, &self.hasher, request.into_inner()).await?;
+        let session =
+            sessions::register(&self.db, &self.rate_limiter, &self.hasher, request.into_inner()).await?;
         let session = Some(self.session(session).await?);
         Ok(Response::new(pb::RegisterResponse { session }))
     }
 
     async fn login(&self, request: Request<pb::LoginRequest>) -> Result<Response<pb::LoginResponse>, Status> {
-        let session = sessions::login(&self.db, &self.hasher, request.into_inner()).await?;
+        let session =
+            sessions::login(&self.db, &self.rate_limiter, &self.hasher, request.into_inner()).await?;
         let session = Some(self.session(session).await?);
         Ok(Response::new(pb::LoginResponse { session }))
     }
@@ -79,7 +84,8 @@ impl IdentityService for IdentityApi {
         request: Request<pb::CompleteLoginRequest>,
     ) -> Result<Response<pb::CompleteLoginResponse>, Status> {
         let pb::CompleteLoginRequest { token, code } = request.into_inner();
-        let session = second_factor::complete_login(&self.db, &self.codes, &token, &code).await?;
+        let Self { db, rate_limiter, codes, .. } = self;
+        let session = second_factor::complete_login(db, rate_limiter, codes, &token, &code).await?;
         let session = Some(self.session(session).await?);
         Ok(Response::new(pb::CompleteLoginResponse { session }))
     }
@@ -88,9 +94,9 @@ impl IdentityService for IdentityApi {
         &self,
         request: Request<pb::RefreshRequest>,
     ) -> Result<Response<pb::RefreshResponse>, Status> {
-        let ttl = self.settings.refresh_ttl;
         let token = request.into_inner().refresh_token;
-        let session = sessions::refresh(&self.db, &self.revocations, ttl, &token).await?;
+        let Self { db, rate_limiter, revocations, settings, .. } = self;
+        let session = sessions::refresh(db, rate_limiter, revocations, settings, &token).await?;
         let session = Some(self.session(session).await?);
         Ok(Response::new(pb::RefreshResponse { session }))
     }
@@ -172,7 +178,8 @@ impl IdentityService for IdentityApi {
         request: Request<pb::UpdateProfileRequest>,
     ) -> Result<Response<pb::UpdateProfileResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let user = profile::update_profile(&self.db, &caller, request.into_inner()).await?;
+        let user =
+            profile::update_profile(&self.db, &self.rate_limiter, &caller, request.into_inner()).await?;
         let user = Some(with_addresses(&self.db, user).await?);
         Ok(Response::new(pb::UpdateProfileResponse { user }))
     }
@@ -182,7 +189,8 @@ impl IdentityService for IdentityApi {
         request: Request<pb::ChangePasswordRequest>,
     ) -> Result<Response<pb::ChangePasswordResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let ended = profile::change_password(&self.db, &self.hasher, &caller, request.get_ref()).await?;
+        let Self { db, rate_limiter, hasher, .. } = self;
+        let ended = profile::change_password(db, rate_limiter, hasher, &caller, request.get_ref()).await?;
         self.revocations.publish(&ended);
         Ok(Response::new(pb::ChangePasswordResponse { ended_session_ids: to_strings(ended) }))
     }
@@ -193,7 +201,8 @@ impl IdentityService for IdentityApi {
     ) -> Result<Response<pb::EnrollSecondFactorResponse>, Status> {
         let caller = Caller::of(&request)?;
         let request = request.get_ref();
-        let enrolled = second_factor::enroll(&self.db, &self.hasher, &self.codes, &caller, request).await?;
+        let Self { db, rate_limiter, hasher, codes, .. } = self;
+        let enrolled = second_factor::enroll(db, rate_limiter, hasher, codes, &caller, request).await?;
         Ok(Response::new(enrolled))
     }
 
@@ -217,7 +226,8 @@ impl IdentityService for IdentityApi {
         request: Request<pb::DisableSecondFactorRequest>,
     ) -> Result<Response<pb::DisableSecondFactorResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let restarted = second_factor::disable(&self.db, &self.codes, &caller, request.get_ref()).await?;
+        let Self { db, rate_limiter, codes, .. } = self;
+        let restarted = second_factor::disable(db, rate_limiter, codes, &caller, request.get_ref()).await?;
         self.revocations.publish(&restarted.ended);
         Ok(Response::new(pb::DisableSecondFactorResponse {
             session: Some(self.session(restarted.session).await?),
@@ -230,8 +240,9 @@ impl IdentityService for IdentityApi {
         request: Request<pb::VerifySecondFactorRequest>,
     ) -> Result<Response<pb::VerifySecondFactorResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let session =
-            second_factor::verify_again(&self.db, &self.codes, &caller, &request.get_ref().code).await?;
+        let Self { db, rate_limiter, codes, .. } = self;
+        let code = &request.get_ref().code;
+        let session = second_factor::verify_again(db, rate_limiter, codes, &caller, code).await?;
         let session = Some(self.session(session).await?);
         Ok(Response::new(pb::VerifySecondFactorResponse { session }))
     }
@@ -241,7 +252,8 @@ impl IdentityService for IdentityApi {
         request: Request<Streaming<pb::SetAvatarRequest>>,
     ) -> Result<Response<pb::SetAvatarResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let user = avatars::set_avatar(&self.db, &self.images, &caller, request.into_inner()).await?;
+        let Self { db, rate_limiter, images, .. } = self;
+        let user = avatars::set_avatar(db, rate_limiter, images, &caller, request.into_inner()).await?;
         let user = Some(with_addresses(&self.db, user).await?);
         Ok(Response::new(pb::SetAvatarResponse { user }))
     }

@@ -1,11 +1,13 @@
 //! Passwords: the policy for new ones, and their hashes.
 
+mod current;
 pub(crate) mod db;
 mod hasher;
 mod permits;
 mod policy;
 
 pub(crate) use self::{
+    current::verify_current,
     hasher::{Hasher, Verification},
     permits::describe_metrics,
     policy::{PersonalData, check_policy},

@@ -1,12 +1,12 @@
 //! Changing the password.
 
 use bodega_proto::identity::v1 as pb;
-use bodega_runtime::{auth::Caller, database::Pool, status::Violations};
+use bodega_runtime::{auth::Caller, database::Pool, rate_limit::RateLimiter, status::Violations};
 use uuid::Uuid;
 
 use crate::{
     error::Error,
-    passwords::{self, Hasher, PersonalData, Verification, check_policy},
+    passwords::{self, Hasher, PersonalData, check_policy, verify_current},
     sessions,
     users::{Email, Name, User, Username},
 };
@@ -14,6 +14,7 @@ use crate::{
 /// Sets a new password and ends the other sessions of the caller. Returns the ended sessions.
 pub(crate) async fn change_password(
     db: &Pool,
+    limiter: &RateLimiter,
     hasher: &Hasher,
     caller: &Caller,
     request: &pb::ChangePasswordRequest,
@@ -22,9 +23,7 @@ pub(crate) async fn change_password(
     check_new_password(&user, &request.new_password)?;
 
     let stored_hash = passwords::db::find_hash(db, user.id).await?.ok_or(Error::SessionEnded)?;
-    if hasher.verify(Some(&stored_hash), &request.current_password).await? == Verification::Wrong {
-        return Err(wrong_password());
-    }
+    verify_current(limiter, hasher, user.id, &stored_hash, &request.current_password).await?;
     let new_hash = hasher.hash(&request.new_password).await?;
 
     let mut transaction = db.begin().await?;

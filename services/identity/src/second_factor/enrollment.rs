@@ -4,15 +4,19 @@
 //! says more or less about the second factor than is true.
 
 use bodega_proto::identity::v1 as pb;
-use bodega_runtime::{auth::Caller, database::Pool};
+use bodega_runtime::{
+    auth::Caller,
+    database::Pool,
+    rate_limit::{RateLimiter, RateLimits},
+};
 use sqlx::PgConnection;
 use tracing::info;
 use uuid::Uuid;
 
-use super::{Codes, db, recovery_codes};
+use super::{Codes, attempts::limit_attempts, db, recovery_codes};
 use crate::{
     error::Error,
-    passwords::{self, Hasher, Verification},
+    passwords::{self, Hasher, verify_current},
     sessions::{self, IssuedSession},
     users::{self, User},
 };
@@ -20,6 +24,7 @@ use crate::{
 /// Generates a secret for the caller's authenticator app, which replaces one that was not confirmed.
 pub(crate) async fn enroll(
     db: &Pool,
+    limiter: &RateLimiter,
     hasher: &Hasher,
     codes: &Codes,
     caller: &Caller,
@@ -27,9 +32,7 @@ pub(crate) async fn enroll(
 ) -> Result<pb::EnrollSecondFactorResponse, Error> {
     let user = sessions::current_user(db, caller).await?;
     let stored_hash = passwords::db::find_hash(db, user.id).await?.ok_or(Error::SessionEnded)?;
-    if hasher.verify(Some(&stored_hash), &request.current_password).await? == Verification::Wrong {
-        return Err(Error::invalid("current_password", "is wrong"));
-    }
+    verify_current(limiter, hasher, user.id, &stored_hash, &request.current_password).await?;
     let enrollment = codes.enroll(db, user.id, &user.email).await?;
     Ok(pb::EnrollSecondFactorResponse { secret: enrollment.secret, url: enrollment.url })
 }
@@ -65,17 +68,22 @@ pub(crate) async fn confirm(
 /// Removes the second factor of the caller, who must enter a code of it.
 pub(crate) async fn disable(
     db: &Pool,
+    limiter: &RateLimiter,
     codes: &Codes,
     caller: &Caller,
     request: &pb::DisableSecondFactorRequest,
 ) -> Result<Restarted, Error> {
     sessions::current_user(db, caller).await?;
-    let mut transaction = db.begin().await?;
-    let user = lock(&mut transaction, caller).await?;
-    codes.verify(&mut transaction, user.id, &request.code).await?;
-    db::delete(&mut transaction, user.id).await?;
-    let restarted = restart(&mut transaction, user, &request.user_agent).await?;
-    transaction.commit().await?;
+    let verify = async {
+        let mut transaction = db.begin().await?;
+        let user = lock(&mut transaction, caller).await?;
+        codes.verify(&mut transaction, user.id, &request.code).await?;
+        db::delete(&mut transaction, user.id).await?;
+        let restarted = restart(&mut transaction, user, &request.user_agent).await?;
+        transaction.commit().await?;
+        Ok(restarted)
+    };
+    let restarted = limit_attempts(db, limiter, caller.user_id, verify).await?;
     info!(user.id = %caller.user_id, "second factor disabled");
     Ok(restarted)
 }
@@ -87,6 +95,7 @@ async fn lock(db: &mut PgConnection, caller: &Caller) -> Result<User, Error> {
 
 async fn restart(db: &mut PgConnection, user: User, user_agent: &str) -> Result<Restarted, Error> {
     let ended = sessions::db::sessions::end_all(&mut *db, user.id, None).await?;
-    let session = sessions::start_session(db, user, user_agent).await?;
+    // All of its other sessions have ended.
+    let session = sessions::start_session(db, RateLimits::On, user, user_agent).await?;
     Ok(Restarted { session, ended })
 }

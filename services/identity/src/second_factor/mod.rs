@@ -5,6 +5,7 @@
 //! password, accepted once, or a recovery code. Admins are asked for a code again before they change users or refund
 //! payments: see [`bodega_runtime::auth::Caller::check_recent_second_factor`].
 
+mod attempts;
 pub(crate) mod db;
 mod enrollment;
 mod login;

@@ -4,10 +4,17 @@
 //! time reveals which of them it was.
 
 use bodega_proto::identity::v1 as pb;
-use bodega_runtime::{database::Pool, status::Violations};
+use bodega_runtime::{
+    database::Pool,
+    rate_limit::{RateLimiter, limits},
+    status::Violations,
+};
 use tracing::info;
 
-use super::start_session::{IssuedSession, start_session};
+use super::{
+    login_attempt::LoginAttempt,
+    start_session::{IssuedSession, start_session},
+};
 use crate::{
     error::Error,
     passwords::{self, Hasher, Verification, db::Credentials},
@@ -24,6 +31,7 @@ const MAX_ATTEMPTS: usize = 3;
 /// [`Error::SecondFactorRequired`], which has the token for the second step.
 pub(crate) async fn login(
     db: &Pool,
+    limiter: &RateLimiter,
     hasher: &Hasher,
     request: pb::LoginRequest,
 ) -> Result<IssuedSession, Error> {
@@ -32,15 +40,36 @@ pub(crate) async fn login(
     violations.require(!request.password.is_empty(), "password", "must not be empty");
     violations.finish()?;
 
+    let login = normalize_login(&request.login);
+    let counted = login.as_deref().unwrap_or(&request.login);
+    let attempt = LoginAttempt::begin(db, limiter, counted).await?;
+    let result = start_with_password(db, limiter, hasher, login.as_deref(), &request).await;
+    if !matches!(result, Err(Error::InvalidCredentials)) {
+        attempt.restore().await;
+    }
+    result
+}
+
+async fn start_with_password(
+    db: &Pool,
+    limiter: &RateLimiter,
+    hasher: &Hasher,
+    login: Option<&str>,
+    request: &pb::LoginRequest,
+) -> Result<IssuedSession, Error> {
     for _ in 0..MAX_ATTEMPTS {
-        let credentials = find_credentials(db, &request.login).await?;
+        let credentials = match login {
+            Some(login) => passwords::db::find(db, login).await?,
+            None => None,
+        };
         let stored_hash = credentials.as_ref().map(|credentials| credentials.password_hash.as_str());
         let verification = hasher.verify(stored_hash, &request.password).await?;
         let (Some(credentials), Verification::Correct { upgraded_hash }) = (credentials, verification) else {
             return Err(Error::InvalidCredentials);
         };
+        limiter.take_cheaply(limits::SESSIONS.by(credentials.id)).await?;
         if let Some(session) =
-            start_if_unchanged(db, &credentials, upgraded_hash, &request.user_agent).await?
+            start_if_unchanged(db, limiter, &credentials, upgraded_hash, &request.user_agent).await?
         {
             return Ok(session);
         }
@@ -48,17 +77,17 @@ pub(crate) async fn login(
     Err(Error::InvalidCredentials)
 }
 
-async fn find_credentials(db: &Pool, login: &str) -> Result<Option<Credentials>, Error> {
+/// Returns the normalized form of a login, or `None` if no account can have it.
+fn normalize_login(login: &str) -> Option<String> {
     // Postgres rejects NUL, and no login contains any other control character.
-    if login.len() > MAX_LOGIN_BYTES || login.trim().contains(char::is_control) {
-        return Ok(None);
-    }
-    Ok(passwords::db::find(db, &normalize(login.trim())).await?)
+    let is_possible = login.len() <= MAX_LOGIN_BYTES && !login.trim().contains(char::is_control);
+    is_possible.then(|| normalize(login.trim()))
 }
 
 /// Starts a session, or returns `None` when the password has changed since it was verified.
 async fn start_if_unchanged(
     db: &Pool,
+    limiter: &RateLimiter,
     verified: &Credentials,
     upgraded_hash: Option<String>,
     user_agent: &str,
@@ -82,7 +111,7 @@ async fn start_if_unchanged(
         transaction.commit().await?;
         return Err(Error::SecondFactorRequired { token });
     }
-    let session = start_session(&mut transaction, locked.user, user_agent).await?;
+    let session = start_session(&mut transaction, limiter.limits(), locked.user, user_agent).await?;
     transaction.commit().await?;
     Ok(Some(session))
 }

@@ -3,6 +3,7 @@
 mod current_user;
 pub(crate) mod db;
 mod login;
+mod login_attempt;
 mod refresh;
 pub(crate) mod refresh_token;
 mod register;

@@ -1,7 +1,12 @@
 //! Registration.
 
 use bodega_proto::identity::v1 as pb;
-use bodega_runtime::{database::Pool, status::Violations};
+use bodega_runtime::{
+    context::CallContext,
+    database::Pool,
+    rate_limit::{RateLimiter, limits},
+    status::Violations,
+};
 use uuid::Uuid;
 
 use super::start_session::{IssuedSession, start_session};
@@ -14,6 +19,7 @@ use crate::{
 /// Creates a user with the role `user` and starts a session.
 pub(crate) async fn register(
     db: &Pool,
+    limiter: &RateLimiter,
     hasher: &Hasher,
     request: pb::RegisterRequest,
 ) -> Result<IssuedSession, Error> {
@@ -25,6 +31,10 @@ pub(crate) async fn register(
     check_policy(&request.password, &personal, "password", &mut violations);
     violations.finish()?;
 
+    // Also a registration that fails counts: it shows which emails are taken.
+    if let Some(network) = CallContext::client_network() {
+        limiter.take_cheaply(limits::REGISTRATION.by(network)).await?;
+    }
     // Before a connection is acquired: hashing is slow, and connections are few.
     let password_hash = hasher.hash(&request.password).await?;
 
@@ -38,7 +48,7 @@ pub(crate) async fn register(
         role: Role::User,
     };
     let user = users::db::insert(&mut *transaction, &new).await.map_err(Error::from_user_write)?;
-    let session = start_session(&mut transaction, user, &request.user_agent).await?;
+    let session = start_session(&mut transaction, limiter.limits(), user, &request.user_agent).await?;
     transaction.commit().await?;
     Ok(session)
 }

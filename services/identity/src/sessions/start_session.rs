@@ -1,5 +1,9 @@
 //! Starting a session.
 
+use bodega_runtime::{
+    context::CallContext,
+    rate_limit::{RateLimits, limits::MAX_SESSIONS},
+};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -17,20 +21,27 @@ pub(crate) struct IssuedSession {
     pub(crate) refresh_token: String,
     /// When a code of the second factor was last entered in the session; `None` without a second factor.
     pub(crate) second_factor_at: Option<OffsetDateTime>,
+    /// Sessions that ended because the user had the maximum number.
+    pub(crate) ended: Vec<Uuid>,
 }
 
-/// Starts a session of a new or locked user, and issues its first refresh token.
+/// Starts a session of a new or locked user, and issues its first refresh token. From now on the account recognizes the client.
 pub(crate) async fn start_session(
     db: &mut PgConnection,
+    limits: RateLimits,
     user: User,
     user_agent: &str,
 ) -> Result<IssuedSession, Error> {
     let user_agent = shortened(user_agent);
     let id = Uuid::now_v7();
     let (refresh_token, hash) = refresh_token::generate();
-    db::sessions::insert(db, id, user.id, &user_agent).await?;
+    let max_others = limits.are_on().then_some(MAX_SESSIONS - 1);
+    let ended = db::sessions::insert(db, id, user.id, &user_agent, max_others).await?;
     db::refresh_tokens::insert(db, &hash, id, 0).await?;
-    Ok(IssuedSession { id, user, refresh_token, second_factor_at: None })
+    if let Some(network) = CallContext::client_network() {
+        db::recognized_clients::record(db, user.id, &network.to_string()).await?;
+    }
+    Ok(IssuedSession { id, user, refresh_token, second_factor_at: None, ended })
 }
 
 /// Records that a code of the second factor was entered in a new session.
@@ -53,7 +64,8 @@ pub(crate) async fn verify_session(
     let verified = db::sessions::record_second_factor(db, user.id, id).await?.ok_or(Error::SessionEnded)?;
     let (refresh_token, hash) = refresh_token::generate();
     db::refresh_tokens::insert(db, &hash, id, verified.generation).await?;
-    Ok(IssuedSession { id, user, refresh_token, second_factor_at: Some(verified.second_factor_at) })
+    let second_factor_at = Some(verified.second_factor_at);
+    Ok(IssuedSession { id, user, refresh_token, second_factor_at, ended: Vec::new() })
 }
 
 /// Returns a `user-agent` as it is stored.

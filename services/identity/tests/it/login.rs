@@ -8,7 +8,7 @@ use std::{
 use bodega_embedded_postgres::testing::TempDir;
 use bodega_identity::Settings;
 use bodega_proto::identity::v1::{ListSessionsRequest, LoginRequest, UpdateUserRequest};
-use bodega_runtime::{context::CallContext, database};
+use bodega_runtime::{context::CallContext, database, rate_limit::RateLimits};
 use futures_util::future::join_all;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -119,7 +119,11 @@ async fn rejects_logins_beyond_the_hashing_limit() {
 #[tokio::test]
 async fn responds_to_200_concurrent_logins_before_their_deadline() {
     const TIME: Duration = Duration::from_millis(1900);
-    let defaults = Settings { max_concurrent_hashes: 1, ..Settings::new(SECRET.parse().unwrap()) };
+    let defaults = Settings {
+        max_concurrent_hashes: 1,
+        rate_limits: RateLimits::Off,
+        ..Settings::new(SECRET.parse().unwrap())
+    };
     let database = Arc::new(migrated().await);
     // On a loaded machine, logins must not wait for a connection for longer than the pool allows.
     let pool = database::pool(database.url().parse().unwrap(), 20, "identity");

@@ -10,6 +10,7 @@ mod image_fixtures;
 mod last_admin;
 mod login;
 mod profile;
+mod rate_limits;
 mod refresh;
 mod register;
 mod revocations;

@@ -14,6 +14,7 @@ use bodega_runtime::{
     auth::{Caller, Verifier},
     database as db,
     database::Pool,
+    rate_limit::RateLimits,
     server::Service,
     status,
     transport::Transport,
@@ -60,6 +61,8 @@ pub(crate) fn settings() -> Settings {
     let mut settings = Settings::new(SECRET.parse().unwrap());
     // The tests share few cores: no login may be rejected for load, except in the tests of the limit.
     settings.hash_wait = Duration::from_secs(60);
+    // And none for rate limits, except in their tests.
+    settings.rate_limits = RateLimits::Off;
     settings
 }
 

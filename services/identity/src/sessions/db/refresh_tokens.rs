@@ -35,6 +35,9 @@ pub(crate) struct PresentedToken {
     /// The token that the current generation was issued for.
     pub(crate) used_token_hash: Option<Vec<u8>>,
     pub(crate) second_factor_at: Option<OffsetDateTime>,
+    /// Tokens that were issued for the session after the first one.
+    pub(crate) issued_tokens: i32,
+    pub(crate) session_created_at: OffsetDateTime,
     pub(crate) user: User,
 }
 
@@ -49,6 +52,7 @@ pub(crate) async fn lock(
         r#"select t.generation as token_generation,
                   s.id as session_id, s.generation as session_generation, s.used_token_hash,
                   s.second_factor_at,
+                  s.issued_tokens, s.created_at as session_created_at,
                   u.id, u.name, u.email as "email!", u.username, u.role as "role: Role", u.avatar_url,
                   u.avatar_thumbnail_url, u.disabled, u.created_at, u.updated_at
            from identity.refresh_tokens t
@@ -69,6 +73,8 @@ pub(crate) async fn lock(
         session_generation: row.session_generation,
         used_token_hash: row.used_token_hash,
         second_factor_at: row.second_factor_at,
+        issued_tokens: row.issued_tokens,
+        session_created_at: row.session_created_at,
         user: User {
             id: row.id,
             name: row.name,

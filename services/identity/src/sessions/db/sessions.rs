@@ -8,21 +8,33 @@ use uuid::Uuid;
 
 const MAX_LISTED: i64 = 100;
 
+/// Inserts a session. Ends all but `max_others` of the user's other sessions, those that were used last; `None` keeps all.
+/// Returns the ended ones.
 pub(crate) async fn insert(
     db: &mut PgConnection,
     id: Uuid,
     user_id: Uuid,
     user_agent: &str,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        "insert into identity.sessions (id, user_id, user_agent) values ($1, $2, $3)",
+    max_others: Option<i64>,
+) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        "with inserted as (
+             insert into identity.sessions (id, user_id, user_agent) values ($1, $2, $3)
+         )
+         update identity.sessions set ended_at = now()
+         where $4::bigint is not null and id in (
+             select id from identity.sessions
+             where user_id = $2 and ended_at is null
+             order by last_used_at desc, id desc offset $4
+         )
+         returning id",
         id,
         user_id,
         user_agent,
+        max_others,
     )
-    .execute(db)
-    .await?;
-    Ok(())
+    .fetch_all(db)
+    .await
 }
 
 /// A session of a user.
@@ -62,7 +74,9 @@ pub(crate) async fn advance(
     used_token_hash: &[u8],
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "update identity.sessions set generation = $2, used_token_hash = $3, last_used_at = now() where id = $1",
+        "update identity.sessions
+         set generation = $2, used_token_hash = $3, last_used_at = now(), issued_tokens = issued_tokens + 1
+         where id = $1",
         id,
         generation,
         used_token_hash,
@@ -95,6 +109,14 @@ pub(crate) async fn record_second_factor(
     )
     .fetch_optional(db)
     .await
+}
+
+/// Counts a refresh token that is issued for the current generation again.
+pub(crate) async fn count_retry(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("update identity.sessions set issued_tokens = issued_tokens + 1 where id = $1", id)
+        .execute(db)
+        .await?;
+    Ok(())
 }
 
 /// Ends a session of a user. Returns `None` when the user has no such active session.

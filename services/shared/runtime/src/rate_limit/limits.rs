@@ -21,13 +21,13 @@ pub const LOGIN_BY_CLIENT: Limit = limit("login_by_client", 7, 45 * MINUTE);
 /// Failed logins of one client, with any email or username.
 pub const LOGIN_CLIENT: Limit = limit("login_client", 50, 30);
 /// Failed logins to one account from a client that has signed in to it within 30 days. No other limit of logins applies to it.
-pub const LOGIN_RECOGNIZED: Limit = limit("login_recognized", 10, 5 * MINUTE);
+pub const LOGIN_RECOGNIZED: Limit = limit("login_recognized", 20, 5 * MINUTE);
 /// Sessions started by one account.
-pub const SESSIONS: Limit = limit("sessions", 200, MINUTE);
+pub const SESSIONS: Limit = limit("sessions", 300, MINUTE);
 /// Wrong current passwords of one account: changes of the password, and other changes that require it.
 pub const CURRENT_PASSWORD: Limit = limit("current_password", 10, 20 * MINUTE);
 /// Registrations of one client, also those that fail because the email or username is taken.
-pub const REGISTRATION: Limit = limit("registration", 30, MINUTE);
+pub const REGISTRATION: Limit = limit("registration", 300, MINUTE);
 /// Changes of the email or username of one account, also those that fail because they are taken.
 pub const LOGIN_CHANGE: Limit = limit("login_change", 10, 10 * MINUTE);
 /// Changes of emails or usernames by one client, with any account.
@@ -41,15 +41,15 @@ pub const MAIL_LINK_CLIENT: Limit = limit("mail_link_client", 20, MINUTE);
 /// Wrong codes of the second factor of one account.
 pub const SECOND_FACTOR: Limit = limit("second_factor", 5, 15 * MINUTE);
 /// Refreshes of one session. With a shorter lifetime of access tokens, one more is allowed in each third of it.
-pub const REFRESH: Limit = limit("refresh", 60, 5 * MINUTE);
+pub const REFRESH: Limit = limit("refresh", 300, 5 * MINUTE);
 /// Refreshes of one client, with any token.
 pub const REFRESH_CLIENT: Limit = limit("refresh_client", 1000, 1);
-/// Image uploads of one account.
-pub const UPLOADS: Limit = limit("uploads", 30, 5 * MINUTE);
+/// Avatars uploaded by one account.
+pub const AVATARS: Limit = limit("avatars", 30, 5 * MINUTE);
 /// Carts created for guests of one client.
-pub const GUEST_CARTS: Limit = limit("guest_carts", 120, 30);
+pub const GUEST_CARTS: Limit = limit("guest_carts", 300, 30);
 /// Orders placed by one account, also those that are rejected.
-pub const ORDERS: Limit = limit("orders", 60, 30);
+pub const ORDERS: Limit = limit("orders", 300, 30);
 
 /// Sessions of one account at a time; the one that was not used for the longest time ends.
 pub const MAX_SESSIONS: i64 = 50;
@@ -75,7 +75,7 @@ pub const ALL: &[Limit] = &[
     SECOND_FACTOR,
     REFRESH,
     REFRESH_CLIENT,
-    UPLOADS,
+    AVATARS,
     GUEST_CARTS,
     ORDERS,
 ];
