@@ -28,7 +28,7 @@ pub struct Options {
     pub connections: u32,
     /// Whether the database is behind a connection pooler in transaction mode.
     pub behind_pooler: bool,
-    /// Settings of the identity service.
+    /// Settings of the identity service. Cart and order have the same rate limits.
     pub identity: bodega_identity::Settings,
     /// Settings of the gateway. The catalog uses the same currency, and `media` the same directory.
     pub gateway: bodega_gateway::Settings,
@@ -71,6 +71,7 @@ impl Store {
             pool(logins.cart, connections, "bodega-cart"),
             pool(logins.order, connections, "bodega-order"),
         ];
+        let rate_limits = identity.rate_limits;
         let [identity_db, catalog_db, cart_db, order_db] = pools.clone();
 
         let identity = bodega_identity::start(identity_db, identity, media.clone(), closing.clone())
@@ -87,12 +88,13 @@ impl Store {
         let cart_cache_bytes = gateway.cache_bytes / 4;
         let gateway =
             bodega_gateway::Settings { cache_bytes: gateway.cache_bytes - cart_cache_bytes, ..gateway };
-        let cart = bodega_cart::start(cart_db, catalog.transport(&auth), cart_cache_bytes, closing.clone())
+        let cart_catalog = catalog.transport(&auth);
+        let cart = bodega_cart::start(cart_db, cart_catalog, cart_cache_bytes, rate_limits, closing.clone())
             .await
             .context("cannot start cart")?;
         let order_upstreams =
             bodega_order::Upstreams { cart: cart.transport(&auth), catalog: catalog.transport(&auth) };
-        let order = bodega_order::start(order_db, order_upstreams, payments, nats, closing)
+        let order = bodega_order::start(order_db, order_upstreams, payments, nats, rate_limits, closing)
             .await
             .context("cannot start order")?;
 

@@ -10,7 +10,7 @@ use bodega_events::EventArgs;
 use bodega_gateway::Settings;
 use bodega_media::{Media, MediaArgs};
 use bodega_order::PaymentArgs;
-use bodega_runtime::database::DatabaseArgs;
+use bodega_runtime::{database::DatabaseArgs, rate_limit::RateLimitArgs};
 
 use crate::{database::Database, database_urls::DatabaseUrls, secrets::Secrets};
 
@@ -38,6 +38,8 @@ pub(crate) struct StoreArgs {
     #[command(flatten, next_help_heading = "API")]
     second_factor: bodega_identity::SecondFactorArgs,
     #[command(flatten, next_help_heading = "API")]
+    rate_limits: RateLimitArgs,
+    #[command(flatten, next_help_heading = "API")]
     pub(crate) gateway: Settings,
 }
 
@@ -58,6 +60,7 @@ impl StoreArgs {
         Ok(bodega_identity::Settings {
             access_ttl: self.tokens.access_ttl,
             require_admin_second_factor: self.second_factor.require_admin_2fa,
+            rate_limits: self.rate_limits.rate_limits,
             ..bodega_identity::Settings::new(secret)
         })
     }

@@ -22,6 +22,7 @@ mod payments;
 mod product_cache;
 mod purchase_flow;
 mod query_budget;
+mod rate_limits;
 mod separate_processes;
 mod tls;
 mod traces;

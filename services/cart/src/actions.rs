@@ -7,7 +7,9 @@
 use bodega_proto::cart::v1::Cart as PricedCart;
 use bodega_runtime::{
     combiner::{BATCH_LOCK_TIMEOUT, Combiner, MAX_BATCH, NO_LOCK_TIMEOUT, Results},
+    context::CallContext,
     database::Pool,
+    rate_limit::{RateLimiter, limits},
     timeouts,
 };
 use tokio::time::timeout;
@@ -30,15 +32,16 @@ use crate::{
 pub(crate) struct CartActions {
     db: Pool,
     catalog: Catalog,
+    rate_limiter: RateLimiter,
     additions: Combiner<Addition, Cart, Error>,
 }
 
 impl CartActions {
-    pub(crate) fn new(db: Pool, catalog: Catalog) -> Self {
+    pub(crate) fn new(db: Pool, catalog: Catalog, rate_limiter: RateLimiter) -> Self {
         let writer = db.clone();
         let run = move |additions| run_additions(writer.clone(), additions);
         let additions = Combiner::new("cart additions", MAX_BATCH, |addition: &Addition| addition.owner, run);
-        Self { db, catalog, additions }
+        Self { db, catalog, rate_limiter, additions }
     }
 
     /// Returns the cart, or an empty one if there is none.
@@ -84,6 +87,9 @@ impl CartActions {
         let (owner, token) = match owner {
             Some(owner) => (*owner, None),
             None => {
+                if let Some(network) = CallContext::client_network() {
+                    self.rate_limiter.take_cheaply(limits::GUEST_CARTS.by(network)).await?;
+                }
                 let (token, hash) = GuestToken::random();
                 (Owner::Guest(hash), Some(token))
             }

@@ -1,6 +1,6 @@
 //! Configuration of the cart service.
 
-use bodega_runtime::{config, database::DatabaseArgs, product_cache};
+use bodega_runtime::{config, database::DatabaseArgs, product_cache, rate_limit::RateLimitArgs};
 use tonic::transport::Uri;
 
 /// Settings of the cart service.
@@ -15,6 +15,9 @@ pub struct Config {
     /// URL of the catalog service
     #[arg(long, env = "BODEGA_CATALOG_URL", default_value = "http://127.0.0.1:7002", value_parser = config::url)]
     pub catalog_url: Uri,
+    /// Rate limits
+    #[command(flatten)]
+    pub rate_limits: RateLimitArgs,
     /// Memory for cached products in bytes
     #[arg(long, env = "BODEGA_CACHE_BYTES", default_value_t = product_cache::DEFAULT_BYTES)]
     pub cache_bytes: usize,

@@ -1,6 +1,9 @@
 //! Errors, and the gRPC status of each.
 
-use bodega_runtime::status::{self, Violations};
+use bodega_runtime::{
+    rate_limit,
+    status::{self, Violations},
+};
 use tonic::{Code, Status};
 
 use crate::cart::{MAX_LINES, MAX_QUANTITY};
@@ -24,6 +27,8 @@ pub(crate) enum Error {
     ProductNotFound,
     #[error("the total of the cart exceeds 64 bits")]
     TotalOverflow,
+    #[error(transparent)]
+    RateLimit(#[from] rate_limit::Error),
     #[error(transparent)]
     Upstream(#[from] Status),
     #[error(transparent)]
@@ -55,6 +60,7 @@ impl From<Error> for Status {
             Error::ItemNotFound => rejected(Code::NotFound, "item_not_found", &error),
             Error::ProductNotFound => rejected(Code::NotFound, "product_not_found", &error),
             Error::TotalOverflow => internal(&error),
+            Error::RateLimit(error) => error.into(),
             Error::Upstream(source) => upstream(source),
             Error::Database(source) => database(&source),
         }

@@ -6,7 +6,7 @@ use bodega_proto::cart::v1::{
     MergeGuestCartRequest, MergeGuestCartResponse, RemoveItemRequest, RemoveItemResponse, SetItemRequest,
     SetItemResponse, cart_service_server::CartService, checkout_service_server::CheckoutService,
 };
-use bodega_runtime::{auth::Caller, database::Pool, status};
+use bodega_runtime::{auth::Caller, database::Pool, rate_limit::RateLimiter, status};
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -25,8 +25,8 @@ pub(crate) struct CartApi {
 }
 
 impl CartApi {
-    pub(crate) fn new(db: Pool, catalog: Catalog) -> Self {
-        Self { actions: CartActions::new(db.clone(), catalog), db }
+    pub(crate) fn new(db: Pool, catalog: Catalog, rate_limiter: RateLimiter) -> Self {
+        Self { actions: CartActions::new(db.clone(), catalog, rate_limiter), db }
     }
 }
 

@@ -48,6 +48,7 @@ use bodega_runtime::{
     database::Pool,
     listener::Listener,
     process::{self, Process},
+    rate_limit::{RateLimiter, RateLimits},
     server::{AuthLayer, Service},
     transport::Transport,
 };
@@ -80,7 +81,9 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let identity = process.transport("identity", config.identity_url)?;
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let auth = AuthLayer { service_token: process.service_token, verifier: Verifier::new(identity) };
-    let service = start(db, catalog, config.cache_bytes, process.shutdown).await?.report_to(&process.health);
+    let rate_limits = config.rate_limits.rate_limits;
+    let service = start(db, catalog, config.cache_bytes, rate_limits, process.shutdown).await?;
+    let service = service.report_to(&process.health);
     service.serve(&auth, Listener::new(process.listener, process.tls)).await
 }
 
@@ -93,13 +96,17 @@ pub async fn start(
     db: Pool,
     catalog: Transport,
     cache_bytes: usize,
+    rate_limits: RateLimits,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Service> {
     let catalog = Catalog::new(catalog, cache_bytes);
-    let routes = Routes::new(CartServiceServer::new(CartApi::new(db.clone(), catalog.clone())))
+    let rate_limiter = RateLimiter::new(db.clone(), SCHEMA, rate_limits);
+    let cart = CartApi::new(db.clone(), catalog.clone(), rate_limiter.clone());
+    let routes = Routes::new(CartServiceServer::new(cart))
         .add_service(CheckoutServiceServer::new(CheckoutApi::new(db.clone())));
     let service = Service::new("cart", routes, db.clone(), shutdown.clone()).await;
     service.spawn(catalog.watch(shutdown));
     service.spawn(cleanup::run(db));
+    service.spawn(rate_limiter.clean_up());
     Ok(service)
 }

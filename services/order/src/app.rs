@@ -1,6 +1,6 @@
 //! State shared by all calls and workers.
 
-use bodega_runtime::database::Pool;
+use bodega_runtime::{database::Pool, rate_limit::RateLimiter};
 
 use crate::{
     checkout::db::combined::Statements, outbox::cleared_carts::ClearedCarts,
@@ -13,14 +13,20 @@ pub(crate) struct App {
     pub db: Pool,
     pub upstreams: Upstreams,
     pub providers: PaymentProviders,
+    pub rate_limiter: RateLimiter,
     /// The statements that place orders.
     pub statements: Statements,
     pub cleared_carts: ClearedCarts,
 }
 
 impl App {
-    pub(crate) fn new(db: Pool, upstreams: Upstreams, providers: PaymentProviders) -> Self {
+    pub(crate) fn new(
+        db: Pool,
+        upstreams: Upstreams,
+        providers: PaymentProviders,
+        rate_limiter: RateLimiter,
+    ) -> Self {
         let statements = Statements::new(&db);
-        Self { db, upstreams, providers, statements, cleared_carts: ClearedCarts::default() }
+        Self { db, upstreams, providers, rate_limiter, statements, cleared_carts: ClearedCarts::default() }
     }
 }

@@ -1,7 +1,7 @@
 //! Configuration of the order service as a process of its own.
 
 use bodega_events::EventArgs;
-use bodega_runtime::{config, database::DatabaseArgs};
+use bodega_runtime::{config, database::DatabaseArgs, rate_limit::RateLimitArgs};
 use tonic::transport::Uri;
 
 use crate::payments::config::PaymentArgs;
@@ -24,6 +24,9 @@ pub struct Config {
     /// Payments
     #[command(flatten)]
     pub payments: PaymentArgs,
+    /// Rate limits
+    #[command(flatten)]
+    pub rate_limits: RateLimitArgs,
     /// Events for other systems
     #[command(flatten)]
     pub events: EventArgs,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bodega_runtime::{
     database::IsConflict,
+    rate_limit,
     status::{self, Violations},
 };
 use tonic::{Code, Status};
@@ -49,6 +50,8 @@ pub(crate) enum Error {
     RefundNotAllowed(Status),
     #[error("{0}")]
     InvalidFields(#[from] Violations),
+    #[error(transparent)]
+    RateLimit(#[from] rate_limit::Error),
     #[error("upstream call failed: {0}")]
     Upstream(#[from] Status),
     #[error("database error: {0}")]
@@ -101,6 +104,7 @@ impl From<Error> for Status {
             }
             Error::RefundNotAllowed(status) => status,
             Error::InvalidFields(violations) => violations.into(),
+            Error::RateLimit(error) => error.into(),
             Error::Upstream(source) => status::upstream(source),
             Error::Database(source) => status::database(&source),
         }

@@ -27,6 +27,7 @@
 mod app;
 mod backoff;
 mod checkout;
+mod cleanup;
 mod config;
 mod detached;
 mod error;
@@ -50,6 +51,7 @@ use bodega_runtime::{
     database::Pool,
     listener::Listener,
     process::{self, Process},
+    rate_limit::{RateLimiter, RateLimits},
     server::{AuthLayer, Service},
 };
 use tokio_util::sync::CancellationToken;
@@ -91,7 +93,8 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let verifier = Verifier::new(process.transport("identity", config.identity_url)?);
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let auth = AuthLayer { service_token: process.service_token, verifier };
-    let service = start(db, upstreams, providers, nats, process.shutdown)
+    let rate_limits = config.rate_limits.rate_limits;
+    let service = start(db, upstreams, providers, nats, rate_limits, process.shutdown)
         .await
         .context("cannot start the order service")?;
     let service = service.report_to(&process.health);
@@ -107,9 +110,11 @@ pub async fn start(
     upstreams: Upstreams,
     providers: PaymentProviders,
     nats: Option<Nats>,
+    rate_limits: RateLimits,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Service> {
-    let app = App::new(db.clone(), upstreams, providers);
+    let rate_limiter = RateLimiter::new(db.clone(), SCHEMA, rate_limits);
+    let app = App::new(db.clone(), upstreams, providers, rate_limiter.clone());
     let routes = Routes::new(OrderServiceServer::new(OrderApi::new(app.clone())))
         .add_service(PaymentWebhookServiceServer::new(PaymentWebhookApi::new(app.clone())));
     metrics::start(&app);
@@ -120,6 +125,8 @@ pub async fn start(
     service.spawn(payments::apply::run(app.clone()));
     service.spawn(payments::reconcile::run(app));
     service.spawn(events::clean_up(db.clone()));
+    service.spawn(cleanup::run(db.clone()));
+    service.spawn(rate_limiter.clean_up());
     if let Some(nats) = nats {
         service.spawn(events::publish(db, nats));
     }

@@ -20,7 +20,7 @@ pub(crate) fn bodega(data_dir: &Path, arguments: &[&str]) -> Command {
     command.env("BODEGA_DATA_DIR", data_dir);
     command.env("BODEGA_HTTP", "127.0.0.1:0").env("BODEGA_ADMIN_HTTP", "127.0.0.1:0");
     // As in the other tests: a loaded machine must not fail a test that is not about timeouts.
-    command.env("BODEGA_REQUEST_TIMEOUT", "60");
+    command.env("BODEGA_REQUEST_TIMEOUT", "60").env("BODEGA_RATE_LIMITS", "off");
     command
 }
 

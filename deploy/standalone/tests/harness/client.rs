@@ -1,6 +1,6 @@
 //! HTTP clients of a store.
 
-use std::{fmt, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
 use reqwest::{
     Method,
@@ -24,6 +24,12 @@ impl Client {
     pub(crate) fn at(url: &str) -> Self {
         let http = reqwest::Client::new();
         Self { http, url: url.to_owned(), headers: HeaderMap::new(), session: Value::Null }
+    }
+
+    /// Sends requests from this local address.
+    pub(crate) fn from_address(mut self, address: impl Into<IpAddr>) -> Self {
+        self.http = reqwest::Client::builder().local_address(address.into()).build().unwrap();
+        self
     }
 
     /// Signs in with the session that register or login returned.

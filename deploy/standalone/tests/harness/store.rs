@@ -13,7 +13,7 @@ use bodega::{
 use bodega_embedded_postgres::testing::{self, TempDir, TestDatabase};
 use bodega_media::Media;
 use bodega_order::PaymentProviders;
-use bodega_runtime::{database::Pool, health::Health};
+use bodega_runtime::{database::Pool, health::Health, rate_limit::RateLimits};
 use clap::Parser;
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
@@ -84,9 +84,16 @@ impl TestStore {
         Self::start_with_options(StoreOptions { identity, ..StoreOptions::default() }).await
     }
 
+    /// Starts a store with rate limits.
+    pub(crate) async fn start_with_rate_limits() -> Self {
+        let identity = bodega_identity::Settings { rate_limits: RateLimits::On, ..identity_settings() };
+        Self::start_with_options(StoreOptions { identity, ..StoreOptions::default() }).await
+    }
+
     /// Starts a store with the default timeouts.
     pub(crate) async fn start_with_default_timeouts() -> Self {
-        let identity = bodega_identity::Settings::new(JWT_SECRET_KEY.parse().unwrap());
+        let settings = bodega_identity::Settings::new(JWT_SECRET_KEY.parse().unwrap());
+        let identity = bodega_identity::Settings { rate_limits: RateLimits::Off, ..settings };
         Self::start_with_options(StoreOptions {
             connections: 10,
             identity,
@@ -218,10 +225,10 @@ pub(crate) fn passwords() -> Passwords {
     Passwords { identity: password(), catalog: password(), cart: password(), order: password() }
 }
 
-/// The defaults with a long `hash_wait`, so that no registration is rejected.
+/// The defaults with a long `hash_wait` and without rate limits, so that no registration is rejected.
 fn identity_settings() -> bodega_identity::Settings {
     let settings = bodega_identity::Settings::new(JWT_SECRET_KEY.parse().unwrap());
-    bodega_identity::Settings { hash_wait: TIMEOUT, ..settings }
+    bodega_identity::Settings { hash_wait: TIMEOUT, rate_limits: RateLimits::Off, ..settings }
 }
 
 /// The defaults, with these arguments and this directory for images.

@@ -6,6 +6,7 @@ use bodega_proto::cart::v1::{
 };
 use bodega_runtime::{
     auth::{ServiceToken, Verifier},
+    rate_limit::RateLimits,
     server::AuthLayer,
     transport::Transport,
 };
@@ -26,6 +27,7 @@ async fn requires_the_service_token() {
         db,
         catalog_at(&FakeCatalog::new()),
         crate::test_app::CACHE_BYTES,
+        RateLimits::On,
         shutdown.clone(),
     )
     .await

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use bodega_proto::cart::v1::{AddItemRequest, GetCartRequest, cart_service_client::CartServiceClient};
-use bodega_runtime::{auth::ServiceToken, context::CallContext, transport::Transport};
+use bodega_runtime::{
+    auth::ServiceToken, context::CallContext, rate_limit::RateLimits, transport::Transport,
+};
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
@@ -130,9 +132,15 @@ async fn returns_unavailable_when_the_catalog_is_down() {
     let (_database, db) = database().await;
     let closed_port =
         Transport::remote("catalog", "http://127.0.0.1:1".parse().unwrap(), &ServiceToken::random());
-    let service = bodega_cart::start(db, closed_port, crate::test_app::CACHE_BYTES, CancellationToken::new())
-        .await
-        .unwrap();
+    let service = bodega_cart::start(
+        db,
+        closed_port,
+        crate::test_app::CACHE_BYTES,
+        RateLimits::On,
+        CancellationToken::new(),
+    )
+    .await
+    .unwrap();
     let mut client = CartServiceClient::new(Transport::unauthenticated(service.routes()));
     client.get_cart(GetCartRequest::default()).await.unwrap();
     let request = AddItemRequest { product_id: 1, quantity: 1, ..AddItemRequest::default() };

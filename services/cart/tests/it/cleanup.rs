@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bodega_runtime::rate_limit::RateLimits;
 use tonic::Code;
 use uuid::Uuid;
 
@@ -72,6 +73,7 @@ async fn the_token_of_a_deleted_guest_cart_is_invalid() {
         app.db.clone(),
         crate::test_app::catalog_at(&catalog),
         crate::test_app::CACHE_BYTES,
+        RateLimits::On,
         shutdown,
     )
     .await

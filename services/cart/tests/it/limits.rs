@@ -1,6 +1,12 @@
-//! Limits of quantities and lines.
+//! Limits of quantities, lines and guest carts.
+
+use std::net::Ipv4Addr;
 
 use bodega_proto::catalog::v1::{Product, Tag};
+use bodega_runtime::{
+    context::CallContext,
+    rate_limit::{Policy, limits},
+};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -85,4 +91,26 @@ async fn accepts_products_of_maximum_length() {
     }
     assert_eq!(user.get().await.unwrap().items.len(), 100);
     assert_eq!(rejection(user.add(101, 1).await).1, "cart_full");
+}
+
+#[tokio::test]
+async fn the_guest_carts_of_a_client_are_limited() {
+    let app = TestApp::start().await;
+    let from = |address: [u8; 4]| CallContext {
+        client_address: Some(Ipv4Addr::from(address).into()),
+        ..CallContext::default()
+    };
+    let mut created = 0;
+    let policy = loop {
+        match from([10, 0, 0, 1]).scope(app.guest("").add(1, 1)).await {
+            Ok(_) => created += 1,
+            Err(status) => break Policy::of(&status).unwrap_or_else(|| panic!("{status}")),
+        }
+    };
+    let limit = limits::GUEST_CARTS;
+    assert_eq!(policy.limit, limit.name);
+    assert!((i64::from(limit.burst)..i64::from(limit.burst) + 20).contains(&created), "{created}");
+    assert_eq!(app.cart_count().await, created, "a rejected guest has no cart");
+    from([10, 0, 0, 2]).scope(app.guest("").add(1, 1)).await.unwrap();
+    from([10, 0, 0, 1]).scope(app.user().add(1, 1)).await.unwrap();
 }

@@ -14,6 +14,7 @@ use bodega_runtime::{
     auth::{Caller, Role},
     database,
     database::Pool,
+    rate_limit::RateLimits,
     server::Service,
     status,
     transport::Transport,
@@ -65,9 +66,15 @@ impl TestApp {
     /// Starts on an existing database.
     pub(crate) async fn start_with(database: TestDatabase, db: Pool, catalog: FakeCatalog) -> Self {
         let shutdown = CancellationToken::new();
-        let service = bodega_cart::start(db.clone(), catalog_at(&catalog), CACHE_BYTES, shutdown.clone())
-            .await
-            .unwrap();
+        let service = bodega_cart::start(
+            db.clone(),
+            catalog_at(&catalog),
+            CACHE_BYTES,
+            RateLimits::On,
+            shutdown.clone(),
+        )
+        .await
+        .unwrap();
         Self {
             catalog,
             db,
@@ -83,7 +90,9 @@ impl TestApp {
         let shutdown = CancellationToken::new();
         let db = database::pool((*self.db.connect_options()).clone(), 10, "cart");
         let service =
-            bodega_cart::start(db, catalog_at(&self.catalog), CACHE_BYTES, shutdown.clone()).await.unwrap();
+            bodega_cart::start(db, catalog_at(&self.catalog), CACHE_BYTES, RateLimits::On, shutdown.clone())
+                .await
+                .unwrap();
         Replica { routes: service.routes(), _service: service, _shutdown: shutdown.drop_guard() }
     }
 

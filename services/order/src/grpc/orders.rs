@@ -9,6 +9,7 @@ use bodega_proto::order::v1::{
 use bodega_runtime::{
     auth::{Caller, Scope},
     page,
+    rate_limit::limits,
     status::{Violations, parse_uuid},
     timestamp,
 };
@@ -51,6 +52,8 @@ impl OrderService for OrderApi {
         let request = request.into_inner();
         let request = PlaceOrder::new(request.idempotency_key, request.expected_total_minor)?;
         let app = self.0.clone();
+        let limit = limits::ORDERS.by(caller.user_id);
+        app.rate_limiter.take_cheaply(limit).await?;
         let work = async move { place_order(&app, caller.user_id, &request).await };
         let placed = spawn_detached(work, Error::StillPlacing).await?;
         Ok(Response::new(placed.into()))

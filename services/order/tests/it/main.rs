@@ -10,6 +10,7 @@ mod events;
 mod fake_cart;
 mod fake_catalog;
 mod faults;
+mod limits;
 mod outages;
 mod placing;
 mod processes;

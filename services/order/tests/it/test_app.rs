@@ -18,6 +18,7 @@ use bodega_runtime::{
     auth::{Caller, Role},
     context::CallContext,
     database::{Pool, migrate, pool},
+    rate_limit::RateLimits,
     server::Service,
     status,
     transport::Transport,
@@ -238,7 +239,8 @@ async fn replica(
     };
     let db = pool(url.parse().unwrap(), 10, "bodega-order");
     let shutdown = CancellationToken::new();
-    let service = bodega_order::start(db, upstreams, payments.clone(), nats.cloned(), shutdown.clone());
+    let service =
+        bodega_order::start(db, upstreams, payments.clone(), nats.cloned(), RateLimits::On, shutdown.clone());
     let service = service.await.unwrap();
     Replica { service, shutdown }
 }

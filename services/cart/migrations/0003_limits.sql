@@ -1,0 +1,6 @@
+-- Uses of rate limits. bodega_runtime::rate_limit reads and writes this table; other services have one of the same shape.
+create table cart.rate_limits (
+    key         bytea primary key,      -- hash of the limit and its subject
+    restored_at timestamptz not null,   -- when the last use is restored
+    constraint key_is_a_hash check (octet_length(key) = 16)
+) with (fillfactor = 70); -- room for updates on the same page

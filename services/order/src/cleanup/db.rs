@@ -1,0 +1,76 @@
+//! SQL of the cleanup. Each statement deletes a limited number of rows, so that none takes long.
+
+use std::time::Duration;
+
+use bodega_runtime::database::Pool;
+use uuid::{Timestamp, Uuid};
+
+const BATCH: i64 = 500;
+
+/// Deletes rejected checkouts with their lines and idempotency keys. The latest checkout of a user is kept, and so is one whose
+/// stock is still to be released. Returns their number.
+pub(super) async fn delete_rejected(db: &Pool, age: Duration) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "with rejected as materialized (
+             select id from orders.orders o
+             where status = 'rejected' and created_at < now() - make_interval(secs => $1)
+               and not exists (select from orders.latest_checkouts l where l.order_id = o.id)
+               and not exists (select from orders.outbox d where d.order_id = o.id)
+             order by created_at limit $2
+             for update skip locked
+         ), keys as (
+             delete from orders.idempotency_keys where order_id in (select id from rejected)
+         ), items as (
+             delete from orders.order_items where order_id in (select id from rejected)
+         )
+         delete from orders.orders where id in (select id from rejected)",
+        age.as_secs_f64(),
+        BATCH,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Deletes the idempotency keys of orders that are older than `age`. Returns their number.
+pub(super) async fn delete_keys(db: &Pool, age: Duration) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "delete from orders.idempotency_keys
+         where (user_id, key) in (
+             select user_id, key from orders.idempotency_keys
+             where order_id < $1
+             order by order_id limit $2
+             for update skip locked
+         )",
+        first_order_after(age),
+        BATCH,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Returns an id that is greater than that of any order placed before `age` ago.
+fn first_order_after(age: Duration) -> Uuid {
+    let seconds =
+        time::OffsetDateTime::now_utc().unix_timestamp().unsigned_abs().saturating_sub(age.as_secs());
+    Uuid::new_v7(Timestamp::from_unix_time(seconds, 0, 0, 0))
+}
+
+/// Deletes provider events that were applied before `age` ago. Returns their number.
+pub(super) async fn delete_provider_events(db: &Pool, age: Duration) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "delete from orders.provider_events
+         where (provider, id) in (
+             select provider, id from orders.provider_events
+             where applied_at < now() - make_interval(secs => $1)
+             order by applied_at limit $2
+             for update skip locked
+         )",
+        age.as_secs_f64(),
+        BATCH,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
