@@ -43,7 +43,10 @@ impl ToSchema for AvatarForm {}
     put, path = "/api/users/me/avatar", tag = "Profile", security(("bearer" = [])),
     request_body(content = AvatarForm, content_type = "multipart/form-data",
         description = "A JPEG, PNG, WebP or GIF file."),
-    responses((status = OK, description = "The profile with the new avatar.", body = Profile))
+    responses(
+        (status = OK, description = "The profile with the new avatar.", body = Profile),
+        (status = TOO_MANY_REQUESTS),
+    )
 )]
 pub(crate) async fn set(State(app): State<App>, _: SignedIn, files: Files) -> Result<Json<Profile>, Problem> {
     let (outgoing, messages) = upload::messages();

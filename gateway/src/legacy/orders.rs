@@ -101,6 +101,7 @@ impl From<Order> for LegacyOrder {
         (status = UNPROCESSABLE_ENTITY, description = "A field is missing, unknown or invalid (`invalid_field`; \
             `errors` names it), or the `Idempotency-Key` was used for a different request \
             (`idempotency_key_reused`)."),
+        (status = TOO_MANY_REQUESTS),
     )
 )]
 pub(crate) async fn place(

@@ -59,6 +59,7 @@ def environment(work):
         "BODEGA_ADMIN_HTTP": f"{HUB}:9464",
         "BODEGA_ADMIN_PASSWORD": "correct horse battery",
         "BODEGA_DEMO": "true",
+        "BODEGA_RATE_LIMITS": "off",
     }
 
 

@@ -90,6 +90,7 @@ class Store:
             "BODEGA_ADMIN_PASSWORD": PASSWORD,
             "BODEGA_SERVICE_TOKEN": SECRET,
             "JWT_SECRET_KEY": SECRET,
+            "BODEGA_RATE_LIMITS": "off",
             "BODEGA_MEDIA_DIR": str(self.work / "media"),
             "BODEGA_DATA_DIR": str(self.work / "data"),
         }

@@ -111,6 +111,7 @@ async fn merge_guest_cart(app: &App, guest_token: String, session: &Session) {
         (status = OK, description = "New tokens of the session.", body = Session),
         (status = UNAUTHORIZED, description = "The refresh token is unknown or was used, or its session has expired \
             or ended (`invalid_refresh_token`)."),
+        (status = TOO_MANY_REQUESTS),
     )
 )]
 pub(crate) async fn refresh(

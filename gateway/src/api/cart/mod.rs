@@ -49,6 +49,7 @@ pub(crate) async fn show(State(app): State<App>, owner: CartOwner) -> Result<Jso
         (status = NOT_FOUND, description = "The product does not exist (`product_not_found`), or no guest cart has \
             this token (`cart_not_found`)."),
         (status = CONFLICT, description = "The cart has the maximum number of products (`cart_full`)."),
+        (status = TOO_MANY_REQUESTS),
     )
 )]
 pub(crate) async fn add(

@@ -55,6 +55,7 @@ pub(crate) struct ListQuery {
         (status = UNPROCESSABLE_ENTITY, description = "A field is missing, unknown or invalid (`invalid_field`; \
             `errors` names it), or the `Idempotency-Key` was used for a different request \
             (`idempotency_key_reused`)."),
+        (status = TOO_MANY_REQUESTS),
     )
 )]
 pub(crate) async fn place(

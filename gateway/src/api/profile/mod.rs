@@ -38,6 +38,7 @@ pub(crate) async fn show(State(app): State<App>, _: SignedIn) -> Result<Json<Pro
         (status = OK, description = "The profile after the change.", body = Profile),
         (status = CONFLICT,
             description = "Another user has this email (`email_taken`) or this username (`username_taken`)."),
+        (status = TOO_MANY_REQUESTS),
     )
 )]
 pub(crate) async fn change(
@@ -63,6 +64,7 @@ pub(crate) async fn change(
         (status = OK, description = "The profile after the change.", body = Profile),
         (status = CONFLICT,
             description = "Another user has this email (`email_taken`) or this username (`username_taken`)."),
+        (status = TOO_MANY_REQUESTS),
     )
 )]
 pub(crate) async fn replace(

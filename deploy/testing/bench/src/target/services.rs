@@ -64,7 +64,7 @@ async fn start(build: &Build, products: usize) -> anyhow::Result<Target> {
         command.current_dir(data.path()).env("BODEGA_LISTEN", address);
         command.env("BODEGA_ADMIN_HTTP", free_address()?).env("BODEGA_SERVICE_TOKEN", &token);
         command.env("JWT_SECRET_KEY", &secrets.jwt_secret_key).env("BODEGA_ACCESS_TTL", ACCESS_TTL);
-        command.env("BODEGA_MEDIA_DIR", data.path().join("media"));
+        command.env("BODEGA_RATE_LIMITS", "off").env("BODEGA_MEDIA_DIR", data.path().join("media"));
         command.envs(urls.iter().map(|(name, address)| (name, format!("http://{address}"))));
         command.envs(build.variables.iter().map(|(name, value)| (name, value)));
         Ok(command)

@@ -33,7 +33,10 @@ impl Standalone {
         let (address, metrics) = (free_address()?, free_address()?);
         let mut command = bodega(build, data);
         command.env("BODEGA_HTTP", &address).env("BODEGA_ADMIN_HTTP", metrics);
-        command.env("BODEGA_DEMO", demo.to_string()).env("BODEGA_ACCESS_TTL", ACCESS_TTL);
+        command
+            .env("BODEGA_RATE_LIMITS", "off")
+            .env("BODEGA_DEMO", demo.to_string())
+            .env("BODEGA_ACCESS_TTL", ACCESS_TTL);
         command.env("BODEGA_ADMIN_EMAIL", ADMIN_EMAIL).env("BODEGA_ADMIN_PASSWORD", PASSWORD);
         let mut process = Process::spawn(command, data.path().join("bodega.log"))?;
         process.wait_until_ready(&format!("http://{address}/readyz")).await?;
