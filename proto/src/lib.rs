@@ -9,6 +9,14 @@ mod methods;
 
 pub use methods::{Idempotency, Method, method};
 
+/// The audit log of each service.
+pub mod audit {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("bodega.audit.v1");
+    }
+}
+
 /// Users, sessions and the keys that sign access tokens.
 pub mod identity {
     /// Version 1.

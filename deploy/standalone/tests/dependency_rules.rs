@@ -12,6 +12,7 @@ fn allowed(crate_name: &str) -> Vec<&str> {
         "bodega-proto" | "bodega-embedded-postgres" | "bodega-stripe-double" => vec![],
         "bodega-runtime" => vec!["bodega-proto"],
         "bodega-media" | "bodega-events" => vec!["bodega-runtime"],
+        "bodega-audit" => vec!["bodega-proto", "bodega-runtime"],
         // They test a store from outside, through its processes and connections.
         "bodega-bench" | "bodega-chaos" => vec!["bodega-embedded-postgres", "bodega-stripe-double"],
         "bodega" => {
@@ -21,14 +22,17 @@ fn allowed(crate_name: &str) -> Vec<&str> {
                 "bodega-gateway",
                 "bodega-media",
                 "bodega-events",
+                "bodega-audit",
                 "bodega-embedded-postgres",
             ];
             all.extend(SERVICES);
             all
         }
-        "bodega-identity" => vec!["bodega-proto", "bodega-runtime", "bodega-media"],
-        "bodega-catalog" => vec!["bodega-proto", "bodega-runtime", "bodega-media", "bodega-events"],
-        "bodega-order" => vec!["bodega-proto", "bodega-runtime", "bodega-events"],
+        "bodega-identity" => vec!["bodega-proto", "bodega-runtime", "bodega-media", "bodega-audit"],
+        "bodega-catalog" => {
+            vec!["bodega-proto", "bodega-runtime", "bodega-media", "bodega-events", "bodega-audit"]
+        }
+        "bodega-order" => vec!["bodega-proto", "bodega-runtime", "bodega-events", "bodega-audit"],
         service if service == "bodega-gateway" || SERVICES.contains(&service) => {
             vec!["bodega-proto", "bodega-runtime"]
         }
