@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bodega_audit::AuditArgs;
 use bodega_events::EventArgs;
 use bodega_media::MediaArgs;
 use bodega_runtime::{database::DatabaseArgs, money::Currency};
@@ -26,6 +27,9 @@ pub struct Config {
     /// Events for other systems
     #[command(flatten)]
     pub events: EventArgs,
+    /// The audit log
+    #[command(flatten)]
+    pub audit: AuditArgs,
     /// Directory of images if no other storage is configured, the same as the gateway's [default: .bodega/media]
     #[arg(long, env = "BODEGA_MEDIA_DIR")]
     pub media_dir: Option<PathBuf>,

@@ -29,11 +29,15 @@ mod text;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
+use bodega_audit::{AuditApi, AuditLog};
 use bodega_events::Nats;
 use bodega_media::{ImageRegistry, Media};
-use bodega_proto::catalog::v1::{
-    catalog_service_server::CatalogServiceServer, change_service_server::ChangeServiceServer,
-    stock_service_server::StockServiceServer,
+use bodega_proto::{
+    audit::v1::audit_service_server::AuditServiceServer,
+    catalog::v1::{
+        catalog_service_server::CatalogServiceServer, change_service_server::ChangeServiceServer,
+        stock_service_server::StockServiceServer,
+    },
 };
 use bodega_runtime::{
     auth::Verifier,
@@ -60,6 +64,9 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 /// The schema that the service owns.
 pub const SCHEMA: &str = "catalog";
 
+/// The audit log of the service.
+pub const AUDIT: AuditLog = AuditLog::new(SCHEMA);
+
 /// The default of [`Config::media_dir`].
 const MEDIA_DIR: &str = ".bodega/media";
 
@@ -78,8 +85,11 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let nats = config.events.nats()?;
     let identity = process.transport("identity", config.identity_url)?;
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
-    let auth = AuthLayer { service_token: process.service_token, verifier: Verifier::new(identity) };
-    let service = start(db, config.currency, media, nats, process.shutdown).await?.report_to(&process.health);
+    let verifier = Verifier::new(identity.clone());
+    let auth = AuthLayer { service_token: process.service_token, verifier };
+    let service =
+        start(db.clone(), config.currency, media, nats, process.shutdown).await?.report_to(&process.health);
+    AUDIT.maintain(&service, &db, config.audit, Some(identity));
     service.serve(&auth, Listener::new(process.listener, process.tls)).await
 }
 
@@ -103,12 +113,14 @@ pub async fn start(
     let watches = ChangeApi { changes: changes.clone(), shutdown: shutdown.clone() };
     let routes = Routes::new(CatalogServiceServer::new(catalog))
         .add_service(StockServiceServer::new(stock))
-        .add_service(ChangeServiceServer::new(watches));
+        .add_service(ChangeServiceServer::new(watches))
+        .add_service(AuditServiceServer::new(AuditApi::new(db.clone(), AUDIT)));
     metrics::start();
     let service = Service::new("catalog", routes, db.clone(), shutdown).await;
     service.spawn(metrics::sample_stock(db.clone()));
     service.spawn(images.clean_up());
     service.spawn(changes.clean_up());
+    service.spawn(AUDIT.add_segments(db.clone()));
     if let Some(nats) = nats {
         service.spawn(events::publish(db, nats));
     }

@@ -13,7 +13,32 @@ pub(crate) enum Kind {
     Tag,
 }
 
+/// The actions of audit events.
+pub(crate) struct Actions {
+    pub(crate) created: &'static str,
+    pub(crate) updated: &'static str,
+    pub(crate) deleted: &'static str,
+}
+
 impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Category => "category",
+            Self::Tag => "tag",
+        }
+    }
+
+    pub(crate) fn actions(self) -> Actions {
+        match self {
+            Self::Category => Actions {
+                created: "category.created",
+                updated: "category.updated",
+                deleted: "category.deleted",
+            },
+            Self::Tag => Actions { created: "tag.created", updated: "tag.updated", deleted: "tag.deleted" },
+        }
+    }
+
     pub(crate) fn not_found(self) -> Error {
         match self {
             Self::Category => Error::CategoryNotFound,

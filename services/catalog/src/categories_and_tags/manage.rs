@@ -1,17 +1,20 @@
 //! Listing, creating, renaming and deleting categories and tags.
 
+use bodega_audit::{Event, Subject};
 use bodega_runtime::{
+    auth::Caller,
     database::{Pool, retry_on_conflict},
     page,
     status::Violations,
 };
+use serde_json::json;
 use sqlx::PgConnection;
 
 use super::{
     category_or_tag::{IdOrName, Kind, parse_name},
     db::{self, CategoryOrTag},
 };
-use crate::error::Error;
+use crate::{AUDIT, error::Error};
 
 /// Returns a page, ordered by id, and the cursor of the next one, which is empty on the last page.
 ///
@@ -42,16 +45,32 @@ pub(crate) async fn find(db: &Pool, kind: Kind, id: i32) -> Result<CategoryOrTag
 ///
 /// # Errors
 /// [`Error::Invalid`]; [`Error::CategoryExists`] or [`Error::TagExists`].
-pub(crate) async fn create(db: &Pool, kind: Kind, name: &str) -> Result<CategoryOrTag, Error> {
+pub(crate) async fn create(
+    db: &Pool,
+    caller: &Caller,
+    kind: Kind,
+    name: &str,
+) -> Result<CategoryOrTag, Error> {
     let name = parse_name(name)?;
-    Ok(db::insert(db, kind, &name).await?)
+    let mut transaction = db.begin().await?;
+    let created = db::insert(&mut *transaction, kind, &name).await?;
+    let event = Event::new(kind.actions().created, caller).on(Subject::new(kind.name(), created.id));
+    AUDIT.record(&mut transaction, event.change(None, Some(&json!({ "name": name })))).await?;
+    transaction.commit().await?;
+    Ok(created)
 }
 
 /// Renames a category or tag, and raises the versions of its products.
 ///
 /// # Errors
 /// As [`find`] and [`create`].
-pub(crate) async fn rename(db: &Pool, kind: Kind, id: i32, name: &str) -> Result<CategoryOrTag, Error> {
+pub(crate) async fn rename(
+    db: &Pool,
+    caller: &Caller,
+    kind: Kind,
+    id: i32,
+    name: &str,
+) -> Result<CategoryOrTag, Error> {
     let name = parse_name(name)?;
     retry_on_conflict(async || {
         let mut transaction = db.begin().await?;
@@ -60,6 +79,8 @@ pub(crate) async fn rename(db: &Pool, kind: Kind, id: i32, name: &str) -> Result
         }
         db::raise_versions_of_products(&mut *transaction, kind, id).await?;
         let renamed = db::find(&mut *transaction, kind, id).await?.ok_or_else(|| kind.not_found())?;
+        let event = Event::new(kind.actions().updated, caller).on(Subject::new(kind.name(), id));
+        AUDIT.record(&mut transaction, event.details(json!({ "name": name }))).await?;
         transaction.commit().await?;
         Ok(renamed)
     })
@@ -70,7 +91,7 @@ pub(crate) async fn rename(db: &Pool, kind: Kind, id: i32, name: &str) -> Result
 ///
 /// # Errors
 /// As [`find`].
-pub(crate) async fn delete(db: &Pool, kind: Kind, id: i32) -> Result<(), Error> {
+pub(crate) async fn delete(db: &Pool, caller: &Caller, kind: Kind, id: i32) -> Result<(), Error> {
     retry_on_conflict(async || {
         let mut transaction = db.begin().await?;
         // While it is locked, no product can get it.
@@ -79,6 +100,8 @@ pub(crate) async fn delete(db: &Pool, kind: Kind, id: i32) -> Result<(), Error> 
         }
         db::raise_versions_of_products(&mut *transaction, kind, id).await?;
         db::delete(&mut *transaction, kind, id).await?;
+        let event = Event::new(kind.actions().deleted, caller).on(Subject::new(kind.name(), id));
+        AUDIT.record(&mut transaction, event).await?;
         transaction.commit().await?;
         Ok(())
     })

@@ -61,9 +61,9 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<CreateCategoryRequest>,
     ) -> Result<Response<CreateCategoryResponse>, Status> {
-        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
+        let caller = Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         let CreateCategoryRequest { name } = request.into_inner();
-        let category = categories_and_tags::create(&self.db, Kind::Category, &name).await?;
+        let category = categories_and_tags::create(&self.db, &caller, Kind::Category, &name).await?;
         Ok(Response::new(CreateCategoryResponse { category: Some(category.into()) }))
     }
 
@@ -71,9 +71,9 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<UpdateCategoryRequest>,
     ) -> Result<Response<UpdateCategoryResponse>, Status> {
-        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
+        let caller = Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         let UpdateCategoryRequest { id, name } = request.into_inner();
-        let category = categories_and_tags::rename(&self.db, Kind::Category, id, &name).await?;
+        let category = categories_and_tags::rename(&self.db, &caller, Kind::Category, id, &name).await?;
         self.changes.deliver().await;
         Ok(Response::new(UpdateCategoryResponse { category: Some(category.into()) }))
     }
@@ -82,8 +82,8 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<DeleteCategoryRequest>,
     ) -> Result<Response<DeleteCategoryResponse>, Status> {
-        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
-        categories_and_tags::delete(&self.db, Kind::Category, request.get_ref().id).await?;
+        let caller = Caller::admin_or_key(&request, Scope::CatalogWrite)?;
+        categories_and_tags::delete(&self.db, &caller, Kind::Category, request.get_ref().id).await?;
         self.changes.deliver().await;
         Ok(Response::new(DeleteCategoryResponse {}))
     }
@@ -108,9 +108,9 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<CreateTagRequest>,
     ) -> Result<Response<CreateTagResponse>, Status> {
-        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
+        let caller = Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         let CreateTagRequest { name } = request.into_inner();
-        let tag = categories_and_tags::create(&self.db, Kind::Tag, &name).await?;
+        let tag = categories_and_tags::create(&self.db, &caller, Kind::Tag, &name).await?;
         Ok(Response::new(CreateTagResponse { tag: Some(tag.into()) }))
     }
 
@@ -118,9 +118,9 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<UpdateTagRequest>,
     ) -> Result<Response<UpdateTagResponse>, Status> {
-        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
+        let caller = Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         let UpdateTagRequest { id, name } = request.into_inner();
-        let tag = categories_and_tags::rename(&self.db, Kind::Tag, id, &name).await?;
+        let tag = categories_and_tags::rename(&self.db, &caller, Kind::Tag, id, &name).await?;
         self.changes.deliver().await;
         Ok(Response::new(UpdateTagResponse { tag: Some(tag.into()) }))
     }
@@ -129,8 +129,8 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<DeleteTagRequest>,
     ) -> Result<Response<DeleteTagResponse>, Status> {
-        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
-        categories_and_tags::delete(&self.db, Kind::Tag, request.get_ref().id).await?;
+        let caller = Caller::admin_or_key(&request, Scope::CatalogWrite)?;
+        categories_and_tags::delete(&self.db, &caller, Kind::Tag, request.get_ref().id).await?;
         self.changes.deliver().await;
         Ok(Response::new(DeleteTagResponse {}))
     }
@@ -165,8 +165,8 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<CreateProductRequest>,
     ) -> Result<Response<CreateProductResponse>, Status> {
-        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
-        let product = products::create(&self.db, self.currency, request.into_inner()).await?;
+        let caller = Caller::admin_or_key(&request, Scope::CatalogWrite)?;
+        let product = products::create(&self.db, &caller, self.currency, request.into_inner()).await?;
         self.changes.deliver().await;
         Ok(Response::new(CreateProductResponse { product: Some(product.into()) }))
     }
@@ -175,8 +175,8 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<UpdateProductRequest>,
     ) -> Result<Response<UpdateProductResponse>, Status> {
-        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
-        let product = products::update(&self.db, self.currency, request.into_inner()).await?;
+        let caller = Caller::admin_or_key(&request, Scope::CatalogWrite)?;
+        let product = products::update(&self.db, &caller, self.currency, request.into_inner()).await?;
         self.changes.deliver().await;
         Ok(Response::new(UpdateProductResponse { product: Some(product.into()) }))
     }
@@ -185,9 +185,9 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<DeleteProductRequest>,
     ) -> Result<Response<DeleteProductResponse>, Status> {
-        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
+        let caller = Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         let DeleteProductRequest { id, expected_version } = request.into_inner();
-        products::archive(&self.db, id, expected_version).await?;
+        products::archive(&self.db, &caller, id, expected_version).await?;
         self.changes.deliver().await;
         Ok(Response::new(DeleteProductResponse {}))
     }
@@ -196,9 +196,9 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<Streaming<AddProductImagesRequest>>,
     ) -> Result<Response<AddProductImagesResponse>, Status> {
-        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
+        let caller = Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         let stream = UploadStream::new(request.into_inner());
-        let product = images::add(&self.db, &self.images, stream).await?;
+        let product = images::add(&self.db, &caller, &self.images, stream).await?;
         self.changes.deliver().await;
         Ok(Response::new(AddProductImagesResponse { product: Some(product.into()) }))
     }
@@ -207,9 +207,9 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<RemoveProductImageRequest>,
     ) -> Result<Response<RemoveProductImageResponse>, Status> {
-        Caller::admin_or_key(&request, Scope::CatalogWrite)?;
+        let caller = Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         let RemoveProductImageRequest { product_id, image_id } = request.into_inner();
-        images::remove(&self.db, product_id, image_id).await?;
+        images::remove(&self.db, &caller, product_id, image_id).await?;
         self.changes.deliver().await;
         Ok(Response::new(RemoveProductImageResponse {}))
     }

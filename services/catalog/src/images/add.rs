@@ -3,12 +3,18 @@
 //! Each image of a call is encoded and stored before the next one is read; then one transaction adds all of them to the
 //! product. If a call fails, the image registry deletes the stored images that no product uses.
 
+use bodega_audit::{Event, Subject};
 use bodega_media::{ImageRegistry, StoredImage};
-use bodega_runtime::database::{Pool, retry_on_conflict};
+use bodega_runtime::{
+    auth::Caller,
+    database::{Pool, retry_on_conflict},
+};
+use serde_json::json;
 use tracing::warn;
 
 use super::upload_stream::UploadStream;
 use crate::{
+    AUDIT,
     error::Error,
     products::{self, Product, db::product_images},
 };
@@ -24,9 +30,14 @@ const MAX_IMAGES_PER_PRODUCT: usize = 20;
 /// # Errors
 /// [`Error::ProductNotFound`]; [`Error::UploadIncomplete`], [`Error::TooManyImages`] and [`Error::ImageRejected`] for
 /// invalid uploads; [`Error::Storage`] and [`Error::ImageExpired`] if the images cannot be stored.
-pub(crate) async fn add(db: &Pool, registry: &ImageRegistry, stream: UploadStream) -> Result<Product, Error> {
+pub(crate) async fn add(
+    db: &Pool,
+    caller: &Caller,
+    registry: &ImageRegistry,
+    stream: UploadStream,
+) -> Result<Product, Error> {
     let mut stored = Vec::new();
-    let added = try_add(db, registry, stream, &mut stored).await;
+    let added = try_add(db, caller, registry, stream, &mut stored).await;
     if added.is_err() && !stored.is_empty() {
         let keys = keys(&stored);
         if let Err(error) = registry.discard(&keys).await {
@@ -42,6 +53,7 @@ pub(crate) async fn add(db: &Pool, registry: &ImageRegistry, stream: UploadStrea
 /// `stored` receives the images that were stored before a failure.
 async fn try_add(
     db: &Pool,
+    caller: &Caller,
     registry: &ImageRegistry,
     mut stream: UploadStream,
     stored: &mut Vec<StoredImage>,
@@ -58,7 +70,7 @@ async fn try_add(
         let image = registry.media().encode(upload).await.map_err(reject)?;
         stored.push(registry.store(FOLDER, image).await?);
     }
-    retry_on_conflict(|| attach(db, registry, product_id, stored)).await
+    retry_on_conflict(|| attach(db, caller, registry, product_id, stored)).await
 }
 
 /// Checks whether the image with this index in a call can be added to a product with `count` images.
@@ -76,6 +88,7 @@ fn check_limits(count: i64, index: usize) -> Result<(), Error> {
 
 async fn attach(
     db: &Pool,
+    caller: &Caller,
     registry: &ImageRegistry,
     product_id: i32,
     images: &[StoredImage],
@@ -92,6 +105,8 @@ async fn attach(
     products::db::products::raise_version(&mut *transaction, product_id).await?;
     let product =
         products::db::products::find(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
+    let event = Event::new("product.images_added", caller).on(Subject::new("product", product_id));
+    AUDIT.record(&mut transaction, event.details(json!({ "images": images.len() }))).await?;
     transaction.commit().await?;
     Ok(product)
 }

@@ -1,7 +1,9 @@
 //! Creating a product.
 
+use bodega_audit::{Event, Subject};
 use bodega_proto::catalog::v1::CreateProductRequest;
 use bodega_runtime::{
+    auth::Caller,
     database::{Pool, retry_on_conflict},
     money::Currency,
 };
@@ -10,7 +12,7 @@ use super::{
     db,
     product::{NewProduct, Product},
 };
-use crate::{categories_and_tags, error::Error};
+use crate::{AUDIT, categories_and_tags, error::Error};
 
 /// Creates a product, and its category if no category has the requested name.
 ///
@@ -18,6 +20,7 @@ use crate::{categories_and_tags, error::Error};
 /// [`Error::Invalid`], also for an unknown category or tag.
 pub(crate) async fn create(
     db: &Pool,
+    caller: &Caller,
     currency: Currency,
     request: CreateProductRequest,
 ) -> Result<Product, Error> {
@@ -32,6 +35,8 @@ pub(crate) async fn create(
         let ids = db::products::insert(&mut transaction, currency, &[product]).await?;
         let created = db::products::find_all(&mut *transaction, &ids).await?.pop();
         let created = created.ok_or(sqlx::Error::RowNotFound)?;
+        let event = Event::new("product.created", caller).on(Subject::new("product", created.id));
+        AUDIT.record(&mut transaction, event.change(None, Some(&created.audited()))).await?;
         transaction.commit().await?;
         Ok(created)
     })

@@ -2,6 +2,7 @@
 
 use bodega_proto::catalog::v1::{self as pb, CreateProductRequest, UpdateProductRequest};
 use bodega_runtime::{money::Currency, status::Violations, timestamp};
+use serde_json::{Value, json};
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
@@ -31,6 +32,22 @@ pub(crate) struct Product {
     pub(crate) category_name: Option<String>,
     pub(crate) tags: Json<Vec<Tag>>,
     pub(crate) images: Json<Vec<Image>>,
+}
+
+impl Product {
+    /// The state that audit events contain.
+    pub(crate) fn audited(&self) -> Value {
+        json!({
+            "name": self.name,
+            "description": self.description,
+            "priceMinor": self.price_minor,
+            "currency": self.currency,
+            "stock": self.stock,
+            "category": self.category_id,
+            "tags": self.tags.iter().map(|tag| tag.id).collect::<Vec<_>>(),
+            "images": self.images.iter().map(|image| &image.url).collect::<Vec<_>>(),
+        })
+    }
 }
 
 #[derive(Clone, Debug, serde::Deserialize)]

@@ -1,7 +1,9 @@
 //! Updating a product.
 
+use bodega_audit::{Event, Subject};
 use bodega_proto::catalog::v1::UpdateProductRequest;
 use bodega_runtime::{
+    auth::Caller,
     database::{Pool, retry_on_conflict},
     money::Currency,
 };
@@ -12,6 +14,7 @@ use super::{
     product::{Product, ProductUpdate},
 };
 use crate::{
+    AUDIT,
     categories_and_tags::{self, IdOrName},
     error::Error,
 };
@@ -22,16 +25,19 @@ use crate::{
 /// [`Error::ProductNotFound`], [`Error::VersionMismatch`], and [`Error::Invalid`], also for an unknown category or tag.
 pub(crate) async fn update(
     db: &Pool,
+    caller: &Caller,
     currency: Currency,
     request: UpdateProductRequest,
 ) -> Result<Product, Error> {
     let (id, expected_version) = (request.id, request.expected_version);
     let (update, category) = ProductUpdate::parse(request, currency)?;
-    retry_on_conflict(|| try_update(db, currency, id, expected_version, &update, category.as_ref())).await
+    retry_on_conflict(|| try_update(db, caller, currency, id, expected_version, &update, category.as_ref()))
+        .await
 }
 
 async fn try_update(
     db: &Pool,
+    caller: &Caller,
     currency: Currency,
     id: i32,
     expected_version: Option<i64>,
@@ -48,6 +54,7 @@ async fn try_update(
     .await?;
     let locked = lock_at_version(&mut transaction, id, expected_version).await?;
     unknown.finish()?;
+    let before = db::products::find(&mut *transaction, id).await?.ok_or(Error::ProductNotFound)?;
 
     let update = ProductUpdate { category_id: category.map(|_| category_id), ..update.clone() };
     db::products::update(&mut *transaction, id, &update, currency).await?;
@@ -63,6 +70,9 @@ async fn try_update(
         db::product_images::set_first(&mut *transaction, id, url.as_deref()).await?;
     }
     let product = db::products::find(&mut *transaction, id).await?.ok_or(Error::ProductNotFound)?;
+    let event = Event::new("product.updated", caller).on(Subject::new("product", id));
+    let event = event.change(Some(&before.audited()), Some(&product.audited()));
+    AUDIT.record(&mut transaction, event).await?;
     transaction.commit().await?;
     Ok(product)
 }

@@ -68,14 +68,14 @@ async fn a_reservation_takes_one_statement_for_any_number_of_lines() {
 }
 
 #[tokio::test]
-async fn an_upload_takes_seven_statements_plus_one_per_image() {
+async fn an_upload_takes_eight_statements_plus_one_per_image() {
     let app = TestApp::start().await;
     let id = app.create_with_stock(1).await;
     for images in [1, 5] {
         let (added, statements) = count(app.add_images(id, &pngs(images))).await;
-        assert_eq!(statements, 7 + usize::from(images));
+        assert_eq!(statements, 8 + usize::from(images));
         let first = added.unwrap().images[0].id;
-        assert_eq!(count(app.remove_image(id, first)).await.1, 3);
+        assert_eq!(count(app.remove_image(id, first)).await.1, 4);
     }
 }
 
