@@ -1,5 +1,6 @@
 //! Configuration of the order service as a process of its own.
 
+use bodega_audit::AuditArgs;
 use bodega_events::EventArgs;
 use bodega_runtime::{config, database::DatabaseArgs, rate_limit::RateLimitArgs};
 use tonic::transport::Uri;
@@ -30,4 +31,7 @@ pub struct Config {
     /// Events for other systems
     #[command(flatten)]
     pub events: EventArgs,
+    /// The audit log
+    #[command(flatten)]
+    pub audit: AuditArgs,
 }

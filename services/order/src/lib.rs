@@ -42,9 +42,13 @@ mod upstream;
 use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context as _;
+use bodega_audit::{AuditApi, AuditLog};
 use bodega_events::Nats;
-use bodega_proto::order::v1::{
-    order_service_server::OrderServiceServer, payment_webhook_service_server::PaymentWebhookServiceServer,
+use bodega_proto::{
+    audit::v1::audit_service_server::AuditServiceServer,
+    order::v1::{
+        order_service_server::OrderServiceServer, payment_webhook_service_server::PaymentWebhookServiceServer,
+    },
 };
 use bodega_runtime::{
     auth::Verifier,
@@ -73,6 +77,9 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 /// The schema that this service owns.
 pub const SCHEMA: &str = "orders";
 
+/// The audit log of the service.
+pub const AUDIT: AuditLog = AuditLog::new(SCHEMA);
+
 /// Runs the service as its own process, with the arguments of its command line, of which the first is the name of the program.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     process::main("bodega-order", 7004, arguments, serve)
@@ -90,14 +97,16 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
         cart: process.transport("cart", config.cart_url)?,
         catalog: process.transport("catalog", config.catalog_url)?,
     };
-    let verifier = Verifier::new(process.transport("identity", config.identity_url)?);
+    let identity = process.transport("identity", config.identity_url)?;
+    let verifier = Verifier::new(identity.clone());
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let auth = AuthLayer { service_token: process.service_token, verifier };
     let rate_limits = config.rate_limits.rate_limits;
-    let service = start(db, upstreams, providers, nats, rate_limits, process.shutdown)
+    let service = start(db.clone(), upstreams, providers, nats, rate_limits, process.shutdown)
         .await
         .context("cannot start the order service")?;
     let service = service.report_to(&process.health);
+    AUDIT.maintain(&service, &db, config.audit, Some(identity));
     service.serve(&auth, Listener::new(process.listener, process.tls)).await
 }
 
@@ -116,7 +125,8 @@ pub async fn start(
     let rate_limiter = RateLimiter::new(db.clone(), SCHEMA, rate_limits);
     let app = App::new(db.clone(), upstreams, providers, rate_limiter.clone());
     let routes = Routes::new(OrderServiceServer::new(OrderApi::new(app.clone())))
-        .add_service(PaymentWebhookServiceServer::new(PaymentWebhookApi::new(app.clone())));
+        .add_service(PaymentWebhookServiceServer::new(PaymentWebhookApi::new(app.clone())))
+        .add_service(AuditServiceServer::new(AuditApi::new(db.clone(), AUDIT)));
     metrics::start(&app);
     let service = Service::new("order", routes, db.clone(), shutdown).await;
     service.spawn(metrics::sample_backlog(app.clone()));
@@ -127,6 +137,7 @@ pub async fn start(
     service.spawn(events::clean_up(db.clone()));
     service.spawn(cleanup::run(db.clone()));
     service.spawn(rate_limiter.clean_up());
+    service.spawn(AUDIT.add_segments(db.clone()));
     if let Some(nats) = nats {
         service.spawn(events::publish(db, nats));
     }

@@ -1,6 +1,11 @@
 //! Changes the status of an order. A cancellation is a status change, too.
 
-use bodega_runtime::auth::{Caller, Scope};
+use bodega_audit::{Event, Subject};
+use bodega_runtime::{
+    auth::{Caller, Scope},
+    database::retry_on_conflict,
+};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
@@ -8,10 +13,15 @@ use super::{
     status::OrderStatus,
 };
 use crate::{
+    AUDIT,
     app::App,
     error::Error,
     outbox::deliveries,
-    payments::{reconcile, update::update_locked},
+    payments::{
+        order_payments::OrderPayments,
+        reconcile,
+        update::{log_changes, update_in},
+    },
 };
 
 /// Changes the status of an order of `owner` (of any user if `None`) on behalf of `caller`. Concurrent changes are
@@ -24,11 +34,8 @@ pub(crate) async fn change_status(
     status: OrderStatus,
     caller: &Caller,
 ) -> Result<Order, Error> {
-    let change = update_locked(app, id, owner, |payments| {
-        payments.change_status(status, Some(caller.user_id))?;
-        if payments.begins_refund() { check_may_refund(caller) } else { Ok(()) }
-    });
-    let (payments, ()) = change.await?;
+    let payments = retry_on_conflict(|| change_and_record(app, id, owner, status, caller)).await?;
+    log_changes(&payments);
 
     let release_stock = async {
         if status == OrderStatus::Cancelled {
@@ -37,6 +44,33 @@ pub(crate) async fn change_status(
     };
     tokio::join!(release_stock, reconcile::take_actions_inline(app, &payments));
     db::find(&app.db, id, owner).await?.ok_or(Error::OrderNotFound)
+}
+
+/// Changes the status. Records an audit event, unless it is a change of the order's own customer, which is in its history.
+async fn change_and_record(
+    app: &App,
+    id: Uuid,
+    owner: Option<Uuid>,
+    status: OrderStatus,
+    caller: &Caller,
+) -> Result<OrderPayments, Error> {
+    let mut transaction = app.db.begin().await?;
+    let changed = update_in(app, &mut transaction, id, owner, |payments| {
+        let before = payments.status;
+        payments.change_status(status, Some(caller.user_id))?;
+        if payments.begins_refund() {
+            check_may_refund(caller)?;
+        }
+        Ok(before)
+    });
+    let (payments, before) = changed.await?.ok_or(Error::OrderNotFound)?;
+    if owner.is_none() {
+        let states = [before, status].map(|status| json!({ "status": status.as_str() }));
+        let event = Event::new("order.status_changed", caller).on(Subject::new("order", id));
+        AUDIT.record(&mut transaction, event.change(Some(&states[0]), Some(&states[1]))).await?;
+    }
+    transaction.commit().await?;
+    Ok(payments)
 }
 
 /// Checks that a caller who may change the order may refund its payment.
