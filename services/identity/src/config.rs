@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, str::FromStr, thread, time::Duration};
 
+use bodega_audit::AuditArgs;
 use bodega_media::MediaArgs;
 use bodega_runtime::{
     database::DatabaseArgs,
@@ -33,6 +34,9 @@ pub struct Config {
     /// Image storage and limits
     #[command(flatten)]
     pub media: MediaArgs,
+    /// The audit log
+    #[command(flatten)]
+    pub audit: AuditArgs,
     /// Directory of images if no other storage is configured, the same as the gateway's [default: .bodega/media]
     #[arg(long, env = "BODEGA_MEDIA_DIR")]
     pub media_dir: Option<PathBuf>,

@@ -15,6 +15,7 @@ mod cleanup;
 mod config;
 mod encryption;
 mod error;
+mod failed_logins;
 mod grpc;
 mod passwords;
 mod profile;
@@ -25,9 +26,14 @@ mod users;
 
 use std::{ffi::OsString, path::Path, process::ExitCode, sync::Arc};
 
+use bodega_audit::{AuditApi, AuditLog};
 use bodega_media::{ImageRegistry, Media};
-use bodega_proto::identity::v1::{
-    identity_service_server::IdentityServiceServer, token_service_server::TokenServiceServer,
+use bodega_proto::{
+    audit::v1::audit_service_server::AuditServiceServer,
+    identity::v1::{
+        erasure_service_server::ErasureServiceServer, identity_service_server::IdentityServiceServer,
+        token_service_server::TokenServiceServer,
+    },
 };
 use bodega_runtime::{
     auth::Verifier,
@@ -44,9 +50,10 @@ use tonic::service::Routes;
 pub use self::{
     admin::{CreatedAdmin, create_admin, has_admin},
     config::{Config, SecondFactorArgs, SecretKey, Settings, TokenArgs},
+    failed_logins::record_failed_logins,
 };
 use self::{
-    grpc::{IdentityApi, TokenApi},
+    grpc::{ErasureApi, IdentityApi, TokenApi},
     passwords::Hasher,
     second_factor::Codes,
     sessions::Revocations,
@@ -58,6 +65,9 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 
 /// The schema that the service owns.
 pub const SCHEMA: &str = "identity";
+
+/// The audit log of the service.
+pub const AUDIT: AuditLog = AuditLog::new(SCHEMA);
 
 /// The default of [`Config::media_dir`].
 const MEDIA_DIR: &str = ".bodega/media";
@@ -82,7 +92,8 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
         rate_limits: config.rate_limits.rate_limits,
         ..Settings::new(config.jwt_secret_key)
     };
-    let service = start(db, settings, media, process.shutdown).await?.report_to(&process.health);
+    let service = start(db.clone(), settings, media, process.shutdown).await?.report_to(&process.health);
+    AUDIT.maintain(&service, &db, config.audit, None);
     let verifier = Verifier::new(Transport::unauthenticated(service.routes()));
     let auth = AuthLayer { service_token: process.service_token, verifier };
     service.serve(&auth, Listener::new(process.listener, process.tls)).await
@@ -121,14 +132,18 @@ pub async fn start(
         revocations: revocations.clone(),
         shutdown: shutdown.clone(),
     };
-    let routes =
-        Routes::new(IdentityServiceServer::new(identity)).add_service(TokenServiceServer::new(tokens));
+    let routes = Routes::new(IdentityServiceServer::new(identity))
+        .add_service(TokenServiceServer::new(tokens))
+        .add_service(ErasureServiceServer::new(ErasureApi(db.clone())))
+        .add_service(AuditServiceServer::new(AuditApi::new(db.clone(), AUDIT)));
     let service = Service::new("identity", routes, db.clone(), shutdown).await;
     service.spawn(revocations.follow_replicas());
     service.spawn(images.clean_up());
     service.spawn(rate_limiter.clean_up());
     service.spawn(cleanup::rotate_signing_keys(signer));
     service.spawn(cleanup::delete_old_recognized_clients(db.clone()));
-    service.spawn(cleanup::delete_old_sessions(db, refresh_ttl));
+    service.spawn(cleanup::delete_old_sessions(db.clone(), refresh_ttl));
+    service.spawn(AUDIT.add_segments(db.clone()));
+    service.spawn(failed_logins::record_past_hours(db));
     Ok(service)
 }

@@ -1,9 +1,11 @@
 //! Creating an admin on the command line.
 
+use bodega_audit::{Actor, Event, Subject};
 use bodega_runtime::{database::Pool, status::Violations};
 use uuid::Uuid;
 
 use crate::{
+    AUDIT,
     config::Settings,
     error::Error,
     passwords::{self, Hasher, PersonalData, Verification, check_policy, db::Credentials},
@@ -52,7 +54,11 @@ pub async fn create_admin(
         password_hash: &hasher.hash(password).await?,
         role: Role::Admin,
     };
-    users::db::insert(db, &new).await.map_err(Error::from_user_write)?;
+    let mut transaction = db.begin().await?;
+    users::db::insert(&mut *transaction, &new).await.map_err(Error::from_user_write)?;
+    let event = Event::new("admin.created", Actor::System).on(Subject::user(new.id));
+    AUDIT.record(&mut transaction, event).await?;
+    transaction.commit().await?;
     Ok(CreatedAdmin::Created(new.id))
 }
 
@@ -64,10 +70,14 @@ async fn update(db: &Pool, hasher: &Hasher, existing: &Credentials, password: &s
     let locked = passwords::db::lock(&mut transaction, existing.id).await?.ok_or(Error::UserNotFound)?;
     if locked.user.role != Role::Admin || locked.user.disabled {
         users::db::set_role(&mut transaction, existing.id, Role::Admin, false).await?;
+        let event = Event::new("admin.created", Actor::System).on(Subject::user(existing.id));
+        AUDIT.record(&mut transaction, event).await?;
     }
     let has_changed = locked.password_hash != existing.password_hash;
     if verification == Verification::Wrong || has_changed {
         passwords::db::set_hash(&mut transaction, existing.id, &hash).await?;
+        let event = Event::new("password.reset", Actor::System).on(Subject::user(existing.id));
+        AUDIT.record(&mut transaction, event).await?;
         sessions::db::sessions::end_all(&mut *transaction, existing.id, None).await?;
     }
     transaction.commit().await?;

@@ -1,13 +1,14 @@
 //! Deleting a user.
 
-use bodega_runtime::database::Pool;
+use bodega_audit::{Event, Subject};
+use bodega_runtime::{auth::Caller, database::Pool};
 use uuid::Uuid;
 
 use super::last_admin::{require_another_admin, target};
-use crate::{api_keys, avatars, error::Error, second_factor, sessions, users};
+use crate::{AUDIT, api_keys, avatars, error::Error, failed_logins, second_factor, sessions, users};
 
 /// Erases the personal data of a user and ends its sessions and API keys. Returns what ended.
-pub(crate) async fn delete_user(db: &Pool, id: Uuid) -> Result<Vec<Uuid>, Error> {
+pub(crate) async fn delete_user(db: &Pool, caller: &Caller, id: Uuid) -> Result<Vec<Uuid>, Error> {
     let mut transaction = db.begin().await?;
     let locked = users::db::lock_with_admins(&mut transaction, id).await?;
     target(&locked, id)?;
@@ -21,6 +22,11 @@ pub(crate) async fn delete_user(db: &Pool, id: Uuid) -> Result<Vec<Uuid>, Error>
     ended.extend(api_keys::db::end_all_of(&mut transaction, id).await?);
     sessions::db::sessions::erase(&mut transaction, id).await?;
     sessions::db::recognized_clients::delete_all(&mut transaction, id).await?;
+    failed_logins::erase(&mut transaction, id).await?;
+    let event = Event::new("user.deleted", caller).on(Subject::user(id));
+    let event_id = event.id();
+    AUDIT.record(&mut transaction, event).await?;
+    AUDIT.erase(&mut transaction, id, event_id).await?;
     transaction.commit().await?;
     Ok(ended)
 }

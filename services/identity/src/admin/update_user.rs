@@ -1,11 +1,13 @@
 //! Changing the role of a user, and disabling a user.
 
-use bodega_runtime::database::Pool;
+use bodega_audit::{Event, Subject};
+use bodega_runtime::{auth::Caller, database::Pool};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::last_admin::{require_another_admin, target};
 use crate::{
-    api_keys,
+    AUDIT, api_keys,
     error::Error,
     sessions,
     users::{self, Role, User},
@@ -15,6 +17,7 @@ use crate::{
 /// API keys. Returns the user and what ended.
 pub(crate) async fn update_user(
     db: &Pool,
+    caller: &Caller,
     id: Uuid,
     role: Option<Role>,
     disabled: Option<bool>,
@@ -32,7 +35,10 @@ pub(crate) async fn update_user(
     }
 
     let is_demoted = user.role == Role::Admin && role != Role::Admin;
+    let before = audited(user);
     let user = users::db::set_role(&mut transaction, id, role, disabled).await?;
+    let event = Event::new("user.updated", caller).on(Subject::user(id));
+    AUDIT.record(&mut transaction, event.change(Some(&before), Some(&audited(&user)))).await?;
     let ended = if is_demoted || disabled {
         let mut ended = sessions::db::sessions::end_all(&mut *transaction, id, None).await?;
         ended.extend(api_keys::db::end_all_of(&mut transaction, id).await?);
@@ -42,4 +48,9 @@ pub(crate) async fn update_user(
     };
     transaction.commit().await?;
     Ok((user, ended))
+}
+
+/// The state that audit events contain.
+fn audited(user: &User) -> Value {
+    json!({ "role": user.role.as_str(), "disabled": user.disabled })
 }

@@ -9,17 +9,19 @@ pub(crate) mod db;
 use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use bodega_audit::{Actor, Event, Subject};
 use bodega_proto::identity::v1 as pb;
 use bodega_runtime::{
-    auth::{API_KEY_PREFIX, Scope},
+    auth::{API_KEY_PREFIX, Caller, Scope},
     database::Pool,
     status::Violations,
 };
+use serde_json::json;
 use tracing::info;
 use uuid::Uuid;
 
 use self::db::{ApiKey, NewApiKey};
-use crate::{error::Error, sessions::refresh_token, signing::Signer, users::User};
+use crate::{AUDIT, error::Error, sessions::refresh_token, signing::Signer, users::User};
 
 /// Maximum number of keys that work.
 const MAX_KEYS: i64 = 100;
@@ -60,7 +62,13 @@ pub(crate) async fn create(
         created_by: creator.id,
         days: request.expires_in_days,
     };
-    let created = db::insert(db, &new, MAX_KEYS).await?.ok_or(Error::TooManyApiKeys)?;
+    let mut transaction = db.begin().await?;
+    let created = db::insert(&mut *transaction, &new, MAX_KEYS).await?.ok_or(Error::TooManyApiKeys)?;
+    let event =
+        Event::new("api_key.created", Actor::User(creator.id)).on(Subject::new("api_key", created.id));
+    let details = json!({ "scopes": created.scopes, "expiresInDays": request.expires_in_days });
+    AUDIT.record(&mut transaction, event.details(details)).await?;
+    transaction.commit().await?;
     info!(api_key.id = %created.id, user.id = %creator.id, "API key created");
     Ok((created, key))
 }
@@ -78,8 +86,12 @@ pub(crate) async fn exchange(db: &Pool, signer: &Signer, key: &str) -> Result<(S
 }
 
 /// Revokes a key. Returns its id, for the stream of revocations.
-pub(crate) async fn revoke(db: &Pool, id: Uuid) -> Result<Uuid, Error> {
-    let ended = db::end(db, id).await?.ok_or(Error::ApiKeyNotFound)?;
+pub(crate) async fn revoke(db: &Pool, caller: &Caller, id: Uuid) -> Result<Uuid, Error> {
+    let mut transaction = db.begin().await?;
+    let ended = db::end(&mut *transaction, id).await?.ok_or(Error::ApiKeyNotFound)?;
+    let event = Event::new("api_key.revoked", caller).on(Subject::new("api_key", id));
+    AUDIT.record(&mut transaction, event).await?;
+    transaction.commit().await?;
     info!(api_key.id = %ended, "API key revoked");
     Ok(ended)
 }

@@ -312,7 +312,7 @@ impl IdentityService for IdentityApi {
         let role = requested_role(request.role)?;
         caller.check_recent_second_factor()?;
         sessions::current_admin(&self.db, &caller).await?;
-        let (user, ended) = admin::update_user(&self.db, id, role, request.disabled).await?;
+        let (user, ended) = admin::update_user(&self.db, &caller, id, role, request.disabled).await?;
         self.revocations.publish(&ended);
         let user = Some(with_addresses(&self.db, user).await?);
         Ok(Response::new(pb::UpdateUserResponse { user, ended_session_ids: to_strings(ended) }))
@@ -326,7 +326,7 @@ impl IdentityService for IdentityApi {
         let id = parse_uuid("id", &request.into_inner().id)?;
         caller.check_recent_second_factor()?;
         sessions::current_admin(&self.db, &caller).await?;
-        let ended = admin::delete_user(&self.db, id).await?;
+        let ended = admin::delete_user(&self.db, &caller, id).await?;
         self.revocations.publish(&ended);
         Ok(Response::new(pb::DeleteUserResponse { ended_session_ids: to_strings(ended) }))
     }
@@ -360,7 +360,7 @@ impl IdentityService for IdentityApi {
         let caller = Caller::admin_of(&request)?;
         let id = parse_uuid("id", &request.get_ref().id)?;
         sessions::current_admin(&self.db, &caller).await?;
-        let ended = api_keys::revoke(&self.db, id).await?;
+        let ended = api_keys::revoke(&self.db, &caller, id).await?;
         self.revocations.publish(&[ended]);
         Ok(Response::new(pb::RevokeApiKeyResponse {}))
     }

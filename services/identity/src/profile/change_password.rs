@@ -1,10 +1,12 @@
 //! Changing the password.
 
+use bodega_audit::{Event, Subject};
 use bodega_proto::identity::v1 as pb;
 use bodega_runtime::{auth::Caller, database::Pool, rate_limit::RateLimiter, status::Violations};
 use uuid::Uuid;
 
 use crate::{
+    AUDIT,
     error::Error,
     passwords::{self, Hasher, PersonalData, check_policy, verify_current},
     sessions,
@@ -33,6 +35,8 @@ pub(crate) async fn change_password(
     }
     passwords::db::set_hash(&mut transaction, user.id, &new_hash).await?;
     let ended = sessions::db::sessions::end_all(&mut *transaction, user.id, Some(caller.session_id)).await?;
+    let event = Event::new("password.changed", caller).on(Subject::user(user.id));
+    AUDIT.record(&mut transaction, event).await?;
     transaction.commit().await?;
     Ok(ended)
 }

@@ -1,5 +1,6 @@
 //! Updating name, email, username and addresses.
 
+use bodega_audit::{Event, Subject};
 use bodega_proto::identity::v1 as pb;
 use bodega_runtime::{
     auth::Caller,
@@ -12,6 +13,7 @@ use bodega_runtime::{
 use uuid::Uuid;
 
 use crate::{
+    AUDIT,
     error::Error,
     sessions,
     users::{self, Email, Name, User, Username, addresses, db::UserUpdate, normalize},
@@ -24,7 +26,7 @@ pub(crate) async fn update_profile(
     caller: &Caller,
     request: pb::UpdateProfileRequest,
 ) -> Result<User, Error> {
-    let user = sessions::current_user(db, caller).await?;
+    let before = sessions::current_user(db, caller).await?;
     let mut violations = Violations::new();
     let name = request.name.map(|name| Name::parse(&name, &mut violations));
     let email = request.email.map(|email| Email::parse(&email, &mut violations));
@@ -32,12 +34,12 @@ pub(crate) async fn update_profile(
     let addresses = request.addresses.map(|list| addresses::parse(list.addresses, &mut violations));
     violations.finish()?;
 
-    let changes_email = email.as_ref().is_some_and(|email| email.normalized != normalize(&user.email));
+    let changes_email = email.as_ref().is_some_and(|email| email.normalized != normalize(&before.email));
     let changes_username = username.as_ref().is_some_and(|new| {
-        new.as_ref().map(|new| new.normalized.clone()) != user.username.as_deref().map(normalize)
+        new.as_ref().map(|new| new.normalized.clone()) != before.username.as_deref().map(normalize)
     });
     if changes_email || changes_username {
-        limit_login_changes(limiter, user.id).await?;
+        limit_login_changes(limiter, before.id).await?;
     }
 
     let mut transaction = db.begin().await?;
@@ -53,6 +55,14 @@ pub(crate) async fn update_profile(
         .ok_or(Error::SessionEnded)?;
     if let Some(addresses) = &addresses {
         addresses::db::replace(&mut transaction, user.id, addresses).await?;
+    }
+    let logins = [
+        ("email.changed", Some(before.email), Some(user.email.clone())),
+        ("username.changed", before.username, user.username.clone()),
+    ];
+    for (action, before, after) in logins.into_iter().filter(|(_, before, after)| before != after) {
+        let event = Event::new(action, caller).on(Subject::user(user.id)).states(before, after);
+        AUDIT.record(&mut transaction, event).await?;
     }
     transaction.commit().await?;
     Ok(user)

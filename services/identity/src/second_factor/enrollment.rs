@@ -3,6 +3,7 @@
 //! Confirming and disabling end all sessions of the user and start a new one: no earlier session, and no earlier access token,
 //! says more or less about the second factor than is true.
 
+use bodega_audit::{Event, Subject};
 use bodega_proto::identity::v1 as pb;
 use bodega_runtime::{
     auth::Caller,
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use super::{Codes, attempts::limit_attempts, db, recovery_codes};
 use crate::{
+    AUDIT,
     error::Error,
     passwords::{self, Hasher, verify_current},
     sessions::{self, IssuedSession},
@@ -60,6 +62,8 @@ pub(crate) async fn confirm(
     db::insert_recovery_codes(&mut transaction, user.id, &hashes).await?;
     let mut restarted = restart(&mut transaction, user, &request.user_agent).await?;
     sessions::record_second_factor(&mut transaction, &mut restarted.session).await?;
+    let event = Event::new("second_factor.enabled", caller).on(Subject::user(caller.user_id));
+    AUDIT.record(&mut transaction, event).await?;
     transaction.commit().await?;
     info!(user.id = %caller.user_id, "second factor enabled");
     Ok((restarted, recovery_codes))
@@ -80,6 +84,8 @@ pub(crate) async fn disable(
         codes.verify(&mut transaction, user.id, &request.code).await?;
         db::delete(&mut transaction, user.id).await?;
         let restarted = restart(&mut transaction, user, &request.user_agent).await?;
+        let event = Event::new("second_factor.disabled", caller).on(Subject::user(caller.user_id));
+        AUDIT.record(&mut transaction, event).await?;
         transaction.commit().await?;
         Ok(restarted)
     };

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    failed_logins,
     passwords::{self, Hasher, Verification, db::Credentials},
     second_factor,
     users::normalize,
@@ -62,15 +63,19 @@ async fn start_with_password(
             Some(login) => passwords::db::find(db, login).await?,
             None => None,
         };
+        let account = credentials.as_ref().map(|credentials| credentials.id);
         let stored_hash = credentials.as_ref().map(|credentials| credentials.password_hash.as_str());
         let verification = hasher.verify(stored_hash, &request.password).await?;
         let (Some(credentials), Verification::Correct { upgraded_hash }) = (credentials, verification) else {
+            failed_logins::count(db, account).await?;
             return Err(Error::InvalidCredentials);
         };
         limiter.take_cheaply(limits::SESSIONS.by(credentials.id)).await?;
-        if let Some(session) =
-            start_if_unchanged(db, limiter, &credentials, upgraded_hash, &request.user_agent).await?
-        {
+        let started = start_if_unchanged(db, limiter, &credentials, upgraded_hash, &request.user_agent).await;
+        if matches!(started, Err(Error::InvalidCredentials)) {
+            failed_logins::count(db, account).await?;
+        }
+        if let Some(session) = started? {
             return Ok(session);
         }
     }

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use bodega_audit::{Actor, Event, Subject};
 use bodega_runtime::{
     context::CallContext,
     database::Pool,
@@ -23,7 +24,7 @@ use super::{
     revocations::Revocations,
     start_session::IssuedSession,
 };
-use crate::{config::Settings, error::Error};
+use crate::{AUDIT, config::Settings, error::Error};
 
 /// No refresh token is longer.
 const MAX_TOKEN_BYTES: usize = 128;
@@ -66,6 +67,8 @@ pub(crate) async fn refresh(
         TokenUse::Reuse => {
             let user_id = presented.user.id;
             db::sessions::end(&mut *transaction, user_id, session_id).await?;
+            let event = Event::new("refresh_token.reused", Actor::Anonymous).on(Subject::user(user_id));
+            AUDIT.record(&mut transaction, event).await?;
             transaction.commit().await?;
             revocations.publish(&[session_id]);
             warn!(session.id = %session_id, user.id = %user_id, "old refresh token reused, session ended");

@@ -1,5 +1,6 @@
 //! Registration.
 
+use bodega_audit::{Actor, Event, Subject};
 use bodega_proto::identity::v1 as pb;
 use bodega_runtime::{
     context::CallContext,
@@ -11,6 +12,7 @@ use uuid::Uuid;
 
 use super::start_session::{IssuedSession, start_session};
 use crate::{
+    AUDIT,
     error::Error,
     passwords::{Hasher, PersonalData, check_policy},
     users::{self, Email, Name, Role, Username, db::NewUser},
@@ -48,6 +50,8 @@ pub(crate) async fn register(
         role: Role::User,
     };
     let user = users::db::insert(&mut *transaction, &new).await.map_err(Error::from_user_write)?;
+    let event = Event::new("user.registered", Actor::User(user.id)).on(Subject::user(user.id));
+    AUDIT.record(&mut transaction, event).await?;
     let session = start_session(&mut transaction, limiter.limits(), user, &request.user_agent).await?;
     transaction.commit().await?;
     Ok(session)

@@ -1,5 +1,6 @@
 //! Starting a session.
 
+use bodega_audit::{Actor, Event, Subject};
 use bodega_runtime::{
     context::CallContext,
     rate_limit::{RateLimits, limits::MAX_SESSIONS},
@@ -9,7 +10,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{db, refresh_token};
-use crate::{error::Error, users::User};
+use crate::{AUDIT, error::Error, users::User};
 
 /// The `user-agent` of a session is truncated to this number of characters.
 const MAX_USER_AGENT_CHARS: usize = 200;
@@ -38,6 +39,8 @@ pub(crate) async fn start_session(
     let max_others = limits.are_on().then_some(MAX_SESSIONS - 1);
     let ended = db::sessions::insert(db, id, user.id, &user_agent, max_others).await?;
     db::refresh_tokens::insert(db, &hash, id, 0).await?;
+    let event = Event::new("session.started", Actor::User(user.id)).on(Subject::new("session", id));
+    AUDIT.record(db, event).await?;
     if let Some(network) = CallContext::client_network() {
         db::recognized_clients::record(db, user.id, &network.to_string()).await?;
     }

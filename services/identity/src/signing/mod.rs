@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use bodega_audit::{Actor, Event, Subject};
 use bodega_runtime::{
     auth::{self, AUDIENCE, Claims, ISSUER},
     database::Pool,
@@ -20,7 +21,7 @@ use uuid::Uuid;
 
 pub(crate) use self::db::PublicKey;
 use self::{key::SigningKey, key_encryption::KeyEncryption};
-use crate::{config::Settings, sessions::IssuedSession, users::Role};
+use crate::{AUDIT, config::Settings, sessions::IssuedSession, users::Role};
 
 const KEY_LIFETIME: time::Duration = time::Duration::days(90);
 /// Interval at which a replica loads the current key.
@@ -120,6 +121,9 @@ impl Signer {
         let mut transaction = self.db.begin().await?;
         if db::retire(&mut transaction, old.kid()).await? {
             key::generate(&mut *transaction, &self.encryption).await?;
+            let event = Event::new("signing_key.rotated", Actor::System);
+            let event = event.on(Subject::new("signing_key", old.kid()));
+            AUDIT.record(&mut transaction, event).await?;
         }
         transaction.commit().await?;
         let new = load_or_generate(&self.db, &self.encryption).await?;

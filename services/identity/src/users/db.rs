@@ -217,6 +217,13 @@ pub(crate) async fn erase(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     Ok(())
 }
 
+/// Returns which of these users were deleted.
+pub(crate) async fn find_deleted(db: impl PgExecutor<'_>, ids: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!("select id from identity.users where id = any($1) and deleted_at is not null", ids)
+        .fetch_all(db)
+        .await
+}
+
 /// Returns whether an admin can log in.
 pub(crate) async fn has_admin(db: impl PgExecutor<'_>) -> sqlx::Result<bool> {
     sqlx::query_scalar!(

@@ -1,0 +1,139 @@
+//! Failed logins, counted per account, client and hour. At the end of an hour each count becomes an audit event.
+//!
+//! An attacker cannot fill the table: a client has at most [`MAX_ACCOUNTS`] rows an hour, and a login that fails costs a
+//! password hash. Logins of unknown accounts are counted together, and what was typed is not stored: it may be a password.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bodega_audit::{Actor, Event, Subject};
+use bodega_runtime::{context::CallContext, database::Pool, timeouts, worker::Worker};
+use serde_json::json;
+use sqlx::{PgConnection, PgExecutor};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use uuid::Uuid;
+
+use crate::AUDIT;
+
+/// Failures at further accounts are counted together.
+const MAX_ACCOUNTS: i64 = 20;
+/// Counts that are recorded in one transaction.
+const BATCH_SIZE: i64 = 1_000;
+/// Counts of a batch that become events of their own, the largest ones. The others are summed up.
+const MAX_EVENTS: usize = 100;
+
+const WORKER: Worker = Worker {
+    name: "events of failed logins",
+    interval: Duration::from_secs(600),
+    idle_interval: Duration::from_secs(600),
+    concurrency: 1,
+    timeout: timeouts::WORK,
+};
+
+/// Counts a failed login of the client of the call being served; `account` is `None` for an unknown account.
+pub(crate) async fn count(db: impl PgExecutor<'_>, account: Option<Uuid>) -> sqlx::Result<()> {
+    let client = CallContext::client_network().map(|network| network.to_string()).unwrap_or_default();
+    sqlx::query!(
+        "with current as (
+             select account from identity.failed_logins
+             where hour = date_trunc('hour', now(), 'UTC') and client = $1
+         )
+         insert into identity.failed_logins (hour, client, account, id)
+         values (
+             date_trunc('hour', now(), 'UTC'), $1,
+             case when $2 in (select account from current) or (select count(*) from current) < $3 then $2 else $4 end, $5
+         )
+         on conflict (hour, client, account) do update set failures = failed_logins.failures + 1",
+        client,
+        account.unwrap_or_default(),
+        MAX_ACCOUNTS,
+        Uuid::nil(),
+        Uuid::now_v7(),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Deletes the counts of a user who is deleted.
+pub(crate) async fn erase(db: &mut PgConnection, account: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from identity.failed_logins where account = $1", account).execute(db).await?;
+    Ok(())
+}
+
+/// Records the counts of past hours until the future is dropped.
+pub(crate) async fn record_past_hours(db: Pool) {
+    WORKER.repeat(async || record_failed_logins(&db).await).await;
+}
+
+struct Count {
+    id: Uuid,
+    hour: OffsetDateTime,
+    client: String,
+    /// `None` also if the user was deleted meanwhile.
+    account: Option<Uuid>,
+    failures: i32,
+}
+
+/// Records failed logins of past hours in the audit log. Returns whether there may be more.
+///
+/// # Errors
+/// When the database fails.
+pub async fn record_failed_logins(db: &Pool) -> sqlx::Result<bool> {
+    let mut transaction = db.begin().await?;
+    let counts = take_past(&mut transaction).await?;
+    let (events, others) = counts.split_at(counts.len().min(MAX_EVENTS));
+    for count in events {
+        let details = json!({ "hour": hour_of(count), "failures": count.failures });
+        let client = Some(count.client.clone()).filter(|client| !client.is_empty());
+        let mut event = Event::new("login.failed", Actor::Anonymous)
+            .with_id(count.id)
+            .from_client(client)
+            .details(details);
+        if let Some(account) = count.account {
+            event = event.on(Subject::user(account));
+        }
+        AUDIT.record(&mut transaction, event).await?;
+    }
+    let mut sums: BTreeMap<String, (i64, u32)> = BTreeMap::new();
+    for count in others {
+        let (failures, counts) = sums.entry(hour_of(count)).or_default();
+        *failures += i64::from(count.failures);
+        *counts += 1;
+    }
+    for (hour, (failures, counts)) in sums {
+        let details = json!({ "hour": hour, "failures": failures, "accountsAndClients": counts });
+        AUDIT.record(&mut transaction, Event::new("login.failed", Actor::Anonymous).details(details)).await?;
+    }
+    let is_full = i64::try_from(counts.len()) == Ok(BATCH_SIZE);
+    transaction.commit().await?;
+    Ok(is_full)
+}
+
+fn hour_of(count: &Count) -> String {
+    count.hour.format(&Rfc3339).unwrap_or_default()
+}
+
+/// Deletes counts of past hours and returns them, the largest first.
+async fn take_past(db: &mut PgConnection) -> sqlx::Result<Vec<Count>> {
+    sqlx::query_as!(
+        Count,
+        r#"with taken as (
+               delete from identity.failed_logins
+               where id in (
+                   select id from identity.failed_logins
+                   where hour < date_trunc('hour', now(), 'UTC')
+                   order by failures desc
+                   limit $1
+                   for update skip locked
+               )
+               returning id, hour, client, account, failures
+           )
+           select t.id as "id!", t.hour as "hour!", t.client as "client!", t.failures as "failures!",
+                  (select u.id from identity.users u where u.id = t.account and u.deleted_at is null) as account
+           from taken t
+           order by t.failures desc"#,
+        BATCH_SIZE,
+    )
+    .fetch_all(db)
+    .await
+}
