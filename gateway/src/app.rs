@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bodega_proto::{
+    audit::v1::audit_service_client::AuditServiceClient,
     cart::v1::cart_service_client::CartServiceClient,
     catalog::v1::catalog_service_client::CatalogServiceClient,
     identity::v1::{
@@ -121,6 +122,13 @@ impl App {
 
     pub(crate) fn orders(&self) -> OrderServiceClient<Transport> {
         OrderServiceClient::new(self.0.upstreams.order.clone())
+    }
+
+    /// The audit logs of the services, by their names.
+    pub(crate) fn audit_logs(&self) -> [(&'static str, AuditServiceClient<Transport>); 3] {
+        let Upstreams { identity, catalog, cart: _, order } = &self.0.upstreams;
+        [("identity", identity), ("catalog", catalog), ("order", order)]
+            .map(|(service, transport)| (service, AuditServiceClient::new(transport.clone())))
     }
 
     pub(crate) fn payment_events(&self) -> PaymentWebhookServiceClient<Transport> {

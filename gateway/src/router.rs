@@ -11,7 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     api::{
-        admin_orders, api_keys, auth, avatar, cart,
+        admin_audit, admin_orders, api_keys, auth, avatar, cart,
         categories_and_tags::{self, Kind},
         docs, media, operations, orders, payments, product_images, products, profile, users, webhooks,
     },
@@ -63,6 +63,7 @@ fn identity() -> OpenApiRouter<App> {
         .routes(routes!(profile::change_password))
         .routes(routes!(users::list))
         .routes(routes!(users::show, users::change, users::delete))
+        .routes(routes!(admin_audit::list))
         .routes(alias("/auth/signup", routes!(auth::register)))
         .routes(alias("/auth/register", routes!(auth::register)))
         .routes(alias("/auth/login", routes!(auth::login)))

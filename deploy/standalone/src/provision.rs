@@ -21,7 +21,12 @@ struct Schema {
     role: &'static str,
     /// `plan_cache_mode` of the role.
     plans: &'static str,
+    /// Tables whose rows the role can only read and insert.
+    append_only: &'static [&'static str],
 }
+
+/// The audit log of a service.
+const AUDIT_TABLES: &[&str] = &["audit_events", "audit_segments", "audit_pseudonyms"];
 
 /// Their statements have the same plan for all values, so planning each time would cost more than executing.
 const GENERIC_PLANS: &str = "force_generic_plan";
@@ -33,24 +38,28 @@ static IDENTITY: Schema = Schema {
     migrator: &bodega_identity::MIGRATOR,
     role: "bodega_identity",
     plans: GENERIC_PLANS,
+    append_only: AUDIT_TABLES,
 };
 static CATALOG: Schema = Schema {
     name: bodega_catalog::SCHEMA,
     migrator: &bodega_catalog::MIGRATOR,
     role: "bodega_catalog",
     plans: PLANS_BY_COST,
+    append_only: AUDIT_TABLES,
 };
 static CART: Schema = Schema {
     name: bodega_cart::SCHEMA,
     migrator: &bodega_cart::MIGRATOR,
     role: "bodega_cart",
     plans: GENERIC_PLANS,
+    append_only: &[],
 };
 static ORDER: Schema = Schema {
     name: bodega_order::SCHEMA,
     migrator: &bodega_order::MIGRATOR,
     role: "bodega_order",
     plans: GENERIC_PLANS,
+    append_only: AUDIT_TABLES,
 };
 
 /// Connection options of the services.
@@ -239,6 +248,10 @@ async fn role(owner: &PgConnectOptions, schema: &Schema, password: &str) -> sqlx
     let settings = database::session_settings().map(|(name, value)| {
         format!("alter role {role} set {name} = {value};", role = schema.role, value = literal(&value))
     });
+    let append_only = schema
+        .append_only
+        .iter()
+        .map(|table| format!("revoke update, delete on {}.{table} from {};", schema.name, schema.role));
     let statements = format!(
         "revoke all on database {database} from public;
          revoke create on schema public from public;
@@ -253,12 +266,14 @@ async fn role(owner: &PgConnectOptions, schema: &Schema, password: &str) -> sqlx
          alter default privileges in schema {schema}
              grant select, insert, update, delete on tables to {role};
          alter default privileges in schema {schema} grant usage, select on sequences to {role};
-         revoke insert, update, delete on {schema}._sqlx_migrations from {role}",
+         revoke insert, update, delete on {schema}._sqlx_migrations from {role};
+         {append_only}",
         database = identifier(&database),
         role = schema.role,
         password = literal(password),
         plans = schema.plans,
         settings = settings.concat(),
+        append_only = append_only.collect::<String>(),
         schema = schema.name,
     );
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *transaction).await?;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
+use bodega_audit::AuditArgs;
 use bodega_events::Nats;
 use bodega_gateway::Upstreams;
 use bodega_media::Media;
@@ -40,6 +41,8 @@ pub struct Options {
     pub health: Health,
     /// NATS servers to publish events to.
     pub nats: Option<Nats>,
+    /// Settings of the audit logs.
+    pub audit: AuditArgs,
 }
 
 /// A running store. Dropping it stops it without waiting.
@@ -59,8 +62,18 @@ impl Store {
     /// # Errors
     /// When a service does not start.
     pub async fn start(options: Options, listener: TcpListener) -> anyhow::Result<Self> {
-        let Options { logins, connections, behind_pooler, identity, gateway, payments, media, health, nats } =
-            options;
+        let Options {
+            logins,
+            connections,
+            behind_pooler,
+            identity,
+            gateway,
+            payments,
+            media,
+            health,
+            nats,
+            audit,
+        } = options;
         let address = listener.local_addr().context("listener has no address")?;
         let closing = CancellationToken::new();
         let stop_services = closing.clone().drop_guard();
@@ -97,6 +110,11 @@ impl Store {
         let order = bodega_order::start(order_db, order_upstreams, payments, nats, rate_limits, closing)
             .await
             .context("cannot start order")?;
+
+        let [identity_db, catalog_db, _, order_db] = &pools;
+        bodega_identity::AUDIT.maintain(&identity, identity_db, audit, None);
+        bodega_catalog::AUDIT.maintain(&catalog, catalog_db, audit, Some(identity.transport(&auth)));
+        bodega_order::AUDIT.maintain(&order, order_db, audit, Some(identity.transport(&auth)));
 
         let upstreams = Upstreams {
             identity: identity.transport(&auth),

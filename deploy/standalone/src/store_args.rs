@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use bodega_audit::AuditArgs;
 use bodega_events::EventArgs;
 use bodega_gateway::Settings;
 use bodega_media::{Media, MediaArgs};
@@ -33,6 +34,8 @@ pub(crate) struct StoreArgs {
     media: MediaArgs,
     #[command(flatten, next_help_heading = "Events")]
     pub(crate) events: EventArgs,
+    #[command(flatten, next_help_heading = "Data")]
+    pub(crate) audit: AuditArgs,
     #[command(flatten, next_help_heading = "API")]
     tokens: bodega_identity::TokenArgs,
     #[command(flatten, next_help_heading = "API")]

@@ -168,6 +168,7 @@ async fn prepare(
         media,
         health,
         nats,
+        audit: store.audit,
     })
 }
 

@@ -4,6 +4,7 @@
 mod access;
 mod accounts;
 mod api_recording;
+mod audit;
 mod bursts;
 mod card_purchase_flow;
 mod carts;

@@ -1,5 +1,6 @@
 //! The REST API: a module per resource, with its JSON types, handlers and OpenAPI documentation.
 
+pub(crate) mod admin_audit;
 pub(crate) mod admin_orders;
 pub(crate) mod api_keys;
 pub(crate) mod auth;

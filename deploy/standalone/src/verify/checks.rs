@@ -68,6 +68,10 @@ pub const CHECKS: &[Check] = checks! {
     Rule "at least one admin can sign in" "active_admin";
     Rule "at most one key signs access tokens" "one_signing_key";
 
+    Rule "the audit log of identity is unchanged" "audit_log_identity";
+    Rule "the audit log of catalog is unchanged" "audit_log_catalog";
+    Rule "the audit log of order is unchanged" "audit_log_orders";
+
     Pending "orders being placed" "pending_checkouts";
     Pending "deliveries to other services" "pending_deliveries";
     Pending "provider events to be applied" "pending_events";

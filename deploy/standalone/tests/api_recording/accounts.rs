@@ -266,3 +266,22 @@ async fn images() {
     api.send(Role::Anonymous, "GET", "/media/unknown").await;
     api.assert_unchanged("images");
 }
+
+#[tokio::test]
+async fn audit() {
+    let mut api = Recorder::start().await;
+    for query in [
+        "?action=product.created&limit=1",
+        "?service=order",
+        "?service=cart",
+        "?actor=x",
+        "?cursor=x",
+        "?limit=x",
+    ] {
+        api.send(Role::Admin, "GET", &format!("/api/admin/audit{query}")).await;
+    }
+    for role in [Role::Anonymous, Role::User, Role::InvalidToken] {
+        api.send(role, "GET", "/api/admin/audit").await;
+    }
+    api.assert_unchanged("audit");
+}

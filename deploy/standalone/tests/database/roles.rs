@@ -48,6 +48,7 @@ async fn a_role_can_use_every_table_of_its_schema() {
              where c.relnamespace = $2::regnamespace
                and c.relkind in ('r', 'v', 'S')
                and c.relname <> '_sqlx_migrations'
+               and c.relname not in ('audit_events', 'audit_segments', 'audit_pseudonyms')
                and not case c.relkind
                    when 'S' then has_sequence_privilege($1, c.oid, 'usage')
                    else has_table_privilege($1, c.oid, 'select') and has_table_privilege($1, c.oid, 'insert')
@@ -60,6 +61,31 @@ async fn a_role_can_use_every_table_of_its_schema() {
         .await
         .unwrap();
         assert_eq!(inaccessible, Vec::<String>::new(), "{role}");
+    }
+}
+
+#[tokio::test]
+async fn a_role_can_only_read_and_insert_rows_of_the_audit_log() {
+    let store = TestStore::start().await;
+    store.admin().create_product("Mug", "19.99", 5).await;
+    for (role, schema) in
+        [("bodega_identity", "identity"), ("bodega_catalog", "catalog"), ("bodega_order", "orders")]
+    {
+        let mut db = store.sql_as(role).await;
+        for table in ["audit_events", "audit_segments", "audit_pseudonyms"] {
+            assert_eq!(error_code(&mut db, format!("select from {schema}.{table}")).await, None, "{role}");
+            let column = if table == "audit_segments" { "hash" } else { "created_at" };
+            for statement in [
+                format!("update {schema}.{table} set {column} = {column} where false"),
+                format!("delete from {schema}.{table} where false"),
+                format!("truncate {schema}.{table}"),
+                format!("alter table {schema}.{table} disable trigger user"),
+                "set session_replication_role = replica".to_owned(),
+            ] {
+                let code = error_code(&mut db, statement.clone()).await;
+                assert_eq!(code.as_deref(), Some(PERMISSION_DENIED), "{role}: {statement}");
+            }
+        }
     }
 }
 

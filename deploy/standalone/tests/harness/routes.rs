@@ -78,6 +78,7 @@ pub(crate) const CANONICAL: &[Route] = &[
     ("POST", "/api/orders/{id}/cancel", OwnerOrAdmin),
     ("PATCH", "/api/orders/{id}", Admin),
     ("GET", "/api/admin/orders", Admin),
+    ("GET", "/api/admin/audit", Admin),
     ("POST", "/api/orders/{id}/payment", User),
     ("POST", "/api/webhooks/stripe", Anyone),
     ("GET", "/healthz", Anyone),

@@ -10,6 +10,7 @@ use bodega::{
     store::{Options, Store},
     verify,
 };
+use bodega_audit::AuditArgs;
 use bodega_embedded_postgres::testing::{self, TempDir, TestDatabase};
 use bodega_media::Media;
 use bodega_order::PaymentProviders;
@@ -123,6 +124,7 @@ impl TestStore {
             media: Media::local(&media_dir),
             health: Health::default(),
             nats: None,
+            audit: AuditArgs::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let store = Store::start(options, listener).await.unwrap();
@@ -168,6 +170,11 @@ impl TestStore {
     /// A connection as this role.
     pub(crate) async fn sql_as(&self, role: &str) -> PgConnection {
         PgConnection::connect_with(&self.owner.clone().username(role)).await.unwrap()
+    }
+
+    /// Connection options of the database's owner.
+    pub(crate) fn owner(&self) -> PgConnectOptions {
+        self.owner.clone()
     }
 
     /// Asserts that all checks of `bodega verify` pass.

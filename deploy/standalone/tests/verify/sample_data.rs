@@ -1,6 +1,9 @@
 //! A database with data in every state.
 
+use std::time::Duration;
+
 use bodega_embedded_postgres::testing::{self, TestDatabase};
+use bodega_runtime::database::Pool;
 use bodega_stripe_double::Card;
 
 use crate::harness::{
@@ -44,6 +47,11 @@ pub(super) async fn sample_database() -> TestDatabase {
         store.register("grace").await.add_to_cart(mug, 3).await.expect(200);
         store.guest().add_to_cart(mug, 1).await.expect(200);
         test.store.stop().await;
+        let db = Pool::new(url.parse()?, 1, Duration::from_secs(30));
+        for log in [bodega_identity::AUDIT, bodega_catalog::AUDIT, bodega_order::AUDIT] {
+            log.add_segment(&db).await?;
+        }
+        db.close().await;
         Ok(())
     })
     .await

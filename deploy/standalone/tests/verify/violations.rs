@@ -164,4 +164,50 @@ pub(super) const VIOLATIONS: &[(&str, &str)] = &[
          insert into identity.signing_keys
          select (jsonb_populate_record(k, '{\"kid\": \"another\"}')).* from identity.signing_keys k",
     ),
+    // The audit logs. Their triggers reject all of this, but not from an owner who disables them.
+    (
+        "the audit log of identity is unchanged",
+        "set session_replication_role = replica;
+         delete from identity.audit_events where id = (select id from identity.audit_events order by id limit 1)",
+    ),
+    (
+        "the audit log of catalog is unchanged",
+        "set session_replication_role = replica;
+         delete from catalog.audit_events where action = 'product.updated'",
+    ),
+    (
+        "the audit log of order is unchanged",
+        "set session_replication_role = replica;
+         update orders.audit_events set details = '{}' where action = 'order.status_changed'",
+    ),
+    (
+        "the audit log of catalog is unchanged",
+        "set session_replication_role = replica;
+         update catalog.audit_events set actor_kind = 'system', actor = null",
+    ),
+    (
+        "the audit log of catalog is unchanged",
+        "set session_replication_role = replica;
+         insert into catalog.audit_events
+         select (jsonb_populate_record(e, jsonb_build_object('id', gen_random_uuid()))).* from catalog.audit_events e",
+    ),
+    (
+        "the audit log of identity is unchanged",
+        "set session_replication_role = replica;
+         delete from identity.audit_segments where number = 1",
+    ),
+    (
+        "the audit log of catalog is unchanged",
+        "set session_replication_role = replica;
+         update catalog.audit_segments set event_ids = event_ids[2:], event_hashes = event_hashes[2:]",
+    ),
+    (
+        "the audit log of catalog is unchanged",
+        "update catalog.audit_pseudonyms set value = gen_random_uuid()::text, user_id = gen_random_uuid()",
+    ),
+    (
+        "the audit log of order is unchanged",
+        "update orders.audit_pseudonyms set value = null, salt = null, user_id = null, erased_in = 'ffffffff-ffff-7fff-bfff-ffffffffffff'",
+    ),
+    ("the audit log of order is unchanged", "delete from orders.audit_pseudonyms"),
 ];
