@@ -6,7 +6,7 @@ use prost::Message as _;
 
 fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=bodega");
-    let files = ["audit", "cart", "catalog", "identity", "order"]
+    let files = ["audit", "cart", "catalog", "identity", "mail", "order"]
         .map(|service| format!("bodega/{service}/v1/{service}.proto"));
     let descriptors = protox::compile(&files, ["."]).map_err(io::Error::other)?;
 

@@ -7,8 +7,10 @@ use bodega_proto::{
     cart::v1::cart_service_client::CartServiceClient,
     catalog::v1::catalog_service_client::CatalogServiceClient,
     identity::v1::{
-        identity_service_client::IdentityServiceClient, token_service_client::TokenServiceClient,
+        identity_service_client::IdentityServiceClient, recovery_service_client::RecoveryServiceClient,
+        token_service_client::TokenServiceClient,
     },
+    mail::v1::mail_service_client::MailServiceClient,
     order::v1::{
         order_service_client::OrderServiceClient, payment_webhook_service_client::PaymentWebhookServiceClient,
     },
@@ -110,6 +112,20 @@ impl App {
 
     pub(crate) fn tokens(&self) -> TokenServiceClient<Transport> {
         TokenServiceClient::new(self.0.upstreams.identity.clone())
+    }
+
+    pub(crate) fn recovery(&self) -> RecoveryServiceClient<Transport> {
+        RecoveryServiceClient::new(self.0.upstreams.identity.clone())
+    }
+
+    /// Mails of accounts.
+    pub(crate) fn account_mails(&self) -> MailServiceClient<Transport> {
+        MailServiceClient::new(self.0.upstreams.identity.clone())
+    }
+
+    /// Mails of orders.
+    pub(crate) fn order_mails(&self) -> MailServiceClient<Transport> {
+        MailServiceClient::new(self.0.upstreams.order.clone())
     }
 
     pub(crate) fn catalog(&self) -> CatalogServiceClient<Transport> {

@@ -11,9 +11,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     api::{
-        admin_audit, admin_orders, api_keys, auth, avatar, cart,
+        account, admin_audit, admin_mails, admin_orders, api_keys, auth, avatar, cart,
         categories_and_tags::{self, Kind},
-        docs, media, operations, orders, payments, product_images, products, profile, users, webhooks,
+        docs, media, operations, orders, payments, product_images, products, profile, recovery, users,
+        webhooks,
     },
     app::App,
     config::Settings,
@@ -48,6 +49,11 @@ fn identity() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(auth::register))
         .routes(routes!(auth::login))
+        .routes(routes!(recovery::forgot_password))
+        .routes(routes!(recovery::reset_password))
+        .routes(routes!(recovery::verify_email))
+        .routes(routes!(recovery::resend_verification))
+        .routes(routes!(recovery::undo_email_change))
         .routes(routes!(auth::refresh))
         .routes(routes!(auth::logout))
         .routes(routes!(auth::logout_all))
@@ -64,6 +70,9 @@ fn identity() -> OpenApiRouter<App> {
         .routes(routes!(users::list))
         .routes(routes!(users::show, users::change, users::delete))
         .routes(routes!(admin_audit::list))
+        .routes(routes!(users::send_password_reset))
+        .routes(routes!(admin_mails::list))
+        .routes(routes!(admin_mails::resend))
         .routes(alias("/auth/signup", routes!(auth::register)))
         .routes(alias("/auth/register", routes!(auth::register)))
         .routes(alias("/auth/login", routes!(auth::login)))
@@ -162,7 +171,10 @@ pub(crate) fn router(app: App, upload_limit: ConcurrencyLimit) -> Router {
         with_limits(Router::from(routes), name, settings.body_limit, Some(app.clone()))
     };
     let media = Router::new().route("/media/{*key}", get(media::show));
-    let others = Router::from(operations()).merge(docs::routes(&document())).fallback(not_found);
+    let others = Router::from(operations())
+        .merge(docs::routes(&document()))
+        .merge(account::routes())
+        .fallback(not_found);
 
     for_users(identity(), "identity")
         .merge(for_users(catalog(), "catalog"))

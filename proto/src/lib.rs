@@ -41,6 +41,14 @@ pub mod cart {
     }
 }
 
+/// The mails of a service.
+pub mod mail {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("bodega.mail.v1");
+    }
+}
+
 /// Checkout, orders and payments.
 pub mod order {
     /// Version 1.

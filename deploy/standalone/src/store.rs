@@ -7,7 +7,7 @@ use bodega_audit::AuditArgs;
 use bodega_events::Nats;
 use bodega_gateway::Upstreams;
 use bodega_media::Media;
-use bodega_order::PaymentProviders;
+use bodega_order::{OrderMail, PaymentProviders};
 use bodega_runtime::{
     auth::{ServiceToken, Verifier},
     database,
@@ -35,6 +35,8 @@ pub struct Options {
     pub gateway: bodega_gateway::Settings,
     /// Payment provider.
     pub payments: PaymentProviders,
+    /// Mails about orders; those about accounts are a part of the settings of identity.
+    pub mail: OrderMail,
     /// Image storage.
     pub media: Media,
     /// Readiness of the store.
@@ -69,6 +71,7 @@ impl Store {
             identity,
             gateway,
             payments,
+            mail,
             media,
             health,
             nats,
@@ -105,11 +108,15 @@ impl Store {
         let cart = bodega_cart::start(cart_db, cart_catalog, cart_cache_bytes, rate_limits, closing.clone())
             .await
             .context("cannot start cart")?;
-        let order_upstreams =
-            bodega_order::Upstreams { cart: cart.transport(&auth), catalog: catalog.transport(&auth) };
-        let order = bodega_order::start(order_db, order_upstreams, payments, nats, rate_limits, closing)
-            .await
-            .context("cannot start order")?;
+        let order_upstreams = bodega_order::Upstreams {
+            cart: cart.transport(&auth),
+            catalog: catalog.transport(&auth),
+            identity: identity.transport(&auth),
+        };
+        let order =
+            bodega_order::start(order_db, order_upstreams, payments, nats, rate_limits, mail, closing)
+                .await
+                .context("cannot start order")?;
 
         let [identity_db, catalog_db, _, order_db] = &pools;
         bodega_identity::AUDIT.maintain(&identity, identity_db, audit, None);

@@ -9,8 +9,10 @@ use anyhow::Context as _;
 use bodega_audit::AuditArgs;
 use bodega_events::EventArgs;
 use bodega_gateway::Settings;
+use bodega_identity::PageArgs;
+use bodega_mail::MailArgs;
 use bodega_media::{Media, MediaArgs};
-use bodega_order::PaymentArgs;
+use bodega_order::{OrderMailArgs, PaymentArgs};
 use bodega_runtime::{database::DatabaseArgs, rate_limit::RateLimitArgs};
 
 use crate::{database::Database, database_urls::DatabaseUrls, secrets::Secrets};
@@ -30,6 +32,12 @@ pub(crate) struct StoreArgs {
     jwt_secret_key: Option<bodega_identity::SecretKey>,
     #[command(flatten, next_help_heading = "Payments")]
     pub(crate) payments: PaymentArgs,
+    #[command(flatten, next_help_heading = "Mail")]
+    pub(crate) mail: MailArgs,
+    #[command(flatten, next_help_heading = "Mail")]
+    pub(crate) order_mail: OrderMailArgs,
+    #[command(flatten, next_help_heading = "Mail")]
+    pages: PageArgs,
     #[command(flatten, next_help_heading = "Images")]
     media: MediaArgs,
     #[command(flatten, next_help_heading = "Events")]
@@ -62,6 +70,7 @@ impl StoreArgs {
         };
         Ok(bodega_identity::Settings {
             access_ttl: self.tokens.access_ttl,
+            pages: self.pages.clone(),
             require_admin_second_factor: self.second_factor.require_admin_2fa,
             rate_limits: self.rate_limits.rate_limits,
             ..bodega_identity::Settings::new(secret)

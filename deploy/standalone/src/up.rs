@@ -3,10 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context as _;
+use axum::Router;
 use bodega_events::Nats;
 use bodega_gateway::Settings;
+use bodega_mail::DevMailbox;
 use bodega_media::Media;
-use bodega_order::PaymentProviders;
+use bodega_order::{OrderMail, PaymentProviders};
 use bodega_runtime::{
     config::{self, ShutdownArgs},
     health::Health,
@@ -89,8 +91,11 @@ pub(crate) async fn run(args: Args, store: &StoreArgs) -> anyhow::Result<()> {
     let listener = TcpListener::bind(args.http).await.with_context(|| {
         format!("BODEGA_HTTP (or --http): cannot listen on {}: choose another address", args.http)
     })?;
-    serve_metrics(args.admin_http, &health).await?;
-    let configuration = Configuration::read(store)?;
+    let mailbox = DevMailbox::default();
+    let admin_http = serve_admin(args.admin_http, &health, &mailbox).await?;
+    // Mails can set the password of the admin: they are shown on this machine only.
+    let mailbox = admin_http.filter(|address| address.ip().is_loopback()).map(|address| (address, mailbox));
+    let configuration = Configuration::read(store, listener.local_addr()?, mailbox)?;
 
     let opened = shutdown
         .run_until_cancelled(Database::open(&store.database_urls, &store.database, &store.data_dir))
@@ -110,13 +115,30 @@ struct Configuration {
     media: Media,
     gateway: Settings,
     nats: Option<Nats>,
+    mail: OrderMail,
+    /// The line of the startup message about mail.
+    mail_line: String,
 }
 
 impl Configuration {
-    fn read(store: &StoreArgs) -> anyhow::Result<Self> {
+    fn read(
+        store: &StoreArgs,
+        address: SocketAddr,
+        mailbox: Option<(SocketAddr, DevMailbox)>,
+    ) -> anyhow::Result<Self> {
+        let mail_line = match (&store.mail.smtp_url, &mailbox) {
+            (Some(_), _) => String::new(),
+            (None, Some((address, _))) => {
+                format!("  mail   not sent but shown at http://{address}/mail (BODEGA_SMTP_URL)\n")
+            }
+            (None, None) => "  mail   not sent: set BODEGA_SMTP_URL\n".to_owned(),
+        };
+        let url = format!("http://{}", local(address)).parse().map_err(anyhow::Error::msg)?;
+        let mailer = store.mail.mailer_or(mailbox.map(|(_, mailbox)| mailbox), url)?;
+        let mail = OrderMail { mailer, args: store.order_mail.clone() };
         let payments = store.payments.providers()?;
         let (media, gateway) = store.media()?;
-        Ok(Self { payments, media, gateway, nats: store.events.nats()? })
+        Ok(Self { payments, media, gateway, nats: store.events.nats()?, mail, mail_line })
     }
 }
 
@@ -129,6 +151,7 @@ async fn serve(
     health: Health,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
+    let mail_line = configuration.mail_line.clone();
     let prepared = shutdown.run_until_cancelled(prepare(args, store, configuration, database, health)).await;
     let Some(options) = prepared.transpose()? else { return Ok(()) };
     let livemode = options.payments.livemode();
@@ -136,7 +159,7 @@ async fn serve(
     let admin = create_admin(args, &database.owners().identity, &options.identity).await?;
     let started = shutdown.run_until_cancelled(Store::start(options, listener)).await.transpose();
     let address = started.as_ref().ok().and_then(|started| started.as_ref().map(Store::address));
-    print(&startup_message(address, livemode, admin.as_ref()))?;
+    print(&startup_message(address, livemode, &mail_line, admin.as_ref()))?;
     match started? {
         Some(store) => store.run_until(shutdown.cancelled()).await,
         None => Ok(()),
@@ -157,14 +180,15 @@ async fn prepare(
             .await
             .context("cannot add demo products")?;
     }
-    let Configuration { payments, media, gateway, nats } = configuration;
+    let Configuration { payments, media, gateway, nats, mail, .. } = configuration;
     Ok(Options {
         logins,
         connections: store.database.db_connections,
         behind_pooler: store.database.db_pooler,
-        identity: store.identity()?,
+        identity: bodega_identity::Settings { mail: mail.mailer.clone(), ..store.identity()? },
         gateway,
         payments,
+        mail,
         media,
         health,
         nats,
@@ -184,20 +208,39 @@ async fn create_admin(
     Ok(admin)
 }
 
-async fn serve_metrics(address: Option<SocketAddr>, health: &Health) -> anyhow::Result<()> {
-    let served = metrics::serve(address.unwrap_or(ADMIN_HTTP.into()), health.clone()).await;
-    match served {
+/// Serves metrics, health and the dev mailbox. Returns the address, unless the default one is in use.
+async fn serve_admin(
+    address: Option<SocketAddr>,
+    health: &Health,
+    mailbox: &DevMailbox,
+) -> anyhow::Result<Option<SocketAddr>> {
+    let wanted = address.unwrap_or(ADMIN_HTTP.into());
+    let pages = if wanted.ip().is_loopback() { mailbox.router() } else { Router::new() };
+    match metrics::serve(wanted, health.clone(), pages).await {
         Err(error) if address.is_none() => {
             warn!("metrics are disabled: {error:#}");
-            Ok(())
+            Ok(None)
         }
-        served => served,
+        served => served.map(Some),
     }
+}
+
+/// Returns an address of this machine for an unspecified one.
+fn local(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    address
 }
 
 /// Returns the startup message. `address` is `None` if the start failed; then only a new password is printed. `livemode` is
 /// `None` if cards are not accepted, and otherwise whether real money moves.
-fn startup_message(address: Option<SocketAddr>, livemode: Option<bool>, admin: Option<&NewAdmin>) -> String {
+fn startup_message(
+    address: Option<SocketAddr>,
+    livemode: Option<bool>,
+    mail: &str,
+    admin: Option<&NewAdmin>,
+) -> String {
     let admin = match admin {
         Some(NewAdmin { email, password: Some(password) }) => {
             format!("  admin  {email}, password {password} (shown only once)\n")
@@ -206,16 +249,13 @@ fn startup_message(address: Option<SocketAddr>, livemode: Option<bool>, admin: O
         None if address.is_none() => String::new(),
         None => "  admin  unchanged; `bodega admin create` creates another\n".to_owned(),
     };
-    let Some(mut address) = address else { return admin };
-    if address.ip().is_unspecified() {
-        address.set_ip(Ipv4Addr::LOCALHOST.into());
-    }
+    let Some(address) = address.map(local) else { return admin };
     let cards = match livemode {
         Some(true) => "  cards  accepted in live mode\n",
         Some(false) => "  cards  accepted in test mode: no money moves\n",
         None => "",
     };
-    format!("The store is open at http://{address}\n  docs   http://{address}/docs\n{admin}{cards}")
+    format!("The store is open at http://{address}\n  docs   http://{address}/docs\n{admin}{cards}{mail}")
 }
 
 #[cfg(test)]
@@ -228,19 +268,19 @@ mod tests {
 
     #[test]
     fn prints_a_local_address_for_an_unspecified_one() {
-        let message = startup_message("0.0.0.0:80".parse().ok(), None, None);
+        let message = startup_message("0.0.0.0:80".parse().ok(), None, "", None);
         assert!(message.starts_with("The store is open at http://127.0.0.1:80\n"), "{message}");
     }
 
     #[test]
     fn prints_a_new_password_even_if_the_start_fails() {
-        assert!(startup_message(None, None, Some(&new_admin())).contains("secret"));
-        assert_eq!(startup_message(None, Some(true), None), "");
+        assert!(startup_message(None, None, "", Some(&new_admin())).contains("secret"));
+        assert_eq!(startup_message(None, Some(true), "", None), "");
     }
 
     #[test]
     fn prints_whether_cards_are_accepted_in_live_mode() {
-        let message = |livemode| startup_message("127.0.0.1:80".parse().ok(), livemode, None);
+        let message = |livemode| startup_message("127.0.0.1:80".parse().ok(), livemode, "", None);
         let lines = |livemode| message(livemode).lines().count();
         assert!(message(Some(false)).ends_with("\n  cards  accepted in test mode: no money moves\n"));
         assert!(message(Some(true)).ends_with("\n  cards  accepted in live mode\n"));

@@ -42,7 +42,9 @@ impl Fixture {
     async fn call(&self, client: &Client, (method, route, _): Route) -> Response {
         let id = match route {
             route if route.contains("/users/") => self.ada.id().to_owned(),
-            route if route.contains("/sessions/") || route.contains("/api-keys/") => self.session.clone(),
+            route if ["/sessions/", "/api-keys/", "/mails/"].iter().any(|part| route.contains(part)) => {
+                self.session.clone()
+            }
             route if route.contains("/order") => self.order.clone(),
             route if route.contains("/products/") || route.contains("/cart/") => self.product.to_string(),
             _ => self.category.to_string(),

@@ -13,6 +13,7 @@ fn allowed(crate_name: &str) -> Vec<&str> {
         "bodega-runtime" => vec!["bodega-proto"],
         "bodega-media" | "bodega-events" => vec!["bodega-runtime"],
         "bodega-audit" => vec!["bodega-proto", "bodega-runtime"],
+        "bodega-mail" => vec!["bodega-proto", "bodega-runtime"],
         // They test a store from outside, through its processes and connections.
         "bodega-bench" | "bodega-chaos" => vec!["bodega-embedded-postgres", "bodega-stripe-double"],
         "bodega" => {
@@ -20,6 +21,7 @@ fn allowed(crate_name: &str) -> Vec<&str> {
                 "bodega-proto",
                 "bodega-runtime",
                 "bodega-gateway",
+                "bodega-mail",
                 "bodega-media",
                 "bodega-events",
                 "bodega-audit",
@@ -28,11 +30,15 @@ fn allowed(crate_name: &str) -> Vec<&str> {
             all.extend(SERVICES);
             all
         }
-        "bodega-identity" => vec!["bodega-proto", "bodega-runtime", "bodega-media", "bodega-audit"],
+        "bodega-identity" => {
+            vec!["bodega-proto", "bodega-runtime", "bodega-mail", "bodega-media", "bodega-audit"]
+        }
         "bodega-catalog" => {
             vec!["bodega-proto", "bodega-runtime", "bodega-media", "bodega-events", "bodega-audit"]
         }
-        "bodega-order" => vec!["bodega-proto", "bodega-runtime", "bodega-events", "bodega-audit"],
+        "bodega-order" => {
+            vec!["bodega-proto", "bodega-runtime", "bodega-events", "bodega-mail", "bodega-audit"]
+        }
         service if service == "bodega-gateway" || SERVICES.contains(&service) => {
             vec!["bodega-proto", "bodega-runtime"]
         }

@@ -18,6 +18,7 @@ mod http;
 mod idle;
 mod images;
 mod legacy_api;
+mod mail;
 mod orders;
 mod payments;
 mod product_cache;

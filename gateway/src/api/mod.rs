@@ -1,6 +1,8 @@
 //! The REST API: a module per resource, with its JSON types, handlers and OpenAPI documentation.
 
+pub(crate) mod account;
 pub(crate) mod admin_audit;
+pub(crate) mod admin_mails;
 pub(crate) mod admin_orders;
 pub(crate) mod api_keys;
 pub(crate) mod auth;
@@ -15,5 +17,6 @@ pub(crate) mod payments;
 pub(crate) mod product_images;
 pub(crate) mod products;
 pub(crate) mod profile;
+pub(crate) mod recovery;
 pub(crate) mod users;
 pub(crate) mod webhooks;

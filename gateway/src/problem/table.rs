@@ -16,6 +16,7 @@ use super::{Problem, SecondFactor, UPSTREAM_UNAVAILABLE};
 /// internal errors.
 fn http_status(code: Code, reason: &str) -> StatusCode {
     match (code, reason) {
+        (Code::FailedPrecondition, "mail_not_configured") => return StatusCode::SERVICE_UNAVAILABLE,
         (Code::InvalidArgument, "unsupported_image") => return StatusCode::UNSUPPORTED_MEDIA_TYPE,
         (Code::InvalidArgument, "image_too_large") => return StatusCode::PAYLOAD_TOO_LARGE,
         // About a body that the gateway forwards unread: its contents are not fields of the request.

@@ -6,7 +6,7 @@ use bodega_runtime::{database::Pool, worker::Worker};
 use tracing::info;
 
 use crate::{
-    api_keys, second_factor, sessions,
+    api_keys, recovery, second_factor, sessions,
     signing::{RELOAD_INTERVAL, Signer},
 };
 
@@ -25,6 +25,7 @@ const SESSION_CLEANUP: Worker = Worker {
     timeout: Duration::from_secs(30),
 };
 const CLIENT_CLEANUP: Worker = Worker { name: "cleanup of recognized clients", ..SESSION_CLEANUP };
+const TOKEN_CLEANUP: Worker = Worker { name: "token cleanup", ..SESSION_CLEANUP };
 /// Ended sessions are kept for longer than the maximum lifetime of an access token.
 const ENDED_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// Sessions per statement: few enough to be deleted before the statement times out.
@@ -33,6 +34,15 @@ const BATCH_SIZE: u16 = 500;
 /// Rotates the signing key, and loads the key of other replicas.
 pub(crate) async fn rotate_signing_keys(signer: Arc<Signer>) {
     KEY_ROTATION.repeat(async || signer.reload().await.map(|()| false)).await;
+}
+
+/// Deletes mailed tokens that have expired.
+pub(crate) async fn delete_expired_tokens(db: Pool) {
+    TOKEN_CLEANUP
+        .repeat(async || -> sqlx::Result<bool> {
+            Ok(recovery::db::delete_expired(&db, BATCH_SIZE.into()).await? >= i64::from(BATCH_SIZE))
+        })
+        .await;
 }
 
 /// Deletes sessions that ended, or were not used within `refresh_ttl`, expired challenges of logins, and

@@ -3,8 +3,10 @@
 use std::{path::PathBuf, str::FromStr, thread, time::Duration};
 
 use bodega_audit::AuditArgs;
+use bodega_mail::{MailArgs, Mailer};
 use bodega_media::MediaArgs;
 use bodega_runtime::{
+    config,
     database::DatabaseArgs,
     rate_limit::{RateLimitArgs, RateLimits},
     timeouts::PASSWORD_HASH_WAIT,
@@ -37,9 +39,34 @@ pub struct Config {
     /// The audit log
     #[command(flatten)]
     pub audit: AuditArgs,
+    /// Mail
+    #[command(flatten)]
+    pub mail: MailArgs,
+    /// Pages for the links of mails
+    #[command(flatten)]
+    pub pages: PageArgs,
     /// Directory of images if no other storage is configured, the same as the gateway's [default: .bodega/media]
     #[arg(long, env = "BODEGA_MEDIA_DIR")]
     pub media_dir: Option<PathBuf>,
+}
+
+/// Pages of the storefront for the links of mails. The token is in the fragment of the URL: `#token=…`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct PageArgs {
+    /// URL of the storefront's page that sets a new password [default: a built-in page]
+    #[arg(long, env = "BODEGA_RESET_URL", value_parser = page)]
+    pub reset_url: Option<String>,
+    /// URL of the storefront's page that confirms an address [default: a built-in page]
+    #[arg(long, env = "BODEGA_VERIFY_URL", value_parser = page)]
+    pub verify_url: Option<String>,
+}
+
+/// Accepts a URL to which a fragment can be added.
+fn page(text: &str) -> Result<String, String> {
+    match config::url(text) {
+        Ok(_) if !text.contains('#') => Ok(text.to_owned()),
+        _ => Err("use a URL without a fragment, such as https://shop.example/reset".to_owned()),
+    }
 }
 
 /// Lifetimes of tokens.
@@ -91,6 +118,10 @@ pub struct Settings {
     /// Maximum wait before a password is hashed; a call that would wait for longer is rejected at once. 1 second by
     /// default.
     pub hash_wait: Duration,
+    /// Sends mail; none by default.
+    pub mail: Option<Mailer>,
+    /// Pages for the links of mails.
+    pub pages: PageArgs,
 }
 
 impl Settings {
@@ -107,6 +138,8 @@ impl Settings {
                 .and_then(|cores| u32::try_from(cores.get()).ok())
                 .unwrap_or(1),
             hash_wait: PASSWORD_HASH_WAIT,
+            mail: None,
+            pages: PageArgs::default(),
         }
     }
 }

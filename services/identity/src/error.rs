@@ -27,6 +27,8 @@ pub(crate) enum Error {
     InvalidCredentials,
     #[error("invalid refresh token")]
     InvalidRefreshToken,
+    #[error("the token is invalid, was used, or has expired")]
+    InvalidToken,
     #[error("session has ended")]
     SessionEnded,
     #[error("session not found")]
@@ -108,7 +110,7 @@ impl From<StoreError> for Error {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         use Code::{AlreadyExists, FailedPrecondition, NotFound, PermissionDenied, Unauthenticated};
-        use status::{rejected, rejected_fields};
+        use status::{rejected, rejected_field, rejected_fields};
         let taken = |reason, field: &str| {
             let message = "is already in use".to_owned();
             rejected_fields(AlreadyExists, reason, &error, [(field.to_owned(), message)])
@@ -119,6 +121,12 @@ impl From<Error> for Status {
             Error::Invalid(violations) => violations.into(),
             Error::InvalidCredentials => rejected(Unauthenticated, "invalid_credentials", &error),
             Error::InvalidRefreshToken => rejected(Unauthenticated, "invalid_refresh_token", &error),
+            Error::InvalidToken => rejected_field(
+                Code::OutOfRange,
+                "invalid_token",
+                "token",
+                "is invalid, was used, or has expired".to_owned(),
+            ),
             Error::SessionEnded => rejected(Unauthenticated, "session_ended", &error),
             Error::SessionNotFound => rejected(NotFound, "session_not_found", &error),
             Error::AdminOnly => rejected(PermissionDenied, "admin_only", &error),

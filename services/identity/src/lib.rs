@@ -6,7 +6,7 @@
 //! reused; `sessions::revocations` streams ended sessions to every gateway within a second.
 //!
 //! Requests go from `grpc` to the use cases in `sessions`, `profile`, `avatars` and `admin`, which use `users`,
-//! `passwords` and `signing`. All SQL is in the `db` modules.
+//! `passwords` and `signing`. `recovery` has what users do with tokens that were mailed to them. All SQL is in the `db` modules.
 
 mod admin;
 mod api_keys;
@@ -19,6 +19,7 @@ mod failed_logins;
 mod grpc;
 mod passwords;
 mod profile;
+mod recovery;
 mod second_factor;
 mod sessions;
 mod signing;
@@ -27,13 +28,16 @@ mod users;
 use std::{ffi::OsString, path::Path, process::ExitCode, sync::Arc};
 
 use bodega_audit::{AuditApi, AuditLog};
+use bodega_mail::{MailApi, Outbox};
 use bodega_media::{ImageRegistry, Media};
 use bodega_proto::{
     audit::v1::audit_service_server::AuditServiceServer,
     identity::v1::{
-        erasure_service_server::ErasureServiceServer, identity_service_server::IdentityServiceServer,
+        contact_service_server::ContactServiceServer, erasure_service_server::ErasureServiceServer,
+        identity_service_server::IdentityServiceServer, recovery_service_server::RecoveryServiceServer,
         token_service_server::TokenServiceServer,
     },
+    mail::v1::mail_service_server::MailServiceServer,
 };
 use bodega_runtime::{
     auth::Verifier,
@@ -49,12 +53,13 @@ use tonic::service::Routes;
 
 pub use self::{
     admin::{CreatedAdmin, create_admin, has_admin},
-    config::{Config, SecondFactorArgs, SecretKey, Settings, TokenArgs},
+    config::{Config, PageArgs, SecondFactorArgs, SecretKey, Settings, TokenArgs},
     failed_logins::record_failed_logins,
 };
 use self::{
-    grpc::{ErasureApi, IdentityApi, TokenApi},
+    grpc::{ContactApi, ErasureApi, IdentityApi, RecoveryApi, TokenApi},
     passwords::Hasher,
+    recovery::IdentityMails,
     second_factor::Codes,
     sessions::Revocations,
     signing::Signer,
@@ -90,6 +95,8 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
         access_ttl: config.tokens.access_ttl,
         require_admin_second_factor: config.second_factor.require_admin_2fa,
         rate_limits: config.rate_limits.rate_limits,
+        mail: config.mail.smtp_mailer()?,
+        pages: config.pages,
         ..Settings::new(config.jwt_secret_key)
     };
     let service = start(db.clone(), settings, media, process.shutdown).await?.report_to(&process.health);
@@ -115,10 +122,13 @@ pub async fn start(
     let images = ImageRegistry::new(db.clone(), SCHEMA, avatars::media(&media));
     let refresh_ttl = settings.refresh_ttl;
     let rate_limiter = RateLimiter::new(db.clone(), SCHEMA, settings.rate_limits);
+    let (mail, pages) = (settings.mail.clone(), settings.pages.clone());
+    let outbox = Outbox::new(db.clone(), SCHEMA);
+    let hasher = Hasher::new(&settings)?;
 
     let identity = IdentityApi {
         db: db.clone(),
-        hasher: Hasher::new(&settings)?,
+        hasher: hasher.clone(),
         codes: Codes::new(&settings)?,
         settings,
         rate_limiter: rate_limiter.clone(),
@@ -132,8 +142,18 @@ pub async fn start(
         revocations: revocations.clone(),
         shutdown: shutdown.clone(),
     };
+    let recovery = RecoveryApi {
+        db: db.clone(),
+        rate_limiter: rate_limiter.clone(),
+        hasher,
+        revocations: revocations.clone(),
+        has_mailer: mail.is_some(),
+    };
     let routes = Routes::new(IdentityServiceServer::new(identity))
         .add_service(TokenServiceServer::new(tokens))
+        .add_service(RecoveryServiceServer::new(recovery))
+        .add_service(ContactServiceServer::new(ContactApi { db: db.clone() }))
+        .add_service(MailServiceServer::new(MailApi::new(outbox.clone(), mail.is_some())))
         .add_service(ErasureServiceServer::new(ErasureApi(db.clone())))
         .add_service(AuditServiceServer::new(AuditApi::new(db.clone(), AUDIT)));
     let service = Service::new("identity", routes, db.clone(), shutdown).await;
@@ -142,6 +162,20 @@ pub async fn start(
     service.spawn(rate_limiter.clean_up());
     service.spawn(cleanup::rotate_signing_keys(signer));
     service.spawn(cleanup::delete_old_recognized_clients(db.clone()));
+    service.spawn(cleanup::delete_expired_tokens(db.clone()));
+    service.spawn(outbox.clone().sample_backlog());
+    service.spawn(outbox.clone().clean_up(mail.is_some()));
+    if let Some(mailer) = mail {
+        let public_url = mailer.public_url().clone();
+        let page = |own: Option<String>, path| own.unwrap_or_else(|| public_url.join(path));
+        let mails = IdentityMails {
+            db: db.clone(),
+            reset_url: page(pages.reset_url, "/account/reset-password"),
+            verify_url: page(pages.verify_url, "/account/verify-email"),
+            public_url: public_url.clone(),
+        };
+        service.spawn(outbox.deliver(mailer, mails));
+    }
     service.spawn(cleanup::delete_old_sessions(db.clone(), refresh_ttl));
     service.spawn(AUDIT.add_segments(db.clone()));
     service.spawn(failed_logins::record_past_hours(db));

@@ -3,7 +3,7 @@
 use bodega_runtime::{database::Pool, rate_limit::RateLimiter};
 
 use crate::{
-    checkout::db::combined::Statements, outbox::cleared_carts::ClearedCarts,
+    checkout::db::combined::Statements, mail::RequireVerifiedEmail, outbox::cleared_carts::ClearedCarts,
     payments::providers::PaymentProviders, upstream::Upstreams,
 };
 
@@ -17,6 +17,7 @@ pub(crate) struct App {
     /// The statements that place orders.
     pub statements: Statements,
     pub cleared_carts: ClearedCarts,
+    pub require_verified_email: RequireVerifiedEmail,
 }
 
 impl App {
@@ -25,8 +26,10 @@ impl App {
         upstreams: Upstreams,
         providers: PaymentProviders,
         rate_limiter: RateLimiter,
+        require_verified_email: RequireVerifiedEmail,
     ) -> Self {
         let statements = Statements::new(&db);
-        Self { db, upstreams, providers, rate_limiter, statements, cleared_carts: ClearedCarts::default() }
+        let cleared_carts = ClearedCarts::default();
+        Self { db, upstreams, providers, rate_limiter, statements, cleared_carts, require_verified_email }
     }
 }

@@ -2,10 +2,11 @@
 
 use bodega_audit::AuditArgs;
 use bodega_events::EventArgs;
+use bodega_mail::MailArgs;
 use bodega_runtime::{config, database::DatabaseArgs, rate_limit::RateLimitArgs};
 use tonic::transport::Uri;
 
-use crate::payments::config::PaymentArgs;
+use crate::{mail::OrderMailArgs, payments::config::PaymentArgs};
 
 /// Flags and variables of `bodega-order`.
 #[derive(Debug, clap::Args)]
@@ -28,6 +29,12 @@ pub struct Config {
     /// Rate limits
     #[command(flatten)]
     pub rate_limits: RateLimitArgs,
+    /// Mail
+    #[command(flatten)]
+    pub mail: MailArgs,
+    /// Mails about orders
+    #[command(flatten)]
+    pub order_mail: OrderMailArgs,
     /// Events for other systems
     #[command(flatten)]
     pub events: EventArgs,

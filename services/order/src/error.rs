@@ -18,6 +18,8 @@ pub(crate) enum Error {
     EmptyCart,
     #[error("idempotency key was sent with a different request before")]
     IdempotencyKeyReused,
+    #[error("the email address must be confirmed before an order is placed")]
+    EmailNotVerified,
     #[error("{0}")]
     Rejected(Rejection),
     /// Another call or worker is placing the order.
@@ -73,6 +75,7 @@ impl From<Error> for Status {
                 let message = "was sent with a different request before".to_owned();
                 rejected_field(Code::InvalidArgument, "idempotency_key_reused", "idempotency_key", message)
             }
+            Error::EmailNotVerified => rejected(Code::PermissionDenied, "email_not_verified", error),
             Error::Rejected(rejection) => rejected_fields(
                 Code::FailedPrecondition,
                 rejection.code(),

@@ -33,6 +33,7 @@ mod detached;
 mod error;
 mod events;
 mod grpc;
+mod mail;
 mod metrics;
 mod orders;
 mod outbox;
@@ -44,8 +45,10 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::Context as _;
 use bodega_audit::{AuditApi, AuditLog};
 use bodega_events::Nats;
+use bodega_mail::{MailApi, Outbox};
 use bodega_proto::{
     audit::v1::audit_service_server::AuditServiceServer,
+    mail::v1::mail_service_server::MailServiceServer,
     order::v1::{
         order_service_server::OrderServiceServer, payment_webhook_service_server::PaymentWebhookServiceServer,
     },
@@ -64,9 +67,11 @@ use tonic::service::Routes;
 use self::{
     app::App,
     grpc::{orders::OrderApi, payment_webhooks::PaymentWebhookApi},
+    mail::OrderMails,
 };
 pub use self::{
     config::Config,
+    mail::{OrderMail, OrderMailArgs, RequireVerifiedEmail},
     payments::{config::PaymentArgs, providers::PaymentProviders},
     upstream::Upstreams,
 };
@@ -96,13 +101,15 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let upstreams = Upstreams {
         cart: process.transport("cart", config.cart_url)?,
         catalog: process.transport("catalog", config.catalog_url)?,
+        identity: process.transport("identity", config.identity_url)?,
     };
-    let identity = process.transport("identity", config.identity_url)?;
+    let identity = upstreams.identity.clone();
     let verifier = Verifier::new(identity.clone());
+    let mail = OrderMail { mailer: config.mail.smtp_mailer()?, args: config.order_mail };
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let auth = AuthLayer { service_token: process.service_token, verifier };
     let rate_limits = config.rate_limits.rate_limits;
-    let service = start(db.clone(), upstreams, providers, nats, rate_limits, process.shutdown)
+    let service = start(db.clone(), upstreams, providers, nats, rate_limits, mail, process.shutdown)
         .await
         .context("cannot start the order service")?;
     let service = service.report_to(&process.health);
@@ -120,13 +127,19 @@ pub async fn start(
     providers: PaymentProviders,
     nats: Option<Nats>,
     rate_limits: RateLimits,
+    mail: OrderMail,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Service> {
+    let accepts_cards = providers.livemode().is_some();
+    let OrderMail { mailer, args: mail } = mail;
     let rate_limiter = RateLimiter::new(db.clone(), SCHEMA, rate_limits);
-    let app = App::new(db.clone(), upstreams, providers, rate_limiter.clone());
+    let required = mail.require_verified_email;
+    let app = App::new(db.clone(), upstreams.clone(), providers, rate_limiter.clone(), required);
+    let outbox = Outbox::new(db.clone(), SCHEMA);
     let routes = Routes::new(OrderServiceServer::new(OrderApi::new(app.clone())))
         .add_service(PaymentWebhookServiceServer::new(PaymentWebhookApi::new(app.clone())))
-        .add_service(AuditServiceServer::new(AuditApi::new(db.clone(), AUDIT)));
+        .add_service(AuditServiceServer::new(AuditApi::new(db.clone(), AUDIT)))
+        .add_service(MailServiceServer::new(MailApi::new(outbox.clone(), mailer.is_some())));
     metrics::start(&app);
     let service = Service::new("order", routes, db.clone(), shutdown).await;
     service.spawn(metrics::sample_backlog(app.clone()));
@@ -138,6 +151,12 @@ pub async fn start(
     service.spawn(cleanup::run(db.clone()));
     service.spawn(rate_limiter.clean_up());
     service.spawn(AUDIT.add_segments(db.clone()));
+    service.spawn(outbox.clone().sample_backlog());
+    service.spawn(outbox.clone().clean_up(mailer.is_some()));
+    if let Some(mailer) = mailer {
+        let mails = OrderMails { db: db.clone(), upstreams, accepts_cards, notify: mail.mail_notify };
+        service.spawn(outbox.deliver(mailer, mails));
+    }
     if let Some(nats) = nats {
         service.spawn(events::publish(db, nats));
     }

@@ -1,4 +1,4 @@
-//! Calls to cart and catalog. All of them can be repeated: those that change data carry the order's id as their idempotency
+//! Calls to cart, catalog and identity. All of them can be repeated: those that change data carry the order's id as their idempotency
 //! key.
 
 use bodega_proto::{
@@ -10,6 +10,7 @@ use bodega_proto::{
         ReleaseRequest, ReserveRequest, StockLine, reserve_response::Outcome,
         stock_service_client::StockServiceClient,
     },
+    identity::v1::{Contact, GetContactsRequest, contact_service_client::ContactServiceClient},
 };
 use bodega_runtime::{context::CallContext, timeouts::UPSTREAM_CALL, transport::Transport};
 use tokio::time::Instant;
@@ -25,9 +26,21 @@ pub struct Upstreams {
     pub cart: Transport,
     /// The catalog service.
     pub catalog: Transport,
+    /// The identity service.
+    pub identity: Transport,
 }
 
 impl Upstreams {
+    /// Returns names and addresses of users; those that were deleted are left out.
+    pub(crate) async fn contacts(&self, user_ids: &[Uuid]) -> Result<Vec<Contact>, Status> {
+        if user_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let request = GetContactsRequest { user_ids: user_ids.iter().map(Uuid::to_string).collect() };
+        let mut identity = ContactServiceClient::new(self.identity.clone());
+        Ok(with_service_identity(identity.get_contacts(request)).await?.into_inner().contacts)
+    }
+
     /// Returns the lines and the version of a user's cart.
     pub(crate) async fn cart_snapshot(&self, user_id: Uuid) -> Result<GetSnapshotResponse, Status> {
         let request = GetSnapshotRequest { user_id: user_id.to_string() };

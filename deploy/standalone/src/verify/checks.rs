@@ -45,6 +45,7 @@ pub const CHECKS: &[Check] = checks! {
     Rule "no checkout is overdue" "overdue_checkouts";
     Rule "no delivery is overdue" "overdue_deliveries";
     Rule "no delivery was permanently rejected" "rejected_deliveries";
+    Rule "mails about orders are sent or rejected within 48 hours" "unsent_order_mails";
 
     Rule "paid orders have exactly one completed payment" "paid_orders";
     Rule "cancelled orders have no completed payment" "cancelled_orders_refunded";
@@ -63,6 +64,7 @@ pub const CHECKS: &[Check] = checks! {
     Rule "ordered items were removed from the cart" "cleared_carts";
 
     Rule "emails and usernames are unique" "unique_logins";
+    Rule "mails about accounts are sent or rejected within 48 hours" "unsent_account_mails";
     Rule "avatars are stored, and stored avatars are used" "avatars";
     Rule "disabled and deleted users have no active session" "ended_sessions";
     Rule "at least one admin can sign in" "active_admin";
@@ -76,4 +78,6 @@ pub const CHECKS: &[Check] = checks! {
     Pending "deliveries to other services" "pending_deliveries";
     Pending "provider events to be applied" "pending_events";
     Pending "refunds in progress" "pending_refunds";
+    Pending "mails about orders to be sent" "pending_order_mails";
+    Pending "mails about accounts to be sent" "pending_account_mails";
 };

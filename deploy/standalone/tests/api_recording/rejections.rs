@@ -51,7 +51,9 @@ impl Recorder {
         if !path.contains('{') {
             return;
         }
-        let unknown = match ["users", "sessions", "order", "api-keys"].iter().any(|noun| path.contains(noun))
+        let unknown = match ["users", "sessions", "order", "api-keys", "mails"]
+            .iter()
+            .any(|noun| path.contains(noun))
         {
             true => "00000000-0000-7000-8000-000000000000",
             false => "999",
@@ -99,7 +101,9 @@ impl Recorder {
 
     fn with_ids(&self, path: &str, order: &str) -> String {
         let id = match path {
-            path if path.contains("/users/") || path.contains("/api-keys/") => self.user.id(),
+            path if path.contains("/users/") || path.contains("/api-keys/") || path.contains("/mails/") => {
+                self.user.id()
+            }
             path if path.contains("/order") => order,
             _ => "1",
         };

@@ -260,6 +260,20 @@ pub(crate) fn inputs() -> Vec<Input> {
             json!({"name": "warehouse", "scopes": ["orders:read"], "expiresInDays": 30}),
             &[("name", Kind::Line(100)), ("scopes", Kind::Scopes), ("expiresInDays!", Kind::Number(1, 365))],
         ),
+        input(
+            "POST",
+            "/api/auth/password/forgot",
+            Anyone,
+            json!({"email": "ada@shop.example"}),
+            &[("email", Kind::Email)],
+        ),
+        input(
+            "POST",
+            "/api/auth/password/reset",
+            Anyone,
+            json!({"token": "x", "password": "a mug of tea at nine"}),
+            &[("token", Kind::Secret), ("password", Kind::Secret)],
+        ),
         input("PUT", "/api/users/me", User, profile.clone(), &profiles),
         input("PATCH", "/api/users/me", User, profile, &profile_patches),
         input(
@@ -287,6 +301,9 @@ pub(crate) fn inputs() -> Vec<Input> {
     }
     for path in ["/api/auth/2fa/confirm", "/api/auth/2fa/disable"] {
         inputs.push(input("POST", path, User, json!({"code": "123456"}), &[("code", Kind::Secret)]));
+    }
+    for path in ["/api/auth/email/verify", "/api/auth/email/undo"] {
+        inputs.push(input("POST", path, Anyone, json!({"token": "x"}), &[("token", Kind::Secret)]));
     }
     for path in ["/api/auth/login", "/auth/login"] {
         inputs.push(input("POST", path, Anyone, login.clone(), &login_fields));

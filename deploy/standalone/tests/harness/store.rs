@@ -13,7 +13,7 @@ use bodega::{
 use bodega_audit::AuditArgs;
 use bodega_embedded_postgres::testing::{self, TempDir, TestDatabase};
 use bodega_media::Media;
-use bodega_order::PaymentProviders;
+use bodega_order::{OrderMail, PaymentProviders};
 use bodega_runtime::{database::Pool, health::Health, rate_limit::RateLimits};
 use clap::Parser;
 use serde_json::json;
@@ -44,6 +44,7 @@ pub(crate) struct StoreOptions {
     /// Command line arguments of the gateway.
     pub(crate) gateway: &'static [&'static str],
     pub(crate) payments: PaymentProviders,
+    pub(crate) mail: OrderMail,
 }
 
 /// Long enough for 200 concurrent clients while other tests run.
@@ -53,7 +54,7 @@ impl Default for StoreOptions {
     /// Small pools, long timeouts, and no payment provider.
     fn default() -> Self {
         let (identity, payments) = (identity_settings(), PaymentProviders::offline());
-        Self { connections: 3, identity, gateway: LONG_TIMEOUTS, payments }
+        Self { connections: 3, identity, gateway: LONG_TIMEOUTS, payments, mail: OrderMail::default() }
     }
 }
 
@@ -111,7 +112,8 @@ impl TestStore {
 
     /// Starts a store on a database that was [prepared](prepare).
     pub(crate) async fn start_on(owner: PgConnectOptions, options: StoreOptions) -> Self {
-        let StoreOptions { connections, identity, gateway, payments } = options;
+        let StoreOptions { connections, identity, gateway, payments, mail } = options;
+        let identity = bodega_identity::Settings { mail: mail.mailer.clone(), ..identity };
         let images = TempDir::new("images").unwrap();
         let media_dir = images.path().join(MEDIA_DIR);
         let options = Options {
@@ -121,6 +123,7 @@ impl TestStore {
             identity,
             gateway: gateway_settings(gateway, &media_dir),
             payments,
+            mail,
             media: Media::local(&media_dir),
             health: Health::default(),
             nats: None,

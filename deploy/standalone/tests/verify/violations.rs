@@ -156,6 +156,16 @@ pub(super) const VIOLATIONS: &[(&str, &str)] = &[
     ),
     ("avatars are stored, and stored avatars are used", "update identity.stored_images set delete_after = now() where delete_after is null"),
     ("avatars are stored, and stored avatars are used", "update identity.users set avatar_image_key = null"),
+    (
+        "mails about accounts are sent or rejected within 48 hours",
+        "insert into identity.mails (id, kind, dedupe_key, created_at)
+         values (gen_random_uuid(), 'password_reset', 'unsent', now() - interval '49 h')",
+    ),
+    (
+        "mails about orders are sent or rejected within 48 hours",
+        "insert into orders.mails (id, kind, dedupe_key, created_at)
+         values (gen_random_uuid(), 'order_shipped', 'unsent', now() - interval '49 h')",
+    ),
     ("disabled and deleted users have no active session", "update identity.users set disabled = true where role = 'user'"),
     ("at least one admin can sign in", "update identity.users set role = 'user'"),
     (

@@ -10,7 +10,7 @@ use crate::{api::users::types::User, json::Timestamp, problem::Problem, response
 #[schema(example = json!({
     "user": {
         "id": "0197f0c5-7d0e-7cc3-a3b5-6f1d2f1f7a10", "name": "Ada Lovelace", "username": "ada",
-        "email": "ada@example.com", "role": "user", "avatarUrl": null, "avatarThumbnailUrl": null,
+        "email": "ada@example.com", "emailVerified": true, "role": "user", "avatarUrl": null, "avatarThumbnailUrl": null,
         "createdAt": "2026-11-21T09:30:00.123456Z", "updatedAt": "2026-11-21T09:30:00.123456Z"
     },
     "token": "eyJ0eXAiOiJKV1QiLCJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl",

@@ -31,7 +31,8 @@ pub(crate) async fn show(State(app): State<App>, _: SignedIn) -> Result<Json<Pro
 
 /// Changes fields of the caller's profile.
 ///
-/// Requires an access token. Absent fields stay unchanged; `addresses` replaces all addresses.
+/// Requires an access token. Absent fields stay unchanged; `addresses` replaces all addresses. Another email ends the caller's
+/// other sessions, and the old one gets a mail that can restore it.
 #[utoipa::path(
     patch, path = "/api/users/me", tag = "Profile", request_body = ProfilePatch, security(("bearer" = [])),
     responses(
@@ -51,13 +52,15 @@ pub(crate) async fn change(
         username: patch.username.map(Option::unwrap_or_default),
         email: patch.email,
         addresses: patch.addresses.map(address_list),
+        current_password: patch.current_password,
     };
     update(&app, request).await
 }
 
 /// Replaces the caller's profile.
 ///
-/// Requires an access token. Absent optional fields are removed.
+/// Requires an access token. Absent optional fields are removed. Another email ends the caller's other sessions, and the old
+/// one gets a mail that can restore it.
 #[utoipa::path(
     put, path = "/api/users/me", tag = "Profile", request_body = ProfileInput, security(("bearer" = [])),
     responses(
@@ -77,12 +80,14 @@ pub(crate) async fn replace(
         username: Some(input.username.unwrap_or_default()),
         email: Some(input.email),
         addresses: Some(address_list(input.addresses)),
+        current_password: input.current_password,
     };
     update(&app, request).await
 }
 
 async fn update(app: &App, request: UpdateProfileRequest) -> Result<Json<Profile>, Problem> {
     let response = app.identity().update_profile(request).await?.into_inner();
+    app.revocations().extend(&response.ended_session_ids);
     Ok(Json(present(response.user)?.into()))
 }
 

@@ -11,7 +11,7 @@ use crate::{
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "id": "0197f0c5-7d0e-7cc3-a3b5-6f1d2f1f7a10", "name": "Ada Lovelace", "username": "ada",
-    "email": "ada@example.com", "role": "user", "avatarUrl": null, "avatarThumbnailUrl": null,
+    "email": "ada@example.com", "emailVerified": true, "role": "user", "avatarUrl": null, "avatarThumbnailUrl": null,
     "createdAt": "2026-11-21T09:30:00.123456Z", "updatedAt": "2026-11-21T09:30:00.123456Z",
     "addresses": [{
         "name": "Ada Lovelace", "line1": "12 St James's Square", "line2": "", "city": "London", "region": "",
@@ -107,7 +107,7 @@ impl From<Address> for pb::Address {
 
 /// Changes of a profile. Absent fields stay unchanged.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(example = json!({"username": "ada"}))]
 pub(crate) struct ProfilePatch {
     /// Full name of the user.
@@ -126,11 +126,15 @@ pub(crate) struct ProfilePatch {
     #[serde(default, deserialize_with = "provided")]
     #[schema(value_type = Option<Vec<Address>>, nullable = false, max_items = 20)]
     pub(crate) addresses: Option<Vec<Object<Address>>>,
+    /// Current password. It is required to change a confirmed email, and the username of an admin.
+    #[serde(default, deserialize_with = "provided", alias = "current_password")]
+    #[schema(nullable = false)]
+    pub(crate) current_password: Option<String>,
 }
 
 /// A profile that replaces the current one.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(example = json!({
     "name": "Ada Lovelace", "email": "ada@example.com", "username": "ada",
     "addresses": [{
@@ -153,6 +157,9 @@ pub(crate) struct ProfileInput {
     #[serde(default)]
     #[schema(value_type = Vec<Address>, max_items = 20)]
     pub(crate) addresses: Vec<Object<Address>>,
+    /// Current password. It is required to change a confirmed email, and the username of an admin.
+    #[serde(default, alias = "current_password")]
+    pub(crate) current_password: Option<String>,
 }
 
 /// The current and the new password.

@@ -4,7 +4,8 @@ pub(crate) mod types;
 
 use axum::extract::State;
 use bodega_proto::identity::v1::{
-    self as pb, DeleteUserRequest, GetUserRequest, ListUsersRequest, UpdateUserRequest,
+    self as pb, DeleteUserRequest, GetUserRequest, ListUsersRequest, SendPasswordResetRequest,
+    UpdateUserRequest,
 };
 use http::StatusCode;
 use serde::Deserialize;
@@ -128,6 +129,28 @@ pub(crate) async fn change(
     let response = app.identity().update_user(request).await?.into_inner();
     app.revocations().extend(&response.ended_session_ids);
     Ok(Json(present(response.user)?.into()))
+}
+
+/// Mails a user a link that sets a new password.
+///
+/// Requires an admin's access token. The admin does not see the link.
+#[utoipa::path(
+    post, path = "/api/users/{id}/password-reset", tag = "Users",
+    params(("id" = Uuid, Path, description = "Id of the user.")), security(("bearer" = [])),
+    responses(
+        (status = ACCEPTED, description = "The mail is sent. No content."),
+        (status = FORBIDDEN),
+        (status = NOT_FOUND, description = "The user does not exist (`user_not_found`)."),
+        (status = SERVICE_UNAVAILABLE, description = "No mail can be sent (`mail_not_configured`)."),
+    )
+)]
+pub(crate) async fn send_password_reset(
+    State(app): State<App>,
+    _: Admin,
+    Path(id): Path<Uuid>,
+) -> Result<StatusCode, Problem> {
+    app.recovery().send_password_reset(SendPasswordResetRequest { user_id: id.to_string() }).await?;
+    Ok(StatusCode::ACCEPTED)
 }
 
 /// Deletes a user.

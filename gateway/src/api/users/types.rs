@@ -38,7 +38,7 @@ impl From<Role> for pb::Role {
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
     "id": "0197f0c5-7d0e-7cc3-a3b5-6f1d2f1f7a10", "name": "Ada Lovelace", "username": "ada",
-    "email": "ada@example.com", "role": "user", "avatarUrl": null, "avatarThumbnailUrl": null,
+    "email": "ada@example.com", "emailVerified": true, "role": "user", "avatarUrl": null, "avatarThumbnailUrl": null,
     "createdAt": "2026-11-21T09:30:00.123456Z", "updatedAt": "2026-11-21T09:30:00.123456Z"
 }))]
 pub(crate) struct User {
@@ -51,6 +51,8 @@ pub(crate) struct User {
     username: Option<String>,
     /// Email address, unique, case-insensitive.
     email: String,
+    /// Whether the user has shown to receive mail at the address.
+    email_verified: bool,
     /// Role of the user.
     role: Role,
     /// URL of the avatar, or null when the user has none.
@@ -73,6 +75,7 @@ impl From<pb::User> for User {
             name: user.name,
             username: non_empty(user.username),
             email: user.email,
+            email_verified: user.email_verified,
             avatar_url: non_empty(user.avatar_url),
             avatar_thumbnail_url: non_empty(user.avatar_thumbnail_url),
             created_at: user.created_at.into(),
@@ -85,7 +88,7 @@ impl From<pb::User> for User {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "id": "0197f0c5-7d0e-7cc3-a3b5-6f1d2f1f7a10", "name": "Ada Lovelace", "username": "ada",
-    "email": "ada@example.com", "role": "user", "avatarUrl": null, "avatarThumbnailUrl": null,
+    "email": "ada@example.com", "emailVerified": true, "role": "user", "avatarUrl": null, "avatarThumbnailUrl": null,
     "createdAt": "2026-11-21T09:30:00.123456Z", "updatedAt": "2026-11-21T09:30:00.123456Z", "disabled": false
 }))]
 pub(crate) struct UserDetails {

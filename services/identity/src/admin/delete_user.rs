@@ -5,7 +5,9 @@ use bodega_runtime::{auth::Caller, database::Pool};
 use uuid::Uuid;
 
 use super::last_admin::{require_another_admin, target};
-use crate::{AUDIT, api_keys, avatars, error::Error, failed_logins, second_factor, sessions, users};
+use crate::{
+    AUDIT, api_keys, avatars, error::Error, failed_logins, recovery, second_factor, sessions, users,
+};
 
 /// Erases the personal data of a user and ends its sessions and API keys. Returns what ended.
 pub(crate) async fn delete_user(db: &Pool, caller: &Caller, id: Uuid) -> Result<Vec<Uuid>, Error> {
@@ -18,6 +20,7 @@ pub(crate) async fn delete_user(db: &Pool, caller: &Caller, id: Uuid) -> Result<
     users::db::erase(&mut transaction, id).await?;
     second_factor::db::delete(&mut transaction, id).await?;
     users::addresses::db::delete_all(&mut transaction, id).await?;
+    recovery::db::erase(&mut transaction, id).await?;
     let mut ended = sessions::db::sessions::end_all(&mut *transaction, id, None).await?;
     ended.extend(api_keys::db::end_all_of(&mut transaction, id).await?);
     sessions::db::sessions::erase(&mut transaction, id).await?;

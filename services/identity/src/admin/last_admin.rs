@@ -39,6 +39,7 @@ mod tests {
             avatar_url: String::new(),
             avatar_thumbnail_url: String::new(),
             disabled,
+            email_verified: false,
             created_at: OffsetDateTime::UNIX_EPOCH,
             updated_at: OffsetDateTime::UNIX_EPOCH,
         }

@@ -21,7 +21,8 @@ pub(crate) async fn set(db: &mut PgConnection, id: Uuid, avatar: &Avatar<'_>) ->
            set avatar_image_key = $2, avatar_url = $3, avatar_thumbnail_url = $4, updated_at = now()
            where id = $1 and deleted_at is null
            returning id, name, email as "email!", username, role as "role: Role", avatar_url,
-                     avatar_thumbnail_url, disabled, created_at, updated_at"#,
+                     avatar_thumbnail_url, disabled, email_verified_at is not null as "email_verified!", created_at,
+                  updated_at"#,
         id,
         avatar.image_key,
         avatar.url,

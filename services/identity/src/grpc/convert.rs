@@ -21,6 +21,7 @@ impl From<User> for pb::User {
             avatar_url: user.avatar_url,
             avatar_thumbnail_url: user.avatar_thumbnail_url,
             disabled: user.disabled,
+            email_verified: user.email_verified,
             addresses: Vec::new(),
             created_at: Some(timestamp::to_proto(user.created_at)),
             updated_at: Some(timestamp::to_proto(user.updated_at)),

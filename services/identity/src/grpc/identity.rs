@@ -46,6 +46,10 @@ pub(crate) struct IdentityApi {
 }
 
 impl IdentityApi {
+    fn sends_mail(&self) -> bool {
+        self.settings.mail.is_some()
+    }
+
     /// Issues an access token and returns the session with its tokens.
     async fn session(&self, session: IssuedSession) -> Result<pb::Session, Error> {
         self.revocations.publish(&session.ended);
@@ -66,8 +70,14 @@ impl IdentityService for IdentityApi {
         &self,
         request: Request<pb::RegisterRequest>,
     ) -> Result<Response<pb::RegisterResponse>, Status> {
-        let session =
-            sessions::register(&self.db, &self.rate_limiter, &self.hasher, request.into_inner()).await?;
+        let session = sessions::register(
+            &self.db,
+            &self.rate_limiter,
+            &self.hasher,
+            self.sends_mail(),
+            request.into_inner(),
+        )
+        .await?;
         let session = Some(self.session(session).await?);
         Ok(Response::new(pb::RegisterResponse { session }))
     }
@@ -178,10 +188,14 @@ impl IdentityService for IdentityApi {
         request: Request<pb::UpdateProfileRequest>,
     ) -> Result<Response<pb::UpdateProfileResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let user =
-            profile::update_profile(&self.db, &self.rate_limiter, &caller, request.into_inner()).await?;
+        let Self { db, rate_limiter, hasher, .. } = self;
+        let sends_mail = self.sends_mail();
+        let request = request.into_inner();
+        let (user, ended) =
+            profile::update_profile(db, rate_limiter, hasher, sends_mail, &caller, request).await?;
+        self.revocations.publish(&ended);
         let user = Some(with_addresses(&self.db, user).await?);
-        Ok(Response::new(pb::UpdateProfileResponse { user }))
+        Ok(Response::new(pb::UpdateProfileResponse { user, ended_session_ids: to_strings(ended) }))
     }
 
     async fn change_password(
@@ -190,7 +204,8 @@ impl IdentityService for IdentityApi {
     ) -> Result<Response<pb::ChangePasswordResponse>, Status> {
         let caller = Caller::of(&request)?;
         let Self { db, rate_limiter, hasher, .. } = self;
-        let ended = profile::change_password(db, rate_limiter, hasher, &caller, request.get_ref()).await?;
+        let (sends_mail, request) = (self.sends_mail(), request.get_ref());
+        let ended = profile::change_password(db, rate_limiter, hasher, sends_mail, &caller, request).await?;
         self.revocations.publish(&ended);
         Ok(Response::new(pb::ChangePasswordResponse { ended_session_ids: to_strings(ended) }))
     }

@@ -47,7 +47,7 @@ pub(crate) struct LockedUser {
 pub(crate) async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<LockedUser>> {
     let row = sqlx::query!(
         r#"select id, name, email as "email!", username, role as "role: Role", avatar_url,
-                  avatar_thumbnail_url, disabled, created_at, updated_at, password_hash as "password_hash!",
+                  avatar_thumbnail_url, disabled, email_verified_at is not null as "email_verified!", created_at, updated_at, password_hash as "password_hash!",
                   exists (
                       select from identity.second_factors f where f.user_id = users.id and f.confirmed_at is not null
                   ) as "has_second_factor!"
@@ -68,6 +68,7 @@ pub(crate) async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option
             avatar_url: row.avatar_url,
             avatar_thumbnail_url: row.avatar_thumbnail_url,
             disabled: row.disabled,
+            email_verified: row.email_verified,
             created_at: row.created_at,
             updated_at: row.updated_at,
         },

@@ -9,6 +9,7 @@ use crate::{
     AUDIT,
     error::Error,
     passwords::{self, Hasher, PersonalData, check_policy, verify_current},
+    recovery::{MailKind, enqueue},
     sessions,
     users::{Email, Name, User, Username},
 };
@@ -18,11 +19,12 @@ pub(crate) async fn change_password(
     db: &Pool,
     limiter: &RateLimiter,
     hasher: &Hasher,
+    sends_mail: bool,
     caller: &Caller,
     request: &pb::ChangePasswordRequest,
 ) -> Result<Vec<Uuid>, Error> {
     let user = sessions::current_user(db, caller).await?;
-    check_new_password(&user, &request.new_password)?;
+    check_new_password(&user, &request.new_password, "new_password")?;
 
     let stored_hash = passwords::db::find_hash(db, user.id).await?.ok_or(Error::SessionEnded)?;
     verify_current(limiter, hasher, user.id, &stored_hash, &request.current_password).await?;
@@ -37,11 +39,15 @@ pub(crate) async fn change_password(
     let ended = sessions::db::sessions::end_all(&mut *transaction, user.id, Some(caller.session_id)).await?;
     let event = Event::new("password.changed", caller).on(Subject::user(user.id));
     AUDIT.record(&mut transaction, event).await?;
+    if sends_mail {
+        enqueue(&mut *transaction, MailKind::PasswordChanged, Some(user.id), None).await?;
+    }
     transaction.commit().await?;
     Ok(ended)
 }
 
-fn check_new_password(user: &User, password: &str) -> Result<(), Error> {
+/// Checks a new password of a user; `field` has it in the request.
+pub(crate) fn check_new_password(user: &User, password: &str, field: &str) -> Result<(), Error> {
     // The stored fields were accepted under the rules of their time, so their violations are ignored.
     let mut ignored = Violations::new();
     let name = Name::parse(&user.name, &mut ignored);
@@ -50,7 +56,7 @@ fn check_new_password(user: &User, password: &str) -> Result<(), Error> {
 
     let mut violations = Violations::new();
     let personal = PersonalData { name: &name, email: &email, username: username.as_ref() };
-    check_policy(password, &personal, "new_password", &mut violations);
+    check_policy(password, &personal, field, &mut violations);
     Ok(violations.finish()?)
 }
 

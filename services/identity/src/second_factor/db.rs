@@ -158,3 +158,15 @@ pub(crate) async fn delete_expired_challenges(db: impl PgExecutor<'_>, limit: i6
     .await?;
     Ok(())
 }
+
+/// Returns whether a user has a confirmed second factor.
+pub(crate) async fn is_confirmed(db: impl PgExecutor<'_>, user_id: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (
+               select from identity.second_factors where user_id = $1 and confirmed_at is not null
+           ) as "exists!""#,
+        user_id,
+    )
+    .fetch_one(db)
+    .await
+}

@@ -15,6 +15,7 @@ use crate::{
     AUDIT,
     error::Error,
     passwords::{Hasher, PersonalData, check_policy},
+    recovery,
     users::{self, Email, Name, Role, Username, db::NewUser},
 };
 
@@ -23,6 +24,7 @@ pub(crate) async fn register(
     db: &Pool,
     limiter: &RateLimiter,
     hasher: &Hasher,
+    sends_mail: bool,
     request: pb::RegisterRequest,
 ) -> Result<IssuedSession, Error> {
     let mut violations = Violations::new();
@@ -49,9 +51,15 @@ pub(crate) async fn register(
         password_hash: &password_hash,
         role: Role::User,
     };
+    if recovery::db::is_reserved(&mut *transaction, &email, None).await? {
+        return Err(Error::EmailTaken);
+    }
     let user = users::db::insert(&mut *transaction, &new).await.map_err(Error::from_user_write)?;
     let event = Event::new("user.registered", Actor::User(user.id)).on(Subject::user(user.id));
     AUDIT.record(&mut transaction, event).await?;
+    if sends_mail {
+        recovery::request_verification(&mut transaction, &user).await?;
+    }
     let session = start_session(&mut transaction, limiter.limits(), user, &request.user_agent).await?;
     transaction.commit().await?;
     Ok(session)

@@ -24,7 +24,8 @@ pub(crate) async fn insert(db: impl PgExecutor<'_>, new: &NewUser<'_>) -> sqlx::
                (id, name, name_normalized, email, email_normalized, username, username_normalized, password_hash, role)
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
            returning id, name, email as "email!", username, role as "role: Role", avatar_url,
-                     avatar_thumbnail_url, disabled, created_at, updated_at"#,
+                     avatar_thumbnail_url, disabled, email_verified_at is not null as "email_verified!", created_at,
+                  updated_at"#,
         new.id,
         new.name.display,
         new.name.normalized,
@@ -43,7 +44,8 @@ pub(crate) async fn find(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Opti
     sqlx::query_as!(
         User,
         r#"select id, name, email as "email!", username, role as "role: Role", avatar_url,
-                  avatar_thumbnail_url, disabled, created_at, updated_at
+                  avatar_thumbnail_url, disabled, email_verified_at is not null as "email_verified!", created_at,
+                  updated_at
            from identity.users
            where id = $1 and deleted_at is null"#,
         id,
@@ -61,7 +63,8 @@ pub(crate) async fn find_by_session(
     sqlx::query_as!(
         User,
         r#"select u.id, u.name, u.email as "email!", u.username, u.role as "role: Role", u.avatar_url,
-                  u.avatar_thumbnail_url, u.disabled, u.created_at, u.updated_at
+                  u.avatar_thumbnail_url, u.disabled, u.email_verified_at is not null as "email_verified!", u.created_at,
+                  u.updated_at
            from identity.sessions s
            join identity.users u on u.id = s.user_id
            where s.id = $1 and s.ended_at is null
@@ -91,7 +94,8 @@ pub(crate) async fn list(
     sqlx::query_as!(
         User,
         r#"select id, name, email as "email!", username, role as "role: Role", avatar_url,
-                  avatar_thumbnail_url, disabled, created_at, updated_at
+                  avatar_thumbnail_url, disabled, email_verified_at is not null as "email_verified!", created_at,
+                  updated_at
            from identity.users
            where deleted_at is null
              and ($1::uuid is null or id < $1)
@@ -136,7 +140,8 @@ pub(crate) async fn update(
                updated_at = now()
            where id = $1 and deleted_at is null
            returning id, name, email as "email!", username, role as "role: Role", avatar_url,
-                     avatar_thumbnail_url, disabled, created_at, updated_at"#,
+                     avatar_thumbnail_url, disabled, email_verified_at is not null as "email_verified!", created_at,
+                  updated_at"#,
         id,
         update.name.map(|name| name.display.as_str()),
         update.name.map(|name| name.normalized.as_str()),
@@ -155,7 +160,8 @@ pub(crate) async fn lock_enabled(db: &mut PgConnection, id: Uuid) -> sqlx::Resul
     sqlx::query_as!(
         User,
         r#"select id, name, email as "email!", username, role as "role: Role", avatar_url,
-                  avatar_thumbnail_url, disabled, created_at, updated_at
+                  avatar_thumbnail_url, disabled, email_verified_at is not null as "email_verified!", created_at,
+                  updated_at
            from identity.users
            where id = $1 and deleted_at is null and not disabled
            for no key update"#,
@@ -170,7 +176,8 @@ pub(crate) async fn lock_with_admins(db: &mut PgConnection, id: Uuid) -> sqlx::R
     sqlx::query_as!(
         User,
         r#"select id, name, email as "email!", username, role as "role: Role", avatar_url,
-                  avatar_thumbnail_url, disabled, created_at, updated_at
+                  avatar_thumbnail_url, disabled, email_verified_at is not null as "email_verified!", created_at,
+                  updated_at
            from identity.users
            where deleted_at is null and (id = $1 or (role = 'admin' and not disabled))
            order by id
@@ -193,7 +200,8 @@ pub(crate) async fn set_role(
            set role = $2, disabled = $3, updated_at = now()
            where id = $1 and deleted_at is null
            returning id, name, email as "email!", username, role as "role: Role", avatar_url,
-                     avatar_thumbnail_url, disabled, created_at, updated_at"#,
+                     avatar_thumbnail_url, disabled, email_verified_at is not null as "email_verified!", created_at,
+                  updated_at"#,
         id,
         role.as_str(),
         disabled,
@@ -208,7 +216,7 @@ pub(crate) async fn erase(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
         "update identity.users
          set name = '', name_normalized = '', email = null, email_normalized = null, username = null, username_normalized = null,
              password_hash = null, avatar_url = '', avatar_thumbnail_url = '', avatar_image_key = null,
-             updated_at = now(), deleted_at = now()
+             email_verified_at = null, updated_at = now(), deleted_at = now()
          where id = $1",
         id,
     )

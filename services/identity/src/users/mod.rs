@@ -51,6 +51,8 @@ pub(crate) struct User {
     pub(crate) avatar_url: String,
     pub(crate) avatar_thumbnail_url: String,
     pub(crate) disabled: bool,
+    /// Whether the user has shown to receive mail at the address.
+    pub(crate) email_verified: bool,
     pub(crate) created_at: OffsetDateTime,
     pub(crate) updated_at: OffsetDateTime,
 }

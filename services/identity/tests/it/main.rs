@@ -11,6 +11,7 @@ mod last_admin;
 mod login;
 mod profile;
 mod rate_limits;
+mod recovery;
 mod refresh;
 mod register;
 mod revocations;

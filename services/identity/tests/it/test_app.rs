@@ -34,7 +34,7 @@ pub(crate) const SECRET: &str = "a secret of well over 32 bytes, for the tests";
 
 /// Adds the caller to each request, if there is one.
 #[derive(Clone)]
-pub(crate) struct ActAs(Option<Caller>);
+pub(crate) struct ActAs(pub(crate) Option<Caller>);
 
 impl Interceptor for ActAs {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {

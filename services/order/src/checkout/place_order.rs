@@ -25,6 +25,7 @@ use super::{
 use crate::{
     app::App,
     error::Error,
+    mail::RequireVerifiedEmail,
     orders::db::{self, Order},
     outbox::deliveries,
 };
@@ -124,6 +125,7 @@ pub(crate) async fn place_order(
                 None => load_order(app, order_id, processing::run_to_completion(app, order_id).await?).await,
             };
         }
+        require_verified_email(app, user_id).await?;
         match start(app, call, request, latest).await? {
             Start::Started(checkout) => {
                 let outcome = processing::process(app, &checkout).await?;
@@ -133,6 +135,15 @@ pub(crate) async fn place_order(
         }
     }
     Err(Error::StillPlacing)
+}
+
+/// Checks the address of the user of a new checkout, if the store requires it: the address may be confirmed at any time.
+async fn require_verified_email(app: &App, user_id: Uuid) -> Result<(), Error> {
+    if app.require_verified_email == RequireVerifiedEmail::Off {
+        return Ok(());
+    }
+    let contacts = app.upstreams.contacts(&[user_id]).await?;
+    if contacts.iter().any(|contact| contact.email_verified) { Ok(()) } else { Err(Error::EmailNotVerified) }
 }
 
 async fn load_order(app: &App, id: Uuid, outcome: Outcome) -> Result<PlacedOrder, Error> {

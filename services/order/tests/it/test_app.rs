@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use bodega_embedded_postgres::testing::{TestDatabase, database};
 use bodega_events::Nats;
-use bodega_order::{MIGRATOR, PaymentProviders, SCHEMA, Upstreams};
+use bodega_mail::MailArgs;
+use bodega_order::{MIGRATOR, OrderMail, OrderMailArgs, PaymentProviders, SCHEMA, Upstreams};
 use bodega_proto::{
     cart::v1::checkout_service_server::CheckoutServiceServer,
     catalog::v1::stock_service_server::StockServiceServer,
+    identity::v1::contact_service_server::ContactServiceServer,
     order::v1::{
         CancelOrderRequest, GetOrderRequest, Order, OrderStatus, PlaceOrderRequest, UpdateOrderStatusRequest,
         order_service_client::OrderServiceClient,
@@ -32,7 +34,7 @@ use tonic::{
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
-use crate::{fake_cart::FakeCart, fake_catalog::FakeCatalog};
+use crate::{fake_cart::FakeCart, fake_catalog::FakeCatalog, fake_contacts::FakeContacts};
 
 pub(crate) const MUG: i32 = 1;
 pub(crate) const PEN: i32 = 2;
@@ -60,6 +62,8 @@ pub(crate) struct TestApp {
     database: TestDatabase,
     payments: PaymentProviders,
     pub(crate) nats: Option<Nats>,
+    mail: OrderMail,
+    pub(crate) contacts: FakeContacts,
     replica: Replica,
 }
 
@@ -99,26 +103,33 @@ impl TestApp {
 
     /// As [`TestApp::start`], with these payment providers.
     pub(crate) async fn with_providers(payments: PaymentProviders) -> Self {
-        Self::start_with(payments, None).await
+        Self::start_with(payments, None, OrderMail::default()).await
     }
 
     /// As [`TestApp::start`], and publishes events.
     pub(crate) async fn with_nats(nats: Nats) -> Self {
-        Self::start_with(PaymentProviders::offline(), Some(nats)).await
+        Self::start_with(PaymentProviders::offline(), Some(nats), OrderMail::default()).await
     }
 
-    async fn start_with(payments: PaymentProviders, nats: Option<Nats>) -> Self {
+    /// As [`TestApp::start`], with these settings of mail.
+    pub(crate) async fn with_mail(mail: OrderMail) -> Self {
+        Self::start_with(PaymentProviders::offline(), None, mail).await
+    }
+
+    async fn start_with(payments: PaymentProviders, nats: Option<Nats>, mail: OrderMail) -> Self {
         let database =
             database("order", |url| async move { migrate(&url.parse()?, SCHEMA, &MIGRATOR).await });
         let database = database.await;
-        let (cart, catalog) = (FakeCart::default(), FakeCatalog::default());
+        let (cart, catalog, contacts) =
+            (FakeCart::default(), FakeCatalog::default(), FakeContacts::default());
         catalog.add_stock(MUG, "Mug", MUG_PRICE, 1000);
         catalog.add_stock(PEN, "Pen", PEN_PRICE, 1000);
         catalog.add_stock(HAT, "Hat", 3000, 0);
         // The tests' own queries have no need of the short timeouts of the service's pool.
         let db = Pool::new(database.url().parse().unwrap(), 4, Duration::from_secs(30));
-        let replica = replica(&database.url(), &cart, &catalog, &payments, nats.as_ref()).await;
-        Self { cart, catalog, db, database, payments, nats, replica }
+        let fakes = (cart.clone(), catalog.clone(), contacts.clone());
+        let replica = replica(&database.url(), fakes, &payments, nats.as_ref(), &mail).await;
+        Self { cart, catalog, db, database, payments, nats, mail, contacts, replica }
     }
 
     /// Creates a pool with the settings of the service.
@@ -128,7 +139,12 @@ impl TestApp {
 
     /// Starts another replica of the service.
     pub(crate) async fn replica(&self) -> Replica {
-        replica(&self.database.url(), &self.cart, &self.catalog, &self.payments, self.nats.as_ref()).await
+        let nats = self.nats.as_ref();
+        replica(&self.database.url(), self.fakes(), &self.payments, nats, &self.mail).await
+    }
+
+    fn fakes(&self) -> Fakes {
+        (self.cart.clone(), self.catalog.clone(), self.contacts.clone())
     }
 
     /// Stops the first replica and starts another one in its place.
@@ -146,9 +162,9 @@ impl TestApp {
 
     /// Returns a function that starts another replica where it is called, such as in another tokio runtime.
     pub(crate) fn start_function(&self) -> impl AsyncFnOnce() -> Replica + Send + 'static {
-        let (url, cart, catalog) = (self.database.url(), self.cart.clone(), self.catalog.clone());
-        let (payments, nats) = (self.payments.clone(), self.nats.clone());
-        async move || replica(&url, &cart, &catalog, &payments, nats.as_ref()).await
+        let (url, fakes) = (self.database.url(), self.fakes());
+        let (payments, nats, mail) = (self.payments.clone(), self.nats.clone(), self.mail.clone());
+        async move || replica(&url, fakes, &payments, nats.as_ref(), &mail).await
     }
 
     /// Returns a new user with these products in the cart, at current prices.
@@ -226,23 +242,46 @@ impl TestApp {
     }
 }
 
+/// The services that the order service calls.
+type Fakes = (FakeCart, FakeCatalog, FakeContacts);
+
 async fn replica(
     url: &str,
-    cart: &FakeCart,
-    catalog: &FakeCatalog,
+    (cart, catalog, contacts): Fakes,
     payments: &PaymentProviders,
     nats: Option<&Nats>,
+    mail: &OrderMail,
 ) -> Replica {
     let upstreams = Upstreams {
-        cart: Transport::unauthenticated(Routes::new(CheckoutServiceServer::new(cart.clone()))),
-        catalog: Transport::unauthenticated(Routes::new(StockServiceServer::new(catalog.clone()))),
+        cart: Transport::unauthenticated(Routes::new(CheckoutServiceServer::new(cart))),
+        catalog: Transport::unauthenticated(Routes::new(StockServiceServer::new(catalog))),
+        identity: Transport::unauthenticated(Routes::new(ContactServiceServer::new(contacts))),
     };
     let db = pool(url.parse().unwrap(), 10, "bodega-order");
     let shutdown = CancellationToken::new();
-    let service =
-        bodega_order::start(db, upstreams, payments.clone(), nats.cloned(), RateLimits::On, shutdown.clone());
+    let service = bodega_order::start(
+        db,
+        upstreams,
+        payments.clone(),
+        nats.cloned(),
+        RateLimits::On,
+        mail.clone(),
+        shutdown.clone(),
+    );
     let service = service.await.unwrap();
     Replica { service, shutdown }
+}
+
+/// Returns settings that send mails to an SMTP server.
+pub(crate) fn order_mail(smtp_url: &str, args: OrderMailArgs) -> OrderMail {
+    let mail = MailArgs {
+        smtp_url: Some(smtp_url.parse().unwrap()),
+        smtp_ca_file: None,
+        mail_from: "Shop <shop@shop.example>".parse().unwrap(),
+        public_url: Some("https://shop.example".parse().unwrap()),
+        templates_dir: None,
+    };
+    OrderMail { mailer: mail.smtp_mailer().unwrap(), args }
 }
 
 pub(crate) async fn place(

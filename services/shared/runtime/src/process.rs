@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use axum::Router;
 use http::Uri;
 use sqlx::migrate::Migrator;
 use tokio::{
@@ -116,7 +117,7 @@ where
         let health = Health::default();
         let shutdown = shutdown_signal(&health, args.shutdown.drain_delay)?;
         if let Some(address) = args.admin_http {
-            metrics::serve(address, health.clone()).await?;
+            metrics::serve(address, health.clone(), Router::new()).await?;
         }
         let address = args.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let listener = TcpListener::bind(address)

@@ -153,6 +153,19 @@ pub const EVENT_PUBLISH: Duration = ms(8_000);
 /// Lease of the replica that publishes the events of a service.
 pub const EVENT_LEASE: Duration = ms(9_000);
 
+// Mail.
+
+/// Time limit for connecting to the SMTP server.
+pub const MAIL_CONNECT: Duration = ms(5_000);
+/// Time limit for sending a mail, including the connection.
+pub const MAIL_SEND: Duration = ms(15_000);
+/// Time limit for reading the recipients and contents of a batch of mails.
+pub const MAIL_COMPOSE: Duration = ms(4_000);
+/// Time limit of a batch of mails.
+pub const MAIL_BATCH: Duration = ms(26_000);
+/// Lease of a batch of mails.
+pub const MAIL_LEASE: Duration = ms(30_000);
+
 // Images.
 
 /// Time limit for deleting an image from the storage.
@@ -207,6 +220,12 @@ const _: () = {
         EVENT_PUBLISH
     ));
     assert!(precedes(EVENT_PUBLISH, EVENT_LEASE));
+    assert!(precedes(MAIL_CONNECT, MAIL_SEND));
+    assert!(precedes(
+        sum(sum(MAIL_COMPOSE, MAIL_SEND), sum(DATABASE_ACQUIRE, DATABASE_STATEMENT)),
+        MAIL_BATCH
+    ));
+    assert!(precedes(MAIL_BATCH, MAIL_LEASE));
     assert!(precedes(IMAGE_DELETE, IMAGE_CLEANUP));
     assert!(precedes(IMAGE_CLEANUP, IMAGE_CLEANUP_LEASE));
     assert!(precedes(PAYMENT_POLL, SHUTDOWN));

@@ -54,7 +54,8 @@ pub(crate) async fn lock(
                   s.second_factor_at,
                   s.issued_tokens, s.created_at as session_created_at,
                   u.id, u.name, u.email as "email!", u.username, u.role as "role: Role", u.avatar_url,
-                  u.avatar_thumbnail_url, u.disabled, u.created_at, u.updated_at
+                  u.avatar_thumbnail_url, u.disabled, u.email_verified_at is not null as "email_verified!", u.created_at,
+                  u.updated_at
            from identity.refresh_tokens t
            join identity.sessions s on s.id = t.session_id
            join identity.users u on u.id = s.user_id
@@ -84,6 +85,7 @@ pub(crate) async fn lock(
             avatar_url: row.avatar_url,
             avatar_thumbnail_url: row.avatar_thumbnail_url,
             disabled: row.disabled,
+            email_verified: row.email_verified,
             created_at: row.created_at,
             updated_at: row.updated_at,
         },

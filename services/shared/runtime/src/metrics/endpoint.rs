@@ -13,15 +13,16 @@ use crate::health::Health;
 /// Interval of the exporter's maintenance of its histograms.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Installs the recorder, and serves `/metrics`, `/healthz` and `/readyz` on `address` until the process ends: probes and
-/// Prometheus see the drain before the shutdown, too.
+/// Installs the recorder, and serves `/metrics`, `/healthz`, `/readyz` and `pages` on `address` until the process ends: probes
+/// and Prometheus see the drain before the shutdown, too. Returns the bound address.
 ///
 /// # Errors
 /// When the address cannot be bound, or a recorder is installed already.
-pub async fn serve(address: SocketAddr, health: Health) -> anyhow::Result<()> {
+pub async fn serve(address: SocketAddr, health: Health, pages: Router) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("BODEGA_ADMIN_HTTP: cannot listen on {address}: choose another address"))?;
+    let address = listener.local_addr()?;
     let recorder = Recorder::install()?;
     let upkeep = recorder.clone();
     tokio::spawn(async move {
@@ -33,13 +34,14 @@ pub async fn serve(address: SocketAddr, health: Health) -> anyhow::Result<()> {
     let router = Router::new()
         .route("/metrics", get(async move || recorder.render()))
         .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(async move || ready(&health).await));
+        .route("/readyz", get(async move || ready(&health).await))
+        .merge(pages);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!("admin listener failed: {error}");
         }
     });
-    Ok(())
+    Ok(address)
 }
 
 async fn ready(health: &Health) -> (StatusCode, &'static str) {

@@ -1,0 +1,3 @@
+select format('mail %s: %s, %s attempts', id, kind, attempts)
+from identity.mails
+where sent_at is null and rejection is null

@@ -1,0 +1,185 @@
+//! The mails of orders.
+//!
+//! A trigger on the history of orders writes them (`migrations/0007_mail.sql`). What they contain is decided when they are sent:
+//! the order is confirmed when it is placed, or, if the store accepts cards, when it is paid.
+
+mod db;
+
+use std::collections::HashMap;
+
+use bodega_mail::{Compose, Composed, Letter, Mail, Mailbox, Mailer, NewMail, Outbox, Template};
+use bodega_runtime::{database::Pool, money::Currency};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use self::db::OrderRow;
+use crate::{SCHEMA, payments::provider::offline, upstream::Upstreams};
+
+/// Arguments of mails about orders.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct OrderMailArgs {
+    /// Address that is notified of new orders [default: none]
+    #[arg(long, env = "BODEGA_MAIL_NOTIFY", value_parser = bodega_mail::mailbox)]
+    pub mail_notify: Option<Mailbox>,
+    /// What needs a confirmed email address
+    #[arg(long, env = "BODEGA_REQUIRE_VERIFIED_EMAIL", value_enum, default_value = "off")]
+    pub require_verified_email: RequireVerifiedEmail,
+}
+
+/// What needs a confirmed email address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum RequireVerifiedEmail {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Placing an order.
+    Checkout,
+}
+
+/// Settings of mails about orders.
+#[derive(Clone, Debug, Default)]
+pub struct OrderMail {
+    /// Sends mail.
+    pub mailer: Option<Mailer>,
+    /// The arguments.
+    pub args: OrderMailArgs,
+}
+
+/// Composes the mails of orders.
+pub(crate) struct OrderMails {
+    pub(crate) db: Pool,
+    pub(crate) upstreams: Upstreams,
+    /// Whether new orders are paid by card.
+    pub(crate) accepts_cards: bool,
+    pub(crate) notify: Option<Mailbox>,
+}
+
+/// What happened to an order, or `NewOrder` for the merchant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Placed,
+    Paid,
+    Shipped,
+    Cancelled,
+    Refunded,
+    NewOrder,
+}
+
+impl Kind {
+    fn of(mail: &Mail) -> Option<Self> {
+        Some(match mail.kind.as_str() {
+            "order_placed" => Self::Placed,
+            "order_paid" => Self::Paid,
+            "order_shipped" => Self::Shipped,
+            "order_cancelled" => Self::Cancelled,
+            "payment_refunded" => Self::Refunded,
+            "new_order" => Self::NewOrder,
+            _ => return None,
+        })
+    }
+}
+
+impl Compose for OrderMails {
+    async fn compose(&self, mails: &[Mail]) -> anyhow::Result<Vec<Composed>> {
+        let ids: Vec<_> = mails.iter().filter_map(|mail| param(mail, "order_id")).collect();
+        let payments: Vec<_> = mails.iter().filter_map(|mail| param(mail, "payment_id")).collect();
+        let orders = db::orders(&self.db, &ids).await?;
+        let orders: HashMap<_, _> = orders.into_iter().map(|order| (order.id, order)).collect();
+        let payments = db::payments(&self.db, &payments).await?;
+        let users: Vec<_> = mails.iter().filter_map(|mail| mail.user_id).collect();
+        let contacts = self.upstreams.contacts(&users).await?;
+        let mut composed = Vec::with_capacity(mails.len());
+        for mail in mails {
+            let order = param(mail, "order_id").and_then(|id| orders.get(&id));
+            let (Some(order), Some(kind)) = (order, Kind::of(mail)) else {
+                composed.push(Composed::Discard);
+                continue;
+            };
+            let payment = param(mail, "payment_id").and_then(|id| payments.iter().find(|row| row.id == id));
+            let is_offline = payment.is_some_and(|payment| payment.provider == offline::NAME);
+            let is_confirmed = match kind {
+                Kind::Placed => !self.accepts_cards,
+                Kind::Paid => !is_offline,
+                _ => false,
+            };
+            if is_confirmed {
+                self.notify_merchant(order).await?;
+            }
+            let template = match kind {
+                Kind::Placed | Kind::Paid if is_confirmed => Template::OrderConfirmation,
+                Kind::Placed => {
+                    composed.push(Composed::Discard);
+                    continue;
+                }
+                Kind::Paid => Template::PaymentReceived,
+                Kind::Shipped => Template::OrderShipped,
+                Kind::Cancelled => Template::OrderCancelled,
+                Kind::Refunded => Template::PaymentRefunded,
+                Kind::NewOrder => Template::NewOrder,
+            };
+            let (to, name) = match (kind, mail.user_id) {
+                (Kind::NewOrder, _) => (self.notify.as_ref().map(|to| to.email.to_string()), ""),
+                (_, user) => {
+                    let contact =
+                        contacts.iter().find(|it| user.is_some_and(|user| it.user_id == user.to_string()));
+                    (contact.map(|it| it.email.clone()), contact.map_or("", |it| it.name.as_str()))
+                }
+            };
+            let Some(to) = to else {
+                composed.push(Composed::Discard);
+                continue;
+            };
+            let mut data = json!({"name": name, "order": order_data(order, kind == Kind::Paid)});
+            if let Some(payment) = payment {
+                data["amount"] = amount(&payment.currency, payment.amount_minor).into();
+            }
+            composed.push(Composed::Letter(Letter { to, template, data }));
+        }
+        Ok(composed)
+    }
+}
+
+impl OrderMails {
+    /// Writes the mail to the merchant, which a repetition after a crash does not write again.
+    async fn notify_merchant(&self, order: &OrderRow) -> sqlx::Result<()> {
+        if self.notify.is_none() {
+            return Ok(());
+        }
+        let mail = NewMail {
+            kind: "new_order",
+            dedupe_key: &format!("new_order:{}", order.id),
+            user_id: None,
+            email: None,
+            params: json!({"order_id": order.id}),
+        };
+        Outbox::add(SCHEMA, &self.db, &mail).await
+    }
+}
+
+fn param(mail: &Mail, name: &str) -> Option<Uuid> {
+    mail.params.0.get(name)?.as_str()?.parse().ok()
+}
+
+fn order_data(order: &OrderRow, paid: bool) -> Value {
+    let amount = |minor| amount(&order.currency, minor);
+    let items = order.items.0.iter().map(|item| {
+        let total = item.price_minor.saturating_mul(item.quantity.into());
+        let (price, total) = (amount(item.price_minor), amount(total));
+        json!({"name": item.name, "quantity": item.quantity, "price": price, "total": total})
+    });
+    // What a person can read out: the end of the id, which is random.
+    let id = order.id.simple().to_string();
+    let number = id[id.len() - 8..].to_uppercase();
+    json!({
+        "id": order.id, "number": number, "paid": paid || order.is_paid, "total": amount(order.total_minor),
+        "items": items.collect::<Vec<_>>(),
+    })
+}
+
+/// Returns `USD 19.99`.
+fn amount(currency: &str, minor: i64) -> String {
+    match currency.parse::<Currency>() {
+        Ok(parsed) => format!("{currency} {}", parsed.format_amount(minor)),
+        Err(_) => format!("{currency} {minor}"),
+    }
+}

@@ -1,0 +1,114 @@
+//! Mails about orders.
+
+use bodega_mail::testing::{Fault, SmtpServer};
+use bodega_order::{OrderMailArgs, RequireVerifiedEmail};
+use bodega_proto::order::v1::OrderStatus;
+use uuid::Uuid;
+
+use crate::{
+    fake_contacts::address,
+    test_app::{MUG, PEN, TestApp, error_reason, id, order_mail},
+};
+
+async fn start(server: &SmtpServer, notify: Option<&str>) -> TestApp {
+    let args = OrderMailArgs { mail_notify: notify.map(|to| to.parse().unwrap()), ..Default::default() };
+    TestApp::with_mail(order_mail(&server.url(), args)).await
+}
+
+/// The number of mails that are neither sent nor rejected.
+async fn unsent(app: &TestApp) -> i64 {
+    sqlx::query_scalar("select count(*) from orders.mails where sent_at is null and rejection is null")
+        .fetch_one(&app.db)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn each_change_of_an_order_is_mailed_once() {
+    let server = SmtpServer::start().await;
+    let app = start(&server, Some("owner@shop.example")).await;
+    let user = app.user_with_cart(&[(MUG, 2), (PEN, 1)]);
+    let order = app.place(user, "").await.unwrap();
+    app.update_status(&order.id, OrderStatus::Paid).await.unwrap();
+    app.update_status(&order.id, OrderStatus::Shipped).await.unwrap();
+    let cancelled = app.new_order(&[(PEN, 1)]).await;
+    app.update_status(&cancelled.id, OrderStatus::Cancelled).await.unwrap();
+
+    let to = address(user);
+    let mails = server.wait_for(3, |mail| mail.recipients[0].contains(&to)).await;
+    let mut subjects: Vec<_> = mails.iter().map(|mail| mail.header("Subject")).collect();
+    subjects.sort();
+    let number = id(&order).simple().to_string()[24..].to_uppercase();
+    assert_eq!(
+        subjects,
+        [
+            format!("We received your payment for order {number}"),
+            format!("Your order {number}"),
+            format!("Your order {number} is on its way"),
+        ]
+    );
+    let confirmation = mails.iter().find(|mail| mail.header("Subject") == format!("Your order {number}"));
+    let text = &confirmation.unwrap().data;
+    assert!(text.contains("2 x Mug: USD 20.00") && text.contains("Total: USD 22.50"), "{text}");
+    server.wait_for(1, |mail| mail.header("Subject").ends_with("was cancelled")).await;
+    let notices = server.wait_for(2, |mail| mail.recipients[0].contains("owner@shop.example")).await;
+    assert!(notices.iter().all(|mail| mail.header("Subject").starts_with("New order")));
+    while unsent(&app).await > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let received = server.received();
+    let mut ids: Vec<_> = received.iter().map(|mail| mail.id()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!((ids.len(), received.len()), (7, 7), "{received:?}");
+}
+
+#[tokio::test]
+async fn orders_are_placed_while_the_smtp_server_hangs() {
+    let server = SmtpServer::start().await;
+    server.set_fault(Fault::HangAtRecipient);
+    let app = start(&server, None).await;
+    app.new_order(&[(PEN, 1)]).await;
+    server.wait_for_attempts(0).await;
+    for _ in 0..5 {
+        app.new_order(&[(PEN, 1)]).await;
+    }
+    assert_eq!(unsent(&app).await, 6);
+    server.set_fault(Fault::None);
+    sqlx::query("update orders.mails set next_attempt_at = now()").execute(&app.db).await.unwrap();
+    server.wait_for(6, |_| true).await;
+}
+
+#[tokio::test]
+async fn a_confirmed_address_may_be_required_for_checkout() {
+    let server = SmtpServer::start().await;
+    let args = OrderMailArgs { require_verified_email: RequireVerifiedEmail::Checkout, ..Default::default() };
+    let app = TestApp::with_mail(order_mail(&server.url(), args)).await;
+    let user = app.user_with_cart(&[(MUG, 1)]);
+    app.contacts.set_unverified(user);
+    assert_eq!(error_reason(app.place(user, "key").await), "email_not_verified");
+    assert_eq!(app.orders_of(user).await, 0);
+
+    app.contacts.verify_all();
+    let order = app.place(user, "key").await.unwrap();
+    app.contacts.set_unverified(user);
+    let repeated = app.place(user, "key").await.unwrap();
+    assert_eq!(repeated.id, order.id, "a repetition has no need of it");
+}
+
+#[tokio::test]
+async fn without_a_mailer_rows_are_not_kept_for_long() {
+    let app = TestApp::start().await;
+    app.new_order(&[(PEN, 1)]).await;
+    assert_eq!(unsent(&app).await, 1);
+    sqlx::query("update orders.mails set created_at = now() - interval '2 h'")
+        .execute(&app.db)
+        .await
+        .unwrap();
+    let _replica = app.replica().await;
+    while unsent(&app).await > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let _: Option<Uuid> =
+        sqlx::query_scalar("select id from orders.mails").fetch_optional(&app.db).await.unwrap();
+}
