@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access;
+mod access_matrix;
 mod accounts;
 mod api_recording;
 mod audit;
@@ -13,6 +14,7 @@ mod cli;
 mod concurrency;
 mod database;
 mod dependency_rules;
+mod fuzz;
 mod harness;
 mod http;
 mod idle;
