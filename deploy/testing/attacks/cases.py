@@ -138,7 +138,7 @@ async def guessing_flood(setting):
     return Result(f"logins {logins.figure}; refreshes {refreshes.figure}", logins.passed and refreshes.passed)
 
 
-@case("64 connections aborting checkouts: others' GET /api/orders p50", "<= 3x, and no 503")
+@case("64 connections aborting checkouts: others' GET /api/orders p50", "<= 3x or 10 ms, and no 503")
 async def aborted_checkouts(setting):
     product = await setting.store.product()
     owner, attacker = await setting.owner(), await setting.attacker()
@@ -146,10 +146,10 @@ async def aborted_checkouts(setting):
     arguments = (setting.port, setting.case.attacker, 64, attacker.token, product)
     async with attacked(attacks.abort_checkouts, setting.seconds, *arguments):
         during = await observe(lambda: owner.get("/api/orders"), setting.seconds, 0.02)
-    return slower(before, during, 0.5, 3)
+    return slower(before, during, 0.5, 3, noise=10)
 
 
-@case("64 connections aborting cart additions: others' GET /api/cart p50", "<= 3x, and no 503", short=False)
+@case("64 connections aborting cart additions: others' GET /api/cart p50", "<= 3x or 10 ms, and no 503", short=False)
 async def aborted_cart_additions(setting):
     product = await setting.store.product()
     owner, attacker = await setting.owner(), await setting.attacker()
@@ -158,14 +158,14 @@ async def aborted_cart_additions(setting):
     arguments = (setting.port, setting.case.attacker, 64, "POST", "/api/cart/add", attacker.token, line)
     async with attacked(attacks.abort, setting.seconds, *arguments):
         during = await observe(lambda: owner.get("/api/cart"), setting.seconds, 0.02)
-    return slower(before, during, 0.5, 3)
+    return slower(before, during, 0.5, 3, noise=10)
 
 
-def slower(before, during, percentile, factor):
-    """The percentile grows by at most this factor, and 99 % of the requests succeed."""
+def slower(before, during, percentile, factor, noise=0):
+    """The percentile grows by at most this factor, or stays below `noise` ms, and 99 % of the requests succeed."""
     then, now = before.percentile(percentile), during.percentile(percentile)
     figure = f"{then:.1f} -> {now:.1f} ms, {now / then:.1f}x ({during.summary()})"
-    return Result(figure, now <= factor * then and during.share(200) >= 0.99)
+    return Result(figure, now <= max(factor * then, noise) and during.share(200) >= 0.99)
 
 
 @case("200 connections on the product list: others' reads that get a 503", "<= 5 %")
@@ -324,7 +324,7 @@ async def large_avatars(setting):
     return Result(figure, peak - before <= 64 and samples.percentile(0.5) <= 100 and not samples.statuses[200])
 
 
-@case("p99 of catalog reads during 500 parallel logins", "<= 2x")
+@case("p99 of catalog reads during 500 parallel logins", "<= 2x", short=False)
 async def catalog_during_logins(setting):
     reader = setting.store.client(setting.case.owner)
     product = await setting.store.product()
@@ -371,7 +371,7 @@ async def guest_carts(setting):
     return await rows(lambda: guest.post("/api/cart/add", {"productId": product}), 2000, 500)
 
 
-@case("300 registrations from one address", "<= 120 created", short=False)
+@case("700 registrations from one address", "<= 330 created", short=False)
 async def registrations(setting):
     guest = setting.store.client(setting.case.attacker)
 
@@ -380,7 +380,7 @@ async def registrations(setting):
         body = {"name": "Row", "email": f"{user}@shop.example", "password": PASSWORD}
         return await guest.post("/api/auth/register", body)
 
-    return await rows(send, 300, 120)
+    return await rows(send, 700, 330)
 
 
 @case("2,000 refreshes with the same token", "<= 500 with a new refresh token", short=False)
