@@ -119,9 +119,9 @@ impl Store {
                 .context("cannot start order")?;
 
         let [identity_db, catalog_db, _, order_db] = &pools;
-        bodega_identity::AUDIT.maintain(&identity, identity_db, audit, None);
-        bodega_catalog::AUDIT.maintain(&catalog, catalog_db, audit, Some(identity.transport(&auth)));
-        bodega_order::AUDIT.maintain(&order, order_db, audit, Some(identity.transport(&auth)));
+        bodega_identity::AUDIT.maintain(&identity, identity_db, audit, identity.transport(&auth));
+        bodega_catalog::AUDIT.maintain(&catalog, catalog_db, audit, identity.transport(&auth));
+        bodega_order::AUDIT.maintain(&order, order_db, audit, identity.transport(&auth));
 
         let upstreams = Upstreams {
             identity: identity.transport(&auth),

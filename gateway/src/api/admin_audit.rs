@@ -64,7 +64,7 @@ pub(crate) struct AuditQuery {
 /// What has caused an event.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum ActorKind {
+enum AuditActorKind {
     User,
     ApiKey,
     /// A client that is not signed in.
@@ -76,8 +76,8 @@ enum ActorKind {
 /// The user or API key that has caused an event.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Actor {
-    kind: ActorKind,
+struct AuditActor {
+    kind: AuditActorKind,
     /// Id of the user or API key. Null for others, and for a user who was erased.
     id: Option<Uuid>,
     /// Stands for the user in the log, also after the user was erased.
@@ -87,7 +87,7 @@ struct Actor {
 /// What an event is about.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Subject {
+struct AuditSubject {
     /// Such as `user`, `product` or `order`.
     #[schema(example = "product")]
     kind: String,
@@ -110,11 +110,11 @@ pub(crate) struct AuditEvent {
     /// The kind of the subject, and what was done.
     #[schema(example = "product.updated")]
     action: String,
-    actor: Actor,
+    actor: AuditActor,
     /// Address of the client. Null without one, and when it was erased.
     #[schema(example = "203.0.113.7")]
     client_address: Option<String>,
-    subject: Option<Subject>,
+    subject: Option<AuditSubject>,
     /// What has happened, an object that depends on the action.
     #[schema(value_type = Object, example = json!({"changed": {"priceMinor": [1999, 1899]}}))]
     details: Box<RawValue>,
@@ -185,12 +185,12 @@ impl AuditedService {
 impl AuditEvent {
     fn new(service: &'static str, event: pb::AuditEvent) -> Result<Self, Problem> {
         let kind = match event.actor_kind() {
-            pb::ActorKind::User => ActorKind::User,
-            pb::ActorKind::ApiKey => ActorKind::ApiKey,
-            pb::ActorKind::Anonymous => ActorKind::Anonymous,
-            pb::ActorKind::System | pb::ActorKind::Unspecified => ActorKind::System,
+            pb::ActorKind::User => AuditActorKind::User,
+            pb::ActorKind::ApiKey => AuditActorKind::ApiKey,
+            pb::ActorKind::Anonymous => AuditActorKind::Anonymous,
+            pb::ActorKind::System | pb::ActorKind::Unspecified => AuditActorKind::System,
         };
-        let subject = Subject {
+        let subject = AuditSubject {
             kind: event.subject_kind,
             id: non_empty(event.subject_id),
             pseudonym: event.subject_pseudonym,
@@ -200,7 +200,7 @@ impl AuditEvent {
             service,
             created_at: event.created_at.into(),
             action: event.action,
-            actor: Actor {
+            actor: AuditActor {
                 kind,
                 id: event.actor_id.parse().ok(),
                 pseudonym: event.actor_pseudonym.parse().ok(),

@@ -89,7 +89,7 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let auth = AuthLayer { service_token: process.service_token, verifier };
     let service =
         start(db.clone(), config.currency, media, nats, process.shutdown).await?.report_to(&process.health);
-    AUDIT.maintain(&service, &db, config.audit, Some(identity));
+    AUDIT.maintain(&service, &db, config.audit, identity);
     service.serve(&auth, Listener::new(process.listener, process.tls)).await
 }
 

@@ -100,8 +100,9 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
         ..Settings::new(config.jwt_secret_key)
     };
     let service = start(db.clone(), settings, media, process.shutdown).await?.report_to(&process.health);
-    AUDIT.maintain(&service, &db, config.audit, None);
-    let verifier = Verifier::new(Transport::unauthenticated(service.routes()));
+    let own = Transport::unauthenticated(service.routes());
+    AUDIT.maintain(&service, &db, config.audit, own.clone());
+    let verifier = Verifier::new(own);
     let auth = AuthLayer { service_token: process.service_token, verifier };
     service.serve(&auth, Listener::new(process.listener, process.tls)).await
 }

@@ -113,7 +113,7 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
         .await
         .context("cannot start the order service")?;
     let service = service.report_to(&process.health);
-    AUDIT.maintain(&service, &db, config.audit, Some(identity));
+    AUDIT.maintain(&service, &db, config.audit, identity);
     service.serve(&auth, Listener::new(process.listener, process.tls)).await
 }
 

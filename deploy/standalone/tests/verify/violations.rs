@@ -219,5 +219,10 @@ pub(super) const VIOLATIONS: &[(&str, &str)] = &[
         "the audit log of order is unchanged",
         "update orders.audit_pseudonyms set value = null, salt = null, user_id = null, erased_in = 'ffffffff-ffff-7fff-bfff-ffffffffffff'",
     ),
+    (
+        "the audit log of order is unchanged",
+        "select orders.erase_audit_pseudonyms(user_id, '00000000-0000-0000-0000-000000000000') from orders.audit_pseudonyms;
+         update orders.audit_pseudonyms set erased_in = erased_in",
+    ),
     ("the audit log of order is unchanged", "delete from orders.audit_pseudonyms"),
 ];

@@ -38,13 +38,11 @@ impl AuditLog {
     }
 
     /// Starts the workers that need settings or another service: the retention, and the erasure of users that identity has
-    /// deleted. Identity itself erases in the transaction that deletes the user.
-    pub fn maintain(self, service: &Service, db: &Pool, args: AuditArgs, identity: Option<Transport>) {
+    /// deleted. Identity itself erases in the transaction that deletes the user, and here what was recorded meanwhile.
+    pub fn maintain(self, service: &Service, db: &Pool, args: AuditArgs, identity: Transport) {
         if let Some(retention) = args.audit_retention.duration() {
             service.spawn(retention::delete_expired(self, db.clone(), retention));
         }
-        if let Some(identity) = identity {
-            service.spawn(erasure::erase_deleted_users(self, db.clone(), identity));
-        }
+        service.spawn(erasure::erase_deleted_users(self, db.clone(), identity));
     }
 }

@@ -60,10 +60,10 @@ select format('pseudonym %s was edited', pseudonym)
 from catalog.audit_pseudonyms
 where pseudonym <> catalog.audit_pseudonym_of(user_id, value, salt)
 union all
--- The event of an older erasure may have expired.
 select format('pseudonym %s was erased without an event', p.pseudonym)
 from catalog.audit_pseudonyms p
-where p.erased_in > (select id from catalog.audit_events order by id limit 1)
+where p.erased_in is not null
+  and exists (select from pseudonyms u where u.pseudonym = p.pseudonym)
   and not exists (
       select from catalog.audit_events e where e.id = p.erased_in and e.action in ('user.deleted', 'user.erased')
   )
