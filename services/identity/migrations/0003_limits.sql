@@ -5,7 +5,8 @@ create table identity.rate_limits (
     key         bytea primary key,      -- hash of the limit and its subject
     restored_at timestamptz not null,   -- when the last use is restored
     constraint key_is_a_hash check (octet_length(key) = 16)
-) with (fillfactor = 70); -- room for updates on the same page
+);
+create index rate_limits_by_restored_at on identity.rate_limits (restored_at);
 
 -- The networks of clients that have signed in to an account: guesses from elsewhere do not limit them.
 create table identity.recognized_clients (

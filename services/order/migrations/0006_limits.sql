@@ -5,7 +5,8 @@ create table orders.rate_limits (
     key         bytea primary key,      -- hash of the limit and its subject
     restored_at timestamptz not null,   -- when the last use is restored
     constraint key_is_a_hash check (octet_length(key) = 16)
-) with (fillfactor = 70); -- room for updates on the same page
+);
+create index rate_limits_by_restored_at on orders.rate_limits (restored_at);
 
 create index rejected_orders_by_age on orders.orders (created_at) where status = 'rejected';
 create index applied_provider_events_by_age on orders.provider_events (applied_at) where applied_at is not null;

@@ -20,7 +20,7 @@ async fn insert_checkout(app: &TestApp, status: &str, age_days: u64) -> Uuid {
         "insert into {SCHEMA}.orders (id, user_id, cart_version, status, rejection, total_minor, currency, placed_at, created_at)
          select $1, gen_random_uuid(), 1, $2, case when not $3 then '{{}}'::jsonb end, case when $3 then 100 end,
                 case when $3 then 'USD' end, case when $3 then t end, t
-         from (select now() - make_interval(days => $4) as t)"
+         from (select now() - make_interval(days => $4) as t) as age"
     );
     sqlx::query(AssertSqlSafe(sql))
         .bind(id)
