@@ -20,7 +20,7 @@ fn parameters(field: &str) -> BTreeMap<&str, u64> {
 #[tokio::test]
 async fn guesses_from_many_addresses_do_not_lock_the_owner_out() {
     let store = TestStore::start_with_rate_limits().await;
-    let from = |host: u8| store.guest().clone().from_address([127, 0, 3, host]);
+    let from = |host: u8| store.guest().clone().with_local_address([127, 0, 3, host]);
     let owner = from(1);
     let body = json!({"name": "ada", "email": "ada@shop.example", "username": "ada", "password": PASSWORD});
     owner.post("/api/auth/register", body).await.expect(201);

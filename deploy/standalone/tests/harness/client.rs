@@ -27,7 +27,7 @@ impl Client {
     }
 
     /// Sends requests from this local address.
-    pub(crate) fn from_address(mut self, address: impl Into<IpAddr>) -> Self {
+    pub(crate) fn with_local_address(mut self, address: impl Into<IpAddr>) -> Self {
         self.http = reqwest::Client::builder().local_address(address.into()).build().unwrap();
         self
     }
