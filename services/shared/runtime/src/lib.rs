@@ -15,6 +15,7 @@ pub mod combiner;
 pub mod config;
 pub mod context;
 pub mod database;
+pub mod fair_semaphore;
 pub mod health;
 pub mod listener;
 pub mod log_throttle;
