@@ -1,40 +1,40 @@
 //! The concurrency limit of password hashing.
 //!
 //! Each hash uses one core for a known time, so the wait for a permit can be estimated: a call that would wait for too
-//! long is rejected at once. `tower::limit` and `tower::load_shed` either wait without a limit or reject without
-//! waiting, so only the semaphore comes from a library.
+//! long is rejected at once. Clients share the permits fairly: a client that guesses passwords does not keep others from
+//! signing in.
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use bodega_runtime::{context::CallContext, metrics::on_scrape};
+use bodega_runtime::{
+    context::CallContext,
+    fair_semaphore::{Client, FairSemaphore, Permit},
+    metrics::on_scrape,
+};
 use metrics::{
     Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
+use tokio::time::timeout;
 
 /// Weight of the average duration relative to a new measurement. The average follows a change of load within a few
 /// hashes.
 const AVERAGE_WEIGHT: u64 = 8;
+/// Calls that may wait.
+const MAX_WAITING: usize = 4096;
 
 /// The permits to hash passwords. Cheap to clone; clones share the limit.
 #[derive(Clone)]
 pub(super) struct HashPermits(Arc<Inner>);
 
 struct Inner {
-    max_concurrent: u32,
     max_wait: Duration,
-    semaphore: Arc<Semaphore>,
-    /// Calls that have a permit or wait for one.
-    calls: AtomicU32,
+    permits: FairSemaphore,
     /// Average duration of a hash in microseconds.
     average: AtomicU64,
     rejections: Counter,
@@ -44,13 +44,10 @@ struct Inner {
 
 /// A permit to hash one password. It is returned when it is dropped.
 pub(super) struct HashPermit {
-    call: CountedCall,
+    permits: HashPermits,
     acquired_at: Instant,
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
 }
-
-/// Decrements the number of calls when it is dropped.
-struct CountedCall(HashPermits);
 
 /// Adds the help texts of the metrics.
 pub(crate) fn describe_metrics() {
@@ -72,24 +69,19 @@ impl HashPermits {
     /// Creates `max_concurrent` permits, for which calls wait at most `max_wait`. `duration` is the first estimate of
     /// how long a hash takes.
     pub(super) fn new(max_concurrent: u32, max_wait: Duration, duration: Duration) -> Self {
-        let permits = usize::try_from(max_concurrent).unwrap_or(Semaphore::MAX_PERMITS);
         let inner = Arc::new(Inner {
-            max_concurrent,
             max_wait,
-            semaphore: Arc::new(Semaphore::new(permits)),
-            calls: AtomicU32::new(0),
+            permits: FairSemaphore::new(max_concurrent, MAX_WAITING, usize::MAX),
             average: AtomicU64::new(micros(duration)),
             rejections: counter!("password_hash_rejections_total"),
             waits: histogram!("password_hash_wait_seconds"),
             durations: histogram!("password_hash_duration_seconds"),
         });
         on_scrape(&inner, |permits| {
-            let calls = permits.calls.load(Ordering::Relaxed);
-            let hashing = calls.min(permits.max_concurrent);
+            let (hashing, max) = (permits.permits.in_use(), permits.permits.max());
             gauge!("password_hash_permits", "state" => "in_use").set(f64::from(hashing));
-            gauge!("password_hash_permits", "state" => "free")
-                .set(f64::from(permits.max_concurrent - hashing));
-            gauge!("password_hash_queue").set(f64::from(calls - hashing));
+            gauge!("password_hash_permits", "state" => "free").set(f64::from(max - hashing));
+            gauge!("password_hash_queue").set(f64::from(permits.permits.waiting()));
         });
         Self(inner)
     }
@@ -107,26 +99,27 @@ impl HashPermits {
     }
 
     async fn wait(&self) -> Option<HashPermit> {
-        let calls_before = self.0.calls.fetch_add(1, Ordering::Relaxed);
-        let call = CountedCall(self.clone());
+        let start =
+            |permit| HashPermit { permits: self.clone(), acquired_at: Instant::now(), _permit: permit };
+        if let Some(permit) = self.0.permits.try_acquire() {
+            return Some(start(permit));
+        }
+        let mut waiting = self.0.permits.enqueue(Client::current(), 0)?;
         let average = Duration::from_micros(self.0.average.load(Ordering::Relaxed));
         let wait = CallContext::current().deadline.map_or(self.0.max_wait, |deadline| {
             let remaining = deadline.saturating_duration_since(tokio::time::Instant::now());
             remaining.saturating_sub(average).min(self.0.max_wait)
         });
-        // Zero while a permit is free, so that no call is rejected then.
-        let queued = (calls_before + 1).saturating_sub(self.0.max_concurrent);
-        if average * queued > wait * self.0.max_concurrent {
+        if average * (waiting.ahead() + 1) > wait * self.0.permits.max() {
             return None;
         }
-        let permit = timeout(wait, self.0.semaphore.clone().acquire_owned()).await.ok()?.ok()?;
-        Some(HashPermit { call, acquired_at: Instant::now(), _permit: permit })
+        timeout(wait, waiting.permit()).await.ok()?.map(start)
     }
 }
 
 impl Drop for HashPermit {
     fn drop(&mut self) {
-        let CountedCall(permits) = &self.call;
+        let permits = &self.permits;
         let duration = self.acquired_at.elapsed();
         permits.0.durations.record(duration);
         let duration = micros(duration);
@@ -134,12 +127,6 @@ impl Drop for HashPermit {
         // Concurrent updates may lose one measurement, which does not matter for an estimate.
         let average = (average * (AVERAGE_WEIGHT - 1) + duration) / AVERAGE_WEIGHT;
         permits.0.average.store(average, Ordering::Relaxed);
-    }
-}
-
-impl Drop for CountedCall {
-    fn drop(&mut self) {
-        self.0.0.calls.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -170,7 +157,11 @@ mod tests {
             start.elapsed() >= 3 * DURATION
         }));
         assert_eq!(waited.await.into_iter().filter(|waited| *waited).count(), 6, "2 at once, 3 durations");
-        assert_eq!(permits.0.calls.load(Ordering::Relaxed), 2, "the other calls have ended");
+        assert_eq!(
+            (permits.0.permits.in_use(), permits.0.permits.waiting()),
+            (2, 0),
+            "the others have ended"
+        );
     }
 
     #[tokio::test]
@@ -200,7 +191,28 @@ mod tests {
         assert!(waits.is_err());
         drop(held);
         assert!(permits.acquire().now_or_never().flatten().is_some());
-        assert_eq!(permits.0.calls.load(Ordering::Relaxed), 0);
+        assert_eq!((permits.0.permits.in_use(), permits.0.permits.waiting()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn the_calls_of_one_client_do_not_keep_others_from_hashing() {
+        let permits = permits(1, 10 * DURATION);
+        let held = permits.acquire().await.unwrap();
+        let of = |address: &str| {
+            let client_address = Some(address.parse().unwrap());
+            let context = CallContext { client_address, ..CallContext::default() };
+            Box::pin(context.scope(permits.acquire()))
+        };
+        let mut guesses: Vec<_> = (0..200).map(|_| of("203.0.113.7")).collect();
+        let rejected = guesses.iter_mut().filter_map(|guess| guess.now_or_never()).count();
+        assert_eq!(rejected, 190, "those that would wait for too long");
+        let mut login = of("198.51.100.1");
+        assert!((&mut login).now_or_never().is_none(), "waits");
+        drop(held);
+        let is_granted = |guess: &mut _| FutureExt::now_or_never(guess).flatten().is_some();
+        let first_guess = guesses.iter_mut().take(10).position(is_granted);
+        assert_eq!(first_guess, Some(0), "it was there first");
+        assert!(login.now_or_never().flatten().is_some(), "behind one of them");
     }
 
     #[tokio::test]
