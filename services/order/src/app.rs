@@ -3,8 +3,8 @@
 use bodega_runtime::{database::Pool, rate_limit::RateLimiter};
 
 use crate::{
-    checkout::db::combined::Statements, mail::RequireVerifiedEmail, outbox::cleared_carts::ClearedCarts,
-    payments::providers::PaymentProviders, upstream::Upstreams,
+    checkout::db::combined::Statements, detached::DetachedWork, mail::RequireVerifiedEmail,
+    outbox::cleared_carts::ClearedCarts, payments::providers::PaymentProviders, upstream::Upstreams,
 };
 
 /// The dependencies of the use cases. Cheap to clone.
@@ -18,6 +18,10 @@ pub(crate) struct App {
     pub statements: Statements,
     pub cleared_carts: ClearedCarts,
     pub require_verified_email: RequireVerifiedEmail,
+    /// Orders that are being placed.
+    pub placing: DetachedWork,
+    /// Payments that are being started.
+    pub starting_payments: DetachedWork,
 }
 
 impl App {
@@ -29,7 +33,16 @@ impl App {
         require_verified_email: RequireVerifiedEmail,
     ) -> Self {
         let statements = Statements::new(&db);
-        let cleared_carts = ClearedCarts::default();
-        Self { db, upstreams, providers, rate_limiter, statements, cleared_carts, require_verified_email }
+        Self {
+            db,
+            upstreams,
+            providers,
+            rate_limiter,
+            statements,
+            cleared_carts: ClearedCarts::default(),
+            placing: DetachedWork::one_per_user(),
+            require_verified_email,
+            starting_payments: DetachedWork::new(),
+        }
     }
 }

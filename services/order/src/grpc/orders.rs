@@ -21,7 +21,6 @@ use super::convert::{optional_status, required_status};
 use crate::{
     app::App,
     checkout::place_order::{PlaceOrder, place_order},
-    detached::spawn_detached,
     error::Error,
     orders::{
         db::{self, Filter},
@@ -55,7 +54,7 @@ impl OrderService for OrderApi {
         let limit = limits::ORDERS.by(caller.user_id);
         app.rate_limiter.take_cheaply(limit).await?;
         let work = async move { place_order(&app, caller.user_id, &request).await };
-        let placed = spawn_detached(work, Error::StillPlacing).await?;
+        let placed = self.0.placing.spawn(caller.user_id, work, Error::StillPlacing).await?;
         Ok(Response::new(placed.into()))
     }
 
@@ -141,7 +140,7 @@ impl OrderService for OrderApi {
         let id = parse_uuid("id", &request.get_ref().id)?;
         let app = self.0.clone();
         let work = async move { create_payment_intent(&app, id, caller.user_id).await };
-        let intent = spawn_detached(work, Error::PaymentPending).await?;
+        let intent = self.0.starting_payments.spawn(caller.user_id, work, Error::PaymentPending).await?;
         Ok(Response::new(CreatePaymentIntentResponse { intent: Some(intent.into()) }))
     }
 }
