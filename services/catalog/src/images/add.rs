@@ -65,7 +65,7 @@ async fn try_add(
         let index = stored.len();
         check_limits(count, index)?;
         let reject = |reason| Error::ImageRejected { index, reason };
-        let mut upload = registry.media().upload().await.map_err(reject)?;
+        let mut upload = registry.media().upload();
         stream.read_image(&mut upload).await?;
         let image = registry.media().encode(upload).await.map_err(reject)?;
         stored.push(registry.store(FOLDER, image).await?);

@@ -142,8 +142,11 @@ async fn an_upload_beyond_the_limit_is_unavailable_with_a_retry_delay() {
     let app = first.replica_with(media.clone()).await;
     let id = app.create_with_stock(1).await;
     let mut others = Vec::new();
-    for _ in 0..8 {
-        others.push(media.upload().await.unwrap());
+    let file = vec![0; 10 << 20];
+    for _ in 0..16 {
+        let mut upload = media.upload();
+        upload.push(&file).unwrap();
+        others.push(upload);
     }
     let rejected = app.add_images(id, &pngs(1)).await.unwrap_err();
     assert!(rejected.get_details_retry_info().is_some());

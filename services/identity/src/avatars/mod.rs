@@ -37,7 +37,7 @@ pub(crate) async fn set_avatar(
     caller: &Caller,
     parts: Streaming<pb::SetAvatarRequest>,
 ) -> Result<User, Error> {
-    // Checked before the upload takes a permit.
+    // Checked before the image is collected.
     sessions::current_user(db, caller).await?;
     limiter.take_cheaply(limits::AVATARS.by(caller.user_id)).await?;
     let upload = collect(images.media(), parts).await?;
@@ -76,7 +76,7 @@ pub(crate) async fn remove_avatar(db: &Pool, caller: &Caller) -> Result<User, Er
 
 /// Reads the parts of an upload until its end.
 async fn collect(media: &Media, mut parts: Streaming<pb::SetAvatarRequest>) -> Result<Upload, Error> {
-    let mut upload = media.upload().await?;
+    let mut upload = media.upload();
     while let Some(part) = next_part(&mut parts).await? {
         match part {
             Part::Chunk(chunk) => upload.push(&chunk)?,

@@ -1,9 +1,9 @@
 //! The pipeline of an image: upload, re-encoding, storage.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
 use bodega_runtime::metrics::on_scrape;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::sync::Semaphore;
 
 use crate::{
     error::{Rejected, StorageError},
@@ -14,12 +14,11 @@ use crate::{
     probe::ImageInfo,
     storage::{Local, Storage},
     transcode::{self, EncodedImage},
-    upload::Upload,
+    upload::{self, Upload},
 };
 
-/// Uploads that are collected at the same time.
-const MAX_UPLOADS: usize = 8;
-const UPLOAD_WAIT: Duration = Duration::from_secs(2);
+/// Uploads of the maximum size that are collected at the same time, or more of smaller ones.
+const MAX_UPLOADS: usize = 16;
 
 /// Accepts, re-encodes and stores images. Cheap to clone; clones share the limits.
 #[derive(Clone, Debug)]
@@ -30,6 +29,7 @@ pub struct Media {
 #[derive(Debug)]
 struct Inner {
     limits: ImageLimits,
+    /// The memory of uploads that are being collected, in blocks.
     uploads: Arc<Semaphore>,
     memory: DecodeMemory,
     storage: Arc<Storage>,
@@ -56,7 +56,7 @@ impl Media {
     }
 
     fn with_storage(pool: &'static str, limits: ImageLimits, storage: Arc<Storage>) -> Self {
-        let uploads = Arc::new(Semaphore::new(MAX_UPLOADS));
+        let uploads = Arc::new(Semaphore::new(MAX_UPLOADS * upload::blocks(limits.image_max_bytes)));
         let memory = DecodeMemory::for_images_up_to(limits.image_max_side);
         let inner = Arc::new(Inner { limits, uploads, memory, storage });
         memory::describe_metrics();
@@ -69,15 +69,9 @@ impl Media {
         self.inner.storage.name()
     }
 
-    /// Starts an upload, after waiting at most 2 seconds for one of 8 permits.
-    ///
-    /// # Errors
-    /// [`Rejected::Busy`] when no permit becomes free.
-    pub async fn upload(&self) -> Result<Upload, Rejected> {
-        match timeout(UPLOAD_WAIT, Arc::clone(&self.inner.uploads).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Upload::new(self.inner.limits.image_max_bytes, permit)),
-            _ => Err(Rejected::Busy),
-        }
+    /// Starts an upload. It occupies memory only for what has arrived, so that slow ones do not keep others out.
+    pub fn upload(&self) -> Upload {
+        Upload::new(self.inner.limits.image_max_bytes, self.inner.uploads.clone())
     }
 
     /// Decodes an upload and encodes it again, on a blocking thread and within a memory limit. When the future is
@@ -118,21 +112,21 @@ impl Media {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn limits_concurrent_uploads_and_their_wait() {
+    #[test]
+    fn limits_the_memory_of_uploads() {
         let media = Media::local(Path::new("unused"));
+        let slow: Vec<_> = (0..1000).map(|_| media.upload()).collect();
+        let file = vec![0; media.inner.limits.image_max_bytes];
         let mut uploads = Vec::new();
         for _ in 0..MAX_UPLOADS {
-            uploads.push(media.upload().await.unwrap());
+            let mut upload = media.upload();
+            upload.push(&file).unwrap();
+            uploads.push(upload);
         }
-        assert_eq!(media.clone().upload().await.unwrap_err(), Rejected::Busy);
-
-        let waiting = tokio::spawn({
-            let media = media.clone();
-            async move { media.upload().await }
-        });
-        tokio::task::yield_now().await;
+        let mut another = media.upload();
+        assert_eq!(another.push(b"x"), Err(Rejected::Busy));
         uploads.pop();
-        waiting.await.unwrap().unwrap();
+        another.push(&file).unwrap();
+        drop(slow);
     }
 }

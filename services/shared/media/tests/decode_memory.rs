@@ -34,7 +34,7 @@ async fn no_image_takes_more_memory_than_it_reserves() {
     });
     let media = Media::local(Path::new("unused"));
     for (name, file, bytes_per_pixel) in images {
-        let mut upload = media.upload().await.unwrap();
+        let mut upload = media.upload();
         upload.push(&file).unwrap();
 
         // Resets the peak.

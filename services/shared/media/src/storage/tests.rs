@@ -53,7 +53,7 @@ async fn encoded_image() -> EncodedImage {
     let media = Media::local("unused".as_ref());
     let mut png = std::io::Cursor::new(Vec::new());
     DynamicImage::new_rgb8(2, 2).write_to(&mut png, ImageFormat::Png).unwrap();
-    let mut upload = media.upload().await.unwrap();
+    let mut upload = media.upload();
     upload.push(png.get_ref()).unwrap();
     media.encode(upload).await.unwrap()
 }

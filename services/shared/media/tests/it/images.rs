@@ -57,7 +57,7 @@ pub(crate) fn media() -> Media {
 
 /// Uploads and encodes a file.
 pub(crate) async fn encode(media: &Media, bytes: &[u8]) -> Result<EncodedImage, Rejected> {
-    let mut upload = media.upload().await?;
+    let mut upload = media.upload();
     for chunk in bytes.chunks(64 << 10) {
         upload.push(chunk)?;
     }
