@@ -8,7 +8,6 @@ use bodega_proto::{
     catalog::v1::catalog_service_client::CatalogServiceClient,
     identity::v1::{
         identity_service_client::IdentityServiceClient, recovery_service_client::RecoveryServiceClient,
-        token_service_client::TokenServiceClient,
     },
     mail::v1::mail_service_client::MailServiceClient,
     order::v1::{
@@ -108,10 +107,6 @@ impl App {
 
     pub(crate) fn identity(&self) -> IdentityServiceClient<Transport> {
         IdentityServiceClient::new(self.0.upstreams.identity.clone())
-    }
-
-    pub(crate) fn tokens(&self) -> TokenServiceClient<Transport> {
-        TokenServiceClient::new(self.0.upstreams.identity.clone())
     }
 
     pub(crate) fn recovery(&self) -> RecoveryServiceClient<Transport> {

@@ -1,7 +1,6 @@
 //! Health checks, and the public keys of access tokens.
 
 use axum::extract::State;
-use bodega_proto::identity::v1::GetJwksRequest;
 use http::{HeaderName, HeaderValue, header::CACHE_CONTROL};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -146,7 +145,7 @@ pub(crate) struct JsonWebKey {
 pub(crate) async fn keys(
     State(app): State<App>,
 ) -> Result<([(HeaderName, HeaderValue); 1], Json<JsonWebKeySet>), Problem> {
-    let keys = app.tokens().get_jwks(GetJwksRequest {}).await?.into_inner().keys;
+    let keys = app.verifier().public_keys().await?;
     let keys = keys
         .into_iter()
         .map(|key| JsonWebKey {

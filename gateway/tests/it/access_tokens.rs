@@ -145,3 +145,14 @@ async fn rejects_a_session_that_ended_here_at_once() {
     assert_eq!((logout.status, logout.text.as_str()), (204, ""));
     profile(&gateway, &token).await.problem(401, "session_ended");
 }
+
+#[tokio::test]
+async fn many_requests_for_the_public_keys_ask_identity_once() {
+    let gateway = TestApp::start().await;
+    for _ in 0..50 {
+        let keys = gateway.get("/.well-known/jwks.json").fetch().await.json();
+        assert_eq!(keys["keys"][0]["kid"], gateway.identity.kid());
+    }
+    let calls = gateway.identity.key_calls.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(calls <= 2, "{calls}: again only when the keys are old");
+}

@@ -1,6 +1,9 @@
 //! A fake identity service that signs real tokens and streams ended sessions.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU32, Ordering},
+};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -34,6 +37,8 @@ pub(crate) struct Identity {
     ended_sessions: watch::Sender<Vec<String>>,
     /// The keys that were sent, and the scopes of the one that works.
     api_keys: Arc<Mutex<(Vec<String>, Option<ApiKey>)>>,
+    /// The number of calls for the public keys.
+    pub(crate) key_calls: Arc<AtomicU32>,
 }
 
 /// An API key that works.
@@ -56,6 +61,7 @@ impl Identity {
             public: Jwk { kid: Uuid::now_v7().to_string(), x },
             ended_sessions: watch::Sender::default(),
             api_keys: Arc::default(),
+            key_calls: Arc::default(),
         }
     }
 
@@ -149,6 +155,7 @@ impl TokenService for Identity {
     type WatchRevocationsStream = BoxStream<'static, Result<WatchRevocationsResponse, Status>>;
 
     async fn get_jwks(&self, _: Request<GetJwksRequest>) -> Result<Response<GetJwksResponse>, Status> {
+        self.key_calls.fetch_add(1, Ordering::Relaxed);
         Ok(Response::new(GetJwksResponse { keys: vec![self.public.clone()] }))
     }
 

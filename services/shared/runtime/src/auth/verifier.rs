@@ -7,10 +7,13 @@ use std::{
 };
 
 use ::metrics::{Unit, describe_gauge, gauge};
-use bodega_proto::identity::v1::{GetJwksRequest, token_service_client::TokenServiceClient};
+use bodega_proto::identity::v1::{GetJwksRequest, Jwk, token_service_client::TokenServiceClient};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use moka::sync::Cache;
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::Instant,
+};
 use tonic::{Code, Status};
 
 use super::{AUDIENCE, Caller, Claims, ISSUER};
@@ -22,6 +25,8 @@ const CACHED_TOKENS: u64 = 20_000;
 const MAX_TOKEN_BYTES: usize = 4096;
 /// The keys are fetched at most this often, however many tokens name an unknown key.
 const FETCH_INTERVAL: Duration = Duration::from_secs(1);
+/// Keys that are published are not older, if identity is available.
+const MAX_AGE: Duration = Duration::from_secs(5);
 /// Seconds by which the clocks of two machines may differ.
 const LEEWAY_SECONDS: u64 = 5;
 
@@ -42,6 +47,8 @@ pub struct Verifier(Arc<Inner>);
 struct Inner {
     identity: TokenServiceClient<Transport>,
     keys: RwLock<HashMap<String, DecodingKey>>,
+    /// The same keys, in the order of identity.
+    public_keys: RwLock<Vec<Jwk>>,
     /// When the keys were fetched.
     fetched_at: RwLock<Option<Instant>>,
     last_fetch: Mutex<Option<Fetch>>,
@@ -60,6 +67,7 @@ impl Verifier {
         let inner = Arc::new(Inner {
             identity: TokenServiceClient::new(identity),
             keys: RwLock::default(),
+            public_keys: RwLock::default(),
             fetched_at: RwLock::default(),
             last_fetch: Mutex::default(),
             valid: Cache::new(CACHED_TOKENS),
@@ -105,6 +113,33 @@ impl Verifier {
         Ok(caller)
     }
 
+    /// Returns the user of an access token that was verified before, without any work for other tokens.
+    pub fn known(&self, token: &str) -> Option<Caller> {
+        let (caller, expires_at) = self.0.valid.get(token)?;
+        (expires_at > now()).then_some(caller)
+    }
+
+    /// Returns the public keys. However many calls there are, identity is asked only when the keys are old, and by one call at
+    /// a time; the others, and all while identity is unavailable, get the keys that are known.
+    ///
+    /// # Errors
+    /// When no keys are known, and identity cannot be reached.
+    pub async fn public_keys(&self) -> Result<Vec<Jwk>, Status> {
+        if !self.has_keys() {
+            self.fetch().await?;
+        } else if self.age().is_none_or(|age| age > MAX_AGE)
+            && let Ok(last_fetch) = self.0.last_fetch.try_lock()
+        {
+            let _ = self.fetch_once(last_fetch).await;
+        }
+        Ok(self.0.public_keys.read().map(|keys| keys.clone()).unwrap_or_default())
+    }
+
+    fn age(&self) -> Option<Duration> {
+        let fetched_at = *self.0.fetched_at.read().ok()?;
+        fetched_at.map(|fetched_at| fetched_at.elapsed())
+    }
+
     /// Returns whether some keys are cached.
     pub fn has_keys(&self) -> bool {
         self.0.keys.read().is_ok_and(|keys| !keys.is_empty())
@@ -132,7 +167,10 @@ impl Verifier {
 
     /// Fetches the keys, one call at a time and not more often than [`FETCH_INTERVAL`].
     async fn fetch(&self) -> Result<(), Status> {
-        let mut last_fetch = self.0.last_fetch.lock().await;
+        self.fetch_once(self.0.last_fetch.lock().await).await
+    }
+
+    async fn fetch_once(&self, mut last_fetch: MutexGuard<'_, Option<Fetch>>) -> Result<(), Status> {
         if last_fetch.as_ref().is_some_and(|fetch| fetch.at.elapsed() < FETCH_INTERVAL) {
             return last_fetch.as_ref().map_or(Ok(()), |fetch| fetch.outcome.clone());
         }
@@ -145,9 +183,12 @@ impl Verifier {
         let response = self.0.identity.clone().get_jwks(GetJwksRequest {}).await;
         let keys = response.map_err(status::upstream)?.into_inner().keys;
         let mut decoded = HashMap::new();
-        for key in keys {
+        for key in &keys {
             let decoding_key = DecodingKey::from_ed_components(&key.x).map_err(status::internal)?;
-            decoded.insert(key.kid, decoding_key);
+            decoded.insert(key.kid.clone(), decoding_key);
+        }
+        if let Ok(mut known) = self.0.public_keys.write() {
+            *known = keys;
         }
         if let Ok(mut known) = self.0.keys.write() {
             *known = decoded;
