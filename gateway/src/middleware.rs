@@ -1,5 +1,5 @@
-//! Middleware of all requests: id, metrics, access log and security headers; and of a group of routes: deadline, concurrency
-//! limit, span, authentication and body limit. Each is one function, since every layer of the router costs allocations.
+//! Middleware of all requests: id, metrics, access log and security headers; and of a group of routes: body, concurrency
+//! limit, deadline, span and authentication. Each is one function, since every layer of the router costs allocations.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -9,27 +9,37 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use bodega_runtime::{
+    client_address::ClientNetwork,
     context::{CallContext, REQUEST_ID},
+    fair_semaphore::Client,
     metrics, status, telemetry, timeouts,
 };
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use tokio::time::Instant;
-use tracing::Instrument as _;
+use http_body::Body as _;
+use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use crate::{
     access_log::{AccessLog, UserId},
     app::App,
+    body::BodyReader,
     client_address::ClientAddress,
+    completed::Completed,
+    connections::Connections,
     drain::DrainedBody,
     extract::Authentication,
-    load_shed::ConcurrencyLimits,
+    head,
+    load_shed::{ConcurrencyLimits, Permit},
     problem::Problem,
 };
 
 /// A client's own request id may have this many visible characters.
 const MAX_REQUEST_ID: usize = 128;
+
+/// An upload that takes longer ends when another client waits.
+const SLOW_UPLOAD: Duration = Duration::from_secs(1);
 
 /// Security headers, unless the handler has set its own.
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
@@ -71,59 +81,119 @@ pub(crate) async fn record(
 
 /// The settings of a group of routes.
 pub(crate) struct Group {
-    /// Time limit of a request. Upstream calls have a little less.
+    /// Time limit of a request from when its body has been read. Upstream calls have a little less.
     pub(crate) timeout: Duration,
-    pub(crate) body_limit: DefaultBodyLimit,
+    pub(crate) body: RequestBody,
     pub(crate) limits: Option<ConcurrencyLimits>,
     /// The state for verifying access tokens; `None` for routes without.
     pub(crate) users: Option<App>,
 }
 
+/// How the body of a request is received.
+pub(crate) enum RequestBody {
+    /// Read before the request gets a permit.
+    Read(BodyReader),
+    /// Read by the handler, up to this number of bytes. A slow one ends when another client needs its permit.
+    Streamed { limit: usize, uploads: Connections },
+}
+
 /// Processes a request of a group within its limits, in a span, and in a context with a deadline.
-pub(crate) async fn process(State(group): State<Arc<Group>>, mut request: Request, next: Next) -> Response {
-    let deadline = Instant::now() + group.timeout.saturating_sub(timeouts::RESPONSE_MARGIN);
+pub(crate) async fn process(State(group): State<Arc<Group>>, request: Request, next: Next) -> Response {
     let span = {
         let (path, method) = (request.extensions().get::<MatchedPath>(), method_label(request.method()));
         let method = if method == "other" { "_OTHER" } else { method };
         telemetry::http_span(&request, method, path.map(MatchedPath::as_str), !is_health_check(path))
     };
-    let log = span.log.clone();
     let context = CallContext {
-        deadline: Some(deadline),
+        deadline: None,
         authorization: None,
         request_id: request.headers().get(REQUEST_ID).cloned(),
         client_address: request.extensions().get().map(|&ClientAddress(address)| address),
         trace: Some(span.trace.clone()),
     };
-    group.body_limit.apply(&mut request);
-    // The rest of the body is read after an early response, so that a client that is still sending gets the response.
-    let request = DrainedBody::wrap(request);
-    let work = async {
-        let _permit = match &group.limits {
-            Some(limits) => match limits.acquire(&request, deadline).await {
-                Some(permit) => Some(permit),
-                None => return Problem::overloaded().into_response(),
-            },
-            None => None,
-        };
-        let response = AssertUnwindSafe(respond(group.users.as_ref(), request, next)).catch_unwind();
-        let response = response.map(|outcome| {
-            outcome.unwrap_or_else(|_| {
-                tracing::error!("a handler panicked");
-                Problem::internal().into_response()
-            })
-        });
-        response.await
+    let log = span.log.clone();
+    let response = match admit(&group, request, &context).await {
+        Ok(admitted) => admitted.respond(group, context, log, next).await,
+        Err(problem) => context.scope(async { problem.into_response() }).await,
     };
-    let work = async {
-        match tokio::time::timeout(group.timeout, work).await {
-            Ok(response) => response,
-            Err(_) => Problem::timeout("the request timed out").into_response(),
-        }
-    };
-    let response = context.scope(work.instrument(log)).await;
     span.end_http(response.status());
     response
+}
+
+/// A request that may be processed.
+struct Admitted {
+    request: Request,
+    permit: Option<Permit>,
+    /// When its body had been read.
+    started: Instant,
+}
+
+/// Reads the body of a request and waits for a permit.
+async fn admit(group: &Group, request: Request, context: &CallContext) -> Result<Admitted, Problem> {
+    // The rest of the body is read after an early response, so that a client that is still sending gets the response.
+    let mut request = DrainedBody::wrap(request);
+    head::check(&request)?;
+    let network = context.client_address.map(ClientNetwork::from);
+    match &group.body {
+        _ if request.body().is_end_stream() => {}
+        RequestBody::Read(reader) => request = reader.read(request, network).await?,
+        RequestBody::Streamed { limit, .. } => DefaultBodyLimit::max(*limit).apply(&mut request),
+    }
+    let started = Instant::now();
+    let Some(limits) = &group.limits else { return Ok(Admitted { request, permit: None, started }) };
+    if let permit @ Some(_) = limits.try_acquire(&request) {
+        return Ok(Admitted { request, permit, started });
+    }
+    let account = group.users.as_ref().and_then(|app| Authentication::known(app, request.headers()));
+    let client = Client { network, account };
+    if let (RequestBody::Streamed { uploads, .. }, Some(address)) = (&group.body, context.client_address) {
+        uploads.make_room_for(address, SLOW_UPLOAD);
+    }
+    match limits.wait(&request, client, deadline(group, started)).await {
+        permit @ Some(_) => Ok(Admitted { request, permit, started }),
+        None => Err(Problem::overloaded()),
+    }
+}
+
+fn deadline(group: &Group, started: Instant) -> Instant {
+    started + group.timeout.saturating_sub(timeouts::RESPONSE_MARGIN)
+}
+
+impl Admitted {
+    /// Processes the request. It is completed although its client disconnects, so that it keeps its permit while services
+    /// work for it; an upload ends, since its body does.
+    async fn respond(self, group: Arc<Group>, context: CallContext, log: Span, next: Next) -> Response {
+        let Self { request, permit, started } = self;
+        let has_permit = permit.is_some();
+        let upload = match (&group.body, context.client_address) {
+            (RequestBody::Streamed { uploads, .. }, Some(address)) => uploads.open(address, false),
+            _ => None,
+        };
+        let context = CallContext { deadline: Some(deadline(&group, started)), ..context };
+        let work = async move {
+            let response = AssertUnwindSafe(respond(group.users.as_ref(), request, next)).catch_unwind();
+            let response = match timeout_at(started + group.timeout, response).await {
+                Ok(Ok(response)) => response,
+                Ok(Err(_)) => {
+                    tracing::error!("a handler panicked");
+                    Problem::internal().into_response()
+                }
+                Err(_) => Problem::timeout("the request timed out").into_response(),
+            };
+            drop(permit);
+            response
+        };
+        let displaced = context.clone().scope(async { Problem::overloaded().into_response() });
+        let work = context.scope(work.instrument(log));
+        match upload {
+            Some(upload) => tokio::select! {
+                response = work => response,
+                () = upload.activity().displaced() => displaced.await,
+            },
+            None if has_permit => Completed::new(work).await,
+            None => work.await,
+        }
+    }
 }
 
 fn is_health_check(path: Option<&MatchedPath>) -> bool {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Extension, Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, routing::get};
+use axum::{Extension, Router, middleware::from_fn_with_state, routing::get};
 use http::{HeaderValue, Method, StatusCode, header};
 use tower::ServiceBuilder;
 use tower_http::cors::{AllowOrigin, Any as AnyOrigin, CorsLayer};
@@ -17,10 +17,12 @@ use crate::{
         webhooks,
     },
     app::App,
+    body::{BodyReader, IncompleteBodies},
     config::Settings,
+    connections::Connections,
     legacy,
     load_shed::{ConcurrencyLimit, ConcurrencyLimits},
-    middleware::{self, Group},
+    middleware::{self, Group, RequestBody},
     openapi::{self, alias, tags_documentation},
     problem::{self, Problem},
 };
@@ -31,6 +33,8 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(3600);
 /// Returns the OpenAPI document of all routes.
 pub fn document() -> OpenApi {
     let mut document = OpenApiRouter::<App>::with_openapi(openapi::base())
+        .merge(passwords())
+        .merge(sessions())
         .merge(identity())
         .merge(catalog())
         .merge(cart())
@@ -44,8 +48,8 @@ pub fn document() -> OpenApi {
     document
 }
 
-/// Routes that call identity.
-fn identity() -> OpenApiRouter<App> {
+/// Routes of identity that hash passwords: a flood of logins must not affect others.
+fn passwords() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(auth::register))
         .routes(routes!(auth::login))
@@ -54,29 +58,40 @@ fn identity() -> OpenApiRouter<App> {
         .routes(routes!(recovery::verify_email))
         .routes(routes!(recovery::resend_verification))
         .routes(routes!(recovery::undo_email_change))
+        .routes(routes!(profile::change_password))
+        .routes(routes!(auth::second_factor::enroll))
+        .routes(routes!(auth::second_factor::confirm))
+        .routes(routes!(auth::second_factor::disable))
+        .routes(alias("/auth/signup", routes!(auth::register)))
+        .routes(alias("/auth/register", routes!(auth::register)))
+        .routes(alias("/auth/login", routes!(auth::login)))
+}
+
+/// Routes of identity that keep users signed in, or end sessions.
+fn sessions() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(auth::refresh))
         .routes(routes!(auth::logout))
         .routes(routes!(auth::logout_all))
         .routes(routes!(auth::sessions))
         .routes(routes!(auth::end_session))
         .routes(routes!(auth::second_factor::verify))
-        .routes(routes!(auth::second_factor::enroll))
-        .routes(routes!(auth::second_factor::confirm))
-        .routes(routes!(auth::second_factor::disable))
+        .routes(routes!(operations::keys))
+        .routes(alias("/auth/logout", routes!(auth::logout)))
+}
+
+/// Other routes that call identity.
+fn identity() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(api_keys::list, api_keys::create))
         .routes(routes!(api_keys::revoke))
         .routes(routes!(profile::show, profile::change, profile::replace))
-        .routes(routes!(profile::change_password))
         .routes(routes!(users::list))
         .routes(routes!(users::show, users::change, users::delete))
         .routes(routes!(admin_audit::list))
         .routes(routes!(users::send_password_reset))
         .routes(routes!(admin_mails::list))
         .routes(routes!(admin_mails::resend))
-        .routes(alias("/auth/signup", routes!(auth::register)))
-        .routes(alias("/auth/register", routes!(auth::register)))
-        .routes(alias("/auth/login", routes!(auth::login)))
-        .routes(alias("/auth/logout", routes!(auth::logout)))
 }
 
 /// Routes that call catalog.
@@ -151,21 +166,18 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(operations::live))
         .routes(routes!(operations::ready))
         .routes(routes!(operations::status))
-        .routes(routes!(operations::keys))
 }
 
 /// Builds the router of the gateway; `upload_limit` is the concurrency limit of uploads.
 pub(crate) fn router(app: App, upload_limit: ConcurrencyLimit) -> Router {
     let settings = app.settings();
-    let group = |timeout, body_limit, limits, users| Group {
-        timeout,
-        body_limit: DefaultBodyLimit::max(body_limit),
-        limits,
-        users,
-    };
+    let incomplete = IncompleteBodies::default();
+    let read =
+        |limit| RequestBody::Read(BodyReader::new(limit, settings.request_timeout, incomplete.clone()));
+    let group = |timeout, body, limits, users| Group { timeout, body, limits, users };
     let with_limits = |routes, name, body_limit, users| {
         let limits = ConcurrencyLimits::new(name, settings.max_requests, settings.request_timeout);
-        bounded(routes, group(settings.request_timeout, body_limit, Some(limits), users))
+        bounded(routes, group(settings.request_timeout, read(body_limit), Some(limits), users))
     };
     let for_users = |routes: OpenApiRouter<App>, name| {
         with_limits(Router::from(routes), name, settings.body_limit, Some(app.clone()))
@@ -176,7 +188,9 @@ pub(crate) fn router(app: App, upload_limit: ConcurrencyLimit) -> Router {
         .merge(account::routes())
         .fallback(not_found);
 
-    for_users(identity(), "identity")
+    for_users(passwords(), "passwords")
+        .merge(for_users(sessions(), "sessions"))
+        .merge(for_users(identity(), "identity"))
         .merge(for_users(catalog(), "catalog"))
         .merge(for_users(cart(), "cart"))
         .merge(for_users(orders(), "orders"))
@@ -187,12 +201,12 @@ pub(crate) fn router(app: App, upload_limit: ConcurrencyLimit) -> Router {
             Router::from(uploads()),
             group(
                 settings.upload_timeout,
-                settings.upload_limit,
+                RequestBody::Streamed { limit: settings.upload_limit, uploads: Connections::new(usize::MAX) },
                 Some(upload_limit.into()),
                 Some(app.clone()),
             ),
         ))
-        .merge(bounded(others, group(settings.request_timeout, settings.body_limit, None, None)))
+        .merge(bounded(others, group(settings.request_timeout, read(settings.body_limit), None, None)))
         .layer(
             ServiceBuilder::new()
                 .layer(from_fn_with_state(settings.access_log, middleware::record))

@@ -1,16 +1,6 @@
 //! Connections: accepting, limits, timeouts and graceful shutdown.
 
-use std::{
-    convert::Infallible,
-    io,
-    net::SocketAddr,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, response::Response};
 use bodega_runtime::log_throttle::LogThrottle;
@@ -18,21 +8,22 @@ use http::{HeaderValue, Request, Version, header::CONNECTION};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{
-        conn::auto::Builder,
-        graceful::{GracefulShutdown, Watcher},
-    },
+    server::conn::auto::Builder,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use crate::{client_address::TrustedProxies, compression::CompressedRouter};
+use crate::{
+    client_address::TrustedProxies,
+    compression::CompressedRouter,
+    connections::{Activity, Connection, Connections},
+    problem::ProblemWriter,
+};
 
 /// Time limit for the first request on a connection: a client that sends its head byte by byte must not occupy the
 /// connection.
@@ -43,8 +34,18 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// Interval of the pings on an HTTP/2 connection, and time limit for each response.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// Maximum number of buffered bytes of a connection, and so of a request's head.
-pub(crate) const MAX_BUFFER: usize = 128 * 1024;
+/// Time limit for the responses of a connection that is closing.
+const CLOSING_TIMEOUT: Duration = IDLE_TIMEOUT;
+/// Maximum number of buffered bytes of an HTTP/1 connection, and so of a request's head.
+const MAX_BUFFER: usize = 32 * 1024;
+/// The same for HTTP/2: bytes of a request's head; received bytes of a stream and of all streams that nothing has read yet; bytes
+/// of a response that the client has not read.
+const MAX_HEAD: u32 = 32 * 1024;
+const STREAM_WINDOW: u32 = 128 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+const SEND_BUFFER: usize = 64 * 1024;
+/// Concurrent streams of an HTTP/2 connection.
+const MAX_STREAMS: u32 = 100;
 /// Time between the shutdown and the close of idle connections. Responses meanwhile say `connection: close`; closing at
 /// once would cut off requests that are on their way.
 pub(crate) const CLOSE_DELAY: Duration = Duration::from_millis(250);
@@ -55,8 +56,8 @@ const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Serves HTTP/1 and HTTP/2 until `shutdown`, then waits for open requests.
 ///
-/// There are at most `max_connections` connections, or as many as the process may open; further ones wait in the
-/// listener's queue.
+/// There are at most `max_connections` connections, or as many as the process may open. A further one replaces another one, or is
+/// closed: see [`Connections`].
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -66,39 +67,42 @@ pub(crate) async fn serve(
 ) {
     let trusted_proxies = Arc::new(trusted_proxies);
     let max_connections = limit_to_descriptors(max_connections);
-    let permits = Arc::new(Semaphore::new(max_connections as usize));
-    let (graceful, log) = (GracefulShutdown::new(), LogThrottle::new(LOG_INTERVAL));
+    let connections = Connections::new(usize::try_from(max_connections).unwrap_or(usize::MAX));
+    let (closing, log) = (CancellationToken::new(), LogThrottle::new(LOG_INTERVAL));
     // With the state applied once, the router does not apply it to every request.
     let router = CompressedRouter::new(router.with_state::<()>(()));
     loop {
-        let accepted = async {
-            if permits.available_permits() == 0
-                && let Some(times) = log.count()
-            {
-                warn!("connection limit reached {times} times, new connections wait");
-            }
-            let permit = permits.clone().acquire_owned().await;
-            (permit, accept(&listener).await)
-        };
-        let (permit, (stream, peer)) = tokio::select! {
-            accepted = accepted => accepted,
+        let (stream, peer) = tokio::select! {
+            accepted = accept(&listener) => accepted,
             () = shutdown.cancelled() => break,
         };
+        let address = peer.ip().to_canonical();
+        let Some(connection) = connections.open(address, trusted_proxies.contains(address)) else {
+            if let Some(times) = log.count() {
+                warn!("connection limit reached, closed {times} new connections");
+            }
+            continue;
+        };
         let (router, proxies, shutdown) = (router.clone(), trusted_proxies.clone(), shutdown.clone());
-        let connection = serve_connection(stream, graceful.watcher(), move |request: Request<Incoming>| {
+        let activity = connection.activity().clone();
+        let respond = move |request: Request<Incoming>| {
+            let active = activity.request();
             let mut request = request.map(Body::new);
-            let client = proxies.client(peer.ip(), request.headers());
+            let client = proxies.client(address, request.headers());
             request.extensions_mut().insert(client);
-            respond(router.clone(), request, shutdown.clone())
-        });
-        tokio::spawn(async move {
-            connection.await;
-            drop(permit);
-        });
+            let response = respond(router.clone(), request, shutdown.clone());
+            async move {
+                let response = response.await;
+                drop(active);
+                response
+            }
+        };
+        tokio::spawn(serve_connection(stream, connection, closing.clone(), respond));
     }
     drop(listener);
-    let _ = timeout(CLOSE_DELAY, permits.acquire_many(max_connections)).await;
-    graceful.shutdown().await;
+    let _ = timeout(CLOSE_DELAY, connections.all_closed()).await;
+    closing.cancel();
+    connections.all_closed().await;
 }
 
 /// Limits `max_connections` to three quarters of the process's file descriptors: the rest is for the services and the
@@ -139,31 +143,45 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-/// Serves a connection until its client closes it, a timeout fires, or the gateway shuts down.
+/// Serves a connection until its client closes it, another client needs its place, it is idle for too long, or the gateway shuts
+/// down.
 async fn serve_connection<F>(
     stream: TcpStream,
-    watcher: Watcher,
-    respond: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    connection: Connection,
+    closing: CancellationToken,
+    respond: impl Fn(Request<Incoming>) -> F + Send + 'static,
 ) where
     F: Future<Output = Result<Response, Infallible>> + Send + 'static,
 {
-    let has_request = Arc::new(AtomicBool::new(false));
-    let service = service_fn({
-        let has_request = has_request.clone();
-        move |request: Request<Incoming>| {
-            has_request.store(true, Ordering::Relaxed);
-            respond(request)
-        }
-    });
-    let http = http();
-    let mut connection = pin!(watcher.watch(http.serve_connection(TokioIo::new(stream), service)));
+    let (http, activity) = (http(), connection.activity());
+    let mut served =
+        pin!(http.serve_connection(TokioIo::new(ProblemWriter::new(stream)), service_fn(respond)));
     tokio::select! {
         // Errors are ignored: clients disconnect or time out.
-        _ = connection.as_mut() => return,
-        () = sleep(FIRST_REQUEST_TIMEOUT) => {}
+        _ = served.as_mut() => return,
+        () = activity.displaced() => return,
+        () = idle_for_too_long(activity) => {}
+        () = closing.cancelled() => {}
     }
-    if has_request.load(Ordering::Relaxed) {
-        let _ = connection.await;
+    if !activity.has_request() && !closing.is_cancelled() {
+        return;
+    }
+    served.as_mut().graceful_shutdown();
+    tokio::select! {
+        _ = timeout(CLOSING_TIMEOUT, served) => {}
+        () = activity.displaced() => {}
+    }
+}
+
+/// Waits until a connection has been without a request for too long. Timers of hyper do not cover HTTP/2.
+async fn idle_for_too_long(activity: &Activity) {
+    loop {
+        let limit = if activity.has_request() { IDLE_TIMEOUT } else { FIRST_REQUEST_TIMEOUT };
+        let left = limit.saturating_sub(activity.idle_time().unwrap_or_default());
+        if left.is_zero() {
+            return;
+        }
+        sleep(left).await;
     }
 }
 
@@ -175,6 +193,11 @@ fn http() -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT)
+        .max_header_list_size(MAX_HEAD)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_concurrent_streams(MAX_STREAMS)
         .enable_connect_protocol();
     http
 }

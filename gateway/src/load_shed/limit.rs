@@ -1,23 +1,23 @@
 //! A concurrency limit with a bounded queue.
 
 use std::{
-    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use ::metrics::{Counter, Histogram, SharedString, counter, gauge, histogram};
-use bodega_runtime::{log_throttle::LogThrottle, metrics::on_scrape};
-use tokio::{
-    sync::{Semaphore, SemaphorePermit},
-    time::{Instant, timeout},
+use bodega_runtime::{
+    fair_semaphore::{self, Client, FairSemaphore, Waiting},
+    log_throttle::LogThrottle,
+    metrics::on_scrape,
 };
+use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::estimate::ServiceTime;
 
 /// Requests of one limit that may wait.
-const QUEUE: u32 = 4096;
+const QUEUE: usize = 4096;
 /// Bytes that they may occupy.
 const QUEUE_BYTES: usize = 32 * 1024 * 1024;
 /// A waiting request is rejected at most this long after it is known that it cannot finish in time.
@@ -26,51 +26,39 @@ const MIN_CHECK_INTERVAL: Duration = Duration::from_millis(25);
 /// Rejections are logged at most this often.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A number of permits, and a queue of requests that wait for one.
+/// A number of permits, and a queue of requests that wait for one. Clients share both fairly.
 #[derive(Clone)]
 pub(crate) struct ConcurrencyLimit(Arc<Inner>);
 
 struct Inner {
     /// Name in the log and the metrics.
     name: SharedString,
-    max: u32,
     max_wait: Duration,
-    permits: Semaphore,
-    state: Mutex<State>,
+    permits: FairSemaphore,
+    times: Mutex<ServiceTime>,
     log: LogThrottle,
     rejections: Counter,
     waits: Histogram,
 }
 
-struct State {
-    times: ServiceTime,
-    /// Requests that wait, the bytes that they occupy, and the number of them that have got a permit so far.
-    waiting: u32,
-    waiting_bytes: usize,
-    granted: u64,
-}
-
 /// A permit to process a request.
-pub(crate) struct Permit<'a> {
-    limit: &'a Inner,
+pub(crate) struct Permit {
+    limit: ConcurrencyLimit,
     started: Instant,
-    _permit: SemaphorePermit<'a>,
+    _permit: fair_semaphore::Permit,
 }
 
 impl ConcurrencyLimit {
     /// Creates `max` permits, for which requests wait at most `max_wait`.
     pub(crate) fn new(name: &str, max: u32, max_wait: Duration) -> Self {
-        let permits = usize::try_from(max).unwrap_or(Semaphore::MAX_PERMITS);
-        let state = State { times: ServiceTime::new(max), waiting: 0, waiting_bytes: 0, granted: 0 };
         let name = SharedString::from(name.to_owned());
         let inner = Arc::new(Inner {
             rejections: counter!("http_requests_shed_total", "limit" => name.clone()),
             waits: histogram!("http_concurrency_wait_seconds", "limit" => name.clone()),
             name,
-            max,
             max_wait,
-            permits: Semaphore::new(permits),
-            state: Mutex::new(state),
+            permits: FairSemaphore::new(max, QUEUE, QUEUE_BYTES),
+            times: Mutex::new(ServiceTime::new(max)),
             log: LogThrottle::new(LOG_INTERVAL),
         });
         inner.show();
@@ -78,39 +66,45 @@ impl ConcurrencyLimit {
     }
 
     /// Returns a permit if one is free.
-    pub(super) fn try_acquire(&self) -> Option<Permit<'_>> {
-        Some(self.0.start(self.0.permits.try_acquire().ok()?))
+    pub(super) fn try_acquire(&self) -> Option<Permit> {
+        Some(self.start(self.0.permits.try_acquire()?))
     }
 
-    /// Waits for a permit, in the order of the calls. Returns `None` as soon as the request of this size is not expected to
-    /// be served before `deadline`, or at once if the queue is full.
-    pub(super) async fn wait(&self, deadline: Instant, bytes: usize) -> Option<Permit<'_>> {
-        let waiting = Waiting::enter(&self.0, deadline, bytes)?;
-        let mut permit = pin!(self.0.permits.acquire());
-        let mut spare = waiting.spare_time(true)?;
+    /// Waits for a permit, for a request of this size. Returns `None` as soon as the request is not expected to be served
+    /// before `deadline`, or at once if the queue is full.
+    pub(super) async fn wait(&self, client: Client, deadline: Instant, bytes: usize) -> Option<Permit> {
+        let since = Instant::now();
+        let mut waiting = self.0.permits.enqueue(client, bytes)?;
+        let until = deadline.min(since + self.0.max_wait);
+        let mut spare = self.0.spare_time(&waiting, deadline, until, true)?;
         loop {
             let interval = (spare / 2).clamp(MIN_CHECK_INTERVAL, CHECK_INTERVAL);
-            if let Ok(permit) = timeout(interval, permit.as_mut()).await {
-                self.0.state().granted += 1;
-                self.0.waits.record(waiting.since.elapsed());
-                return Some(self.0.start(permit.ok()?));
+            if let Ok(permit) = timeout(interval, waiting.permit()).await {
+                self.0.waits.record(since.elapsed());
+                return Some(self.start(permit?));
             }
             // The estimate varies, so a request that was let into the queue is not rejected later for the reserve.
-            spare = waiting.spare_time(false)?;
+            spare = self.0.spare_time(&waiting, deadline, until, false)?;
         }
     }
 
     /// Waits until all permits are free.
     pub(crate) async fn drained(&self) {
-        // Fails only for a closed semaphore, and this one is never closed.
-        let _ = self.0.permits.acquire_many(self.0.max).await;
+        self.0.permits.drained().await;
     }
 
     pub(super) fn record_rejection(&self) {
         self.0.rejections.increment(1);
         if let Some(count) = self.0.log.count() {
-            warn!("overloaded: rejected {count} requests over the limit of {} {}", self.0.max, self.0.name);
+            let (max, name) = (self.0.permits.max(), &self.0.name);
+            warn!("overloaded: rejected {count} requests over the limit of {max} {name}");
         }
+    }
+
+    fn start(&self, permit: fair_semaphore::Permit) -> Permit {
+        let started = Instant::now();
+        self.0.times().start(started);
+        Permit { limit: self.clone(), started, _permit: permit }
     }
 }
 
@@ -122,75 +116,38 @@ impl Inner {
         let (in_use, free) = (permits("in_use"), permits("free"));
         let queue = gauge!("http_concurrency_queue", "limit" => self.name.clone());
         on_scrape(self, move |limit| {
-            let available = u32::try_from(limit.permits.available_permits()).unwrap_or(u32::MAX);
-            in_use.set(f64::from(limit.max.saturating_sub(available)));
-            free.set(f64::from(available.min(limit.max)));
-            queue.set(f64::from(limit.state().waiting));
+            let used = limit.permits.in_use();
+            in_use.set(f64::from(used));
+            free.set(f64::from(limit.permits.max() - used));
+            queue.set(f64::from(limit.permits.waiting()));
         });
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn times(&self) -> MutexGuard<'_, ServiceTime> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start<'a>(&'a self, permit: SemaphorePermit<'a>) -> Permit<'a> {
-        let started = Instant::now();
-        self.state().times.start(started);
-        Permit { limit: self, started, _permit: permit }
+    /// Returns the time that is expected to be left at the `deadline` when the request has been served; `None` if it would be
+    /// late, or get its permit after `until`.
+    fn spare_time(
+        &self,
+        waiting: &Waiting,
+        deadline: Instant,
+        until: Instant,
+        with_reserve: bool,
+    ) -> Option<Duration> {
+        let (ahead, now) = (waiting.ahead(), Instant::now());
+        let times = self.times();
+        let (wait, served) = times.expected(ahead, now);
+        let reserve = if with_reserve { times.reserve(wait) } else { Duration::ZERO };
+        until.checked_duration_since(now + wait)?;
+        deadline.checked_duration_since(now + served + reserve)
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.limit.state().times.finish(self.started, Instant::now());
-    }
-}
-
-/// A request in the queue.
-struct Waiting<'a> {
-    limit: &'a Inner,
-    since: Instant,
-    deadline: Instant,
-    bytes: usize,
-    /// Requests that were waiting already, and the number of granted permits at that time.
-    ahead: u32,
-    granted: u64,
-}
-
-impl<'a> Waiting<'a> {
-    /// Enters the queue, unless it is full.
-    fn enter(limit: &'a Inner, deadline: Instant, bytes: usize) -> Option<Self> {
-        let since = Instant::now();
-        let mut state = limit.state();
-        let is_full = state.waiting >= QUEUE || state.waiting_bytes.saturating_add(bytes) > QUEUE_BYTES;
-        if is_full {
-            return None;
-        }
-        let (ahead, granted) = (state.waiting, state.granted);
-        state.waiting += 1;
-        state.waiting_bytes += bytes;
-        Some(Self { limit, since, deadline, bytes, ahead, granted })
-    }
-
-    /// Returns the time that is expected to be left when the request has been served; `None` if it would be late.
-    fn spare_time(&self, with_reserve: bool) -> Option<Duration> {
-        let now = Instant::now();
-        let state = self.limit.state();
-        let passed = u32::try_from(state.granted - self.granted).unwrap_or(u32::MAX);
-        // Requests that have given up are no longer ahead either.
-        let ahead = self.ahead.saturating_sub(passed).min(state.waiting.saturating_sub(1));
-        let (wait, served) = state.times.expected(ahead, now);
-        let reserve = if with_reserve { state.times.reserve(wait) } else { Duration::ZERO };
-        (self.since + self.limit.max_wait).checked_duration_since(now + wait)?;
-        self.deadline.checked_duration_since(now + served + reserve)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        let mut state = self.limit.state();
-        state.waiting -= 1;
-        state.waiting_bytes -= self.bytes;
+        self.limit.0.times().finish(self.started, Instant::now());
     }
 }
 
@@ -209,10 +166,10 @@ mod tests {
     }
 
     impl ConcurrencyLimit {
-        async fn acquire(&self) -> Option<Permit<'_>> {
+        async fn acquire(&self) -> Option<Permit> {
             match self.try_acquire() {
                 Some(permit) => Some(permit),
-                None => self.wait(Instant::now() + MAX_WAIT, 1).await,
+                None => self.wait(Client::default(), Instant::now() + MAX_WAIT, 1).await,
             }
         }
 
@@ -307,17 +264,19 @@ mod tests {
         let limit = limit(2);
         let _permits = [limit.acquire().await.unwrap(), limit.acquire().await.unwrap()];
         let started = Instant::now();
-        let mut large = Box::pin(limit.wait(started + MAX_WAIT, QUEUE_BYTES - 1));
+        let mut large = Box::pin(limit.wait(Client::default(), started + MAX_WAIT, QUEUE_BYTES - 1));
         assert!(large.as_mut().now_or_never().is_none(), "it waits");
-        assert!(limit.wait(started + MAX_WAIT, 2).now_or_never().unwrap().is_none(), "rejected at once");
+        assert!(
+            limit.wait(Client::default(), started + MAX_WAIT, 2).now_or_never().unwrap().is_none(),
+            "rejected at once"
+        );
         drop(large);
         let at_once = join_all((0..QUEUE + 50).map(async |_| {
             assert!(limit.acquire().await.is_none());
             started.elapsed().is_zero()
         }));
         assert_eq!(at_once.await.into_iter().filter(|at_once| *at_once).count(), 50);
-        let state = limit.0.state();
-        assert_eq!((state.waiting, state.waiting_bytes), (0, 0));
+        assert_eq!(limit.0.permits.waiting(), 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -325,7 +284,7 @@ mod tests {
         let limit = limit(1);
         let _permit = limit.acquire().await.unwrap();
         let started = Instant::now();
-        assert!(limit.wait(started + 30 * MAX_WAIT, 1).await.is_none());
+        assert!(limit.wait(Client::default(), started + 30 * MAX_WAIT, 1).await.is_none());
         assert!(started.elapsed() <= MAX_WAIT, "{:?}", started.elapsed());
     }
 

@@ -10,12 +10,12 @@ mod limit;
 use std::time::Duration;
 
 use axum::extract::Request;
+use bodega_runtime::fair_semaphore::Client;
 use http::{HeaderMap, Method};
 use http_body::Body as _;
 use tokio::time::Instant;
 
 pub(crate) use self::limit::{ConcurrencyLimit, Permit};
-use crate::server;
 
 /// Concurrency limits of one service, so that a slow service affects its own routes only. Reads and writes have separate
 /// limits: writes wait for other services and for password hashing, and must not block reads.
@@ -32,21 +32,22 @@ impl ConcurrencyLimits {
         Self { reads: limit("reads"), writes: limit("writes") }
     }
 
-    /// Returns a permit for a request. Waits for it; returns `None` if the request is not expected to finish before
+    /// Returns a permit for a request if one is free.
+    pub(crate) fn try_acquire(&self, request: &Request) -> Option<Permit> {
+        self.of(request.method()).try_acquire()
+    }
+
+    /// Waits for a permit for a request of this client; returns `None` if the request is not expected to finish before
     /// `deadline`.
-    pub(crate) fn acquire<'a>(
+    pub(crate) fn wait<'a>(
         &'a self,
         request: &Request,
+        client: Client,
         deadline: Instant,
-    ) -> impl Future<Output = Option<Permit<'a>>> + use<'a> {
-        let limit = self.of(request.method());
-        let free = limit.try_acquire().ok_or_else(|| buffered_bytes(request));
+    ) -> impl Future<Output = Option<Permit>> + use<'a> {
+        let (limit, bytes) = (self.of(request.method()), buffered_bytes(request));
         async move {
-            let bytes = match free {
-                Ok(permit) => return Some(permit),
-                Err(bytes) => bytes,
-            };
-            let permit = limit.wait(deadline, bytes).await;
+            let permit = limit.wait(client, deadline, bytes).await;
             if permit.is_none() {
                 limit.record_rejection();
             }
@@ -66,14 +67,16 @@ impl From<ConcurrencyLimit> for ConcurrencyLimits {
     }
 }
 
-/// Returns the maximum number of bytes that a waiting request occupies: its head, and the part of its body that the
-/// connection may have buffered.
+/// Maximum number of bytes that the body of a waiting request occupies. That of an upload has not been read.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// Returns the number of bytes that a waiting request occupies: its head and its body.
 fn buffered_bytes(request: &Request) -> usize {
     let headers = |headers: &HeaderMap| -> usize {
         headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
     };
     let body = request.body().size_hint().upper().and_then(|size| usize::try_from(size).ok());
-    let body = body.unwrap_or(usize::MAX).min(server::MAX_BUFFER);
+    let body = body.unwrap_or(usize::MAX).min(MAX_BODY);
     request.uri().path().len() + request.uri().query().map_or(0, str::len) + headers(request.headers()) + body
 }
 
@@ -93,15 +96,15 @@ mod tests {
     }
 
     #[test]
-    fn a_waiting_request_occupies_its_head_and_what_is_buffered_of_its_body() {
+    fn a_waiting_request_occupies_its_head_and_its_body() {
         let request =
             |body| Request::builder().uri("/a?b=1").header("accept", "text/css").body(body).unwrap();
         let head = "/ab=1accepttext/css".len();
         assert_eq!(buffered_bytes(&request(Body::empty())), head);
         assert_eq!(buffered_bytes(&request(Body::from("{}"))), head + 2);
         let unknown = Body::from_stream(futures_util::stream::empty::<Result<&[u8], std::io::Error>>());
-        assert_eq!(buffered_bytes(&request(unknown)), head + server::MAX_BUFFER);
-        let large = Body::from(vec![0; 2 * server::MAX_BUFFER]);
-        assert_eq!(buffered_bytes(&request(large)), head + server::MAX_BUFFER);
+        assert_eq!(buffered_bytes(&request(unknown)), head + MAX_BODY);
+        let large = Body::from(vec![0; 2 * MAX_BODY]);
+        assert_eq!(buffered_bytes(&request(large)), head + MAX_BODY);
     }
 }

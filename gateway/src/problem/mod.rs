@@ -1,5 +1,6 @@
 //! Error responses of the REST API (RFC 9457), and the mapping from gRPC statuses to them.
 
+mod parser;
 mod table;
 
 use std::{fmt::Display, time::Duration};
@@ -15,6 +16,8 @@ use http::{
 };
 use serde::Serialize;
 use utoipa::ToSchema;
+
+pub(crate) use self::parser::ProblemWriter;
 
 /// The media type of every error.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";

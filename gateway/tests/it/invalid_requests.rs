@@ -152,9 +152,11 @@ async fn responds_to_unusual_requests() {
         ("GET /api/users/me?a=%00&%ff=%ff HTTP/1.1".to_owned(), 401),
         ("GET /api/categories?cursor=%00&limit=%ff HTTP/1.1".to_owned(), 400),
         ("GET /\u{fc}ber HTTP/1.1".to_owned(), 404),
-        (format!("GET /{long} HTTP/1.1"), 414),
-        (format!("GET /nothing HTTP/1.1\r\nx-long: {long}"), 404),
-        (format!("GET /nothing HTTP/1.1\r\nauthorization: Bearer {long}"), 404),
+        (format!("GET /{} HTTP/1.1", &long[..30_000]), 404),
+        (format!("GET /{long} HTTP/1.1"), 431),
+        (format!("GET /nothing HTTP/1.1\r\nx-long: {}", &long[..30_000]), 404),
+        (format!("GET /nothing HTTP/1.1\r\nauthorization: Bearer {}", &long[..30_000]), 404),
+        (format!("GET /nothing HTTP/1.1\r\nx-long: {long}"), 431),
         (format!("GET /nothing HTTP/1.1\r\n{}", "x-many: 1\r\n".repeat(500).trim_end()), 431),
         ("GET http://elsewhere/nothing HTTP/1.1".to_owned(), 404),
         ("OPTIONS * HTTP/1.1".to_owned(), 200),
@@ -163,6 +165,44 @@ async fn responds_to_unusual_requests() {
         let response = gateway.send_raw(request).await;
         let shown = &head[..head.len().min(60)];
         assert_eq!(response.status, status, "{shown}: {response:?}");
+        if status >= 400 {
+            response.problem(status, response.json()["code"].as_str().unwrap());
+        }
     }
     assert_eq!(gateway.get("/healthz").fetch().await.status, 200);
+}
+
+#[tokio::test]
+async fn requests_that_are_not_valid_http_get_a_problem() {
+    let gateway = TestApp::start().await;
+    let long = "x".repeat(70_000);
+    for (request, status, code) in [
+        ("no http at all\r\n\r\n".to_owned(), 400, "malformed_request"),
+        ("GET /healthz HTTP/1.1\r\nhost: a\r\nbad header\r\n\r\n".to_owned(), 400, "malformed_request"),
+        (format!("GET /{long} HTTP/1.1\r\nhost: a\r\n\r\n"), 431, "header_too_large"),
+        (format!("GET / HTTP/1.1\r\nhost: a\r\nx-long: {long}\r\n\r\n"), 431, "header_too_large"),
+    ] {
+        gateway.send_raw(request).await.problem(status, code);
+    }
+}
+
+#[tokio::test]
+async fn requires_exactly_one_host_and_rejects_other_expectations() {
+    let gateway = TestApp::start().await;
+    for (headers, status) in [
+        ("", 400),
+        ("host: a\r\nhost: a\r\n", 400),
+        ("host: a b\r\n", 400),
+        ("host: a\r\nexpect: 200-ok\r\n", 417),
+        ("host: a\r\nexpect: 100-continue\r\n", 200),
+    ] {
+        let request = format!("GET /healthz HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
+        let response = gateway.send_raw(request).await;
+        assert_eq!(response.status, status, "{headers:?}: {response:?}");
+        if status >= 400 {
+            response.problem(status, response.json()["code"].as_str().unwrap());
+        }
+    }
+    let old = gateway.send_raw("GET /healthz HTTP/1.0\r\n\r\n").await;
+    assert_eq!(old.status, 200, "HTTP/1.0 has no Host");
 }

@@ -8,6 +8,7 @@ mod call_context;
 mod carts;
 mod categories_and_tags;
 mod connections;
+mod fair_shares;
 mod fake_identity;
 mod fake_service;
 mod http_headers;

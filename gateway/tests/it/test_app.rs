@@ -1,6 +1,10 @@
 //! A gateway on its own port, with fake services and a client.
 
-use std::{net::SocketAddr, sync::OnceLock, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::OnceLock,
+    time::Duration,
+};
 
 use bodega_gateway::{AccessLog, Settings, TrustedProxies, Upstreams};
 use bodega_runtime::{
@@ -15,7 +19,7 @@ use reqwest::RequestBuilder;
 use serde_json::Value;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -115,6 +119,24 @@ impl TestApp {
     /// Opens a TCP connection, for requests that an HTTP client cannot send.
     pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Opens a TCP connection from another loopback address.
+    pub(crate) async fn connect_from(&self, address: &str) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(address.parse().unwrap(), 0)).unwrap();
+        socket.connect(self.address).await.unwrap()
+    }
+
+    /// A client with another loopback address.
+    pub(crate) fn client_from(&self, address: &str) -> reqwest::Client {
+        let address: IpAddr = address.parse().unwrap();
+        reqwest::Client::builder().local_address(address).build().unwrap()
+    }
+
+    /// The URL of a path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
     }
 
     /// Sends raw bytes and reads until the gateway closes the connection.
