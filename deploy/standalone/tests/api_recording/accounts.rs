@@ -270,14 +270,7 @@ async fn images() {
 #[tokio::test]
 async fn audit() {
     let mut api = Recorder::start().await;
-    for query in [
-        "?action=product.created&limit=1",
-        "?service=order",
-        "?service=cart",
-        "?actor=x",
-        "?cursor=x",
-        "?limit=x",
-    ] {
+    for query in ["?action=unknown", "?service=cart", "?actor=x", "?cursor=x", "?limit=x"] {
         api.send(Role::Admin, "GET", &format!("/api/admin/audit{query}")).await;
     }
     for role in [Role::Anonymous, Role::User, Role::InvalidToken] {
