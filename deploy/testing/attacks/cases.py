@@ -275,7 +275,7 @@ async def stock_hoarding_offline(setting):
 @case("768 idle connections under `ulimit -n 1024`: a normal client's requests", "5 of 5", files=1024)
 async def idle_connections(setting):
     statuses = []
-    async with attacked(attacks.idle, 6, setting.port, setting.case.attacker, 768, ramp=4) as counted:
+    async with attacked(attacks.idle, 3, setting.port, setting.case.attacker, 768, ramp=3) as counted:
         for _ in range(5):
             reader = setting.store.client(setting.case.owner)
             statuses.append((await reader.get("/api/products?limit=1")).status)
