@@ -93,13 +93,16 @@ async fn each_mail_is_sent_when_the_process_is_killed_at_any_step() {
         let store = start().await;
         let admin = store.sign_in(ADMIN_EMAIL, PASSWORD).await;
         let mug = admin.create_product(&format!("Mug {step}"), "19.99", 5).await;
-        let attempts = server.attempts();
+        let (attempts, received) = (server.attempts(), server.received().len());
         let ada = register(&store, &format!("ada{step}")).await;
         ada.add_to_cart(mug, 1).await.expect(200);
         ada.place_order().await.expect(201);
         // The last one is killed right after its response.
         if fault != Fault::None {
             server.wait_for_attempts(attempts).await;
+        }
+        if fault == Fault::HangAfterData {
+            server.wait_for(received + 1, |_| true).await;
         }
         store.process.kill().await;
     }
