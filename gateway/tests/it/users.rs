@@ -31,10 +31,9 @@ fn ada() -> User {
 }
 
 fn updates(gateway: &TestApp) -> Calls<UpdateProfileRequest> {
-    gateway
-        .identity
-        .service
-        .on("UpdateProfile", |_: UpdateProfileRequest| Ok(UpdateProfileResponse { user: Some(ada()) }))
+    gateway.identity.service.on("UpdateProfile", |_: UpdateProfileRequest| {
+        Ok(UpdateProfileResponse { user: Some(ada()), ended_session_ids: Vec::new() })
+    })
 }
 
 async fn send(

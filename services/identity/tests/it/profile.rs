@@ -83,6 +83,7 @@ async fn names_all_invalid_fields() {
         username: Some("a b".into()),
         email: Some("nobody".into()),
         addresses: Some(AddressList { addresses: vec![address("1 Main St", true), invalid] }),
+        current_password: None,
     };
     assert_eq!(
         fields(update(&app, &ada, request).await),
