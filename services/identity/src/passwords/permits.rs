@@ -209,8 +209,8 @@ mod tests {
         let mut login = of("198.51.100.1");
         assert!((&mut login).now_or_never().is_none(), "waits");
         drop(held);
-        let is_granted = |guess: &mut _| FutureExt::now_or_never(guess).flatten().is_some();
-        let first_guess = guesses.iter_mut().take(10).position(is_granted);
+        let mut waiting = guesses.iter_mut().take(10);
+        let first_guess = waiting.position(|guess| guess.now_or_never().flatten().is_some());
         assert_eq!(first_guess, Some(0), "it was there first");
         assert!(login.now_or_never().flatten().is_some(), "behind one of them");
     }
