@@ -39,7 +39,8 @@ fn session_json() -> serde_json::Value {
     json!({
         "user": {
             "id": "0197f0c5-7d0e-7cc3-a3b5-6f1d2f1f7a10", "name": "Ada", "username": null,
-            "email": "ada@example.com", "role": "user", "avatarUrl": null, "avatarThumbnailUrl": null,
+            "email": "ada@example.com", "emailVerified": false, "role": "user",
+            "avatarUrl": null, "avatarThumbnailUrl": null,
             "createdAt": "2023-11-14T22:13:20Z", "updatedAt": "2023-11-14T22:13:20.5Z"
         },
         "token": "access", "tokenType": "Bearer", "expiresIn": 900, "refreshToken": "refresh"
