@@ -229,9 +229,9 @@ fn body_problems(body: &RequestBody) -> &'static [(&'static str, &'static str)] 
         &[
             (
                 "503",
-                "The gateway or a service is overloaded (`overloaded`), a service (`upstream_unavailable`) or the image \
-                 storage (`storage_unavailable`) is unavailable, or it did not respond in time (`timeout`). \
-                 `Retry-After` says when to retry.",
+                "The gateway is overloaded (`overloaded`), too many images are being processed (`image_worker_busy`), a \
+                 service (`upstream_unavailable`) or the image storage (`storage_unavailable`) is unavailable, or it did \
+                 not respond in time (`timeout`). `Retry-After` says when to retry.",
             ),
             ("408", "The body stalled, or the upload took too long (`request_timeout`)."),
             ("413", "The body (`too_large`) or an image (`image_too_large`) is too large."),

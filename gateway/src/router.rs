@@ -11,7 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     api::{
-        account, admin_audit, admin_mails, admin_orders, api_keys, auth, avatar, cart,
+        account, admin_audit, admin_mails, admin_orders, admin_payments, api_keys, auth, avatar, cart,
         categories_and_tags::{self, Kind},
         docs, media, operations, orders, payments, product_images, products, profile, recovery, users,
         webhooks,
@@ -147,7 +147,10 @@ fn orders() -> OpenApiRouter<App> {
 
 /// Routes of order that wait for a payment provider: a slow provider must not keep orders from being placed.
 fn payments() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(payments::create_intent))
+    OpenApiRouter::new()
+        .routes(routes!(payments::create_intent))
+        .routes(routes!(admin_payments::list))
+        .routes(routes!(admin_payments::resolve))
 }
 
 /// Routes that receive files, with a longer timeout and a larger body limit.

@@ -46,6 +46,7 @@ fn idempotent_methods_are_listed_here() {
     assert_eq!(
         names(Idempotency::Idempotent),
         [
+            "CancelOrder",
             "ClearOrdered",
             "CreatePaymentIntent",
             "ExchangeApiKey",
@@ -64,7 +65,6 @@ fn all_other_methods_are_not_retried() {
     let others = [
         "AddItem",
         "AddProductImages",
-        "CancelOrder",
         "ChangePassword",
         "ClearCart",
         "CompleteLogin",
@@ -93,6 +93,7 @@ fn all_other_methods_are_not_retried() {
         "ResendMail",
         "ResendVerification",
         "ResetPassword",
+        "ResolvePayment",
         "RevokeApiKey",
         "SendPasswordReset",
         "SetAvatar",

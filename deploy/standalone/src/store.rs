@@ -7,7 +7,7 @@ use bodega_audit::AuditArgs;
 use bodega_events::Nats;
 use bodega_gateway::Upstreams;
 use bodega_media::Media;
-use bodega_order::{OrderMail, PaymentProviders};
+use bodega_order::OrderMail;
 use bodega_runtime::{
     auth::{ServiceToken, Verifier},
     database,
@@ -33,8 +33,8 @@ pub struct Options {
     pub identity: bodega_identity::Settings,
     /// Settings of the gateway. The catalog uses the same currency, and `media` the same directory.
     pub gateway: bodega_gateway::Settings,
-    /// Payment provider.
-    pub payments: PaymentProviders,
+    /// Settings of the order service.
+    pub order: bodega_order::Settings,
     /// Mails about orders; those about accounts are a part of the settings of identity.
     pub mail: OrderMail,
     /// Image storage.
@@ -70,7 +70,7 @@ impl Store {
             behind_pooler,
             identity,
             gateway,
-            payments,
+            order,
             mail,
             media,
             health,
@@ -113,10 +113,9 @@ impl Store {
             catalog: catalog.transport(&auth),
             identity: identity.transport(&auth),
         };
-        let order =
-            bodega_order::start(order_db, order_upstreams, payments, nats, rate_limits, mail, closing)
-                .await
-                .context("cannot start order")?;
+        let order = bodega_order::start(order_db, order_upstreams, order, nats, rate_limits, mail, closing)
+            .await
+            .context("cannot start order")?;
 
         let [identity_db, catalog_db, _, order_db] = &pools;
         bodega_identity::AUDIT.maintain(&identity, identity_db, audit, identity.transport(&auth));

@@ -12,7 +12,7 @@ use bodega_gateway::Settings;
 use bodega_identity::PageArgs;
 use bodega_mail::MailArgs;
 use bodega_media::{Media, MediaArgs};
-use bodega_order::{OrderMailArgs, PaymentArgs};
+use bodega_order::{CheckoutArgs, OrderMailArgs, PaymentArgs};
 use bodega_runtime::{database::DatabaseArgs, rate_limit::RateLimitArgs};
 
 use crate::{database::Database, database_urls::DatabaseUrls, secrets::Secrets};
@@ -31,7 +31,9 @@ pub(crate) struct StoreArgs {
     #[arg(long, env = "JWT_SECRET_KEY", hide_env_values = true, help_heading = "Data")]
     jwt_secret_key: Option<bodega_identity::SecretKey>,
     #[command(flatten, next_help_heading = "Payments")]
-    pub(crate) payments: PaymentArgs,
+    payments: PaymentArgs,
+    #[command(flatten, next_help_heading = "Payments")]
+    checkout: CheckoutArgs,
     #[command(flatten, next_help_heading = "Mail")]
     pub(crate) mail: MailArgs,
     #[command(flatten, next_help_heading = "Mail")]
@@ -74,6 +76,18 @@ impl StoreArgs {
             require_admin_second_factor: self.second_factor.require_admin_2fa,
             rate_limits: self.rate_limits.rate_limits,
             ..bodega_identity::Settings::new(secret)
+        })
+    }
+
+    /// Returns the settings of the order service.
+    ///
+    /// # Errors
+    /// When a part of a payment provider's settings is missing or invalid.
+    pub(crate) fn order(&self) -> anyhow::Result<bodega_order::Settings> {
+        let payments = self.payments.providers()?;
+        Ok(bodega_order::Settings {
+            payments,
+            max_pending_orders: self.checkout.max_pending_orders(self.rate_limits.rate_limits),
         })
     }
 

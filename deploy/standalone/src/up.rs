@@ -8,7 +8,7 @@ use bodega_events::Nats;
 use bodega_gateway::Settings;
 use bodega_mail::DevMailbox;
 use bodega_media::Media;
-use bodega_order::{OrderMail, PaymentProviders};
+use bodega_order::OrderMail;
 use bodega_runtime::{
     config::{self, ShutdownArgs},
     health::Health,
@@ -111,7 +111,7 @@ pub(crate) async fn run(args: Args, store: &StoreArgs) -> anyhow::Result<()> {
 
 /// Configuration that needs no database. It is read first, so that an invalid one starts nothing.
 struct Configuration {
-    payments: PaymentProviders,
+    order: bodega_order::Settings,
     media: Media,
     gateway: Settings,
     nats: Option<Nats>,
@@ -136,9 +136,9 @@ impl Configuration {
         let url = format!("http://{}", local(address)).parse().map_err(anyhow::Error::msg)?;
         let mailer = store.mail.mailer_or(mailbox.map(|(_, mailbox)| mailbox), url)?;
         let mail = OrderMail { mailer, args: store.order_mail.clone() };
-        let payments = store.payments.providers()?;
+        let order = store.order()?;
         let (media, gateway) = store.media()?;
-        Ok(Self { payments, media, gateway, nats: store.events.nats()?, mail, mail_line })
+        Ok(Self { order, media, gateway, nats: store.events.nats()?, mail, mail_line })
     }
 }
 
@@ -154,7 +154,7 @@ async fn serve(
     let mail_line = configuration.mail_line.clone();
     let prepared = shutdown.run_until_cancelled(prepare(args, store, configuration, database, health)).await;
     let Some(options) = prepared.transpose()? else { return Ok(()) };
-    let livemode = options.payments.livemode();
+    let livemode = options.order.payments.livemode();
     // Not cancelled by a shutdown: a generated password must be printed in any case.
     let admin = create_admin(args, &database.owners().identity, &options.identity).await?;
     let started = shutdown.run_until_cancelled(Store::start(options, listener)).await.transpose();
@@ -180,14 +180,14 @@ async fn prepare(
             .await
             .context("cannot add demo products")?;
     }
-    let Configuration { payments, media, gateway, nats, mail, .. } = configuration;
+    let Configuration { order, media, gateway, nats, mail, .. } = configuration;
     Ok(Options {
         logins,
         connections: store.database.db_connections,
         behind_pooler: store.database.db_pooler,
         identity: bodega_identity::Settings { mail: mail.mailer.clone(), ..store.identity()? },
         gateway,
-        payments,
+        order,
         mail,
         media,
         health,

@@ -45,7 +45,7 @@ impl Fixture {
             route if ["/sessions/", "/api-keys/", "/mails/"].iter().any(|part| route.contains(part)) => {
                 self.session.clone()
             }
-            route if route.contains("/order") => self.order.clone(),
+            route if route.contains("/order") || route.contains("/payments/") => self.order.clone(),
             route if route.contains("/products/") || route.contains("/cart/") => self.product.to_string(),
             _ => self.category.to_string(),
         };
@@ -75,6 +75,7 @@ impl Fixture {
             }
             route if route.contains("/cart/") => json!({"quantity": 1}),
             route if route.ends_with("orders/{id}") => json!({"status": "cancelled"}),
+            route if route.ends_with("/resolve") => json!({"resolution": "retry"}),
             _ => json!({}),
         })
     }

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod admin_audit;
 pub(crate) mod admin_mails;
 pub(crate) mod admin_orders;
+pub(crate) mod admin_payments;
 pub(crate) mod api_keys;
 pub(crate) mod auth;
 pub(crate) mod avatar;

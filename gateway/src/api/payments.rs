@@ -28,8 +28,14 @@ pub(crate) enum PaymentStatus {
     RefundPending,
     /// The money was refunded.
     Refunded,
-    /// Declined or cancelled before money was received. Another payment may be started.
+    /// Part of the money was refunded.
+    PartiallyRefunded,
+    /// Declined. Another payment may be started.
     Failed,
+    /// Cancelled before money was received. Another payment may be started.
+    Cancelled,
+    /// What the provider reports contradicts the order: an admin has to decide.
+    NeedsReview,
 }
 
 impl PaymentStatus {
@@ -47,13 +53,27 @@ impl PaymentStatus {
         })
     }
 
+    /// The status of a payment. The service's own status is the one that older gateways know.
+    ///
+    /// # Errors
+    /// As [`Self::from_proto`].
+    pub(crate) fn of(payment: &pb::Payment) -> Result<Self, Problem> {
+        Ok(match Self::from_proto(payment.status())? {
+            _ if payment.needs_review => Self::NeedsReview,
+            _ if payment.cancelled => Self::Cancelled,
+            Self::Completed if payment.refunded_minor > 0 => Self::PartiallyRefunded,
+            status => status,
+        })
+    }
+
     /// The payment status of an event of an order; `None` when the payment did not change.
     ///
     /// # Errors
     /// As [`Self::from_proto`].
-    pub(crate) fn of_event(status: i32) -> Result<Option<Self>, Problem> {
+    pub(crate) fn of_event(status: i32, cancelled: bool) -> Result<Option<Self>, Problem> {
         match present(pb::PaymentStatus::try_from(status).ok())? {
             pb::PaymentStatus::Unspecified => Ok(None),
+            _ if cancelled => Ok(Some(Self::Cancelled)),
             status => Self::from_proto(status).map(Some),
         }
     }
@@ -61,18 +81,35 @@ impl PaymentStatus {
 
 /// The payment of an order.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Payment {
     /// `offline` for money that an admin has confirmed, `stripe` for a card.
     provider: String,
     /// Status of the payment.
     status: PaymentStatus,
+    /// Id of the payment intent at the provider, or null.
+    #[schema(required)]
+    payment_intent_id: Option<String>,
+    /// Id of the latest refund at the provider; null when there is none, or it was made elsewhere.
+    #[schema(required)]
+    refund_id: Option<String>,
+    /// Amount that was refunded, in major units of the order's currency.
+    refunded_amount: Amount,
 }
 
-impl TryFrom<pb::Payment> for Payment {
-    type Error = Problem;
-
-    fn try_from(payment: pb::Payment) -> Result<Self, Problem> {
-        Ok(Self { status: PaymentStatus::from_proto(payment.status())?, provider: payment.provider })
+impl Payment {
+    /// The payment of an order in a currency.
+    ///
+    /// # Errors
+    /// An internal problem for a status that this gateway does not know.
+    pub(crate) fn new(payment: pb::Payment, currency: &str) -> Result<Self, Problem> {
+        Ok(Self {
+            status: PaymentStatus::of(&payment)?,
+            provider: payment.provider,
+            payment_intent_id: non_empty(payment.intent_id),
+            refund_id: non_empty(payment.refund_id),
+            refunded_amount: Amount::new(payment.refunded_minor, currency),
+        })
     }
 }
 
@@ -131,8 +168,8 @@ impl TryFrom<pb::PaymentIntent> for PaymentIntent {
     responses(
         (status = OK, description = "The open payment intent.", body = PaymentIntent),
         (status = NOT_FOUND, description = "The order does not exist or belongs to another user (`order_not_found`)."),
-        (status = CONFLICT, description = "The order is paid (`already_paid`), is cancelled or completed \
-            (`order_not_payable`), has a total of zero (`nothing_to_pay`), or the provider does not accept its amount \
+        (status = CONFLICT, description = "The order is paid (`already_paid`), is cancelled or completed, was not paid in \
+            time or has a payment that needs review (`order_not_payable`), has a total of zero (`nothing_to_pay`), or the provider does not accept its amount \
             or currency (`payment_refused`)."),
         (status = SERVICE_UNAVAILABLE, description = "The payment provider is unavailable \
             (`payment_provider_unavailable`), the gateway or a service is overloaded (`overloaded`), a service is \
@@ -165,17 +202,36 @@ mod tests {
             (Refunded, "refunded"),
             (Failed, "failed"),
         ] {
-            let payment = pb::Payment { provider: "stripe".to_owned(), status: status.into() };
-            let json = serde_json::to_value(Payment::try_from(payment).unwrap()).unwrap();
-            assert_eq!(json, serde_json::json!({"provider": "stripe", "status": name}));
-            let status = PaymentStatus::of_event(status.into()).unwrap();
+            let payment =
+                pb::Payment { provider: "stripe".to_owned(), status: status.into(), ..Default::default() };
+            let json = serde_json::to_string(&Payment::new(payment, "USD").unwrap()).unwrap();
+            let expected = format!(
+                r#"{{"provider":"stripe","status":"{name}","paymentIntentId":null,"refundId":null,"refundedAmount":0.00}}"#
+            );
+            assert_eq!(json, expected);
+            let status = PaymentStatus::of_event(status.into(), false).unwrap();
             assert_eq!(serde_json::to_value(status).unwrap(), name);
         }
     }
 
     #[test]
+    fn writes_statuses_that_older_gateways_do_not_know() {
+        use pb::PaymentStatus::{Completed, Failed, RefundPending};
+        let payment = |status: pb::PaymentStatus| pb::Payment { status: status.into(), ..Default::default() };
+        for (payment, name) in [
+            (pb::Payment { cancelled: true, ..payment(Failed) }, "cancelled"),
+            (pb::Payment { needs_review: true, ..payment(RefundPending) }, "needs_review"),
+            (pb::Payment { needs_review: true, cancelled: true, ..payment(Failed) }, "needs_review"),
+            (pb::Payment { refunded_minor: 1, ..payment(Completed) }, "partially_refunded"),
+        ] {
+            assert_eq!(serde_json::to_value(PaymentStatus::of(&payment).unwrap()).unwrap(), name);
+        }
+        assert_eq!(PaymentStatus::of_event(Failed.into(), true).unwrap(), Some(PaymentStatus::Cancelled));
+    }
+
+    #[test]
     fn distinguishes_an_unchanged_payment_from_an_unknown_status() {
-        assert_eq!(PaymentStatus::of_event(0).unwrap(), None);
-        assert!(PaymentStatus::of_event(99).is_err());
+        assert_eq!(PaymentStatus::of_event(0, false).unwrap(), None);
+        assert!(PaymentStatus::of_event(99, false).is_err());
     }
 }

@@ -1,4 +1,4 @@
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 /// A page of a list.
@@ -7,8 +7,12 @@ use utoipa::ToSchema;
 pub(crate) struct Page<T> {
     /// The items of this page.
     pub(crate) items: Vec<T>,
-    /// Pass it as `cursor` to get the next page. Absent on the last page.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    #[schema(example = "eyJpZCI6N30")]
+    /// Pass it as `cursor` to get the next page. Null on the last page.
+    #[serde(serialize_with = "null_if_empty")]
+    #[schema(value_type = Option<String>, required, example = "eyJpZCI6N30")]
     pub(crate) next_cursor: String,
+}
+
+fn null_if_empty<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    if text.is_empty() { serializer.serialize_none() } else { serializer.serialize_str(text) }
 }

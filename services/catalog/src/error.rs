@@ -99,7 +99,7 @@ impl From<Error> for Status {
                 Rejected::TooLarge { .. } => rejected_image(index, "image_too_large", reason),
                 Rejected::Unsupported => rejected_image(index, "unsupported_image", reason),
                 Rejected::Invalid(_) => rejected_image(index, "invalid_image", reason),
-                Rejected::Busy => retryable(Code::Unavailable, "overloaded", reason, RETRY_AFTER),
+                Rejected::Busy => retryable(Code::Unavailable, "image_worker_busy", reason, RETRY_AFTER),
             },
             Error::TooManyImages { index, limit } => rejected_image(index, "too_many_images", limit),
             Error::UploadIncomplete { index, problem } => rejected_image(index, "upload_incomplete", problem),

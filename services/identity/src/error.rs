@@ -180,7 +180,7 @@ fn rejected_image(rejected: &Rejected) -> Status {
         Rejected::TooLarge { .. } => invalid_image("image_too_large", rejected),
         Rejected::Unsupported => invalid_image("unsupported_image", rejected),
         Rejected::Invalid(_) => invalid_image("invalid_image", rejected),
-        Rejected::Busy => status::retryable(Code::Unavailable, "overloaded", rejected, RETRY_AFTER),
+        Rejected::Busy => status::retryable(Code::Unavailable, "image_worker_busy", rejected, RETRY_AFTER),
     }
 }
 

@@ -3,7 +3,7 @@
 use bodega_runtime::{database::Pool, rate_limit::RateLimiter};
 
 use crate::{
-    checkout::db::combined::Statements, detached::DetachedWork, mail::RequireVerifiedEmail,
+    Settings, checkout::db::combined::Statements, detached::DetachedWork, mail::RequireVerifiedEmail,
     outbox::cleared_carts::ClearedCarts, payments::providers::PaymentProviders, upstream::Upstreams,
 };
 
@@ -22,17 +22,20 @@ pub(crate) struct App {
     pub placing: DetachedWork,
     /// Payments that are being started.
     pub starting_payments: DetachedWork,
+    /// The number of pending orders that a user may have; `None` for no limit.
+    pub max_pending_orders: Option<u32>,
 }
 
 impl App {
     pub(crate) fn new(
         db: Pool,
         upstreams: Upstreams,
-        providers: PaymentProviders,
+        settings: Settings,
         rate_limiter: RateLimiter,
         require_verified_email: RequireVerifiedEmail,
     ) -> Self {
         let statements = Statements::new(&db);
+        let Settings { payments: providers, max_pending_orders } = settings;
         Self {
             db,
             upstreams,
@@ -43,6 +46,7 @@ impl App {
             placing: DetachedWork::one_per_user(),
             require_verified_email,
             starting_payments: DetachedWork::new(),
+            max_pending_orders,
         }
     }
 }

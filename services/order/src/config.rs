@@ -6,7 +6,7 @@ use bodega_mail::MailArgs;
 use bodega_runtime::{config, database::DatabaseArgs, rate_limit::RateLimitArgs};
 use tonic::transport::Uri;
 
-use crate::{mail::OrderMailArgs, payments::config::PaymentArgs};
+use crate::{checkout::config::CheckoutArgs, mail::OrderMailArgs, payments::config::PaymentArgs};
 
 /// Flags and variables of `bodega-order`.
 #[derive(Debug, clap::Args)]
@@ -35,6 +35,9 @@ pub struct Config {
     /// Mails about orders
     #[command(flatten)]
     pub order_mail: OrderMailArgs,
+    /// Checkouts
+    #[command(flatten)]
+    pub checkout: CheckoutArgs,
     /// Events for other systems
     #[command(flatten)]
     pub events: EventArgs,

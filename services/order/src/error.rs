@@ -10,7 +10,11 @@ use bodega_runtime::{
 use tonic::{Code, Status};
 use tracing::warn;
 
-use crate::{checkout::rejection::Rejection, orders::status::OrderStatus, payments::provider::InvalidEvent};
+use crate::{
+    checkout::rejection::Rejection,
+    orders::status::OrderStatus,
+    payments::{provider::InvalidEvent, review::Resolution},
+};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -33,6 +37,18 @@ pub(crate) enum Error {
     AlreadyPaid,
     #[error("a {0} order cannot be paid")]
     NotPayable(OrderStatus),
+    #[error("payment window of the order has ended")]
+    PaymentWindowEnded,
+    #[error("a payment of the order is being reviewed")]
+    PaymentInReview,
+    #[error("payment not found")]
+    PaymentNotFound,
+    #[error("payment needs no review")]
+    PaymentNotInReview,
+    #[error("a payment that is {status} cannot be resolved as {}", .resolution.as_str())]
+    InvalidResolution { status: &'static str, resolution: Resolution },
+    #[error("account has {0} pending orders, pay or cancel one first")]
+    TooManyPendingOrders(u32),
     #[error("order total is zero")]
     NothingToPay,
     /// Contains the provider's message.
@@ -90,7 +106,17 @@ impl From<Error> for Status {
                 rejected(Code::FailedPrecondition, "invalid_transition", error)
             }
             Error::AlreadyPaid => rejected(Code::FailedPrecondition, "already_paid", error),
-            Error::NotPayable(_) => rejected(Code::FailedPrecondition, "order_not_payable", error),
+            Error::TooManyPendingOrders(_) => {
+                rejected(Code::FailedPrecondition, "too_many_pending_orders", error)
+            }
+            Error::PaymentNotFound => rejected(Code::NotFound, "payment_not_found", error),
+            Error::PaymentNotInReview => rejected(Code::FailedPrecondition, "payment_not_in_review", error),
+            Error::InvalidResolution { .. } => {
+                rejected(Code::FailedPrecondition, "invalid_resolution", error)
+            }
+            Error::NotPayable(_) | Error::PaymentWindowEnded | Error::PaymentInReview => {
+                rejected(Code::FailedPrecondition, "order_not_payable", error)
+            }
             Error::NothingToPay => rejected(Code::FailedPrecondition, "nothing_to_pay", error),
             Error::PaymentRejected(_) => rejected(Code::FailedPrecondition, "payment_refused", error),
             Error::ProviderUnavailable(ref source) => {

@@ -70,11 +70,21 @@ use self::{
     mail::OrderMails,
 };
 pub use self::{
+    checkout::config::CheckoutArgs,
     config::Config,
     mail::{OrderMail, OrderMailArgs, RequireVerifiedEmail},
     payments::{config::PaymentArgs, providers::PaymentProviders},
     upstream::Upstreams,
 };
+
+/// What orders are subject to.
+#[derive(Clone)]
+pub struct Settings {
+    /// The payment providers.
+    pub payments: PaymentProviders,
+    /// The number of pending orders that a user may have; `None` for no limit.
+    pub max_pending_orders: Option<u32>,
+}
 
 /// The migrations of the schema.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
@@ -96,7 +106,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// If the configuration lacks a database or a part of a payment provider's settings, the schema cannot be migrated, or
 /// the listener fails.
 pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
-    let providers = config.payments.providers()?;
+    let rate_limits = config.rate_limits.rate_limits;
+    let settings = Settings {
+        payments: config.payments.providers()?,
+        max_pending_orders: config.checkout.max_pending_orders(rate_limits),
+    };
     let nats = config.events.nats()?;
     let upstreams = Upstreams {
         cart: process.transport("cart", config.cart_url)?,
@@ -108,8 +122,7 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let mail = OrderMail { mailer: config.mail.smtp_mailer()?, args: config.order_mail };
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let auth = AuthLayer { service_token: process.service_token, verifier };
-    let rate_limits = config.rate_limits.rate_limits;
-    let service = start(db.clone(), upstreams, providers, nats, rate_limits, mail, process.shutdown)
+    let service = start(db.clone(), upstreams, settings, nats, rate_limits, mail, process.shutdown)
         .await
         .context("cannot start the order service")?;
     let service = service.report_to(&process.health);
@@ -124,17 +137,17 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
 pub async fn start(
     db: Pool,
     upstreams: Upstreams,
-    providers: PaymentProviders,
+    settings: Settings,
     nats: Option<Nats>,
     rate_limits: RateLimits,
     mail: OrderMail,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Service> {
-    let accepts_cards = providers.livemode().is_some();
+    let accepts_cards = settings.payments.livemode().is_some();
     let OrderMail { mailer, args: mail } = mail;
     let rate_limiter = RateLimiter::new(db.clone(), SCHEMA, rate_limits);
     let required = mail.require_verified_email;
-    let app = App::new(db.clone(), upstreams.clone(), providers, rate_limiter.clone(), required);
+    let app = App::new(db.clone(), upstreams.clone(), settings, rate_limiter.clone(), required);
     let outbox = Outbox::new(db.clone(), SCHEMA);
     let routes = Routes::new(OrderServiceServer::new(OrderApi::new(app.clone())))
         .add_service(PaymentWebhookServiceServer::new(PaymentWebhookApi::new(app.clone())))
@@ -146,6 +159,7 @@ pub async fn start(
     service.spawn(checkout::recovery::run(app.clone()));
     service.spawn(outbox::worker::run(app.clone()));
     service.spawn(payments::apply::run(app.clone()));
+    service.spawn(payments::expiry::run(app.clone()));
     service.spawn(payments::reconcile::run(app));
     service.spawn(events::clean_up(db.clone()));
     service.spawn(cleanup::run(db.clone()));

@@ -52,6 +52,7 @@ pub const CHECKS: &[Check] = checks! {
     Rule "payment amounts equal order totals" "payment_amounts";
     Rule "payment histories follow the state machine" "payment_history";
     Rule "each order has at most one open payment" "one_open_payment";
+    Rule "reviews belong to payments of their order" "payment_reviews";
     Rule "every open payment has a scheduled poll" "scheduled_polls";
     Rule "no payment poll is overdue" "overdue_polls";
     Rule "every provider event is applied or scheduled" "scheduled_events";
@@ -80,4 +81,5 @@ pub const CHECKS: &[Check] = checks! {
     Pending "refunds in progress" "pending_refunds";
     Pending "mails about orders to be sent" "pending_order_mails";
     Pending "mails about accounts to be sent" "pending_account_mails";
+    Pending "payments that need review" "payments_in_review";
 };

@@ -220,6 +220,7 @@ async fn payments() {
     api.send(Role::User, "POST", &format!("{}/payment", path_of(&confirmed))).await;
     let id = order["id"].as_str().unwrap();
     api.record_rejections(|path| path.ends_with("/payment"), id).await;
+    reviews(&mut api).await;
 
     let offline = TestStore::start().await;
     let mug = offline.admin().create_product("Mug", "19.99", 5).await;
@@ -230,6 +231,39 @@ async fn payments() {
     let request = offline.guest().request(Method::POST, WEBHOOK).header("stripe-signature", "x").body("{}");
     api.record(Role::Anonymous, request).await;
     api.assert_unchanged("payments");
+}
+
+/// Records the review of money whose amount is not that of its order.
+async fn reviews(api: &mut Recorder) {
+    let user = api.client(Role::User);
+    let order = user.buy(1, 1).await;
+    let intent = user.start_payment(&order).await.expect(200).json;
+    let mut object = api.stripe().object(intent["paymentIntentId"].as_str().unwrap()).unwrap();
+    object["status"] = json!("succeeded");
+    object["amount_received"] = json!(1);
+    let event = api.stripe().event("payment_intent.succeeded", &object);
+    assert_eq!(api.stripe().post_event(&event).await, Some(200));
+    api.send(Role::User, "GET", &path_of(&order)).await;
+    api.send(Role::User, "POST", &format!("{}/payment", path_of(&order))).await;
+    let mut review = Value::Null;
+    for query in ["?needsReview=true", "?needsReview=false", "?needsReview=x", "?cursor=x", "?limit=0"] {
+        let response = api.send(Role::Admin, "GET", &format!("/api/admin/payments{query}")).await;
+        if query == "?needsReview=true" {
+            review = response.json["items"][0].clone();
+        }
+    }
+    let id = review["id"].as_str().unwrap();
+    let path = format!("/api/admin/payments/{id}/resolve");
+    for body in [
+        json!({"resolution": "unknown"}),
+        json!({"resolution": "refunded", "note": "by bank transfer"}),
+        json!({"resolution": "refunded"}),
+    ] {
+        api.send_json(Role::Admin, "POST", &path, body).await;
+    }
+    let unknown = path.replace(id, "00000000-0000-0000-0000-000000000000");
+    api.send_json(Role::Admin, "POST", &unknown, json!({"resolution": "retry"})).await;
+    api.record_rejections(|path| path.starts_with("/api/admin/payments"), id).await;
 }
 
 #[tokio::test]

@@ -51,6 +51,7 @@ enum Kind {
     Scopes,
     Flag,
     Status,
+    Resolution,
     Addresses,
 }
 
@@ -128,6 +129,7 @@ impl Field {
             Kind::Status => {
                 vec![json!(7), json!(""), json!("lost"), json!("PAID"), json!("placing"), json!("rejected")]
             }
+            Kind::Resolution => vec![json!(7), json!(""), json!("paid"), json!("RETRY")],
             Kind::Addresses => vec![
                 json!(7),
                 json!("x"),
@@ -332,5 +334,12 @@ pub(crate) fn inputs() -> Vec<Input> {
     for path in ["/api/orders/{order}", "/orders/{order}"] {
         inputs.push(input("PATCH", path, Admin, status.clone(), &statuses));
     }
+    inputs.push(input(
+        "POST",
+        "/api/admin/payments/{order}/resolve",
+        Admin,
+        json!({"resolution": "retry"}),
+        &[("resolution", Kind::Resolution), ("note!", Kind::Text(1_000))],
+    ));
     inputs
 }

@@ -87,6 +87,8 @@ pub(crate) const CANONICAL: &[Route] = &[
     ("PATCH", "/api/orders/{id}", Admin),
     ("GET", "/api/admin/orders", Admin),
     ("GET", "/api/admin/audit", Admin),
+    ("GET", "/api/admin/payments", Admin),
+    ("POST", "/api/admin/payments/{id}/resolve", Admin),
     ("POST", "/api/orders/{id}/payment", User),
     ("POST", "/api/webhooks/stripe", Anyone),
     ("GET", "/healthz", Anyone),

@@ -122,7 +122,7 @@ impl TestStore {
             behind_pooler: false,
             identity,
             gateway: gateway_settings(gateway, &media_dir),
-            payments,
+            order: bodega_order::Settings { payments, max_pending_orders: None },
             mail,
             media: Media::local(&media_dir),
             health: Health::default(),

@@ -106,7 +106,10 @@ async fn rejects_other_transitions_naming_both_statuses() {
         }
         if !TRANSITIONS.contains(&(from, "cancelled")) {
             let response = ada.post_empty(&format!("{}/cancel", path_of(&order))).await;
-            response.expect_problem(409, "invalid_transition");
+            match from {
+                "cancelled" => assert_eq!(response.expect(200).json, order, "a retry"),
+                _ => drop(response.expect_problem(409, "invalid_transition")),
+            }
         }
         assert_eq!(ada.get(&path_of(&order)).await.expect(200).json, order);
     }
@@ -132,7 +135,8 @@ async fn cancelling_returns_stock_and_money() {
             let caller = if by_owner { &ada } else { store.admin() };
             let cancelled = caller.post_empty(&cancel).await.expect(200).json;
             assert_eq!((&cancelled["status"], payment_status(&cancelled)), (&json!("cancelled"), refunded));
-            ada.post_empty(&cancel).await.expect_problem(409, "invalid_transition");
+            let again = ada.post_empty(&cancel).await.expect(200).json;
+            assert_eq!((&again["status"], payment_status(&again)), (&json!("cancelled"), refunded));
 
             let back = async || (ada.stock_of(mug).await, ada.stock_of(pot).await) == (100, 100);
             let mut attempts = 100;

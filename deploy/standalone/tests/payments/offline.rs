@@ -68,7 +68,7 @@ async fn cancelling_an_unpaid_order_refunds_nothing() {
     let order = ada.buy(mug, 2).await;
     ada.start_payment(&order).await.expect(200);
     ada.cancel(&order).await.expect(200);
-    ada.wait_for_payment(&order, "offline failed").await;
+    ada.wait_for_payment(&order, "offline cancelled").await;
     assert_eq!(ada.stock_of(mug).await, 9);
     store.verify().await;
 }

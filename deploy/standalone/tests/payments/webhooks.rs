@@ -178,7 +178,7 @@ async fn ignores_events_that_do_not_match_the_order() {
         let updated = ada.order(&order).await;
         assert_eq!(
             (updated["status"].as_str(), payment_of(&updated)),
-            (Some("pending"), "stripe requires_payment".to_owned())
+            (Some("pending"), "stripe needs_review".to_owned())
         );
     }
     test.verify().await;

@@ -25,6 +25,16 @@ pub(super) const VIOLATIONS: &[(&str, &str)] = &[
          delete from catalog.stock_movements where reason = 'released'",
     ),
     (
+        "reviews belong to payments of their order",
+        "insert into orders.payment_reviews (payment_id, order_id, provider, reason)
+         values (gen_random_uuid(), gen_random_uuid(), 'stripe', 'wrong_amount')",
+    ),
+    (
+        "reviews belong to payments of their order",
+        "insert into orders.payment_reviews (payment_id, order_id, provider, reason)
+         select id, gen_random_uuid(), provider, 'wrong_amount' from orders.payments limit 1",
+    ),
+    (
         "every line of an active order is reserved",
         "update catalog.reservations set status = 'released', released_at = now()",
     ),

@@ -40,6 +40,12 @@ impl StripeDouble {
         settled
     }
 
+    /// Makes an intent unknown, as when test data is deleted, or the keys of another account are used. Requests for it get a
+    /// 404 with the code `resource_missing`.
+    pub fn forget_intent(&self, id: &str) {
+        self.shared.lock().ledger.intents.forget(id);
+    }
+
     /// Sets the initial status of new refunds; by default they succeed.
     pub fn set_refund_status(&self, status: RefundStatus) {
         self.shared.lock().ledger.refund_status = status;

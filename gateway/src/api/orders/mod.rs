@@ -51,7 +51,8 @@ pub(crate) struct ListQuery {
             headers(("location" = String, description = "Path of the new order."))),
         (status = CONFLICT, description = "The cart is empty (`empty_cart`), a product has too little stock \
             (`out_of_stock`; `errors` names each line), the total differs from `expectedTotal` (`price_changed`; \
-            `errors` names each line with a new price), or the order could not be completed (`order_withdrawn`)."),
+            `errors` names each line with a new price), the account has too many pending orders \
+            (`too_many_pending_orders`), or the order could not be completed (`order_withdrawn`)."),
         (status = UNPROCESSABLE_ENTITY, description = "A field is missing, unknown or invalid (`invalid_field`; \
             `errors` names it), or the `Idempotency-Key` was used for a different request \
             (`idempotency_key_reused`)."),
@@ -112,14 +113,14 @@ pub(crate) async fn show(
 /// Cancels an order.
 ///
 /// Requires the access token of the user who placed the order, or of an admin. The units return to the stock, and a
-/// completed payment is refunded.
+/// completed payment is refunded. Safe to retry: an order that is cancelled already is returned as it is.
 #[utoipa::path(
     post, path = "/api/orders/{id}/cancel", tag = "Orders",
     params(("id" = Uuid, Path, description = "Id of the order.")), security(("bearer" = ["orders:write"])),
     responses(
         (status = OK, description = "The cancelled order.", body = Order),
         (status = NOT_FOUND, description = "The order does not exist or belongs to another user (`order_not_found`)."),
-        (status = CONFLICT, description = "The order is already shipped, completed or cancelled (`invalid_transition`)."),
+        (status = CONFLICT, description = "The order is already shipped or completed (`invalid_transition`)."),
     )
 )]
 pub(crate) async fn cancel(

@@ -51,7 +51,10 @@ impl From<OrderStatus> for pb::OrderStatus {
     "id": "0197f0c5-b3d8-71e2-9d43-52b8f6a0c911", "userId": "0197f0c5-7d0e-7cc3-a3b5-6f1d2f1f7a10",
     "products": [{"productId": 7, "name": "Coffee Mug", "price": 12.50, "quantity": 2, "lineTotal": 25.00}],
     "totalAmount": 25.00, "currency": "USD", "status": "paid",
-    "payment": {"provider": "stripe", "status": "completed"},
+    "payment": {
+        "provider": "stripe", "status": "completed", "paymentIntentId": "pi_3PBodega", "refundId": null,
+        "refundedAmount": 0.00
+    },
     "history": [
         {"status": "pending", "at": "2026-11-21T09:30:00.123456Z"},
         {"status": "pending", "at": "2026-11-21T09:31:00.123456Z", "payment": "requires_payment"},
@@ -124,7 +127,7 @@ impl TryFrom<pb::Order> for Order {
             line_total: Amount::new(item.line_total_minor, &order.currency),
         };
         let status = OrderStatus::from_proto(order.status())?;
-        let payment = order.payment.map(Payment::try_from).transpose()?;
+        let payment = order.payment.map(|payment| Payment::new(payment, &order.currency)).transpose()?;
         Ok(Self {
             id: order.id,
             user_id: order.user_id,
@@ -147,7 +150,7 @@ impl TryFrom<pb::OrderEvent> for OrderEvent {
         Ok(Self {
             status: OrderStatus::from_proto(event.status())?,
             at: event.at.into(),
-            payment: PaymentStatus::of_event(event.payment)?,
+            payment: PaymentStatus::of_event(event.payment, event.payment_cancelled)?,
         })
     }
 }
@@ -213,6 +216,7 @@ mod tests {
             status: status.into(),
             at: None,
             payment: payment.into(),
+            payment_cancelled: false,
         };
         let history = vec![
             event(pb::OrderStatus::Pending, pb::PaymentStatus::Unspecified),
@@ -232,7 +236,8 @@ mod tests {
     fn rejects_an_unknown_status() {
         assert!(Order::try_from(pb::Order { status: 99, ..order() }).is_err());
         for payment in [0, 99] {
-            let payment = pb::Payment { provider: "stripe".to_owned(), status: payment };
+            let payment =
+                pb::Payment { provider: "stripe".to_owned(), status: payment, ..Default::default() };
             assert!(Order::try_from(pb::Order { payment: Some(payment), ..order() }).is_err());
         }
         let event =

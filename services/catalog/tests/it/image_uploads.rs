@@ -150,7 +150,7 @@ async fn an_upload_beyond_the_limit_is_unavailable_with_a_retry_delay() {
     }
     let rejected = app.add_images(id, &pngs(1)).await.unwrap_err();
     assert!(rejected.get_details_retry_info().is_some());
-    assert_eq!(rejection::<()>(Err(rejected)), unavailable("overloaded"));
+    assert_eq!(rejection::<()>(Err(rejected)), unavailable("image_worker_busy"));
     others.pop();
     app.add_images(id, &pngs(1)).await.unwrap();
 }
@@ -159,6 +159,24 @@ async fn an_upload_beyond_the_limit_is_unavailable_with_a_retry_delay() {
 struct Args {
     #[command(flatten)]
     media: MediaArgs,
+}
+
+#[tokio::test]
+async fn a_storage_that_hangs_is_reported_within_3_seconds() {
+    let first = TestApp::start().await;
+    let id = first.create_with_stock(1).await;
+    // The kernel accepts connections, and no server responds.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("--s3-endpoint=http://{}", listener.local_addr().unwrap());
+    let keys = ["--aws-access-key-id=key", "--aws-secret-access-key=secret"];
+    let bucket = ["test", "--s3-bucket=images", &endpoint].into_iter().chain(keys);
+    let media = Args::parse_from(bucket).media.open(&first.storage()).unwrap();
+    let app = first.replica_with(media).await;
+    let started = std::time::Instant::now();
+    let rejected = app.add_images(id, &pngs(1)).await.unwrap_err();
+    assert!(started.elapsed() < std::time::Duration::from_secs(3), "{:?}", started.elapsed());
+    assert_eq!(rejection::<()>(Err(rejected)), unavailable("storage_unavailable"));
+    assert_eq!(app.get(id).await.unwrap().version, 1);
 }
 
 #[tokio::test]

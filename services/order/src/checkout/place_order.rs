@@ -110,7 +110,8 @@ pub(crate) async fn place_order(
     let (mut call, mut cart_version) = (None, None);
     for _ in 0..MAX_ATTEMPTS {
         // Before the cart is read: see `Statements::start`.
-        let Found { key, latest } = app.statements.find(user_id, request.idempotency_key.clone()).await?;
+        let Found { key, latest, pending_orders } =
+            app.statements.find(user_id, request.idempotency_key.clone()).await?;
         let is_placed = |latest: &&CheckoutState| latest.stage == Stage::Placed;
         let call = *call.get_or_insert_with(|| Call {
             user_id,
@@ -126,7 +127,7 @@ pub(crate) async fn place_order(
             };
         }
         require_verified_email(app, user_id).await?;
-        match start(app, call, request, latest).await? {
+        match start(app, call, request, latest, pending_orders).await? {
             Start::Started(checkout) => {
                 let outcome = processing::process(app, &checkout).await?;
                 return load_order(app, checkout.id, outcome).await;
@@ -218,7 +219,13 @@ enum Start {
 }
 
 /// Reads the cart and starts a checkout of it.
-async fn start(app: &App, call: Call, request: &PlaceOrder, latest: Option<Latest>) -> Result<Start, Error> {
+async fn start(
+    app: &App,
+    call: Call,
+    request: &PlaceOrder,
+    latest: Option<Latest>,
+    pending_orders: i64,
+) -> Result<Start, Error> {
     let Call { user_id, started_at, last_order } = call;
     let cart = app.upstreams.cart_snapshot(user_id).await?;
     let start_over = Start::StartOver { cart_version: cart.version };
@@ -236,6 +243,11 @@ async fn start(app: &App, call: Call, request: &PlaceOrder, latest: Option<Lates
         let placed =
             checkouts::cart_version_of_order_since(&app.db, user_id, last_order, started_at.elapsed());
         return Ok(Start::StartOver { cart_version: placed.await?.ok_or(Error::EmptyCart)? });
+    }
+
+    // The number is exact: the checkout starts only if no other one of the user has started since it was read.
+    if let Some(max) = app.max_pending_orders.filter(|max| pending_orders >= i64::from(*max)) {
+        return Err(Error::TooManyPendingOrders(max));
     }
 
     let lines = cart.lines.into_iter().map(|line| Line {

@@ -165,7 +165,12 @@ fn placed_order(checkout: &Checkout, priced: PricedLines, placed_at: OffsetDateT
         currency: priced.currency,
         status,
         payment: None,
-        history: vec![Event { status, payment_status: None, created_at: placed_at }],
+        history: vec![Event {
+            status,
+            payment_status: None,
+            payment_cancelled: false,
+            created_at: placed_at,
+        }],
         placed_at,
         updated_at: placed_at,
     }

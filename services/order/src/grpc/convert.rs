@@ -2,6 +2,7 @@
 
 use bodega_proto::order::v1 as pb;
 use bodega_runtime::{status::Violations, timestamp};
+use uuid::Uuid;
 
 use crate::{
     checkout::place_order::PlacedOrder,
@@ -9,8 +10,15 @@ use crate::{
         db::{Event, Item, Order, OrderPayment},
         status::OrderStatus,
     },
-    payments::{payment::PaymentStatus, start::PayableIntent},
+    payments::{
+        db::reviews::{ListedPayment, ListedReview},
+        payment::PaymentStatus,
+        review::{Decision, Resolution, ReviewReason},
+        start::PayableIntent,
+    },
 };
+
+const MAX_NOTE_LENGTH: usize = 1_000;
 
 impl From<OrderStatus> for pb::OrderStatus {
     fn from(status: OrderStatus) -> Self {
@@ -86,8 +94,110 @@ impl From<Item> for pb::OrderItem {
 
 impl From<OrderPayment> for pb::Payment {
     fn from(payment: OrderPayment) -> Self {
-        Self { provider: payment.provider, status: pb::PaymentStatus::from(payment.status).into() }
+        Self {
+            provider: payment.provider,
+            status: pb::PaymentStatus::from(payment.status).into(),
+            cancelled: payment.status == PaymentStatus::Cancelled,
+            needs_review: payment.needs_review,
+            intent_id: payment.intent_id.unwrap_or_default(),
+            refund_id: payment.refund_id.unwrap_or_default(),
+            refunded_minor: payment.refunded_minor,
+        }
     }
+}
+
+impl From<ListedPayment> for pb::PaymentDetails {
+    fn from(listed: ListedPayment) -> Self {
+        let is_open = |review: &ListedReview| review.resolved_at.is_none();
+        let is_returned = |review: &ListedReview| review.resolution == Some(Resolution::Refunded);
+        // Money without a payment has arrived, or a person has returned it.
+        let status = listed.status.unwrap_or(match &listed.review {
+            Some(review) if is_returned(review) => PaymentStatus::Refunded,
+            Some(_) | None => PaymentStatus::Completed,
+        });
+        let payment = pb::Payment {
+            provider: listed.provider,
+            status: pb::PaymentStatus::from(status).into(),
+            cancelled: status == PaymentStatus::Cancelled,
+            needs_review: listed.review.as_ref().is_some_and(is_open),
+            intent_id: listed.intent_id.unwrap_or_default(),
+            refund_id: listed.refund_id.unwrap_or_default(),
+            refunded_minor: listed.refunded_minor,
+        };
+        Self {
+            id: listed.id.to_string(),
+            order_id: listed.order_id.to_string(),
+            user_id: listed.user_id.map(|id| id.to_string()).unwrap_or_default(),
+            payment: Some(payment),
+            amount_minor: listed.amount_minor,
+            currency: listed.currency,
+            created_at: Some(timestamp::to_proto(listed.created_at)),
+            updated_at: Some(timestamp::to_proto(listed.updated_at)),
+            review: listed.review.map(Into::into),
+        }
+    }
+}
+
+impl From<ListedReview> for pb::PaymentReview {
+    fn from(review: ListedReview) -> Self {
+        Self {
+            reason: pb::ReviewReason::from(review.reason).into(),
+            reported_minor: review.amount_minor,
+            reported_currency: review.currency.unwrap_or_default(),
+            opened_at: Some(timestamp::to_proto(review.created_at)),
+            resolution: review.resolution.map_or(pb::ReviewResolution::Unspecified, Into::into).into(),
+            note: review.note.unwrap_or_default(),
+            resolved_by: review.resolved_by.map(|id| id.to_string()).unwrap_or_default(),
+            resolved_at: review.resolved_at.map(timestamp::to_proto),
+        }
+    }
+}
+
+impl From<ReviewReason> for pb::ReviewReason {
+    fn from(reason: ReviewReason) -> Self {
+        match reason {
+            ReviewReason::WrongAmount => Self::WrongAmount,
+            ReviewReason::WrongCurrency => Self::WrongCurrency,
+            ReviewReason::WrongOrder => Self::WrongOrder,
+            ReviewReason::RefundFailed => Self::RefundFailed,
+            ReviewReason::RefundedElsewhere => Self::RefundedElsewhere,
+            ReviewReason::OrderMissing => Self::OrderMissing,
+            ReviewReason::Unsettled => Self::Unsettled,
+        }
+    }
+}
+
+impl From<Resolution> for pb::ReviewResolution {
+    fn from(resolution: Resolution) -> Self {
+        match resolution {
+            Resolution::Completed => Self::Completed,
+            Resolution::Refunded => Self::Refunded,
+            Resolution::Cancelled => Self::Cancelled,
+            Resolution::Retry => Self::Retry,
+        }
+    }
+}
+
+/// Returns the decision in a request.
+pub(super) fn decision(
+    resolution: pb::ReviewResolution,
+    note: String,
+    actor: Uuid,
+) -> Result<Decision, Violations> {
+    let resolution = match resolution {
+        pb::ReviewResolution::Unspecified => None,
+        pb::ReviewResolution::Completed => Some(Resolution::Completed),
+        pb::ReviewResolution::Refunded => Some(Resolution::Refunded),
+        pb::ReviewResolution::Cancelled => Some(Resolution::Cancelled),
+        pb::ReviewResolution::Retry => Some(Resolution::Retry),
+    };
+    let mut violations = Violations::new();
+    let names = "must be one of completed, refunded, cancelled, retry";
+    violations.require(resolution.is_some(), "resolution", names);
+    violations.require_text(&note, 0, MAX_NOTE_LENGTH, "note");
+    violations.finish()?;
+    let resolution = resolution.unwrap_or(Resolution::Retry);
+    Ok(Decision { resolution, note: Some(note).filter(|note| !note.is_empty()), actor })
 }
 
 impl From<PaymentStatus> for pb::PaymentStatus {
@@ -95,7 +205,8 @@ impl From<PaymentStatus> for pb::PaymentStatus {
         match status {
             PaymentStatus::RequiresPayment => Self::RequiresPayment,
             PaymentStatus::Processing => Self::Processing,
-            PaymentStatus::Failed => Self::Failed,
+            // With a field of its own for cancelled ones, which older gateways do not know.
+            PaymentStatus::Failed | PaymentStatus::Cancelled => Self::Failed,
             PaymentStatus::Completed => Self::Completed,
             PaymentStatus::RefundPending => Self::RefundPending,
             PaymentStatus::Refunded => Self::Refunded,
@@ -124,6 +235,7 @@ impl From<Event> for pb::OrderEvent {
             status: pb::OrderStatus::from(event.status).into(),
             at: Some(timestamp::to_proto(event.created_at)),
             payment: payment.into(),
+            payment_cancelled: event.payment_cancelled,
         }
     }
 }

@@ -3,7 +3,8 @@
 use bodega_proto::order::v1::{
     self as pb, CancelOrderRequest, CancelOrderResponse, CreatePaymentIntentRequest,
     CreatePaymentIntentResponse, GetOrderRequest, GetOrderResponse, ListAllOrdersRequest,
-    ListAllOrdersResponse, ListOrdersRequest, ListOrdersResponse, PlaceOrderRequest, PlaceOrderResponse,
+    ListAllOrdersResponse, ListOrdersRequest, ListOrdersResponse, ListPaymentsRequest, ListPaymentsResponse,
+    PlaceOrderRequest, PlaceOrderResponse, ResolvePaymentRequest, ResolvePaymentResponse,
     UpdateOrderStatusRequest, UpdateOrderStatusResponse, order_service_server::OrderService,
 };
 use bodega_runtime::{
@@ -17,17 +18,16 @@ use time::OffsetDateTime;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::convert::{optional_status, required_status};
+use super::convert::{decision, optional_status, required_status};
 use crate::{
     app::App,
     checkout::place_order::{PlaceOrder, place_order},
     error::Error,
     orders::{
         db::{self, Filter},
-        status::OrderStatus,
-        transition::change_status,
+        transition::{cancel, change_status},
     },
-    payments::start::create_payment_intent,
+    payments::{db::reviews, list::list_payments, resolve::resolve_payment, start::create_payment_intent},
 };
 
 /// Orders on a page if the client sets no limit.
@@ -116,7 +116,7 @@ impl OrderService for OrderApi {
         let caller = Caller::user_or_key(&request, Scope::OrdersWrite)?;
         let id = parse_uuid("id", &request.get_ref().id)?;
         let owner = required_owner(&caller);
-        let order = change_status(&self.0, id, owner, OrderStatus::Cancelled, &caller).await?;
+        let order = cancel(&self.0, id, owner, &caller).await?;
         Ok(Response::new(CancelOrderResponse { order: Some(order.into()) }))
     }
 
@@ -142,6 +142,35 @@ impl OrderService for OrderApi {
         let work = async move { create_payment_intent(&app, id, caller.user_id).await };
         let intent = self.0.starting_payments.spawn(caller.user_id, work, Error::PaymentPending).await?;
         Ok(Response::new(CreatePaymentIntentResponse { intent: Some(intent.into()) }))
+    }
+
+    async fn list_payments(
+        &self,
+        request: Request<ListPaymentsRequest>,
+    ) -> Result<Response<ListPaymentsResponse>, Status> {
+        Caller::admin_or_key(&request, Scope::OrdersRead)?;
+        let request = request.into_inner();
+        let filter = reviews::Filter {
+            needs_review: request.needs_review,
+            after: page::decode(&request.cursor)?,
+            limit: page::limit(request.limit, DEFAULT_LIMIT)?,
+        };
+        let (payments, next_cursor) = list_payments(&self.0, filter).await?;
+        let payments = payments.into_iter().map(Into::into).collect();
+        Ok(Response::new(ListPaymentsResponse { payments, next_cursor }))
+    }
+
+    async fn resolve_payment(
+        &self,
+        request: Request<ResolvePaymentRequest>,
+    ) -> Result<Response<ResolvePaymentResponse>, Status> {
+        let caller = Caller::admin_or_key(&request, Scope::PaymentsWrite)?;
+        caller.check_recent_second_factor()?;
+        let request = request.into_inner();
+        let id = parse_uuid("id", &request.id)?;
+        let decision = decision(request.resolution(), request.note, caller.user_id)?;
+        let payment = resolve_payment(&self.0, id, &decision, &caller).await?;
+        Ok(Response::new(ResolvePaymentResponse { payment: Some(payment.into()) }))
     }
 }
 

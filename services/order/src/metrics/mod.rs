@@ -26,7 +26,7 @@ pub(crate) fn start(app: &App) {
     describe_gauge!(
         "payment_window_seconds",
         Unit::Seconds,
-        "Time after which an order whose payment was started and did not arrive is cancelled. Absent without a limit."
+        "Time after which an order that was neither paid nor confirmed is cancelled. Absent without a limit."
     );
     backlog::describe();
     let after_placed = OrderStatus::ALL.into_iter().filter(|status| *status != OrderStatus::Pending);
@@ -39,7 +39,7 @@ pub(crate) fn start(app: &App) {
     for status in PaymentStatus::ALL {
         payment(status, 0);
     }
-    if let Some(window) = app.providers.payment_window() {
+    if let Some(window) = app.providers.order_window(1) {
         gauge!("payment_window_seconds").set(window.as_secs_f64());
     }
 }

@@ -39,6 +39,11 @@ pub(crate) struct Item {
 pub(crate) struct OrderPayment {
     pub provider: String,
     pub status: PaymentStatus,
+    pub intent_id: Option<String>,
+    pub refund_id: Option<String>,
+    pub refunded_minor: i64,
+    /// Whether a person has to decide about it.
+    pub needs_review: bool,
 }
 
 /// A change of an order or of its payment.
@@ -48,6 +53,9 @@ pub(crate) struct Event {
     pub status: OrderStatus,
     /// Status of the payment after the change; `None` if only the order changed.
     pub payment_status: Option<PaymentStatus>,
+    /// Whether the payment status is `cancelled`; then `payment_status` is `failed`.
+    #[serde(default)]
+    pub payment_cancelled: bool,
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
 }
@@ -108,7 +116,14 @@ const SELECT_ORDERS: &str = ")
     select o.id, o.user_id, o.total_minor, o.currency, o.status, o.placed_at, o.updated_at,
            (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id) as items,
            (
-               select json_build_object('provider', p.provider, 'status', p.status)
+               select json_build_object(
+                   'provider', p.provider, 'intent_id', p.intent_id, 'refund_id', p.refund_id,
+                   'status', case when p.status = 'failed' and p.cancelled then 'cancelled' else p.status end,
+                   'refunded_minor', case when p.status = 'refunded' then p.amount_minor else p.refunded_minor end,
+                   'needs_review', exists (
+                       select from orders.payment_reviews r where r.payment_id = p.id and r.resolved_at is null
+                   )
+               )
                from orders.payments p where p.order_id = o.id
                order by p.status in ('completed', 'refund_pending', 'refunded') desc, p.status = 'completed' desc,
                         p.attempt desc

@@ -34,11 +34,35 @@ pub(crate) async fn change_status(
     status: OrderStatus,
     caller: &Caller,
 ) -> Result<Order, Error> {
-    let payments = retry_on_conflict(|| change_and_record(app, id, owner, status, caller)).await?;
-    log_changes(&payments);
+    let change = || change_and_record(app, id, owner, status, caller);
+    finish_change(app, id, owner, retry_on_conflict(change).await?).await
+}
 
+/// Cancels an order, as [`change_status`] does. An order that is cancelled already is returned as it is.
+pub(crate) async fn cancel(
+    app: &App,
+    id: Uuid,
+    owner: Option<Uuid>,
+    caller: &Caller,
+) -> Result<Order, Error> {
+    match change_status(app, id, owner, OrderStatus::Cancelled, caller).await {
+        Err(Error::InvalidTransition { from: OrderStatus::Cancelled, .. }) => {
+            db::find(&app.db, id, owner).await?.ok_or(Error::OrderNotFound)
+        }
+        result => result,
+    }
+}
+
+/// Makes the calls that follow from a change, and returns the order.
+async fn finish_change(
+    app: &App,
+    id: Uuid,
+    owner: Option<Uuid>,
+    payments: OrderPayments,
+) -> Result<Order, Error> {
+    log_changes(&payments);
     let release_stock = async {
-        if status == OrderStatus::Cancelled {
+        if payments.was_cancelled() {
             deliveries::deliver_pending_inline(app, id).await;
         }
     };

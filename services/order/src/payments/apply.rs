@@ -9,15 +9,18 @@ use bodega_runtime::{
     timeouts::{INLINE_WORK, WORK, WORKER_IDLE_INTERVAL, WORKER_INTERVAL},
     worker::Worker,
 };
+use sqlx::PgConnection;
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{
     db::{
         order_payments::find_by_intent,
         provider_events::{self, EventKey, PendingEvent},
+        reviews,
     },
     order_payments::{OrderPayments, SnapshotOutcome, Source},
+    provider::{IntentSnapshot, IntentState},
     update::{log_changes, update_in},
 };
 use crate::{
@@ -87,7 +90,13 @@ async fn apply(app: &App, key: &EventKey, traceparent: Option<&str>) -> Result<(
 
 async fn apply_linked(app: &App, key: &EventKey) -> Result<(), Error> {
     let applied = retry_on_conflict(|| apply_in_transaction(app, key)).await?;
-    let Some(Applied { kind, outcome, payments }) = applied else { return Ok(()) };
+    let Some(Applied { kind, outcome, payments, order_missing }) = applied else { return Ok(()) };
+    if order_missing {
+        error!(
+            event.id = key.id,
+            kind, "money has arrived for an order that does not exist, a person has to decide"
+        );
+    }
     match outcome {
         SnapshotOutcome::Applied | SnapshotOutcome::Unchanged => {
             info!(event.id = key.id, kind, outcome = outcome.as_str(), "provider event applied");
@@ -106,6 +115,8 @@ struct Applied {
     kind: String,
     outcome: SnapshotOutcome,
     payments: Option<OrderPayments>,
+    /// Whether a review of money without an order was opened.
+    order_missing: bool,
 }
 
 /// Returns `None` if the event was applied before.
@@ -130,7 +141,26 @@ async fn apply_in_transaction(app: &App, key: &EventKey) -> Result<Option<Applie
     } else {
         (SnapshotOutcome::WrongAccount, None)
     };
+    let order_missing = outcome == SnapshotOutcome::UnknownPayment
+        && review_without_order(&mut transaction, &key.provider, snapshot).await?;
     provider_events::complete(&mut transaction, key, outcome).await?;
     transaction.commit().await?;
-    Ok(Some(Applied { kind: event.kind, outcome, payments }))
+    Ok(Some(Applied { kind: event.kind, outcome, payments, order_missing }))
+}
+
+/// Opens a review of money for an order that this service has deleted: the metadata of its intent names both the order and
+/// the payment. Intents of other programs have no such metadata.
+async fn review_without_order(
+    transaction: &mut PgConnection,
+    provider: &str,
+    snapshot: &IntentSnapshot,
+) -> sqlx::Result<bool> {
+    match (snapshot.order_id, snapshot.payment_id) {
+        (Some(order_id), Some(payment_id))
+            if snapshot.state == IntentState::Succeeded && snapshot.failed_refund.is_none() =>
+        {
+            reviews::open_without_order(transaction, provider, (order_id, payment_id), snapshot).await
+        }
+        _ => Ok(false),
+    }
 }

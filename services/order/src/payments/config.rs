@@ -8,7 +8,8 @@ use super::{
 };
 
 const DEFAULT_PAYMENT_WINDOW: &str = "30m";
-const MAX_PAYMENT_WINDOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const DEFAULT_OFFLINE_WINDOW: &str = "72h";
+const MAX_WINDOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Payments. Without an online provider, an admin marks orders paid.
 #[derive(Clone, Debug, clap::Args)]
@@ -16,14 +17,18 @@ pub struct PaymentArgs {
     /// Stripe
     #[command(flatten)]
     stripe: StripeArgs,
-    /// Time limit for the card payment of an order, such as 30m, 1h or 1800 (seconds); `off` for none
+    /// Time within which an order must be paid or confirmed if cards are accepted, such as 30m, 1h or 1800 (seconds); `off`
+    /// for no limit
     #[arg(long, env = "BODEGA_PAYMENT_WINDOW", default_value = DEFAULT_PAYMENT_WINDOW, value_parser = payment_window)]
-    payment_window: PaymentWindow,
+    payment_window: Window,
+    /// The same if cards are not accepted, and for orders with a total of zero
+    #[arg(long, env = "BODEGA_OFFLINE_WINDOW", default_value = DEFAULT_OFFLINE_WINDOW, value_parser = offline_window)]
+    offline_window: Window,
 }
 
 /// `None` for no limit. A separate type, because clap treats an `Option` as an optional flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PaymentWindow(Option<Duration>);
+struct Window(Option<Duration>);
 
 impl PaymentArgs {
     /// Returns the configured providers: one online provider at most, and offline payments.
@@ -34,16 +39,26 @@ impl PaymentArgs {
         // A new provider is one more line: `.or(self.other.provider()?.map(..))`.
         let online = self.stripe.provider()?.map(|stripe| Arc::new(stripe) as Arc<dyn Provider>);
         Ok(match online {
-            Some(provider) => PaymentProviders::online(provider, self.payment_window.0),
-            None => PaymentProviders::offline(),
+            Some(provider) => {
+                PaymentProviders::online(provider, self.payment_window.0, self.offline_window.0)
+            }
+            None => PaymentProviders::offline_within(self.offline_window.0),
         })
     }
 }
 
-fn payment_window(text: &str) -> Result<PaymentWindow, String> {
-    let text = if text.trim().is_empty() { DEFAULT_PAYMENT_WINDOW } else { text.trim() };
+fn payment_window(text: &str) -> Result<Window, String> {
+    window(text, DEFAULT_PAYMENT_WINDOW)
+}
+
+fn offline_window(text: &str) -> Result<Window, String> {
+    window(text, DEFAULT_OFFLINE_WINDOW)
+}
+
+fn window(text: &str, default: &str) -> Result<Window, String> {
+    let text = if text.trim().is_empty() { default } else { text.trim() };
     if text == "off" {
-        return Ok(PaymentWindow(None));
+        return Ok(Window(None));
     }
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let seconds = match unit {
@@ -55,8 +70,8 @@ fn payment_window(text: &str) -> Result<PaymentWindow, String> {
     let window = number.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds));
     window
         .map(Duration::from_secs)
-        .filter(|window| !window.is_zero() && *window <= MAX_PAYMENT_WINDOW)
-        .map(|window| PaymentWindow(Some(window)))
+        .filter(|window| !window.is_zero() && *window <= MAX_WINDOW)
+        .map(|window| Window(Some(window)))
         .ok_or_else(|| "use a duration such as 30m, 1h or 1800 (seconds), at most 720h, or off".to_owned())
 }
 
@@ -109,7 +124,7 @@ mod tests {
             let providers = providers(empty, empty, empty).unwrap();
             assert_eq!(providers.default().name(), "offline");
             assert_eq!(providers.names(), ["offline"]);
-            assert_eq!(providers.payment_window(), None);
+            assert_eq!(providers.order_window(1), Some(Duration::from_secs(72 * 60 * 60)));
             assert!(providers.by_name("stripe").is_none());
             assert!(providers.by_name("").is_none());
             assert!(providers.by_name("offline").unwrap().parse_webhook(b"{}", "").is_none());
@@ -129,7 +144,12 @@ mod tests {
             assert_eq!(providers.default().name(), "stripe");
             assert_eq!(providers.default().publishable_key(), publishable.trim());
             assert_eq!(providers.names(), ["stripe", "offline"]);
-            assert_eq!(providers.payment_window(), Some(Duration::from_secs(1800)));
+            assert_eq!(providers.order_window(1), Some(Duration::from_secs(1800)));
+            assert_eq!(
+                providers.order_window(0),
+                Some(Duration::from_secs(72 * 3600)),
+                "it waits for the merchant"
+            );
             let (stripe, offline) = (providers.by_name("stripe"), providers.by_name("offline"));
             assert!(stripe.is_some() && offline.is_some());
             assert_eq!(stripe.unwrap().parse_webhook(b"{}", ""), Some(Err(InvalidEvent::Signature)));
@@ -185,12 +205,15 @@ mod tests {
             ("", Some(1800)),
             ("off", None),
         ] {
-            assert_eq!(payment_window(text), Ok(PaymentWindow(seconds.map(Duration::from_secs))), "{text}");
+            assert_eq!(payment_window(text), Ok(Window(seconds.map(Duration::from_secs))), "{text}");
         }
+        assert_eq!(offline_window(""), Ok(Window(Some(Duration::from_secs(72 * 3600)))));
+        assert_eq!(offline_window("off"), Ok(Window(None)));
         for text in
             ["0", "0m", "-1", "1.5h", "30 m", "m", "1d", "OFF", "never", "721h", "99999999999999999999s", "é"]
         {
             assert!(payment_window(text).is_err(), "{text}");
+            assert!(offline_window(text).is_err(), "{text}");
         }
     }
 }

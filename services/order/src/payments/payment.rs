@@ -5,7 +5,11 @@ use std::time::Duration;
 use bodega_runtime::telemetry;
 use uuid::Uuid;
 
-use super::provider::{NewIntent, offline};
+use super::{
+    provider::{NewIntent, offline},
+    review::Review,
+};
+use crate::backoff::MAX_FAILED_REFUNDS;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
@@ -15,8 +19,10 @@ pub(crate) enum PaymentStatus {
     RequiresPayment,
     /// The customer has paid, and the provider is still processing the payment.
     Processing,
-    /// Declined, or cancelled before any money moved.
+    /// Declined.
     Failed,
+    /// Cancelled before any money arrived.
+    Cancelled,
     /// The money has arrived.
     Completed,
     /// A refund is required or under way.
@@ -25,28 +31,36 @@ pub(crate) enum PaymentStatus {
 }
 
 impl PaymentStatus {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::RequiresPayment,
         Self::Processing,
         Self::Failed,
+        Self::Cancelled,
         Self::Completed,
         Self::RefundPending,
         Self::Refunded,
     ];
-    /// The statuses in which a provider is polled.
+    /// The statuses in which a provider is polled because money may still move.
     pub(crate) const POLLED: [Self; 4] =
         [Self::RequiresPayment, Self::Processing, Self::Failed, Self::RefundPending];
 
-    /// Returns the name of the status in the database and in messages.
+    /// Returns the name of the status.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::RequiresPayment => "requires_payment",
             Self::Processing => "processing",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
             Self::Completed => "completed",
             Self::RefundPending => "refund_pending",
             Self::Refunded => "refunded",
         }
+    }
+
+    /// Returns the name in the column `status`. Older versions of the service read the column, too: a cancelled payment is
+    /// failed there, and has its own column.
+    pub(crate) fn stored(self) -> &'static str {
+        if self == Self::Cancelled { Self::Failed.as_str() } else { self.as_str() }
     }
 
     /// Returns whether a customer may be paying.
@@ -56,7 +70,7 @@ impl PaymentStatus {
 
     /// Returns whether no money has arrived so far.
     pub(crate) fn is_unpaid(self) -> bool {
-        self.is_open() || self == Self::Failed
+        self.is_open() || matches!(self, Self::Failed | Self::Cancelled)
     }
 }
 
@@ -64,6 +78,13 @@ impl PaymentStatus {
 const RECENT_AGE: Duration = Duration::from_secs(30 * 60);
 /// An older payment is recent for this many polls after a change.
 const RECENT_POLLS: i32 = 60;
+/// Polls without a change after which polling ends, which takes about three weeks.
+const MAX_POLLS: i32 = 2_000;
+/// Attempts to cancel the intent then.
+const CANCEL_ATTEMPTS: i32 = 50;
+/// Settled payments are polled a few times up to this age: after 10 minutes, and whenever they are four times as old.
+const RECHECK_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const MIN_RECHECK_PAUSE: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Payment {
@@ -80,8 +101,10 @@ pub(crate) struct Payment {
     pub currency: String,
     /// Whether no money can arrive any more.
     pub closed: bool,
-    /// The provider's id of the refund under way.
+    /// The provider's id of the latest refund, unless it has failed.
     pub refund_id: Option<String>,
+    /// The amount that was refunded, in minor units.
+    pub refunded_minor: i64,
     /// Number of failed refunds. The next refund needs another idempotency key than these.
     pub failed_refunds: i32,
     /// Whether a process has the lease to create the intent: another process, or this one once it has set the field.
@@ -93,6 +116,8 @@ pub(crate) struct Payment {
     pub age_ms: i64,
     /// The trace of the call that started it.
     pub traceparent: Option<String>,
+    /// The open review: a person has to decide about the payment.
+    pub review: Option<Review>,
 }
 
 impl Payment {
@@ -108,12 +133,14 @@ impl Payment {
             currency: currency.to_owned(),
             closed: false,
             refund_id: None,
+            refunded_minor: 0,
             failed_refunds: 0,
             intent_leased: false,
             poll_count: 0,
             last_poll_failed: false,
             age_ms: 0,
             traceparent: telemetry::traceparent(),
+            review: None,
         }
     }
 
@@ -148,10 +175,29 @@ impl Payment {
         self.intent_id.is_none() && !self.intent_leased
     }
 
-    /// Returns what is left of the payment window; `None` for payments that do not expire.
-    pub(crate) fn time_left(&self, window: Option<Duration>) -> Option<Duration> {
-        let window = window.filter(|_| self.provider != offline::NAME)?;
-        Some(window.saturating_sub(self.age()))
+    /// Returns whether its refund has failed so often that a person has to decide.
+    pub(crate) fn is_refund_exhausted(&self) -> bool {
+        self.failed_refunds > 0 && self.failed_refunds % MAX_FAILED_REFUNDS == 0
+    }
+
+    /// Returns whether its provider has been polled for so long, without any change, that polling ends.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.poll_count >= MAX_POLLS
+    }
+
+    /// Returns whether its stale intent could not be cancelled either.
+    pub(crate) fn is_beyond_cancelling(&self) -> bool {
+        self.poll_count >= MAX_POLLS + CANCEL_ATTEMPTS
+    }
+
+    /// Returns the pause until a settled payment is polled again: its money may be refunded elsewhere, and its refund may
+    /// fail later. `None` for offline payments, and after [`RECHECK_AGE`].
+    pub(crate) fn recheck_in(&self) -> Option<Duration> {
+        if self.provider == offline::NAME || self.intent_id.is_none() {
+            return None;
+        }
+        let pause = self.age().saturating_mul(3).max(MIN_RECHECK_PAUSE);
+        Some(pause).filter(|pause| self.age() + *pause <= RECHECK_AGE)
     }
 
     fn age(&self) -> Duration {

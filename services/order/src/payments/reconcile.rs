@@ -16,8 +16,9 @@ use tracing::{error, warn};
 use super::{
     db::order_payments::{self as db, ClaimedPayment, PaymentKey},
     order_payments::{Action, OrderPayments, SnapshotOutcome, Source},
-    payment::Payment,
+    payment::{Payment, PaymentStatus},
     provider::{IntentSnapshot, Provider, ProviderError, Refund},
+    review::{Review, ReviewReason},
     update::update_locked,
 };
 use crate::{app::App, backoff::CONCURRENCY, error::Error, orders::status::OrderStatus, outbox::deliveries};
@@ -76,7 +77,7 @@ pub(crate) async fn cancel_payment(app: &App, key: PaymentKey) -> Result<(), Err
 }
 
 fn due_action(app: &App, payments: &OrderPayments, payment: &Payment) -> Action {
-    payments.due_action(payment, app.providers.payment_window())
+    payments.due_action(payment, app.providers.order_window(payments.total_minor))
 }
 
 /// The result of a call to a provider.
@@ -106,7 +107,14 @@ async fn take_action(
             |payments: &OrderPayments| payments.payment(payment_id).map(|payment| action(payments, payment));
         let has_no_intent = payments.payment(payment_id).is_some_and(Payment::has_no_intent);
         if action(payments) == Some(Action::CancelIntent) && has_no_intent {
-            payments.close_unpaid(payment_id);
+            payments.close_cancelled(payment_id);
+        }
+        if action(payments) == Some(Action::Review) {
+            let is_refund = payments
+                .payment(payment_id)
+                .is_some_and(|payment| payment.status == PaymentStatus::RefundPending);
+            let reason = if is_refund { ReviewReason::RefundFailed } else { ReviewReason::Unsettled };
+            payments.open_review(payment_id, Review { reason, reported: None });
         }
         if action(payments) == Some(Action::CancelOrder) {
             payments.change_status(OrderStatus::Cancelled, None)?;
@@ -118,6 +126,8 @@ async fn take_action(
         deliveries::deliver_pending_inline(app, key.order_id).await;
     }
     match result {
+        // The payment has ended or is in review: there is nothing to retry.
+        ProviderResult::Failed(ProviderError::NotFound(_)) => Ok(()),
         ProviderResult::Failed(error) => Err(Error::ProviderUnavailable(error.to_string())),
         ProviderResult::NotCalled | ProviderResult::Snapshot(_) | ProviderResult::Refund(_) => Ok(()),
     }
@@ -160,6 +170,8 @@ fn apply_result(payments: &mut OrderPayments, polled: &Payment, result: &Provide
         ProviderResult::Refund(_)
         | ProviderResult::Failed(ProviderError::KeyUnusable(_) | ProviderError::Rejected(_))
             if !is_same_refund => {}
+        ProviderResult::Failed(ProviderError::NotFound(_)) if !is_unchanged => {}
+        ProviderResult::Failed(ProviderError::NotFound(error)) => apply_missing(payments, polled, error),
         ProviderResult::Snapshot(snapshot) => {
             let source = if is_unchanged { Source::Poll } else { Source::Event };
             let outcome = payments.apply_snapshot(id, snapshot, source);
@@ -178,15 +190,31 @@ fn apply_result(payments: &mut OrderPayments, polled: &Payment, result: &Provide
     }
 }
 
+/// Ends a payment whose intent or refund the provider does not know: test data was deleted, or the keys are of another
+/// account. No money can arrive by this account any more. If some arrives after all, it is applied as usual.
+fn apply_missing(payments: &mut OrderPayments, payment: &Payment, error: &str) {
+    let (order_id, payment_id) = (payments.order_id, payment.id);
+    match payment.status {
+        PaymentStatus::RefundPending => {
+            let review = Review { reason: ReviewReason::RefundFailed, reported: None };
+            payments.open_review(payment_id, review);
+        }
+        PaymentStatus::Completed | PaymentStatus::Refunded => {
+            warn!(order.id = %order_id, payment.id = %payment_id, "the provider does not know the settled payment: {error}");
+        }
+        _ => {
+            warn!(order.id = %order_id, payment.id = %payment_id, "the provider does not know the payment, cancelling it: {error}");
+            payments.close_cancelled(payment_id);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::payments::{
-        payment::PaymentStatus,
-        provider::{IntentState, RefundState},
-    };
+    use crate::payments::provider::{IntentState, RefundState};
 
     /// An order with one card payment.
     fn with_payment(status: PaymentStatus) -> OrderPayments {
@@ -198,8 +226,10 @@ mod tests {
             status: OrderStatus::Pending,
             total_minor: 2500,
             currency: "USD".to_owned(),
+            age_ms: 0,
             payments: vec![payment],
             new_events: Vec::new(),
+            review_changes: Vec::new(),
         }
     }
 
@@ -211,6 +241,8 @@ mod tests {
             amount_minor: 2500,
             currency: "USD".to_owned(),
             state: IntentState::Processing,
+            refunded_minor: 0,
+            failed_refund: None,
         })
     }
 

@@ -58,6 +58,9 @@ pub(crate) async fn create_payment_intent(
     for checks in 0.. {
         let next = update_locked(app, order_id, Some(owner), |payments| {
             payments.check_payable()?;
+            if payments.is_expired(app.providers.order_window(payments.total_minor)) {
+                return Err(Error::PaymentWindowEnded);
+            }
             Ok(decide(app, payments))
         });
         match next.await?.1 {
@@ -136,13 +139,13 @@ fn store_result(
             Ok(())
         }
         Err(ProviderError::Unavailable(error)) => Err(Error::ProviderUnavailable(error.clone())),
-        Err(ProviderError::Rejected(message)) => {
-            payments.close_unpaid(payment_id);
+        Err(ProviderError::Rejected(message) | ProviderError::NotFound(message)) => {
+            payments.close_failed(payment_id);
             Err(Error::PaymentRejected(message.clone()))
         }
         // No client has got the intent that may exist. The next attempt has another key.
         Err(ProviderError::KeyUnusable(_)) => {
-            payments.close_unpaid(payment_id);
+            payments.close_failed(payment_id);
             Ok(())
         }
     }

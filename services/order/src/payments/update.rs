@@ -2,10 +2,10 @@
 
 use bodega_runtime::database::retry_on_conflict;
 use sqlx::PgConnection;
-use tracing::info;
+use tracing::{error, info};
 use uuid::Uuid;
 
-use super::{db::order_payments as db, order_payments::OrderPayments};
+use super::{db::order_payments as db, order_payments::OrderPayments, review::ReviewChange};
 use crate::{app::App, error::Error, metrics};
 
 /// Loads an order of `owner` (of any user if `None`) with its payments, applies `change`, and saves the result. `change`
@@ -43,7 +43,8 @@ pub(crate) async fn update_in<T>(
     let before = payments.clone();
     let result = change(&mut payments)?;
     if payments != before {
-        db::save(transaction, &payments, app.providers.payment_window()).await?;
+        let window = app.providers.order_window(payments.total_minor);
+        db::save(transaction, &payments, window).await?;
     }
     Ok(Some((payments, result)))
 }
@@ -52,6 +53,12 @@ pub(crate) async fn update_in<T>(
 pub(crate) fn log_changes(payments: &OrderPayments) {
     metrics::changed(payments);
     let id = payments.order_id;
+    for change in &payments.review_changes {
+        if let ReviewChange::Opened { payment_id, review } = change {
+            let reason = review.reason.as_str();
+            error!(order.id = %id, payment.id = %payment_id, reason, "a person has to decide about the payment");
+        }
+    }
     for event in &payments.new_events {
         if event.status_changed {
             info!(order.id = %id, "order status changed to {}", event.status);

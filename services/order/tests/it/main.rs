@@ -14,6 +14,7 @@ mod faults;
 mod limits;
 mod mails;
 mod outages;
+mod pending_orders;
 mod placing;
 mod processes;
 mod query_budget;

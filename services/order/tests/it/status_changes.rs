@@ -13,8 +13,9 @@ use crate::{
     test_app::{MUG, TestApp, error_reason, history, id},
 };
 
-fn offline(status: PaymentStatus) -> Option<Payment> {
-    Some(Payment { provider: "offline".to_owned(), status: status.into() })
+fn offline(status: PaymentStatus, refunded_minor: i64) -> Option<Payment> {
+    let provider = "offline".to_owned();
+    Some(Payment { provider, status: status.into(), refunded_minor, ..Payment::default() })
 }
 
 #[tokio::test]
@@ -67,7 +68,7 @@ async fn an_offline_payment_is_refunded_when_the_order_is_cancelled() {
     let app = TestApp::start().await;
     let order = app.new_order(&[(MUG, 2)]).await;
     let paid = app.update_status(&order.id, Paid).await.unwrap();
-    assert_eq!(paid.payment, offline(PaymentStatus::Completed));
+    assert_eq!(paid.payment, offline(PaymentStatus::Completed, 0));
     let amount: (i64, String) =
         sqlx::query_as("select amount_minor, currency from orders.payments where order_id = $1")
             .bind(id(&order))
@@ -77,7 +78,7 @@ async fn an_offline_payment_is_refunded_when_the_order_is_cancelled() {
     assert_eq!(amount, (order.total_minor, order.currency.clone()));
 
     let cancelled = app.cancel(order.user_id.parse().unwrap(), &order.id).await.unwrap();
-    assert_eq!(cancelled.payment, offline(PaymentStatus::Refunded));
+    assert_eq!(cancelled.payment, offline(PaymentStatus::Refunded, order.total_minor));
     assert_eq!(history(&cancelled), [Pending, Paid, Cancelled]);
     assert_eq!(app.catalog.available(MUG), 1000);
     app.assert_consistent().await;
@@ -104,6 +105,24 @@ async fn cancelling_works_while_the_catalog_is_unavailable() {
     app.catalog.faults().clear();
     app.assert_consistent().await;
     assert_eq!(app.catalog.release_count(id(&order)), 1);
+}
+
+#[tokio::test]
+async fn cancelling_again_returns_the_order_as_it_is() {
+    let app = TestApp::start().await;
+    let order = app.new_order(&[(MUG, 1)]).await;
+    let owner = order.user_id.parse().unwrap();
+    let cancelled = app.cancel(owner, &order.id).await.unwrap();
+    assert_eq!(app.cancel(owner, &order.id).await.unwrap(), cancelled);
+    assert_eq!(error_reason(app.update_status(&order.id, Cancelled).await), "invalid_transition");
+    assert_eq!(app.catalog.release_count(id(&order)), 1);
+    let shipped = app.new_order(&[(MUG, 1)]).await;
+    for status in [Confirmed, Shipped] {
+        app.update_status(&shipped.id, status).await.unwrap();
+    }
+    let cancelled = app.cancel(shipped.user_id.parse().unwrap(), &shipped.id).await;
+    assert_eq!(error_reason(cancelled), "invalid_transition");
+    app.assert_consistent().await;
 }
 
 #[tokio::test]

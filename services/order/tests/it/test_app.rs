@@ -5,7 +5,7 @@ use std::time::Duration;
 use bodega_embedded_postgres::testing::{TestDatabase, database};
 use bodega_events::Nats;
 use bodega_mail::MailArgs;
-use bodega_order::{MIGRATOR, OrderMail, OrderMailArgs, PaymentProviders, SCHEMA, Upstreams};
+use bodega_order::{MIGRATOR, OrderMail, OrderMailArgs, PaymentProviders, SCHEMA, Settings, Upstreams};
 use bodega_proto::{
     cart::v1::checkout_service_server::CheckoutServiceServer,
     catalog::v1::stock_service_server::StockServiceServer,
@@ -36,6 +36,8 @@ use uuid::Uuid;
 
 use crate::{fake_cart::FakeCart, fake_catalog::FakeCatalog, fake_contacts::FakeContacts};
 
+/// Pending orders of a user at the same time.
+pub(crate) const MAX_PENDING_ORDERS: u32 = 20;
 pub(crate) const MUG: i32 = 1;
 pub(crate) const PEN: i32 = 2;
 pub(crate) const HAT: i32 = 3;
@@ -259,10 +261,11 @@ async fn replica(
     };
     let db = pool(url.parse().unwrap(), 10, "bodega-order");
     let shutdown = CancellationToken::new();
+    let settings = Settings { payments: payments.clone(), max_pending_orders: Some(MAX_PENDING_ORDERS) };
     let service = bodega_order::start(
         db,
         upstreams,
-        payments.clone(),
+        settings,
         nats.cloned(),
         RateLimits::On,
         mail.clone(),

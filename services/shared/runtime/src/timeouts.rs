@@ -139,6 +139,10 @@ pub const PAYMENT_POLL_LEASE: Duration = ms(5_000);
 pub const WORKER_INTERVAL: Duration = ms(500);
 /// The same while the service is idle.
 pub const WORKER_IDLE_INTERVAL: Duration = ms(3_000);
+/// Interval at which the order service checks for orders that were not paid in time.
+pub const EXPIRY_INTERVAL: Duration = ms(1_000);
+/// The same while the service is idle: stock is released within 10 s after the end of the payment window.
+pub const EXPIRY_IDLE_INTERVAL: Duration = ms(5_000);
 
 // Events for other systems.
 
@@ -168,6 +172,8 @@ pub const MAIL_LEASE: Duration = ms(30_000);
 
 // Images.
 
+/// Time limit for storing an image: a storage that hangs is reported within 3 s.
+pub const IMAGE_PUT: Duration = ms(2_500);
 /// Time limit for deleting an image from the storage.
 pub const IMAGE_DELETE: Duration = ms(10_000);
 /// Time limit of the cleanup of one image.

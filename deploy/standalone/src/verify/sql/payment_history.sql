@@ -5,12 +5,16 @@ with allowed (source, target) as (
         ('requires_payment', 'processing'), ('requires_payment', 'failed'), ('requires_payment', 'completed'),
         ('processing', 'failed'), ('processing', 'completed'),
         ('failed', 'processing'), ('failed', 'completed'),
+        ('requires_payment', 'cancelled'), ('processing', 'cancelled'), ('failed', 'cancelled'), ('cancelled', 'completed'),
         ('completed', 'refund_pending'), ('completed', 'refunded'),
         ('refund_pending', 'refunded')
-), steps as (
-    select order_id, payment_id, id, payment_status, lag(payment_status) over (partition by payment_id order by id) as source
+), events as (
+    select order_id, payment_id, id, case when payment_cancelled then 'cancelled' else payment_status end as payment_status
     from orders.order_events
     where payment_id is not null
+), steps as (
+    select *, lag(payment_status) over (partition by payment_id order by id) as source
+    from events
 ), histories as (
     select s.payment_id,
         string_agg(s.payment_status, ' -> ' order by s.id) as steps,
@@ -24,4 +28,5 @@ with allowed (source, target) as (
 select format('payment %s of order %s: is %s, its history is %s', p.id, p.order_id, p.status, coalesce(h.steps, 'empty'))
 from orders.payments p
 left join histories h on h.payment_id = p.id
-where h.last is distinct from p.status or not h.allowed
+where h.last is distinct from case when p.status = 'failed' and p.cancelled then 'cancelled' else p.status end
+   or not h.allowed

@@ -30,8 +30,8 @@ async fn rejects_invalid_ids_and_returns_404_for_unknown_ones() {
     let long = "9".repeat(3000);
     let mut cases = Vec::new();
     for (method, route, parameter, before, after) in parameters() {
-        let has_uuid =
-            ["users", "sessions", "order", "api-keys", "mails"].iter().any(|noun| before.contains(noun));
+        let nouns = ["users", "sessions", "order", "payments", "api-keys", "mails"];
+        let has_uuid = nouns.iter().any(|noun| before.contains(noun));
         let is_image = parameter == "imageId";
         let unknown = if has_uuid {
             [

@@ -38,6 +38,7 @@ impl Standalone {
             .env("BODEGA_DEMO", demo.to_string())
             .env("BODEGA_ACCESS_TTL", ACCESS_TTL);
         command.env("BODEGA_ADMIN_EMAIL", ADMIN_EMAIL).env("BODEGA_ADMIN_PASSWORD", PASSWORD);
+        command.env("BODEGA_MAX_PENDING_ORDERS", "off");
         let mut process = Process::spawn(command, data.path().join("bodega.log"))?;
         process.wait_until_ready(&format!("http://{address}/readyz")).await?;
         Ok(Self { api: Api::new(address, Style::Bodega)?, process })

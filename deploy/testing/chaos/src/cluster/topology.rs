@@ -157,6 +157,8 @@ impl Topology {
             ("STRIPE_PUBLISHABLE_KEY", publishable_key.into()),
             ("STRIPE_WEBHOOK_SECRET", webhook_secret.into()),
             ("BODEGA_STRIPE_URL", stripe.url().into()),
+            // Clients abandon orders.
+            ("BODEGA_MAX_PENDING_ORDERS", "off".into()),
         ];
         if let Some(access_ttl) = self.access_ttl {
             variables.push(("BODEGA_ACCESS_TTL", access_ttl.as_secs().to_string().into()));

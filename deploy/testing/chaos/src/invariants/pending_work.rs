@@ -26,6 +26,9 @@ pub(super) fn find_violations(snapshot: &Snapshot, ledger: &PaymentLedger) -> Ve
     violations.extend(deliveries.map(|(order, kind)| format!("{kind} of order {order} is not delivered")));
     let events = snapshot.unapplied_events.iter();
     violations.extend(events.map(|(event, kind)| format!("event {event} ({kind}) is not applied")));
+    let reviews = snapshot.open_reviews.iter();
+    violations
+        .extend(reviews.map(|(order, reason)| format!("payment of order {order} needs review: {reason}")));
     violations
 }
 
@@ -81,6 +84,7 @@ mod tests {
             payments: vec![payment_row("b", "processing"), payment_row("c", "refund_pending")],
             outbox: vec![("d".to_owned(), "clear_cart".to_owned())],
             unapplied_events: vec![("evt_1".to_owned(), "charge.refunded".to_owned())],
+            open_reviews: vec![("e".to_owned(), "wrong_amount".to_owned())],
             ..Snapshot::default()
         };
         let mut pending = refund(&charge("ch_1", "c"), 2500);
@@ -95,6 +99,7 @@ mod tests {
                 "refund re_ch_1 of charge ch_1 (2500 usd) is still pending at Stripe",
                 "clear_cart of order d is not delivered",
                 "event evt_1 (charge.refunded) is not applied",
+                "payment of order e needs review: wrong_amount",
             ]
         );
     }

@@ -20,6 +20,8 @@ pub(super) struct Snapshot {
     pub(super) outbox: Vec<(String, String)>,
     /// The id and the kind of each provider event that is not applied.
     pub(super) unapplied_events: Vec<(String, String)>,
+    /// The order id and the reason of each payment that a person has to decide about.
+    pub(super) open_reviews: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug, FromRow)]
@@ -138,6 +140,11 @@ async fn read_all(db: &PgPool) -> sqlx::Result<Snapshot> {
             .await?,
         unapplied_events: sqlx::query_as(
             "select id, kind from orders.provider_events where applied_at is null order by id",
+        )
+        .fetch_all(&mut *transaction)
+        .await?,
+        open_reviews: sqlx::query_as(
+            "select order_id::text, reason from orders.payment_reviews where resolved_at is null order by id",
         )
         .fetch_all(&mut *transaction)
         .await?,

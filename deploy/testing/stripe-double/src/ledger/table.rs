@@ -29,6 +29,11 @@ impl<T> Table<T> {
         self.rows.len() - 1
     }
 
+    /// Makes an object unknown by its id.
+    pub(crate) fn forget(&mut self, id: &str) {
+        self.by_id.remove(id);
+    }
+
     /// Returns the index of an object.
     pub(crate) fn index_of(&self, id: &str) -> Option<usize> {
         self.by_id.get(id).copied()

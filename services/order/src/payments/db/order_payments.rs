@@ -10,12 +10,14 @@ use bodega_runtime::{
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
+use super::reviews;
 use crate::{
     backoff::CLAIM_LIMIT,
     orders::status::OrderStatus,
     payments::{
-        order_payments::OrderPayments,
+        order_payments::{NewEvent, OrderPayments},
         payment::{Payment, PaymentStatus},
+        review::{Review, ReviewReason},
     },
 };
 
@@ -23,16 +25,26 @@ struct OrderRow {
     status: OrderStatus,
     total_minor: i64,
     currency: String,
+    age_ms: i64,
     traceparent: Option<String>,
 }
 
 impl OrderRow {
     /// Also links the span of the current work to the traces of the order and its payments.
     fn with_payments(self, order_id: Uuid, payments: Vec<Payment>) -> OrderPayments {
-        let Self { status, total_minor, currency, traceparent } = self;
+        let Self { status, total_minor, currency, age_ms, traceparent } = self;
         telemetry::link(traceparent.as_deref());
         payments.iter().for_each(|payment| telemetry::link(payment.traceparent.as_deref()));
-        OrderPayments { order_id, status, total_minor, currency, payments, new_events: Vec::new() }
+        OrderPayments {
+            order_id,
+            status,
+            total_minor,
+            currency,
+            age_ms,
+            payments,
+            new_events: Vec::new(),
+            review_changes: Vec::new(),
+        }
     }
 }
 
@@ -41,7 +53,7 @@ pub(crate) async fn load(db: &Pool, order_id: Uuid) -> sqlx::Result<Option<Order
     let row = sqlx::query_as!(
         OrderRow,
         r#"select status as "status: OrderStatus", total_minor as "total_minor!", currency as "currency!",
-                  traceparent
+                  (extract(epoch from now() - placed_at) * 1000)::bigint as "age_ms!", traceparent
            from orders.orders where id = $1 and placed_at is not null"#,
         order_id,
     )
@@ -60,7 +72,7 @@ pub(crate) async fn load_locked(
     let row = sqlx::query_as!(
         OrderRow,
         r#"select status as "status: OrderStatus", total_minor as "total_minor!", currency as "currency!",
-                  traceparent
+                  (extract(epoch from now() - placed_at) * 1000)::bigint as "age_ms!", traceparent
            from orders.orders
            where id = $1 and ($2::uuid is null or user_id = $2) and placed_at is not null
            for no key update"#,
@@ -75,17 +87,45 @@ pub(crate) async fn load_locked(
 }
 
 async fn payments(db: impl PgExecutor<'_>, order_id: Uuid) -> sqlx::Result<Vec<Payment>> {
-    sqlx::query_as!(
-        Payment,
-        r#"select id, attempt, provider, status as "status: PaymentStatus", intent_id, client_secret, amount_minor,
-                  currency, closed, refund_id, failed_refunds, poll_count, false as "last_poll_failed!",
-                  coalesce(intent_lease_until > now(), false) as "intent_leased!",
-                  (extract(epoch from now() - created_at) * 1000)::bigint as "age_ms!", traceparent
-           from orders.payments where order_id = $1 order by attempt"#,
+    let rows = sqlx::query!(
+        r#"select p.id, p.attempt, p.provider, p.intent_id, p.client_secret, p.amount_minor, p.currency, p.closed,
+                  case when p.status = 'failed' and p.cancelled then 'cancelled' else p.status end
+                      as "status!: PaymentStatus",
+                  p.refund_id, p.refunded_minor, p.failed_refunds, p.poll_count,
+                  coalesce(p.intent_lease_until > now(), false) as "intent_leased!",
+                  (extract(epoch from now() - p.created_at) * 1000)::bigint as "age_ms!", p.traceparent,
+                  r.reason as "review_reason?: ReviewReason", r.amount_minor as "reported_minor?",
+                  r.currency as "reported_currency?"
+           from orders.payments p
+           left join orders.payment_reviews r on r.payment_id = p.id and r.resolved_at is null
+           where p.order_id = $1 order by p.attempt"#,
         order_id,
     )
     .fetch_all(db)
-    .await
+    .await?;
+    let payments = rows.into_iter().map(|row| Payment {
+        id: row.id,
+        attempt: row.attempt,
+        provider: row.provider,
+        status: row.status,
+        intent_id: row.intent_id,
+        client_secret: row.client_secret,
+        amount_minor: row.amount_minor,
+        currency: row.currency,
+        closed: row.closed,
+        refund_id: row.refund_id,
+        refunded_minor: row.refunded_minor,
+        failed_refunds: row.failed_refunds,
+        intent_leased: row.intent_leased,
+        poll_count: row.poll_count,
+        last_poll_failed: false,
+        age_ms: row.age_ms,
+        traceparent: row.traceparent,
+        review: row
+            .review_reason
+            .map(|reason| Review { reason, reported: row.reported_minor.zip(row.reported_currency) }),
+    });
+    Ok(payments.collect())
 }
 
 /// Saves payments, the times of their next polls, and new events.
@@ -98,6 +138,9 @@ pub(crate) async fn save(
         let next_poll_in = payments.next_poll_in(payment, window);
         save_payment(db, payments.order_id, payment, next_poll_in).await?;
     }
+    for change in &payments.review_changes {
+        reviews::save(db, payments, change).await?;
+    }
     if payments.new_events.is_empty() {
         return Ok(());
     }
@@ -107,8 +150,11 @@ pub(crate) async fn save(
     let actors: Vec<_> = events.iter().map(|event| event.actor).collect();
     let (payment_ids, payment_statuses): (Vec<_>, Vec<_>) = events
         .iter()
-        .map(|event| event.payment.map(|(id, status)| (id, status.as_str().to_owned())).unzip())
+        .map(|event| event.payment.map(|(id, status)| (id, status.stored().to_owned())).unzip())
         .unzip();
+    let is_cancelled =
+        |event: &NewEvent| event.payment.is_some_and(|(_, status)| status == PaymentStatus::Cancelled);
+    let payment_cancelled: Vec<_> = events.iter().map(is_cancelled).collect();
     // Uses the clock, not the transaction's time: a transaction that waited for the lock of another one has started before
     // the change of that one.
     sqlx::query!(
@@ -118,10 +164,13 @@ pub(crate) async fn save(
              where id = $1
              returning id, updated_at, traceparent
          ), event as (
-             insert into orders.order_events (order_id, status, status_changed, actor, payment_id, payment_status, created_at)
-             select changed.id, e.status, e.status_changed, e.actor, e.payment_id, e.payment_status, updated_at
-             from changed, unnest($3::text[], $4::boolean[], $5::uuid[], $6::uuid[], $7::text[])
-                  with ordinality as e (status, status_changed, actor, payment_id, payment_status, ordinal)
+             insert into orders.order_events (order_id, status, status_changed, actor, payment_id, payment_status,
+                                              payment_cancelled, created_at)
+             select changed.id, e.status, e.status_changed, e.actor, e.payment_id, e.payment_status,
+                    e.payment_cancelled, updated_at
+             from changed, unnest($3::text[], $4::boolean[], $5::uuid[], $6::uuid[], $7::text[], $10::boolean[])
+                  with ordinality
+                  as e (status, status_changed, actor, payment_id, payment_status, payment_cancelled, ordinal)
              order by e.ordinal
          )
          insert into orders.outbox (order_id, kind, next_attempt_at, traceparent)
@@ -135,6 +184,7 @@ pub(crate) async fn save(
         &payment_statuses as &[Option<String>],
         INLINE_GRACE.as_secs_f64(),
         payments.was_cancelled(),
+        &payment_cancelled,
     )
     .execute(db)
     .await?;
@@ -150,11 +200,13 @@ async fn save_payment(
     sqlx::query!(
         "insert into orders.payments as p (id, order_id, attempt, provider, status, amount_minor, currency, intent_id,
                                            client_secret, closed, refund_id, failed_refunds, poll_count,
-                                           intent_lease_until, next_poll_at, traceparent)
+                                           intent_lease_until, next_poll_at, traceparent, cancelled, refunded_minor)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-                 case when $14 then now() + make_interval(secs => $15) end, now() + make_interval(secs => $16), $17)
+                 case when $14 then now() + make_interval(secs => $15) end, now() + make_interval(secs => $16), $17,
+                 $18, $19)
          on conflict (id) do update
-         set status = excluded.status, intent_id = excluded.intent_id, client_secret = excluded.client_secret,
+         set status = excluded.status, cancelled = excluded.cancelled, refunded_minor = excluded.refunded_minor,
+             intent_id = excluded.intent_id, client_secret = excluded.client_secret,
              closed = excluded.closed, refund_id = excluded.refund_id, failed_refunds = excluded.failed_refunds,
              poll_count = excluded.poll_count, next_poll_at = excluded.next_poll_at, updated_at = now(),
              -- A lease that is running is not extended.
@@ -166,7 +218,7 @@ async fn save_payment(
         order_id,
         payment.attempt,
         payment.provider,
-        payment.status.as_str(),
+        payment.status.stored(),
         payment.amount_minor,
         payment.currency,
         payment.intent_id,
@@ -179,6 +231,8 @@ async fn save_payment(
         PAYMENT_POLL_LEASE.as_secs_f64(),
         next_poll_in.map(|pause| pause.as_secs_f64()),
         payment.traceparent,
+        payment.status == PaymentStatus::Cancelled,
+        payment.refunded_minor,
     )
     .execute(db)
     .await?;
@@ -189,6 +243,13 @@ async fn save_payment(
 pub(crate) struct PaymentKey {
     pub order_id: Uuid,
     pub payment_id: Uuid,
+}
+
+/// An order that was not paid in time.
+pub(crate) struct ExpiredOrder {
+    pub id: Uuid,
+    pub total_minor: i64,
+    pub traceparent: Option<String>,
 }
 
 /// A payment to poll, and the trace of the call that started it.
@@ -214,6 +275,40 @@ pub(crate) async fn claim(db: &Pool, providers: &[String]) -> sqlx::Result<Vec<C
         providers,
         CLAIM_LIMIT,
         PAYMENT_POLL_LEASE.as_secs_f64(),
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Returns the oldest orders that were to be paid within `window` and were not, except for those of which a payment of
+/// `providers` is to be polled, or a person has to decide. `free_window` is that of orders with a total of zero.
+pub(crate) async fn find_expired(
+    db: &Pool,
+    window: Option<Duration>,
+    free_window: Option<Duration>,
+    providers: &[String],
+) -> sqlx::Result<Vec<ExpiredOrder>> {
+    let seconds = |window: Option<Duration>| window.map(|window| window.as_secs_f64());
+    sqlx::query_as!(
+        ExpiredOrder,
+        r#"select o.id, o.total_minor as "total_minor!", o.traceparent
+           from orders.orders o
+           where o.status = 'pending'
+             and o.placed_at <= now() - make_interval(secs => least($1::float8, $2::float8))
+             and o.placed_at <= now() - make_interval(secs => case when o.total_minor = 0 then $2 else $1 end)
+             and not exists (
+                 select from orders.payments p
+                 where p.order_id = o.id and p.next_poll_at is not null and p.provider = any($3)
+                   and p.status in ('requires_payment', 'processing', 'failed')
+             )
+             and not exists (
+                 select from orders.payment_reviews r where r.order_id = o.id and r.resolved_at is null
+             )
+           order by o.placed_at limit $4"#,
+        seconds(window),
+        seconds(free_window),
+        providers,
+        CLAIM_LIMIT,
     )
     .fetch_all(db)
     .await

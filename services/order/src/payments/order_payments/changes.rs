@@ -1,5 +1,7 @@
 //! The changes of an order and its payments.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::{NewEvent, OrderPayments, SnapshotOutcome, Source};
@@ -9,9 +11,12 @@ use crate::{
     payments::{
         payment::{
             Payment,
-            PaymentStatus::{self, Completed, Failed, Processing, RefundPending, Refunded, RequiresPayment},
+            PaymentStatus::{
+                self, Cancelled, Completed, Failed, Processing, RefundPending, Refunded, RequiresPayment,
+            },
         },
         provider::{IntentSnapshot, IntentState, Refund, RefundState, offline},
+        review::ReviewReason,
     },
 };
 
@@ -56,16 +61,47 @@ impl OrderPayments {
         }
     }
 
-    /// Closes a payment whose intent the provider rejects or has never created.
-    pub(crate) fn close_unpaid(&mut self, payment_id: Uuid) {
+    /// Closes a payment whose intent the provider rejects.
+    pub(crate) fn close_failed(&mut self, payment_id: Uuid) {
+        self.close_unpaid(payment_id, Failed);
+    }
+
+    /// Closes a payment whose intent the provider has never created, or does not know.
+    pub(crate) fn close_cancelled(&mut self, payment_id: Uuid) {
+        self.close_unpaid(payment_id, Cancelled);
+    }
+
+    fn close_unpaid(&mut self, payment_id: Uuid, status: PaymentStatus) {
         let Some(index) = self.index(payment_id) else { return };
         if self.payments[index].may_be_paid() {
-            self.fail(index);
+            self.end_unpaid(index, status);
             self.payments[index].closed = true;
         }
     }
 
-    /// Applies the state of a payment's intent. A snapshot that does not belong to the payment changes nothing.
+    /// Cancels an order that was not paid in time, with its payments that need no call to a provider. Does nothing if the
+    /// order is not expired, if a person has to decide about a payment, or while a customer may pay an intent of `providers`:
+    /// that intent is cancelled first, by its poll.
+    pub(crate) fn expire(&mut self, window: Option<Duration>, providers: &[String]) -> Result<(), Error> {
+        let is_polled = |payment: &Payment| {
+            payment.may_be_paid()
+                && payment.provider != offline::NAME
+                && providers.contains(&payment.provider)
+        };
+        let is_kept = self.is_paid() || self.has_open_review() || self.payments.iter().any(is_polled);
+        if is_kept || !self.is_expired(window) {
+            return Ok(());
+        }
+        for index in 0..self.payments.len() {
+            if self.payments[index].provider == offline::NAME {
+                self.close_cancelled(self.payments[index].id);
+            }
+        }
+        self.change_status(OrderStatus::Cancelled, None)
+    }
+
+    /// Applies the state of a payment's intent. A snapshot that does not belong to the payment changes nothing, but opens a
+    /// review if it reports money.
     pub(crate) fn apply_snapshot(
         &mut self,
         payment_id: Uuid,
@@ -73,37 +109,54 @@ impl OrderPayments {
         source: Source,
     ) -> SnapshotOutcome {
         let Some(index) = self.index(payment_id) else { return SnapshotOutcome::UnknownPayment };
+        if let Some(refund_id) = &snapshot.failed_refund {
+            return self.apply_failed_refund(index, refund_id);
+        }
         if let Some(mismatch) = self.mismatch(index, snapshot) {
+            self.review_mismatch(index, snapshot, mismatch, source);
             return mismatch;
         }
-        let before = (self.new_events.len(), self.payments[index].closed);
-        self.payments[index].intent_id.get_or_insert_with(|| snapshot.intent_id.clone());
-        match (self.payments[index].status, snapshot.state) {
+        let before = (self.new_events.len(), self.review_changes.len(), self.payments[index].clone());
+        let payment = &mut self.payments[index];
+        payment.intent_id.get_or_insert_with(|| snapshot.intent_id.clone());
+        payment.refunded_minor = payment.refunded_minor.max(snapshot.refunded_minor);
+        match (payment.status, snapshot.state) {
             (_, IntentState::Open) => {}
             (RequiresPayment, IntentState::Processing) => self.update(index, Processing),
             // The customer tries again. A webhook event may be older than the decline.
             (Failed, IntentState::Processing) if source == Source::Poll && !self.payments[index].closed => {
                 self.update(index, Processing);
             }
-            (RequiresPayment | Processing, IntentState::Declined) => self.fail(index),
-            (RequiresPayment | Processing | Failed, IntentState::Cancelled) => {
-                self.fail(index);
+            (RequiresPayment | Processing, IntentState::Declined) => self.end_unpaid(index, Failed),
+            (RequiresPayment | Processing | Failed | Cancelled, IntentState::Cancelled) => {
+                self.end_unpaid(index, Cancelled);
                 self.payments[index].closed = true;
             }
-            (RequiresPayment | Processing | Failed, IntentState::Succeeded) => self.complete(index),
-            (RequiresPayment | Processing | Failed, IntentState::Refunded) => {
+            (RequiresPayment | Processing | Failed | Cancelled, IntentState::Succeeded) => {
+                self.complete(index)
+            }
+            (RequiresPayment | Processing | Failed | Cancelled, IntentState::Refunded) => {
                 self.complete(index);
                 if self.payments[index].status == Completed {
                     self.complete_refund(index);
                 }
             }
+            // The event was lost: the order may have been shipped since, and its stock is not where it was.
+            (Completed, IntentState::Refunded) if source == Source::Poll => {
+                self.open_review_of(index, ReviewReason::RefundedElsewhere, snapshot);
+            }
             (Completed, IntentState::Refunded) => self.complete_refund(index),
+            (Refunded, IntentState::Succeeded) if source == Source::Poll => {
+                self.open_review_of(index, ReviewReason::RefundFailed, snapshot);
+            }
             // The intent counts as refunded as soon as the refund is created; whether it succeeds is known from the refund.
             (RefundPending, IntentState::Refunded) => {}
-            (Processing | Failed, IntentState::Processing | IntentState::Declined)
+            (Processing | Failed | Cancelled, IntentState::Processing | IntentState::Declined)
             | (Completed | RefundPending | Refunded, _) => {}
         }
-        if before == (self.new_events.len(), self.payments[index].closed) {
+        let intent_id = self.payments[index].intent_id.clone();
+        let before = (before.0, before.1, Payment { intent_id, ..before.2 });
+        if before == (self.new_events.len(), self.review_changes.len(), self.payments[index].clone()) {
             return SnapshotOutcome::Unchanged;
         }
         self.payments[index].poll_count = 0;
@@ -118,7 +171,12 @@ impl OrderPayments {
             return;
         };
         match refund.state {
-            RefundState::Succeeded => self.complete_refund(index),
+            RefundState::Succeeded => {
+                if !refund.id.is_empty() {
+                    self.payments[index].refund_id = Some(refund.id.clone());
+                }
+                self.complete_refund(index);
+            }
             RefundState::Pending => self.payments[index].refund_id = Some(refund.id.clone()),
             RefundState::Failed => self.record_failed_refund(payment_id),
         }
@@ -132,13 +190,15 @@ impl OrderPayments {
         payment.failed_refunds = payment.failed_refunds.saturating_add(1);
     }
 
-    /// Returns the first mismatch between a snapshot and the payment.
+    /// Returns the first mismatch between a snapshot and the payment. Amount and currency matter once money has arrived.
     fn mismatch(&self, index: usize, snapshot: &IntentSnapshot) -> Option<SnapshotOutcome> {
         let payment = &self.payments[index];
         if snapshot.order_id.is_some_and(|order_id| order_id != self.order_id) {
             Some(SnapshotOutcome::WrongOrder)
         } else if payment.intent_id.as_ref().is_some_and(|intent_id| *intent_id != snapshot.intent_id) {
             Some(SnapshotOutcome::WrongIntent)
+        } else if !matches!(snapshot.state, IntentState::Succeeded | IntentState::Refunded) {
+            None
         } else if payment.currency != snapshot.currency {
             Some(SnapshotOutcome::WrongCurrency)
         } else if payment.amount_minor != snapshot.amount_minor {
@@ -149,7 +209,7 @@ impl OrderPayments {
     }
 
     /// Records that the money of a payment has arrived. It is refunded if the order does not need it.
-    fn complete(&mut self, index: usize) {
+    pub(super) fn complete(&mut self, index: usize) {
         let is_needed = !self.is_paid() && self.status != OrderStatus::Cancelled;
         self.payments[index].closed = false;
         let payment = Some(self.set_status(index, Completed));
@@ -164,10 +224,11 @@ impl OrderPayments {
     }
 
     /// Records that a payment was refunded. An order that it had paid is cancelled, unless it was shipped.
-    fn complete_refund(&mut self, index: usize) {
+    pub(super) fn complete_refund(&mut self, index: usize) {
         let was_completed = self.payments[index].status == Completed;
         let payment = Some(self.set_status(index, Refunded));
         self.payments[index].closed = true;
+        self.payments[index].refunded_minor = self.payments[index].amount_minor;
         let status_changed = was_completed && self.status.can_become(OrderStatus::Cancelled);
         if status_changed {
             self.status = OrderStatus::Cancelled;
@@ -189,14 +250,15 @@ impl OrderPayments {
         self.payments.len() - 1
     }
 
-    fn fail(&mut self, index: usize) {
-        if self.payments[index].status != Failed {
-            self.update(index, Failed);
+    /// Ends an attempt to pay: it has failed or was cancelled.
+    fn end_unpaid(&mut self, index: usize, status: PaymentStatus) {
+        if self.payments[index].status != status {
+            self.update(index, status);
         }
     }
 
     /// Changes the status of a payment and records it.
-    fn update(&mut self, index: usize, status: PaymentStatus) {
+    pub(super) fn update(&mut self, index: usize, status: PaymentStatus) {
         let (id, status) = self.set_status(index, status);
         self.record(id, status);
     }

@@ -7,6 +7,7 @@
 //! then to the refund. So the order of the events does not matter.
 
 mod changes;
+mod reviews;
 #[cfg(test)]
 mod tests;
 
@@ -20,9 +21,10 @@ use super::{
         PaymentStatus::{self, Completed, Processing, RefundPending, Refunded},
     },
     provider::offline,
+    review::ReviewChange,
 };
 use crate::{
-    backoff::{poll_pause, provider_retry_pause},
+    backoff::{poll_pause, provider_retry_pause, refund_retry_pause},
     error::Error,
     orders::status::OrderStatus,
 };
@@ -33,10 +35,14 @@ pub(crate) struct OrderPayments {
     pub status: OrderStatus,
     pub total_minor: i64,
     pub currency: String,
+    /// Time since the order was placed.
+    pub age_ms: i64,
     /// In the order of their attempts.
     pub payments: Vec<Payment>,
     /// The changes since the aggregate was loaded.
     pub new_events: Vec<NewEvent>,
+    /// The reviews that were opened or resolved since.
+    pub review_changes: Vec<ReviewChange>,
 }
 
 /// A change of an order, of its payment, or of both.
@@ -104,6 +110,8 @@ pub(crate) enum Action {
     Refund,
     /// Cancel the order: its payment window has ended.
     CancelOrder,
+    /// Open a review: the provider reports no final state, or the refund fails again and again.
+    Review,
 }
 
 impl OrderPayments {
@@ -144,9 +152,21 @@ impl OrderPayments {
         }
         match self.status {
             OrderStatus::Completed | OrderStatus::Cancelled => Err(Error::NotPayable(self.status)),
+            _ if self.has_open_review() => Err(Error::PaymentInReview),
             _ if self.total_minor == 0 => Err(Error::NothingToPay),
             _ => Ok(()),
         }
+    }
+
+    /// Returns whether a person has to decide about a payment of the order.
+    pub(crate) fn has_open_review(&self) -> bool {
+        self.payments.iter().any(|payment| payment.review.is_some())
+    }
+
+    /// Returns whether the order was to be paid within `window` and was not. An order that the merchant has confirmed does not
+    /// expire.
+    pub(crate) fn is_expired(&self, window: Option<Duration>) -> bool {
+        self.time_left(window).is_some_and(|left| left.is_zero())
     }
 
     /// Returns whether the order waits for this payment.
@@ -154,16 +174,22 @@ impl OrderPayments {
         self.latest().is_some_and(|latest| latest.id == payment.id) && self.check_payable().is_ok()
     }
 
-    /// Returns the action that a payment requires if card payments expire after `window`.
+    /// Returns the action that a payment requires if unpaid orders expire after `window`.
     pub(crate) fn due_action(&self, payment: &Payment, window: Option<Duration>) -> Action {
         let needed = self.needs(payment);
-        let expired = needed && self.time_left(payment, window).is_some_and(|left| left.is_zero());
+        let expired = needed && self.is_expired(window);
         match payment.status {
+            _ if payment.review.is_some() => Action::Nothing,
+            RefundPending if payment.is_stale() || payment.is_refund_exhausted() => Action::Review,
             RefundPending => Action::Refund,
+            Completed | Refunded if payment.recheck_in().is_some() => Action::Poll,
             Completed | Refunded => Action::Nothing,
             _ if payment.closed && expired => Action::CancelOrder,
             _ if payment.closed => Action::Nothing,
-            _ if !needed || expired => Action::CancelIntent,
+            // An intent that is being processed cannot be cancelled.
+            Processing if payment.is_stale() => Action::Review,
+            _ if payment.is_beyond_cancelling() => Action::Review,
+            _ if !needed || expired || payment.is_stale() => Action::CancelIntent,
             _ if payment.intent_id.is_none() || payment.provider == offline::NAME => Action::Nothing,
             _ => Action::Poll,
         }
@@ -171,7 +197,7 @@ impl OrderPayments {
 
     /// Returns the pause until the next poll of a payment, or `None` if it is not polled again.
     pub(crate) fn next_poll_in(&self, payment: &Payment, window: Option<Duration>) -> Option<Duration> {
-        let time_left = self.time_left(payment, window).filter(|left| !left.is_zero());
+        let time_left = self.time_left(window).filter(|left| !left.is_zero());
         let retry_pause = provider_retry_pause(payment.poll_count, payment.is_recent());
         let poll_pause = poll_pause(payment.poll_count, payment.is_recent());
         let pause = if payment.last_poll_failed { retry_pause } else { poll_pause };
@@ -181,16 +207,22 @@ impl OrderPayments {
             Action::Nothing => None,
             // The refund was created, but may take days.
             Action::Refund if payment.refund_id.is_some() => Some(pause),
-            Action::Poll => Some(time_left.map_or(pause, |left| pause.min(left))),
+            Action::Refund => Some(refund_retry_pause(payment.failed_refunds).unwrap_or(retry_pause)),
+            Action::Poll if payment.status.is_unpaid() => {
+                Some(time_left.map_or(pause, |left| pause.min(left)))
+            }
+            Action::Poll => payment.recheck_in(),
             // An intent that is being processed cannot be cancelled.
             Action::CancelIntent if payment.status == Processing => Some(pause),
-            Action::CancelIntent | Action::Refund | Action::CancelOrder => Some(retry_pause),
+            Action::CancelIntent | Action::CancelOrder | Action::Review => Some(retry_pause),
         }
     }
 
-    /// Returns the time until the order expires if this payment does not arrive; `None` if it does not expire.
-    fn time_left(&self, payment: &Payment, window: Option<Duration>) -> Option<Duration> {
-        payment.time_left(window).filter(|_| self.status.can_become(OrderStatus::Cancelled))
+    /// Returns the time until the order expires if it is not paid; `None` if it does not expire.
+    fn time_left(&self, window: Option<Duration>) -> Option<Duration> {
+        let window = window.filter(|_| self.status == OrderStatus::Pending)?;
+        let age = Duration::from_millis(u64::try_from(self.age_ms).unwrap_or_default());
+        Some(window.saturating_sub(age))
     }
 
     fn completed(&self) -> Option<usize> {

@@ -81,6 +81,12 @@ pub(crate) struct IntentSnapshot {
     /// ISO 4217, upper case.
     pub currency: String,
     pub state: IntentState,
+    /// The amount that was refunded, as far as the source of the snapshot knows it.
+    #[serde(default)]
+    pub refunded_minor: i64,
+    /// The id of a refund that has failed, if the snapshot reports that and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_refund: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -140,6 +146,9 @@ pub(crate) enum ProviderError {
     /// A retry would fail as well. Contains a message for the client.
     #[error("{0}")]
     Rejected(String),
+    /// The provider does not know the object: it was deleted, or belongs to another account.
+    #[error("payment provider does not know the object: {0}")]
+    NotFound(String),
 }
 
 /// The reason why a webhook request is rejected.

@@ -68,6 +68,8 @@ fn snapshot(intent_id: &str, new_intent: &NewIntent, state: IntentState) -> Inte
         amount_minor: new_intent.amount_minor,
         currency: new_intent.currency.clone(),
         state,
+        refunded_minor: 0,
+        failed_refund: None,
     }
 }
 

@@ -4,6 +4,7 @@ mod intents;
 mod lost_responses;
 mod reconciliation;
 mod refunds;
+mod reviews;
 mod webhooks;
 
 use std::{
@@ -101,6 +102,16 @@ impl StripeApp {
         let order = self.get(&order.id).await;
         assert_eq!(order.status(), OrderStatus::Paid);
         order
+    }
+
+    /// Refunds an order's charge as a merchant does at Stripe; in full if there is no amount.
+    pub(crate) async fn refund_at_stripe(&self, order: &Order, amount: Option<i64>) {
+        let mut form = vec![("payment_intent", self.stripe.intents_of(&order.id)[0].id.clone())];
+        form.extend(amount.map(|amount| ("amount", amount.to_string())));
+        let url = format!("{}/v1/refunds", self.stripe.url());
+        let key = &self.stripe.options().secret_key;
+        let response = reqwest::Client::new().post(url).bearer_auth(key).form(&form).send().await.unwrap();
+        assert_eq!(response.status(), 200);
     }
 
     /// Waits until the order and its payment have these statuses.

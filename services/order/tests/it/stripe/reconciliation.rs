@@ -6,7 +6,7 @@ use bodega_embedded_postgres::testing::statements::count;
 use bodega_order::PaymentProviders;
 use bodega_proto::order::v1::{
     OrderStatus::{Cancelled, Paid, Pending},
-    PaymentStatus::{Completed, Failed, Refunded, RequiresPayment},
+    PaymentStatus::{Completed, Failed, Refunded, RequiresPayment, Unspecified},
 };
 use bodega_stripe_double::{Card, DeliveryPolicy, Fault, IntentStatus, Operation};
 
@@ -73,8 +73,10 @@ async fn expiring_cancels_the_intent_before_the_order() {
     .unwrap();
     assert_eq!(actor, None, "the system is the actor");
     app.assert_consistent().await;
-    assert_eq!(app.catalog.available(MUG), 999);
-    assert_eq!(app.get(&without.id).await.status(), Pending, "no payment was started");
+    let without = app.wait_for(&without, Cancelled, Unspecified, SOON).await;
+    assert_eq!(without.payment, None, "no payment was started");
+    app.assert_consistent().await;
+    assert_eq!(app.catalog.available(MUG), 1000);
 }
 
 #[tokio::test]

@@ -10,6 +10,8 @@ mod signature;
 mod tests;
 mod timeouts;
 
+use bodega_runtime::timeouts::IMAGE_PUT;
+
 use self::timeouts::with_timeout;
 pub(crate) use self::{
     cloudinary::{Cloudinary, CloudinaryArgs},
@@ -39,10 +41,10 @@ impl Storage {
     /// Stores an image and its thumbnail.
     pub(crate) async fn put(&self, key: &ImageKey, image: &EncodedImage) -> Result<ImageUrls, StorageError> {
         let urls = match self {
-            Self::Local(local) => local.put(key, image).await,
-            Self::S3(s3) => with_timeout(s3.timeouts, s3.put(key, image)).await,
+            Self::Local(local) => with_timeout(IMAGE_PUT, local.put(key, image)).await,
+            Self::S3(s3) => with_timeout(s3.timeouts.put, s3.put(key, image)).await,
             Self::Cloudinary(cloudinary) => {
-                with_timeout(cloudinary.timeouts, cloudinary.put(key, image)).await
+                with_timeout(cloudinary.timeouts.put, cloudinary.put(key, image)).await
             }
         };
         urls.map_err(|error| StorageError(error.into()))
@@ -52,8 +54,10 @@ impl Storage {
     pub(crate) async fn delete(&self, key: &ImageKey) -> Result<(), StorageError> {
         let deleted = match self {
             Self::Local(local) => local.delete(key).await,
-            Self::S3(s3) => with_timeout(s3.timeouts, s3.delete(key)).await,
-            Self::Cloudinary(cloudinary) => with_timeout(cloudinary.timeouts, cloudinary.delete(key)).await,
+            Self::S3(s3) => with_timeout(s3.timeouts.total, s3.delete(key)).await,
+            Self::Cloudinary(cloudinary) => {
+                with_timeout(cloudinary.timeouts.total, cloudinary.delete(key)).await
+            }
         };
         deleted.map_err(|error| StorageError(error.into()))
     }

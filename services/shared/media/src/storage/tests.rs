@@ -12,8 +12,11 @@ use uuid::Uuid;
 use super::{CloudinaryArgs, S3Args, Storage, StorageTimeouts, signature::sign};
 use crate::{EncodedImage, ImageKey, Media};
 
-const TIMEOUTS: StorageTimeouts =
-    StorageTimeouts { connect: Duration::from_millis(500), total: Duration::from_millis(700) };
+const TIMEOUTS: StorageTimeouts = StorageTimeouts {
+    connect: Duration::from_millis(500),
+    put: Duration::from_millis(700),
+    total: Duration::from_millis(700),
+};
 
 /// Returns both remote storages.
 fn storages(url: &str) -> [Storage; 2] {

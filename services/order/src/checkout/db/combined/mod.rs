@@ -52,7 +52,12 @@ pub(crate) struct Found {
     pub key: Option<RecordedKey>,
     /// The user's latest checkout.
     pub latest: Option<CheckoutState>,
+    /// The number of the user's pending orders, at most [`MAX_COUNTED_ORDERS`].
+    pub pending_orders: i64,
 }
+
+/// Pending orders of a user that are counted.
+pub(crate) const MAX_COUNTED_ORDERS: i64 = 1_000;
 
 /// A checkout that is to start, leased to its caller.
 #[derive(Clone, Debug)]
@@ -105,7 +110,7 @@ impl Statements {
         }
     }
 
-    /// Returns the use of an idempotency key, and the user's latest checkout.
+    /// Returns the use of an idempotency key, the user's latest checkout, and the number of the user's pending orders.
     pub(crate) async fn find(&self, user_id: Uuid, key: Option<String>) -> Result<Found, Error> {
         let number = self.searches.fetch_add(1, Ordering::Relaxed);
         self.find.submit(Search { number, user_id, key }).await

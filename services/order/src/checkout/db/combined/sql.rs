@@ -10,7 +10,7 @@ use bodega_runtime::{
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Found, NewCheckout, PricedCheckout, Search};
+use super::{Found, MAX_COUNTED_ORDERS, NewCheckout, PricedCheckout, Search};
 use crate::{
     checkout::db::checkouts::{CheckoutState, RecordedKey, Stage},
     error::Error,
@@ -36,7 +36,14 @@ pub(super) async fn find(db: Pool, searches: Vec<Search>) -> Results<Found> {
                   k.expected_total_minor as "key_expected_total_minor?",
                   o.id as "id?", o.cart_version as "cart_version?", o.expected_total_minor as "expected_total_minor?",
                   o.stage as "stage?: Stage", coalesce(pending.clears_cart, false) as "clears_cart!",
-                  coalesce(pending.releases_stock, false) as "releases_stock!"
+                  coalesce(pending.releases_stock, false) as "releases_stock!",
+                  (
+                      select count(*)
+                      from (
+                          select from orders.orders p
+                          where p.user_id = search.user_id and p.status = 'pending' limit $3
+                      ) as counted
+                  ) as "pending_orders!"
            from unnest($1::uuid[], $2::text[]) with ordinality as search (user_id, key, position)
            left join orders.idempotency_keys k on k.user_id = search.user_id and k.key = search.key
            left join orders.latest_checkouts l on l.user_id = search.user_id
@@ -48,6 +55,7 @@ pub(super) async fn find(db: Pool, searches: Vec<Search>) -> Results<Found> {
            order by search.position"#,
         &user_ids,
         &keys as &[Option<String>],
+        MAX_COUNTED_ORDERS,
     )
     .fetch_all(&db)
     .await?;
@@ -66,7 +74,7 @@ pub(super) async fn find(db: Pool, searches: Vec<Search>) -> Results<Found> {
             }),
             _ => None,
         };
-        Found { key, latest }
+        Found { key, latest, pending_orders: row.pending_orders }
     });
     Ok(all(found))
 }

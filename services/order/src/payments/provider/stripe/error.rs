@@ -92,6 +92,10 @@ impl From<ApiError> for ProviderError {
             _ if kind == "idempotency_error" && !error.is_transient() => Self::KeyUnusable(summary),
             _ if error.is_transient() => Self::Unavailable(summary),
             StatusCode::REQUEST_TIMEOUT | StatusCode::FAILED_DEPENDENCY => Self::Unavailable(summary),
+            _ if error.has_code("resource_missing") => {
+                warn!("Stripe does not know an object: {summary}");
+                Self::NotFound(summary)
+            }
             status if status.is_client_error() => {
                 warn!("Stripe rejected a call: {summary}");
                 Self::Rejected(error.client_message())
@@ -144,13 +148,15 @@ mod tests {
             (400, "", of_type("invalid_request_error", "amount_too_small"), "rejected"),
             (400, "true", of_type("invalid_request_error", "amount_too_small"), "rejected"),
             (402, "", of_type("card_error", "card_declined"), "rejected"),
-            (404, "", of_type("invalid_request_error", "resource_missing"), "rejected"),
+            (404, "", of_type("invalid_request_error", "resource_missing"), "not_found"),
+            (404, "", json!(null), "rejected"),
             (301, "", json!(null), "unavailable"),
         ] {
             let found = match failure(status, replayed, error.clone()) {
                 ProviderError::Unavailable(_) => "unavailable",
                 ProviderError::KeyUnusable(_) => "key_unusable",
                 ProviderError::Rejected(_) => "rejected",
+                ProviderError::NotFound(_) => "not_found",
             };
             assert_eq!(found, expected, "{status} {replayed} {error}");
         }

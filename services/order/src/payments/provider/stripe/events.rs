@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::objects::{self, Charge, PaymentIntent};
+use super::objects::{self, Charge, PaymentIntent, Refund};
 use crate::payments::provider::{Event, IntentSnapshot, IntentState, InvalidEvent};
 
 #[derive(Deserialize)]
@@ -41,6 +41,7 @@ pub(super) fn parse(payload: &[u8], livemode: bool) -> Result<Event, InvalidEven
 
 /// Returns the payment intent that an event is about; `None` for events that are ignored.
 fn snapshot(kind: &str, object: Option<&RawValue>) -> Result<Option<IntentSnapshot>, InvalidEvent> {
+    let malformed = |_| InvalidEvent::Malformed;
     let state = match kind {
         "payment_intent.created" | "payment_intent.requires_action" => IntentState::Open,
         "payment_intent.processing" => IntentState::Processing,
@@ -48,13 +49,18 @@ fn snapshot(kind: &str, object: Option<&RawValue>) -> Result<Option<IntentSnapsh
         "payment_intent.canceled" => IntentState::Cancelled,
         "payment_intent.succeeded" => IntentState::Succeeded,
         "charge.refunded" => IntentState::Refunded,
+        // Refunds that succeed are reported by their charge.
+        "refund.failed" | "refund.updated" | "charge.refund.updated" => {
+            let object = object.ok_or(InvalidEvent::Malformed)?.get().as_bytes();
+            let refund: Refund = objects::parse(object).map_err(malformed)?;
+            return Ok(refund.failed_snapshot());
+        }
         _ => return Ok(None),
     };
     let object = object.ok_or(InvalidEvent::Malformed)?.get().as_bytes();
-    let malformed = |_| InvalidEvent::Malformed;
     let snapshot = if state == IntentState::Refunded {
         let charge: Charge = objects::parse(object).map_err(malformed)?;
-        if !charge.is_refunded_intent() {
+        if !charge.is_of_intent() {
             return Ok(None);
         }
         charge.snapshot()
@@ -119,6 +125,8 @@ mod tests {
                 amount_minor: 1999,
                 currency: "USD".to_owned(),
                 state,
+                refunded_minor: 0,
+                failed_refund: None,
             };
             let expected = Event {
                 id: "evt_1".to_owned(),
@@ -151,8 +159,37 @@ mod tests {
 
         let expanded = snapshot(charge(json!({"payment_intent": {"id": "pi_1", "amount": 500}})));
         assert_eq!(expanded, Ok(Some(refunded)));
-        for ignored in [json!({"refunded": false, "amount_refunded": 100}), json!({"payment_intent": null})] {
-            assert_eq!(snapshot(charge(ignored.clone())), Ok(None), "{ignored}");
+        assert_eq!(snapshot(charge(json!({"payment_intent": null}))), Ok(None));
+    }
+
+    #[test]
+    fn a_partly_refunded_charge_reports_the_refunded_amount() {
+        let partly = charge(json!({"refunded": false, "amount_refunded": 100}));
+        let snapshot = parse_value(&event("charge.refunded", partly)).unwrap().snapshot.unwrap();
+        assert_eq!((snapshot.state, snapshot.amount_minor), (IntentState::Succeeded, 5));
+        assert_eq!(snapshot.refunded_minor, 1, "ISK has no minor units at Stripe: 100 are one króna");
+    }
+
+    #[test]
+    fn only_failed_refunds_are_reported_by_events_of_refunds() {
+        let refund = |status: &str| {
+            json!({"id": "re_1", "object": "refund", "amount": 500, "currency": "usd", "payment_intent": "pi_1",
+                   "charge": "ch_1", "status": status, "metadata": {}})
+        };
+        for kind in ["refund.failed", "refund.updated", "charge.refund.updated"] {
+            for status in ["failed", "canceled"] {
+                let snapshot = parse_value(&event(kind, refund(status))).unwrap().snapshot.unwrap();
+                let found = (snapshot.intent_id.as_str(), snapshot.failed_refund.as_deref());
+                assert_eq!(found, ("pi_1", Some("re_1")), "{kind} {status}");
+            }
+            for status in ["pending", "succeeded", "requires_action"] {
+                assert_eq!(
+                    parse_value(&event(kind, refund(status))).unwrap().snapshot,
+                    None,
+                    "{kind} {status}"
+                );
+            }
+            assert_eq!(parse_value(&event(kind, json!({}))), Err(InvalidEvent::Malformed));
         }
     }
 

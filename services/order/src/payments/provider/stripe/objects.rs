@@ -62,6 +62,8 @@ enum Expandable<T> {
 struct LatestCharge {
     #[serde(default)]
     refunded: bool,
+    #[serde(default)]
+    amount_refunded: i64,
 }
 
 #[derive(Deserialize)]
@@ -77,6 +79,8 @@ pub(super) struct Charge {
     currency: String,
     /// Whether the charge was refunded in full.
     refunded: bool,
+    #[serde(default)]
+    amount_refunded: i64,
     metadata: Option<Metadata>,
 }
 
@@ -85,6 +89,11 @@ pub(super) struct Charge {
 pub(super) struct Refund {
     pub id: String,
     status: Option<String>,
+    payment_intent: Option<Expandable<IntentId>>,
+    #[serde(default)]
+    amount: i64,
+    #[serde(default)]
+    currency: String,
 }
 
 impl PaymentIntent {
@@ -114,25 +123,46 @@ impl PaymentIntent {
                 self.amount
             }
         };
-        snapshot(&self.id, self.metadata.as_ref(), amount, &self.currency, state)
+        let refunded = match &self.latest_charge {
+            Some(Expandable::Object(charge)) => charge.amount_refunded,
+            Some(Expandable::Id(_)) | None => 0,
+        };
+        snapshot(&self.id, self.metadata.as_ref(), [amount, refunded], &self.currency, state)
     }
 }
 
 impl Charge {
-    /// Returns whether it is the charge of an intent and was refunded in full.
-    pub(super) fn is_refunded_intent(&self) -> bool {
-        self.refunded && self.payment_intent.is_some()
+    /// Returns whether it is the charge of an intent.
+    pub(super) fn is_of_intent(&self) -> bool {
+        self.payment_intent.is_some()
     }
 
-    /// Returns the refunded intent; `None` if the charge has no intent, or its amount is not a whole number of minor units.
+    /// Returns the intent of a charge of which some or all was refunded; `None` if the charge has no intent, or its amount is
+    /// not a whole number of minor units.
     pub(super) fn snapshot(&self) -> Option<IntentSnapshot> {
-        let (Expandable::Id(intent_id) | Expandable::Object(IntentId { id: intent_id })) =
-            self.payment_intent.as_ref()?;
-        snapshot(intent_id, self.metadata.as_ref(), self.amount, &self.currency, IntentState::Refunded)
+        let intent_id = self.payment_intent.as_ref()?.id();
+        let state = if self.refunded { IntentState::Refunded } else { IntentState::Succeeded };
+        let amounts = [self.amount, self.amount_refunded];
+        snapshot(intent_id, self.metadata.as_ref(), amounts, &self.currency, state)
+    }
+}
+
+impl Expandable<IntentId> {
+    fn id(&self) -> &str {
+        let (Self::Id(id) | Self::Object(IntentId { id })) = self;
+        id
     }
 }
 
 impl Refund {
+    /// Returns the intent of a refund that has failed; `None` for others, and for refunds of charges without an intent.
+    pub(super) fn failed_snapshot(&self) -> Option<IntentSnapshot> {
+        let intent_id = self.payment_intent.as_ref().filter(|_| self.state() == RefundState::Failed)?.id();
+        let failed_refund = Some(self.id.clone());
+        let snapshot = snapshot(intent_id, None, [self.amount, 0], &self.currency, IntentState::Succeeded)?;
+        Some(IntentSnapshot { failed_refund, ..snapshot })
+    }
+
     pub(super) fn state(&self) -> RefundState {
         match self.status.as_deref() {
             Some("succeeded") => RefundState::Succeeded,
@@ -146,7 +176,7 @@ impl Refund {
 fn snapshot(
     intent_id: &str,
     metadata: Option<&Metadata>,
-    amount: i64,
+    [amount, refunded]: [i64; 2],
     currency: &str,
     state: IntentState,
 ) -> Option<IntentSnapshot> {
@@ -158,6 +188,8 @@ fn snapshot(
         order_id: id(|metadata| metadata.order_id.as_ref()),
         payment_id: id(|metadata| metadata.payment_id.as_ref()),
         amount_minor: amounts::from_stripe(&currency, amount)?,
+        refunded_minor: amounts::from_stripe(&currency, refunded).unwrap_or_default(),
+        failed_refund: None,
         currency,
         state,
     })

@@ -46,6 +46,8 @@ async fn returns_every_state_of_an_intent() {
         amount_minor: 1999,
         currency: "EUR".to_owned(),
         state,
+        refunded_minor: if state == IntentState::Refunded { 1999 } else { 0 },
+        failed_refund: None,
     };
     assert_eq!(stripe.retrieve_intent(&intent.id, &new_intent).await, Ok(snapshot(IntentState::Open)));
     double.confirm(&intent.client_secret, Card::Declined).await.unwrap();
