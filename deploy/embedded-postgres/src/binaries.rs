@@ -53,10 +53,11 @@ impl Binaries {
         }
         let path = env::var_os("PATH").unwrap_or_default();
         let cache = download::cache();
-        if let Some(found) = select(&search_path(&path, &cache), version, user)? {
+        if let Some(found) = select(&search_path(&path, cache.as_deref()), version, user)? {
             return Ok(found);
         }
-        let directory = download::install(&cache).context(
+        let installed = cache.context("HOME is not set, so there is no directory to download it to");
+        let directory = installed.and_then(|cache| download::install(&cache)).context(
             "Postgres is not installed: install it (`apt-get install postgresql`, `brew install postgresql`), \
              or set PG_BIN_DIR to the directory of its programs",
         )?;
@@ -121,10 +122,10 @@ fn select(
 }
 
 /// Returns all directories to search, in order of preference.
-fn search_path(path: &OsStr, cache: &Path) -> Vec<PathBuf> {
+fn search_path(path: &OsStr, cache: Option<&Path>) -> Vec<PathBuf> {
     let packages = PACKAGE_DIRS.iter().map(|&(parent, prefix)| (Path::new(parent), prefix));
     let versioned = packages
-        .chain([(cache, download::DIRECTORY_PREFIX)])
+        .chain(cache.map(|cache| (cache, download::DIRECTORY_PREFIX)))
         .flat_map(|(parent, prefix)| newest_first(parent, prefix));
     env::split_paths(path).chain(versioned).collect()
 }

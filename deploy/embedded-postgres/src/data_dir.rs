@@ -113,7 +113,7 @@ impl Drop for DataDir {
 
 /// Returns `parent/postgres` with links resolved; creates it, or a link to a directory in [`SYSTEM_DIR`], when missing.
 fn find_or_create(parent: &Path) -> anyhow::Result<PathBuf> {
-    fs::create_dir_all(parent).with_context(|| format!("cannot create {parent:?}"))?;
+    create_data_dir(parent).with_context(|| format!("cannot create {parent:?}"))?;
     let parent = parent.canonicalize().with_context(|| format!("cannot resolve {parent:?}"))?;
     let path = parent.join("postgres");
     if let Err(error) = fs::symlink_metadata(&path) {
@@ -137,6 +137,22 @@ fn find_or_create(parent: &Path) -> anyhow::Result<PathBuf> {
     path.canonicalize().with_context(|| {
         format!("{} links to a missing directory: remove it to start with an empty database", path.display())
     })
+}
+
+/// Creates the data directory and its parents, unless they exist. Only their owner can list them; if that is root, the server's
+/// user can enter them.
+///
+/// # Errors
+/// When it cannot be created.
+pub fn create_data_dir(path: &Path) -> io::Result<()> {
+    let missing: Vec<_> = path.ancestors().take_while(|path| !path.exists()).collect();
+    fs::create_dir_all(path)?;
+    let mode = if is_root() { 0o711 } else { 0o700 };
+    // An empty path is the working directory, in which a relative path begins.
+    missing
+        .into_iter()
+        .filter(|path| !path.as_os_str().is_empty())
+        .try_for_each(|path| fs::set_permissions(path, Permissions::from_mode(mode)))
 }
 
 /// Creates a directory in [`SYSTEM_DIR`] with a random name: only the link leads to the data. Without the link, the data is
@@ -235,6 +251,18 @@ mod tests {
         assert_eq!(error, expected);
         drop(data_dir);
         DataDir::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn creates_private_directories_and_leaves_existing_ones() {
+        let dir = TempDir::new("private").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        let before = mode(dir.path());
+        let (parent, data) = (dir.path().join("new"), dir.path().join("new/data"));
+        create_data_dir(&data).unwrap();
+        create_data_dir(&data).unwrap();
+        let expected = if is_root() { 0o711 } else { 0o700 };
+        assert_eq!((mode(dir.path()), mode(&parent), mode(&data)), (before, expected, expected));
     }
 
     #[test]

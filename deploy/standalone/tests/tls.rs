@@ -12,7 +12,10 @@ use bodega_embedded_postgres::testing::TempDir;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use crate::{
-    harness::{binary::error_of, payments, process, store},
+    harness::{
+        binary::{SECRET, error_of},
+        payments, process, store,
+    },
     separate_processes::{Processes, purchase},
 };
 
@@ -133,7 +136,7 @@ async fn an_incomplete_configuration_of_tls_stops_the_start() {
     let directory = TempDir::new("certificates").unwrap();
     issue_certificates(directory.path(), &NAMES);
     let gateway = |command: &mut tokio::process::Command| {
-        command.env("BODEGA_SERVICE_TOKEN", "a".repeat(32)).env("BODEGA_LISTEN", "127.0.0.1:0");
+        command.env("BODEGA_SERVICE_TOKEN", SECRET).env("BODEGA_LISTEN", "127.0.0.1:0");
     };
     let mut incomplete = command(directory.path(), "gateway");
     gateway(incomplete.env("BODEGA_TLS_KEY_FILE", ""));

@@ -44,7 +44,8 @@ async fn openapi(State(document): State<Bytes>, if_none_match: IfNoneMatch) -> R
 fn ui_config() -> Config<'static> {
     Config::from("/openapi.json")
         .use_base_layout()
-        .persist_authorization(true)
+        // The browser would store the token until it is deleted by hand.
+        .persist_authorization(false)
         .try_it_out_enabled(true)
         .display_request_duration(true)
         .filter(true)

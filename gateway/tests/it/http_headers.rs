@@ -147,7 +147,7 @@ async fn serves_swagger_ui_with_all_files_that_it_loads() {
     }
     assert!(!index.text.contains("<script>"), "the policy allows no inline scripts");
     let settings = gateway.get("/docs/swagger-initializer.js").fetch().await.text;
-    for setting in ["/openapi.json", r#""persistAuthorization": true"#, r#""tryItOutEnabled": true"#] {
+    for setting in ["/openapi.json", r#""persistAuthorization": false"#, r#""tryItOutEnabled": true"#] {
         assert!(settings.contains(setting), "{setting}: {settings}");
     }
 }

@@ -1,4 +1,5 @@
-//! Workers: the rotation of signing keys, and the cleanup of old sessions and recognized clients.
+//! Workers: the rotation of signing keys, the time of rejected logins, and the cleanup of old sessions and recognized
+//! clients.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +7,10 @@ use bodega_runtime::{database::Pool, worker::Worker};
 use tracing::info;
 
 use crate::{
-    api_keys, recovery, second_factor, sessions,
+    api_keys,
+    error::Error,
+    passwords::{self, Hasher},
+    recovery, second_factor, sessions,
     signing::{RELOAD_INTERVAL, Signer},
 };
 
@@ -14,6 +18,14 @@ const KEY_ROTATION: Worker = Worker {
     name: "signing key rotation",
     interval: RELOAD_INTERVAL,
     idle_interval: RELOAD_INTERVAL,
+    concurrency: 1,
+    timeout: Duration::from_secs(30),
+};
+/// Finds imported hashes.
+const HASH_SURVEY: Worker = Worker {
+    name: "survey of password hashes",
+    interval: Duration::from_secs(60 * 60),
+    idle_interval: Duration::from_secs(60 * 60),
     concurrency: 1,
     timeout: Duration::from_secs(30),
 };
@@ -41,6 +53,17 @@ pub(crate) async fn delete_expired_tokens(db: Pool) {
     TOKEN_CLEANUP
         .repeat(async || -> sqlx::Result<bool> {
             Ok(recovery::db::delete_expired(&db, BATCH_SIZE.into()).await? >= i64::from(BATCH_SIZE))
+        })
+        .await;
+}
+
+/// Adapts the time of rejected logins to the imported hashes.
+pub(crate) async fn hide_imported_hashes(db: Pool, hasher: Hasher) {
+    HASH_SURVEY
+        .repeat(async || -> Result<bool, Error> {
+            let cost = passwords::db::highest_bcrypt_cost(&db).await?;
+            hasher.hide_imported_hashes(cost.and_then(|cost| u32::try_from(cost).ok())).await?;
+            Ok(false)
         })
         .await;
 }

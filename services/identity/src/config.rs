@@ -6,14 +6,12 @@ use bodega_audit::AuditArgs;
 use bodega_mail::{MailArgs, Mailer};
 use bodega_media::MediaArgs;
 use bodega_runtime::{
-    config,
+    config::{self, check_secret},
     database::DatabaseArgs,
     rate_limit::{RateLimitArgs, RateLimits},
     timeouts::PASSWORD_HASH_WAIT,
 };
 use secrecy::{ExposeSecret as _, SecretString};
-
-const MIN_SECRET_BYTES: usize = 32;
 
 /// Configuration of the identity service.
 #[derive(Debug, clap::Args)]
@@ -21,9 +19,12 @@ pub struct Config {
     /// Database of the schema `identity`
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// Secret that encrypts the keys that sign access tokens: at least 32 bytes, the same at every start
+    /// Secret that encrypts the keys that sign access tokens: at least 32 random bytes, the same at every start
     #[arg(long, env = "JWT_SECRET_KEY", hide_env_values = true)]
     pub jwt_secret_key: SecretKey,
+    /// Secret that decrypts these keys too: the next or the previous value of `JWT_SECRET_KEY` while it is replaced
+    #[arg(long, env = "BODEGA_SECONDARY_JWT_SECRET_KEY", hide_env_values = true)]
+    pub secondary_jwt_secret_key: Option<SecretKey>,
     /// Lifetimes of tokens
     #[command(flatten)]
     pub tokens: TokenArgs,
@@ -102,8 +103,10 @@ fn access_ttl(text: &str) -> Result<Duration, String> {
 /// Settings of the service, in its own process and in the standalone binary.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Encrypts the signing keys in the database.
+    /// Encrypts secrets in the database, such as the signing keys.
     pub jwt_secret: SecretKey,
+    /// Decrypts them too: the next or the previous value of `jwt_secret` while it is replaced. None by default.
+    pub secondary_jwt_secret: Option<SecretKey>,
     /// Lifetime of an access token. 15 minutes by default.
     pub access_ttl: Duration,
     /// Whether admins need a second factor to act as admins. `false` by default.
@@ -112,6 +115,8 @@ pub struct Settings {
     pub refresh_ttl: Duration,
     /// Whether clients and accounts are limited. On by default.
     pub rate_limits: RateLimits,
+    /// Time after which a session ends, even if it is used. 90 days by default.
+    pub session_ttl: Duration,
     /// Maximum number of passwords that are hashed at the same time; each uses a core and 19 MiB. One per core by
     /// default.
     pub max_concurrent_hashes: u32,
@@ -129,10 +134,12 @@ impl Settings {
     pub fn new(jwt_secret: SecretKey) -> Self {
         Self {
             jwt_secret,
+            secondary_jwt_secret: None,
             access_ttl: Duration::from_secs(15 * 60),
             require_admin_second_factor: false,
             refresh_ttl: Duration::from_secs(30 * 24 * 60 * 60),
             rate_limits: RateLimits::default(),
+            session_ttl: Duration::from_secs(90 * 24 * 60 * 60),
             max_concurrent_hashes: thread::available_parallelism()
                 .ok()
                 .and_then(|cores| u32::try_from(cores.get()).ok())
@@ -144,7 +151,7 @@ impl Settings {
     }
 }
 
-/// A secret of at least 32 bytes.
+/// A secret of at least 32 bytes that cannot be guessed.
 #[derive(Clone, Debug)]
 pub struct SecretKey(SecretString);
 
@@ -158,11 +165,7 @@ impl FromStr for SecretKey {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() < MIN_SECRET_BYTES {
-            return Err(format!(
-                "must have at least {MIN_SECRET_BYTES} bytes; `openssl rand -base64 32` generates a secret"
-            ));
-        }
+        check_secret(text)?;
         Ok(Self(text.into()))
     }
 }
@@ -172,9 +175,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rejects_a_short_secret() {
-        assert!("x".repeat(31).parse::<SecretKey>().is_err());
-        assert!("x".repeat(32).parse::<SecretKey>().is_ok());
+    fn rejects_a_short_or_predictable_secret() {
+        let secret = "7d0fKq2vXwLr5sTz8bYh3mNc6pGj9aEu";
+        assert!(secret[1..].parse::<SecretKey>().is_err());
+        assert!(secret.parse::<SecretKey>().is_ok());
+        assert!("x".repeat(32).parse::<SecretKey>().is_err());
     }
 
     #[test]
@@ -188,7 +193,7 @@ mod tests {
 
     #[test]
     fn debug_output_hides_the_secret() {
-        let settings = Settings::new("hunter2hunter2hunter2hunter2hunter2".parse().unwrap());
+        let settings = Settings::new("hunter2, and enough other characters".parse().unwrap());
         assert!(!format!("{settings:?}").contains("hunter2"));
     }
 }

@@ -52,9 +52,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use self::{
-    admin::{CreatedAdmin, create_admin, has_admin},
+    admin::{CreatedAdmin, ONE_TIME_PASSWORD_TTL, create_admin, has_admin, reset_password},
     config::{Config, PageArgs, SecondFactorArgs, SecretKey, Settings, TokenArgs},
     failed_logins::record_failed_logins,
+    signing::{RotatedKey, rotate_signing_key},
 };
 use self::{
     grpc::{ContactApi, ErasureApi, IdentityApi, RecoveryApi, TokenApi},
@@ -97,6 +98,7 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
         rate_limits: config.rate_limits.rate_limits,
         mail: config.mail.smtp_mailer()?,
         pages: config.pages,
+        secondary_jwt_secret: config.secondary_jwt_secret_key,
         ..Settings::new(config.jwt_secret_key)
     };
     let service = start(db.clone(), settings, media, process.shutdown).await?.report_to(&process.health);
@@ -126,11 +128,14 @@ pub async fn start(
     let (mail, pages) = (settings.mail.clone(), settings.pages.clone());
     let outbox = Outbox::new(db.clone(), SCHEMA);
     let hasher = Hasher::new(&settings)?;
-
+    let codes = Codes::new(&settings)?;
+    if settings.secondary_jwt_secret.is_some() {
+        codes.reencrypt(&db).await?;
+    }
     let identity = IdentityApi {
         db: db.clone(),
         hasher: hasher.clone(),
-        codes: Codes::new(&settings)?,
+        codes,
         settings,
         rate_limiter: rate_limiter.clone(),
         signer: signer.clone(),
@@ -146,7 +151,7 @@ pub async fn start(
     let recovery = RecoveryApi {
         db: db.clone(),
         rate_limiter: rate_limiter.clone(),
-        hasher,
+        hasher: hasher.clone(),
         revocations: revocations.clone(),
         has_mailer: mail.is_some(),
     };
@@ -177,6 +182,7 @@ pub async fn start(
         };
         service.spawn(outbox.deliver(mailer, mails));
     }
+    service.spawn(cleanup::hide_imported_hashes(db.clone(), hasher));
     service.spawn(cleanup::delete_old_sessions(db.clone(), refresh_ttl));
     service.spawn(AUDIT.add_segments(db.clone()));
     service.spawn(failed_logins::record_past_hours(db));

@@ -17,11 +17,17 @@ use crate::harness::{
     store::eventually,
 };
 
-/// Files in this directory that other users of the machine may read.
+/// Files in this directory that other users of the machine may read. The test's own lock file is none of them, and Postgres
+/// checks its directory itself.
 fn readable_by_others(directory: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(directory).unwrap().map(Result::unwrap);
-    let open = entries.filter(|entry| entry.file_type().unwrap().is_file() && entry.file_name() != "in-use");
-    open.filter(|file| file.metadata().unwrap().mode() & 0o077 != 0).map(|file| file.path()).collect()
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let own = entries.filter(|path| !path.ends_with("in-use") && !path.ends_with("postgres"));
+    own.flat_map(|path| match path.is_dir() {
+        true => [vec![path.clone()], readable_by_others(&path)].concat(),
+        false => vec![path],
+    })
+    .filter(|path| path.metadata().unwrap().mode() & 0o077 != 0)
+    .collect()
 }
 
 #[tokio::test]
@@ -29,7 +35,10 @@ async fn the_first_start_creates_demo_data_and_an_admin() {
     let dir = TempDir::new("up").unwrap();
     let store = start_bodega(&mut bodega(dir.path(), &[])).await;
     assert!(store.product_count().await >= 60);
-    store.admin().await.create_product("Lighthouse", "19.99", 1).await;
+    let admin = store.admin().await;
+    admin.create_product("Lighthouse", "19.99", 1).await;
+    admin.set_avatar(&png()).await.expect(200);
+    assert!(dir.path().join("media").is_dir());
     assert_eq!(readable_by_others(dir.path()), Vec::<PathBuf>::new());
     assert!(store.process.terminate().await.success());
     assert_eq!(process::processes_on(dir.path()), Vec::<String>::new());
@@ -138,6 +147,18 @@ async fn commands_work_on_a_running_store() {
     assert_eq!(stdout_of(&mut bodega(dir.path(), &create)).await, "ada@shop.example is an admin now.\n");
     let admin = store.sign_in("ada@shop.example", "tea at four").await;
     assert_eq!(admin.session()["user"]["role"], "admin");
+
+    let reset = ["admin", "reset-password", "--email", "ada@shop.example"];
+    let output = stdout_of(&mut bodega(dir.path(), &reset)).await;
+    let password = output.lines().next().unwrap().rsplit_once(": ").unwrap().1;
+    admin.get("/api/users/me").await.expect_problem(401, "session_ended");
+    let admin = store.sign_in("ada@shop.example", password).await;
+    let change = serde_json::json!({"currentPassword": password, "newPassword": "tea at five"});
+    admin.post("/api/users/me/password", change).await.expect(204);
+    store.sign_in("ada@shop.example", "tea at five").await;
+    let (code, error) =
+        error_of(&mut bodega(dir.path(), &["admin", "reset-password", "--email", "eve@shop.example"])).await;
+    assert_eq!((code, &*error), (1, "error: no user has this email or username"));
 
     stdout_of(&mut bodega(dir.path(), &["seed"])).await;
     assert!(store.product_count().await >= 60);

@@ -6,8 +6,9 @@ use bodega_embedded_postgres::testing::TempDir;
 use tokio::process::Command;
 
 use crate::harness::{
-    binary::{error_of, stdout_of},
+    binary::{bodega, error_of, start_bodega, stdout_of},
     process,
+    store::eventually,
 };
 
 const SECRETS: [&str; 8] = [
@@ -109,4 +110,48 @@ async fn reports_a_directory_that_cannot_be_written() {
     let (code, error) = error_of(&mut keys(Path::new("/dev/null/keys"))).await;
     assert_eq!(code, 1);
     assert!(error.contains("/dev/null/keys"), "{error}");
+}
+
+/// The generated secret in the data directory.
+fn generated_secret(data_dir: &Path) -> String {
+    let secrets = fs::read_to_string(data_dir.join("secrets.json")).unwrap();
+    let secrets: serde_json::Value = serde_json::from_str(&secrets).unwrap();
+    secrets["jwt_secret_key"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_rotation_keeps_sessions_and_tokens_valid() {
+    let dir = TempDir::new("rotate").unwrap();
+    let store = start_bodega(&mut bodega(dir.path(), &["--demo=false"])).await;
+    let admin = store.admin().await;
+    let kids = async || {
+        let keys = store.guest.get("/.well-known/jwks.json").await.expect(200).json["keys"].clone();
+        keys.as_array().unwrap().iter().map(|key| key["kid"].to_string()).collect::<Vec<_>>()
+    };
+    let (old, secret) = (kids().await, generated_secret(dir.path()));
+    let output = stdout_of(&mut bodega(dir.path(), &["keys", "rotate"])).await;
+    assert!(output.starts_with("New tokens are signed with the key "), "{output}");
+    assert_ne!(generated_secret(dir.path()), secret);
+    assert!(!output.contains(&secret) && !output.contains(&generated_secret(dir.path())));
+    eventually("the new key is published", async || kids().await.len() == 2).await;
+    assert!(kids().await.contains(&old[0]));
+    admin.get("/api/users/me").await.expect(200);
+
+    // Before a restart, another rotation keeps the secret that the running store does not have yet.
+    let pending = generated_secret(dir.path());
+    stdout_of(&mut bodega(dir.path(), &["keys", "rotate"])).await;
+    assert_eq!(generated_secret(dir.path()), pending);
+    assert!(store.process.terminate().await.success());
+
+    for _ in 0..2 {
+        let again = start_bodega(&mut bodega(dir.path(), &["--demo=false"])).await;
+        let refresh = serde_json::json!({"refreshToken": admin.session()["refreshToken"]});
+        again.guest.post("/api/auth/refresh", refresh).await.expect(200);
+        let profile = again.guest.clone().signed_in(admin.session().clone()).get("/api/users/me").await;
+        profile.expect(200);
+        assert!(again.process.terminate().await.success());
+        // The second start has another secret.
+        stdout_of(&mut bodega(dir.path(), &["keys", "rotate"])).await;
+        assert_ne!(generated_secret(dir.path()), pending);
+    }
 }

@@ -6,7 +6,7 @@ use bodega_embedded_postgres::testing::TempDir;
 use tokio::process::Command;
 
 use crate::harness::{
-    binary::{bodega, error_of, service, start_bodega},
+    binary::{SECRET, bodega, error_of, service, start_bodega},
     process,
     store::PASSWORD,
 };
@@ -58,7 +58,7 @@ async fn an_invalid_secret_in_a_file_is_not_shown() {
     fs::write(&file, "hunter2\n").unwrap();
     for (program, name) in [("order", TOKEN), ("identity", "JWT_SECRET_KEY"), ("cart", "DATABASE_URL")] {
         let mut command = service(program);
-        let required = [(TOKEN, "t".repeat(32)), ("JWT_SECRET_KEY", "s".repeat(32))];
+        let required = [(TOKEN, SECRET.to_owned()), ("JWT_SECRET_KEY", SECRET.to_owned())];
         command.envs(required.into_iter().filter(|(required, _)| *required != name));
         let (_, output) =
             error_of(command.env("BODEGA_LISTEN", "127.0.0.1:0").env(format!("{name}_FILE"), &file)).await;

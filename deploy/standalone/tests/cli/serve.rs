@@ -3,7 +3,7 @@
 use tokio::process::Command;
 
 use crate::harness::{
-    binary::{error_of, stdout_of},
+    binary::{SECRET, error_of, stdout_of},
     process,
 };
 
@@ -48,7 +48,7 @@ async fn an_invalid_setting_of_a_process_is_a_one_line_error() {
     assert_eq!(code, 2);
     assert!(error.contains("BODEGA_SERVICE_TOKEN") && error.contains("is missing"), "{error}");
     let mut command = bodega(&["serve", "cart", "--listen", "here"]);
-    let (code, error) = error_of(command.env("BODEGA_SERVICE_TOKEN", "x".repeat(32))).await;
+    let (code, error) = error_of(command.env("BODEGA_SERVICE_TOKEN", SECRET)).await;
     assert_eq!(code, 2);
     assert!(error.contains("BODEGA_LISTEN"), "{error}");
 }

@@ -15,6 +15,8 @@ async fn an_invalid_value_is_a_one_line_error() {
         ("BODEGA_DEMO", "perhaps", 2),
         ("BODEGA_CURRENCY", "GOLD", 2),
         ("JWT_SECRET_KEY", "short", 2),
+        ("JWT_SECRET_KEY", "changeme-changeme-changeme-changeme", 2),
+        ("JWT_SECRET_KEY", "00000000000000000000000000000000", 2),
         ("BODEGA_LOG_FORMAT", "xml", 2),
         ("BODEGA_DB_CONNECTIONS", "0", 2),
         ("BODEGA_PAYMENT_WINDOW", "soon", 2),

@@ -6,7 +6,7 @@ use bodega_embedded_postgres::testing::TempDir;
 use tokio::process::Command;
 
 use crate::harness::{
-    binary::{error_of, service},
+    binary::{SECRET, error_of, service},
     process,
 };
 
@@ -20,8 +20,8 @@ type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], i32, &'a str);
 /// A process with a complete configuration, whose database does not respond.
 fn configured(name: &str, dir: &Path) -> Command {
     let mut command = service(name);
-    command.env("BODEGA_LISTEN", "127.0.0.1:0").env("BODEGA_SERVICE_TOKEN", "t".repeat(32));
-    command.env("JWT_SECRET_KEY", "s".repeat(32)).env("BODEGA_MEDIA_DIR", dir);
+    command.env("BODEGA_LISTEN", "127.0.0.1:0").env("BODEGA_SERVICE_TOKEN", SECRET);
+    command.env("JWT_SECRET_KEY", SECRET).env("BODEGA_MEDIA_DIR", dir);
     command.env("DATABASE_URL", "postgres://bodega@127.0.0.1:1/none");
     command
 }

@@ -13,6 +13,9 @@ use crate::harness::{
     store::{Client, retry_while_unavailable},
 };
 
+/// A secret that processes accept.
+pub(crate) const SECRET: &str = "7d0fKq2vXwLr5sTz8bYh3mNc6pGj9aEu";
+
 /// `bodega` with this data directory, on free ports.
 pub(crate) fn bodega(data_dir: &Path, arguments: &[&str]) -> Command {
     let mut command = process::command(env!("CARGO_BIN_EXE_bodega"));

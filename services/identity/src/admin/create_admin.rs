@@ -63,7 +63,7 @@ pub async fn create_admin(
 }
 
 async fn update(db: &Pool, hasher: &Hasher, existing: &Credentials, password: &str) -> Result<(), Error> {
-    let verification = hasher.verify(Some(&existing.password_hash), password).await?;
+    let verification = hasher.verify(&existing.password_hash, password).await?;
     let hash = hasher.hash(password).await?;
 
     let mut transaction = db.begin().await?;

@@ -142,9 +142,10 @@ impl IdentityService for IdentityApi {
     ) -> Result<Response<pb::ListSessionsResponse>, Status> {
         let caller = Caller::of(&request)?;
         sessions::current_user(&self.db, &caller).await?;
-        let ttl = self.settings.refresh_ttl;
-        let sessions =
-            sessions::db::sessions::list(&self.db, caller.user_id, ttl).await.map_err(Error::from)?;
+        let (ttl, session_ttl) = (self.settings.refresh_ttl, self.settings.session_ttl);
+        let sessions = sessions::db::sessions::list(&self.db, caller.user_id, ttl, session_ttl)
+            .await
+            .map_err(Error::from)?;
         let sessions = sessions
             .into_iter()
             .map(|session| pb::SessionInfo {

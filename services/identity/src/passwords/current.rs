@@ -16,7 +16,7 @@ pub(crate) async fn verify_current(
 ) -> Result<(), Error> {
     let attempt = [limits::CURRENT_PASSWORD.by(user_id)];
     limiter.take(&attempt).await?;
-    let verified = hasher.verify(Some(stored_hash), password).await;
+    let verified = hasher.verify(stored_hash, password).await;
     if matches!(verified, Ok(Verification::Wrong)) {
         return Err(Error::invalid("current_password", "is wrong"));
     }

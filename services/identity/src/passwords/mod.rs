@@ -1,5 +1,6 @@
 //! Passwords: the policy for new ones, and their hashes.
 
+mod bcrypt_hash;
 mod current;
 pub(crate) mod db;
 mod hasher;

@@ -43,6 +43,46 @@ pub(super) async fn lock(db: &mut PgConnection, user_id: Uuid) -> sqlx::Result<O
     .await
 }
 
+/// An encrypted secret.
+pub(super) struct EncryptedSecret {
+    pub(super) user_id: Uuid,
+    pub(super) encrypted_secret: Vec<u8>,
+}
+
+/// Returns the secrets of at most `limit` users, those after `after`, by user.
+pub(super) async fn list_encrypted(
+    db: impl PgExecutor<'_>,
+    after: Uuid,
+    limit: i64,
+) -> sqlx::Result<Vec<EncryptedSecret>> {
+    sqlx::query_as!(
+        EncryptedSecret,
+        "select user_id, encrypted_secret from identity.second_factors where user_id > $1 order by user_id limit $2",
+        after,
+        limit,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Replaces an encrypted secret, unless it has changed.
+pub(super) async fn update_encrypted(
+    db: impl PgExecutor<'_>,
+    user_id: Uuid,
+    old: &[u8],
+    new: &[u8],
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update identity.second_factors set encrypted_secret = $3 where user_id = $1 and encrypted_secret = $2",
+        user_id,
+        old,
+        new,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Stores the step of an accepted code, and enables the second factor.
 pub(super) async fn accept_step(db: &mut PgConnection, user_id: Uuid, step: i64) -> sqlx::Result<()> {
     sqlx::query!(

@@ -10,8 +10,14 @@ use super::{
     db::{self, SecondFactor},
     recovery_codes, totp,
 };
-use crate::{config::Settings, encryption::Encryption, error::Error};
+use crate::{
+    config::Settings,
+    encryption::{Encryption, SecretUsed},
+    error::Error,
+};
 
+/// Secrets that are encrypted again at a time.
+const BATCH_SIZE: i64 = 500;
 const PURPOSE: &[u8] = b"bodega identity: second factors at rest, AES-256-GCM, 1";
 
 /// Verifies codes. The secrets in the database are encrypted.
@@ -23,6 +29,23 @@ impl Codes {
     /// Derives the key of the secrets from the secret of the installation.
     pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
         Ok(Self { encryption: Encryption::new(settings, PURPOSE)? })
+    }
+
+    /// Encrypts the secrets under `JWT_SECRET_KEY` that are encrypted under the secondary secret.
+    pub(crate) async fn reencrypt(&self, db: &Pool) -> anyhow::Result<()> {
+        let mut after = Uuid::nil();
+        loop {
+            let batch = db::list_encrypted(db, after, BATCH_SIZE).await?;
+            let Some(last) = batch.last() else { return Ok(()) };
+            after = last.user_id;
+            for db::EncryptedSecret { user_id, encrypted_secret: old } in batch {
+                let id = user_id.to_string();
+                if let Some((secret, SecretUsed::Secondary)) = self.encryption.decrypt(&id, &old) {
+                    let new = self.encryption.encrypt(&id, &secret)?;
+                    db::update_encrypted(db, user_id, &old, &new).await?;
+                }
+            }
+        }
     }
 
     /// Generates a secret, stores it, and returns it for the user's authenticator app.

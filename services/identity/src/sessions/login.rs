@@ -1,6 +1,6 @@
 //! Logging in.
 //!
-//! An unknown login, a wrong password and a disabled user take the same path, so that neither the response nor its
+//! An unknown login, a wrong password, a disabled user and an expired password take the same path, so that neither the response nor its
 //! time reveals which of them it was.
 
 use bodega_proto::identity::v1 as pb;
@@ -64,8 +64,7 @@ async fn start_with_password(
             None => None,
         };
         let account = credentials.as_ref().map(|credentials| credentials.id);
-        let stored_hash = credentials.as_ref().map(|credentials| credentials.password_hash.as_str());
-        let verification = hasher.verify(stored_hash, &request.password).await?;
+        let verification = hasher.verify_login(credentials.as_ref(), &request.password).await?;
         let (Some(credentials), Verification::Correct { upgraded_hash }) = (credentials, verification) else {
             failed_logins::count(db, account).await?;
             return Err(Error::InvalidCredentials);
@@ -101,7 +100,7 @@ async fn start_if_unchanged(
     let Some(locked) = passwords::db::lock(&mut transaction, verified.id).await? else {
         return Err(Error::InvalidCredentials);
     };
-    if locked.user.disabled {
+    if !locked.can_log_in {
         return Err(Error::InvalidCredentials);
     }
     if locked.password_hash != verified.password_hash {
@@ -110,6 +109,9 @@ async fn start_if_unchanged(
     if let Some(hash) = upgraded_hash {
         passwords::db::set_hash(&mut transaction, verified.id, &hash).await?;
         info!(user.id = %verified.id, "upgraded password hash");
+    }
+    if locked.is_one_time {
+        passwords::db::expire(&mut transaction, verified.id).await?;
     }
     if locked.has_second_factor {
         let token = second_factor::start_challenge(&mut transaction, &locked, user_agent).await?;

@@ -29,7 +29,8 @@ use crate::{AUDIT, config::Settings, error::Error};
 /// No refresh token is longer.
 const MAX_TOKEN_BYTES: usize = 128;
 
-/// Issues the next refresh token of a session, which must have been used within the lifetime of refresh tokens.
+/// Issues the next refresh token of a session, which must have been used within the lifetime of refresh tokens, and started
+/// within that of sessions.
 pub(crate) async fn refresh(
     db: &Pool,
     limiter: &RateLimiter,
@@ -45,9 +46,10 @@ pub(crate) async fn refresh(
     }
     let hash = refresh_token::hash(token);
     let mut transaction = db.begin().await?;
-    let ttl = settings.refresh_ttl;
     let presented =
-        db::refresh_tokens::lock(&mut transaction, &hash, ttl).await?.ok_or(Error::InvalidRefreshToken)?;
+        db::refresh_tokens::lock(&mut transaction, &hash, settings.refresh_ttl, settings.session_ttl)
+            .await?
+            .ok_or(Error::InvalidRefreshToken)?;
     let session_id = presented.session_id;
     let token_use = TokenUse::of(&presented, &hash);
     if token_use != TokenUse::Reuse && limiter.limits().are_on() {

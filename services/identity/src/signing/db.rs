@@ -40,6 +40,24 @@ pub(super) async fn insert(
     Ok(())
 }
 
+/// Replaces the encrypted private key, unless it has changed.
+pub(super) async fn update_encrypted(
+    db: impl PgExecutor<'_>,
+    kid: &str,
+    old: &[u8],
+    new: &[u8],
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update identity.signing_keys set encrypted_private_key = $3 where kid = $1 and encrypted_private_key = $2",
+        kid,
+        old,
+        new,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Retires the current key. Returns `false` when it is retired already.
 pub(super) async fn retire(db: &mut PgConnection, kid: &str) -> sqlx::Result<bool> {
     let result = sqlx::query!(

@@ -6,35 +6,35 @@ use aws_lc_rs::{
     signature::{Ed25519KeyPair, KeyPair as _},
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use bodega_runtime::auth::Claims;
+use bodega_runtime::auth::{Claims, TOKEN_TYPE};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use sqlx::PgExecutor;
 use time::OffsetDateTime;
+use tracing::info;
 
-use super::{
-    db::{self, CurrentKey},
-    key_encryption::KeyEncryption,
-};
+use super::db::{self, CurrentKey};
+use crate::encryption::{Encryption, SecretUsed};
 
 pub(super) struct SigningKey {
     header: Header,
     kid: String,
     private: EncodingKey,
     created_at: OffsetDateTime,
+    secret: SecretUsed,
 }
 
 impl SigningKey {
-    pub(super) fn decrypt(key: &CurrentKey, encryption: &KeyEncryption) -> anyhow::Result<Self> {
-        let private = encryption.decrypt(&key.kid, &key.encrypted_private_key).context(
-            "JWT_SECRET_KEY cannot decrypt the signing keys in the database: start with the previous value",
-        )?;
+    pub(super) fn decrypt(key: &CurrentKey, encryption: &Encryption) -> anyhow::Result<Self> {
+        let (private, secret) = decrypt(key, encryption)?;
         let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some(TOKEN_TYPE.to_owned());
         header.kid = Some(key.kid.clone());
         Ok(Self {
             header,
             kid: key.kid.clone(),
             private: EncodingKey::from_ed_der(&private),
             created_at: key.created_at,
+            secret,
         })
     }
 
@@ -50,15 +50,45 @@ impl SigningKey {
     pub(super) fn created_at(&self) -> OffsetDateTime {
         self.created_at
     }
+
+    /// Returns the secret under which the key is encrypted in the database.
+    pub(super) fn secret(&self) -> SecretUsed {
+        self.secret
+    }
+}
+
+fn decrypt(key: &CurrentKey, encryption: &Encryption) -> anyhow::Result<(Vec<u8>, SecretUsed)> {
+    encryption.decrypt(&key.kid, &key.encrypted_private_key).context(
+        "JWT_SECRET_KEY cannot decrypt the signing keys in the database: start with the previous value",
+    )
+}
+
+/// Encrypts the current key under `JWT_SECRET_KEY`, if it is encrypted under the secondary secret.
+pub(super) async fn reencrypt(
+    db: impl PgExecutor<'_>,
+    key: &CurrentKey,
+    encryption: &Encryption,
+) -> anyhow::Result<()> {
+    let (private, secret) = decrypt(key, encryption)?;
+    if secret == SecretUsed::Secondary {
+        let encrypted = encryption.encrypt(&key.kid, &private)?;
+        db::update_encrypted(db, &key.kid, &key.encrypted_private_key, &encrypted).await?;
+        info!(key.id = key.kid, "signing key encrypted under the new JWT_SECRET_KEY");
+    }
+    Ok(())
 }
 
 /// Generates and stores a key, unless there is a current one.
-pub(super) async fn generate(db: impl PgExecutor<'_>, encryption: &KeyEncryption) -> anyhow::Result<()> {
+pub(super) async fn generate(
+    db: impl PgExecutor<'_>,
+    encryption: &Encryption,
+    secret: SecretUsed,
+) -> anyhow::Result<()> {
     let pair = Ed25519KeyPair::generate().map_err(|_| anyhow!("cannot generate a signing key"))?;
     let private = pair.to_pkcs8v1().map_err(|_| anyhow!("cannot encode a signing key"))?;
     let public_key = pair.public_key().as_ref();
     let kid = thumbprint(public_key);
-    let encrypted = encryption.encrypt(&kid, private.as_ref())?;
+    let encrypted = encryption.encrypt_under(secret, &kid, private.as_ref())?;
     Ok(db::insert(db, &kid, public_key, &encrypted).await?)
 }
 

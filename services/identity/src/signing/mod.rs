@@ -2,7 +2,6 @@
 
 mod db;
 mod key;
-mod key_encryption;
 
 use std::{
     sync::{Arc, RwLock},
@@ -20,29 +19,43 @@ use tracing::info;
 use uuid::Uuid;
 
 pub(crate) use self::db::PublicKey;
-use self::{key::SigningKey, key_encryption::KeyEncryption};
-use crate::{AUDIT, config::Settings, sessions::IssuedSession, users::Role};
+use self::key::SigningKey;
+use crate::{
+    AUDIT,
+    config::Settings,
+    encryption::{Encryption, SecretUsed},
+    sessions::IssuedSession,
+    users::Role,
+};
 
+/// Domain of the encryption of private keys.
+const PURPOSE: &[u8] = b"bodega identity: signing keys at rest, AES-256-GCM, 1";
 const KEY_LIFETIME: time::Duration = time::Duration::days(90);
 /// Interval at which a replica loads the current key.
-pub(crate) const RELOAD_INTERVAL: Duration = Duration::from_secs(60 * 60);
+pub(crate) const RELOAD_INTERVAL: Duration = Duration::from_secs(60);
+/// A replica signs with a retired key until it reloads: replicas of earlier versions for up to an hour.
+const RETIRED_KEY_USE: Duration = Duration::from_secs(2 * 60 * 60);
 
 pub(crate) struct Signer {
     db: Pool,
-    encryption: KeyEncryption,
+    encryption: Encryption,
     access_ttl: Duration,
     require_admin_second_factor: bool,
     current: RwLock<Arc<SigningKey>>,
 }
 
 impl Signer {
-    /// Loads the current key, or generates it when there is none.
+    /// Loads the current key, or generates it when there is none. Encrypts it under `JWT_SECRET_KEY`, if it is encrypted under
+    /// the secondary secret.
     ///
     /// # Errors
     /// When the database fails, or the key was encrypted under another secret.
     pub(crate) async fn start(db: Pool, settings: &Settings) -> anyhow::Result<Self> {
-        let Settings { ref jwt_secret, access_ttl, require_admin_second_factor, .. } = *settings;
-        let encryption = KeyEncryption::new(jwt_secret)?;
+        let Settings { access_ttl, require_admin_second_factor, .. } = *settings;
+        let encryption = Encryption::new(settings, PURPOSE)?;
+        if let Some(key) = db::find_current(&db).await? {
+            key::reencrypt(&db, &key, &encryption).await?;
+        }
         let current = RwLock::new(Arc::new(load_or_generate(&db, &encryption).await?));
         Ok(Self { db, encryption, access_ttl, require_admin_second_factor, current })
     }
@@ -101,34 +114,19 @@ impl Signer {
     /// Returns the keys of all tokens that may be valid, the current key first. Reads the database, because another
     /// replica may have rotated the key.
     pub(crate) async fn public_keys(&self) -> sqlx::Result<Vec<PublicKey>> {
-        // A replica signs with a retired key until it reloads.
-        db::list_public(&self.db, self.access_ttl + 2 * RELOAD_INTERVAL).await
+        db::list_public(&self.db, self.access_ttl + RETIRED_KEY_USE).await
     }
 
     /// Loads the current key, which another replica may have rotated, and rotates it when it is old.
     pub(crate) async fn reload(&self) -> anyhow::Result<()> {
         let mut key = load_or_generate(&self.db, &self.encryption).await?;
         if key.created_at() < OffsetDateTime::now_utc() - KEY_LIFETIME {
-            key = self.rotate(&key).await?;
+            key = rotate(&self.db, &self.encryption, &key).await?;
         }
         if let Ok(mut current) = self.current.write() {
             *current = Arc::new(key);
         }
         Ok(())
-    }
-
-    async fn rotate(&self, old: &SigningKey) -> anyhow::Result<SigningKey> {
-        let mut transaction = self.db.begin().await?;
-        if db::retire(&mut transaction, old.kid()).await? {
-            key::generate(&mut *transaction, &self.encryption).await?;
-            let event = Event::new("signing_key.rotated", Actor::System);
-            let event = event.on(Subject::new("signing_key", old.kid()));
-            AUDIT.record(&mut transaction, event).await?;
-        }
-        transaction.commit().await?;
-        let new = load_or_generate(&self.db, &self.encryption).await?;
-        info!(key.id = new.kid(), "rotated signing key");
-        Ok(new)
     }
 
     fn current(&self) -> Arc<SigningKey> {
@@ -140,12 +138,47 @@ impl Signer {
     }
 }
 
+/// The result of [`rotate_signing_key`].
+#[derive(Debug)]
+pub struct RotatedKey {
+    /// Id of the new key.
+    pub kid: String,
+    /// Whether it is encrypted under the secondary secret, because the previous key is.
+    pub is_under_secondary_secret: bool,
+}
+
+/// Replaces the signing key. Running processes sign with the new key within a minute, and tokens of the old key stay valid.
+///
+/// # Errors
+/// When the database fails, or the key was encrypted under another secret.
+pub async fn rotate_signing_key(db: &Pool, settings: &Settings) -> anyhow::Result<RotatedKey> {
+    let encryption = Encryption::new(settings, PURPOSE)?;
+    let old = load_or_generate(db, &encryption).await?;
+    let new = rotate(db, &encryption, &old).await?;
+    let is_under_secondary_secret = new.secret() == SecretUsed::Secondary;
+    Ok(RotatedKey { kid: new.kid().to_owned(), is_under_secondary_secret })
+}
+
+/// The new key is encrypted under the secret of the old one, which all replicas have while it is replaced.
+async fn rotate(db: &Pool, encryption: &Encryption, old: &SigningKey) -> anyhow::Result<SigningKey> {
+    let mut transaction = db.begin().await?;
+    if db::retire(&mut transaction, old.kid()).await? {
+        key::generate(&mut *transaction, encryption, old.secret()).await?;
+        let event = Event::new("signing_key.rotated", Actor::System);
+        AUDIT.record(&mut transaction, event.on(Subject::new("signing_key", old.kid()))).await?;
+    }
+    transaction.commit().await?;
+    let new = load_or_generate(db, encryption).await?;
+    info!(key.id = new.kid(), "rotated signing key");
+    Ok(new)
+}
+
 /// Loads the current key, or generates it. Replicas that start at once agree on one key by a unique index.
-async fn load_or_generate(db: &Pool, encryption: &KeyEncryption) -> anyhow::Result<SigningKey> {
+async fn load_or_generate(db: &Pool, encryption: &Encryption) -> anyhow::Result<SigningKey> {
     if let Some(key) = db::find_current(db).await? {
         return SigningKey::decrypt(&key, encryption);
     }
-    key::generate(db, encryption).await?;
+    key::generate(db, encryption, SecretUsed::Primary).await?;
     let key = db::find_current(db).await?.context("signing key not found")?;
     SigningKey::decrypt(&key, encryption)
 }

@@ -2,6 +2,7 @@
 
 use bodega_runtime::status::Violations;
 use email_address::{EmailAddress, Options};
+use icu_properties::{CodePointMapData, props::GeneralCategory};
 
 use super::normalize::{nfc, nfkc, normalize};
 
@@ -23,8 +24,19 @@ impl Name {
     pub(crate) fn parse(text: &str, violations: &mut Violations) -> Self {
         let name = text.trim();
         violations.require_text(name, 1, MAX_NAME_CHARS, "name");
+        // A name could otherwise look like another one, or turn the text around it.
+        violations.require(
+            !name.contains(is_format),
+            "name",
+            "must not contain invisible characters or change the direction of text",
+        );
         Self { display: name.to_owned(), normalized: normalize(name) }
     }
+}
+
+/// Returns whether a character is of the Unicode category Cf: bidirectional controls, zero-width characters and tags.
+fn is_format(c: char) -> bool {
+    CodePointMapData::<GeneralCategory>::new().get(c) == GeneralCategory::Format
 }
 
 /// An email address of at most 254 characters: as entered, without surrounding whitespace, in NFC.
@@ -148,6 +160,16 @@ mod tests {
         assert!(!accepts(|v| Name::parse("  ", v)));
         assert!(!accepts(|v| Name::parse(&"x".repeat(101), v)));
         assert!(accepts(|v| assert_eq!(Name::parse(" Ada ", v).display, "Ada")));
+    }
+
+    #[test]
+    fn rejects_names_with_invisible_characters() {
+        for invalid in ["\u{202e}admin", "ad\u{200b}min", "Ada\u{2066}", "\u{feff}Ada B", "Ada\u{e0041}"] {
+            assert!(!accepts(|v| Name::parse(invalid, v)), "{invalid:?}");
+        }
+        for valid in ["Zoe\u{308}", "محمد", "Jean-Luc O’Neill", "李小龍"] {
+            assert!(accepts(|v| Name::parse(valid, v)), "{valid}");
+        }
     }
 
     proptest! {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 pub(crate) use self::{
     fields::{Email, Name, Username},
-    normalize::normalize,
+    normalize::{nfkc, normalize},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]

@@ -88,6 +88,38 @@ async fn accepts_a_bcrypt_hash_and_upgrades_it() {
     app.login_with("ada", "imported password").await.unwrap();
 }
 
+/// bcrypt ignores what follows the first 72 bytes.
+#[tokio::test]
+async fn an_imported_hash_of_a_long_password_stays_that_of_its_owner() {
+    let app = TestApp::start().await;
+    let session = app.register("ada").await;
+    let [own, other] = ["tail-one", "tail-TWO"].map(|end| format!("{}{end}", "x".repeat(72)));
+    app.set_password_hash(user(&session), &bcrypt::hash(&own, 4).unwrap()).await;
+    let _ = app.login_with("ada", &other).await;
+    app.login_with("ada", &own).await.unwrap();
+    let nul = format!("{}\0", "x".repeat(72));
+    assert_eq!(rejection(app.login_with("ada", &nul).await), invalid_credentials());
+    assert!(app.password_hash(user(&session)).await.unwrap().starts_with("$2"), "never replaced");
+}
+
+#[tokio::test]
+async fn a_rejected_login_takes_as_long_for_unknown_users_as_for_imported_ones() {
+    let app = TestApp::start().await;
+    let session = app.register("ada").await;
+    app.register("grace").await;
+    app.set_password_hash(user(&session), &bcrypt::hash("imported password", 12).unwrap()).await;
+    let took = async |login: &str| {
+        let start = Instant::now();
+        assert_eq!(rejection(app.login_with(login, "wrong horse battery").await), invalid_credentials());
+        start.elapsed()
+    };
+    let imported = took("ada").await;
+    for login in ["nobody", "grace"] {
+        // The time of the first rejection, with a margin, is the least time of the others.
+        assert!(took(login).await >= imported.mul_f64(0.9).min(Duration::from_millis(900)), "{login}");
+    }
+}
+
 #[tokio::test]
 async fn rejects_logins_beyond_the_hashing_limit() {
     let mut settings = settings();

@@ -9,6 +9,7 @@ mod image_cleanup;
 mod image_fixtures;
 mod last_admin;
 mod login;
+mod one_time_passwords;
 mod profile;
 mod rate_limits;
 mod recovery;

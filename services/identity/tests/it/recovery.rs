@@ -138,8 +138,8 @@ async fn a_mailed_token_sets_one_password_however_many_calls_use_it() {
     let set: Vec<_> = results.iter().zip(&passwords).filter(|(result, _)| result.is_ok()).collect();
     assert_eq!(set.len(), 1, "{results:?}");
     assert_eq!(set[0].0.as_ref().unwrap().len(), 2, "ends both sessions");
-    for result in results.into_iter().filter(Result::is_err) {
-        assert_eq!(rejection(result), invalid_token());
+    for result in results.iter().filter(|result| result.is_err()) {
+        assert_eq!(rejection(result.clone()), invalid_token());
     }
     assert_eq!(rejection(fixture.app.login("ada").await), invalid_credentials());
     let session = fixture.app.login_with("ada", set[0].1).await.unwrap();

@@ -1,6 +1,6 @@
 //! Refreshing sessions, retries and reuse of tokens.
 
-use bodega_proto::identity::v1::{Role, UpdateUserRequest};
+use bodega_proto::identity::v1::{ListSessionsRequest, Role, UpdateUserRequest};
 use futures_util::future::join_all;
 
 use crate::test_app::{TestApp, invalid_refresh_token, rejection, session_ended, user};
@@ -149,4 +149,25 @@ async fn stores_only_hashes_of_refresh_tokens() {
     .unwrap();
     assert_eq!(stored.len(), 2);
     assert!(stored.iter().all(|row| !row.contains(&session.refresh_token)));
+}
+
+#[tokio::test]
+async fn a_session_ends_after_90_days_however_often_it_is_used() {
+    let app = TestApp::start().await;
+    let session = app.register("ada").await;
+    let started = async |days: i32| {
+        sqlx::query("update identity.sessions set created_at = now() - make_interval(days => $1)")
+            .bind(days)
+            .execute(&app.db)
+            .await
+            .unwrap();
+    };
+    started(89).await;
+    let session = app.refresh(&session.refresh_token).await.unwrap();
+    started(91).await;
+    assert_eq!(rejection(app.refresh(&session.refresh_token).await), invalid_refresh_token());
+    let mut client = app.bearer(&session.access_token).await;
+    let listed = client.list_sessions(ListSessionsRequest {}).await.unwrap().into_inner().sessions;
+    assert_eq!(listed.len(), 0);
+    app.login("ada").await.unwrap();
 }

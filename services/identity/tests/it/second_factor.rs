@@ -11,7 +11,8 @@ use tonic::{Code, Status};
 
 use crate::{
     test_app::{
-        PASSWORD, TestApp, fields, id_of, invalid_refresh_token, rejection, session_ended, settings, user,
+        PASSWORD, SECRET, TestApp, fields, id_of, invalid_refresh_token, rejection, session_ended, settings,
+        user,
     },
     totp::Authenticator,
 };
@@ -168,6 +169,23 @@ async fn the_secret_is_encrypted_in_the_database() {
         .unwrap();
     assert_eq!(stored.len(), 12 + 20 + 16, "nonce, secret, tag");
     assert!(!stored.windows(20).any(|window| window == secret.secret));
+}
+
+#[tokio::test]
+async fn the_secret_of_the_installation_is_replaced() {
+    const NEW: &str = "another secret of well over 32 bytes, for the tests";
+    let app = TestApp::start().await;
+    let session = app.register("ada").await;
+    let (authenticator, ..) = enable(&app, &session).await;
+    let with = |secondary: Option<&str>| Settings {
+        jwt_secret: NEW.parse().unwrap(),
+        secondary_jwt_secret: secondary.map(|secret| secret.parse().unwrap()),
+        ..settings()
+    };
+    app.replica_with(with(Some(SECRET))).await;
+    let replaced = app.replica_with(with(None)).await;
+    let token = challenge(&replaced, "ada").await;
+    complete(&replaced, &token, &authenticator.code(1)).await.unwrap();
 }
 
 #[tokio::test]

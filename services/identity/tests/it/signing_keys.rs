@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bodega_embedded_postgres::testing::TempDir;
-use bodega_identity::start;
+use bodega_identity::{Settings, rotate_signing_key, start};
 use bodega_media::Media;
 use bodega_proto::identity::v1::{GetJwksRequest, Jwk};
 use bodega_runtime::{auth::Verifier, database, status, transport::Transport};
@@ -40,7 +40,7 @@ async fn access_tokens_contain_the_key_id_and_claims() {
     let keys = keys(&app).await;
     assert_eq!(keys.len(), 1);
     let (header, claims, _) = parts(&session.access_token);
-    assert_eq!(header, json!({ "typ": "JWT", "alg": "EdDSA", "kid": keys[0].kid }));
+    assert_eq!(header, json!({ "typ": "at+jwt", "alg": "EdDSA", "kid": keys[0].kid }));
     assert_eq!(claims["sub"], id_of(user(&session)).to_string());
     assert_eq!(
         (&claims["iss"], &claims["aud"], &claims["role"]),
@@ -177,6 +177,50 @@ async fn rotates_an_old_key_and_its_tokens_stay_valid() {
     assert_eq!(keys(&app).await.len(), 1, "its tokens have expired");
     let new_verifier = Verifier::new(Transport::unauthenticated(app.service.routes()));
     new_verifier.verify(&before.access_token).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_rotation_by_hand_keeps_sessions_and_tokens_valid() {
+    let app = TestApp::start().await;
+    let before = app.register("ada").await;
+    let rotated = rotate_signing_key(&app.db, &settings()).await.unwrap();
+    assert!(!rotated.is_under_secondary_secret);
+    let kids: Vec<_> = keys(&app).await.into_iter().map(|key| key.kid).collect();
+    assert_eq!((kids.len(), &kids[0]), (2, &rotated.kid), "the new key comes first");
+    app.profile(&before).await.unwrap();
+    app.refresh(&before.refresh_token).await.unwrap();
+    let replica = app.replica().await;
+    let after = replica.login("ada").await.unwrap();
+    assert_eq!(parts(&after.access_token).0["kid"], rotated.kid);
+    app.profile(&after).await.unwrap();
+}
+
+/// The steps of a rolling change of `JWT_SECRET_KEY`, with a rotation of the key in the middle.
+#[tokio::test]
+async fn the_secret_is_replaced_while_replicas_run() {
+    const NEW: &str = "another secret of well over 32 bytes, for the tests";
+    let with = |primary: &str, secondary: Option<&str>| {
+        let secondary_jwt_secret = secondary.map(|secret| secret.parse().unwrap());
+        Settings { jwt_secret: primary.parse().unwrap(), secondary_jwt_secret, ..settings() }
+    };
+    let first = TestApp::start().await;
+    let session = first.register("ada").await;
+    let accepts_both = first.replica_with(with(SECRET, Some(NEW))).await;
+    rotate_signing_key(&first.db, &with(NEW, Some(SECRET))).await.unwrap();
+    let replicas = [first.replica_with(with(SECRET, None)).await, accepts_both];
+
+    let new = first.replica_with(with(NEW, Some(SECRET))).await;
+    let started =
+        start(first.db.clone(), settings(), Media::local(first.media_dir.path()), CancellationToken::new());
+    assert!(started.await.is_err(), "the key is encrypted under the new secret only");
+    let last = first.replica_with(with(NEW, None)).await;
+    for issuer in replicas.iter().chain([&first, &new, &last]) {
+        let token = issuer.login("ada").await.unwrap();
+        for verifier in [&first, &new, &last] {
+            verifier.profile(&token).await.unwrap();
+        }
+    }
+    last.refresh(&session.refresh_token).await.unwrap();
 }
 
 #[tokio::test]

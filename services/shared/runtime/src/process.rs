@@ -11,6 +11,7 @@ use std::{
 use anyhow::Context as _;
 use axum::Router;
 use http::Uri;
+use rustix::fs::Mode;
 use sqlx::migrate::Migrator;
 use tokio::{
     net::TcpListener,
@@ -129,8 +130,10 @@ where
     })
 }
 
-/// Runs `work` to completion. Prints its error, if any, as one line.
+/// Runs `work` to completion. Prints its error, if any, as one line. Other users cannot read the files that the process
+/// creates.
 pub fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_keep_alive(BLOCKING_THREAD_KEEP_ALIVE)

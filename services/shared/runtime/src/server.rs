@@ -3,8 +3,10 @@
 use std::{convert::Infallible, future, sync::Arc, time::Duration};
 
 use axum::middleware::map_request;
+use bytes::Buf;
 use futures_util::FutureExt as _;
 use http::{Request, Response, header::AUTHORIZATION};
+use http_body_util::BodyExt as _;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Code, Status, body::Body, service::Routes};
@@ -25,6 +27,9 @@ use crate::{
     timeouts,
     transport::{Grpc, Transport, deadline_exceeded, parse_grpc_timeout},
 };
+
+/// More of the body of a rejected call is not read: the initial window of a stream.
+const MAX_DRAINED_BYTES: usize = 64 * 1024;
 
 /// Authenticates the calls to a service.
 #[derive(Clone)]
@@ -197,8 +202,9 @@ async fn handle(
 ) -> Response<Body> {
     let started = Instant::now();
     let uri = request.uri().clone();
-    let response = match authenticate(auth, request, span.trace.clone()).await {
-        Ok((request, context, timeout)) => {
+    let mut request = request;
+    let response = match authenticate(auth, &mut request, span.trace.clone()).await {
+        Ok((context, timeout)) => {
             let response = context.scope(routes.oneshot(request));
             let deadline = async {
                 match timeout {
@@ -214,7 +220,10 @@ async fn handle(
                 response = response => response.unwrap_or_else(|never| match never {}),
             }
         }
-        Err(status) => status.into_http(),
+        Err(status) => {
+            drain(request.into_body()).await;
+            status.into_http()
+        }
     };
     // An error is in the headers: a status in the trailers belongs to a call that has succeeded so far.
     let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
@@ -223,12 +232,25 @@ async fn handle(
     response
 }
 
-/// Authenticates a call. Returns it with its context and its remaining time.
+/// Reads the body of a rejected call, within limits: a stream whose response ends before its request is reset, and its client
+/// might not read the status.
+async fn drain(mut body: Body) {
+    let mut left = MAX_DRAINED_BYTES;
+    let read = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Buf::remaining)) else { return };
+            left = rest;
+        }
+    };
+    let _ = tokio::time::timeout(timeouts::DRAIN_REJECTED, read).await;
+}
+
+/// Authenticates a call: adds the caller to the request. Returns the context of the call and its remaining time.
 async fn authenticate(
     auth: &AuthLayer,
-    mut request: Request<Body>,
+    request: &mut Request<Body>,
     trace: Trace,
-) -> Result<(Request<Body>, CallContext, Option<Duration>), Status> {
+) -> Result<(CallContext, Option<Duration>), Status> {
     request.extensions_mut().remove::<Caller>();
     let headers = request.headers();
     let timeout = headers.get("grpc-timeout").and_then(parse_grpc_timeout);
@@ -240,7 +262,7 @@ async fn authenticate(
         trace: Some(trace),
     };
     if is_public(request.uri().path()) {
-        return Ok((request, context, timeout));
+        return Ok((context, timeout));
     }
 
     if !headers.get(SERVICE_TOKEN).is_some_and(|token| auth.service_token.matches(token)) {
@@ -254,7 +276,7 @@ async fn authenticate(
         context.authorization = Some(authorization);
         request.extensions_mut().insert(caller);
     }
-    Ok((request, context, timeout))
+    Ok((context, timeout))
 }
 
 /// Health checks and reflection need no token: they reveal only the API and whether the service is healthy.

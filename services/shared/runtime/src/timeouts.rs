@@ -36,6 +36,8 @@ pub const CONNECT: Duration = ms(500);
 pub const SETTINGS: Duration = ms(250);
 /// Time limit of a TLS handshake on a new connection.
 pub const TLS_HANDSHAKE: Duration = ms(500);
+/// Time limit for reading the rest of a call that is rejected without being served.
+pub const DRAIN_REJECTED: Duration = ms(1_000);
 /// A call with less time left than this is not retried: it would time out before it is served.
 pub const RETRY_RESERVE: Duration = ms(100);
 /// Interval of the HTTP/2 pings on a connection to an upstream, and time limit for each response.

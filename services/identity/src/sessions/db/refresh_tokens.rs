@@ -47,6 +47,7 @@ pub(crate) async fn lock(
     db: &mut PgConnection,
     hash: &[u8],
     ttl: Duration,
+    session_ttl: Duration,
 ) -> sqlx::Result<Option<PresentedToken>> {
     let row = sqlx::query!(
         r#"select t.generation as token_generation,
@@ -61,10 +62,12 @@ pub(crate) async fn lock(
            join identity.users u on u.id = s.user_id
            where t.hash = $1
              and s.ended_at is null and s.last_used_at > now() - make_interval(secs => $2)
+             and s.created_at > now() - make_interval(secs => $3)
              and u.deleted_at is null and not u.disabled
            for no key update of s"#,
         hash,
         ttl.as_secs_f64(),
+        session_ttl.as_secs_f64(),
     )
     .fetch_optional(db)
     .await?;

@@ -50,16 +50,19 @@ pub(crate) async fn list(
     db: impl PgExecutor<'_>,
     user_id: Uuid,
     ttl: Duration,
+    session_ttl: Duration,
 ) -> sqlx::Result<Vec<SessionRow>> {
     sqlx::query_as!(
         SessionRow,
         "select id, user_agent, created_at, last_used_at
          from identity.sessions
          where user_id = $1 and ended_at is null and last_used_at > now() - make_interval(secs => $2)
+           and created_at > now() - make_interval(secs => $3)
          order by last_used_at desc, id desc
-         limit $3",
+         limit $4",
         user_id,
         ttl.as_secs_f64(),
+        session_ttl.as_secs_f64(),
         MAX_LISTED,
     )
     .fetch_all(db)

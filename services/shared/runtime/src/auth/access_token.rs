@@ -1,4 +1,4 @@
-//! The claims of an access token: a JWT (RFC 7519) signed with Ed25519 (RFC 8037).
+//! The claims of an access token: a JWT (RFC 9068) signed with Ed25519 (RFC 8037).
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -7,6 +7,9 @@ use uuid::Uuid;
 pub const ISSUER: &str = "bodega";
 /// `aud` of every access token.
 pub const AUDIENCE: &str = "bodega";
+
+/// `typ` of every access token, so that no other token that identity signs is accepted as one.
+pub const TOKEN_TYPE: &str = "at+jwt";
 
 /// The claims of an access token.
 #[derive(Clone, Debug, Serialize, Deserialize)]

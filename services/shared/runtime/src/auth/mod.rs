@@ -11,7 +11,7 @@ mod verifier;
 
 pub(crate) use self::verifier::describe_metrics;
 pub use self::{
-    access_token::{AUDIENCE, Claims, ISSUER, Role},
+    access_token::{AUDIENCE, Claims, ISSUER, Role, TOKEN_TYPE},
     caller::Caller,
     scope::{API_KEY_PREFIX, Scope},
     service_token::{SERVICE_TOKEN, ServiceToken},

@@ -6,10 +6,12 @@ use aws_lc_rs::constant_time;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::HeaderValue;
 
+use crate::config::check_secret;
+
 /// Metadata that holds the service token of a call.
 pub const SERVICE_TOKEN: &str = "x-bodega-service-token";
 
-/// At least 32 visible ASCII characters. `Debug` does not show them.
+/// At least 32 visible ASCII characters that cannot be guessed. `Debug` does not show them.
 ///
 /// While it is replaced, a second token is accepted too, which is never sent.
 #[derive(Clone)]
@@ -53,6 +55,7 @@ impl FromStr for ServiceToken {
         if text.len() < 32 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err("use at least 32 visible ASCII characters, the same for every process".to_owned());
         }
+        check_secret(text)?;
         Ok(Self { token: text.into(), secondary: None })
     }
 }

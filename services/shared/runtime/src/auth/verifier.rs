@@ -2,13 +2,13 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, RwLock},
+    sync::{Arc, OnceLock, RwLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use ::metrics::{Unit, describe_gauge, gauge};
 use bodega_proto::identity::v1::{GetJwksRequest, Jwk, token_service_client::TokenServiceClient};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use moka::sync::Cache;
 use tokio::{
     sync::{Mutex, MutexGuard},
@@ -16,7 +16,7 @@ use tokio::{
 };
 use tonic::{Code, Status};
 
-use super::{AUDIENCE, Caller, Claims, ISSUER};
+use super::{AUDIENCE, Caller, Claims, ISSUER, TOKEN_TYPE};
 use crate::{metrics::on_scrape, status, transport::Transport};
 
 /// Maximum number of valid tokens in the cache, which spares their verification at each request.
@@ -29,6 +29,8 @@ const FETCH_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_AGE: Duration = Duration::from_secs(5);
 /// Seconds by which the clocks of two machines may differ.
 const LEEWAY_SECONDS: u64 = 5;
+/// `typ` of the tokens of earlier versions.
+const EARLIER_TYPE: &str = "JWT";
 
 pub(crate) fn describe_metrics() {
     describe_gauge!(
@@ -38,7 +40,7 @@ pub(crate) fn describe_metrics() {
     );
 }
 
-/// Verifies access tokens: signature, algorithm, key id, issuer, audience and expiry.
+/// Verifies access tokens: signature, algorithm, type, key id, issuer, audience, start and expiry.
 ///
 /// Fetches the keys from identity and caches them, so that tokens are accepted while identity is unavailable.
 #[derive(Clone)]
@@ -53,6 +55,8 @@ struct Inner {
     fetched_at: RwLock<Option<Instant>>,
     last_fetch: Mutex<Option<Fetch>>,
     valid: Cache<String, (Caller, i64)>,
+    /// When the first token with [`TOKEN_TYPE`] was verified, in seconds since 1970.
+    first_typed: OnceLock<i64>,
 }
 
 /// The last attempt to fetch the keys.
@@ -71,6 +75,7 @@ impl Verifier {
             fetched_at: RwLock::default(),
             last_fetch: Mutex::default(),
             valid: Cache::new(CACHED_TOKENS),
+            first_typed: OnceLock::new(),
         });
         on_scrape(&inner, |inner| {
             let fetched_at = inner.fetched_at.read().ok().and_then(|fetched_at| *fetched_at);
@@ -98,8 +103,12 @@ impl Verifier {
         }
 
         let header = jsonwebtoken::decode_header(token).map_err(|_| invalid_token())?;
-        let kid = header.kid.ok_or_else(invalid_token)?;
-        let key = self.key(&kid).await?.ok_or_else(invalid_token)?;
+        // RFC 7515: a token with a critical extension is rejected unless the extension is understood.
+        if header.crit.is_some() {
+            return Err(invalid_token());
+        }
+        let kid = header.kid.as_deref().ok_or_else(invalid_token)?;
+        let key = self.key(kid).await?.ok_or_else(invalid_token)?;
         let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation())
             .map_err(|error| match error.kind() {
                 jsonwebtoken::errors::ErrorKind::ExpiredSignature => expired_token(),
@@ -107,9 +116,12 @@ impl Verifier {
             })?
             .claims;
 
+        let is_typed = self.check_type(&header, &claims)?;
         let expires_at = claims.exp;
         let caller = Caller::from(claims);
-        self.0.valid.insert(token.to_owned(), (caller.clone(), expires_at));
+        if is_typed {
+            self.0.valid.insert(token.to_owned(), (caller.clone(), expires_at));
+        }
         Ok(caller)
     }
 
@@ -138,6 +150,24 @@ impl Verifier {
     fn age(&self) -> Option<Duration> {
         let fetched_at = *self.0.fetched_at.read().ok()?;
         fetched_at.map(|fetched_at| fetched_at.elapsed())
+    }
+
+    /// Returns whether a token has [`TOKEN_TYPE`]. During an upgrade, identity may still issue tokens with [`EARLIER_TYPE`]: they
+    /// are accepted for the lifetime of one token after the first one with [`TOKEN_TYPE`].
+    fn check_type(&self, header: &Header, claims: &Claims) -> Result<bool, Status> {
+        match header.typ.as_deref() {
+            Some(typ) if typ.eq_ignore_ascii_case(TOKEN_TYPE) => {
+                self.0.first_typed.get_or_init(now);
+                Ok(true)
+            }
+            Some(EARLIER_TYPE) => {
+                let lifetime = claims.exp.saturating_sub(claims.iat);
+                let is_accepted =
+                    self.0.first_typed.get().is_none_or(|first| now() < first.saturating_add(lifetime));
+                if is_accepted { Ok(false) } else { Err(invalid_token()) }
+            }
+            _ => Err(invalid_token()),
+        }
     }
 
     /// Returns whether some keys are cached.
@@ -205,6 +235,7 @@ fn validation() -> Validation {
     validation.set_issuer(&[ISSUER]);
     validation.set_audience(&[AUDIENCE]);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    validation.validate_nbf = true;
     validation.leeway = LEEWAY_SECONDS;
     validation
 }

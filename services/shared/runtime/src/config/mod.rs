@@ -11,8 +11,9 @@ use http::Uri;
 use crate::{auth::ServiceToken, tls::TlsArgs};
 
 mod environment;
+mod secret;
 
-pub use self::environment::warn_about_unknown_variables;
+pub use self::{environment::warn_about_unknown_variables, secret::check_secret};
 
 /// Explains secrets in files, for the help of every command.
 pub const HELP_ON_SECRETS: &str = "\
@@ -26,7 +27,7 @@ pub struct Args<S: clap::Args> {
     /// Address to listen on
     #[arg(long, env = "BODEGA_LISTEN", value_parser = address)]
     pub listen: Option<SocketAddr>,
-    /// Secret that all processes of an installation share: at least 32 visible ASCII characters
+    /// Secret that all processes of an installation share: at least 32 visible ASCII characters, random
     #[arg(long, env = "BODEGA_SERVICE_TOKEN", hide_env_values = true)]
     pub service_token: ServiceToken,
     /// Service token that is accepted too, but not sent: the next or the previous one while it is replaced
@@ -204,8 +205,8 @@ mod tests {
 
     /// Returns the error for these arguments.
     fn error_for(arguments: &[&str]) -> String {
-        let token = "x".repeat(32);
-        let arguments = [&["test", "--service-token", &token], arguments].concat();
+        let token = "7d0fKq2vXwLr5sTz8bYh3mNc6pGj9aEu";
+        let arguments = [&["test", "--service-token", token], arguments].concat();
         describe::<Args<ServiceArgs>>(&Args::<ServiceArgs>::try_parse_from(arguments).unwrap_err())
     }
 

@@ -41,6 +41,55 @@ async fn rejects_a_cached_token_after_its_expiry() {
 }
 
 #[tokio::test]
+async fn rejects_tokens_of_another_type_and_with_critical_extensions() {
+    let harness = Harness::start().await;
+    let identity = &harness.identity;
+    for typ in [None, Some("id+jwt"), Some("logout+jwt"), Some("")] {
+        let mut header = identity.header();
+        header.typ = typ.map(str::to_owned);
+        let token = identity.sign(&header, &claims());
+        assert_eq!(rejection(&harness, &token).await, "invalid_token", "{typ:?}");
+    }
+    let mut header = identity.header();
+    header.crit = Some(vec!["exp".to_owned()]);
+    assert_eq!(rejection(&harness, &identity.sign(&header, &claims())).await, "invalid_token");
+}
+
+#[tokio::test]
+async fn rejects_a_token_that_is_not_valid_yet() {
+    let harness = Harness::start().await;
+    let token = |not_before: i64| {
+        let mut claims = serde_json::to_value(claims()).unwrap();
+        claims["nbf"] = json!(claims["iat"].as_i64().unwrap() + not_before);
+        harness.identity.sign(&harness.identity.header(), &claims)
+    };
+    assert_eq!(rejection(&harness, &token(60)).await, "invalid_token");
+    harness.call_as(&token(-60)).await.unwrap();
+}
+
+#[tokio::test]
+async fn accepts_tokens_of_earlier_versions_for_the_lifetime_of_one_token() {
+    let harness = Harness::start().await;
+    let mut header = harness.identity.header();
+    header.typ = Some("JWT".to_owned());
+    // They have three seconds and the leeway of five: the last two are rejected because of their type.
+    let earlier = |issued: i64| {
+        let mut claims = claims();
+        claims.iat += issued;
+        claims.exp = claims.iat + 3;
+        harness.identity.sign(&header, &claims)
+    };
+    harness.call_as(&earlier(-4)).await.unwrap();
+    harness.call_as(&harness.identity.token(|_| {})).await.unwrap();
+    let token = earlier(0);
+    harness.call_as(&token).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    for token in [token, earlier(0)] {
+        assert_eq!(rejection(&harness, &token).await, "invalid_token");
+    }
+}
+
+#[tokio::test]
 async fn rejects_invalid_tokens() {
     let harness = Harness::start().await;
     let other_identity = Identity::new();

@@ -1,5 +1,7 @@
 //! Authentication of calls by service token and access token.
 
+use std::time::Duration;
+
 use bodega_proto::cart::v1::{
     GetSnapshotRequest, checkout_service_client::CheckoutServiceClient,
     checkout_service_server::CheckoutServiceServer,
@@ -11,6 +13,7 @@ use bodega_runtime::{
     server::Service,
     status,
 };
+use tokio::{net::TcpStream, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, service::Routes};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
@@ -32,6 +35,24 @@ async fn rejects_a_call_without_the_service_token() {
 
     harness.call(CallContext::default(), "").await.unwrap();
     assert_eq!(harness.front.last().caller, None, "a service token names no user");
+}
+
+/// A stream whose response ends before its request is reset, and many clients then report no status.
+#[tokio::test]
+async fn reads_a_rejected_call_before_it_responds() {
+    let harness = Harness::start().await;
+    let stream = TcpStream::connect(harness.address).await.unwrap();
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let path = format!("http://{}/bodega.cart.v1.CheckoutService/GetSnapshot", harness.address);
+    let request = http::Request::post(path).header("content-type", "application/grpc").body(()).unwrap();
+    let (mut response, mut body) = client.send_request(request, false).unwrap();
+    body.send_data(vec![0; 3].into(), false).unwrap();
+    let early = timeout(Duration::from_millis(200), &mut response).await;
+    assert!(early.is_err(), "responds before the request has ended: {early:?}");
+    body.send_data(vec![0; 2].into(), true).unwrap();
+    let response = response.await.unwrap();
+    assert_eq!(response.headers()["grpc-status"], "16");
 }
 
 #[tokio::test]

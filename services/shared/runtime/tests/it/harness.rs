@@ -17,7 +17,7 @@ use bodega_proto::{
     },
 };
 use bodega_runtime::{
-    auth::{AUDIENCE, Caller, Claims, ISSUER, Role, ServiceToken, Verifier},
+    auth::{AUDIENCE, Caller, Claims, ISSUER, Role, ServiceToken, TOKEN_TYPE, Verifier},
     context::CallContext,
     database::Pool,
     server::{AuthLayer, Service},
@@ -65,9 +65,22 @@ impl Identity {
     pub(crate) fn token_with_kid(&self, kid: &str, change: impl FnOnce(&mut Claims)) -> String {
         let mut claims = claims();
         change(&mut claims);
-        let mut header = Header::new(Algorithm::EdDSA);
+        let mut header = self.header();
         header.kid = Some(kid.to_owned());
-        jsonwebtoken::encode(&header, &claims, &self.signing).unwrap()
+        self.sign(&header, &claims)
+    }
+
+    /// The header of a valid token.
+    pub(crate) fn header(&self) -> Header {
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some(TOKEN_TYPE.to_owned());
+        header.kid = Some(self.kid().to_owned());
+        header
+    }
+
+    /// Signs a token with any header and claims.
+    pub(crate) fn sign(&self, header: &Header, claims: &impl serde::Serialize) -> String {
+        jsonwebtoken::encode(header, claims, &self.signing).unwrap()
     }
 }
 
@@ -170,7 +183,7 @@ pub(crate) struct Harness {
     pub(crate) auth: AuthLayer,
     pub(crate) front: RecordingService,
     pub(crate) back: RecordingService,
-    address: std::net::SocketAddr,
+    pub(crate) address: std::net::SocketAddr,
 }
 
 impl Harness {
