@@ -82,7 +82,7 @@ async fn names_all_invalid_fields() {
         name: Some(String::new()),
         username: Some("a b".into()),
         email: Some("nobody".into()),
-        current_password: String::new(),
+        current_password: None,
         addresses: Some(AddressList { addresses: vec![address("1 Main St", true), invalid] }),
         current_password: None,
     };
