@@ -84,7 +84,6 @@ async fn names_all_invalid_fields() {
         email: Some("nobody".into()),
         current_password: None,
         addresses: Some(AddressList { addresses: vec![address("1 Main St", true), invalid] }),
-        current_password: None,
     };
     assert_eq!(
         fields(update(&app, &ada, request).await),
