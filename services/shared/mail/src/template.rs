@@ -75,9 +75,17 @@ impl Templates {
                 None => None,
             };
             let source = source.unwrap_or_else(|| (*built_in).to_owned());
-            environment
-                .add_template_owned(*name, source)
-                .with_context(|| format!("invalid template {name}"))?;
+            let source = if name.ends_with(".txt") {
+                let (subject, text) = source.split_once('\n').unwrap_or((&source, ""));
+                let subject = subject.strip_prefix("Subject:");
+                let subject = subject.with_context(|| format!("{name}:1 must begin with `Subject:`"))?;
+                add(&mut environment, &subject_of(name), subject.to_owned())?;
+                // The lines keep their numbers.
+                format!("\n{text}")
+            } else {
+                source
+            };
+            add(&mut environment, name, source)?;
         }
         if let Some(directory) = directory {
             warn_about_unknown(directory)?;
@@ -98,15 +106,24 @@ impl Templates {
             Ok(self.0.get_template(&format!("{name}.{extension}"))?.render(data.clone())?)
         };
         let (text, html) = (render("txt")?, render("html")?);
-        let (subject, text) = text.split_once('\n').unwrap_or((&text, ""));
-        let subject = subject.strip_prefix("Subject:");
-        let subject = subject.with_context(|| format!("{name}.txt:1 must begin with `Subject:`"))?;
+        let subject = self.0.get_template(&subject_of(&format!("{name}.txt")))?.render(data.clone())?;
         // A header is one line, whatever the data contain.
         let subject = subject.split(|c: char| c.is_whitespace() || c.is_control());
         let subject = subject.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
         ensure!(!subject.is_empty(), "{name}.txt:1 has an empty subject");
         Ok(Rendered { subject, text: text.trim().to_owned() + "\n", html })
     }
+}
+
+/// The name of the first line of a text, which is rendered by itself: line breaks in the data cannot end it.
+fn subject_of(text: &str) -> String {
+    format!("{text}:1")
+}
+
+fn add(environment: &mut Environment<'_>, name: &str, source: String) -> anyhow::Result<()> {
+    environment
+        .add_template_owned(name.to_owned(), source)
+        .with_context(|| format!("invalid template {name}"))
 }
 
 /// Reads a template of the merchant, if there is one.
@@ -137,6 +154,19 @@ mod tests {
 
     use super::*;
 
+    /// Returns the data of a mail about a shipped order, with some other values.
+    fn sample(changes: Json) -> Json {
+        let mut samples: Json = serde_json::from_str(SAMPLES).unwrap();
+        let mut data = samples["order_shipped"].take();
+        for (field, value) in changes.as_object().unwrap() {
+            match value.as_object() {
+                Some(parts) => parts.iter().for_each(|(name, part)| data[field][name] = part.clone()),
+                None => data[field] = value.clone(),
+            }
+        }
+        data
+    }
+
     #[test]
     fn built_in_templates_render_their_sample_data() {
         let templates = Templates::read(None).unwrap();
@@ -158,7 +188,7 @@ mod tests {
         let file = directory.path().join("order_shipped.txt");
         std::fs::write(&file, "Subject: Unterwegs: {{ order.id }}\n\nHallo {{ name }}\n").unwrap();
         let templates = Templates::read(Some(directory.path())).unwrap();
-        let data = json!({"name": "Ada", "order": {"id": "7"}, "shop": {"name": "S", "url": "u"}});
+        let data = sample(json!({"order": {"id": "7"}}));
         assert_eq!(templates.render(Template::OrderShipped, &data).unwrap().subject, "Unterwegs: 7");
 
         for (broken, line) in [
@@ -179,7 +209,7 @@ mod tests {
             .unwrap();
         let templates = Templates::read(Some(directory.path())).unwrap();
         let name = "Ada\r\nBcc: eve@example.org\u{85}\u{2028}<script>";
-        let data = json!({"name": name, "order": {"id": "7"}, "shop": {"name": "S", "url": "u"}});
+        let data = sample(json!({"name": name}));
         let rendered = templates.render(Template::OrderShipped, &data).unwrap();
         assert_eq!(rendered.subject, "For Ada Bcc: eve@example.org <script>");
         assert!(!rendered.html.contains("<script>"), "{}", rendered.html);
