@@ -43,7 +43,7 @@ impl App {
             rate_limiter,
             statements,
             cleared_carts: ClearedCarts::default(),
-            placing: DetachedWork::one_per_user(),
+            placing: DetachedWork::new(),
             require_verified_email,
             starting_payments: DetachedWork::new(),
             max_pending_orders,

@@ -1,21 +1,13 @@
 //! Work that continues after its call has ended.
 
-use std::{
-    collections::HashMap,
-    num::NonZero,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread::available_parallelism,
-};
+use std::{num::NonZero, thread::available_parallelism};
 
 use bodega_runtime::{
     context::CallContext,
-    fair_semaphore::{Client, FairSemaphore, Permit},
+    fair_semaphore::{Client, FairSemaphore},
     timeouts::{CALL, PAYMENT_POLL},
 };
-use tokio::{
-    sync::OwnedMutexGuard,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::time::{Instant, timeout, timeout_at};
 use tonic::Status;
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -39,10 +31,7 @@ fn response_deadline() -> Instant {
 #[derive(Clone)]
 pub(crate) struct DetachedWork {
     permits: FairSemaphore,
-    users: Option<Arc<Users>>,
 }
-
-type Users = Mutex<HashMap<Uuid, Arc<tokio::sync::Mutex<()>>>>;
 
 /// Waiting calls of one kind.
 const MAX_WAITING: usize = 4096;
@@ -52,12 +41,7 @@ impl DetachedWork {
     pub(crate) fn new() -> Self {
         let cores = available_parallelism().map_or(1, NonZero::get);
         let permits = u32::try_from(cores).unwrap_or(u32::MAX).saturating_mul(64);
-        Self { permits: FairSemaphore::new(permits, MAX_WAITING, usize::MAX), users: None }
-    }
-
-    /// The same, with one at a time for each user: more would wait for each other in the database, and occupy its connections.
-    pub(crate) fn one_per_user() -> Self {
-        Self { users: Some(Arc::default()), ..Self::new() }
+        Self { permits: FairSemaphore::new(permits, MAX_WAITING, usize::MAX) }
     }
 
     /// Runs `work` for a user in a task of its own, and returns its result, or `late` if the caller's deadline is near.
@@ -74,14 +58,15 @@ impl DetachedWork {
         late: Error,
     ) -> Result<T, Status> {
         let deadline = response_deadline();
-        let Ok(Some(permits)) = timeout_at(deadline, self.acquire(user_id)).await else {
+        let client = Client { account: Some(user_id), ..Client::current() };
+        let Ok(Some(permit)) = timeout_at(deadline, self.permits.acquire(client)).await else {
             return Err(late.into());
         };
         let context = CallContext { deadline: Some(deadline), ..CallContext::current() };
         let work = async move {
             // No work takes longer than a call to the payment provider.
             let result = timeout(PAYMENT_POLL, context.scope(work)).await;
-            drop(permits);
+            drop(permit);
             result
         };
         match timeout_at(deadline, tokio::spawn(work.in_current_span())).await {
@@ -90,47 +75,6 @@ impl DetachedWork {
             Ok(Err(panic)) => Err(bodega_runtime::status::internal(panic)),
         }
     }
-
-    /// Waits for the turn of the user and for a permit. Returns `None` when too many calls wait.
-    async fn acquire(&self, user_id: Uuid) -> Option<(Option<Turn>, Permit)> {
-        let turn = match &self.users {
-            Some(users) => Some(Turn::wait(users, user_id).await),
-            None => None,
-        };
-        let client = Client { account: Some(user_id), ..Client::current() };
-        Some((turn, self.permits.acquire(client).await?))
-    }
-}
-
-/// The turn of a user, until it is dropped.
-struct Turn {
-    users: Arc<Users>,
-    user_id: Uuid,
-    guard: Option<OwnedMutexGuard<()>>,
-}
-
-impl Turn {
-    async fn wait(users: &Arc<Users>, user_id: Uuid) -> Self {
-        let turn = lock(users).entry(user_id).or_default().clone();
-        // Dropped also when this call gives up: it may be the last one of the user.
-        let mut waiting = Self { users: users.clone(), user_id, guard: None };
-        waiting.guard = Some(turn.lock_owned().await);
-        waiting
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.guard = None;
-        let mut users = lock(&self.users);
-        if users.get(&self.user_id).is_some_and(|turn| Arc::strong_count(turn) == 1) {
-            users.remove(&self.user_id);
-        }
-    }
-}
-
-fn lock(users: &Users) -> MutexGuard<'_, HashMap<Uuid, Arc<tokio::sync::Mutex<()>>>> {
-    users.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -206,37 +150,5 @@ mod tests {
         in_use(&detached, 2).await;
         drop(work);
         in_use(&detached, 0).await;
-    }
-
-    #[tokio::test]
-    async fn a_user_has_one_turn_at_a_time() {
-        let detached = DetachedWork::one_per_user();
-        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let first = start(&detached, one).await;
-        let (end, ended) = tokio::sync::oneshot::channel();
-        let second = tokio::spawn({
-            let detached = detached.clone();
-            async move {
-                detached
-                    .spawn(one, async { ended.await.map_err(|_| Error::StillPlacing) }, Error::StillPlacing)
-                    .await
-            }
-        });
-        let work_of_other = start(&detached, other).await;
-        in_use(&detached, 2).await;
-        assert!(!second.is_finished(), "it waits for the first");
-        drop(first);
-        end.send(7).unwrap();
-        assert_eq!(second.await.unwrap().unwrap(), 7);
-        drop(work_of_other);
-        in_use(&detached, 0).await;
-        let users = detached.users.as_ref().unwrap();
-        for _ in 0..100 {
-            if lock(users).is_empty() {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
-        panic!("users without work are forgotten");
     }
 }
