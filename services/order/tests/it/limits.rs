@@ -22,12 +22,14 @@ async fn insert_checkout(app: &TestApp, status: &str, age_days: u64) -> Uuid {
                 case when $3 then 'USD' end, case when $3 then t end, t
          from (select now() - make_interval(days => $4) as t) as age"
     );
+    // In one transaction: the cleanup runs meanwhile.
+    let mut transaction = app.db.begin().await.unwrap();
     sqlx::query(AssertSqlSafe(sql))
         .bind(id)
         .bind(status)
         .bind(placed)
         .bind(i32::try_from(age_days).unwrap())
-        .execute(&app.db)
+        .execute(&mut *transaction)
         .await
         .unwrap();
     for sql in [
@@ -35,8 +37,9 @@ async fn insert_checkout(app: &TestApp, status: &str, age_days: u64) -> Uuid {
         "insert into orders.idempotency_keys (user_id, key, order_id)
          select user_id, 'key', id from orders.orders where id = $1",
     ] {
-        sqlx::query(sql).bind(id).execute(&app.db).await.unwrap();
+        sqlx::query(sql).bind(id).execute(&mut *transaction).await.unwrap();
     }
+    transaction.commit().await.unwrap();
     id
 }
 

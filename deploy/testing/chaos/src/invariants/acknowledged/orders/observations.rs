@@ -46,7 +46,7 @@ fn can_follow(was: &str, is: &str) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum PaymentStage {
     NotStarted,
-    /// Includes failed payments, as another may start after one.
+    /// Includes payments that failed or were cancelled, as another may start after one.
     Open,
     Completed,
     RefundPending,
@@ -57,9 +57,9 @@ impl PaymentStage {
     fn of(status: &str) -> Self {
         match status {
             "completed" => Self::Completed,
-            "refund_pending" => Self::RefundPending,
+            "refund_pending" | "partially_refunded" => Self::RefundPending,
             "refunded" => Self::Refunded,
-            "requires_payment" | "processing" | "failed" => Self::Open,
+            "requires_payment" | "processing" | "failed" | "cancelled" => Self::Open,
             _ => Self::NotStarted,
         }
     }
