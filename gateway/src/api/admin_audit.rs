@@ -103,7 +103,10 @@ struct AuditSubject {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AuditEvent {
+    /// Its id, which grows with time.
     id: Uuid,
+    /// The service that has recorded it: identity, catalog or order.
+    #[schema(example = "catalog")]
     service: &'static str,
     /// When it was recorded.
     created_at: Timestamp,

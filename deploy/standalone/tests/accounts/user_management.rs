@@ -16,7 +16,7 @@ async fn admins_list_and_search_users() {
     let store = TestStore::start().await;
     let (ada, grace) = (store.register("ada").await, store.register("Grace").await);
     let users = store.admin().get("/api/users").await.expect(200);
-    assert_fields(&users.json, "items");
+    assert_fields(&users.json, "items nextCursor");
     users.items().iter().for_each(|user| assert_fields(user, &format!("{USER} disabled")));
     let admin = store.admin().id();
     assert_eq!(pluck(users.items(), "id"), [grace.id(), ada.id(), admin], "newest first");

@@ -51,7 +51,7 @@ impl Recorder {
         if !path.contains('{') {
             return;
         }
-        let unknown = match ["users", "sessions", "order", "api-keys", "mails"]
+        let unknown = match ["users", "sessions", "order", "api-keys", "mails", "admin/payments"]
             .iter()
             .any(|noun| path.contains(noun))
         {
@@ -104,7 +104,7 @@ impl Recorder {
             path if path.contains("/users/") || path.contains("/api-keys/") || path.contains("/mails/") => {
                 self.user.id()
             }
-            path if path.contains("/order") => order,
+            path if path.contains("/order") || path.contains("/admin/payments") => order,
             _ => "1",
         };
         path.replace("{id}", id).replace("{productId}", "1").replace("{imageId}", "1")

@@ -15,7 +15,10 @@ pub(super) const USUAL_HEADERS: [(&str, &str); 8] = [
     ("cache-control", "no-store"),
     ("vary", "origin"),
     ("vary", "accept-encoding"),
-    ("access-control-expose-headers", "etag,link,location,retry-after,x-cart-token,x-request-id"),
+    (
+        "access-control-expose-headers",
+        "etag,link,location,retry-after,ratelimit,ratelimit-policy,x-cart-token,x-request-id",
+    ),
 ];
 
 /// Headers that differ from run to run, or with the length of a free text.

@@ -66,7 +66,8 @@ impl Catalog {
 async fn lists_complete_products_newest_first() {
     let catalog = Catalog::create().await;
     let all = catalog.store.guest().get("/api/products").await.expect(200);
-    assert_fields(&all.json, "items");
+    assert_fields(&all.json, "items nextCursor");
+    assert_eq!(all.json["nextCursor"], json!(null));
     all.items().iter().for_each(|product| assert_fields(product, PRODUCT));
     let newest = catalog.find("").await;
     assert_eq!(newest, ["Gift card", "apron", "Lamp", "Teapot", "Red Mug", "Blue Mug"]);

@@ -75,7 +75,10 @@ async fn rejects_invalid_prices() {
     for text in ["NaN", "Infinity", ".5", "1.", "01", "+1"] {
         create_with_price(&store, text).await.expect_problem(400, "malformed_request");
     }
-    assert_eq!(store.guest().get("/api/products").await.expect(200).text, r#"{"items":[]}"#);
+    assert_eq!(
+        store.guest().get("/api/products").await.expect(200).text,
+        r#"{"items":[],"nextCursor":null}"#
+    );
 }
 
 /// Totals that a floating point number cannot represent.

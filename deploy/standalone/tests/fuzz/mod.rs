@@ -10,7 +10,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bodega_stripe_double::signature_header;
 use reqwest::{Method, RequestBuilder};
-use serde_json::json;
 
 use self::corpus::fuzz;
 use crate::harness::{

@@ -6,7 +6,8 @@ use serde_json::Value;
 use crate::harness::store::{Client, Response};
 
 /// The fields of a user.
-pub(crate) const USER: &str = "id name username email role avatarUrl avatarThumbnailUrl createdAt updatedAt";
+pub(crate) const USER: &str =
+    "id name username email emailVerified role avatarUrl avatarThumbnailUrl createdAt updatedAt";
 /// The fields of a category or tag.
 pub(crate) const CATEGORY_OR_TAG: &str = "id name productCount";
 /// The fields of a product.

@@ -156,11 +156,14 @@ async fn an_order_shows_its_payment() {
     let store = TestStore::start().await;
     let mug = store.admin().create_product("Mug", "19.99", 100).await;
     let ada = store.register("ada").await;
+    let completed = json!({
+        "provider": "offline", "status": "completed", "paymentIntentId": null, "refundId": null, "refundedAmount": 0.0,
+    });
     for (status, payment) in [
         ("pending", Value::Null),
         ("confirmed", Value::Null),
-        ("paid", json!({"provider": "offline", "status": "completed"})),
-        ("shipped", json!({"provider": "offline", "status": "completed"})),
+        ("paid", completed.clone()),
+        ("shipped", completed),
         ("cancelled", Value::Null),
     ] {
         assert_eq!(order_with_status(&store, &ada, mug, status).await["payment"], payment, "{status}");

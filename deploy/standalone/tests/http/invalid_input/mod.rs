@@ -118,6 +118,9 @@ fn covers_every_route_with_a_json_body() {
         ("POST", "/api/auth/logout"),
         ("POST", "/auth/logout"),
         ("POST", "/api/auth/logout-all"),
+        ("POST", "/api/auth/email/resend"),
+        ("POST", "/api/users/{}/password-reset"),
+        ("POST", "/api/admin/mails/{}/resend"),
         ("POST", "/api/orders/{}/cancel"),
         ("POST", "/api/orders/{}/payment"),
     ];
