@@ -1,5 +1,7 @@
 //! `/api/admin/mails`: the mails of all services.
 
+use std::cmp::Reverse;
+
 use axum::extract::State;
 use bodega_proto::mail::v1::{self as pb, ListMailsRequest, ResendMailRequest};
 use bodega_runtime::{page, status};
@@ -138,7 +140,7 @@ pub(crate) async fn list(
     let (mut mails, others) = (accounts.into_inner().mails, orders.into_inner().mails);
     let may_have_more = [&mails, &others].iter().any(|mails| mails.len() >= limit);
     mails.extend(others);
-    mails.sort_unstable_by(|one, other| position(other).cmp(&position(one)));
+    mails.sort_unstable_by_key(|mail| Reverse(position(mail)));
     let has_more = mails.len() > limit || may_have_more && limit == page::MAX_LIMIT as usize;
     mails.truncate(limit);
     let next_cursor = match mails.last().filter(|_| has_more) {
