@@ -33,7 +33,7 @@ pub(super) const PLACEHOLDERS: [(&str, &[&str]); 8] = [
     ("<time>", &["last-modified"]),
     ("<etag>", &["etag", "if-match", "if-none-match"]),
     ("<key>", &["kid", "x", "secret"]),
-    ("<stripe>", &["clientSecret", "paymentIntentId", "stripe-signature"]),
+    ("<stripe>", &["clientSecret", "paymentIntentId", "refundId", "stripe-signature"]),
 ];
 
 pub(super) static PATTERNS: LazyLock<[(Regex, &str); 9]> = LazyLock::new(|| {
