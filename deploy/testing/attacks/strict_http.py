@@ -17,7 +17,7 @@ REQUESTS = {
         413,
     ),
     "a header with NUL": (b"GET /api/tags HTTP/1.1\r\nhost: a\r\nx: \0\r\n\r\n", 400),
-    "a long target": (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n", 414),
+    "a long target": (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n", 431),
     "many headers": (b"GET /api/tags HTTP/1.1\r\nhost: a\r\n" + b"x: y\r\n" * 300 + b"\r\n", 431),
     "length and chunked": (
         b"POST /api/auth/login HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
