@@ -9,7 +9,7 @@ const SERVICES: [&str; 4] = ["bodega-identity", "bodega-catalog", "bodega-cart",
 /// The allowed dependencies of each crate.
 fn allowed(crate_name: &str) -> Vec<&str> {
     match crate_name {
-        "bodega-proto" | "bodega-embedded-postgres" | "bodega-stripe-double" => vec![],
+        "bodega-proto" | "bodega-pricing" | "bodega-embedded-postgres" | "bodega-stripe-double" => vec![],
         "bodega-runtime" => vec!["bodega-proto"],
         "bodega-media" | "bodega-events" => vec!["bodega-runtime"],
         "bodega-audit" => vec!["bodega-proto", "bodega-runtime"],
@@ -25,6 +25,7 @@ fn allowed(crate_name: &str) -> Vec<&str> {
                 "bodega-media",
                 "bodega-events",
                 "bodega-audit",
+                "bodega-pricing",
                 "bodega-embedded-postgres",
             ];
             all.extend(SERVICES);
@@ -37,7 +38,14 @@ fn allowed(crate_name: &str) -> Vec<&str> {
             vec!["bodega-proto", "bodega-runtime", "bodega-media", "bodega-events", "bodega-audit"]
         }
         "bodega-order" => {
-            vec!["bodega-proto", "bodega-runtime", "bodega-events", "bodega-mail", "bodega-audit"]
+            vec![
+                "bodega-proto",
+                "bodega-runtime",
+                "bodega-pricing",
+                "bodega-events",
+                "bodega-mail",
+                "bodega-audit",
+            ]
         }
         service if service == "bodega-gateway" || SERVICES.contains(&service) => {
             vec!["bodega-proto", "bodega-runtime"]
