@@ -1,0 +1,10 @@
+//! Totals of carts: worked examples, rules and properties.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod carts;
+mod discounts;
+mod examples;
+mod properties;
+mod shipping;
+mod taxes;
