@@ -1,6 +1,7 @@
-//! The total of an order.
+//! The total of an order, and the amounts of its refunds.
 //!
-//! [`price`] is the only function that computes a total: integers in, breakdown out, no I/O.
+//! [`price`] is the only function that computes a total: integers in, breakdown out, no I/O. [`Paid`] computes refunds from the
+//! amounts that an order has stored; a refund never computes discounts or taxes again.
 //!
 //! Amounts are minor units of one currency in `i64`, products of two amounts `i128`, rates parts per million ([`Rate`]). There
 //! are two roundings, both in `arithmetic.rs`:
@@ -16,6 +17,7 @@ mod cart;
 mod discounts;
 mod error;
 mod price;
+mod refunds;
 mod shipping;
 mod tax;
 
@@ -25,4 +27,5 @@ pub use cart::{Cart, Line};
 pub use discounts::{Discount, DiscountClass, DiscountOutcome, DiscountValue};
 pub use error::Error;
 pub use price::price;
+pub use refunds::{Paid, Refund, RefundError, Refunded, refund_order};
 pub use shipping::{ShippingBand, ShippingBasis, ShippingRate};

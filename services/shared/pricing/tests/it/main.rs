@@ -1,4 +1,4 @@
-//! Totals of carts: worked examples, rules and properties.
+//! Totals of carts and refunds: worked examples, rules and properties.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,5 +6,6 @@ mod carts;
 mod discounts;
 mod examples;
 mod properties;
+mod refunds;
 mod shipping;
 mod taxes;
