@@ -1,5 +1,6 @@
 //! The prices and the total of an order.
 
+use bodega_pricing::Cart;
 use bodega_proto::catalog::v1::Reserved;
 use serde::Deserialize;
 
@@ -35,16 +36,20 @@ pub(crate) fn price(lines: &[Line], reserved: Reserved) -> Option<PricedLines> {
         return None;
     }
     let mut prices = Vec::with_capacity(lines.len());
-    let mut total_minor = 0_i64;
+    let mut cart = Cart::default();
     for line in lines {
         let found = reserved.lines.iter().find(|found| found.product_id == line.product_id)?;
-        if found.quantity != line.quantity || found.price_minor < 0 {
+        if found.quantity != line.quantity {
             return None;
         }
-        let line_total_minor = found.price_minor.checked_mul(i64::from(line.quantity))?;
-        total_minor = total_minor.checked_add(line_total_minor)?;
         prices.push(Price { name: found.name.clone(), price_minor: found.price_minor });
+        cart.lines.push(bodega_pricing::Line {
+            price_minor: found.price_minor,
+            quantity: found.quantity,
+            ..bodega_pricing::Line::default()
+        });
     }
+    let total_minor = bodega_pricing::price(&cart).ok()?.total_minor;
     Some(PricedLines { prices, total_minor, currency: reserved.currency })
 }
 
