@@ -117,8 +117,8 @@ pub struct Settings {
     pub rate_limits: RateLimits,
     /// Time after which a session ends, even if it is used. 90 days by default.
     pub session_ttl: Duration,
-    /// Maximum number of passwords that are hashed at the same time; each uses a core and 19 MiB. One per core by
-    /// default.
+    /// Maximum number of passwords that are hashed at the same time; each uses a core and 19 MiB. By default one less than
+    /// there are cores, but at least one, so that a core is left for other requests.
     pub max_concurrent_hashes: u32,
     /// Maximum wait before a password is hashed; a call that would wait for longer is rejected at once. 1 second by
     /// default.
@@ -142,8 +142,8 @@ impl Settings {
             session_ttl: Duration::from_secs(90 * 24 * 60 * 60),
             max_concurrent_hashes: thread::available_parallelism()
                 .ok()
-                .and_then(|cores| u32::try_from(cores.get()).ok())
-                .unwrap_or(1),
+                .and_then(|cores| u32::try_from(cores.get() - 1).ok())
+                .map_or(1, |others| others.max(1)),
             hash_wait: PASSWORD_HASH_WAIT,
             mail: None,
             pages: PageArgs::default(),

@@ -19,6 +19,7 @@ pub mod fair_semaphore;
 pub mod health;
 pub mod listener;
 pub mod log_throttle;
+pub mod low_priority;
 pub mod metrics;
 pub mod money;
 pub mod page;
