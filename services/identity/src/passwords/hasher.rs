@@ -39,6 +39,14 @@ impl Hasher {
         Ok(Self { threads, permits, dummy_hash, min_rejection: Arc::default() })
     }
 
+    /// Rejects a call that will hash a password if it would be rejected then. So a flood of such calls costs no statements.
+    ///
+    /// # Errors
+    /// [`Error::TooBusy`] if [`HashPermits::acquire`] would give no permit.
+    pub(crate) fn check_capacity(&self) -> Result<(), Error> {
+        if self.permits.are_exhausted() { Err(Error::TooBusy) } else { Ok(()) }
+    }
+
     /// Returns the hash to store.
     ///
     /// # Errors

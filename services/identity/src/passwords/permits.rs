@@ -14,7 +14,7 @@ use std::{
 
 use bodega_runtime::{
     context::CallContext,
-    fair_semaphore::{Client, FairSemaphore, Permit},
+    fair_semaphore::{Client, FairSemaphore, Permit, Waiting},
     metrics::on_scrape,
 };
 use metrics::{
@@ -104,16 +104,30 @@ impl HashPermits {
         if let Some(permit) = self.0.permits.try_acquire() {
             return Some(start(permit));
         }
-        let mut waiting = self.0.permits.enqueue(Client::current(), 0)?;
+        let (mut waiting, wait) = self.enqueue()?;
+        timeout(wait, waiting.permit()).await.ok()?.map(start)
+    }
+
+    /// Returns a place in the queue and the maximum wait in it, or `None` if the estimated wait is longer.
+    fn enqueue(&self) -> Option<(Waiting, Duration)> {
+        let waiting = self.0.permits.enqueue(Client::current(), 0)?;
         let average = Duration::from_micros(self.0.average.load(Ordering::Relaxed));
         let wait = CallContext::current().deadline.map_or(self.0.max_wait, |deadline| {
             let remaining = deadline.saturating_duration_since(tokio::time::Instant::now());
             remaining.saturating_sub(average).min(self.0.max_wait)
         });
-        if average * (waiting.ahead() + 1) > wait * self.0.permits.max() {
-            return None;
+        let is_short = average * (waiting.ahead() + 1) <= wait * self.0.permits.max();
+        is_short.then_some((waiting, wait))
+    }
+
+    /// Returns whether [`acquire`](Self::acquire) would reject the call at once, so that it need not make any statement before.
+    pub(super) fn are_exhausted(&self) -> bool {
+        let permits = &self.0.permits;
+        let are_exhausted = permits.in_use() == permits.max() && self.enqueue().is_none();
+        if are_exhausted {
+            self.0.rejections.increment(1);
         }
-        timeout(wait, waiting.permit()).await.ok()?.map(start)
+        are_exhausted
     }
 }
 
@@ -150,11 +164,16 @@ mod tests {
     #[tokio::test]
     async fn queues_only_calls_that_can_get_a_permit_in_time() {
         let permits = permits(2, 3 * DURATION);
+        assert!(!permits.are_exhausted());
         let _held = [permits.acquire().await.unwrap(), permits.acquire().await.unwrap()];
+        assert!(!permits.are_exhausted(), "a call could wait");
         let start = Instant::now();
         let waited = join_all((0..20).map(async |_| {
+            let are_exhausted = permits.are_exhausted();
             assert!(permits.acquire().await.is_none());
-            start.elapsed() >= 3 * DURATION
+            let waited = start.elapsed() >= 3 * DURATION;
+            assert_eq!(are_exhausted, !waited);
+            waited
         }));
         assert_eq!(waited.await.into_iter().filter(|waited| *waited).count(), 6, "2 at once, 3 durations");
         assert_eq!(

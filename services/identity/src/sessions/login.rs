@@ -40,6 +40,7 @@ pub(crate) async fn login(
     violations.require(!request.login.trim().is_empty(), "login", "must not be empty");
     violations.require(!request.password.is_empty(), "password", "must not be empty");
     violations.finish()?;
+    hasher.check_capacity()?;
 
     let login = normalize_login(&request.login);
     let counted = login.as_deref().unwrap_or(&request.login);

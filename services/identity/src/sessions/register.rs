@@ -27,6 +27,7 @@ pub(crate) async fn register(
     sends_mail: bool,
     request: pb::RegisterRequest,
 ) -> Result<IssuedSession, Error> {
+    hasher.check_capacity()?;
     let mut violations = Violations::new();
     let name = Name::parse(&request.name, &mut violations);
     let email = Email::parse(&request.email, &mut violations);

@@ -7,7 +7,9 @@ use std::{
 
 use bodega_embedded_postgres::testing::TempDir;
 use bodega_identity::Settings;
-use bodega_proto::identity::v1::{ListSessionsRequest, LoginRequest, UpdateUserRequest};
+use bodega_proto::identity::v1::{
+    ChangePasswordRequest, ListSessionsRequest, LoginRequest, UpdateUserRequest,
+};
 use bodega_runtime::{context::CallContext, database, rate_limit::RateLimits};
 use futures_util::future::join_all;
 use tonic::{Code, Status};
@@ -103,6 +105,21 @@ async fn an_imported_hash_of_a_long_password_stays_that_of_its_owner() {
 }
 
 #[tokio::test]
+async fn a_new_password_replaces_an_imported_hash_as_a_whole() {
+    let app = TestApp::start().await;
+    let session = app.register("ada").await;
+    let [old, new, other] =
+        ["one", "two", "TWO"].map(|end| format!("{}{end}", "four cups of tea ".repeat(5)));
+    app.set_password_hash(user(&session), &bcrypt::hash(&old, 4).unwrap()).await;
+    let request = ChangePasswordRequest { current_password: old.clone(), new_password: new.clone() };
+    app.bearer(&session.access_token).await.change_password(request).await.unwrap();
+    app.login_with("ada", &new).await.unwrap();
+    for wrong in [old, other] {
+        assert_eq!(rejection(app.login_with("ada", &wrong).await), invalid_credentials());
+    }
+}
+
+#[tokio::test]
 async fn a_rejected_login_takes_as_long_for_unknown_users_as_for_imported_ones() {
     let app = TestApp::start().await;
     let session = app.register("ada").await;
@@ -146,6 +163,26 @@ async fn rejects_logins_beyond_the_hashing_limit() {
         assert!(rejected_logins > 0 && rejected_logins < 20, "{login}: {rejected_logins} of 20");
         assert!(start.elapsed() < Duration::from_secs(10));
     }
+}
+
+#[tokio::test]
+async fn rejects_logins_beyond_the_hashing_limit_without_a_statement() {
+    let mut settings = settings();
+    settings.max_concurrent_hashes = 1;
+    settings.hash_wait = Duration::from_millis(1);
+    let app = TestApp::start_with(settings).await;
+    // All that the pool has.
+    let connections = join_all((0..5).map(|_| app.db.acquire())).await;
+    assert!(connections.iter().all(Result::is_ok));
+    let hashing = async { app.anonymous().register(registration("ada")).await };
+    let login = async {
+        let rejected = rejection(app.login("grace").await);
+        drop(connections);
+        rejected
+    };
+    let (registered, rejected) = tokio::join!(biased; hashing, login);
+    registered.unwrap();
+    assert_eq!(rejected, (Code::ResourceExhausted, "too_busy".into()), "does not wait for a connection");
 }
 
 #[tokio::test]
