@@ -85,7 +85,8 @@ async def flood(counts, port, source, connections, method, path, body=None, toke
 
 
 async def guess(counts, port, sources, connections, login, tries, forwarded=False):
-    """Guesses the password of an account, this many times together, from these addresses in turn."""
+    """Guesses the password of an account, this many times together, from these addresses in turn. `{}` in the login is the
+    number of the guess."""
     guesses = iter(range(tries))
 
     async def attack(number):
@@ -95,7 +96,7 @@ async def guess(counts, port, sources, connections, login, tries, forwarded=Fals
             if len(sources) > 1:
                 client.close()
             headers = {"x-forwarded-for": f"198.51.{turn // 250 % 250}.{turn % 250}"} if forwarded else {}
-            body = {"login": login, "password": f"guess number {turn}"}
+            body = {"login": login.format(turn), "password": f"guess number {turn}"}
             response = await client.send("POST", "/api/auth/login", body, headers)
             counts[response.status] += 1
 

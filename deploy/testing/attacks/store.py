@@ -2,13 +2,16 @@
 
 import asyncio
 import itertools
+import json
 import os
+import re
 import resource
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 from client import Client
 
@@ -24,7 +27,7 @@ class Store:
         self.binary, self.variables, self.files = binary, dict(variables), files
         self.directory = tempfile.mkdtemp(prefix="bodega-attacks-")
         self.process = None
-        self.port = None
+        self.port = self.mailbox = None
         self.log = ""
         self.names = itertools.count(1)
 
@@ -71,6 +74,17 @@ class Store:
         except subprocess.TimeoutExpired:
             self.process.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def mails(self):
+        """The mails of the dev mailbox, whose address is among the next lines of the output."""
+        while not self.mailbox:
+            line = self.process.stdout.readline()
+            if found := re.search(r"http://[0-9.:]+/mail", line):
+                self.mailbox = found[0]
+            elif not line:
+                raise SystemExit("the store has no dev mailbox")
+        with urllib.request.urlopen(f"{self.mailbox}.json", timeout=5) as response:
+            return json.load(response)
 
     def client(self, source):
         return Client(self.port, source)
