@@ -482,6 +482,21 @@ def metadata_service_of_the_cloud(m):
     policy(m, "https-clients")["egress"][0]["to"][0]["ipBlock"]["except"].remove("169.254.0.0/16")
 
 
+@mutation("NetworkPolicy/order", "no policy allows egress from order to the internet, TCP 587")
+def no_connection_to_the_smtp_server(m):
+    policy(m, "smtp-clients")["egress"][0]["ports"].remove({"port": 587})
+
+
+@mutation("NetworkPolicy/cart", "allows egress from cart to the internet, TCP 465")
+def smtp_from_a_service_without_mail(m):
+    policy(m, "smtp-clients")["podSelector"]["matchExpressions"][0]["values"].append("cart")
+
+
+@mutation("Deployment/order", "container bodega: BODEGA_SMTP_URL is a secret: use BODEGA_SMTP_URL_FILE", "production-full")
+def smtp_password_in_a_variable(m):
+    set_variable(m, "order", "BODEGA_SMTP_URL", "smtps://smtp.example.com")
+
+
 @mutation("NetworkPolicy/default-deny", "Egress of another pod of the namespace is not denied by default")
 def no_default_deny_of_egress(m):
     policy(m, "default-deny")["policyTypes"] = ["Ingress"]

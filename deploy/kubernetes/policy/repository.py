@@ -17,6 +17,7 @@ CONNECTION_BY_VARIABLE = {
     "BODEGA_NATS_URL": "NATS",
     "BODEGA_S3_BUCKET": "image storage",
     "STRIPE_SECRET_KEY": "payment provider",
+    "BODEGA_SMTP_URL": "SMTP server",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "collector",
 }
 

@@ -16,7 +16,8 @@ ADMIN_PORT = 9464
 # The port of each target by its name in the table. Prometheus reads the admin port instead.
 PORTS = {"gateway": 8080, "identity": 7001, "catalog": 7002, "cart": 7003, "order": 7004}
 PORTS |= {"Postgres": 5432, "PgBouncer": 6432, "NATS": 4222, "collector": 4317}
-HTTPS = {"image storage", "payment provider"}
+# Targets outside of the cluster, and their ports: 465 is SMTP in TLS, 587 is SMTP with STARTTLS.
+EXTERNAL = {"image storage": [443], "payment provider": [443], "SMTP server": [465, 587]}
 INTERNET = "the internet"
 # What nothing may reach by a policy for the internet.
 PRIVATE = ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10"]
@@ -74,8 +75,8 @@ def expected(manifests, repository, names):
     edges = {(name, "DNS", (port, 53)) for name in names for port in ["UDP", "TCP"]}
     for source, target in repository.connections:
         target = ("PgBouncer" if "PgBouncer" in names else "Postgres") if target == "Postgres or PgBouncer" else target
-        if target in HTTPS:
-            edges.add((source, INTERNET, ("TCP", 443)))
+        if target in EXTERNAL:
+            edges |= {(source, INTERNET, ("TCP", port)) for port in EXTERNAL[target]}
         elif source == "Prometheus":
             edges.add((source, target, ("TCP", ADMIN_PORT)))
         else:
