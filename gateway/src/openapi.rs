@@ -233,7 +233,7 @@ fn body_problems(body: &RequestBody) -> &'static [(&'static str, &'static str)] 
                  service (`upstream_unavailable`) or the image storage (`storage_unavailable`) is unavailable, or it did \
                  not respond in time (`timeout`). `Retry-After` says when to retry.",
             ),
-            ("408", "The body stalled, or the upload took too long (`request_timeout`)."),
+            ("408", "The body arrived too slowly, or the upload took too long (`request_timeout`)."),
             ("413", "The body (`too_large`) or an image (`image_too_large`) is too large."),
             (
                 "415",

@@ -29,7 +29,7 @@ pub struct Options {
     pub connections: u32,
     /// Whether the database is behind a connection pooler in transaction mode.
     pub behind_pooler: bool,
-    /// Settings of the identity service. Cart and order have the same rate limits.
+    /// Settings of the identity service. Catalog, cart and order have the same rate limits.
     pub identity: bodega_identity::Settings,
     /// Settings of the gateway. The catalog uses the same currency, and `media` the same directory.
     pub gateway: bodega_gateway::Settings,
@@ -97,8 +97,9 @@ impl Store {
             service_token: ServiceToken::random(),
             verifier: Verifier::new(Transport::unauthenticated(identity.routes())),
         };
+        let (currency, closing_catalog) = (gateway.currency, closing.clone());
         let catalog =
-            bodega_catalog::start(catalog_db, gateway.currency, media, nats.clone(), closing.clone())
+            bodega_catalog::start(catalog_db, currency, media, nats.clone(), rate_limits, closing_catalog)
                 .await
                 .context("cannot start catalog")?;
         let cart_cache_bytes = gateway.cache_bytes / 4;

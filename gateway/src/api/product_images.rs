@@ -59,6 +59,7 @@ impl ToSchema for ImagesForm {}
         )),
         (status = FORBIDDEN),
         (status = NOT_FOUND, description = "The product does not exist or was deleted (`product_not_found`)."),
+        (status = TOO_MANY_REQUESTS),
     )
 )]
 pub(crate) async fn add(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use bodega_audit::AuditArgs;
 use bodega_events::EventArgs;
 use bodega_media::MediaArgs;
-use bodega_runtime::{database::DatabaseArgs, money::Currency};
+use bodega_runtime::{database::DatabaseArgs, money::Currency, rate_limit::RateLimitArgs};
 use tonic::transport::Uri;
 
 /// Configuration of the catalog service.
@@ -21,6 +21,9 @@ pub struct Config {
     /// Currency of the store, an ISO 4217 code; must be the same for gateway and catalog
     #[arg(long, env = "BODEGA_CURRENCY", default_value = "USD")]
     pub currency: Currency,
+    /// Rate limits
+    #[command(flatten)]
+    pub rate_limits: RateLimitArgs,
     /// Image storage and limits
     #[command(flatten)]
     pub media: MediaArgs,

@@ -5,6 +5,7 @@ use std::{fmt::Display, time::Duration};
 use bodega_media::{Rejected, StorageError, StoreError};
 use bodega_runtime::{
     database::IsConflict,
+    rate_limit,
     status::{self, Violations},
 };
 use tonic::{Code, Status};
@@ -51,6 +52,8 @@ pub(crate) enum Error {
     /// Too many searches at the same time, or a search that took too long.
     #[error("too many searches at the same time")]
     SearchOverloaded,
+    #[error(transparent)]
+    RateLimit(#[from] rate_limit::Error),
     #[error("stock of this order was released")]
     ReservationReleased,
     #[error(transparent)]
@@ -114,6 +117,7 @@ impl From<Error> for Status {
                 )
             }
             Error::SearchOverloaded => retryable(Code::Unavailable, "overloaded", &error, SEARCH_RETRY_AFTER),
+            Error::RateLimit(error) => error.into(),
             Error::ReservationReleased => rejected(Code::FailedPrecondition, "reservation_released", &error),
             Error::Database(error) => database(&error),
         }

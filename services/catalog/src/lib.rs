@@ -45,6 +45,7 @@ use bodega_runtime::{
     listener::Listener,
     money::Currency,
     process::{self, Process},
+    rate_limit::{RateLimiter, RateLimits},
     server::{AuthLayer, Service},
 };
 use tokio_util::sync::CancellationToken;
@@ -87,8 +88,9 @@ pub async fn serve(config: Config, process: Process) -> anyhow::Result<()> {
     let db = process.database(&config.database, SCHEMA, &MIGRATOR).await?;
     let verifier = Verifier::new(identity.clone());
     let auth = AuthLayer { service_token: process.service_token, verifier };
-    let service =
-        start(db.clone(), config.currency, media, nats, process.shutdown).await?.report_to(&process.health);
+    let rate_limits = config.rate_limits.rate_limits;
+    let service = start(db.clone(), config.currency, media, nats, rate_limits, process.shutdown).await?;
+    let service = service.report_to(&process.health);
     AUDIT.maintain(&service, &db, config.audit, identity);
     service.serve(&auth, Listener::new(process.listener, process.tls)).await
 }
@@ -102,13 +104,21 @@ pub async fn start(
     currency: Currency,
     media: Media,
     nats: Option<Nats>,
+    rate_limits: RateLimits,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Service> {
     let images = ImageRegistry::new(db.clone(), SCHEMA, media);
     let listing = Listing::new(db.clone());
     let changes = Changes::new(db.clone());
-    let catalog =
-        CatalogApi { db: db.clone(), currency, images: images.clone(), listing, changes: changes.clone() };
+    let rate_limiter = RateLimiter::new(db.clone(), SCHEMA, rate_limits);
+    let catalog = CatalogApi {
+        db: db.clone(),
+        currency,
+        images: images.clone(),
+        rate_limiter: rate_limiter.clone(),
+        listing,
+        changes: changes.clone(),
+    };
     let stock = StockApi(Reservations::new(db.clone(), currency, changes.clone()));
     let watches = ChangeApi { changes: changes.clone(), shutdown: shutdown.clone() };
     let routes = Routes::new(CatalogServiceServer::new(catalog))
@@ -119,6 +129,7 @@ pub async fn start(
     let service = Service::new("catalog", routes, db.clone(), shutdown).await;
     service.spawn(metrics::sample_stock(db.clone()));
     service.spawn(images.clean_up());
+    service.spawn(rate_limiter.clean_up());
     service.spawn(changes.clean_up());
     service.spawn(AUDIT.add_segments(db.clone()));
     if let Some(nats) = nats {

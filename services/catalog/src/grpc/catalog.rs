@@ -16,6 +16,7 @@ use bodega_runtime::{
     auth::{Caller, Scope},
     database::Pool,
     money::Currency,
+    rate_limit::RateLimiter,
 };
 use tonic::{Request, Response, Status, Streaming};
 
@@ -31,6 +32,7 @@ pub(crate) struct CatalogApi {
     pub(crate) db: Pool,
     pub(crate) currency: Currency,
     pub(crate) images: ImageRegistry,
+    pub(crate) rate_limiter: RateLimiter,
     pub(crate) listing: Listing,
     pub(crate) changes: Changes,
 }
@@ -198,7 +200,7 @@ impl CatalogService for CatalogApi {
     ) -> Result<Response<AddProductImagesResponse>, Status> {
         let caller = Caller::admin_or_key(&request, Scope::CatalogWrite)?;
         let stream = UploadStream::new(request.into_inner());
-        let product = images::add(&self.db, &caller, &self.images, stream).await?;
+        let product = images::add(&self.db, &caller, &self.rate_limiter, &self.images, stream).await?;
         self.changes.deliver().await;
         Ok(Response::new(AddProductImagesResponse { product: Some(product.into()) }))
     }

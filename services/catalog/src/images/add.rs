@@ -8,6 +8,7 @@ use bodega_media::{ImageRegistry, StoredImage};
 use bodega_runtime::{
     auth::Caller,
     database::{Pool, retry_on_conflict},
+    rate_limit::{RateLimiter, limits},
 };
 use serde_json::json;
 use tracing::warn;
@@ -29,15 +30,16 @@ const MAX_IMAGES_PER_PRODUCT: usize = 20;
 ///
 /// # Errors
 /// [`Error::ProductNotFound`]; [`Error::UploadIncomplete`], [`Error::TooManyImages`] and [`Error::ImageRejected`] for
-/// invalid uploads; [`Error::Storage`] and [`Error::ImageExpired`] if the images cannot be stored.
+/// invalid uploads; [`Error::RateLimit`]; [`Error::Storage`] and [`Error::ImageExpired`] if the images cannot be stored.
 pub(crate) async fn add(
     db: &Pool,
     caller: &Caller,
+    rate_limiter: &RateLimiter,
     registry: &ImageRegistry,
     stream: UploadStream,
 ) -> Result<Product, Error> {
     let mut stored = Vec::new();
-    let added = try_add(db, caller, registry, stream, &mut stored).await;
+    let added = try_add(db, caller, rate_limiter, registry, stream, &mut stored).await;
     if added.is_err() && !stored.is_empty() {
         let keys = keys(&stored);
         if let Err(error) = registry.discard(&keys).await {
@@ -54,6 +56,7 @@ pub(crate) async fn add(
 async fn try_add(
     db: &Pool,
     caller: &Caller,
+    rate_limiter: &RateLimiter,
     registry: &ImageRegistry,
     mut stream: UploadStream,
     stored: &mut Vec<StoredImage>,
@@ -64,6 +67,7 @@ async fn try_add(
     while stream.next_image().await? {
         let index = stored.len();
         check_limits(count, index)?;
+        rate_limiter.take_cheaply(limits::PRODUCT_IMAGES.by(caller.user_id)).await?;
         let reject = |reason| Error::ImageRejected { index, reason };
         let mut upload = registry.media().upload();
         stream.read_image(&mut upload).await?;

@@ -11,6 +11,7 @@ use bodega_proto::catalog::v1::{
 };
 use bodega_runtime::{
     auth::{Role, ServiceToken, Verifier},
+    rate_limit::RateLimits,
     server::AuthLayer,
     transport::Transport,
 };
@@ -56,7 +57,10 @@ async fn rejects_calls_without_the_service_token() {
     let (_database, db) = database().await;
     let shutdown = CancellationToken::new();
     let media = Media::local(Path::new("/unused"));
-    let app = bodega_catalog::start(db, "USD".parse().unwrap(), media, None, shutdown.clone()).await.unwrap();
+    let app =
+        bodega_catalog::start(db, "USD".parse().unwrap(), media, None, RateLimits::On, shutdown.clone())
+            .await
+            .unwrap();
     let service_token = ServiceToken::random();
     // No call has an access token, so the keys are never fetched.
     let verifier = Verifier::new(Transport::unauthenticated(Routes::default()));

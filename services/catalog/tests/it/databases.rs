@@ -9,7 +9,7 @@ use bodega_proto::catalog::v1::{
     CreateProductRequest, ListProductsRequest, Product, UpdateProductRequest,
     catalog_service_client::CatalogServiceClient,
 };
-use bodega_runtime::{database, transport::Transport};
+use bodega_runtime::{database, rate_limit::RateLimits, transport::Transport};
 use sqlx::{Connection as _, PgConnection};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
@@ -121,7 +121,9 @@ async fn starts_while_the_database_is_down() {
     let db = database::pool(unreachable, 1, "catalog");
     let media = Media::local(Path::new("/unused"));
     let shutdown = CancellationToken::new();
-    let service = bodega_catalog::start(db, "USD".parse().unwrap(), media, None, shutdown).await.unwrap();
+    let service = bodega_catalog::start(db, "USD".parse().unwrap(), media, None, RateLimits::On, shutdown)
+        .await
+        .unwrap();
     let mut client = CatalogServiceClient::new(Transport::unauthenticated(service.routes()));
     let outcome = client.list_products(ListProductsRequest::default()).await;
     assert_eq!(rejection(outcome), (Code::Unavailable, "unavailable".to_owned()));

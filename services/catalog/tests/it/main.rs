@@ -21,6 +21,7 @@ mod product_updates;
 mod product_versions;
 mod products;
 mod query_budget;
+mod rate_limits;
 mod relevance;
 mod reservation_batches;
 mod reservations;

@@ -16,6 +16,7 @@ use bodega_runtime::{
     auth::{Caller, Role},
     database,
     database::Pool,
+    rate_limit::RateLimits,
     server::Service,
     status,
     transport::Transport,
@@ -67,7 +68,9 @@ impl TestApp {
         let shutdown = CancellationToken::new();
         let currency = "USD".parse().unwrap();
         let service =
-            bodega_catalog::start(db.clone(), currency, media, nats, shutdown.clone()).await.unwrap();
+            bodega_catalog::start(db.clone(), currency, media, nats, RateLimits::On, shutdown.clone())
+                .await
+                .unwrap();
         let routes = service.routes();
         Self { db, directory, routes, _service: service, _shutdown: shutdown.drop_guard(), database }
     }
@@ -102,7 +105,10 @@ impl TestApp {
     }
 
     pub(crate) fn client_of(&self, role: Option<Role>) -> Client {
-        let caller = role.map(|role| Caller::new(Uuid::now_v7(), Uuid::now_v7(), role));
+        self.client_as(role.map(|role| Caller::new(Uuid::now_v7(), Uuid::now_v7(), role)))
+    }
+
+    pub(crate) fn client_as(&self, caller: Option<Caller>) -> Client {
         // Streaming has no deadline, which a busy machine would exceed.
         let transport = Transport::unauthenticated(self.routes.clone()).streaming();
         CatalogServiceClient::with_interceptor(transport, ActAs(caller))

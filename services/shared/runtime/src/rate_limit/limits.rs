@@ -46,6 +46,8 @@ pub const REFRESH: Limit = limit("refresh", 300, 5 * MINUTE);
 pub const REFRESH_CLIENT: Limit = limit("refresh_client", 1000, 1);
 /// Avatars uploaded by one account.
 pub const AVATARS: Limit = limit("avatars", 30, 5 * MINUTE);
+/// Images of products uploaded by one admin or API key, also those that are rejected. A catalog can be imported at once.
+pub const PRODUCT_IMAGES: Limit = limit("product_images", 3000, 10);
 /// Carts created for guests of one client.
 pub const GUEST_CARTS: Limit = limit("guest_carts", 300, 30);
 /// Orders placed by one account, also those that are rejected.
@@ -76,6 +78,7 @@ pub const ALL: &[Limit] = &[
     REFRESH,
     REFRESH_CLIENT,
     AVATARS,
+    PRODUCT_IMAGES,
     GUEST_CARTS,
     ORDERS,
 ];
