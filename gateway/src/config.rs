@@ -123,7 +123,7 @@ impl Settings {
         self.request_timeout / 2
     }
 
-    /// Time limit for the next bytes of an upload.
+    /// Time limit for the next bytes of an upload, and time that it may be slower than the minimum rate.
     pub(crate) fn upload_stall_timeout(&self) -> Duration {
         self.upload_timeout / 6
     }

@@ -1,7 +1,5 @@
 //! Files of a multipart form, streamed: no file is ever in memory as a whole.
 
-use std::time::Duration;
-
 use axum::{
     body::{Body, Bytes, HttpBody as _},
     extract::{
@@ -10,11 +8,11 @@ use axum::{
     },
 };
 use http::StatusCode;
-use tokio::time::timeout;
 
 use super::{
     chunked_body::{Allowance, CHUNK_SIZE, ChunkedBody},
     raw::media_type,
+    read_time::ReadTime,
 };
 use crate::{app::App, problem::Problem};
 
@@ -26,7 +24,7 @@ pub(crate) struct Files {
     /// `None` for an empty body, which some clients send for a form without parts.
     multipart: Option<Multipart>,
     allowance: Allowance,
-    stall_timeout: Duration,
+    read_time: ReadTime,
 }
 
 impl FromRequest<App> for Files {
@@ -47,7 +45,7 @@ impl FromRequest<App> for Files {
             .await
             .map_err(|_| Problem::malformed("content-type", "must contain the boundary of the form"))?;
         let multipart = (!is_empty).then_some(multipart);
-        Ok(Self { multipart, allowance, stall_timeout: app.settings().upload_stall_timeout() })
+        Ok(Self { multipart, allowance, read_time: ReadTime::new(app.settings().upload_stall_timeout()) })
     }
 }
 
@@ -56,11 +54,11 @@ impl Files {
     /// read to its end.
     ///
     /// # Errors
-    /// When the field has another name or is not a file, and when the body stalls or is malformed.
+    /// When the field has another name or is not a file, and when the body is too slow or malformed.
     pub(crate) async fn next(&mut self, names: &[&str]) -> Result<Option<File<'_>>, Problem> {
         let Some(multipart) = &mut self.multipart else { return Ok(None) };
         self.allowance.set(HEAD_LIMIT);
-        let Some(field) = before_stall(self.stall_timeout, multipart.next_field()).await? else {
+        let Some(field) = in_time(&mut self.read_time, multipart.next_field()).await? else {
             return Ok(None);
         };
         self.allowance.set(usize::MAX);
@@ -75,7 +73,7 @@ impl Files {
         if field.file_name().is_none_or(str::is_empty) {
             return Err(Problem::invalid(name, "must be a file"));
         }
-        Ok(Some(File { field, rest: Bytes::new(), stall_timeout: self.stall_timeout }))
+        Ok(Some(File { field, rest: Bytes::new(), read_time: &mut self.read_time }))
     }
 }
 
@@ -83,35 +81,34 @@ impl Files {
 pub(crate) struct File<'a> {
     field: Field<'a>,
     rest: Bytes,
-    stall_timeout: Duration,
+    read_time: &'a mut ReadTime,
 }
 
 impl File<'_> {
     /// The next chunk, at most [`CHUNK_SIZE`] bytes; `None` at the end of the file.
     ///
     /// # Errors
-    /// When the body stalls or is incomplete.
+    /// When the body is too slow or incomplete.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Problem> {
         while self.rest.is_empty() {
-            match before_stall(self.stall_timeout, self.field.chunk()).await? {
-                Some(bytes) => self.rest = bytes,
-                None => return Ok(None),
-            }
+            let Some(bytes) = in_time(self.read_time, self.field.chunk()).await? else { return Ok(None) };
+            self.read_time.restore(bytes.len());
+            self.rest = bytes;
         }
         Ok(Some(self.rest.split_to(self.rest.len().min(CHUNK_SIZE))))
     }
 }
 
 /// Limits the time of a read: of a chunk, or of the whole head of the next part.
-async fn before_stall<T>(
-    stall_timeout: Duration,
+async fn in_time<T>(
+    read_time: &mut ReadTime,
     read: impl Future<Output = Result<T, MultipartError>>,
 ) -> Result<T, Problem> {
-    match timeout(stall_timeout, read).await {
-        Ok(read) => read.map_err(|error| match error.status() {
+    match read_time.limit(read).await {
+        Some(read) => read.map_err(|error| match error.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
             _ => Problem::malformed("body", "is not a complete multipart form"),
         }),
-        Err(_) => Err(Problem::too_slow("request body stalled")),
+        None => Err(Problem::too_slow("the request body arrived too slowly")),
     }
 }

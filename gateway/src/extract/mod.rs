@@ -11,6 +11,7 @@ mod json;
 mod limit;
 mod query;
 mod raw;
+mod read_time;
 
 pub(crate) use self::{
     caller::{Admin, AdminOrKey, Authentication, CART_TOKEN, CartOwner, IsAdmin, SignedIn, UserOrKey},

@@ -65,6 +65,21 @@ async fn a_slow_upload_may_exceed_the_request_timeout() {
 }
 
 #[tokio::test]
+async fn ends_an_upload_below_the_minimum_rate() {
+    for (gateway, catalog) in gateways().await {
+        let uploads = Uploads::record(&catalog);
+        let body = form(&[("images", Some("a"), &[7; 100_000])]);
+        let started = Instant::now();
+        // 4 kB/s, with pauses that are much shorter than the time limit for the next bytes.
+        let response = send_slowly(&gateway, &body, 250, UPLOAD_TIMEOUT / 60).await;
+        let problem = response.problem(408, "request_timeout");
+        assert_eq!(problem["detail"], "the request body arrived too slowly");
+        assert!(started.elapsed() > UPLOAD_TIMEOUT / 6, "{:?}", started.elapsed());
+        assert!(!uploads.last().await.complete);
+    }
+}
+
+#[tokio::test]
 async fn completes_an_upload_during_shutdown() {
     let gateway = TestApp::start().await;
     let uploads = Uploads::record(&gateway.catalog);
