@@ -1,5 +1,7 @@
 //! The list of checks. A check is a query in `sql/` for the rows that violate it, and an entry here.
 
+use std::{borrow::Cow, sync::LazyLock};
+
 /// A query whose rows are violations or pending work, each described by one line of text.
 #[derive(Debug)]
 pub struct Check {
@@ -8,7 +10,7 @@ pub struct Check {
     /// The meaning of its rows.
     pub kind: Kind,
     /// One statement with one column of type `text`.
-    pub sql: &'static str,
+    pub sql: Cow<'static, str>,
 }
 
 /// The meaning of the rows of a check.
@@ -21,13 +23,25 @@ pub enum Kind {
 }
 
 macro_rules! checks {
-    ($($kind:ident $name:literal $file:literal;)*) => {
-        &[$(Check { name: $name, kind: Kind::$kind, sql: include_str!(concat!("sql/", $file, ".sql")) }),*]
+    ($($kind:ident $name:literal $file:literal $(of $schema:literal)?;)*) => {
+        LazyLock::new(|| vec![$(Check {
+            name: $name,
+            kind: Kind::$kind,
+            sql: sql(include_str!(concat!("sql/", $file, ".sql")), &[$($schema)?]),
+        }),*])
     };
 }
 
+/// Returns a statement, for this schema if it is one of several services.
+fn sql(file: &'static str, schema: &[&str]) -> Cow<'static, str> {
+    match schema {
+        [] => file.into(),
+        schema => file.replace("{schema}", &schema.concat()).into(),
+    }
+}
+
 /// All checks, in the order of their execution.
-pub const CHECKS: &[Check] = checks! {
+pub static CHECKS: LazyLock<Vec<Check>> = checks! {
     Rule "stock equals the sum of its movements" "stock_sums";
     Rule "stock was never negative" "stock_never_negative";
     Rule "all added units are in stock or reserved" "stock_balance";
@@ -71,9 +85,9 @@ pub const CHECKS: &[Check] = checks! {
     Rule "at least one admin can sign in" "active_admin";
     Rule "at most one key signs access tokens" "one_signing_key";
 
-    Rule "the audit log of identity is unchanged" "audit_log_identity";
-    Rule "the audit log of catalog is unchanged" "audit_log_catalog";
-    Rule "the audit log of order is unchanged" "audit_log_orders";
+    Rule "the audit log of identity is unchanged" "audit_log" of "identity";
+    Rule "the audit log of catalog is unchanged" "audit_log" of "catalog";
+    Rule "the audit log of order is unchanged" "audit_log" of "orders";
 
     Pending "orders being placed" "pending_checkouts";
     Pending "deliveries to other services" "pending_deliveries";

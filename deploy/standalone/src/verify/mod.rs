@@ -67,8 +67,8 @@ pub async fn run(owners: &Logins) -> anyhow::Result<Report> {
 async fn check_all(db: &Pool) -> anyhow::Result<Report> {
     let mut snapshot = db.begin_with("begin isolation level repeatable read read only").await?;
     let mut findings = Vec::new();
-    for check in CHECKS {
-        findings.push(find(&mut snapshot, check, check.sql).await?);
+    for check in CHECKS.iter() {
+        findings.push(find(&mut snapshot, check, &check.sql).await?);
     }
     snapshot.rollback().await?;
     Ok(Report { findings })

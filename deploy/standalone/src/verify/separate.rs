@@ -115,12 +115,12 @@ async fn compare(owners: &Logins, checks: &[&'static Check]) -> anyhow::Result<V
     for check in checks {
         let schemas = schemas(check);
         let (db, sql) = if needs_copies(&check) {
-            (&mut orders.db, with_copies(check.sql, &copied))
+            (&mut orders.db, with_copies(&check.sql, &copied))
         } else {
             let holds_all =
                 |database: &&mut Database| schemas.iter().all(|schema| database.schemas.contains(schema));
             let database = std::iter::once(&mut *orders).chain(&mut *others).find(holds_all);
-            (&mut database.context("a check of one database")?.db, check.sql.to_owned())
+            (&mut database.context("a check of one database")?.db, check.sql.to_string())
         };
         findings.push(find(db, check, &sql).await?);
     }
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn every_table_of_another_schema_is_copied() {
         let mut compared = 0;
-        for check in CHECKS {
+        for check in CHECKS.iter() {
             if schemas(check).len() > 1 {
                 compared += 1;
                 let statement = check.sql.lines().filter(|line| !line.starts_with("--"));
