@@ -50,12 +50,25 @@ async fn shows_what_happens_and_what_waits() {
     admin.create_product("Pen", "1.00", 0).await;
     let order = admin.buy(mug, 3).await;
     let id = order["id"].as_str().unwrap();
+    // A confirmed order does not expire, so its older payment is not one of a pending order.
     sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
         "insert into orders.outbox (order_id, kind, next_attempt_at, created_at)
          values ('{id}', 'release_stock', now() + interval '1 h', now() - interval '300 s');
          insert into orders.orders (id, user_id, cart_version, status, lease_until, recover_at, created_at)
          values (gen_random_uuid(), gen_random_uuid(), 1, 'placing', now() + interval '1 h', now() + interval '1 h',
-                 now() - interval '100 s')"
+                 now() - interval '100 s');
+         insert into orders.orders (id, user_id, cart_version, status, total_minor, currency, placed_at)
+         values ('00000000-0000-7000-8000-000000000001', gen_random_uuid(), 1, 'confirmed', 1, 'USD', now());
+         insert into orders.payments (id, order_id, provider, status, amount_minor, currency, next_poll_at, created_at)
+         select gen_random_uuid(), order_id, 'stripe', 'requires_payment', 1, 'USD', now() + interval '1 h', now() - age
+         from (values ('{id}'::uuid, interval '200 s'),
+                      ('00000000-0000-7000-8000-000000000001', interval '5000 s')) as open (order_id, age);
+         insert into orders.payment_reviews (payment_id, order_id, provider, reason, created_at)
+         values (gen_random_uuid(), gen_random_uuid(), 'stripe', 'order_missing', now() - interval '400 s');
+         insert into orders.payment_reviews
+             (payment_id, order_id, provider, reason, created_at, resolution, resolved_by, resolved_at)
+         values (gen_random_uuid(), gen_random_uuid(), 'stripe', 'order_missing', now() - interval '9000 s',
+                 'completed', gen_random_uuid(), now())"
     )))
     .execute(&db)
     .await
@@ -74,6 +87,13 @@ async fn shows_what_happens_and_what_waits() {
     };
     let of = |series: &str| value(&text, series).unwrap_or_else(|| panic!("{series} in {text}"));
     assert!((100.0..200.0).contains(&of("orders_placing_oldest_seconds")), "{text}");
+    for (series, age) in [
+        ("payments_of_pending_orders_oldest_seconds", 200.0),
+        ("payments_unsettled_oldest_seconds{status=\"requires_payment\"}", 5000.0),
+        ("payment_reviews_open_oldest_seconds", 400.0),
+    ] {
+        assert!((age..age + 100.0).contains(&of(series)), "{series}: {text}");
+    }
     for (series, expected) in [
         ("orders_total{outcome=\"placed\"}", 1.0),
         ("orders_total{outcome=\"cancelled\"}", 0.0),
@@ -82,6 +102,8 @@ async fn shows_what_happens_and_what_waits() {
         ("outbox_due{kind=\"clear_cart\"}", 0.0),
         ("outbox_rejected", 0.0),
         ("payments_unsettled{status=\"processing\"}", 0.0),
+        ("payments_unsettled{status=\"requires_payment\"}", 2.0),
+        ("payment_reviews_open", 1.0),
         ("stock_out_products", 1.0),
         ("stock_reserved_units_total", 3.0),
         ("sampler_failures_total{sampler=\"backlog\"}", 0.0),

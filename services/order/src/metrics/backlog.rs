@@ -1,4 +1,4 @@
-//! What waits: deliveries, checkouts, provider events, payments and refunds.
+//! What waits: deliveries, checkouts, provider events, payments, refunds and reviews.
 
 use bodega_runtime::metrics::sample;
 use metrics::{Unit, describe_gauge, gauge};
@@ -31,6 +31,18 @@ pub(super) fn describe() {
         "refunds_pending_oldest_seconds",
         "Time since the oldest refund that is not done was required.",
     );
+    describe_age(
+        "payments_of_pending_orders_oldest_seconds",
+        "Age of the oldest payment that may still succeed, of an order that is neither paid, confirmed nor cancelled.",
+    );
+    describe_gauge!(
+        "payment_reviews_open",
+        "Payments that wait for a person's decision. At most 10,000 are counted."
+    );
+    describe_age(
+        "payment_reviews_open_oldest_seconds",
+        "Age of the oldest review of a payment that is not resolved.",
+    );
 }
 
 /// Samples the backlog until it is dropped.
@@ -55,6 +67,9 @@ fn show_backlog(backlog: &Backlog) {
     gauge!("orders_placing_oldest_seconds").set(backlog.placing_oldest);
     gauge!("provider_events_unapplied_oldest_seconds").set(backlog.events_oldest);
     gauge!("refunds_pending_oldest_seconds").set(backlog.refunds_oldest);
+    gauge!("payments_of_pending_orders_oldest_seconds").set(backlog.payments_of_pending_orders_oldest);
+    gauge!("payment_reviews_open").set(count(backlog.reviews));
+    gauge!("payment_reviews_open_oldest_seconds").set(backlog.reviews_oldest);
 }
 
 fn show_unsettled(unsettled: &[Unsettled]) {

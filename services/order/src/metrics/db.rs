@@ -7,7 +7,7 @@ use crate::payments::payment::PaymentStatus;
 /// Rows that a sample reads of each kind.
 const LIMIT: i64 = 10_000;
 
-/// Deliveries, checkouts, events and refunds that wait: numbers, and ages of the oldest ones in seconds; 0 if there are none.
+/// Deliveries, checkouts, events, payments and refunds that wait: numbers, and ages of the oldest ones in seconds; 0 if there are none.
 pub(super) struct Backlog {
     pub clear_cart_due: i64,
     pub release_stock_due: i64,
@@ -16,6 +16,9 @@ pub(super) struct Backlog {
     pub placing_oldest: f64,
     pub events_oldest: f64,
     pub refunds_oldest: f64,
+    pub payments_of_pending_orders_oldest: f64,
+    pub reviews: i64,
+    pub reviews_oldest: f64,
 }
 
 pub(super) async fn backlog(db: &Pool) -> sqlx::Result<Backlog> {
@@ -34,12 +37,20 @@ pub(super) async fn backlog(db: &Pool) -> sqlx::Result<Backlog> {
                where next_attempt_at is not null
                order by next_attempt_at limit $1
            ), polled as (
-               select id, status from orders.payments where next_poll_at is not null order by next_poll_at limit $1
+               select id, order_id, status, created_at
+               from orders.payments where next_poll_at is not null
+               order by next_poll_at limit $1
            ), refunds as (
                select e.created_at
                from polled p
                join orders.order_events e on e.payment_id = p.id and e.payment_status = 'refund_pending'
                where p.status = 'refund_pending'
+           ), unpaid as (
+               select p.created_at
+               from polled p join orders.orders o on o.id = p.order_id
+               where p.status in ('requires_payment', 'processing') and o.status = 'pending'
+           ), reviews as (
+               select created_at from orders.payment_reviews where resolved_at is null limit $1
            )
            select (select count(*) from outbox where is_due and kind = 'clear_cart') as "clear_cart_due!",
                   (select count(*) from outbox where is_due and kind = 'release_stock') as "release_stock_due!",
@@ -51,7 +62,12 @@ pub(super) async fn backlog(db: &Pool) -> sqlx::Result<Backlog> {
                   (select coalesce(extract(epoch from now() - min(received_at)), 0)::float8 from events)
                       as "events_oldest!",
                   (select coalesce(extract(epoch from now() - min(created_at)), 0)::float8 from refunds)
-                      as "refunds_oldest!""#,
+                      as "refunds_oldest!",
+                  (select coalesce(extract(epoch from now() - min(created_at)), 0)::float8 from unpaid)
+                      as "payments_of_pending_orders_oldest!",
+                  (select count(*) from reviews) as "reviews!",
+                  (select coalesce(extract(epoch from now() - min(created_at)), 0)::float8 from reviews)
+                      as "reviews_oldest!""#,
         LIMIT,
     )
     .fetch_one(db)
