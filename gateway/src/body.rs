@@ -171,4 +171,17 @@ mod tests {
         half_sent.clear();
         assert!(reader.incomplete.lock().clients.is_empty());
     }
+
+    #[test]
+    fn the_bodies_of_all_clients_together_are_limited() {
+        let incomplete = IncompleteBodies::default();
+        let reserve = |host: u8| incomplete.reserve(client(&format!("127.0.0.{host}")), MEMORY / 8);
+        let reserved: Vec<_> = [1, 1, 2, 2, 3, 3, 4, 4].map(reserve).into_iter().flatten().collect();
+        assert_eq!(reserved.len(), 8);
+        let first = reserve(5);
+        assert!(first.is_some(), "a client may always send one body");
+        assert!(reserve(5).is_none(), "there is no memory for a second one");
+        drop(reserved);
+        assert!(reserve(5).is_some());
+    }
 }

@@ -218,6 +218,8 @@ async fn respond(
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
 
     #[test]
@@ -227,5 +229,27 @@ mod tests {
         if let Some(descriptors) = descriptors {
             assert!(u64::from(limit_to_descriptors(u32::MAX)) < descriptors);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_closed_when_it_is_idle_for_too_long() {
+        let connections = Connections::new(1);
+        let connection = connections.open(std::net::Ipv4Addr::LOCALHOST.into(), false).unwrap();
+        let (activity, started) = (connection.activity(), Instant::now());
+        let margin = Duration::from_secs(1);
+        idle_for_too_long(activity).await;
+        assert!(started.elapsed() < FIRST_REQUEST_TIMEOUT + margin, "without a request");
+
+        let request = activity.request();
+        let working = timeout(2 * IDLE_TIMEOUT, idle_for_too_long(activity)).await;
+        assert!(working.is_err(), "a connection with a request is not idle");
+        drop(request);
+        let started = Instant::now();
+        idle_for_too_long(activity).await;
+        assert!(
+            (IDLE_TIMEOUT..IDLE_TIMEOUT + margin).contains(&started.elapsed()),
+            "{:?}",
+            started.elapsed()
+        );
     }
 }

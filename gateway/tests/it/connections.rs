@@ -72,6 +72,16 @@ async fn accepts_http_2_with_prior_knowledge() {
     let mut frame = [0; 9];
     stream.read_exact(&mut frame).await.unwrap();
     assert_eq!(frame[3], 4, "SETTINGS: {frame:?}");
+    let mut settings = vec![0; usize::from(u16::from_be_bytes([frame[1], frame[2]]))];
+    stream.read_exact(&mut settings).await.unwrap();
+    let settings: Vec<_> = settings
+        .chunks(6)
+        .map(|one| (one[1], u32::from_be_bytes([one[2], one[3], one[4], one[5]])))
+        .collect();
+    // Concurrent streams, unread bytes of a stream, bytes of a head.
+    for limit in [(3, 100), (4, 128 * 1024), (6, 32 * 1024)] {
+        assert!(settings.contains(&limit), "{limit:?}: {settings:?}");
+    }
 }
 
 #[tokio::test]

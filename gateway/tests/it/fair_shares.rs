@@ -17,7 +17,7 @@ use futures_util::future::join_all;
 use http::Method;
 use serde_json::json;
 use tokio::{
-    io::AsyncWriteExt as _,
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     time::{sleep, timeout},
 };
@@ -29,6 +29,8 @@ const ATTACKER: &str = "127.0.0.66";
 const OWNER: &str = "127.0.0.2";
 /// Concurrency limit of each service in these tests.
 const LIMIT: u32 = 2;
+/// Requests wait for a permit, and none is rejected as overloaded, however busy the machine is.
+const LONG_TIMEOUT: Duration = Duration::from_secs(60);
 
 async fn gateway() -> TestApp {
     TestApp::start_with(|settings, _| settings.max_requests = LIMIT).await
@@ -84,7 +86,11 @@ async fn a_body_over_the_limit_is_rejected_before_it_is_sent() {
 
 #[tokio::test]
 async fn a_flood_of_one_client_does_not_keep_others_from_a_permit() {
-    let gateway = gateway().await;
+    let gateway = TestApp::start_with(|settings, _| {
+        settings.max_requests = LIMIT;
+        settings.request_timeout = LONG_TIMEOUT;
+    })
+    .await;
     let calls = gateway.catalog.on_slow("ListCategories", |_: ListCategoriesRequest| async {
         sleep(Duration::from_millis(50)).await;
         Ok(ListCategoriesResponse::default())
@@ -98,10 +104,14 @@ async fn a_flood_of_one_client_does_not_keep_others_from_a_permit() {
     let owner = async {
         wait_until(|| calls.count() > 10).await;
         let client = gateway.client_from(OWNER);
+        let mut before_own = Vec::new();
         for _ in 0..10 {
+            let before = calls.count();
             let response = client.get(gateway.url("/api/categories")).fetch().await;
             assert_eq!(response.status, 200, "{response:?}");
+            before_own.push(calls.count() - before);
         }
+        assert!(before_own.iter().min() < Some(&50), "the flood is served first: {before_own:?}");
     };
     tokio::select! {
         () = owner => {}
@@ -216,6 +226,69 @@ async fn idle_connections_of_one_client_do_not_keep_others_from_connecting() {
         owner.push(stream);
     }
     for stream in &mut owner {
+        stream.write_all(request).await.unwrap();
+        assert_eq!(read_response(stream).await.status, 200, "it is still open");
+    }
+}
+
+#[tokio::test]
+async fn an_account_with_many_addresses_has_one_share() {
+    let gateway = TestApp::start_with(|settings, _| {
+        settings.max_requests = 1;
+        settings.request_timeout = LONG_TIMEOUT;
+    })
+    .await;
+    let calls = gateway.catalog.on_slow("ListCategories", |_: ListCategoriesRequest| async {
+        sleep(Duration::from_millis(20)).await;
+        Ok(ListCategoriesResponse::default())
+    });
+    let list = async |client: &reqwest::Client, token: &str| {
+        client.get(gateway.url("/api/categories")).bearer_auth(token).fetch().await.status
+    };
+    let (attacker, owner) = (gateway.identity.user(), gateway.identity.user());
+    let client = gateway.client_from(OWNER);
+    // The account of a token is known after its first request.
+    assert_eq!((list(&client, &attacker).await, list(&client, &owner).await), (200, 200));
+    let flood = join_all((100..130).map(async |host| {
+        let client = gateway.client_from(&format!("127.0.0.{host}"));
+        loop {
+            list(&client, &attacker).await;
+        }
+    }));
+    let own_requests = async {
+        wait_until(|| calls.count() > 40).await;
+        let mut before_own = Vec::new();
+        for _ in 0..5 {
+            let before = calls.count();
+            assert_eq!(list(&client, &owner).await, 200);
+            before_own.push(calls.count() - before);
+        }
+        assert!(before_own.iter().min() < Some(&10), "others are served first: {before_own:?}");
+    };
+    tokio::select! {
+        () = own_requests => {}
+        _ = flood => panic!("the flood ended"),
+    }
+}
+
+#[tokio::test]
+async fn connections_of_a_trusted_proxy_are_not_replaced() {
+    let gateway = TestApp::start_with(|settings, _| {
+        settings.max_connections = 2;
+        settings.trusted_proxies = "127.0.0.9".parse().unwrap();
+    })
+    .await;
+    let request = b"GET /healthz HTTP/1.1\r\nhost: gateway\r\n\r\n";
+    let mut of_proxy = [gateway.connect_from("127.0.0.9").await, gateway.connect_from("127.0.0.9").await];
+    for stream in &mut of_proxy {
+        stream.write_all(request).await.unwrap();
+        assert_eq!(read_response(stream).await.status, 200);
+    }
+    let mut other = gateway.connect_from(OWNER).await;
+    let mut rest = Vec::new();
+    let closed = timeout(Duration::from_secs(10), other.read_to_end(&mut rest)).await;
+    assert!(closed.is_ok() && rest.is_empty(), "it is closed without a response: {rest:?}");
+    for stream in &mut of_proxy {
         stream.write_all(request).await.unwrap();
         assert_eq!(read_response(stream).await.status, 200, "it is still open");
     }

@@ -95,6 +95,7 @@ impl Identity {
         change(&mut claims);
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some(kid.to_owned());
+        header.typ = Some("at+jwt".to_owned());
         jsonwebtoken::encode(&header, &claims, &self.signing).unwrap()
     }
 
