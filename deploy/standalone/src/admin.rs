@@ -1,4 +1,4 @@
-//! Creation of admins, and one-time passwords.
+//! Creation of admins, one-time passwords, and the removal of second factors.
 
 use std::io;
 
@@ -17,6 +17,13 @@ pub(crate) enum Command {
     Create(CreateArgs),
     /// Replace a user's password by a one-time password, which is printed, and end the user's sessions
     ResetPassword {
+        /// Email or username of the user
+        #[arg(long = "email", visible_alias = "username")]
+        login: String,
+    },
+    /// Remove the second factor of a user who has lost the app and the recovery codes, and end the user's sessions
+    #[command(name = "remove-2fa")]
+    RemoveSecondFactor {
         /// Email or username of the user
         #[arg(long = "email", visible_alias = "username")]
         login: String,
@@ -56,6 +63,7 @@ pub(crate) async fn run(
     let output = match command {
         Command::Create(args) => create_or_update(&db, settings, args).await,
         Command::ResetPassword { login } => reset_password(&db, settings, &login).await,
+        Command::RemoveSecondFactor { login } => remove_second_factor(&db, &login).await,
     };
     db.close().await;
     output
@@ -87,6 +95,11 @@ async fn reset_password(db: &Pool, settings: &Settings, login: &str) -> anyhow::
         "One-time password of {login}, for one sign-in within {hours} hours (shown only once): {password}\n\
          It is the current password with which the user sets a new one after signing in.\n"
     ))
+}
+
+async fn remove_second_factor(db: &Pool, login: &str) -> anyhow::Result<String> {
+    bodega_identity::remove_second_factor(db, login).await?;
+    Ok(format!("{login} signs in without a second factor now, and can enroll another one.\n"))
 }
 
 /// Creates the first admin, with the given email and password; without an email only in a store without users, as

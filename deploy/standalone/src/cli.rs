@@ -31,6 +31,8 @@ Examples:
   bodega admin create --email ada@example.com --name Ada
   bodega admin reset-password --email ada@example.com
                                           print a one-time password for a user
+  bodega admin remove-2fa --email ada@example.com
+                                          remove the second factor of a user who has lost it
   bodega seed --products 100000           generate many products
   bodega verify                           check the data
   bodega verify --repair                  repair what is safe to repair, then check the data";

@@ -52,7 +52,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use self::{
-    admin::{CreatedAdmin, ONE_TIME_PASSWORD_TTL, create_admin, has_admin, reset_password},
+    admin::{
+        CreatedAdmin, ONE_TIME_PASSWORD_TTL, create_admin, has_admin, remove_second_factor, reset_password,
+    },
     config::{Config, PageArgs, SecondFactorArgs, SecretKey, Settings, TokenArgs},
     failed_logins::record_failed_logins,
     signing::{RotatedKey, rotate_signing_key},

@@ -159,6 +159,9 @@ async fn commands_work_on_a_running_store() {
     let (code, error) =
         error_of(&mut bodega(dir.path(), &["admin", "reset-password", "--email", "eve@shop.example"])).await;
     assert_eq!((code, &*error), (1, "error: no user has this email or username"));
+    let remove = ["admin", "remove-2fa", "--email", "ada@shop.example"];
+    let (code, error) = error_of(&mut bodega(dir.path(), &remove)).await;
+    assert_eq!((code, &*error), (1, "error: the user has no second factor"));
 
     stdout_of(&mut bodega(dir.path(), &["seed"])).await;
     assert!(store.product_count().await >= 60);

@@ -9,6 +9,7 @@ use crate::{
     config::Settings,
     error::Error,
     passwords::{self, Hasher, PersonalData, Verification, check_policy, db::Credentials},
+    recovery::{MailKind, enqueue},
     sessions,
     users::{self, Email, Name, Role, Username, db::NewUser},
 };
@@ -23,7 +24,7 @@ pub enum CreatedAdmin {
 }
 
 /// Creates an admin, or makes the user with this email an enabled admin. An existing user keeps the name; when the
-/// password changes, all sessions end. A second call with the same arguments changes nothing.
+/// password changes, all sessions end, and a replica that sends mail notifies the user. A second call with the same arguments changes nothing.
 ///
 /// # Errors
 /// When name, email or password are invalid, or the database fails.
@@ -78,6 +79,7 @@ async fn update(db: &Pool, hasher: &Hasher, existing: &Credentials, password: &s
         passwords::db::set_hash(&mut transaction, existing.id, &hash).await?;
         let event = Event::new("password.reset", Actor::System).on(Subject::user(existing.id));
         AUDIT.record(&mut transaction, event).await?;
+        enqueue(&mut *transaction, MailKind::PasswordChanged, Some(existing.id), None).await?;
         sessions::db::sessions::end_all(&mut *transaction, existing.id, None).await?;
     }
     transaction.commit().await?;

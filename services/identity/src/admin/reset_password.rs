@@ -11,6 +11,7 @@ use crate::{
     AUDIT,
     config::Settings,
     passwords::{self, Hasher},
+    recovery::{MailKind, enqueue},
     sessions,
     users::normalize,
 };
@@ -19,8 +20,8 @@ use crate::{
 pub const ONE_TIME_PASSWORD_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Replaces the password of the user with this email or username by a one-time password, and ends the user's sessions. The
-/// one-time password starts one session, in which it is the current password that a new one is set with. Returns the id of
-/// the user.
+/// one-time password starts one session, in which it is the current password that a new one is set with. A replica that sends
+/// mail notifies the user. Returns the id of the user.
 ///
 /// # Errors
 /// When there is no such user, the user is disabled, or the database fails.
@@ -41,6 +42,7 @@ pub async fn reset_password(
     sessions::db::sessions::end_all(&mut *transaction, id, None).await?;
     let event = Event::new("password.reset", Actor::System).on(Subject::user(id));
     AUDIT.record(&mut transaction, event).await?;
+    enqueue(&mut *transaction, MailKind::PasswordChanged, Some(id), None).await?;
     transaction.commit().await?;
     Ok(id)
 }

@@ -1,8 +1,8 @@
 //! Password reset, confirmation of addresses, and the undo of a change, with a real SMTP server.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bodega_identity::Settings;
+use bodega_identity::{Settings, create_admin, reset_password};
 use bodega_mail::{
     MailArgs,
     testing::{Fault, Received, SmtpServer},
@@ -21,7 +21,8 @@ use futures_util::future::join_all;
 use tonic::{Code, Status, service::interceptor::InterceptedService};
 
 use crate::test_app::{
-    ActAs, PASSWORD, TestApp, fields, id_of, invalid_credentials, rejection, session_ended, settings, user,
+    ActAs, PASSWORD, TestApp, eventually, fields, id_of, invalid_credentials, rejection, session_ended,
+    settings, user,
 };
 
 const NEW_PASSWORD: &str = "another horse battery";
@@ -226,9 +227,7 @@ async fn known_and_unknown_addresses_are_treated_alike() {
     // The rows differ only after the response.
     fixture.mail("ada@example.org", "Set a new password").await;
     let unfinished = "select count(*) from identity.mails where sent_at is null";
-    while fixture.count(unfinished).await > 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually("all mails are finished", async || fixture.count(unfinished).await == 0).await;
     assert!(fixture.count("select count(*) from identity.mails where discarded").await > 0);
     assert!(!fixture.server.received().iter().any(|mail| mail.recipients[0].contains("nobody")));
     for email in ["ada@example.org", "nobody@example.org"] {
@@ -333,13 +332,9 @@ async fn an_admin_can_have_a_reset_mailed_and_see_failed_mails() {
     let transport = Transport::unauthenticated(fixture.app.service.routes()).streaming();
     let mut mails = MailServiceClient::with_interceptor(transport, ActAs(Some(caller)));
     let list = ListMailsRequest { status: MailStatus::Failed.into(), ..Default::default() };
-    let failed = loop {
-        let listed = mails.list_mails(list.clone()).await.unwrap().into_inner().mails;
-        if let Some(failed) = listed.into_iter().next() {
-            break failed;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let rejected = "select count(*) from identity.mails where rejection is not null";
+    eventually("the mail is rejected", async || fixture.count(rejected).await > 0).await;
+    let [failed] = mails.list_mails(list).await.unwrap().into_inner().mails.try_into().unwrap();
     assert_eq!((failed.kind.as_str(), failed.user_id.as_str()), ("password_reset", user(&ada).id.as_str()));
     assert!(failed.rejection.contains("550") && failed.attempts == 1, "{failed:?}");
 
@@ -353,26 +348,37 @@ async fn an_admin_can_have_a_reset_mailed_and_see_failed_mails() {
 }
 
 #[tokio::test]
+async fn a_password_set_on_the_command_line_is_mailed() {
+    let fixture = Fixture::start().await;
+    let changed = "select count(*) from identity.mails where kind = 'password_changed'";
+    let (ada, settings) = (fixture.app.register("ada").await, settings());
+    reset_password(&fixture.app.db, &settings, "ada", NEW_PASSWORD).await.unwrap();
+    fixture.mail("ada@example.org", "Your password for").await;
+    assert_eq!(fixture.count(changed).await, 1);
+
+    create_admin(&fixture.app.db, &settings, "Eve", "eve@example.org", PASSWORD).await.unwrap();
+    for (password, mails) in [(PASSWORD, 1), (NEW_PASSWORD, 2), (NEW_PASSWORD, 2)] {
+        create_admin(&fixture.app.db, &settings, "Eve", "eve@example.org", password).await.unwrap();
+        assert_eq!(fixture.count(changed).await, mails);
+    }
+    fixture.mail("eve@example.org", "Your password for").await;
+    assert_eq!(fixture.app.audited(user(&ada)).await, ["user.registered", "password.reset"]);
+}
+
+#[tokio::test]
 async fn mails_that_fail_are_retried_and_given_up_after_two_days() {
     let fixture = Fixture::start().await;
     fixture.server.set_fault(Fault::Transient);
     let ada = fixture.app.register("ada").await;
     fixture.server.wait_for_attempts(0).await;
     let attempts = "select count(*) from identity.mails where attempts = 1 and rejection is null and next_attempt_at > now() + interval '25 s'";
-    while fixture.count(attempts).await == 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually("the mail was tried", async || fixture.count(attempts).await > 0).await;
     sqlx::query("update identity.mails set next_attempt_at = now(), created_at = now() - interval '48 h'")
         .execute(&fixture.app.db)
         .await
         .unwrap();
-    while fixture
-        .count("select count(*) from identity.mails where rejection like 'not sent within 48 hours%'")
-        .await
-        == 0
-    {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let given_up = "select count(*) from identity.mails where rejection like 'not sent within 48 hours%'";
+    eventually("the mail is given up", async || fixture.count(given_up).await > 0).await;
     assert_eq!(fixture.app.profile(&ada).await.unwrap().id, id_of(user(&ada)).to_string());
 }
 

@@ -1,6 +1,7 @@
-//! Second factors: enrollment, login in two steps, replay, recovery codes, and the repeated check of admins.
+//! Second factors: enrollment, login in two steps, replay, wrong codes, recovery codes, removal, and the repeated check of
+//! admins.
 
-use bodega_identity::Settings;
+use bodega_identity::{Settings, remove_second_factor};
 use bodega_proto::identity::v1::{
     CompleteLoginRequest, ConfirmSecondFactorRequest, ConfirmSecondFactorResponse,
     DisableSecondFactorRequest, EnrollSecondFactorRequest, ListUsersRequest, Role, Session,
@@ -153,6 +154,32 @@ async fn recovery_codes_work_once_each() {
         sqlx::query_scalar("select hash from identity.recovery_codes").fetch_all(&app.db).await.unwrap();
     assert_eq!(stored.len(), 8);
     assert!(stored.iter().all(|hash| hash.len() == 32 && !codes.iter().any(|code| code.as_bytes() == hash)));
+}
+
+#[tokio::test]
+async fn the_command_line_removes_a_lost_second_factor() {
+    let app = TestApp::start().await;
+    let (authenticator, session, codes) = enable(&app, &app.admin("grace").await).await;
+    let token = challenge(&app, "grace@example.org").await;
+    assert_eq!(remove_second_factor(&app.db, " Grace@example.org").await.unwrap(), id_of(user(&session)));
+    assert_eq!(rejection(app.profile(&session).await), session_ended());
+    assert_eq!(rejection(app.refresh(&session.refresh_token).await), invalid_refresh_token());
+    let invalid_token = (Code::Unauthenticated, "invalid_second_factor_token".to_owned());
+    assert_eq!(rejection(complete(&app, &token, &codes[0]).await), invalid_token);
+    let session = app.login("grace@example.org").await.unwrap();
+    let removed = app.audited(user(&session)).await;
+    assert_eq!(removed, ["admin.created", "second_factor.enabled", "second_factor.disabled"]);
+    let actor = "select actor_kind from identity.audit_events where action = 'second_factor.disabled'";
+    let actor: String = sqlx::query_scalar(actor).fetch_one(&app.db).await.unwrap();
+    assert_eq!(actor, "system");
+
+    let (other, ..) = enable(&app, &session).await;
+    assert_ne!(other.secret, authenticator.secret);
+    remove_second_factor(&app.db, "grace@example.org").await.unwrap();
+    let error = remove_second_factor(&app.db, "grace@example.org").await.unwrap_err();
+    assert_eq!(error.to_string(), "the user has no second factor");
+    let error = remove_second_factor(&app.db, "nobody").await.unwrap_err();
+    assert_eq!(error.to_string(), "no user has this email or username");
 }
 
 #[tokio::test]

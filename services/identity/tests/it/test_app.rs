@@ -1,6 +1,9 @@
 //! A running identity service, and its clients.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bodega_embedded_postgres::testing::{TempDir, TestDatabase, database};
 use bodega_identity::{MIGRATOR, SCHEMA, Settings, create_admin, start};
@@ -192,6 +195,15 @@ impl TestApp {
             .unwrap()
     }
 
+    /// Returns the actions of the audit events about a user, in their order.
+    pub(crate) async fn audited(&self, user: &User) -> Vec<String> {
+        sqlx::query_scalar("select action from identity.audit_entries where subject_id = $1 order by id")
+            .bind(&user.id)
+            .fetch_all(&self.db)
+            .await
+            .unwrap()
+    }
+
     pub(crate) async fn password_hash(&self, user: &User) -> Option<String> {
         sqlx::query_scalar("select password_hash from identity.users where id = $1")
             .bind(id_of(user))
@@ -207,6 +219,16 @@ impl TestApp {
             .execute(&self.db)
             .await
             .unwrap();
+    }
+}
+
+/// Waits until a condition holds.
+pub(crate) async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
+    const TIMEOUT: Duration = Duration::from_secs(60);
+    let started = Instant::now();
+    while !condition().await {
+        assert!(started.elapsed() < TIMEOUT, "not within {TIMEOUT:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
