@@ -75,7 +75,7 @@ fn sessions() -> OpenApiRouter<App> {
         .routes(routes!(auth::logout_all))
         .routes(routes!(auth::sessions))
         .routes(routes!(auth::end_session))
-        .routes(routes!(auth::second_factor::verify))
+        .routes(routes!(auth::second_factor::show, auth::second_factor::verify))
         .routes(routes!(operations::keys))
         .routes(alias("/auth/logout", routes!(auth::logout)))
 }

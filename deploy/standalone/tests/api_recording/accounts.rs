@@ -65,6 +65,7 @@ async fn sessions() {
 async fn second_factors() {
     let mut api = Recorder::start().await;
     let password = json!({"currentPassword": PASSWORD});
+    api.send(Role::User, "GET", "/api/auth/2fa").await;
     let code = |code: &str| json!({"code": code});
     for path in ["/api/auth/2fa", "/api/auth/2fa/confirm", "/api/auth/2fa/disable"] {
         api.send_json(Role::User, "POST", path, code("000000")).await;
@@ -87,6 +88,7 @@ async fn second_factors() {
         api.send_json(Role::Anonymous, "POST", "/api/auth/2fa", body).await;
     }
     api.send_json(Role::User, "POST", "/api/auth/2fa", json!({"code": codes[0]})).await;
+    api.send(Role::User, "GET", "/api/auth/2fa").await;
     let disable = "/api/auth/2fa/disable";
     api.send_json(Role::User, "POST", disable, code("000000")).await;
     api.send_json(Role::User, "POST", disable, json!({"code": codes[1]})).await;

@@ -33,6 +33,7 @@ pub(crate) const CANONICAL: &[Route] = &[
     ("POST", "/api/auth/logout-all", User),
     ("GET", "/api/auth/sessions", User),
     ("DELETE", "/api/auth/sessions/{id}", User),
+    ("GET", "/api/auth/2fa", User),
     ("POST", "/api/auth/2fa", Anyone),
     ("POST", "/api/auth/2fa/enroll", User),
     ("POST", "/api/auth/2fa/confirm", User),

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use bodega_proto::identity::v1::{
     CompleteLoginRequest, ConfirmSecondFactorRequest, DisableSecondFactorRequest, EnrollSecondFactorRequest,
-    VerifySecondFactorRequest,
+    GetSecondFactorRequest, VerifySecondFactorRequest,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,6 +16,18 @@ use crate::{
     problem::Problem,
     response::present,
 };
+
+/// The second factor of the caller.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({"enabled": true, "recoveryCodesLeft": 9}))]
+pub(crate) struct SecondFactor {
+    /// Whether logins require a code.
+    enabled: bool,
+    /// Number of recovery codes that were not used.
+    #[schema(minimum = 0, maximum = 10)]
+    recovery_codes_left: i32,
+}
 
 /// A code of the second factor.
 #[derive(Deserialize, ToSchema)]
@@ -71,6 +83,18 @@ pub(crate) struct ConfirmedSecondFactor {
     recovery_codes: Vec<String>,
     /// The new session.
     session: Session,
+}
+
+/// Returns whether the caller has a second factor.
+///
+/// Requires an access token. A second factor that is not confirmed is not enabled.
+#[utoipa::path(
+    get, path = "/api/auth/2fa", tag = "Authentication", security(("bearer" = [])),
+    responses((status = OK, description = "The second factor.", body = SecondFactor))
+)]
+pub(crate) async fn show(State(app): State<App>, _: SignedIn) -> Result<Json<SecondFactor>, Problem> {
+    let state = app.identity().get_second_factor(GetSecondFactorRequest {}).await?.into_inner();
+    Ok(Json(SecondFactor { enabled: state.enabled, recovery_codes_left: state.recovery_codes_left }))
 }
 
 /// Completes a login that requires a second factor, or enters a code again.

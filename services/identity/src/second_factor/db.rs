@@ -199,6 +199,26 @@ pub(crate) async fn delete_expired_challenges(db: impl PgExecutor<'_>, limit: i6
     Ok(())
 }
 
+/// The second factor of a user, as the user sees it.
+pub(crate) struct State {
+    pub(crate) is_enabled: bool,
+    pub(crate) recovery_codes_left: i64,
+}
+
+/// Returns the state of a user's second factor, or `None` if the user has enrolled none.
+pub(crate) async fn find_state(db: impl PgExecutor<'_>, user_id: Uuid) -> sqlx::Result<Option<State>> {
+    sqlx::query_as!(
+        State,
+        r#"select confirmed_at is not null as "is_enabled!",
+                  (select count(*) from identity.recovery_codes c where c.user_id = $1) as "recovery_codes_left!"
+           from identity.second_factors
+           where user_id = $1"#,
+        user_id,
+    )
+    .fetch_optional(db)
+    .await
+}
+
 /// Returns whether a user has a confirmed second factor.
 pub(crate) async fn is_confirmed(db: impl PgExecutor<'_>, user_id: Uuid) -> sqlx::Result<bool> {
     sqlx::query_scalar!(

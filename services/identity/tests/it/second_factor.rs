@@ -4,8 +4,8 @@
 use bodega_identity::{Settings, remove_second_factor};
 use bodega_proto::identity::v1::{
     CompleteLoginRequest, ConfirmSecondFactorRequest, ConfirmSecondFactorResponse,
-    DisableSecondFactorRequest, EnrollSecondFactorRequest, ListUsersRequest, Role, Session,
-    UpdateUserRequest, VerifySecondFactorRequest,
+    DisableSecondFactorRequest, EnrollSecondFactorRequest, GetSecondFactorRequest, ListUsersRequest, Role,
+    Session, UpdateUserRequest, VerifySecondFactorRequest,
 };
 use bodega_runtime::status;
 use tonic::{Code, Status};
@@ -154,6 +154,30 @@ async fn recovery_codes_work_once_each() {
         sqlx::query_scalar("select hash from identity.recovery_codes").fetch_all(&app.db).await.unwrap();
     assert_eq!(stored.len(), 8);
     assert!(stored.iter().all(|hash| hash.len() == 32 && !codes.iter().any(|code| code.as_bytes() == hash)));
+}
+
+#[tokio::test]
+async fn users_see_whether_it_is_enabled_and_how_many_recovery_codes_are_left() {
+    let app = TestApp::start().await;
+    let state = async |session: &Session| {
+        let mut client = app.bearer(&session.access_token).await;
+        let state = client.get_second_factor(GetSecondFactorRequest {}).await.unwrap().into_inner();
+        (state.enabled, state.recovery_codes_left)
+    };
+    let (session, other) = (app.register("ada").await, app.register("eve").await);
+    assert_eq!(state(&session).await, (false, 0));
+    enroll(&app, &session).await;
+    assert_eq!(state(&session).await, (false, 0), "not confirmed");
+    let (_, session, codes) = enable(&app, &session).await;
+    assert_eq!(state(&session).await, (true, 10));
+    verify(&app, &session, &codes[0]).await.unwrap();
+    assert_eq!(state(&session).await, (true, 9));
+    assert_eq!(state(&other).await, (false, 0));
+
+    let mut ended = app.bearer(&session.access_token).await;
+    remove_second_factor(&app.db, "ada").await.unwrap();
+    assert_eq!(rejection(ended.get_second_factor(GetSecondFactorRequest {}).await), session_ended());
+    assert_eq!(state(&app.login("ada").await.unwrap()).await, (false, 0));
 }
 
 #[tokio::test]

@@ -119,6 +119,13 @@ impl IdentityService for IdentityApi {
         profile::change_password(self, request).await
     }
 
+    async fn get_second_factor(
+        &self,
+        request: Request<pb::GetSecondFactorRequest>,
+    ) -> RpcResult<pb::GetSecondFactorResponse> {
+        second_factors::get_second_factor(self, request).await
+    }
+
     async fn enroll_second_factor(
         &self,
         request: Request<pb::EnrollSecondFactorRequest>,

@@ -5,7 +5,21 @@ use bodega_runtime::auth::Caller;
 use tonic::{Request, Response};
 
 use super::{IdentityApi, RpcResult};
-use crate::{grpc::to_strings, second_factor};
+use crate::{error::Error, grpc::to_strings, second_factor, sessions};
+
+pub(super) async fn get_second_factor(
+    api: &IdentityApi,
+    request: Request<pb::GetSecondFactorRequest>,
+) -> RpcResult<pb::GetSecondFactorResponse> {
+    let caller = Caller::of(&request)?;
+    let user = sessions::current_user(&api.db, &caller).await?;
+    let state = second_factor::db::find_state(&api.db, user.id).await.map_err(Error::from)?;
+    let left = state.as_ref().map_or(0, |state| state.recovery_codes_left);
+    Ok(Response::new(pb::GetSecondFactorResponse {
+        enabled: state.is_some_and(|state| state.is_enabled),
+        recovery_codes_left: i32::try_from(left).unwrap_or(i32::MAX),
+    }))
+}
 
 pub(super) async fn enroll_second_factor(
     api: &IdentityApi,
