@@ -82,6 +82,11 @@ impl Error {
         Self::Invalid(violations)
     }
 
+    /// Returns whether a rate limit is exhausted.
+    pub(crate) fn is_rate_limit(&self) -> bool {
+        matches!(self, Self::RateLimit(rate_limit::Error::RateLimited(_)))
+    }
+
     /// Maps the unique constraints of `identity.users` to rejections.
     pub(crate) fn from_user_write(error: sqlx::Error) -> Self {
         match status::violated_constraint(&error) {

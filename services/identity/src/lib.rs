@@ -60,6 +60,7 @@ pub use self::{
     signing::{RotatedKey, rotate_signing_key},
 };
 use self::{
+    failed_logins::RateLimitedLogins,
     grpc::{ContactApi, ErasureApi, IdentityApi, RecoveryApi, TokenApi},
     passwords::Hasher,
     recovery::IdentityMails,
@@ -127,6 +128,7 @@ pub async fn start(
     let images = ImageRegistry::new(db.clone(), SCHEMA, avatars::media(&media));
     let refresh_ttl = settings.refresh_ttl;
     let rate_limiter = RateLimiter::new(db.clone(), SCHEMA, settings.rate_limits);
+    let rate_limited_logins = Arc::<RateLimitedLogins>::default();
     let (mail, pages) = (settings.mail.clone(), settings.pages.clone());
     let outbox = Outbox::new(db.clone(), SCHEMA);
     let hasher = Hasher::new(&settings)?;
@@ -140,6 +142,7 @@ pub async fn start(
         codes,
         settings,
         rate_limiter: rate_limiter.clone(),
+        rate_limited_logins: rate_limited_logins.clone(),
         signer: signer.clone(),
         images: images.clone(),
         revocations: revocations.clone(),
@@ -187,6 +190,7 @@ pub async fn start(
     service.spawn(cleanup::hide_imported_hashes(db.clone(), hasher));
     service.spawn(cleanup::delete_old_sessions(db.clone(), refresh_ttl));
     service.spawn(AUDIT.add_segments(db.clone()));
-    service.spawn(failed_logins::record_past_hours(db));
+    service.spawn(failed_logins::record_past_hours(db.clone()));
+    service.spawn(async move { rate_limited_logins.write_repeatedly(db).await });
     Ok(service)
 }

@@ -67,7 +67,7 @@ impl RecoveryService for RecoveryApi {
         let user =
             users::db::find(&self.db, user_id).await.map_err(Error::from)?.ok_or(Error::UserNotFound)?;
         self.require_mailer()?;
-        recovery::send_reset(&self.db, user.id).await?;
+        recovery::send_reset(&self.db, &caller, user.id).await?;
         Ok(Response::new(pb::SendPasswordResetResponse {}))
     }
 

@@ -38,10 +38,26 @@ pub(crate) async fn resend_verification(db: &Pool, caller: &Caller) -> Result<()
 /// Confirms the address that a token was mailed to. The token stays valid, so that a repeated call succeeds too.
 pub(crate) async fn verify(db: &Pool, token: &str) -> Result<(), Error> {
     let token = db::find_token(db, &hash(token)?, Purpose::VerifyEmail).await?.ok_or(Error::InvalidToken)?;
-    match db::set_verified(db, token.user_id, &token.email_key).await? {
-        true => Ok(()),
-        false => Err(Error::InvalidToken),
+    let mut transaction = db.begin().await?;
+    let user = lock_enabled(&mut transaction, token.user_id).await?.ok_or(Error::InvalidToken)?;
+    confirm(&mut transaction, &user, &token.email_key).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Records that a locked user has shown to receive mail at the address that a token was mailed to.
+///
+/// # Errors
+/// [`Error::InvalidToken`] if the user has another address by now, or is disabled.
+pub(super) async fn confirm(db: &mut PgConnection, user: &User, email_key: &str) -> Result<(), Error> {
+    if !db::set_verified(&mut *db, user.id, email_key).await? {
+        return Err(Error::InvalidToken);
     }
+    if !user.email_verified {
+        let event = Event::new("email.verified", Actor::Anonymous).on(Subject::user(user.id));
+        AUDIT.record(db, event).await?;
+    }
+    Ok(())
 }
 
 /// Records that a locked user has changed the address `before`, which can be restored, and mails it if `sends_mail`.

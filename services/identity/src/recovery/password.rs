@@ -2,12 +2,13 @@
 
 use bodega_audit::{Actor, Event, Subject};
 use bodega_proto::identity::v1 as pb;
-use bodega_runtime::{database::Pool, status::Violations};
+use bodega_runtime::{auth::Caller, database::Pool, status::Violations};
 use uuid::Uuid;
 
 use super::{
     MailKind,
     db::{self, Purpose},
+    email::confirm,
     enqueue, hash,
 };
 use crate::{
@@ -32,9 +33,14 @@ pub(crate) async fn request_reset(db: &Pool, email: &Email) -> Result<(), Error>
     Ok(enqueue(db, MailKind::PasswordReset, None, Some(&email.normalized)).await?)
 }
 
-/// Writes the mail to a user.
-pub(crate) async fn send_reset(db: &Pool, user_id: Uuid) -> Result<(), Error> {
-    Ok(enqueue(db, MailKind::PasswordReset, Some(user_id), None).await?)
+/// Writes the mail to a user, on behalf of an admin.
+pub(crate) async fn send_reset(db: &Pool, caller: &Caller, user_id: Uuid) -> Result<(), Error> {
+    let mut transaction = db.begin().await?;
+    enqueue(&mut *transaction, MailKind::PasswordReset, Some(user_id), None).await?;
+    let event = Event::new("password.reset_requested", caller).on(Subject::user(user_id));
+    AUDIT.record(&mut transaction, event).await?;
+    transaction.commit().await?;
+    Ok(())
 }
 
 /// Sets a new password with a mailed token, and ends all sessions. Returns the ended sessions.
@@ -55,10 +61,7 @@ pub(crate) async fn reset(
     if !db::use_token(&mut transaction, &hash, Purpose::PasswordReset, token.user_id).await? {
         return Err(Error::InvalidToken);
     }
-    // Of another address, or of a disabled user.
-    if locked.user.disabled || !db::set_verified(&mut *transaction, token.user_id, &token.email_key).await? {
-        return Err(Error::InvalidToken);
-    }
+    confirm(&mut transaction, &locked.user, &token.email_key).await?;
     passwords::db::set_hash(&mut transaction, token.user_id, &new_hash).await?;
     let ended = sessions::db::sessions::end_all(&mut *transaction, token.user_id, None).await?;
     let event = Event::new("password.reset", Actor::Anonymous).on(Subject::user(token.user_id));

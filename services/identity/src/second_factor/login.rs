@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    failed_logins::{self, RateLimitedLogins},
     passwords::{self, db::LockedUser},
     sessions::{self, IssuedSession, refresh_token},
     users,
@@ -42,13 +43,21 @@ pub(crate) async fn complete_login(
     db: &Pool,
     limiter: &RateLimiter,
     codes: &Codes,
+    rate_limited: &RateLimitedLogins,
     token: &str,
     code: &str,
 ) -> Result<IssuedSession, Error> {
     let hash = refresh_token::hash(token);
     let challenge = db::find_challenge(db, &hash).await?.ok_or(Error::InvalidSecondFactorToken)?;
     let user_id = challenge.user_id;
-    limit_attempts(db, limiter, user_id, complete(db, limiter, codes, &hash, challenge, code)).await
+    let completed =
+        limit_attempts(db, limiter, user_id, complete(db, limiter, codes, &hash, challenge, code)).await;
+    match &completed {
+        Err(Error::InvalidCode) => failed_logins::count(db, Some(user_id)).await?,
+        Err(error) if error.is_rate_limit() => rate_limited.count_second_step(user_id),
+        _ => {}
+    }
+    completed
 }
 
 async fn complete(

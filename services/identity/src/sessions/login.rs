@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    failed_logins,
+    failed_logins::{self, RateLimitedLogins},
     passwords::{self, Hasher, Verification, db::Credentials},
     second_factor,
     users::normalize,
@@ -34,6 +34,7 @@ pub(crate) async fn login(
     db: &Pool,
     limiter: &RateLimiter,
     hasher: &Hasher,
+    rate_limited: &RateLimitedLogins,
     request: pb::LoginRequest,
 ) -> Result<IssuedSession, Error> {
     let mut violations = Violations::new();
@@ -44,7 +45,13 @@ pub(crate) async fn login(
 
     let login = normalize_login(&request.login);
     let counted = login.as_deref().unwrap_or(&request.login);
-    let attempt = LoginAttempt::begin(db, limiter, counted).await?;
+    let attempt = match LoginAttempt::begin(db, limiter, counted).await {
+        Err(error) if error.is_rate_limit() => {
+            rate_limited.count_login(login.as_deref());
+            return Err(error);
+        }
+        attempt => attempt?,
+    };
     let result = start_with_password(db, limiter, hasher, login.as_deref(), &request).await;
     if !matches!(result, Err(Error::InvalidCredentials)) {
         attempt.restore().await;

@@ -11,7 +11,7 @@ use bodega_runtime::{
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::test_app::{PASSWORD, TestApp, id_of, registration, rejection, settings, user};
+use crate::test_app::{PASSWORD, TestApp, eventually, id_of, registration, rejection, settings, user};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -86,6 +86,38 @@ async fn concurrent_guesses_are_limited_as_well() {
     let results = futures_util::future::join_all(guesses).await;
     let evaluated = results.iter().filter(|result| limited(result).is_none()).count();
     assert_eq!(evaluated, limits::LOGIN.burst as usize);
+}
+
+#[tokio::test]
+async fn rate_limited_logins_are_counted_for_the_audit_log() {
+    let app = app().await;
+    let ada = from(0, app.register("ada")).await;
+    // The client 3 has tried so many accounts that further ones are counted together.
+    let others = "insert into identity.failed_logins (hour, client, account, id)
+                  select date_trunc('hour', now(), 'UTC') + h * interval '1 hour', '10.0.0.3', gen_random_uuid(), gen_random_uuid()
+                  from generate_series(0, 1) h, generate_series(1, 20)";
+    sqlx::query(others).execute(&app.db).await.unwrap();
+    let burst = i64::from(limits::LOGIN_BY_CLIENT.burst);
+    for (client, login, rejected) in [(1, "ADA", 3), (2, "nobody", 2), (3, "ada", 1)] {
+        for number in 0..burst + rejected {
+            let result = guess(&app, client, login).await;
+            assert_eq!(limited(&result).is_some(), number >= burst, "{client} {number}");
+        }
+    }
+    let counts = async || -> Vec<(String, Option<String>, i64, i64)> {
+        let sql = "select client, subject_id, sum((details ->> 'failures')::bigint)::bigint,
+                          sum((details ->> 'rateLimited')::bigint)::bigint
+                   from identity.audit_entries
+                   where action = 'login.failed' and (client <> '10.0.0.3' or subject_id is null)
+                   group by 1, 2 order by 1";
+        sqlx::query_as(sql).fetch_all(&app.db).await.unwrap()
+    };
+    let expected = [
+        ("10.0.0.1".to_owned(), Some(user(&ada).id.clone()), burst, 3),
+        ("10.0.0.2".to_owned(), None, burst, 2),
+        ("10.0.0.3".to_owned(), None, burst, 1),
+    ];
+    eventually("the counts are written", async || counts().await == expected).await;
 }
 
 #[tokio::test]

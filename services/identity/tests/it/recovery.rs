@@ -1,6 +1,6 @@
 //! Password reset, confirmation of addresses, and the undo of a change, with a real SMTP server.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bodega_identity::{Settings, create_admin, reset_password};
 use bodega_mail::{
@@ -74,6 +74,21 @@ impl Fixture {
         Ok(self.recovery(None).await.reset_password(request).await?.into_inner().ended_session_ids)
     }
 
+    /// Repeats calls that are rejected as unavailable: on a busy machine, many at once may wait too long for a connection.
+    async fn reset_if_available(&self, token: &str, password: &str) -> Result<Vec<String>, Status> {
+        let mut result = self.reset(token, password).await;
+        for _ in 0..100 {
+            match result {
+                Err(status) if status.code() == Code::Unavailable => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    result = self.reset(token, password).await;
+                }
+                _ => break,
+            }
+        }
+        result
+    }
+
     async fn verify(&self, token: &str) -> Result<(), Status> {
         self.recovery(None).await.verify_email(VerifyEmailRequest { token: token.into() }).await.map(drop)
     }
@@ -135,7 +150,8 @@ async fn a_mailed_token_sets_one_password_however_many_calls_use_it() {
     assert_eq!(fields(fixture.reset(&token, "short").await), ["password"]);
     assert_eq!(fields(fixture.reset(&token, "ADA@example.org").await), ["password"]);
     let passwords: Vec<_> = (0..50).map(|number| format!("horse battery number {number}")).collect();
-    let results = join_all(passwords.iter().map(|password| fixture.reset(&token, password))).await;
+    let results =
+        join_all(passwords.iter().map(|password| fixture.reset_if_available(&token, password))).await;
     let set: Vec<_> = results.iter().zip(&passwords).filter(|(result, _)| result.is_ok()).collect();
     assert_eq!(set.len(), 1, "{results:?}");
     assert_eq!(set[0].0.as_ref().unwrap().len(), 2, "ends both sessions");
@@ -145,6 +161,8 @@ async fn a_mailed_token_sets_one_password_however_many_calls_use_it() {
     assert_eq!(rejection(fixture.app.login("ada").await), invalid_credentials());
     let session = fixture.app.login_with("ada", set[0].1).await.unwrap();
     assert!(user(&session).email_verified, "the mail has arrived");
+    let audited = fixture.app.audited(user(&session)).await;
+    assert_eq!(audited[..3], ["user.registered", "email.verified", "password.reset"], "{audited:?}");
     for ended in [&ada, &other] {
         assert_eq!(rejection(fixture.app.profile(ended).await), session_ended());
     }
@@ -191,6 +209,7 @@ async fn an_address_is_confirmed_by_its_token_also_repeatedly() {
     fixture.verify(&token).await.unwrap();
     fixture.verify(&token).await.unwrap();
     assert!(fixture.app.profile(&ada).await.unwrap().email_verified);
+    assert_eq!(fixture.app.audited(user(&ada)).await, ["user.registered", "email.verified"], "once");
 
     let before = fixture.count("select count(*) from identity.mails").await;
     let mut recovery = fixture.recovery(Some(&ada)).await;
@@ -343,6 +362,7 @@ async fn an_admin_can_have_a_reset_mailed_and_see_failed_mails() {
     let mail = fixture.mail("ada@example.org", "Set a new password").await;
     assert_eq!(mail.id(), format!("<{}@shop.example>", failed.id), "the same message");
     fixture.reset(&mail.token(), NEW_PASSWORD).await.unwrap();
+    assert!(fixture.app.audited(user(&ada)).await.contains(&"password.reset_requested".to_owned()));
     let again = mails.resend_mail(ResendMailRequest { id: failed.id }).await;
     assert_eq!(rejection(again), (Code::NotFound, "mail_not_found".into()));
 }

@@ -17,6 +17,7 @@ use super::convert::with_addresses;
 use crate::{
     config::Settings,
     error::Error,
+    failed_logins::RateLimitedLogins,
     passwords::Hasher,
     second_factor::Codes,
     sessions::{IssuedSession, Revocations},
@@ -29,6 +30,7 @@ pub(crate) struct IdentityApi {
     pub(crate) db: Pool,
     pub(crate) settings: Settings,
     pub(crate) rate_limiter: RateLimiter,
+    pub(crate) rate_limited_logins: Arc<RateLimitedLogins>,
     pub(crate) hasher: Hasher,
     pub(crate) codes: Codes,
     pub(crate) signer: Arc<Signer>,

@@ -22,7 +22,9 @@ pub(super) async fn login(
     api: &IdentityApi,
     request: Request<pb::LoginRequest>,
 ) -> RpcResult<pb::LoginResponse> {
-    let session = sessions::login(&api.db, &api.rate_limiter, &api.hasher, request.into_inner()).await?;
+    let IdentityApi { db, rate_limiter, hasher, rate_limited_logins, .. } = api;
+    let session =
+        sessions::login(db, rate_limiter, hasher, rate_limited_logins, request.into_inner()).await?;
     let session = Some(api.session(session).await?);
     Ok(Response::new(pb::LoginResponse { session }))
 }
@@ -32,8 +34,9 @@ pub(super) async fn complete_login(
     request: Request<pb::CompleteLoginRequest>,
 ) -> RpcResult<pb::CompleteLoginResponse> {
     let pb::CompleteLoginRequest { token, code } = request.into_inner();
-    let IdentityApi { db, rate_limiter, codes, .. } = api;
-    let session = second_factor::complete_login(db, rate_limiter, codes, &token, &code).await?;
+    let IdentityApi { db, rate_limiter, codes, rate_limited_logins, .. } = api;
+    let session =
+        second_factor::complete_login(db, rate_limiter, codes, rate_limited_logins, &token, &code).await?;
     let session = Some(api.session(session).await?);
     Ok(Response::new(pb::CompleteLoginResponse { session }))
 }

@@ -1,7 +1,9 @@
-//! Failed logins, counted per account, client and hour. At the end of an hour each count becomes an audit event.
+//! Failed and rate-limited logins, counted per account, client and hour. At the end of an hour each count becomes an audit event.
 //!
 //! An attacker cannot fill the table: a client has at most [`MAX_ACCOUNTS`] rows an hour, and a login that fails costs a
 //! password hash. Logins of unknown accounts are counted together, and what was typed is not stored: it may be a password.
+
+mod rate_limited;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,10 +14,11 @@ use sqlx::{PgConnection, PgExecutor};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
+pub(crate) use self::rate_limited::RateLimitedLogins;
 use crate::AUDIT;
 
 /// Failures at further accounts are counted together.
-const MAX_ACCOUNTS: i64 = 20;
+const MAX_ACCOUNTS: usize = 20;
 /// Counts that are recorded in one transaction.
 const BATCH_SIZE: i64 = 1_000;
 /// Counts of a batch that become events of their own, the largest ones. The others are summed up.
@@ -45,7 +48,7 @@ pub(crate) async fn count(db: impl PgExecutor<'_>, account: Option<Uuid>) -> sql
          on conflict (hour, client, account) do update set failures = failed_logins.failures + 1",
         client,
         account.unwrap_or_default(),
-        MAX_ACCOUNTS,
+        MAX_ACCOUNTS as i64,
         Uuid::nil(),
         Uuid::now_v7(),
     )
@@ -72,6 +75,7 @@ struct Count {
     /// `None` also if the user was deleted meanwhile.
     account: Option<Uuid>,
     failures: i32,
+    rate_limited: i32,
 }
 
 /// Records failed logins of past hours in the audit log. Returns whether there may be more.
@@ -83,7 +87,9 @@ pub async fn record_failed_logins(db: &Pool) -> sqlx::Result<bool> {
     let counts = take_past(&mut transaction).await?;
     let (events, others) = counts.split_at(counts.len().min(MAX_EVENTS));
     for count in events {
-        let details = json!({ "hour": hour_of(count), "failures": count.failures });
+        let details = json!({
+            "hour": hour_of(count), "failures": count.failures, "rateLimited": count.rate_limited,
+        });
         let client = Some(count.client.clone()).filter(|client| !client.is_empty());
         let mut event = Event::new("login.failed", Actor::Anonymous)
             .with_id(count.id)
@@ -94,14 +100,17 @@ pub async fn record_failed_logins(db: &Pool) -> sqlx::Result<bool> {
         }
         AUDIT.record(&mut transaction, event).await?;
     }
-    let mut sums: BTreeMap<String, (i64, u32)> = BTreeMap::new();
+    let mut sums: BTreeMap<String, (i64, i64, u32)> = BTreeMap::new();
     for count in others {
-        let (failures, counts) = sums.entry(hour_of(count)).or_default();
+        let (failures, rate_limited, counts) = sums.entry(hour_of(count)).or_default();
         *failures += i64::from(count.failures);
+        *rate_limited += i64::from(count.rate_limited);
         *counts += 1;
     }
-    for (hour, (failures, counts)) in sums {
-        let details = json!({ "hour": hour, "failures": failures, "accountsAndClients": counts });
+    for (hour, (failures, rate_limited, counts)) in sums {
+        let details = json!({
+            "hour": hour, "failures": failures, "rateLimited": rate_limited, "accountsAndClients": counts,
+        });
         AUDIT.record(&mut transaction, Event::new("login.failed", Actor::Anonymous).details(details)).await?;
     }
     let is_full = i64::try_from(counts.len()) == Ok(BATCH_SIZE);
@@ -122,16 +131,17 @@ async fn take_past(db: &mut PgConnection) -> sqlx::Result<Vec<Count>> {
                where id in (
                    select id from identity.failed_logins
                    where hour < date_trunc('hour', now(), 'UTC')
-                   order by failures desc
+                   order by failures + rate_limited desc
                    limit $1
                    for update skip locked
                )
-               returning id, hour, client, account, failures
+               returning id, hour, client, account, failures, rate_limited
            )
            select t.id as "id!", t.hour as "hour!", t.client as "client!", t.failures as "failures!",
+                  t.rate_limited as "rate_limited!",
                   (select u.id from identity.users u where u.id = t.account and u.deleted_at is null) as account
            from taken t
-           order by t.failures desc"#,
+           order by t.failures + t.rate_limited desc"#,
         BATCH_SIZE,
     )
     .fetch_all(db)
