@@ -35,3 +35,13 @@ impl Authenticator {
         format!("{:06}", number % 1_000_000)
     }
 }
+
+#[test]
+fn has_the_codes_of_rfc_6238() {
+    // The RFC has 8 digits; 6 digits are the last ones of the same number.
+    for (time, code) in [(59, "94287082"), (1_111_111_109, "07081804"), (20_000_000_000, "65353130")] {
+        let authenticator =
+            Authenticator { step: time / 30, ..Authenticator::new("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ") };
+        assert_eq!(authenticator.code(0), code[2..], "{time}");
+    }
+}

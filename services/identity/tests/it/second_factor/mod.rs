@@ -1,11 +1,12 @@
-//! Second factors: enrollment, login in two steps, replay, wrong codes, recovery codes, removal, and the repeated check of
-//! admins.
+//! Second factors: enrollment, login in two steps, removal, and the repeated check of admins.
+
+mod codes;
 
 use bodega_identity::{Settings, remove_second_factor};
 use bodega_proto::identity::v1::{
-    CompleteLoginRequest, ConfirmSecondFactorRequest, ConfirmSecondFactorResponse,
-    DisableSecondFactorRequest, EnrollSecondFactorRequest, GetSecondFactorRequest, ListUsersRequest, Role,
-    Session, UpdateUserRequest, VerifySecondFactorRequest,
+    CompleteLoginRequest, ConfirmSecondFactorRequest, ConfirmSecondFactorResponse, CreateApiKeyRequest,
+    DeleteUserRequest, DisableSecondFactorRequest, EnrollSecondFactorRequest, GetSecondFactorRequest,
+    ListUsersRequest, Role, Session, UpdateProfileRequest, UpdateUserRequest, VerifySecondFactorRequest,
 };
 use bodega_runtime::status;
 use tonic::{Code, Status};
@@ -94,66 +95,6 @@ async fn a_login_requires_a_code_from_the_confirmation_on() {
     app.profile(&completed).await.unwrap();
     let refreshed = app.refresh(&completed.refresh_token).await.unwrap();
     app.profile(&refreshed).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_code_and_a_challenge_work_once() {
-    let app = TestApp::start().await;
-    let (authenticator, ..) = enable(&app, &app.register("ada").await).await;
-    let token = challenge(&app, "ada").await;
-    assert_eq!(
-        rejection(complete(&app, &token, &authenticator.code(0)).await),
-        invalid_code(),
-        "used to confirm"
-    );
-    complete(&app, &token, &authenticator.code(1)).await.unwrap();
-
-    let again = challenge(&app, "ada").await;
-    assert_eq!(rejection(complete(&app, &again, &authenticator.code(1)).await), invalid_code());
-    let invalid_token = (Code::Unauthenticated, "invalid_second_factor_token".to_owned());
-    assert_eq!(rejection(complete(&app, &token, &authenticator.code(1)).await), invalid_token);
-    assert_eq!(rejection(complete(&app, "unknown", &authenticator.code(1)).await), invalid_token);
-}
-
-#[tokio::test]
-async fn a_code_is_accepted_once_by_concurrent_logins() {
-    let app = TestApp::start().await;
-    let (authenticator, ..) = enable(&app, &app.register("ada").await).await;
-    let (one, other) = (challenge(&app, "ada").await, challenge(&app, "ada").await);
-    let code = authenticator.code(1);
-    let (one, other) = tokio::join!(complete(&app, &one, &code), complete(&app, &other, &code));
-    assert_eq!(usize::from(one.is_ok()) + usize::from(other.is_ok()), 1, "{one:?} {other:?}");
-}
-
-#[tokio::test]
-async fn a_challenge_ends_with_its_time_and_with_a_new_password() {
-    let app = TestApp::start().await;
-    let (authenticator, session, _) = enable(&app, &app.register("ada").await).await;
-    let invalid_token = (Code::Unauthenticated, "invalid_second_factor_token".to_owned());
-    let expired = challenge(&app, "ada").await;
-    let expire = "update identity.login_challenges set expires_at = now()";
-    sqlx::query(expire).execute(&app.db).await.unwrap();
-    assert_eq!(rejection(complete(&app, &expired, &authenticator.code(1)).await), invalid_token);
-
-    let token = challenge(&app, "ada").await;
-    app.change_password(&session, "another horse battery").await.unwrap();
-    assert_eq!(rejection(complete(&app, &token, &authenticator.code(1)).await), invalid_token);
-}
-
-#[tokio::test]
-async fn recovery_codes_work_once_each() {
-    let app = TestApp::start().await;
-    let (_, _, codes) = enable(&app, &app.register("ada").await).await;
-    assert_eq!(codes.len(), 10);
-    let token = challenge(&app, "ada").await;
-    complete(&app, &token, &codes[0].to_lowercase().replace('-', " ")).await.unwrap();
-    let token = challenge(&app, "ada").await;
-    assert_eq!(rejection(complete(&app, &token, &codes[0]).await), invalid_code());
-    complete(&app, &token, &codes[1]).await.unwrap();
-    let stored: Vec<Vec<u8>> =
-        sqlx::query_scalar("select hash from identity.recovery_codes").fetch_all(&app.db).await.unwrap();
-    assert_eq!(stored.len(), 8);
-    assert!(stored.iter().all(|hash| hash.len() == 32 && !codes.iter().any(|code| code.as_bytes() == hash)));
 }
 
 #[tokio::test]
@@ -262,6 +203,20 @@ async fn enrollment_requires_the_password() {
 }
 
 #[tokio::test]
+async fn another_email_needs_the_password() {
+    let app = TestApp::start().await;
+    let (_, session, _) = enable(&app, &app.register("ada").await).await;
+    let change = |password: Option<&str>| UpdateProfileRequest {
+        email: Some("countess@example.org".into()),
+        current_password: password.map(Into::into),
+        ..UpdateProfileRequest::default()
+    };
+    let mut client = app.bearer(&session.access_token).await;
+    assert_eq!(fields(client.update_profile(change(None)).await), ["current_password"]);
+    client.update_profile(change(Some(PASSWORD))).await.unwrap();
+}
+
+#[tokio::test]
 async fn confirming_and_disabling_replace_all_sessions() {
     let app = TestApp::start().await;
     let (one, other) = (app.register("ada").await, app.login("ada").await.unwrap());
@@ -294,11 +249,18 @@ async fn admins_enter_a_code_again_before_they_change_users() {
     age_second_factors(&app).await;
     let later = app.refresh(&session.refresh_token).await.unwrap();
     assert_eq!(rejection(app.update_user(&later, promote()).await), second_factor_required());
+    let mut client = app.bearer(&later.access_token).await;
+    let delete = DeleteUserRequest { id: ada.clone() };
+    assert_eq!(rejection(client.delete_user(delete).await), second_factor_required());
+    let scopes = vec!["orders:read".to_owned()];
+    let key = CreateApiKeyRequest { name: "warehouse".into(), scopes, expires_in_days: 1 };
+    assert_eq!(rejection(client.create_api_key(key.clone()).await), second_factor_required());
     app.bearer(&later.access_token).await.list_users(ListUsersRequest::default()).await.unwrap();
     assert_eq!(rejection(verify(&app, &later, "000000").await), invalid_code());
     let verified = verify(&app, &later, &codes[0]).await.unwrap();
     assert_eq!(app.session_id(&verified).await, app.session_id(&session).await);
     app.update_user(&verified, promote()).await.unwrap();
+    app.bearer(&verified.access_token).await.create_api_key(key).await.unwrap();
     // Both refresh tokens are of the same generation: a client that has lost the response goes on with its own.
     app.refresh(&later.refresh_token).await.unwrap();
 }
