@@ -7,6 +7,7 @@ mod accounts;
 mod catalog;
 mod coverage;
 mod legacy;
+mod mails;
 mod recorder;
 mod rejections;
 mod shopping;

@@ -1,5 +1,6 @@
 //! Sends requests to a store, and records each request and its response as text.
 
+use bodega_order::OrderMail;
 use bodega_stripe_double::StripeDouble;
 use regex::Captures;
 use reqwest::{Request, RequestBuilder};
@@ -40,7 +41,15 @@ pub(super) struct Recorder {
 impl Recorder {
     /// Starts a store that accepts cards, with two categories, two tags and four products.
     pub(super) async fn start() -> Self {
-        let test = PaymentTest::start_without_webhooks(&[]).await;
+        Self::with(PaymentTest::start_without_webhooks(&[]).await).await
+    }
+
+    /// Starts the same store, with mail.
+    pub(super) async fn start_with_mail(mail: OrderMail) -> Self {
+        Self::with(PaymentTest::start_with_mail(mail).await).await
+    }
+
+    async fn with(test: PaymentTest) -> Self {
         let admin = test.store.admin();
         for (path, names) in [("/api/categories", ["Kitchen", "Garden"]), ("/api/tags", ["blue", "new"])] {
             for name in names {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bodega_order::{PaymentArgs, PaymentProviders};
+use bodega_order::{OrderMail, PaymentArgs, PaymentProviders};
 use bodega_stripe_double::{Card, ChargeStatus, Fault, IntentStatus, Operation, Options, StripeDouble};
 use clap::Parser;
 use serde_json::Value;
@@ -43,9 +43,18 @@ impl PaymentTest {
 
     /// Starts a store that receives no webhook events, on a database that was [prepared](crate::harness::store::prepare).
     pub(crate) async fn start_on(owner: PgConnectOptions, options: &[&str]) -> Self {
+        Self::start_store(owner, options, OrderMail::default()).await
+    }
+
+    /// Starts a store that receives no webhook events, and sends mail.
+    pub(crate) async fn start_with_mail(mail: OrderMail) -> Self {
+        Self::start_store(database().await.url().parse().unwrap(), &[], mail).await
+    }
+
+    async fn start_store(owner: PgConnectOptions, options: &[&str], mail: OrderMail) -> Self {
         let stripe = stripe().await;
-        let store_options =
-            StoreOptions { payments: payments(&stripe, options), connections: 10, ..StoreOptions::default() };
+        let payments = payments(&stripe, options);
+        let store_options = StoreOptions { payments, mail, connections: 10, ..StoreOptions::default() };
         Self { store: TestStore::start_on(owner, store_options).await, stripe }
     }
 
