@@ -299,3 +299,36 @@ async fn the_tokens_of_a_session_are_limited_by_its_age() {
     sqlx::query(sql).bind(f64::from(u32::try_from(retry_after).unwrap())).execute(&app.db).await.unwrap();
     app.refresh(&session.refresh_token).await.unwrap();
 }
+
+/// Exhausts the part of the limits in use that is in the database.
+async fn exhaust(app: &TestApp) {
+    let sql = "update identity.rate_limits set restored_at = now() + interval '30 days'
+               where restored_at > now() + interval '1 second'";
+    sqlx::query(sql).execute(&app.db).await.unwrap();
+}
+
+#[tokio::test]
+async fn sessions_of_one_account_are_limited() {
+    let app = app().await;
+    app.register("ada").await;
+    app.register("bob").await;
+    for _ in 0..=limits::SESSIONS.burst / 4 {
+        app.login("ada").await.unwrap();
+    }
+    exhaust(&app).await;
+    assert_eq!(limited(&app.login("ada").await).unwrap().0, "sessions");
+    app.login("bob").await.unwrap();
+}
+
+#[tokio::test]
+async fn refreshes_of_one_client_are_limited_also_with_invalid_tokens() {
+    let app = app().await;
+    let ada = app.register("ada").await;
+    for _ in 0..limits::REFRESH_CLIENT.burst / 4 + 10 {
+        assert_eq!(limited(&from(7, app.refresh("invalid")).await), None);
+    }
+    exhaust(&app).await;
+    assert_eq!(limited(&from(7, app.refresh("invalid")).await).unwrap().0, "refresh_client");
+    assert_eq!(limited(&from(7, app.refresh(&ada.refresh_token)).await).unwrap().0, "refresh_client");
+    from(8, app.refresh(&ada.refresh_token)).await.unwrap();
+}

@@ -119,6 +119,33 @@ async fn concurrent_calls_of_two_replicas_do_not_exceed_the_limit() {
 }
 
 #[tokio::test]
+async fn calls_that_wait_for_each_other_do_not_exceed_the_limit() {
+    const CALLS: i64 = 4;
+    let (_database, db, limiter) = limiter().await;
+    for _ in 1..LIMIT.burst {
+        limiter.take(&[LIMIT.by("a")]).await.unwrap();
+    }
+    let mut lock = db.begin().await.unwrap();
+    sqlx::query("select from public.rate_limits for update").execute(&mut *lock).await.unwrap();
+    let calls = join_all((0..CALLS).map(async |_| limiter.take(&[LIMIT.by("a")]).await));
+    let release = async {
+        let sql = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        let mut waiting = 0;
+        for _ in 0..500 {
+            waiting = sqlx::query_scalar(sql).fetch_one(&db).await.unwrap();
+            if waiting == CALLS {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(waiting, CALLS, "all have read the same state");
+        lock.commit().await.unwrap();
+    };
+    let (results, ()) = tokio::join!(calls, release);
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+}
+
+#[tokio::test]
 async fn a_subject_far_below_its_limit_costs_no_statement() {
     let (_database, db, limiter) = limiter().await;
     let limiter = Arc::new(limiter);
