@@ -45,7 +45,8 @@ pub(crate) struct ListQuery {
     request_body(content = ref("#/components/schemas/PlaceOrderInput"), content_type = "application/json",
         description = "Optional."),
     params(("idempotency-key" = Option<String>, Header, max_length = 255,
-        description = "Chosen by the client for one order: a retry with the same key returns the same order.")),
+        description = "Chosen by the client for one order: a retry with the same key within 30 days returns the same \
+            order, or within 7 days the same rejection. Keys are deleted after that.")),
     responses(
         (status = CREATED, description = "Order placed.", body = Order,
             headers(("location" = String, description = "Path of the new order."))),
