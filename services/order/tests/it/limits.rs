@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bodega_order::SCHEMA;
 use bodega_runtime::rate_limit::{Policy, limits};
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::{Timestamp, Uuid};
 
 use crate::test_app::TestApp;
@@ -12,7 +12,7 @@ use crate::test_app::TestApp;
 const DAY: u64 = 24 * 3600;
 
 /// Inserts a checkout with a line and a key. Returns its id, which contains its age.
-async fn insert_checkout(app: &TestApp, status: &str, age_days: u64) -> Uuid {
+async fn insert_checkout(db: &mut PgConnection, status: &str, age_days: u64) -> Uuid {
     let now = time::OffsetDateTime::now_utc().unix_timestamp().unsigned_abs();
     let id = Uuid::new_v7(Timestamp::from_unix_time(now - age_days * DAY, 0, 0, 0));
     let placed = status != "rejected";
@@ -22,14 +22,12 @@ async fn insert_checkout(app: &TestApp, status: &str, age_days: u64) -> Uuid {
                 case when $3 then 'USD' end, case when $3 then t end, t
          from (select now() - make_interval(days => $4) as t) as age"
     );
-    // In one transaction: the cleanup runs meanwhile.
-    let mut transaction = app.db.begin().await.unwrap();
     sqlx::query(AssertSqlSafe(sql))
         .bind(id)
         .bind(status)
         .bind(placed)
         .bind(i32::try_from(age_days).unwrap())
-        .execute(&mut *transaction)
+        .execute(&mut *db)
         .await
         .unwrap();
     for sql in [
@@ -37,39 +35,41 @@ async fn insert_checkout(app: &TestApp, status: &str, age_days: u64) -> Uuid {
         "insert into orders.idempotency_keys (user_id, key, order_id)
          select user_id, 'key', id from orders.orders where id = $1",
     ] {
-        sqlx::query(sql).bind(id).execute(&mut *transaction).await.unwrap();
+        sqlx::query(sql).bind(id).execute(&mut *db).await.unwrap();
     }
-    transaction.commit().await.unwrap();
     id
 }
 
-async fn insert_event(app: &TestApp, id: &str, applied_days_ago: Option<i32>) {
+async fn insert_event(db: &mut PgConnection, id: &str, applied_days_ago: Option<i32>) {
     let sql = "insert into orders.provider_events
                    (provider, id, kind, own_account, intent_snapshot, received_at, next_attempt_at, applied_at, outcome)
                select 'stripe', $1, 'test', true, '{}', now() - interval '1 year',
                       case when $2 is null then now() + interval '1 day' end,
                       now() - make_interval(days => $2), case when $2 is not null then 'unknown_payment' end";
-    sqlx::query(sql).bind(id).bind(applied_days_ago).execute(&app.db).await.unwrap();
+    sqlx::query(sql).bind(id).bind(applied_days_ago).execute(db).await.unwrap();
 }
 
 #[tokio::test]
 async fn deletes_rejected_checkouts_old_keys_and_old_provider_events() {
     let mut app = TestApp::start().await;
-    let old = insert_checkout(&app, "rejected", 8).await;
-    let recent = insert_checkout(&app, "rejected", 6).await;
-    let latest = insert_checkout(&app, "rejected", 80).await;
-    let pending_release = insert_checkout(&app, "rejected", 80).await;
-    let order = insert_checkout(&app, "completed", 31).await;
-    let recent_order = insert_checkout(&app, "completed", 29).await;
+    // In one transaction: the cleanup runs meanwhile.
+    let mut db = app.db.begin().await.unwrap();
+    let old = insert_checkout(&mut db, "rejected", 8).await;
+    let recent = insert_checkout(&mut db, "rejected", 6).await;
+    let latest = insert_checkout(&mut db, "rejected", 80).await;
+    let pending_release = insert_checkout(&mut db, "rejected", 80).await;
+    let order = insert_checkout(&mut db, "completed", 31).await;
+    let recent_order = insert_checkout(&mut db, "completed", 29).await;
     let sql = "insert into orders.latest_checkouts (user_id, order_id)
                select user_id, id from orders.orders where id = $1";
-    sqlx::query(sql).bind(latest).execute(&app.db).await.unwrap();
+    sqlx::query(sql).bind(latest).execute(&mut *db).await.unwrap();
     let sql = "insert into orders.outbox (order_id, kind, next_attempt_at, rejection)
                values ($1, 'release_stock', now(), 'of a test')";
-    sqlx::query(sql).bind(pending_release).execute(&app.db).await.unwrap();
-    insert_event(&app, "old", Some(91)).await;
-    insert_event(&app, "recent", Some(89)).await;
-    insert_event(&app, "not_applied", None).await;
+    sqlx::query(sql).bind(pending_release).execute(&mut *db).await.unwrap();
+    insert_event(&mut db, "old", Some(91)).await;
+    insert_event(&mut db, "recent", Some(89)).await;
+    insert_event(&mut db, "not_applied", None).await;
+    db.commit().await.unwrap();
 
     app.restart().await;
     let exists = async |table: &str, id: Uuid| {
@@ -117,6 +117,7 @@ async fn the_orders_of_an_account_are_limited() {
             break policy;
         }
         attempts += 1;
+        assert!(attempts < 10_000, "orders are not limited");
     };
     assert_eq!(policy.limit, limit.name);
     assert!((limit.burst..limit.burst + 20).contains(&attempts), "{attempts}");
