@@ -102,6 +102,23 @@ async fn an_unusable_key_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_declined_intent_that_stripe_has_forgotten_does_not_delay_the_next() {
+    let app = StripeApp::start().await;
+    let order = app.new_order(&[(MUG, 1)]).await;
+    let declined = app.create_intent(&order).await.unwrap();
+    app.stripe.confirm(&declined.client_secret, Card::Declined).await.unwrap();
+    app.stripe.delivered().await;
+    assert_eq!(payment_of(&app.get(&order.id).await), PaymentStatus::Failed);
+
+    app.stripe.forget_intent(&declined.id);
+    let next = app.create_intent(&order).await.unwrap();
+    assert_ne!(next.id, declined.id);
+    app.stripe.confirm(&next.client_secret, Card::Visa).await.unwrap();
+    app.wait_for(&order, Paid, PaymentStatus::Completed, Duration::from_secs(10)).await;
+    app.assert_consistent().await;
+}
+
+#[tokio::test]
 async fn a_declined_card_can_be_followed_by_another_intent() {
     let app = StripeApp::start().await;
     let order = app.new_order(&[(MUG, 1)]).await;

@@ -61,6 +61,7 @@ async fn expiring_cancels_the_intent_before_the_order() {
     app.stripe.fail_next(Operation::Cancel, Fault::DropBefore, 4);
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(app.get(&order.id).await.status(), Pending);
+    assert_eq!(error_reason(app.create_intent(&order).await), "order_not_payable", "its window has ended");
     app.stripe.clear_faults();
     let expired = app.wait_for(&order, Cancelled, Failed, SOON).await;
     assert_eq!(app.stripe.intent(&intent.id).unwrap().status, IntentStatus::Canceled);
