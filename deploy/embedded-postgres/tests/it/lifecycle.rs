@@ -61,7 +61,9 @@ async fn waits_for_the_busy_backends_of_a_killed_server() {
                 begin while clock_timestamp() < over loop end loop; end $$";
     let mut connection = PgConnection::connect(&url).await.unwrap();
     let query = tokio::spawn(async move { sqlx::raw_sql(busy).execute(&mut connection).await });
-    while count(&url, "select count(*) from pg_stat_activity where query like 'do %'").await == 0 {}
+    while count(&url, "select count(*) from pg_stat_activity where query like 'do %'").await == 0 {
+        assert!(!query.is_finished(), "the statement has ended before it was seen");
+    }
     kill_process(postmaster(dir.path()), Signal::KILL).unwrap();
     std::mem::forget(cluster);
     release_lock(dir.path());

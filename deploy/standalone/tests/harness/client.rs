@@ -1,6 +1,10 @@
 //! HTTP clients of a store.
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{
+    fmt,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use reqwest::{
     Method,
@@ -9,6 +13,9 @@ use reqwest::{
 use serde_json::{Value, json};
 
 use crate::harness::store::PASSWORD;
+
+/// Maximum time of all attempts of a request.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A client, anonymous or signed in.
 #[derive(Clone)]
@@ -163,13 +170,16 @@ impl Client {
     }
 }
 
-/// Retries a request after `Retry-After` while the response is 429 or 503. The request must be safe to repeat.
+/// Retries a request after `Retry-After` while the response is 429 or 503, for up to two minutes. The request must be safe to
+/// repeat.
 pub(crate) async fn retry_while_unavailable(send: impl AsyncFn() -> Response) -> Response {
+    let started = Instant::now();
     loop {
         let response = send().await;
         if ![429, 503].contains(&response.status) {
             return response;
         }
+        assert!(started.elapsed() < RETRY_TIMEOUT, "{response:?}");
         let pause = response.header("retry-after").parse().expect("Retry-After");
         tokio::time::sleep(Duration::from_secs(pause)).await;
     }

@@ -233,8 +233,10 @@ async fn recovers_from_a_replayed_error_with_a_new_attempt() {
     for (name, fault) in [("ada", Fault::ErrorBefore), ("grace", Fault::ErrorAfter)] {
         let (buyer, order) = test.order(name).await;
         test.stripe.fail_next(Operation::Create, fault, 1);
+        let started = std::time::Instant::now();
         let mut response = buyer.start_payment(&order).await;
         while response.status == 503 {
+            assert!(started.elapsed() < std::time::Duration::from_secs(60), "{response:?}");
             response = buyer.start_payment(&order).await;
         }
         test.pay(&response.expect(200).json, Card::Visa).await;

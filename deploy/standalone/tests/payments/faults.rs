@@ -1,6 +1,9 @@
 //! Many clients, and a Stripe that loses a third of its responses after executing the request.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use bodega_stripe_double::{Card, Fault, IntentStatus, Operation};
 use futures_util::future::join_all;
@@ -17,13 +20,15 @@ const ORDERS_PER_CLIENT: usize = 8;
 /// Share of lost responses.
 const LOST_RESPONSES: f64 = 0.3;
 
-/// Retries while the response is 503.
+/// Retries while the response is 503, for up to a minute.
 async fn retry_on_503(call: impl AsyncFn() -> Response) -> Response {
+    let started = Instant::now();
     loop {
         let response = call().await;
         if response.status != 503 {
             return response;
         }
+        assert!(started.elapsed() < Duration::from_secs(60), "{response:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -104,7 +104,9 @@ async fn a_revoked_key_is_streamed_to_gateways_of_all_replicas() {
     let mut client = app.bearer(&admin.access_token).await;
     client.revoke_api_key(revoke.clone()).await.unwrap();
     for stream in &mut streams {
-        while !stream.message().await.unwrap().unwrap().session_ids.contains(&key.id) {}
+        let received =
+            async { while !stream.message().await.unwrap().unwrap().session_ids.contains(&key.id) {} };
+        tokio::time::timeout(std::time::Duration::from_secs(20), received).await.expect("the key is revoked");
     }
     assert_eq!(rejection(exchange(&app, &created.key).await), invalid_token());
     let mut machine = app.bearer(&token).await;

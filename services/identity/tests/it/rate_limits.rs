@@ -68,7 +68,11 @@ async fn guesses_from_any_number_of_clients_are_evaluated_at_most_100_times_a_da
     assert!((50..=100).contains(&evaluated), "{evaluated}");
 
     // A guess that happens to be right is not evaluated either; the owner has to wait on a new client.
-    while limited(&guess(&app, 9999, "ada").await).is_none() {}
+    let mut guesses = 0;
+    while limited(&guess(&app, 9999, "ada").await).is_none() {
+        guesses += 1;
+        assert!(guesses <= limits::LOGIN.burst, "guesses are not limited");
+    }
     assert!(limited(&from(10_000, app.login("ada")).await).is_some());
     pass(&app, limits::LOGIN.interval).await;
     from(10_000, app.login("ada")).await.unwrap();
@@ -141,6 +145,7 @@ async fn a_recognized_client_is_slowed_down_by_its_own_failures_only() {
             break limited;
         }
         guesses += 1;
+        assert!(guesses <= limits::LOGIN_RECOGNIZED.burst, "guesses are not limited");
     };
     assert_eq!((limit.as_str(), guesses), ("login_recognized", limits::LOGIN_RECOGNIZED.burst));
     assert!(retry_after <= limits::LOGIN_RECOGNIZED.interval.as_secs(), "{retry_after}");
@@ -153,6 +158,7 @@ async fn a_recognized_client_is_slowed_down_by_its_own_failures_only() {
     let mut client = 30;
     while limited(&guess(&app, client, "ada").await).is_none() {
         client += 1;
+        assert!(client < 200, "guesses are not limited");
     }
     assert_eq!(limited(&from(0, app.login("ada")).await).unwrap().0, "login");
     let admin = app.admin("root").await;
@@ -290,6 +296,7 @@ async fn the_tokens_of_a_session_are_limited_by_its_age() {
             Err(status) => break limited::<()>(&Err(status)).unwrap(),
         }
         issued += 2;
+        assert!(issued <= limits::REFRESH.burst, "refreshes are not limited");
     };
     assert_eq!((limit.as_str(), issued), ("refresh", limits::REFRESH.burst));
     assert!(retry_after <= limits::REFRESH.interval.as_secs() + 1, "{retry_after}");

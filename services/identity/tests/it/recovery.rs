@@ -268,11 +268,9 @@ async fn known_and_unknown_addresses_are_treated_alike() {
             times.push(started.elapsed());
         }
     }
-    let [known, unknown] = times.map(|mut times| {
-        times.sort();
-        times[times.len() / 2]
-    });
-    assert!(known < unknown * 3 && unknown < known * 3, "medians: {known:?}, {unknown:?}");
+    // The fastest of the interleaved calls: other work on the machine only makes calls slower.
+    let [known, unknown] = times.map(|times| times.into_iter().min().unwrap());
+    assert!(known < unknown * 3 && unknown < known * 3, "fastest: {known:?}, {unknown:?}");
 }
 
 #[tokio::test]

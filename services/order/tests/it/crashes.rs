@@ -121,7 +121,9 @@ async fn a_retry_right_after_the_kill_places_one_order() {
             let user = app.user_with_cart(&[(MUG, 1)]);
             app.killed_after(time, user, |client| place(client, "key", None)).await;
             // Retries as a client would.
+            let started = std::time::Instant::now();
             let order = loop {
+                assert!(started.elapsed() < Duration::from_secs(60), "no order");
                 match app.place(user, "key").await {
                     Err(status) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) => {}
                     result => break result,

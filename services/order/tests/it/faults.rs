@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::Mutex,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bodega_runtime::status;
@@ -50,9 +50,11 @@ impl Faults {
         self.always.lock().unwrap().clear();
     }
 
-    /// Waits until all faults from [`Faults::once`] for `rpc` have occurred.
+    /// Waits up to a minute until all faults from [`Faults::once`] for `rpc` have occurred.
     pub(crate) async fn all_triggered(&self, rpc: &'static str) {
+        let started = Instant::now();
         while self.next.lock().unwrap().get(rpc).is_some_and(|next| !next.is_empty()) {
+            assert!(started.elapsed() < Duration::from_secs(60), "no call of {rpc}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

@@ -224,7 +224,9 @@ async fn a_lost_database_connection_counts_as_unavailable() {
         let query = "select count(pg_terminate_backend(pid)) from pg_stat_activity
                      where application_name = 'bodega-order' and datname = current_database()
                        and wait_event_type = 'Lock'";
+        let started = std::time::Instant::now();
         while sqlx::query_scalar::<_, i64>(query).fetch_one(&app.db).await.unwrap() == 0 {
+            assert!(started.elapsed() < Duration::from_secs(10), "no statement waits for the lock");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

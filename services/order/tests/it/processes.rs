@@ -1,6 +1,9 @@
 //! Replicas of the service that are killed or frozen at any time.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use bodega_proto::order::v1::ListOrdersRequest;
 use bodega_runtime::auth::Role;
@@ -27,8 +30,7 @@ impl TestApp {
             let result = runtime.block_on(async {
                 let replica = start().await;
                 let mut client = replica.client(user, Role::User);
-                // Waits until it is connected to the database.
-                while client.list_orders(ListOrdersRequest::default()).await.is_err() {}
+                wait_until_connected(&mut client).await;
                 tokio::time::timeout(time, call(client)).await.ok()
             });
             // Stops all of its tasks.
@@ -56,8 +58,7 @@ impl TestApp {
             one_thread().block_on(async {
                 let replica = start().await;
                 let mut client = replica.client(user, Role::User);
-                // Waits until it is connected to the database.
-                while client.list_orders(ListOrdersRequest::default()).await.is_err() {}
+                wait_until_connected(&mut client).await;
                 let call = tokio::spawn(call(client));
                 tokio::time::sleep(time).await;
                 // Stops all of its tasks.
@@ -69,6 +70,14 @@ impl TestApp {
             })
         });
         process.await.unwrap()
+    }
+}
+
+/// Waits up to a minute until the process is connected to the database.
+async fn wait_until_connected(client: &mut Client) {
+    let started = Instant::now();
+    while let Err(error) = client.list_orders(ListOrdersRequest::default()).await {
+        assert!(started.elapsed() < Duration::from_secs(60), "{error}");
     }
 }
 

@@ -79,7 +79,9 @@ async fn restart(app: &mut TestApp) {
     app.restart().await;
     let close = "select count(pg_terminate_backend(pid)) from pg_stat_activity
                  where datname = current_database() and application_name = 'bodega-order' and backend_start < $1";
+    let started = std::time::Instant::now();
     while sqlx::query_scalar::<_, i64>(close).bind(restarted_at).fetch_one(&app.db).await.unwrap() > 0 {
+        assert!(started.elapsed() < Duration::from_secs(30), "old connections stay open");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -27,6 +27,15 @@ async fn expire_leases(app: &TestApp, statement: &'static str) {
     }
 }
 
+/// Waits up to 20 seconds until the condition holds.
+async fn eventually(condition: &str, holds: impl Fn() -> bool) {
+    let started = std::time::Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < Duration::from_secs(20), "not in time: {condition}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_late_duplicate_delivery_keeps_newer_cart_lines() {
     let app = TestApp::start().await;
@@ -39,14 +48,10 @@ async fn a_late_duplicate_delivery_keeps_newer_cart_lines() {
 
     let replica = app.replica().await;
     sqlx::query("update orders.outbox set next_attempt_at = now()").execute(&app.db).await.unwrap();
-    while !app.cart.lines_of(user).is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    eventually("the replica clears the cart", || app.cart.lines_of(user).is_empty()).await;
     assert_eq!(app.cart.calls().1, 1, "the second replica has delivered before the first");
     app.add_to_cart(user, &[(MUG, 1)]);
-    while app.cart.calls().1 == 1 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    eventually("the first delivery arrives", || app.cart.calls().1 > 1).await;
     assert_eq!(app.cart.lines_of(user), [(MUG, 1)].into());
     app.assert_consistent().await;
     replica.kill().await;
@@ -129,9 +134,7 @@ async fn a_late_intent_response_changes_nothing() {
     app.stripe.fail_next(Operation::Create, StripeFault::DelayAfter(Duration::from_secs(3)), 1);
     let overtaken = app.create_intent(&order);
     let others = async {
-        while app.stripe.intents_of(&order.id).is_empty() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        eventually("there is an intent", || !app.stripe.intents_of(&order.id).is_empty()).await;
         sqlx::query("update orders.payments set intent_lease_until = now()").execute(&app.db).await.unwrap();
         let first = app.create_intent(&order).await.unwrap();
         app.stripe.confirm(&first.client_secret, Card::Declined).await.unwrap();
@@ -223,7 +226,9 @@ async fn a_process_frozen_beyond_every_lease_breaks_no_invariant() {
             // Retries while those processes are frozen.
             let order = app.place(*user, "key").await.unwrap();
             if order.status() == Pending {
+                let started = std::time::Instant::now();
                 let intent = loop {
+                    assert!(started.elapsed() < Duration::from_secs(60), "no intent");
                     match create_intent(app.client(*user), &order.id).await {
                         // Retries as a client would: the provider may be slow on a loaded machine.
                         Err(status) if status.code() == Code::Unavailable => {

@@ -175,7 +175,9 @@ async fn a_late_refund_failure_does_not_affect_the_next_refund() {
     // One replica gets the failure late; meanwhile the other one creates the next refund.
     app.stripe.fail_next(Operation::Retrieve, Fault::DelayAfter(Duration::from_secs(2)), 1);
     let polls = app.stripe.calls_of(Operation::Retrieve);
+    let started = std::time::Instant::now();
     while app.stripe.refunds_of(&order.id).is_empty() {
+        assert!(started.elapsed() < SOON, "no refund");
         poll_now(&app).await;
     }
     assert!(app.stripe.calls_of(Operation::Retrieve) > polls + 1, "both replicas have polled");

@@ -132,7 +132,9 @@ async fn callers_that_stop_waiting_do_not_disturb_the_others() {
     handles[0].abort(); // in flight: completes
     handles[1].abort(); // waits: left out
     gate.add_permits(1);
+    let started = std::time::Instant::now();
     while batches.lock().unwrap().len() < 2 {
+        assert!(started.elapsed() < Duration::from_secs(10), "no second batch");
         sleep(Duration::from_millis(1)).await;
     }
     handles[2].abort(); // in flight together with the last one

@@ -165,7 +165,9 @@ async fn the_server_sends_its_settings_first() {
     let upstream = RestartableService::new().await;
     let shutdown = CancellationToken::new();
     let peeked = async {
+        let started = std::time::Instant::now();
         let connection = loop {
+            assert!(started.elapsed() < Duration::from_secs(30), "no connection");
             match TcpStream::connect(upstream.address).await {
                 Ok(connection) => break connection,
                 Err(_) => sleep(Duration::from_millis(10)).await,

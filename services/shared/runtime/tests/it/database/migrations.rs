@@ -90,7 +90,9 @@ async fn a_migration_that_waits_for_a_lock_gives_way_and_is_retried() {
     let observing = async {
         let waiting =
             "select count(*) from pg_locks where not granted and relation = 'shop.products'::regclass";
+        let started = std::time::Instant::now();
         while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&db).await.unwrap() == 0 {
+            assert!(started.elapsed() < Duration::from_secs(10), "the migration does not wait for a lock");
             sleep(Duration::from_millis(10)).await;
         }
         timeout(Duration::from_secs(5), sqlx::query("select from shop.products").execute(&db))

@@ -108,10 +108,12 @@ impl FakeCatalog {
         *self.0.delay.lock().unwrap() = delay;
     }
 
-    /// Waits until a watcher has confirmed all changes.
+    /// Waits up to 30 seconds until a watcher has confirmed all changes.
     pub(crate) async fn applied(&self) {
         let sequence = self.0.changes.lock().unwrap().len() as u64;
+        let started = std::time::Instant::now();
         while *self.0.applied.lock().unwrap() < sequence {
+            assert!(started.elapsed() < Duration::from_secs(30), "no watcher has confirmed the changes");
             sleep(Duration::from_millis(1)).await;
         }
     }

@@ -118,8 +118,9 @@ async fn a_call_that_is_not_idempotent_is_not_sent_to_a_second_replica() {
     let closing = ScriptedUpstream::start([Action::Close]).await;
     let transport = Name::of([&healthy, &closing]).transport();
     let before = healthy.calls();
-    let mut failures = 0;
+    let (mut failures, deadline) = (0, Instant::now() + Duration::from_secs(30));
     while failures == 0 {
+        assert!(Instant::now() < deadline, "no call fails");
         failures += usize::from(add(transport.clone()).await.is_err());
     }
     assert_eq!(closing.calls(), failures);

@@ -51,7 +51,9 @@ async fn a_stream_moves_to_another_replica() {
                 name.set([&other]);
                 // A call makes the transport look the name up.
                 let lookups = name.lookups();
+                let started = std::time::Instant::now();
                 while name.lookups() < lookups + 2 {
+                    assert!(started.elapsed() < Duration::from_secs(30), "the name is not looked up");
                     let _ = timeout(Duration::from_millis(50), read(transport.clone())).await;
                 }
                 Some(used)
