@@ -73,7 +73,6 @@ async fn expiring_cancels_the_intent_before_the_order() {
     .await
     .unwrap();
     assert_eq!(actor, None, "the system is the actor");
-    app.assert_consistent().await;
     let without = app.wait_for(&without, Cancelled, Unspecified, SOON).await;
     assert_eq!(without.payment, None, "no payment was started");
     app.assert_consistent().await;
