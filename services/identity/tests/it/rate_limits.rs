@@ -11,7 +11,10 @@ use bodega_runtime::{
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::test_app::{PASSWORD, TestApp, eventually, id_of, registration, rejection, settings, user};
+use crate::{
+    image_fixtures::{png, upload},
+    test_app::{PASSWORD, TestApp, eventually, id_of, registration, rejection, settings, user},
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -338,4 +341,26 @@ async fn refreshes_of_one_client_are_limited_also_with_invalid_tokens() {
     assert_eq!(limited(&from(7, app.refresh("invalid")).await).unwrap().0, "refresh_client");
     assert_eq!(limited(&from(7, app.refresh(&ada.refresh_token)).await).unwrap().0, "refresh_client");
     from(8, app.refresh(&ada.refresh_token)).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_avatars_of_an_account_are_limited() {
+    let app = app().await;
+    let (ada, bob) = (app.register("ada").await, app.register("bob").await);
+    let limit = limits::AVATARS;
+    let mut attempts = 0;
+    let exceeded = loop {
+        // A rejected image counts as well, since it may cost as much.
+        let result = app.send_avatar(&ada, upload(b"no image")).await;
+        if let Some((exceeded, _)) = limited(&result) {
+            break exceeded;
+        }
+        assert_eq!(rejection(result).1, "unsupported_image");
+        attempts += 1;
+        assert!(attempts < 2 * limit.burst, "not limited");
+    };
+    assert_eq!(exceeded, limit.name);
+    assert!((limit.burst - 1..=limit.burst + 1).contains(&attempts), "{attempts}");
+    assert!(limited(&app.set_avatar(&ada, &png(8, 1)).await).is_some());
+    app.set_avatar(&bob, &png(8, 1)).await.unwrap();
 }
