@@ -28,6 +28,7 @@ mod metrics;
 mod middleware;
 mod openapi;
 mod problem;
+mod rejection_pace;
 mod response;
 mod revocations;
 mod router;

@@ -25,6 +25,7 @@ use crate::{
     middleware::{self, Group, RequestBody},
     openapi::{self, alias, tags_documentation},
     problem::{self, Problem},
+    rejection_pace::{self, RejectionPace},
 };
 
 /// How long a browser may cache the response to a preflight request.
@@ -191,7 +192,9 @@ pub(crate) fn router(app: App, upload_limit: ConcurrencyLimit) -> Router {
         .merge(account::routes())
         .fallback(not_found);
 
+    let delay_rejections = from_fn_with_state(RejectionPace::new(), rejection_pace::delay_rejections);
     for_users(passwords(), "passwords")
+        .layer(delay_rejections)
         .merge(for_users(sessions(), "sessions"))
         .merge(for_users(identity(), "identity"))
         .merge(for_users(catalog(), "catalog"))

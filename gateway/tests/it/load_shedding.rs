@@ -9,7 +9,9 @@ use std::{
 use bodega_proto::{
     cart::v1::{GetCartRequest, GetCartResponse},
     catalog::v1::{ListCategoriesRequest, ListCategoriesResponse},
+    identity::v1::{LoginRequest, LoginResponse},
 };
+use bodega_runtime::status;
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::time::sleep;
@@ -175,4 +177,25 @@ async fn accepts_requests_again_after_the_timeout() {
     gateway.catalog.on("ListCategories", |_: ListCategoriesRequest| Ok(ListCategoriesResponse::default()));
     sleep(TIMEOUT).await;
     assert_eq!(gateway.get("/api/categories").fetch().await.status, 200);
+}
+
+/// Rejections of logins are at least 5 ms apart.
+#[tokio::test]
+async fn a_flood_of_rejected_logins_is_slowed_down() {
+    const LOGINS: u32 = 40;
+    let gateway = TestApp::start().await;
+    gateway.identity.service.on("Login", |_: LoginRequest| {
+        Err::<LoginResponse, _>(status::unavailable(
+            "too many passwords are being verified",
+            Duration::from_secs(1),
+        ))
+    });
+    let started = Instant::now();
+    let login = || {
+        let body = json!({"login": "anna@example.com", "password": "a long password"});
+        gateway.post("/api/auth/login", body).fetch()
+    };
+    let responses = join_all((0..LOGINS).map(|_| login())).await;
+    assert!(responses.iter().all(|response| response.status == 503), "{responses:?}");
+    assert!(started.elapsed() >= (LOGINS - 1) * Duration::from_millis(5), "{:?}", started.elapsed());
 }
