@@ -79,8 +79,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_delay_is_bounded_and_does_not_outlast_the_flood() {
         let pace = RejectionPace::new();
-        let last = (0..10_000).map(|_| pace.reserve()).next_back();
-        assert_eq!(last, Some(Instant::now() + MAX_DELAY));
+        for _ in 0..10_000 {
+            pace.reserve();
+        }
+        assert_eq!(pace.reserve(), Instant::now() + MAX_DELAY);
         tokio::time::advance(MAX_DELAY + INTERVAL).await;
         assert_eq!(pace.reserve(), Instant::now());
     }
