@@ -1,25 +1,11 @@
 //! What clients do with mailed tokens, and the mails as admins see them.
 
-use bodega_mail::{
-    MailArgs,
-    testing::{Fault, SmtpServer},
-};
+use bodega_mail::testing::{Fault, SmtpServer};
 use bodega_order::{OrderMail, OrderMailArgs};
 use serde_json::{Value, json};
 
 use super::recorder::{Recorder, Role};
 use crate::harness::store::{Client, PASSWORD, eventually};
-
-fn mailer(server: &SmtpServer) -> OrderMail {
-    let mail = MailArgs {
-        smtp_url: Some(server.url().parse().unwrap()),
-        smtp_ca_file: None,
-        mail_from: "Shop <shop@shop.example>".parse().unwrap(),
-        public_url: Some("https://shop.example".parse().unwrap()),
-        templates_dir: None,
-    };
-    OrderMail { mailer: mail.smtp_mailer().unwrap(), args: OrderMailArgs::default() }
-}
 
 /// Waits for the mail to an address whose subject begins with this; returns its token.
 async fn token(server: &SmtpServer, to: &str, subject: &str) -> Value {
@@ -36,7 +22,8 @@ async fn mails(admin: &Client, status: &str) -> Vec<Value> {
 #[tokio::test]
 async fn mails_and_their_tokens() {
     let server = SmtpServer::start().await;
-    let mut api = Recorder::start_with_mail(mailer(&server)).await;
+    let mail = OrderMail { mailer: Some(server.mailer()), args: OrderMailArgs::default() };
+    let mut api = Recorder::start_with_mail(mail).await;
     let verify = token(&server, "ada", "Confirm").await;
     api.send(Role::User, "POST", "/api/auth/email/resend").await;
     for _ in 0..2 {

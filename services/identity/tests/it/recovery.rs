@@ -3,10 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bodega_identity::{Settings, create_admin, reset_password};
-use bodega_mail::{
-    MailArgs,
-    testing::{Fault, Received, SmtpServer},
-};
+use bodega_mail::testing::{Fault, Received, SmtpServer};
 use bodega_proto::{
     identity::v1::{
         GetContactsRequest, RequestPasswordResetRequest, ResendVerificationRequest, ResetPasswordRequest,
@@ -35,14 +32,7 @@ struct Fixture {
 }
 
 fn with_mail(server: &SmtpServer) -> Settings {
-    let mail = MailArgs {
-        smtp_url: Some(server.url().parse().unwrap()),
-        smtp_ca_file: None,
-        mail_from: "Shop <shop@shop.example>".parse().unwrap(),
-        public_url: Some("https://shop.example".parse().unwrap()),
-        templates_dir: None,
-    };
-    Settings { mail: mail.smtp_mailer().unwrap(), rate_limits: RateLimits::Off, ..settings() }
+    Settings { mail: Some(server.mailer()), rate_limits: RateLimits::Off, ..settings() }
 }
 
 fn invalid_token() -> (Code, String) {

@@ -1,18 +1,18 @@
 //! Mails about orders.
 
 use bodega_mail::testing::{Fault, SmtpServer};
-use bodega_order::{OrderMailArgs, RequireVerifiedEmail};
+use bodega_order::{OrderMail, OrderMailArgs, RequireVerifiedEmail};
 use bodega_proto::order::v1::OrderStatus;
 use uuid::Uuid;
 
 use crate::{
     fake_contacts::address,
-    test_app::{MUG, PEN, TestApp, error_reason, id, order_mail},
+    test_app::{MUG, PEN, TestApp, error_reason, id},
 };
 
 async fn start(server: &SmtpServer, notify: Option<&str>) -> TestApp {
     let args = OrderMailArgs { mail_notify: notify.map(|to| to.parse().unwrap()), ..Default::default() };
-    TestApp::with_mail(order_mail(&server.url(), args)).await
+    TestApp::with_mail(OrderMail { mailer: Some(server.mailer()), args }).await
 }
 
 /// The number of mails that are neither sent nor rejected.
@@ -85,7 +85,7 @@ async fn orders_are_placed_while_the_smtp_server_hangs() {
 async fn a_confirmed_address_may_be_required_for_checkout() {
     let server = SmtpServer::start().await;
     let args = OrderMailArgs { require_verified_email: RequireVerifiedEmail::Checkout, ..Default::default() };
-    let app = TestApp::with_mail(order_mail(&server.url(), args)).await;
+    let app = TestApp::with_mail(OrderMail { mailer: Some(server.mailer()), args }).await;
     let user = app.user_with_cart(&[(MUG, 1)]);
     app.contacts.set_unverified(user);
     assert_eq!(error_reason(app.place(user, "key").await), "email_not_verified");

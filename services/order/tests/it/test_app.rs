@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bodega_embedded_postgres::testing::{TestDatabase, database};
 use bodega_events::Nats;
-use bodega_mail::MailArgs;
 use bodega_order::{MIGRATOR, OrderMail, OrderMailArgs, PaymentProviders, SCHEMA, Settings, Upstreams};
 use bodega_proto::{
     cart::v1::checkout_service_server::CheckoutServiceServer,
@@ -273,18 +272,6 @@ async fn replica(
     );
     let service = service.await.unwrap();
     Replica { service, shutdown }
-}
-
-/// Returns settings that send mails to an SMTP server.
-pub(crate) fn order_mail(smtp_url: &str, args: OrderMailArgs) -> OrderMail {
-    let mail = MailArgs {
-        smtp_url: Some(smtp_url.parse().unwrap()),
-        smtp_ca_file: None,
-        mail_from: "Shop <shop@shop.example>".parse().unwrap(),
-        public_url: Some("https://shop.example".parse().unwrap()),
-        templates_dir: None,
-    };
-    OrderMail { mailer: mail.smtp_mailer().unwrap(), args }
 }
 
 pub(crate) async fn place(

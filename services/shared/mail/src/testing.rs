@@ -21,6 +21,8 @@ use tokio_rustls::{
     },
 };
 
+use crate::{MailArgs, Mailer};
+
 /// Longer than any test needs.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -162,6 +164,22 @@ impl SmtpServer {
     /// Returns the URL of an unencrypted connection.
     pub fn url(&self) -> String {
         format!("smtp://{}?tls=off", self.address)
+    }
+
+    /// Returns a mailer of the shop `https://shop.example` that sends to this server.
+    ///
+    /// # Panics
+    /// When a built-in template is invalid.
+    #[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+    pub fn mailer(&self) -> Mailer {
+        let mail = MailArgs {
+            smtp_url: Some(self.url().parse().unwrap()),
+            smtp_ca_file: None,
+            mail_from: "Shop <shop@shop.example>".parse().unwrap(),
+            public_url: Some("https://shop.example".parse().unwrap()),
+            templates_dir: None,
+        };
+        mail.smtp_mailer().unwrap().unwrap()
     }
 
     /// Sets what the server does from now on. Connections that hang are closed.
