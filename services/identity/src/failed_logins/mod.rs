@@ -3,6 +3,7 @@
 //! An attacker cannot fill the table: a client has at most [`MAX_ACCOUNTS`] rows an hour, and a login that fails costs a
 //! password hash. Logins of unknown accounts are counted together, and what was typed is not stored: it may be a password.
 
+mod db;
 mod rate_limited;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -14,6 +15,7 @@ use sqlx::{PgConnection, PgExecutor};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
+use self::db::NewCount;
 pub(crate) use self::rate_limited::RateLimitedLogins;
 use crate::AUDIT;
 
@@ -34,27 +36,13 @@ const WORKER: Worker = Worker {
 
 /// Counts a failed login of the client of the call being served; `account` is `None` for an unknown account.
 pub(crate) async fn count(db: impl PgExecutor<'_>, account: Option<Uuid>) -> sqlx::Result<()> {
-    let client = CallContext::client_network().map(|network| network.to_string()).unwrap_or_default();
-    sqlx::query!(
-        "with current as (
-             select account from identity.failed_logins
-             where hour = date_trunc('hour', now(), 'UTC') and client = $1
-         )
-         insert into identity.failed_logins (hour, client, account, id)
-         values (
-             date_trunc('hour', now(), 'UTC'), $1,
-             case when $2 in (select account from current) or (select count(*) from current) < $3 then $2 else $4 end, $5
-         )
-         on conflict (hour, client, account) do update set failures = failed_logins.failures + 1",
-        client,
-        account.unwrap_or_default(),
-        MAX_ACCOUNTS as i64,
-        Uuid::nil(),
-        Uuid::now_v7(),
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+    let count = NewCount { client: client(), login: String::new(), account, failures: 1, rate_limited: 0 };
+    db::add(db, [count]).await
+}
+
+/// Returns the network of the client of the call being served; empty if it is unknown.
+fn client() -> String {
+    CallContext::client_network().map(|network| network.to_string()).unwrap_or_default()
 }
 
 /// Deletes the counts of a user who is deleted.

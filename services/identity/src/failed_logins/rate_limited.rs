@@ -7,11 +7,13 @@ use std::{
     time::Duration,
 };
 
-use bodega_runtime::{context::CallContext, database::Pool, timeouts, worker::Worker};
-use sqlx::PgExecutor;
+use bodega_runtime::{database::Pool, timeouts, worker::Worker};
 use uuid::Uuid;
 
-use super::MAX_ACCOUNTS;
+use super::{
+    MAX_ACCOUNTS, client,
+    db::{self, NewCount},
+};
 
 /// Clients that are counted for themselves; the others are counted together.
 const MAX_CLIENTS: usize = 1_000;
@@ -53,7 +55,7 @@ impl RateLimitedLogins {
     }
 
     fn count(&self, target: Target) {
-        let client = CallContext::client_network().map(|network| network.to_string()).unwrap_or_default();
+        let client = client();
         let mut counts = self.lock();
         let has_room = counts.len() < MAX_CLIENTS || counts.contains_key(&client);
         let of_client = counts.entry(if has_room { client } else { String::new() }).or_default();
@@ -71,7 +73,7 @@ impl RateLimitedLogins {
         if counts.is_empty() {
             return Ok(());
         }
-        insert(db, &counts).await?;
+        db::add(db, new_counts(&counts)).await?;
         // A write that fails is repeated with what has been counted meanwhile.
         self.subtract(&counts);
         Ok(())
@@ -94,61 +96,17 @@ impl RateLimitedLogins {
     }
 }
 
-async fn insert(db: impl PgExecutor<'_>, counts: &Counts) -> sqlx::Result<()> {
-    let rows = counts.iter().flat_map(|(client, targets)| {
-        targets.iter().map(move |(target, count)| (client.clone(), target, *count))
-    });
-    let (mut clients, mut logins, mut accounts) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut ids, mut numbers) = (Vec::new(), Vec::new());
-    for (client, target, count) in rows {
-        clients.push(client);
-        logins.push(if let Target::Login(login) = target { login.clone() } else { String::new() });
-        accounts.push(if let Target::Account(id) = target { *id } else { Uuid::nil() });
-        ids.push(Uuid::now_v7());
-        numbers.push(count);
-    }
-    sqlx::query!(
-        "with counted as (
-             select c.client, c.id, c.rate_limited,
-                    coalesce(
-                        (select u.id from identity.users u
-                         where (u.email_normalized = c.login or u.username_normalized = c.login) and u.deleted_at is null),
-                        c.account
-                    ) as account
-             from unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::integer[])
-                  as c (client, login, account, id, rate_limited)
-         ), by_account as (
-             select client, account, (array_agg(id))[1] as id, sum(rate_limited) as rate_limited
-             from counted group by client, account
-         ), current as (
-             select client, account from identity.failed_logins
-             where hour = date_trunc('hour', now(), 'UTC') and client = any($1)
-         ), numbered as (
-             select b.*, c.client is not null or b.account = $6 as has_row,
-                    (select count(*) from current o where o.client = b.client)
-                    + row_number() over (partition by b.client, c.client is null order by b.account) as number
-             from by_account b left join current c using (client, account)
-         ), limited as (
-             select client, case when has_row or number <= $7 then account else $6 end as account, id, rate_limited
-             from numbered
-         )
-         insert into identity.failed_logins (hour, client, account, id, failures, rate_limited)
-         select date_trunc('hour', now(), 'UTC'), client, account, (array_agg(id))[1], 0, sum(rate_limited)
-         from limited group by client, account
-         order by client, account -- replicas lock rows in the same order
-         on conflict (hour, client, account) do update
-         set rate_limited = failed_logins.rate_limited + excluded.rate_limited",
-        &clients,
-        &logins,
-        &accounts,
-        &ids,
-        &numbers,
-        Uuid::nil(),
-        MAX_ACCOUNTS as i64,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+fn new_counts(counts: &Counts) -> impl Iterator<Item = NewCount> {
+    counts.iter().flat_map(|(client, targets)| {
+        targets.iter().map(|(target, count)| {
+            let (login, account) = match target {
+                Target::Login(login) => (login.clone(), None),
+                Target::Account(account) => (String::new(), Some(*account)),
+                Target::Other => (String::new(), None),
+            };
+            NewCount { client: client.clone(), login, account, failures: 0, rate_limited: *count }
+        })
+    })
 }
 
 #[cfg(test)]
