@@ -71,8 +71,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn rejections_at_the_same_time_are_sent_one_after_the_other() {
         let (pace, now) = (RejectionPace::new(), Instant::now());
-        for turn in 0..10 {
-            assert_eq!(pace.reserve(), now + turn * INTERVAL);
+        for index in 0..10 {
+            assert_eq!(pace.reserve(), now + index * INTERVAL);
         }
     }
 

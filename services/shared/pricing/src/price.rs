@@ -1,5 +1,5 @@
 use crate::{
-    Breakdown, Cart, DiscountClass, DiscountOutcome, Error, LineBreakdown, ShippingBreakdown,
+    Breakdown, Cart, Discount, DiscountClass, DiscountOutcome, Error, LineBreakdown, ShippingBreakdown,
     arithmetic::sum, discounts::apply_best, tax::add_taxes,
 };
 
@@ -19,7 +19,7 @@ pub fn price(cart: &Cart) -> Result<Breakdown, Error> {
     let gross = cart.gross()?;
     let subtotal = sum(gross.iter().copied())?;
     let mut discounts = vec![DiscountOutcome::NothingEligible; cart.discounts.len()];
-    let mut best = |class, parts, off: &dyn Fn(&crate::Discount) -> Result<Vec<i64>, Error>| {
+    let mut best = |class, parts, off: &dyn Fn(&Discount) -> Result<Vec<i64>, Error>| {
         apply_best((&cart.discounts, &mut discounts), class, subtotal, parts, off)
     };
 
@@ -44,7 +44,7 @@ pub fn price(cart: &Cart) -> Result<Breakdown, Error> {
     let mut shipping = ShippingBreakdown::default();
     if let Some(rate) = &cart.shipping {
         shipping.price_minor = rate.price(cart, sum(nets)?)?;
-        let off = |discount: &crate::Discount| Ok(discount.off_shipping(cart, shipping.price_minor));
+        let off = |discount: &Discount| Ok(discount.off_shipping(cart, shipping.price_minor));
         shipping.discount_minor = sum(best(DiscountClass::Shipping, 1, &off)?)?;
     }
 
