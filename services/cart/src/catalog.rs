@@ -41,10 +41,12 @@ impl Catalog {
     }
 }
 
-/// Removes what carts do not show.
+/// Removes what carts do not show, and quotes do not need.
 fn trim(product: &mut Product) {
     product.description = String::new();
-    product.category = None;
+    if let Some(category) = &mut product.category {
+        category.name = String::new();
+    }
     product.tags = Vec::new();
     product.images.truncate(1);
     product.images.shrink_to_fit();

@@ -1,6 +1,8 @@
 //! The calls of the order service: it reads a user's cart at checkout, and then clears the ordered lines.
 
-use bodega_proto::cart::v1::{ClearOrderedRequest, GetSnapshotResponse, SnapshotLine};
+use bodega_proto::cart::v1::{
+    CartItem, ClearOrderedRequest, GetPricedSnapshotResponse, GetSnapshotResponse, PricedLine, SnapshotLine,
+};
 use bodega_runtime::{
     combiner::{BATCH_LOCK_TIMEOUT, Combiner, MAX_BATCH, NO_LOCK_TIMEOUT, Results},
     database::Pool,
@@ -10,27 +12,31 @@ use uuid::Uuid;
 
 use crate::{
     cart::Cart,
+    catalog::{Catalog, Products},
     db::{
         carts,
         checkouts::{self, Ordered},
     },
     error::Error,
     owner::Owner,
+    pricing,
 };
 
 /// The calls of the order service.
 #[derive(Clone)]
 pub(crate) struct Checkout {
+    catalog: Catalog,
     snapshots: Combiner<Uuid, Cart, Error>,
     clears: Combiner<Ordered, (), Error>,
 }
 
 impl Checkout {
-    pub(crate) fn new(db: Pool) -> Self {
+    pub(crate) fn new(db: Pool, catalog: Catalog) -> Self {
         let reader = db.clone();
         let load_all = move |user_ids| load_all(reader.clone(), user_ids);
         let clear = move |ordered| clear(db.clone(), ordered);
         Self {
+            catalog,
             snapshots: Combiner::new("cart snapshots", MAX_BATCH, |user_id: &Uuid| *user_id, load_all),
             clears: Combiner::new("ordered lines", MAX_BATCH, |ordered: &Ordered| ordered.user_id, clear),
         }
@@ -56,12 +62,45 @@ impl Checkout {
         Ok(GetSnapshotResponse { version: cart.version, lines })
     }
 
+    /// Returns the lines of the user's cart by product id, with the current products.
+    ///
+    /// # Errors
+    /// Errors of the database and the catalog.
+    pub(crate) async fn priced_snapshot(&self, user_id: Uuid) -> Result<GetPricedSnapshotResponse, Error> {
+        let cart = self.snapshots.submit(user_id).await?;
+        let mut products = Products::default();
+        self.catalog.fetch_missing(&mut products, cart.product_ids()).await?;
+        let priced = pricing::price(&cart, &products)?;
+        let mut lines: Vec<_> = priced.items.into_iter().map(|item| priced_line(item, &products)).collect();
+        lines.sort_by_key(|line| line.product_id);
+        Ok(GetPricedSnapshotResponse { lines, currency: priced.currency })
+    }
+
     /// Removes the ordered quantities from the cart, once per order; units added since then remain.
     ///
     /// # Errors
     /// Errors of the database; nothing has changed.
     pub(crate) async fn clear_ordered(&self, ordered: Ordered) -> Result<(), Error> {
         self.clears.submit(ordered).await
+    }
+}
+
+fn priced_line(item: CartItem, products: &Products) -> PricedLine {
+    let product = products.get(item.product_id);
+    let details = product.and_then(|product| product.variants.first());
+    PricedLine {
+        product_id: item.product_id,
+        name: item.name,
+        price_minor: item.price_minor,
+        quantity: item.quantity,
+        available: item.available,
+        category_id: product.and_then(|product| product.category.as_ref()).map(|category| category.id),
+        variant_of: item.variant_of,
+        sku: item.sku,
+        variant_name: item.variant_name,
+        tax_class: details.map(|details| details.tax_class.clone()).unwrap_or_default(),
+        weight_grams: details.map(|details| details.weight_grams).unwrap_or_default(),
+        is_digital: details.is_some_and(|details| details.is_digital),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use bodega_proto::cart::v1::{
     AddItemRequest, AddItemResponse, ClearCartRequest, ClearCartResponse, ClearOrderedRequest,
-    ClearOrderedResponse, GetCartRequest, GetCartResponse, GetSnapshotRequest, GetSnapshotResponse,
-    MergeGuestCartRequest, MergeGuestCartResponse, RemoveItemRequest, RemoveItemResponse, SetItemRequest,
-    SetItemResponse, cart_service_server::CartService, checkout_service_server::CheckoutService,
+    ClearOrderedResponse, GetCartRequest, GetCartResponse, GetPricedSnapshotRequest,
+    GetPricedSnapshotResponse, GetSnapshotRequest, GetSnapshotResponse, MergeGuestCartRequest,
+    MergeGuestCartResponse, RemoveItemRequest, RemoveItemResponse, SetItemRequest, SetItemResponse,
+    cart_service_server::CartService, checkout_service_server::CheckoutService,
 };
 use bodega_runtime::{auth::Caller, database::Pool, rate_limit::RateLimiter, status};
 use tonic::{Request, Response, Status};
@@ -94,8 +95,8 @@ pub(crate) struct CheckoutApi {
 }
 
 impl CheckoutApi {
-    pub(crate) fn new(db: Pool) -> Self {
-        Self { checkout: Checkout::new(db) }
+    pub(crate) fn new(db: Pool, catalog: Catalog) -> Self {
+        Self { checkout: Checkout::new(db, catalog) }
     }
 }
 
@@ -107,6 +108,14 @@ impl CheckoutService for CheckoutApi {
     ) -> Result<Response<GetSnapshotResponse>, Status> {
         let user_id = status::parse_uuid("user_id", &request.get_ref().user_id)?;
         Ok(Response::new(self.checkout.snapshot(user_id).await?))
+    }
+
+    async fn get_priced_snapshot(
+        &self,
+        request: Request<GetPricedSnapshotRequest>,
+    ) -> Result<Response<GetPricedSnapshotResponse>, Status> {
+        let user_id = status::parse_uuid("user_id", &request.get_ref().user_id)?;
+        Ok(Response::new(self.checkout.priced_snapshot(user_id).await?))
     }
 
     async fn clear_ordered(

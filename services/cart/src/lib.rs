@@ -21,6 +21,7 @@
 //! | `ClearCart` | none | 1 |
 //! | `MergeGuestCart` | none | 4 |
 //! | `GetSnapshot` | none | 1 |
+//! | `GetPricedSnapshot` | 1; none for an empty cart | 1 |
 //! | `ClearOrdered` | none | 1 |
 //!
 //! Products that are in the cache need no call to the catalog. If the cart is changed concurrently, a change costs 2 statements more, in a transaction, and perhaps another catalog call.
@@ -103,7 +104,7 @@ pub async fn start(
     let rate_limiter = RateLimiter::new(db.clone(), SCHEMA, rate_limits);
     let cart = CartApi::new(db.clone(), catalog.clone(), rate_limiter.clone());
     let routes = Routes::new(CartServiceServer::new(cart))
-        .add_service(CheckoutServiceServer::new(CheckoutApi::new(db.clone())));
+        .add_service(CheckoutServiceServer::new(CheckoutApi::new(db.clone(), catalog.clone())));
     let service = Service::new("cart", routes, db.clone(), shutdown.clone()).await;
     service.spawn(catalog.watch(shutdown));
     service.spawn(cleanup::run(db));

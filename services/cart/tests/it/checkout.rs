@@ -1,7 +1,11 @@
 //! Snapshots of carts, and clearing of ordered lines.
 
-use bodega_proto::cart::v1::{
-    ClearOrderedRequest, GetSnapshotRequest, GetSnapshotResponse, OrderedLine, SnapshotLine,
+use bodega_proto::{
+    cart::v1::{
+        ClearOrderedRequest, GetPricedSnapshotRequest, GetSnapshotRequest, GetSnapshotResponse, OrderedLine,
+        PricedLine, SnapshotLine,
+    },
+    catalog::v1::Category,
 };
 use futures_util::future::join_all;
 use tonic::Code;
@@ -20,6 +24,38 @@ async fn a_snapshot_has_lines_by_product_id_quoted_prices_and_the_version() {
         |product_id, quantity, quoted_price_minor| SnapshotLine { product_id, quantity, quoted_price_minor };
     let lines = vec![line(2, 4, 200), line(9, 1, 900)];
     assert_eq!(app.snapshot(&user).await, GetSnapshotResponse { version: 2, lines });
+}
+
+#[tokio::test]
+async fn a_priced_snapshot_has_current_names_prices_and_categories() {
+    let app = TestApp::start().await;
+    let user = app.user();
+    user.add(9, 1).await.unwrap();
+    user.add(2, 4).await.unwrap();
+    app.catalog.edit(2, |product| {
+        product.price_minor = 250;
+        product.stock = 3;
+        product.category = Some(Category { id: 7, name: "Cups".to_owned(), ..Category::default() });
+    });
+    app.catalog.delete(9);
+    let request = || GetPricedSnapshotRequest { user_id: user.user_id.unwrap().to_string() };
+    let snapshot = app.checkout().get_priced_snapshot(request()).await.unwrap().into_inner();
+    let cup = PricedLine {
+        product_id: 2,
+        name: "Product 2".to_owned(),
+        price_minor: 250,
+        quantity: 4,
+        available: false,
+        category_id: Some(7),
+        ..PricedLine::default()
+    };
+    let deleted = PricedLine { product_id: 9, price_minor: 900, quantity: 1, ..PricedLine::default() };
+    assert_eq!(snapshot.lines, [cup, deleted]);
+    assert_eq!(snapshot.currency, "USD");
+
+    app.catalog.set_down(true);
+    let error = app.checkout().get_priced_snapshot(request()).await.unwrap_err();
+    assert_eq!(error.code(), Code::Unavailable);
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use std::{
 };
 
 use bodega_proto::cart::v1::{
-    ClearOrderedRequest, ClearOrderedResponse, GetSnapshotRequest, GetSnapshotResponse, SnapshotLine,
+    ClearOrderedRequest, ClearOrderedResponse, GetPricedSnapshotRequest, GetPricedSnapshotResponse,
+    GetSnapshotRequest, GetSnapshotResponse, PricedLine, SnapshotLine,
     checkout_service_server::CheckoutService,
 };
 use tonic::{Request, Response, Status};
@@ -90,6 +91,28 @@ impl CheckoutService for FakeCart {
                 SnapshotLine { product_id, quantity, quoted_price_minor }
             });
             Ok(GetSnapshotResponse { version: cart.version, lines: lines.collect() })
+        });
+        result.await.map(Response::new)
+    }
+
+    /// Prices are the quoted ones.
+    async fn get_priced_snapshot(
+        &self,
+        request: Request<GetPricedSnapshotRequest>,
+    ) -> Result<Response<GetPricedSnapshotResponse>, Status> {
+        let user: Uuid = request.into_inner().user_id.parse().unwrap();
+        let state = self.0.state.clone();
+        let result = self.0.faults.apply_next("GetPricedSnapshot", move || {
+            let cart = state.lock().unwrap().carts.get(&user).cloned().unwrap_or_default();
+            let lines = cart.lines.into_iter().map(|(product_id, (quantity, price_minor))| PricedLine {
+                product_id,
+                name: format!("Product {product_id}"),
+                price_minor,
+                quantity,
+                available: true,
+                ..PricedLine::default()
+            });
+            Ok(GetPricedSnapshotResponse { lines: lines.collect(), currency: "USD".to_owned() })
         });
         result.await.map(Response::new)
     }

@@ -6,7 +6,8 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bodega_proto::{
     cart::v1::{
-        ClearOrderedRequest, ClearOrderedResponse, GetSnapshotRequest, GetSnapshotResponse,
+        ClearOrderedRequest, ClearOrderedResponse, GetPricedSnapshotRequest, GetPricedSnapshotResponse,
+        GetSnapshotRequest, GetSnapshotResponse,
         checkout_service_client::CheckoutServiceClient,
         checkout_service_server::{CheckoutService, CheckoutServiceServer},
     },
@@ -162,6 +163,13 @@ impl CheckoutService for RecordingService {
             CheckoutServiceClient::new(next).get_snapshot(request.into_inner()).await?;
         }
         Ok(Response::new(GetSnapshotResponse::default()))
+    }
+
+    async fn get_priced_snapshot(
+        &self,
+        _: Request<GetPricedSnapshotRequest>,
+    ) -> Result<Response<GetPricedSnapshotResponse>, Status> {
+        Ok(Response::new(GetPricedSnapshotResponse::default()))
     }
 
     async fn clear_ordered(
