@@ -20,6 +20,9 @@ use crate::{
 pub(crate) enum Error {
     #[error("cart is empty")]
     EmptyCart,
+    /// The amounts of the cart have no total: an error of the store.
+    #[error("cart has no total: {0}")]
+    NoTotal(String),
     #[error("idempotency key was sent with a different request before")]
     IdempotencyKeyReused,
     #[error("the email address must be confirmed before an order is placed")]
@@ -87,17 +90,19 @@ impl From<Error> for Status {
         use status::{rejected, rejected_field, rejected_fields, retryable};
         match error {
             Error::EmptyCart => rejected(Code::FailedPrecondition, "empty_cart", error),
+            Error::NoTotal(_) => status::internal(error),
             Error::IdempotencyKeyReused => {
                 let message = "was sent with a different request before".to_owned();
                 rejected_field(Code::InvalidArgument, "idempotency_key_reused", "idempotency_key", message)
             }
             Error::EmailNotVerified => rejected(Code::PermissionDenied, "email_not_verified", error),
-            Error::Rejected(rejection) => rejected_fields(
-                Code::FailedPrecondition,
-                rejection.code(),
-                &rejection,
-                rejection.violations(),
-            ),
+            Error::Rejected(rejection) => {
+                let code = match rejection.is_about_the_form() {
+                    true => Code::InvalidArgument,
+                    false => Code::FailedPrecondition,
+                };
+                rejected_fields(code, rejection.code(), &rejection, rejection.violations())
+            }
             Error::StillPlacing | Error::PaymentPending => {
                 retryable(Code::Unavailable, "timeout", error, Duration::from_secs(1))
             }

@@ -163,6 +163,7 @@ pub async fn start(
     service.spawn(payments::reconcile::run(app));
     service.spawn(events::clean_up(db.clone()));
     service.spawn(cleanup::run(db.clone()));
+    service.spawn(cleanup::erasure::run(db.clone(), upstreams.clone()));
     service.spawn(rate_limiter.clean_up());
     service.spawn(AUDIT.add_segments(db.clone()));
     service.spawn(outbox.clone().sample_backlog());

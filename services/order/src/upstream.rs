@@ -3,16 +3,21 @@
 
 use bodega_proto::{
     cart::v1::{
-        ClearOrderedRequest, GetSnapshotRequest, GetSnapshotResponse, OrderedLine,
-        checkout_service_client::CheckoutServiceClient,
+        ClearOrderedRequest, GetPricedSnapshotRequest, GetPricedSnapshotResponse, GetSnapshotRequest,
+        GetSnapshotResponse, OrderedLine, checkout_service_client::CheckoutServiceClient,
     },
     catalog::v1::{
         ReleaseRequest, ReserveRequest, StockLine, reserve_response::Outcome,
         stock_service_client::StockServiceClient,
     },
-    identity::v1::{Contact, GetContactsRequest, contact_service_client::ContactServiceClient},
+    identity::v1::{
+        BatchGetDeletedUsersRequest, Contact, GetContactsRequest,
+        contact_service_client::ContactServiceClient, erasure_service_client::ErasureServiceClient,
+    },
 };
-use bodega_runtime::{context::CallContext, timeouts::UPSTREAM_CALL, transport::Transport};
+use bodega_runtime::{
+    context::CallContext, status::parse_uuid, timeouts::UPSTREAM_CALL, transport::Transport,
+};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 use uuid::Uuid;
@@ -41,11 +46,30 @@ impl Upstreams {
         Ok(with_service_identity(identity.get_contacts(request)).await?.into_inner().contacts)
     }
 
+    /// Returns those of the users that were deleted.
+    pub(crate) async fn deleted_users(&self, user_ids: &[Uuid]) -> Result<Vec<Uuid>, Status> {
+        if user_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let request =
+            BatchGetDeletedUsersRequest { user_ids: user_ids.iter().map(Uuid::to_string).collect() };
+        let mut identity = ErasureServiceClient::new(self.identity.clone());
+        let deleted = with_service_identity(identity.batch_get_deleted_users(request)).await?.into_inner();
+        deleted.user_ids.iter().map(|id| parse_uuid("user_ids", id)).collect()
+    }
+
     /// Returns the lines and the version of a user's cart.
     pub(crate) async fn cart_snapshot(&self, user_id: Uuid) -> Result<GetSnapshotResponse, Status> {
         let request = GetSnapshotRequest { user_id: user_id.to_string() };
         let mut cart = CheckoutServiceClient::new(self.cart.clone());
         Ok(with_service_identity(cart.get_snapshot(request)).await?.into_inner())
+    }
+
+    /// Returns the lines of a user's cart with current products.
+    pub(crate) async fn priced_cart(&self, user_id: Uuid) -> Result<GetPricedSnapshotResponse, Status> {
+        let request = GetPricedSnapshotRequest { user_id: user_id.to_string() };
+        let mut cart = CheckoutServiceClient::new(self.cart.clone());
+        Ok(with_service_identity(cart.get_priced_snapshot(request)).await?.into_inner())
     }
 
     /// Removes the lines of an order from its user's cart.

@@ -2,8 +2,13 @@
 
 pub(crate) mod config;
 pub(crate) mod db;
+pub(crate) mod form;
 pub(crate) mod place_order;
 pub(crate) mod pricing;
+pub(crate) mod pricing_inputs;
 mod processing;
+pub(crate) mod quote;
 pub(crate) mod recovery;
 pub(crate) mod rejection;
+pub(crate) mod request;
+pub(crate) mod total;

@@ -10,7 +10,7 @@
 
 use std::time::Instant;
 
-use bodega_runtime::{status::Violations, telemetry};
+use bodega_runtime::telemetry;
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -21,6 +21,7 @@ use super::{
     },
     pricing::Line,
     processing,
+    request::PlaceOrder,
 };
 use crate::{
     app::App,
@@ -32,52 +33,6 @@ use crate::{
 
 /// Maximum number of attempts of a call. It starts over only if another checkout of the same user has made progress.
 const MAX_ATTEMPTS: usize = 10;
-const MAX_KEY_LENGTH: usize = 255;
-
-/// A validated request.
-#[derive(Debug)]
-pub(crate) struct PlaceOrder {
-    pub idempotency_key: Option<String>,
-    /// The total that the client requires, in minor units.
-    pub expected_total_minor: Option<i64>,
-}
-
-impl PlaceOrder {
-    /// An empty key stands for none.
-    ///
-    /// # Errors
-    /// The invalid fields.
-    pub(crate) fn new(
-        idempotency_key: String,
-        expected_total_minor: Option<i64>,
-    ) -> Result<Self, Violations> {
-        let mut violations = Violations::new();
-        let is_printable = idempotency_key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        violations.require(
-            is_printable && idempotency_key.len() <= MAX_KEY_LENGTH,
-            "idempotency_key",
-            format!("must have 1 to {MAX_KEY_LENGTH} printable ASCII characters"),
-        );
-        violations.require(
-            expected_total_minor.is_none_or(|total| total >= 0),
-            "expected_total_minor",
-            "must not be negative",
-        );
-        violations.finish()?;
-        let idempotency_key = Some(idempotency_key).filter(|key| !key.is_empty());
-        Ok(Self { idempotency_key, expected_total_minor })
-    }
-
-    /// Returns whether this request gets the result of a checkout of the same version of the cart. A placed order is the
-    /// result of all such requests. While the checkout may still be rejected, both must expect the same total.
-    fn shares_result_of(&self, checkout: &CheckoutState) -> bool {
-        match checkout.stage {
-            Stage::Placed => true,
-            Stage::Placing => self.expected_total_minor == checkout.expected_total_minor,
-            Stage::Rejected => false,
-        }
-    }
-}
 
 /// A placed order.
 #[derive(Debug)]
@@ -110,13 +65,14 @@ pub(crate) async fn place_order(
     let (mut call, mut cart_version) = (None, None);
     for _ in 0..MAX_ATTEMPTS {
         // Before the cart is read: see `Statements::start`.
-        let Found { key, latest, pending_orders } =
+        let Found { key, latest, pending_orders, has_rules } =
             app.statements.find(user_id, request.idempotency_key.clone()).await?;
         let is_placed = |latest: &&CheckoutState| latest.stage == Stage::Placed;
         let call = *call.get_or_insert_with(|| Call {
             user_id,
             started_at,
             last_order: latest.as_ref().filter(is_placed).map(|latest| latest.id),
+            has_rules,
         });
         let latest =
             latest.map(|latest| Latest { has_deliveries: has_deliveries(app, &latest), state: latest });
@@ -127,6 +83,7 @@ pub(crate) async fn place_order(
             };
         }
         require_verified_email(app, user_id).await?;
+        let call = Call { has_rules, ..call };
         match start(app, call, request, latest, pending_orders).await? {
             Start::Started(checkout) => {
                 let outcome = processing::process(app, &checkout).await?;
@@ -164,6 +121,7 @@ struct Call {
     started_at: Instant,
     /// The user's latest checkout when the call began, if it was an order.
     last_order: Option<Uuid>,
+    has_rules: bool,
 }
 
 /// The user's latest checkout, as it was before the cart is read.
@@ -187,7 +145,7 @@ async fn find_existing(
     cart_version: Option<i64>,
 ) -> Result<Option<Uuid>, Error> {
     if let Some(recorded) = recorded {
-        if recorded.expected_total_minor != request.expected_total_minor {
+        if !request.is_request(recorded.expected_total_minor, recorded.request_hash.as_deref()) {
             return Err(Error::IdempotencyKeyReused);
         }
         return Ok(Some(recorded.order_id));
@@ -198,10 +156,15 @@ async fn find_existing(
     let Some(checkout) = found.filter(|checkout| request.shares_result_of(checkout)) else {
         return Ok(None);
     };
-    if let Some(key) = &request.idempotency_key
-        && !checkouts::record_key(&app.db, user_id, key, request.expected_total_minor, checkout.id).await?
-    {
-        return Ok(None); // another call has recorded the key: the next attempt finds it
+    if let Some(key) = &request.idempotency_key {
+        let recorded = RecordedKey {
+            order_id: checkout.id,
+            expected_total_minor: request.expected_total_minor,
+            request_hash: request.request_hash.clone(),
+        };
+        if !checkouts::record_key(&app.db, user_id, key, &recorded).await? {
+            return Ok(None); // another call has recorded the key: the next attempt finds it
+        }
     }
     if checkout.stage == Stage::Placed && has_deliveries(app, &checkout) {
         deliveries::deliver_pending_inline(app, checkout.id).await;
@@ -226,7 +189,7 @@ async fn start(
     latest: Option<Latest>,
     pending_orders: i64,
 ) -> Result<Start, Error> {
-    let Call { user_id, started_at, last_order } = call;
+    let Call { user_id, started_at, last_order, has_rules } = call;
     let cart = app.upstreams.cart_snapshot(user_id).await?;
     let start_over = Start::StartOver { cart_version: cart.version };
 
@@ -263,11 +226,14 @@ async fn start(
         is_expired: false,
         traceparent: telemetry::traceparent(),
         lines: Json(lines.collect()),
+        form: Json(request.form.clone()),
+        has_rules,
     };
     let new = NewCheckout {
         checkout: checkout.clone(),
         cart_version: cart.version,
         key: request.idempotency_key.clone(),
+        request_hash: request.request_hash.clone(),
         previous: latest.map(|latest| latest.state.id),
         traceparent: checkout.traceparent.clone(),
     };
@@ -285,26 +251,4 @@ async fn complete(app: &App, checkout: &CheckoutState) -> Result<(), Error> {
         processing::run_to_completion(app, checkout.id).await?;
     }
     deliveries::deliver_pending(app, checkout.id).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn accepts_printable_keys_of_up_to_255_characters() {
-        let key = |key: &str| PlaceOrder::new(key.to_owned(), None);
-        assert_eq!(key("").unwrap().idempotency_key, None);
-        assert_eq!(key("a key ~").unwrap().idempotency_key.as_deref(), Some("a key ~"));
-        assert!(key(&"k".repeat(255)).is_ok());
-        for invalid in ["tab\t", "nul\0", "é", &"k".repeat(256)] {
-            assert!(key(invalid).is_err(), "{invalid:?}");
-        }
-    }
-
-    #[test]
-    fn rejects_a_negative_total_and_names_the_field() {
-        let violations = PlaceOrder::new(String::new(), Some(-1)).unwrap_err();
-        assert_eq!(violations.to_string(), "expected_total_minor must not be negative");
-    }
 }

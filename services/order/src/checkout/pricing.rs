@@ -1,8 +1,15 @@
 //! The prices and the total of an order.
 
-use bodega_pricing::Cart;
-use bodega_proto::catalog::v1::Reserved;
+use bodega_pricing::{DiscountClass, DiscountOutcome};
+use bodega_proto::catalog::v1::{Reserved, ReservedLine};
 use serde::Deserialize;
+
+use super::{
+    form::Form,
+    pricing_inputs::{Goods, Inputs, RejectedCode},
+    total::{NoTotal, Total, total},
+};
+use crate::orders::breakdown::{Breakdown, Discount, Tax};
 
 /// A line of the cart that is checked out.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -13,52 +20,175 @@ pub(crate) struct Line {
     pub quoted_price_minor: i64,
 }
 
-/// Names and prices of lines, and their total.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Names and prices of lines, and their total with its parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PricedLines {
     /// One per line, in the order of the lines.
     pub prices: Vec<Price>,
+    pub breakdown: Breakdown,
     pub total_minor: i64,
     pub currency: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The price of a line. Amounts are in minor units.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Price {
     pub name: String,
-    /// The price of one unit, in minor units.
+    /// The price of one unit.
     pub price_minor: i64,
+    /// What discounts of the line and of the order take off.
+    pub discount_minor: i64,
+    pub tax_minor: i64,
+    /// What the customer pays for the line, with taxes.
+    pub total_minor: i64,
+    pub tax_class: String,
+    /// Of one unit.
+    pub weight_grams: i32,
+    pub requires_shipping: bool,
+    /// The id of the product, if that of the line is the id of one of its variants.
+    pub variant_of: Option<i32>,
+    pub sku: Option<String>,
+    /// Such as `M / red`.
+    pub variant_name: Option<String>,
 }
 
-/// Prices `lines` as the catalog has reserved them. Returns `None` if the reservation does not match the lines, or the
-/// total exceeds 64 bits.
-pub(crate) fn price(lines: &[Line], reserved: Reserved) -> Option<PricedLines> {
+/// Why a checkout becomes no order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unpriced {
+    /// The reservation does not match the lines, or has no valid total.
+    Invalid,
+    /// These fields of the form are missing, by their protobuf names.
+    ShippingRequired(Vec<&'static str>),
+    ShippingUnavailable,
+    DiscountRejected(Vec<RejectedCode>),
+}
+
+/// Returns names and goods of `lines` as the catalog has reserved them, or `None` if the reservation does not match the lines.
+fn reserved_goods(lines: &[Line], reserved: &Reserved) -> Option<(Vec<String>, Vec<Goods>)> {
     if reserved.lines.len() != lines.len() {
         return None;
     }
-    let mut prices = Vec::with_capacity(lines.len());
-    let mut cart = Cart::default();
-    for line in lines {
-        let found = reserved.lines.iter().find(|found| found.product_id == line.product_id)?;
-        if found.quantity != line.quantity {
-            return None;
-        }
-        prices.push(Price { name: found.name.clone(), price_minor: found.price_minor });
-        cart.lines.push(bodega_pricing::Line {
-            price_minor: found.price_minor,
-            quantity: found.quantity,
-            ..bodega_pricing::Line::default()
-        });
+    let found = lines.iter().map(|line| {
+        let is_line =
+            |found: &&ReservedLine| found.product_id == line.product_id && found.quantity == line.quantity;
+        reserved.lines.iter().find(is_line).map(|found| (found.name.clone(), goods(found)))
+    });
+    found.collect::<Option<Vec<_>>>().map(|found| found.into_iter().unzip())
+}
+
+fn goods(line: &ReservedLine) -> Goods {
+    Goods {
+        product_id: line.product_id,
+        category_id: None,
+        price_minor: line.price_minor,
+        quantity: line.quantity,
+        tax_class: String::new(),
+        weight_grams: 0,
+        requires_shipping: true,
     }
-    let total_minor = bodega_pricing::price(&cart).ok()?.total_minor;
-    Some(PricedLines { prices, total_minor, currency: reserved.currency })
+}
+
+/// Prices `lines` as the catalog has reserved them.
+///
+/// # Errors
+/// See [`Unpriced`].
+pub(crate) fn price(
+    lines: &[Line],
+    reserved: &Reserved,
+    form: &Form,
+    inputs: &Inputs,
+) -> Result<PricedLines, Unpriced> {
+    let (names, goods) = reserved_goods(lines, reserved).ok_or(Unpriced::Invalid)?;
+    let total = total(inputs, &goods, form).map_err(|error| match error {
+        NoTotal::ShippingUnavailable => Unpriced::ShippingUnavailable,
+        NoTotal::Invalid(_) => Unpriced::Invalid,
+    })?;
+    if !total.missing.is_empty() {
+        return Err(Unpriced::ShippingRequired(total.missing));
+    }
+    if !total.rejected_codes.is_empty() {
+        return Err(Unpriced::DiscountRejected(total.rejected_codes));
+    }
+    let prices =
+        names.into_iter().zip(goods).zip(&total.breakdown.lines).map(|((name, goods), line)| Price {
+            name,
+            price_minor: goods.price_minor,
+            discount_minor: line.line_discount_minor + line.order_discount_minor,
+            tax_minor: line.tax_minor,
+            total_minor: line.total_minor,
+            tax_class: goods.tax_class,
+            weight_grams: goods.weight_grams,
+            requires_shipping: goods.requires_shipping,
+            variant_of: None,
+            sku: None,
+            variant_name: None,
+        });
+    Ok(PricedLines {
+        prices: prices.collect(),
+        breakdown: breakdown(inputs, &total),
+        total_minor: total.breakdown.total_minor,
+        currency: reserved.currency.clone(),
+    })
+}
+
+/// Returns the parts of a total as an order stores them.
+pub(crate) fn breakdown(inputs: &Inputs, total: &Total<'_>) -> Breakdown {
+    let parts = &total.breakdown;
+    let taxes = parts.taxes.iter().map(|part| {
+        let tax = &inputs.tax_rates[part.rate];
+        Tax {
+            name: tax.name.clone(),
+            rate_ppm: tax.rate.ppm(),
+            taxable_minor: part.taxable_minor,
+            tax_minor: part.tax_minor,
+        }
+    });
+    let discounts = inputs.discounts.iter().zip(&parts.discounts).filter_map(|(discount, outcome)| {
+        let DiscountOutcome::Applied(amount_minor) = *outcome else { return None };
+        Some(Discount {
+            discount_id: discount.id,
+            code: discount.code.clone(),
+            title: discount.title.clone(),
+            class: class_name(discount.class).to_owned(),
+            amount_minor,
+        })
+    });
+    // As they are read: in the order of their ids.
+    let mut discounts: Vec<_> = discounts.collect();
+    discounts.sort_unstable_by_key(|discount| discount.discount_id);
+    Breakdown {
+        subtotal_minor: parts.subtotal_minor,
+        discount_minor: parts.discount_total_minor,
+        shipping_minor: parts.shipping_total_minor,
+        shipping_discount_minor: parts.shipping.discount_minor,
+        shipping_tax_minor: parts.shipping.tax_minor,
+        tax_minor: parts.tax_total_minor,
+        prices_include_tax: inputs.prices_include_tax,
+        shipping_title: total.method.map(|method| method.title.clone()),
+        taxes: taxes.collect(),
+        discounts,
+    }
+}
+
+fn class_name(class: DiscountClass) -> &'static str {
+    match class {
+        DiscountClass::Line => "line",
+        DiscountClass::Order => "order",
+        DiscountClass::Shipping => "shipping",
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use bodega_proto::catalog::v1::ReservedLine;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::checkout::pricing_inputs::CodeRejection;
+
+    /// Prices lines in a store without rules.
+    fn price(lines: &[Line], reserved: Reserved) -> Option<PricedLines> {
+        super::price(lines, &reserved, &Form::default(), &Inputs::default()).ok()
+    }
 
     fn reserved(lines: &[Line], price: impl Fn(i32) -> i64) -> Reserved {
         let lines = lines.iter().map(|line| ReservedLine {
@@ -73,6 +203,39 @@ mod tests {
 
     fn line(product_id: i32, quantity: i32) -> Line {
         Line { product_id, quantity, quoted_price_minor: 0 }
+    }
+
+    #[test]
+    fn stores_the_parts_of_the_total() {
+        let lines = [line(1, 2)];
+        let priced = price(&lines, reserved(&lines, |_| 100)).unwrap();
+        let expected = Price {
+            name: "product 1".to_owned(),
+            price_minor: 100,
+            total_minor: 200,
+            requires_shipping: true,
+            ..Price::default()
+        };
+        assert_eq!(priced.prices, [expected]);
+        assert_eq!(priced.breakdown, Breakdown { subtotal_minor: 200, ..Breakdown::default() });
+    }
+
+    #[test]
+    fn a_form_that_cannot_be_ordered_is_rejected() {
+        let lines = [line(1, 2)];
+        let priced = |form: &Form, inputs: &Inputs| {
+            super::price(&lines, &reserved(&lines, |_| 100), form, inputs).map(|_| ())
+        };
+        let mut form = Form::default();
+        assert_eq!(priced(&form, &Inputs::default()), Ok(()));
+        let strict = Inputs { require_shipping: true, ..Inputs::default() };
+        let missing = vec!["shipping_address", "shipping_method"];
+        assert_eq!(priced(&form, &strict), Err(Unpriced::ShippingRequired(missing)));
+        form.choices.shipping_method = Some(3);
+        assert_eq!(priced(&form, &Inputs::default()), Err(Unpriced::ShippingUnavailable));
+        let code = RejectedCode { code: "NONE".to_owned(), reason: CodeRejection::Unknown };
+        let inputs = Inputs { rejected_codes: vec![code.clone()], ..Inputs::default() };
+        assert_eq!(priced(&Form::default(), &inputs), Err(Unpriced::DiscountRejected(vec![code])));
     }
 
     #[test]

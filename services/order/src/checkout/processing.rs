@@ -6,7 +6,6 @@
 
 use bodega_proto::catalog::v1::{Reserved, reserve_response};
 use bodega_runtime::{status::reason, timeouts::WORK};
-use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Status;
 use tracing::{info, warn};
@@ -15,11 +14,12 @@ use uuid::Uuid;
 use super::{
     db::{
         checkouts::{self, Checkout, Outcome},
-        combined::PricedCheckout,
+        combined::{Placement, PricedCheckout},
         completion::{self, Rejected},
     },
     place_order::{PlacedOrder, ProductVersion},
-    pricing::{PricedLines, price},
+    pricing::{PricedLines, Unpriced, price},
+    pricing_inputs::{self, Inputs},
     rejection::Rejection,
 };
 use crate::{
@@ -38,6 +38,9 @@ use crate::{
     },
     upstream::Failure,
 };
+
+/// How often a checkout is priced, if the last uses of its discounts are taken by others meanwhile.
+const MAX_PRICINGS: usize = 3;
 
 /// A checkout is withdrawn after this many unexpected errors of the catalog.
 const MAX_FAULTS: i32 = 5;
@@ -121,38 +124,66 @@ enum Stock {
     MaybeReserved,
 }
 
-/// Places the order at the prices at which its stock was reserved.
+/// Places the order at the prices at which its stock was reserved, with the store's rules of now.
 async fn settle(app: &App, checkout: &Checkout, reserved: Reserved) -> Result<End, Error> {
-    let id = checkout.id;
+    let Checkout { id, user_id, form, .. } = checkout;
+    let (id, codes) = (*id, &form.choices.discount_codes);
     let versions = reserved.lines.iter().filter_map(|line| {
         line.version.map(|version| ProductVersion { product_id: line.product_id, version })
     });
     let product_versions = versions.collect();
-    let Some(priced) = price(&checkout.lines, reserved) else {
-        warn!(order.id = %id, "reservation does not match the order, withdrawing it");
-        return reject(app, checkout, Rejection::Withdrawn, Stock::MaybeReserved).await;
-    };
-    let expected = checkout.expected_total_minor;
-    if let Some(rejection) = Rejection::price_changed(expected, &checkout.lines, &priced) {
-        return reject(app, checkout, rejection, Stock::MaybeReserved).await;
-    }
-    let placing = PricedCheckout { checkout: checkout.clone(), priced: priced.clone() };
-    let Some(placed_at) = app.statements.place(placing).await? else {
-        return outcome_of_another_process(app, id).await;
+    let mut attempts = 0;
+    let (priced, placement) = loop {
+        let inputs = match checkout.has_rules {
+            true => pricing_inputs::load(&app.db, form.place().as_ref(), codes, Some(*user_id)).await?,
+            false => Inputs::without_rules(codes),
+        };
+        let priced = match price(&checkout.lines, &reserved, form, &inputs) {
+            Ok(priced) => priced,
+            Err(error) => {
+                if error == Unpriced::Invalid {
+                    warn!(order.id = %id, "reservation does not match the order, withdrawing it");
+                }
+                return reject(app, checkout, Rejection::unpriced(error), Stock::MaybeReserved).await;
+            }
+        };
+        let expected = checkout.expected_total_minor;
+        if let Some(rejection) = Rejection::price_changed(expected, &checkout.lines, &priced) {
+            return reject(app, checkout, rejection, Stock::MaybeReserved).await;
+        }
+        let placing = PricedCheckout { checkout: checkout.clone(), priced: priced.clone() };
+        match app.statements.place(placing).await {
+            Ok(Some(placement)) => break (priced, placement),
+            Ok(None) => return outcome_of_another_process(app, id).await,
+            // The next inputs do not offer the discount any more.
+            Err(Error::Database(error))
+                if attempts < MAX_PRICINGS - 1 && pricing_inputs::is_exhausted(&error) =>
+            {
+                attempts += 1;
+            }
+            Err(error) => return Err(error),
+        }
     };
     info!(order.id = %id, "order placed");
     metrics::order_placed(priced.total_minor, &priced.currency);
-    let placed = PlacedOrder { order: placed_order(checkout, priced, placed_at), product_versions };
+    let placed = PlacedOrder { order: placed_order(checkout, priced, placement), product_versions };
     Ok(End { outcome: Outcome::Placed(Some(placed.into())), delivery: Some(DeliveryKind::ClearCart) })
 }
 
 /// Returns an order as it was stored when it was placed.
-fn placed_order(checkout: &Checkout, priced: PricedLines, placed_at: OffsetDateTime) -> Order {
+fn placed_order(checkout: &Checkout, priced: PricedLines, placement: Placement) -> Order {
+    let Placement { number, placed_at } = placement;
     let items = checkout.lines.iter().zip(priced.prices).map(|(line, price)| Item {
         product_id: line.product_id,
         name: price.name,
         price_minor: price.price_minor,
         quantity: line.quantity,
+        discount_minor: Some(price.discount_minor),
+        tax_minor: Some(price.tax_minor),
+        total_minor: Some(price.total_minor),
+        variant_of: price.variant_of,
+        sku: price.sku,
+        variant_name: price.variant_name,
     });
     let mut items: Vec<_> = items.collect();
     items.sort_unstable_by_key(|item| item.product_id);
@@ -160,7 +191,10 @@ fn placed_order(checkout: &Checkout, priced: PricedLines, placed_at: OffsetDateT
     Order {
         id: checkout.id,
         user_id: checkout.user_id,
+        number: Some(number),
         items,
+        breakdown: Some(priced.breakdown),
+        form: checkout.form.0.clone(),
         total_minor: priced.total_minor,
         currency: priced.currency,
         status,

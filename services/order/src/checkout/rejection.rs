@@ -6,7 +6,10 @@ use bodega_proto::catalog::v1::InsufficientStock;
 use bodega_runtime::money::Currency;
 use serde::{Deserialize, Serialize};
 
-use super::pricing::{Line, PricedLines};
+use super::{
+    pricing::{Line, PricedLines, Unpriced},
+    pricing_inputs::RejectedCode,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
@@ -22,6 +25,17 @@ pub(crate) enum Rejection {
         /// The lines whose price is not the one that the cart showed.
         lines: Vec<ChangedLine>,
     },
+    /// Discount codes that do not work.
+    DiscountRejected {
+        codes: Vec<RejectedCode>,
+    },
+    /// The store requires more of the form.
+    ShippingRequired {
+        /// Fields of the form, by their protobuf names.
+        missing: Vec<String>,
+    },
+    /// The shipping method does not ship these goods to this place.
+    ShippingUnavailable,
     /// The checkout could not be completed.
     Withdrawn,
 }
@@ -46,7 +60,14 @@ pub(crate) struct ChangedLine {
 
 impl Rejection {
     /// All codes of [`Rejection::code`].
-    pub(crate) const CODES: [&'static str; 3] = ["out_of_stock", "price_changed", "order_withdrawn"];
+    pub(crate) const CODES: [&'static str; 6] = [
+        "out_of_stock",
+        "price_changed",
+        "discount_rejected",
+        "shipping_required",
+        "shipping_unavailable",
+        "order_withdrawn",
+    ];
 
     pub(crate) fn out_of_stock(insufficient: InsufficientStock) -> Self {
         let lines = insufficient.lines.into_iter().map(|line| ShortLine {
@@ -56,6 +77,18 @@ impl Rejection {
             available: line.available,
         });
         Self::OutOfStock { lines: lines.collect() }
+    }
+
+    /// Returns the rejection of a checkout without a total.
+    pub(crate) fn unpriced(error: Unpriced) -> Self {
+        match error {
+            Unpriced::Invalid => Self::Withdrawn,
+            Unpriced::ShippingRequired(missing) => {
+                Self::ShippingRequired { missing: missing.into_iter().map(str::to_owned).collect() }
+            }
+            Unpriced::ShippingUnavailable => Self::ShippingUnavailable,
+            Unpriced::DiscountRejected(codes) => Self::DiscountRejected { codes },
+        }
     }
 
     /// Returns a rejection if the client requires another total.
@@ -87,8 +120,16 @@ impl Rejection {
         match self {
             Self::OutOfStock { .. } => "out_of_stock",
             Self::PriceChanged { .. } => "price_changed",
+            Self::DiscountRejected { .. } => "discount_rejected",
+            Self::ShippingRequired { .. } => "shipping_required",
+            Self::ShippingUnavailable => "shipping_unavailable",
             Self::Withdrawn => "order_withdrawn",
         }
+    }
+
+    /// Returns whether the form is at fault, whatever the state of the store is.
+    pub(crate) fn is_about_the_form(&self) -> bool {
+        matches!(self, Self::ShippingRequired { .. })
     }
 
     /// Returns the affected lines, each as a field and its message.
@@ -107,6 +148,19 @@ impl Rejection {
                     (field(line.product_id), message)
                 })
                 .collect(),
+            Self::DiscountRejected { codes } => codes
+                .iter()
+                .map(|rejected| {
+                    ("discount_codes".to_owned(), format!("{}: {}", rejected.code, rejected.reason))
+                })
+                .collect(),
+            Self::ShippingRequired { missing } => {
+                missing.iter().map(|field| (field.clone(), "is required".to_owned())).collect()
+            }
+            Self::ShippingUnavailable => {
+                let message = "does not ship these products to this address";
+                vec![("shipping_method".to_owned(), message.to_owned())]
+            }
             Self::Withdrawn => Vec::new(),
         }
     }
@@ -123,6 +177,14 @@ impl fmt::Display for Rejection {
                 let total = amount(*total_minor, currency);
                 let expected = amount(*expected_total_minor, currency);
                 write!(f, "total is {total}, expected {expected}")
+            }
+            Self::DiscountRejected { codes } => {
+                let codes = codes.iter().map(|rejected| format!("{}: {}", rejected.code, rejected.reason));
+                write!(f, "discount code rejected: {}", codes.collect::<Vec<_>>().join(", "))
+            }
+            Self::ShippingRequired { missing } => write!(f, "{} required", missing.join(", ")),
+            Self::ShippingUnavailable => {
+                f.write_str("shipping method does not ship these products to this address")
             }
             Self::Withdrawn => f.write_str("order could not be placed and was withdrawn, place it again"),
         }
@@ -151,16 +213,18 @@ fn amount(minor: i64, currency: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkout::pricing::Price;
+    use crate::checkout::{pricing::Price, pricing_inputs::CodeRejection};
 
     /// Cart lines of 10.00 and 5.00, of which the first costs 12.00 by now.
     fn price_changed(expected_total_minor: Option<i64>) -> Option<Rejection> {
         let line = |product_id, quoted_price_minor| Line { product_id, quantity: 1, quoted_price_minor };
-        let price = |name: &str, price_minor| Price { name: name.to_owned(), price_minor };
+        let price =
+            |name: &str, price_minor| Price { name: name.to_owned(), price_minor, ..Price::default() };
         let priced = PricedLines {
             prices: vec![price("Mug", 1200), price("Pen", 500)],
             total_minor: 1700,
             currency: "USD".to_owned(),
+            ..PricedLines::default()
         };
         Rejection::price_changed(expected_total_minor, &[line(1, 1000), line(2, 500)], &priced)
     }
@@ -194,10 +258,31 @@ mod tests {
     }
 
     #[test]
+    fn names_codes_and_missing_fields() {
+        let codes = vec![RejectedCode { code: "SPRING".to_owned(), reason: CodeRejection::Exhausted }];
+        let rejection = Rejection::DiscountRejected { codes };
+        assert_eq!(rejection.to_string(), "discount code rejected: SPRING: exhausted");
+        assert_eq!(rejection.violations(), [("discount_codes".to_owned(), "SPRING: exhausted".to_owned())]);
+        let missing = vec!["shipping_address".to_owned(), "shipping_method".to_owned()];
+        let rejection = Rejection::ShippingRequired { missing };
+        assert_eq!(rejection.to_string(), "shipping_address, shipping_method required");
+        assert_eq!(rejection.violations().len(), 2);
+    }
+
+    #[test]
     fn rejections_survive_serialization() {
         let short = ShortLine { product_id: 7, name: "Mug".to_owned(), requested: 3, available: 1 };
         let price = price_changed(Some(1)).unwrap();
-        for rejection in [Rejection::OutOfStock { lines: vec![short] }, price, Rejection::Withdrawn] {
+        let code = RejectedCode { code: "SPRING".to_owned(), reason: CodeRejection::NotYet };
+        for rejection in [
+            Rejection::OutOfStock { lines: vec![short] },
+            price,
+            Rejection::DiscountRejected { codes: vec![code] },
+            Rejection::ShippingRequired { missing: vec!["shipping_address".to_owned()] },
+            Rejection::ShippingUnavailable,
+            Rejection::Withdrawn,
+        ] {
+            assert!(Rejection::CODES.contains(&rejection.code()));
             let json = serde_json::to_string(&rejection).unwrap();
             assert_eq!(serde_json::from_str::<Rejection>(&json).unwrap(), rejection);
         }

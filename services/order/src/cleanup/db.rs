@@ -74,3 +74,35 @@ pub(super) async fn delete_provider_events(db: &Pool, age: Duration) -> sqlx::Re
     .await?;
     Ok(done.rows_affected())
 }
+
+/// Users in a call to identity.
+const USERS: i64 = 1_000;
+
+/// Returns users who have entered personal data at checkout, in the order of their ids, after one of them.
+pub(super) async fn users_with_contacts(db: &Pool, after: Uuid) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        "select distinct user_id from orders.order_contacts where user_id > $1 order by user_id limit $2",
+        after,
+        USERS,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Deletes what users have entered at checkout, and the hashes of it. Returns the number of their orders.
+pub(super) async fn delete_contacts(db: &Pool, user_ids: &[Uuid]) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "with hashes as (
+             update orders.orders set request_hash = null
+             where user_id = any($1) and status <> 'rejected' and request_hash is not null
+         ), keys as (
+             update orders.idempotency_keys set request_hash = null
+             where user_id = any($1) and request_hash is not null
+         )
+         delete from orders.order_contacts where user_id = any($1)",
+        user_ids,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}

@@ -1,6 +1,7 @@
-//! The worker that deletes rejected checkouts, old idempotency keys and old provider events.
+//! The workers that delete rejected checkouts, old idempotency keys and old provider events, and personal data of deleted users.
 
 mod db;
+pub(crate) mod erasure;
 
 use std::time::Duration;
 

@@ -57,6 +57,9 @@ impl From<Order> for pb::Order {
     fn from(order: Order) -> Self {
         Self {
             id: order.id.to_string(),
+            number: order.number.unwrap_or_default(),
+            breakdown: order.breakdown.map(Into::into),
+            form: (!order.form.is_empty()).then(|| order.form.into()),
             user_id: order.user_id.to_string(),
             items: order.items.into_iter().map(Into::into).collect(),
             total_minor: order.total_minor,
@@ -88,6 +91,12 @@ impl From<Item> for pb::OrderItem {
             quantity: item.quantity,
             // Cannot saturate: the order's total fits.
             line_total_minor: item.price_minor.saturating_mul(i64::from(item.quantity)),
+            discount_minor: item.discount_minor,
+            tax_minor: item.tax_minor,
+            total_minor: item.total_minor,
+            variant_of: item.variant_of.unwrap_or_default(),
+            sku: item.sku.unwrap_or_default(),
+            variant_name: item.variant_name.unwrap_or_default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The gRPC services: each method decodes its request, calls a use case and encodes the result.
 
+mod checkout;
 mod convert;
 pub(crate) mod orders;
 pub(crate) mod payment_webhooks;

@@ -2,10 +2,11 @@
 
 use bodega_proto::order::v1::{
     self as pb, CancelOrderRequest, CancelOrderResponse, CreatePaymentIntentRequest,
-    CreatePaymentIntentResponse, GetOrderRequest, GetOrderResponse, ListAllOrdersRequest,
-    ListAllOrdersResponse, ListOrdersRequest, ListOrdersResponse, ListPaymentsRequest, ListPaymentsResponse,
-    PlaceOrderRequest, PlaceOrderResponse, ResolvePaymentRequest, ResolvePaymentResponse,
-    UpdateOrderStatusRequest, UpdateOrderStatusResponse, order_service_server::OrderService,
+    CreatePaymentIntentResponse, GetOrderRequest, GetOrderResponse, GetQuoteRequest, GetQuoteResponse,
+    ListAllOrdersRequest, ListAllOrdersResponse, ListOrdersRequest, ListOrdersResponse, ListPaymentsRequest,
+    ListPaymentsResponse, PlaceOrderRequest, PlaceOrderResponse, ResolvePaymentRequest,
+    ResolvePaymentResponse, UpdateOrderStatusRequest, UpdateOrderStatusResponse,
+    order_service_server::OrderService,
 };
 use bodega_runtime::{
     auth::{Caller, Scope},
@@ -21,7 +22,11 @@ use uuid::Uuid;
 use super::convert::{decision, optional_status, required_status};
 use crate::{
     app::App,
-    checkout::place_order::{PlaceOrder, place_order},
+    checkout::{
+        form::{Form, Purpose},
+        place_order::{PlaceOrder, place_order},
+        quote::quote,
+    },
     error::Error,
     orders::{
         db::{self, Filter},
@@ -49,13 +54,24 @@ impl OrderService for OrderApi {
     ) -> Result<Response<PlaceOrderResponse>, Status> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
-        let request = PlaceOrder::new(request.idempotency_key, request.expected_total_minor)?;
+        let request = PlaceOrder::new(request.idempotency_key, request.expected_total_minor, request.form)?;
         let app = self.0.clone();
         let limit = limits::ORDERS.by(caller.user_id);
         app.rate_limiter.take_cheaply(limit).await?;
         let work = async move { place_order(&app, caller.user_id, &request).await };
         let placed = self.0.placing.spawn(caller.user_id, work, Error::StillPlacing).await?;
         Ok(Response::new(placed.into()))
+    }
+
+    async fn get_quote(
+        &self,
+        request: Request<GetQuoteRequest>,
+    ) -> Result<Response<GetQuoteResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let mut violations = Violations::new();
+        let form = Form::parse(request.into_inner().form, Purpose::Quote, &mut violations);
+        violations.finish()?;
+        Ok(Response::new(quote(&self.0, caller.user_id, &form).await?.into()))
     }
 
     async fn get_order(

@@ -8,6 +8,8 @@ use uuid::Uuid;
 /// A placed order.
 pub(super) struct OrderRow {
     pub(super) id: Uuid,
+    /// `None` if an earlier version has placed the order.
+    pub(super) number: Option<i64>,
     pub(super) total_minor: i64,
     pub(super) currency: String,
     pub(super) is_paid: bool,
@@ -33,7 +35,7 @@ pub(super) struct PaymentRow {
 pub(super) async fn orders(db: &Pool, ids: &[Uuid]) -> sqlx::Result<Vec<OrderRow>> {
     sqlx::query_as!(
         OrderRow,
-        r#"select o.id, o.total_minor as "total_minor!", o.currency as "currency!",
+        r#"select o.id, o.number, o.total_minor as "total_minor!", o.currency as "currency!",
                   exists (
                       select from orders.payments p where p.order_id = o.id and p.status = 'completed'
                   ) as "is_paid!",

@@ -167,13 +167,17 @@ fn order_data(order: &OrderRow, paid: bool) -> Value {
         let (price, total) = (amount(item.price_minor), amount(total));
         json!({"name": item.name, "quantity": item.quantity, "price": price, "total": total})
     });
-    // What a person can read out: the end of the id, which is random.
-    let id = order.id.simple().to_string();
-    let number = id[id.len() - 8..].to_uppercase();
+    let number = order.number.map_or_else(|| end_of_id(order.id), |number| number.to_string());
     json!({
         "id": order.id, "number": number, "paid": paid || order.is_paid, "total": amount(order.total_minor),
         "items": items.collect::<Vec<_>>(),
     })
+}
+
+/// Returns what a person can read out of the id of an order without a number: its end, which is random.
+fn end_of_id(id: Uuid) -> String {
+    let id = id.simple().to_string();
+    id[id.len() - 8..].to_uppercase()
 }
 
 /// Returns `USD 19.99`.

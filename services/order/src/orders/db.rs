@@ -6,16 +6,23 @@ use sqlx::QueryBuilder;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::status::OrderStatus;
-use crate::payments::payment::PaymentStatus;
+use super::{breakdown::Breakdown, status::OrderStatus};
+use crate::{checkout::form::Form, payments::payment::PaymentStatus};
 
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Order {
     pub id: Uuid,
     pub user_id: Uuid,
+    /// `None` if an earlier version has placed the order.
+    pub number: Option<i64>,
     #[sqlx(json)]
     pub items: Vec<Item>,
     pub total_minor: i64,
+    /// `None` if an earlier version has placed the order: then the total is the sum of the lines.
+    #[sqlx(json(nullable))]
+    pub breakdown: Option<Breakdown>,
+    #[sqlx(json)]
+    pub form: Form,
     pub currency: String,
     pub status: OrderStatus,
     #[sqlx(json(nullable))]
@@ -33,6 +40,15 @@ pub(crate) struct Item {
     pub name: String,
     pub price_minor: i64,
     pub quantity: i32,
+    /// As the breakdown of the order, `None` if an earlier version has placed the order.
+    pub discount_minor: Option<i64>,
+    pub tax_minor: Option<i64>,
+    /// What the customer pays for the line.
+    pub total_minor: Option<i64>,
+    /// The id of the product, if `product_id` is that of one of its variants.
+    pub variant_of: Option<i32>,
+    pub sku: Option<String>,
+    pub variant_name: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -109,11 +125,26 @@ pub(crate) async fn list(db: &Pool, filter: Filter) -> sqlx::Result<Vec<Order>> 
 
 /// Selects the rows first, so that lines, payments and histories are read for these only.
 const SELECTED: &str = "with selected as (
-    select id, user_id, total_minor, currency, status, placed_at, updated_at from orders.orders where ";
+    select id, user_id, number, total_minor, currency, subtotal_minor, discount_minor, shipping_minor,
+           shipping_discount_minor, shipping_tax_minor, tax_minor, prices_include_tax, shipping_title, taxes, choices,
+           status, placed_at, updated_at
+    from orders.orders where ";
 
 /// Of several payments, selects the completed or refunded one, or else the latest.
 const SELECT_ORDERS: &str = ")
-    select o.id, o.user_id, o.total_minor, o.currency, o.status, o.placed_at, o.updated_at,
+    select o.id, o.user_id, o.number, o.total_minor, o.currency, o.status, o.placed_at, o.updated_at,
+           case when o.subtotal_minor is not null then json_build_object(
+               'subtotal_minor', o.subtotal_minor, 'discount_minor', o.discount_minor,
+               'shipping_minor', o.shipping_minor, 'shipping_discount_minor', o.shipping_discount_minor,
+               'shipping_tax_minor', o.shipping_tax_minor, 'tax_minor', o.tax_minor,
+               'prices_include_tax', o.prices_include_tax, 'shipping_title', o.shipping_title, 'taxes', o.taxes,
+               'discounts', coalesce((
+                   select json_agg(d order by d.discount_id) from orders.order_discounts d where d.order_id = o.id
+               ), '[]')
+           ) end as breakdown,
+           coalesce(o.choices, '{}') || coalesce((
+               select c.details from orders.order_contacts c where c.order_id = o.id
+           ), '{}') as form,
            (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id) as items,
            (
                select json_build_object(

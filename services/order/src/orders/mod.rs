@@ -1,5 +1,6 @@
 //! Placed orders.
 
+pub(crate) mod breakdown;
 pub(crate) mod db;
 pub(crate) mod status;
 pub(crate) mod transition;

@@ -1,9 +1,10 @@
-//! A fake of identity's `ContactService`.
+//! A fake of identity's `ContactService` and `ErasureService`.
 
 use std::sync::{Arc, Mutex};
 
 use bodega_proto::identity::v1::{
-    Contact, GetContactsRequest, GetContactsResponse, contact_service_server::ContactService,
+    BatchGetDeletedUsersRequest, BatchGetDeletedUsersResponse, Contact, GetContactsRequest,
+    GetContactsResponse, contact_service_server::ContactService, erasure_service_server::ErasureService,
 };
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -12,11 +13,16 @@ use uuid::Uuid;
 #[derive(Clone, Default)]
 pub(crate) struct FakeContacts {
     unverified: Arc<Mutex<Vec<Uuid>>>,
+    deleted: Arc<Mutex<Vec<Uuid>>>,
 }
 
 impl FakeContacts {
     pub(crate) fn set_unverified(&self, user: Uuid) {
         self.unverified.lock().unwrap().push(user);
+    }
+
+    pub(crate) fn delete(&self, user: Uuid) {
+        self.deleted.lock().unwrap().push(user);
     }
 
     pub(crate) fn verify_all(&self) {
@@ -42,5 +48,18 @@ impl ContactService for FakeContacts {
             Contact { user_id, name: "Ada".into(), email: address(user), email_verified }
         });
         Ok(Response::new(GetContactsResponse { contacts: contacts.collect() }))
+    }
+}
+
+#[tonic::async_trait]
+impl ErasureService for FakeContacts {
+    async fn batch_get_deleted_users(
+        &self,
+        request: Request<BatchGetDeletedUsersRequest>,
+    ) -> Result<Response<BatchGetDeletedUsersResponse>, Status> {
+        let deleted: Vec<_> = self.deleted.lock().unwrap().iter().map(Uuid::to_string).collect();
+        let mut user_ids = request.into_inner().user_ids;
+        user_ids.retain(|id| deleted.contains(id));
+        Ok(Response::new(BatchGetDeletedUsersResponse { user_ids }))
     }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod authentication;
+mod checkout_forms;
 mod concurrency;
 mod consistency;
 mod crashes;

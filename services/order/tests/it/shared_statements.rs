@@ -97,7 +97,7 @@ async fn the_response_has_the_versions_of_the_products_unless_it_is_repeated() {
     let app = TestApp::start().await;
     let user = app.user_with_cart(&[(MUG, 1), (PEN, 2)]);
     let place = async || {
-        let request = PlaceOrderRequest { idempotency_key: "key".to_owned(), expected_total_minor: None };
+        let request = PlaceOrderRequest { idempotency_key: "key".to_owned(), ..Default::default() };
         with_long_deadline(app.client(user).place_order(request)).await.unwrap().into_inner()
     };
     let versions = |response: &PlaceOrderResponse| {

@@ -8,7 +8,9 @@ use bodega_order::{MIGRATOR, OrderMail, OrderMailArgs, PaymentProviders, SCHEMA,
 use bodega_proto::{
     cart::v1::checkout_service_server::CheckoutServiceServer,
     catalog::v1::stock_service_server::StockServiceServer,
-    identity::v1::contact_service_server::ContactServiceServer,
+    identity::v1::{
+        contact_service_server::ContactServiceServer, erasure_service_server::ErasureServiceServer,
+    },
     order::v1::{
         CancelOrderRequest, GetOrderRequest, Order, OrderStatus, PlaceOrderRequest, UpdateOrderStatusRequest,
         order_service_client::OrderServiceClient,
@@ -256,7 +258,10 @@ async fn replica(
     let upstreams = Upstreams {
         cart: Transport::unauthenticated(Routes::new(CheckoutServiceServer::new(cart))),
         catalog: Transport::unauthenticated(Routes::new(StockServiceServer::new(catalog))),
-        identity: Transport::unauthenticated(Routes::new(ContactServiceServer::new(contacts))),
+        identity: Transport::unauthenticated(
+            Routes::new(ContactServiceServer::new(contacts.clone()))
+                .add_service(ErasureServiceServer::new(contacts)),
+        ),
     };
     let db = pool(url.parse().unwrap(), 10, "bodega-order");
     let shutdown = CancellationToken::new();
@@ -279,7 +284,7 @@ pub(crate) async fn place(
     key: &str,
     expected_total_minor: Option<i64>,
 ) -> Result<Order, Status> {
-    let request = PlaceOrderRequest { idempotency_key: key.to_owned(), expected_total_minor };
+    let request = PlaceOrderRequest { idempotency_key: key.to_owned(), expected_total_minor, form: None };
     Ok(with_long_deadline(client.place_order(request)).await?.into_inner().order.unwrap())
 }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     backoff::CLAIM_LIMIT,
-    checkout::{place_order::PlacedOrder, pricing::Line, rejection::Rejection},
+    checkout::{form::Form, place_order::PlacedOrder, pricing::Line, rejection::Rejection},
 };
 
 /// A checkout older than this is withdrawn: no client is waiting for it any more.
@@ -28,6 +28,10 @@ pub(crate) struct Checkout {
     pub is_expired: bool,
     pub traceparent: Option<String>,
     pub lines: Json<Vec<Line>>,
+    /// What the customer has entered.
+    pub form: Json<Form>,
+    /// Whether the store may have settings, taxes, shipping methods or discounts. False spares a query.
+    pub has_rules: bool,
 }
 
 /// The stage of a checkout.
@@ -54,6 +58,8 @@ pub(crate) struct CheckoutState {
     pub id: Uuid,
     pub cart_version: i64,
     pub expected_total_minor: Option<i64>,
+    /// The hash of the form; `None` for an empty one.
+    pub request_hash: Option<Vec<u8>>,
     pub stage: Stage,
     /// Whether the delivery that clears the cart is pending.
     pub clears_cart: bool,
@@ -66,24 +72,27 @@ pub(crate) struct CheckoutState {
 pub(crate) struct RecordedKey {
     pub order_id: Uuid,
     pub expected_total_minor: Option<i64>,
+    /// The hash of the form; `None` for an empty one.
+    pub request_hash: Option<Vec<u8>>,
 }
 
-/// Records the user's `key` for a checkout that another call has started. Returns false if the key is recorded already.
+/// Records the user's `key` for a request to a checkout that another call has started. Returns false if the key is recorded
+/// already.
 pub(crate) async fn record_key(
     db: &Pool,
     user_id: Uuid,
     key: &str,
-    expected_total_minor: Option<i64>,
-    order_id: Uuid,
+    request: &RecordedKey,
 ) -> sqlx::Result<bool> {
     let done = sqlx::query!(
-        "insert into orders.idempotency_keys (user_id, key, expected_total_minor, order_id)
-         values ($1, $2, $3, $4)
+        "insert into orders.idempotency_keys (user_id, key, expected_total_minor, request_hash, order_id)
+         values ($1, $2, $3, $4, $5)
          on conflict on constraint one_order_per_key do nothing",
         user_id,
         key,
-        expected_total_minor,
-        order_id,
+        request.expected_total_minor,
+        request.request_hash.as_deref(),
+        request.order_id,
     )
     .execute(db)
     .await?;
@@ -98,7 +107,7 @@ pub(crate) async fn find_by_cart(
 ) -> sqlx::Result<Option<CheckoutState>> {
     sqlx::query_as!(
         CheckoutState,
-        r#"select o.id, o.cart_version, o.expected_total_minor, o.stage as "stage: Stage",
+        r#"select o.id, o.cart_version, o.expected_total_minor, o.request_hash, o.stage as "stage: Stage",
                   coalesce(pending.clears_cart, false) as "clears_cart!",
                   coalesce(pending.releases_stock, false) as "releases_stock!"
            from orders.orders o
@@ -172,7 +181,9 @@ pub(crate) async fn claim(db: &Pool, id: Uuid) -> sqlx::Result<Option<Checkout>>
            returning id, user_id, expected_total_minor, attempts, traceparent,
                      created_at < now() - make_interval(secs => $3) as "is_expired!",
                      (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id)
-                         as "lines!: Json<Vec<Line>>""#,
+                         as "lines!: Json<Vec<Line>>",
+                     (select f.form from orders.checkout_forms f where f.order_id = o.id) as "form!: Json<Form>",
+                     true as "has_rules!""#,
         id,
         WORK_LEASE.as_secs_f64(),
         MAX_AGE.as_secs_f64(),
@@ -198,7 +209,9 @@ pub(crate) async fn claim_abandoned(db: &Pool) -> sqlx::Result<Vec<Checkout>> {
            returning o.id, o.user_id, o.expected_total_minor, o.attempts, o.traceparent,
                      o.created_at < now() - make_interval(secs => $3) as "is_expired!",
                      (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id)
-                         as "lines!: Json<Vec<Line>>""#,
+                         as "lines!: Json<Vec<Line>>",
+                     (select f.form from orders.checkout_forms f where f.order_id = o.id) as "form!: Json<Form>",
+                     true as "has_rules!""#,
         CLAIM_LIMIT,
         WORK_LEASE.as_secs_f64(),
         MAX_AGE.as_secs_f64(),

@@ -10,6 +10,7 @@
 //! Rows are locked in the order of their ids, so that statements cannot deadlock. A statement for several calls waits for a
 //! lock for 50 ms at most: then it fails, and each call runs again alone.
 
+mod place;
 mod sql;
 
 use std::sync::{
@@ -33,7 +34,7 @@ pub(crate) struct Statements {
     searches: Arc<AtomicU64>,
     find: Combiner<Search, Found, Error>,
     start: Combiner<Arc<NewCheckout>, bool, Error>,
-    place: Combiner<Arc<PricedCheckout>, Option<OffsetDateTime>, Error>,
+    place: Combiner<Arc<PricedCheckout>, Option<Placement>, Error>,
     delete_clear_cart: Combiner<Uuid, (), Error>,
 }
 
@@ -54,6 +55,8 @@ pub(crate) struct Found {
     pub latest: Option<CheckoutState>,
     /// The number of the user's pending orders, at most [`MAX_COUNTED_ORDERS`].
     pub pending_orders: i64,
+    /// Whether the store may have settings, taxes, shipping methods or discounts.
+    pub has_rules: bool,
 }
 
 /// Pending orders of a user that are counted.
@@ -65,6 +68,8 @@ pub(crate) struct NewCheckout {
     pub checkout: Checkout,
     pub cart_version: i64,
     pub key: Option<String>,
+    /// The hash of the checkout's form; `None` for an empty one.
+    pub request_hash: Option<Vec<u8>>,
     /// The user's latest checkout before the cart was read.
     pub previous: Option<Uuid>,
     pub traceparent: Option<String>,
@@ -75,6 +80,13 @@ pub(crate) struct NewCheckout {
 pub(crate) struct PricedCheckout {
     pub checkout: Checkout,
     pub priced: PricedLines,
+}
+
+/// What an order gets when it is placed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Placement {
+    pub number: i64,
+    pub placed_at: OffsetDateTime,
 }
 
 impl Statements {
@@ -99,7 +111,7 @@ impl Statements {
                 "placed orders",
                 MAX_BATCH,
                 |priced: &Arc<PricedCheckout>| priced.checkout.id,
-                move |priced| sql::place(place_db.clone(), priced),
+                move |priced| place::place(place_db.clone(), priced),
             ),
             delete_clear_cart: Combiner::new(
                 "completed deliveries",
@@ -126,9 +138,9 @@ impl Statements {
         self.start.submit(Arc::new(new)).await
     }
 
-    /// Turns a checkout into an order, and stores the delivery that clears its cart. Returns when it was placed, or `None` if
-    /// another process has ended the checkout.
-    pub(crate) async fn place(&self, priced: PricedCheckout) -> Result<Option<OffsetDateTime>, Error> {
+    /// Turns a checkout into an order, and stores the delivery that clears its cart. Returns `None` if another process has
+    /// ended the checkout.
+    pub(crate) async fn place(&self, priced: PricedCheckout) -> Result<Option<Placement>, Error> {
         self.place.submit(Arc::new(priced)).await
     }
 

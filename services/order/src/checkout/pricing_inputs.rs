@@ -1,0 +1,181 @@
+//! What a total depends on beside the goods: the store's settings, taxes, shipping methods and discounts.
+
+use std::fmt;
+
+use bodega_pricing::{Cart, DiscountClass, DiscountValue, Line, Rate, ShippingRate};
+use bodega_runtime::{database::Pool, status::violated_constraint};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Where goods go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// ISO 3166-1 alpha-2.
+    pub country: String,
+    /// Empty if it is unknown.
+    pub region: String,
+}
+
+/// A line of a cart, as far as the total depends on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Goods {
+    pub product_id: i32,
+    pub category_id: Option<i32>,
+    /// The price of one unit, in minor units.
+    pub price_minor: i64,
+    pub quantity: i32,
+    pub tax_class: String,
+    /// Of one unit.
+    pub weight_grams: i32,
+    pub requires_shipping: bool,
+}
+
+/// The default is a store without taxes, shipping methods and discounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Inputs {
+    /// Whether an order needs a contact and, for goods that are shipped, an address and a shipping method.
+    pub require_shipping: bool,
+    pub prices_include_tax: bool,
+    /// The methods that ship to the place.
+    pub methods: Vec<ShippingMethod>,
+    /// The tax rates of the place, one per tax class.
+    pub tax_rates: Vec<TaxRate>,
+    /// The discounts that are valid now for the customer: automatic ones, and those of the codes.
+    pub discounts: Vec<OfferedDiscount>,
+    /// The codes that no discount is valid for.
+    pub rejected_codes: Vec<RejectedCode>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ShippingMethod {
+    pub id: i32,
+    pub title: String,
+    /// Whether the customer collects the goods, so that no address is needed.
+    pub is_pickup: bool,
+    pub rate: ShippingRate,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TaxRate {
+    pub tax_class: String,
+    pub name: String,
+    pub rate: Rate,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OfferedDiscount {
+    pub id: i64,
+    /// In upper case; `None` for an automatic discount.
+    pub code: Option<String>,
+    pub title: String,
+    /// Whether it can be used a limited number of times.
+    pub is_limited: bool,
+    pub class: DiscountClass,
+    pub value: DiscountValue,
+    pub min_subtotal_minor: i64,
+    /// The products and categories that it applies to; all if both are empty.
+    pub products: Vec<i32>,
+    pub categories: Vec<i32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RejectedCode {
+    pub code: String,
+    pub reason: CodeRejection,
+}
+
+/// Why a discount code does not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CodeRejection {
+    Unknown,
+    NotYet,
+    Ended,
+    Exhausted,
+    AlreadyUsed,
+    MinimumNotMet,
+    NothingEligible,
+    SignInRequired,
+}
+
+impl CodeRejection {
+    /// Returns its name in the API.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::NotYet => "not_yet",
+            Self::Ended => "ended",
+            Self::Exhausted => "exhausted",
+            Self::AlreadyUsed => "already_used",
+            Self::MinimumNotMet => "minimum_not_met",
+            Self::NothingEligible => "nothing_eligible",
+            Self::SignInRequired => "sign_in_required",
+        }
+    }
+}
+
+impl fmt::Display for CodeRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Inputs {
+    /// Returns the inputs of a store without rules.
+    pub(crate) fn without_rules(codes: &[String]) -> Self {
+        let rejected = |code: &String| RejectedCode { code: code.clone(), reason: CodeRejection::Unknown };
+        Self { rejected_codes: codes.iter().map(rejected).collect(), ..Self::default() }
+    }
+
+    /// Returns the cart of these goods. Its discounts and tax rates have the indices of `discounts` and `tax_rates`.
+    pub(crate) fn cart(&self, goods: &[Goods], method: Option<&ShippingMethod>) -> Cart {
+        let lines = goods.iter().map(|goods| Line {
+            price_minor: goods.price_minor,
+            quantity: goods.quantity,
+            weight_grams: if goods.requires_shipping { goods.weight_grams } else { 0 },
+            tax_rate: self.tax_rates.iter().position(|rate| rate.tax_class == goods.tax_class),
+        });
+        let discounts = self.discounts.iter().map(|discount| bodega_pricing::Discount {
+            class: discount.class,
+            value: discount.value,
+            min_subtotal_minor: discount.min_subtotal_minor,
+            lines: discount.eligible_lines(goods),
+        });
+        Cart {
+            lines: lines.collect(),
+            discounts: discounts.collect(),
+            shipping: method.map(|method| method.rate.clone()),
+            tax_rates: self.tax_rates.iter().map(|tax| tax.rate).collect(),
+            prices_include_tax: self.prices_include_tax,
+        }
+    }
+}
+
+impl OfferedDiscount {
+    /// Returns the indices of the goods that it applies to; `None` for all.
+    fn eligible_lines(&self, goods: &[Goods]) -> Option<Vec<usize>> {
+        if self.products.is_empty() && self.categories.is_empty() {
+            return None;
+        }
+        let is_eligible = |goods: &Goods| {
+            self.products.contains(&goods.product_id)
+                || goods.category_id.is_some_and(|id| self.categories.contains(&id))
+        };
+        Some((0..goods.len()).filter(|index| is_eligible(&goods[*index])).collect())
+    }
+}
+
+/// Reads the inputs for a place (the store's own country if it is `None`), discount codes and a customer (`None` for a guest).
+pub(crate) async fn load(
+    _db: &Pool,
+    _place: Option<&Place>,
+    codes: &[String],
+    _user_id: Option<Uuid>,
+) -> sqlx::Result<Inputs> {
+    Ok(Inputs::without_rules(codes))
+}
+
+/// Returns whether an order was not placed because a discount has been used up since the inputs were read.
+pub(crate) fn is_exhausted(error: &sqlx::Error) -> bool {
+    violated_constraint(error) == Some("discount_uses_are_within_the_limit")
+}

@@ -1,0 +1,91 @@
+//! The request to place an order.
+
+use bodega_proto::order::v1::CheckoutForm;
+use bodega_runtime::status::Violations;
+
+use super::{
+    db::checkouts::{CheckoutState, Stage},
+    form::{Form, Purpose},
+};
+
+const MAX_KEY_LENGTH: usize = 255;
+
+/// A validated request.
+#[derive(Debug)]
+pub(crate) struct PlaceOrder {
+    pub idempotency_key: Option<String>,
+    /// The total that the client requires, in minor units.
+    pub expected_total_minor: Option<i64>,
+    pub form: Form,
+    /// The hash of the form; `None` for an empty one.
+    pub request_hash: Option<Vec<u8>>,
+}
+
+impl PlaceOrder {
+    /// An empty key stands for none.
+    ///
+    /// # Errors
+    /// The invalid fields.
+    pub(crate) fn new(
+        idempotency_key: String,
+        expected_total_minor: Option<i64>,
+        form: Option<CheckoutForm>,
+    ) -> Result<Self, Violations> {
+        let mut violations = Violations::new();
+        let is_printable = idempotency_key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        violations.require(
+            is_printable && idempotency_key.len() <= MAX_KEY_LENGTH,
+            "idempotency_key",
+            format!("must have 1 to {MAX_KEY_LENGTH} printable ASCII characters"),
+        );
+        violations.require(
+            expected_total_minor.is_none_or(|total| total >= 0),
+            "expected_total_minor",
+            "must not be negative",
+        );
+        let form = Form::parse(form, Purpose::Order, &mut violations);
+        violations.finish()?;
+        let idempotency_key = Some(idempotency_key).filter(|key| !key.is_empty());
+        Ok(Self { idempotency_key, expected_total_minor, request_hash: form.hash(), form })
+    }
+
+    /// Returns whether this request gets the result of a checkout of the same version of the cart. A placed order is the
+    /// result of all such requests. While the checkout may still be rejected, both must have the same form and expect the same
+    /// total.
+    pub(super) fn shares_result_of(&self, checkout: &CheckoutState) -> bool {
+        match checkout.stage {
+            Stage::Placed => true,
+            Stage::Placing => {
+                self.is_request(checkout.expected_total_minor, checkout.request_hash.as_deref())
+            }
+            Stage::Rejected => false,
+        }
+    }
+
+    /// Returns whether this is the same request, beside its key.
+    pub(super) fn is_request(&self, expected_total_minor: Option<i64>, request_hash: Option<&[u8]>) -> bool {
+        self.expected_total_minor == expected_total_minor && self.request_hash.as_deref() == request_hash
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_printable_keys_of_up_to_255_characters() {
+        let key = |key: &str| PlaceOrder::new(key.to_owned(), None, None);
+        assert_eq!(key("").unwrap().idempotency_key, None);
+        assert_eq!(key("a key ~").unwrap().idempotency_key.as_deref(), Some("a key ~"));
+        assert!(key(&"k".repeat(255)).is_ok());
+        for invalid in ["tab\t", "nul\0", "é", &"k".repeat(256)] {
+            assert!(key(invalid).is_err(), "{invalid:?}");
+        }
+    }
+
+    #[test]
+    fn rejects_a_negative_total_and_names_the_field() {
+        let violations = PlaceOrder::new(String::new(), Some(-1), None).unwrap_err();
+        assert_eq!(violations.to_string(), "expected_total_minor must not be negative");
+    }
+}
