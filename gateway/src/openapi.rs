@@ -13,7 +13,7 @@ use utoipa::{
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use crate::{
-    api::orders::types::PlaceOrderInput,
+    api::checkout::input::PlaceOrderInput,
     app::App,
     problem::{PROBLEM_JSON, Problem},
 };

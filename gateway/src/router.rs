@@ -13,8 +13,8 @@ use crate::{
     api::{
         account, admin_audit, admin_mails, admin_orders, admin_payments, api_keys, auth, avatar, cart,
         categories_and_tags::{self, Kind},
-        docs, media, operations, orders, payments, product_images, products, profile, recovery, users,
-        webhooks,
+        checkout, docs, media, operations, orders, payments, product_images, products, profile, recovery,
+        users, webhooks,
     },
     app::App,
     body::{BodyReader, IncompleteBodies},
@@ -136,6 +136,7 @@ fn cart() -> OpenApiRouter<App> {
 fn orders() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(orders::list, orders::place))
+        .routes(routes!(checkout::quote))
         .routes(routes!(orders::show, orders::change_status))
         .routes(routes!(orders::cancel))
         .routes(routes!(admin_orders::list))

@@ -10,6 +10,7 @@ pub(crate) mod auth;
 pub(crate) mod avatar;
 pub(crate) mod cart;
 pub(crate) mod categories_and_tags;
+pub(crate) mod checkout;
 pub(crate) mod docs;
 pub(crate) mod media;
 pub(crate) mod operations;

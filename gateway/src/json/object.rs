@@ -6,6 +6,7 @@ use serde::{
 };
 
 /// A struct that must be a JSON object: serde alone also accepts an array of the field values without names.
+#[derive(Debug)]
 pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

@@ -9,9 +9,10 @@ use uuid::Uuid;
 use crate::{
     api::{
         admin_orders::{AllOrdersQuery, list_all_orders},
+        checkout::input::PlaceOrderInput,
         orders::{
             get_order, place_order,
-            types::{Order, OrderLine, OrderStatus, PlaceOrderInput},
+            types::{Order, OrderLine, OrderStatus},
         },
     },
     app::App,
@@ -98,10 +99,12 @@ impl From<Order> for LegacyOrder {
             headers(("location" = String, description = "Path of the new order."))),
         (status = CONFLICT, description = "The cart is empty (`empty_cart`), a product has too little stock \
             (`out_of_stock`; `errors` names each line), the total differs from `expectedTotal` (`price_changed`; \
-            `errors` names each line with a new price), or the order could not be completed (`order_withdrawn`)."),
+            `errors` names each line with a new price), a discount code does not work (`discount_rejected`), the \
+            shipping method does not ship these products to this address (`shipping_unavailable`), or the order could \
+            not be completed (`order_withdrawn`)."),
         (status = UNPROCESSABLE_ENTITY, description = "A field is missing, unknown or invalid (`invalid_field`; \
-            `errors` names it), or the `Idempotency-Key` was used for a different request \
-            (`idempotency_key_reused`)."),
+            `errors` names it), the store requires more fields (`shipping_required`; `errors` names them), or the \
+            `Idempotency-Key` was used for a different request (`idempotency_key_reused`)."),
         (status = TOO_MANY_REQUESTS),
     )
 )]

@@ -17,7 +17,7 @@ use http::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub(crate) use self::parser::ProblemWriter;
+pub(crate) use self::{parser::ProblemWriter, table::camel_case};
 
 /// The media type of every error.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";

@@ -124,7 +124,7 @@ fn second_factor(status: &Status, reason: &str) -> Option<SecondFactor> {
 }
 
 /// The JSON name of a protobuf field. Amounts are in minor units only between the services.
-fn camel_case(field: &str) -> String {
+pub(crate) fn camel_case(field: &str) -> String {
     let field = field.replace("_minor", "");
     let mut words = field.split('_');
     let mut name = words.next().unwrap_or_default().to_owned();

@@ -7,6 +7,7 @@ mod avatars;
 mod call_context;
 mod carts;
 mod categories_and_tags;
+mod checkout;
 mod connections;
 mod fair_shares;
 mod fake_identity;

@@ -26,6 +26,7 @@ fn order() -> Order {
             price_minor: 1250,
             quantity: 2,
             line_total_minor: 2500,
+            ..Default::default()
         }],
         total_minor: 2500,
         currency: "USD".to_owned(),
@@ -58,8 +59,11 @@ async fn places_an_order_with_and_without_a_body() {
         assert_eq!(request().json(&json!({})).fetch().await.status, 201);
         let response = request().header("idempotency-key", "k-1").json(&json!({"expectedTotal": 25.00}));
         assert_eq!(response.fetch().await.status, 201);
-        let expected =
-            PlaceOrderRequest { idempotency_key: "k-1".to_owned(), expected_total_minor: Some(2500) };
+        let expected = PlaceOrderRequest {
+            idempotency_key: "k-1".to_owned(),
+            expected_total_minor: Some(2500),
+            form: None,
+        };
         assert_eq!(placed.last(), expected);
         gateway.request(Method::POST, path).fetch().await.problem(401, "unauthenticated");
     }

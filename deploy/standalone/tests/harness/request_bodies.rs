@@ -166,7 +166,7 @@ fn input(
         nullable: name.ends_with('?'),
         kind: *kind,
     };
-    let optional = path.ends_with("/orders") || path == "/order";
+    let optional = path.ends_with("/orders") || path.ends_with("/quote") || path == "/order";
     Input { method, path, access, optional, body, fields: fields.iter().map(field).collect() }
 }
 
@@ -229,7 +229,7 @@ pub(crate) fn inputs() -> Vec<Input> {
     let quantity = Kind::Number(1, 9_999);
     let lines = [("quantity!", quantity)];
     let set = [("quantity", Kind::Number(0, 9_999))];
-    let order = [("expectedTotal?", Kind::Money)];
+    let order = [("expectedTotal?", Kind::Money), ("note?", Kind::Text(1_000))];
     let status = json!({"status": "paid"});
     let statuses = [("status", Kind::Status)];
 
@@ -328,7 +328,7 @@ pub(crate) fn inputs() -> Vec<Input> {
     ] {
         inputs.push(input(method, path, User, json!({"quantity": 1}), &set));
     }
-    for path in ["/api/orders", "/orders", "/order"] {
+    for path in ["/api/checkout/quote", "/api/orders", "/orders", "/order"] {
         inputs.push(input("POST", path, User, json!({"expectedTotal": 1}), &order));
     }
     for path in ["/api/orders/{order}", "/orders/{order}"] {

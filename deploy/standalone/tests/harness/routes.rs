@@ -81,6 +81,7 @@ pub(crate) const CANONICAL: &[Route] = &[
     ("PATCH", "/api/cart/items/{productId}", UserOrGuest),
     ("DELETE", "/api/cart/items/{productId}", UserOrGuest),
     ("DELETE", "/api/cart", UserOrGuest),
+    ("POST", "/api/checkout/quote", User),
     ("POST", "/api/orders", User),
     ("GET", "/api/orders", User),
     ("GET", "/api/orders/{id}", OwnerOrAdmin),

@@ -11,8 +11,9 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use self::types::{Order, OrderStatus, OrderStatusInput, PlaceOrderInput};
+use self::types::{Order, OrderStatus, OrderStatusInput};
 use crate::{
+    api::checkout::input::PlaceOrderInput,
     app::App,
     extract::{AdminOrKey, IdempotencyKey, Json, Limit, Path, Query, SignedIn, UserOrKey},
     json::Page,
@@ -52,11 +53,13 @@ pub(crate) struct ListQuery {
             headers(("location" = String, description = "Path of the new order."))),
         (status = CONFLICT, description = "The cart is empty (`empty_cart`), a product has too little stock \
             (`out_of_stock`; `errors` names each line), the total differs from `expectedTotal` (`price_changed`; \
-            `errors` names each line with a new price), the account has too many pending orders \
-            (`too_many_pending_orders`), or the order could not be completed (`order_withdrawn`)."),
+            `errors` names each line with a new price), a discount code does not work (`discount_rejected`; `errors` \
+            has the reasons), the shipping method does not ship these products to this address \
+            (`shipping_unavailable`), the account has too many pending orders (`too_many_pending_orders`), or the order \
+            could not be completed (`order_withdrawn`)."),
         (status = UNPROCESSABLE_ENTITY, description = "A field is missing, unknown or invalid (`invalid_field`; \
-            `errors` names it), or the `Idempotency-Key` was used for a different request \
-            (`idempotency_key_reused`)."),
+            `errors` names it), the store requires more fields (`shipping_required`; `errors` names them), or the \
+            `Idempotency-Key` was used for a different request (`idempotency_key_reused`)."),
         (status = TOO_MANY_REQUESTS),
     )
 )]
@@ -171,10 +174,10 @@ pub(crate) async fn place_order(
     IdempotencyKey(idempotency_key): IdempotencyKey,
     input: Option<Json<PlaceOrderInput>>,
 ) -> Result<Order, Problem> {
-    let expected_total = input.and_then(|Json(input)| input.expected_total);
-    let expected_total_minor =
-        expected_total.map(|total| total.minor(app.currency(), "expectedTotal")).transpose()?;
-    let request = PlaceOrderRequest { idempotency_key, expected_total_minor };
+    let input = input.map(|Json(input)| input).unwrap_or_default();
+    let expected_total_minor = input.expected_total_minor(app)?;
+    let form = input.into_form(app).await?;
+    let request = PlaceOrderRequest { idempotency_key, expected_total_minor, form };
     let response = app
         .orders()
         .place_order(request)
@@ -193,7 +196,7 @@ pub(crate) async fn place_order(
 
 /// Makes later requests to this gateway read the stock of an order's products after the order.
 fn forget_products(app: &App, order: &pb::Order) {
-    app.products().forget(order.items.iter().map(|item| item.product_id));
+    app.products().forget(order.items.iter().map(types::product_id));
 }
 
 /// Returns an order that the caller may see.

@@ -3,8 +3,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    api::payments::{Payment, PaymentStatus},
-    json::{Amount, AmountInput, Timestamp},
+    api::{
+        checkout::types::{Contact, OrderAddress, OrderDiscount, Tax},
+        payments::{Payment, PaymentStatus},
+    },
+    json::{Amount, Timestamp, non_empty},
     problem::Problem,
     response::present,
 };
@@ -69,7 +72,7 @@ pub(crate) struct Order {
     pub(crate) user_id: String,
     /// Ordered products.
     pub(crate) products: Vec<OrderLine>,
-    /// Sum of the line totals, in major units of the currency.
+    /// What the customer pays, in major units of the currency.
     pub(crate) total_amount: Amount,
     /// ISO 4217 code of the currency.
     pub(crate) currency: String,
@@ -84,6 +87,58 @@ pub(crate) struct Order {
     pub(crate) created_at: Timestamp,
     /// When the order last changed.
     pub(crate) updated_at: Timestamp,
+    /// A number that a person can say. Absent for orders of earlier versions, as the following fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 1001)]
+    number: Option<i64>,
+    /// Prices of all lines before discounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    subtotal: Option<Amount>,
+    /// Discounts of all lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    discount_total: Option<Amount>,
+    /// Price of shipping after its discount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    shipping_total: Option<Amount>,
+    /// All taxes, whether prices include them or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    tax_total: Option<Amount>,
+    /// Taxes by rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    taxes: Option<Vec<Tax>>,
+    /// Whether prices include taxes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    prices_include_tax: Option<bool>,
+    /// Discounts that reduce the total.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    discounts: Option<Vec<OrderDiscount>>,
+    /// Title of the shipping method. Absent if nothing is shipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    shipping_method: Option<String>,
+    /// Who buys. Absent if it is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    contact: Option<Contact>,
+    /// Where the goods go. Absent if it is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    shipping_address: Option<OrderAddress>,
+    /// To whom the invoice is addressed. Absent if it is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    billing_address: Option<OrderAddress>,
+    /// Note of the customer. Absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    note: Option<String>,
 }
 
 /// A line of an order.
@@ -100,6 +155,35 @@ pub(crate) struct OrderLine {
     pub(crate) quantity: i32,
     /// Price times quantity.
     pub(crate) line_total: Amount,
+    /// Id of the variant. Absent for orders of earlier versions, as the following fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    variant_id: Option<i32>,
+    /// SKU of the variant when the order was placed. Absent if there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    sku: Option<String>,
+    /// Name of the variant when the order was placed. Absent if the product had only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    variant_name: Option<String>,
+    /// What discounts take off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    discount: Option<Amount>,
+    /// Tax of the line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    tax: Option<Amount>,
+    /// What the customer pays for the line, with taxes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    total: Option<Amount>,
+}
+
+/// Returns the id of the product of a line, which may be that of a variant.
+pub(super) fn product_id(item: &pb::OrderItem) -> i32 {
+    if item.variant_of == 0 { item.product_id } else { item.variant_of }
 }
 
 /// A change of the status of an order or of its payment.
@@ -119,20 +203,49 @@ impl TryFrom<pb::Order> for Order {
     type Error = Problem;
 
     fn try_from(order: pb::Order) -> Result<Self, Problem> {
+        let amount = |minor| Amount::new(minor, &order.currency);
         let line = |item: pb::OrderItem| OrderLine {
-            product_id: item.product_id,
+            product_id: product_id(&item),
+            variant_id: item.total_minor.map(|_| item.product_id),
+            sku: non_empty(item.sku),
+            variant_name: non_empty(item.variant_name),
             name: item.name,
-            price: Amount::new(item.price_minor, &order.currency),
+            price: amount(item.price_minor),
             quantity: item.quantity,
-            line_total: Amount::new(item.line_total_minor, &order.currency),
+            line_total: amount(item.line_total_minor),
+            discount: item.discount_minor.map(amount),
+            tax: item.tax_minor.map(amount),
+            total: item.total_minor.map(amount),
         };
         let status = OrderStatus::from_proto(order.status())?;
         let payment = order.payment.map(|payment| Payment::new(payment, &order.currency)).transpose()?;
+        let breakdown = order.breakdown.as_ref();
+        let part = |part: fn(&pb::OrderBreakdown) -> i64| breakdown.map(|parts| amount(part(parts)));
+        let taxes = breakdown
+            .map(|parts| parts.taxes.iter().map(|tax| Tax::new(tax.clone(), &order.currency)).collect());
+        let discounts = breakdown.map(|parts| {
+            let discounts = parts.discounts.iter();
+            discounts.map(|discount| OrderDiscount::new(discount.clone(), &order.currency)).collect()
+        });
+        let form = order.form.unwrap_or_default();
         Ok(Self {
+            number: Some(order.number).filter(|number| *number > 0),
+            subtotal: part(|parts| parts.subtotal_minor),
+            discount_total: part(|parts| parts.discount_total_minor),
+            shipping_total: part(|parts| parts.shipping_total_minor),
+            tax_total: part(|parts| parts.tax_total_minor),
+            taxes,
+            prices_include_tax: breakdown.map(|parts| parts.prices_include_tax),
+            discounts,
+            shipping_method: breakdown.and_then(|parts| non_empty(parts.shipping_title.clone())),
+            contact: form.contact.map(Into::into),
+            shipping_address: form.shipping_address.map(Into::into),
+            billing_address: form.billing_address.map(Into::into),
+            note: non_empty(form.note),
             id: order.id,
             user_id: order.user_id,
             products: order.items.into_iter().map(line).collect(),
-            total_amount: Amount::new(order.total_minor, &order.currency),
+            total_amount: amount(order.total_minor),
             currency: order.currency,
             status,
             payment,
@@ -153,17 +266,6 @@ impl TryFrom<pb::OrderEvent> for OrderEvent {
             payment: PaymentStatus::of_event(event.payment, event.payment_cancelled)?,
         })
     }
-}
-
-/// Conditions of an order.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schema(example = json!({"expectedTotal": 25.00}))]
-pub(crate) struct PlaceOrderInput {
-    /// Total that the client showed to the user, in major units of the currency. The order is rejected when its total
-    /// would differ.
-    #[serde(default, alias = "expected_total")]
-    pub(crate) expected_total: Option<AmountInput>,
 }
 
 /// The new status of an order.
@@ -189,6 +291,7 @@ mod tests {
                 price_minor: 1250,
                 quantity: 2,
                 line_total_minor: 2500,
+                ..Default::default()
             }],
             total_minor: 2500,
             currency: "USD".to_owned(),
@@ -207,6 +310,55 @@ mod tests {
             format!(
                 r#"{{"id":"o","userId":"u","products":[{{"productId":7,"name":"Mug","price":12.50,"quantity":2,"lineTotal":25.00}}],"totalAmount":25.00,"currency":"USD","status":"pending","payment":null,"history":[{{"status":"pending","at":"{epoch}"}}],"createdAt":"{epoch}","updatedAt":"{epoch}"}}"#
             )
+        );
+    }
+
+    #[test]
+    fn writes_the_parts_of_the_total_and_what_the_customer_has_entered() {
+        let breakdown = pb::OrderBreakdown {
+            subtotal_minor: 2500,
+            shipping_total_minor: 490,
+            tax_total_minor: 477,
+            taxes: vec![pb::OrderTax {
+                name: "VAT".to_owned(),
+                rate_ppm: 190_000,
+                taxable_minor: 2513,
+                tax_minor: 477,
+            }],
+            prices_include_tax: true,
+            shipping_title: "Parcel".to_owned(),
+            ..Default::default()
+        };
+        let contact = pb::CheckoutContact { email: "ada@example.com".to_owned(), ..Default::default() };
+        let form = pb::CheckoutForm { contact: Some(contact), ..Default::default() };
+        let mut order = pb::Order {
+            number: 1001,
+            total_minor: 2990,
+            breakdown: Some(breakdown),
+            form: Some(form),
+            ..order()
+        };
+        order.items[0] = pb::OrderItem {
+            discount_minor: Some(0),
+            tax_minor: Some(399),
+            total_minor: Some(2500),
+            variant_of: 5,
+            variant_name: "M / red".to_owned(),
+            ..order.items[0].clone()
+        };
+        let json = serde_json::to_value(Order::try_from(order).unwrap()).unwrap();
+        assert_eq!(json["number"], 1001);
+        assert_eq!((&json["shippingTotal"], &json["shippingMethod"]), (&4.9.into(), &"Parcel".into()));
+        assert_eq!(
+            json["taxes"],
+            serde_json::json!([{"name": "VAT", "rate": 19.0, "taxable": 25.13, "tax": 4.77}])
+        );
+        assert_eq!(json["contact"]["email"], "ada@example.com");
+        assert_eq!(json.get("shippingAddress"), None);
+        let line = &json["products"][0];
+        assert_eq!(
+            (&line["productId"], &line["variantId"], &line["tax"]),
+            (&5.into(), &7.into(), &3.99.into())
         );
     }
 

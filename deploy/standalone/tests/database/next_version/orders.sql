@@ -1,6 +1,6 @@
 -- A made-up migration of the next version: what an expanding migration may do.
 alter table orders.orders add column channel text;
-alter table orders.order_items add column tax_minor bigint not null default 0;
+alter table orders.order_items add column deposit_minor bigint not null default 0;
 alter table orders.order_events add column source text;
 alter table orders.outbox add column priority integer not null default 0;
 alter table orders.payments add column note text;

@@ -1,0 +1,40 @@
+//! `/api/checkout`.
+
+pub(crate) mod input;
+pub(crate) mod types;
+
+use axum::extract::State;
+use bodega_proto::order::v1::GetQuoteRequest;
+
+use self::{input::PlaceOrderInput, types::Quote};
+use crate::{
+    app::App,
+    extract::{Json, SignedIn},
+    problem::Problem,
+};
+
+/// Returns what an order would cost.
+///
+/// Requires an access token. The body is that of the order; addresses may be incomplete, but each needs a country. Nothing is
+/// stored and nothing is reserved: send the same body to `POST /api/orders`, with `total` as `expectedTotal`.
+#[utoipa::path(
+    post, path = "/api/checkout/quote", tag = "Orders", security(("bearer" = [])),
+    request_body(content = ref("#/components/schemas/PlaceOrderInput"), content_type = "application/json",
+        description = "Optional."),
+    responses(
+        (status = OK, description = "The total and its parts.", body = Quote),
+        (status = CONFLICT, description = "The cart is empty (`empty_cart`)."),
+        (status = UNPROCESSABLE_ENTITY, description = "A field is unknown or invalid (`invalid_field`; `errors` names it)."),
+    )
+)]
+pub(crate) async fn quote(
+    State(app): State<App>,
+    _: SignedIn,
+    input: Option<Json<PlaceOrderInput>>,
+) -> Result<Json<Quote>, Problem> {
+    let input = input.map(|Json(input)| input).unwrap_or_default();
+    input.expected_total_minor(&app)?;
+    let form = input.into_form(&app).await?;
+    let quote = app.orders().get_quote(GetQuoteRequest { form }).await?.into_inner();
+    quote.try_into().map(Json)
+}
