@@ -34,7 +34,7 @@ pub(crate) struct PlaceOrderInput {
     #[serde(default)]
     #[schema(value_type = Option<ContactInput>)]
     contact: Option<Object<ContactInput>>,
-    /// Where the goods go. It also decides taxes and shipping methods; without it, the store's own country does.
+    /// Where the products are shipped. It also decides taxes and shipping methods; without it, the store's own country does.
     #[serde(default, alias = "shipping_address")]
     #[schema(value_type = Option<CheckoutAddressInput>)]
     shipping_address: Option<Object<CheckoutAddressInput>>,

@@ -127,7 +127,7 @@ pub(crate) struct Order {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     contact: Option<Contact>,
-    /// Where the goods go. Absent if it is unknown.
+    /// Where the products are shipped. Absent if it is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     shipping_address: Option<OrderAddress>,

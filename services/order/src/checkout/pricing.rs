@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     form::Form,
-    pricing_inputs::{Goods, Inputs, RejectedCode},
+    pricing_inputs::{CartItem, Inputs, RejectedCode},
     total::{NoTotal, Total, total},
 };
 use crate::orders::breakdown::{Breakdown, Discount, Tax};
@@ -63,21 +63,21 @@ pub(crate) enum Unpriced {
     DiscountRejected(Vec<RejectedCode>),
 }
 
-/// Returns names and goods of `lines` as the catalog has reserved them, or `None` if the reservation does not match the lines.
-fn reserved_goods(lines: &[Line], reserved: &Reserved) -> Option<(Vec<String>, Vec<Goods>)> {
+/// Returns names and items of `lines` as the catalog has reserved them, or `None` if the reservation does not match the lines.
+fn reserved_items(lines: &[Line], reserved: &Reserved) -> Option<(Vec<String>, Vec<CartItem>)> {
     if reserved.lines.len() != lines.len() {
         return None;
     }
     let found = lines.iter().map(|line| {
         let is_line =
             |found: &&ReservedLine| found.product_id == line.product_id && found.quantity == line.quantity;
-        reserved.lines.iter().find(is_line).map(|found| (found.name.clone(), goods(found)))
+        reserved.lines.iter().find(is_line).map(|found| (found.name.clone(), cart_item(found)))
     });
     found.collect::<Option<Vec<_>>>().map(|found| found.into_iter().unzip())
 }
 
-fn goods(line: &ReservedLine) -> Goods {
-    Goods {
+fn cart_item(line: &ReservedLine) -> CartItem {
+    CartItem {
         product_id: line.product_id,
         category_id: None,
         price_minor: line.price_minor,
@@ -98,8 +98,8 @@ pub(crate) fn price(
     form: &Form,
     inputs: &Inputs,
 ) -> Result<PricedLines, Unpriced> {
-    let (names, goods) = reserved_goods(lines, reserved).ok_or(Unpriced::Invalid)?;
-    let total = total(inputs, &goods, form).map_err(|error| match error {
+    let (names, items) = reserved_items(lines, reserved).ok_or(Unpriced::Invalid)?;
+    let total = total(inputs, &items, form).map_err(|error| match error {
         NoTotal::ShippingUnavailable => Unpriced::ShippingUnavailable,
         NoTotal::Invalid(_) => Unpriced::Invalid,
     })?;
@@ -109,20 +109,19 @@ pub(crate) fn price(
     if !total.rejected_codes.is_empty() {
         return Err(Unpriced::DiscountRejected(total.rejected_codes));
     }
-    let prices =
-        names.into_iter().zip(goods).zip(&total.breakdown.lines).map(|((name, goods), line)| Price {
-            name,
-            price_minor: goods.price_minor,
-            discount_minor: line.line_discount_minor + line.order_discount_minor,
-            tax_minor: line.tax_minor,
-            total_minor: line.total_minor,
-            tax_class: goods.tax_class,
-            weight_grams: goods.weight_grams,
-            requires_shipping: goods.requires_shipping,
-            variant_of: None,
-            sku: None,
-            variant_name: None,
-        });
+    let prices = names.into_iter().zip(items).zip(&total.breakdown.lines).map(|((name, item), line)| Price {
+        name,
+        price_minor: item.price_minor,
+        discount_minor: line.line_discount_minor + line.order_discount_minor,
+        tax_minor: line.tax_minor,
+        total_minor: line.total_minor,
+        tax_class: item.tax_class,
+        weight_grams: item.weight_grams,
+        requires_shipping: item.requires_shipping,
+        variant_of: None,
+        sku: None,
+        variant_name: None,
+    });
     Ok(PricedLines {
         prices: prices.collect(),
         breakdown: breakdown(inputs, &total),

@@ -1,4 +1,4 @@
-//! What a total depends on beside the goods: the store's settings, taxes, shipping methods and discounts.
+//! What a total depends on beside the items: the store's settings, taxes, shipping methods and discounts.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use bodega_runtime::{database::Pool, status::violated_constraint};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Where goods go.
+/// Where items are shipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     /// ISO 3166-1 alpha-2.
@@ -18,7 +18,7 @@ pub(crate) struct Place {
 
 /// A line of a cart, as far as the total depends on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Goods {
+pub(crate) struct CartItem {
     pub product_id: i32,
     pub category_id: Option<i32>,
     /// The price of one unit, in minor units.
@@ -33,7 +33,7 @@ pub(crate) struct Goods {
 /// The default is a store without taxes, shipping methods and discounts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Inputs {
-    /// Whether an order needs a contact and, for goods that are shipped, an address and a shipping method.
+    /// Whether an order needs a contact and, for items that are shipped, an address and a shipping method.
     pub require_shipping: bool,
     pub prices_include_tax: bool,
     /// The methods that ship to the place.
@@ -50,7 +50,7 @@ pub(crate) struct Inputs {
 pub(crate) struct ShippingMethod {
     pub id: i32,
     pub title: String,
-    /// Whether the customer collects the goods, so that no address is needed.
+    /// Whether the customer collects the items, so that no address is needed.
     pub is_pickup: bool,
     pub rate: ShippingRate,
 }
@@ -127,19 +127,19 @@ impl Inputs {
         Self { rejected_codes: codes.iter().map(rejected).collect(), ..Self::default() }
     }
 
-    /// Returns the cart of these goods. Its discounts and tax rates have the indices of `discounts` and `tax_rates`.
-    pub(crate) fn cart(&self, goods: &[Goods], method: Option<&ShippingMethod>) -> Cart {
-        let lines = goods.iter().map(|goods| Line {
-            price_minor: goods.price_minor,
-            quantity: goods.quantity,
-            weight_grams: if goods.requires_shipping { goods.weight_grams } else { 0 },
-            tax_rate: self.tax_rates.iter().position(|rate| rate.tax_class == goods.tax_class),
+    /// Returns the cart of these items. Its discounts and tax rates have the indices of `discounts` and `tax_rates`.
+    pub(crate) fn cart(&self, items: &[CartItem], method: Option<&ShippingMethod>) -> Cart {
+        let lines = items.iter().map(|item| Line {
+            price_minor: item.price_minor,
+            quantity: item.quantity,
+            weight_grams: if item.requires_shipping { item.weight_grams } else { 0 },
+            tax_rate: self.tax_rates.iter().position(|rate| rate.tax_class == item.tax_class),
         });
         let discounts = self.discounts.iter().map(|discount| bodega_pricing::Discount {
             class: discount.class,
             value: discount.value,
             min_subtotal_minor: discount.min_subtotal_minor,
-            lines: discount.eligible_lines(goods),
+            lines: discount.eligible_lines(items),
         });
         Cart {
             lines: lines.collect(),
@@ -152,16 +152,16 @@ impl Inputs {
 }
 
 impl OfferedDiscount {
-    /// Returns the indices of the goods that it applies to; `None` for all.
-    fn eligible_lines(&self, goods: &[Goods]) -> Option<Vec<usize>> {
+    /// Returns the indices of the items that it applies to; `None` for all.
+    fn eligible_lines(&self, items: &[CartItem]) -> Option<Vec<usize>> {
         if self.products.is_empty() && self.categories.is_empty() {
             return None;
         }
-        let is_eligible = |goods: &Goods| {
-            self.products.contains(&goods.product_id)
-                || goods.category_id.is_some_and(|id| self.categories.contains(&id))
+        let is_eligible = |item: &CartItem| {
+            self.products.contains(&item.product_id)
+                || item.category_id.is_some_and(|id| self.categories.contains(&id))
         };
-        Some((0..goods.len()).filter(|index| is_eligible(&goods[*index])).collect())
+        Some((0..items.len()).filter(|index| is_eligible(&items[*index])).collect())
     }
 }
 

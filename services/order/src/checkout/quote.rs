@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{
     form::Form,
     pricing::breakdown,
-    pricing_inputs::{self, Goods, Inputs, ShippingMethod},
+    pricing_inputs::{self, CartItem, Inputs, ShippingMethod},
     total::{self, NoTotal, Total, total},
 };
 use crate::{
@@ -46,11 +46,11 @@ pub(crate) struct QuotedMethod {
     pub title: String,
     /// Before discounts.
     pub price_minor: i64,
-    /// The price of the goods from which it is free.
+    /// The price of the items from which it is free.
     pub free_from_minor: Option<i64>,
 }
 
-/// Prices the user's cart with a form. A shipping method that does not ship the goods counts as none.
+/// Prices the user's cart with a form. A shipping method that does not ship the items counts as none.
 pub(crate) async fn quote(app: &App, user_id: Uuid, form: &Form) -> Result<Quote, Error> {
     let cart = app.upstreams.priced_cart(user_id).await?;
     if cart.lines.is_empty() {
@@ -58,10 +58,10 @@ pub(crate) async fn quote(app: &App, user_id: Uuid, form: &Form) -> Result<Quote
     }
     let codes = &form.choices.discount_codes;
     let inputs = pricing_inputs::load(&app.db, form.place().as_ref(), codes, Some(user_id)).await?;
-    let goods: Vec<_> = cart
+    let items: Vec<_> = cart
         .lines
         .iter()
-        .map(|line| Goods {
+        .map(|line| CartItem {
             product_id: line.product_id,
             category_id: line.category_id,
             price_minor: line.price_minor,
@@ -71,8 +71,8 @@ pub(crate) async fn quote(app: &App, user_id: Uuid, form: &Form) -> Result<Quote
             requires_shipping: true,
         })
         .collect();
-    let total = match total(&inputs, &goods, form) {
-        Err(NoTotal::ShippingUnavailable) => total(&inputs, &goods, &without_method(form)),
+    let total = match total(&inputs, &items, form) {
+        Err(NoTotal::ShippingUnavailable) => total(&inputs, &items, &without_method(form)),
         result => result,
     };
     let total = total.map_err(|error| match error {
@@ -100,7 +100,7 @@ pub(crate) async fn quote(app: &App, user_id: Uuid, form: &Form) -> Result<Quote
         total_minor: total.breakdown.total_minor,
         currency: cart.currency,
         discounts: discounts(&inputs, &total),
-        methods: methods(&inputs, &goods),
+        methods: methods(&inputs, &items),
         missing: total.missing,
     })
 }
@@ -145,13 +145,13 @@ fn is_for_later(discount: &pricing_inputs::OfferedDiscount, total: &Total<'_>) -
     discount.class == bodega_pricing::DiscountClass::Shipping && total.method.is_none()
 }
 
-/// Returns the methods that ship the goods, with their prices.
-fn methods(inputs: &Inputs, goods: &[Goods]) -> Vec<QuotedMethod> {
-    if !goods.iter().any(|goods| goods.requires_shipping) {
+/// Returns the methods that ship the items, with their prices.
+fn methods(inputs: &Inputs, items: &[CartItem]) -> Vec<QuotedMethod> {
+    if !items.iter().any(|item| item.requires_shipping) {
         return Vec::new();
     }
     let quoted = inputs.methods.iter().filter_map(|method| {
-        let breakdown = total::breakdown(inputs, goods, Some(method)).ok()?;
+        let breakdown = total::breakdown(inputs, items, Some(method)).ok()?;
         Some(QuotedMethod {
             id: method.id,
             title: method.title.clone(),
@@ -182,18 +182,24 @@ mod tests {
         ShippingMethod { id, title: "Parcel".to_owned(), is_pickup: false, rate }
     }
 
-    fn mug() -> Goods {
-        Goods { product_id: 1, price_minor: 1000, quantity: 1, requires_shipping: true, ..Goods::default() }
+    fn mug() -> CartItem {
+        CartItem {
+            product_id: 1,
+            price_minor: 1000,
+            quantity: 1,
+            requires_shipping: true,
+            ..CartItem::default()
+        }
     }
 
     #[test]
-    fn lists_the_methods_that_ship_the_goods() {
+    fn lists_the_methods_that_ship_the_items() {
         let methods_of = vec![parcel(1, &[(0, 490), (5000, 0)]), parcel(2, &[(2000, 100)])];
         let inputs = Inputs { methods: methods_of, ..Inputs::default() };
         let expected =
             QuotedMethod { id: 1, title: "Parcel".to_owned(), price_minor: 490, free_from_minor: Some(5000) };
         assert_eq!(methods(&inputs, &[mug()]), [expected]);
-        assert_eq!(methods(&inputs, &[Goods { requires_shipping: false, ..mug() }]), []);
+        assert_eq!(methods(&inputs, &[CartItem { requires_shipping: false, ..mug() }]), []);
     }
 
     #[test]

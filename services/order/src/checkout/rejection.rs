@@ -34,7 +34,7 @@ pub(crate) enum Rejection {
         /// Fields of the form, by their protobuf names.
         missing: Vec<String>,
     },
-    /// The shipping method does not ship these goods to this place.
+    /// The shipping method does not ship these items to this place.
     ShippingUnavailable,
     /// The checkout could not be completed.
     Withdrawn,

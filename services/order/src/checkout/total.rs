@@ -1,17 +1,17 @@
-//! The total of goods with a form, for quotes and orders.
+//! The total of items with a form, for quotes and orders.
 
 use bodega_pricing::{Breakdown, DiscountOutcome, price};
 
 use super::{
     form::Form,
-    pricing_inputs::{CodeRejection, Goods, Inputs, RejectedCode, ShippingMethod},
+    pricing_inputs::{CartItem, CodeRejection, Inputs, RejectedCode, ShippingMethod},
 };
 
 /// A total, and what an order would lack.
 #[derive(Debug)]
 pub(crate) struct Total<'a> {
     pub breakdown: Breakdown,
-    /// The chosen method, if the goods are shipped.
+    /// The chosen method, if the items are shipped.
     pub method: Option<&'a ShippingMethod>,
     /// The fields of the form that the store requires, by their protobuf names.
     pub missing: Vec<&'static str>,
@@ -19,10 +19,10 @@ pub(crate) struct Total<'a> {
     pub rejected_codes: Vec<RejectedCode>,
 }
 
-/// Why goods have no total.
+/// Why items have no total.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NoTotal {
-    /// The chosen method does not ship these goods to this place.
+    /// The chosen method does not ship these items to this place.
     ShippingUnavailable,
     /// The amounts are not valid, or the total exceeds 64 bits.
     Invalid(bodega_pricing::Error),
@@ -32,11 +32,11 @@ pub(crate) enum NoTotal {
 ///
 /// # Errors
 /// See [`NoTotal`].
-pub(crate) fn total<'a>(inputs: &'a Inputs, goods: &[Goods], form: &Form) -> Result<Total<'a>, NoTotal> {
-    let is_shipped = goods.iter().any(|goods| goods.requires_shipping);
+pub(crate) fn total<'a>(inputs: &'a Inputs, items: &[CartItem], form: &Form) -> Result<Total<'a>, NoTotal> {
+    let is_shipped = items.iter().any(|item| item.requires_shipping);
     let chosen = form.choices.shipping_method.filter(|_| is_shipped);
     let method = chosen.map(|id| find_method(inputs, id)).transpose()?;
-    let breakdown = breakdown(inputs, goods, method)?;
+    let breakdown = breakdown(inputs, items, method)?;
 
     let mut missing = Vec::new();
     if inputs.require_shipping && is_shipped {
@@ -62,10 +62,10 @@ fn find_method(inputs: &Inputs, id: i32) -> Result<&ShippingMethod, NoTotal> {
 /// See [`NoTotal`].
 pub(crate) fn breakdown(
     inputs: &Inputs,
-    goods: &[Goods],
+    items: &[CartItem],
     method: Option<&ShippingMethod>,
 ) -> Result<Breakdown, NoTotal> {
-    price(&inputs.cart(goods, method)).map_err(|error| match error {
+    price(&inputs.cart(items, method)).map_err(|error| match error {
         bodega_pricing::Error::NoShippingRate => NoTotal::ShippingUnavailable,
         error => NoTotal::Invalid(error),
     })
@@ -95,8 +95,8 @@ mod tests {
         pricing_inputs::{OfferedDiscount, TaxRate},
     };
 
-    fn goods(product_id: i32, price_minor: i64, quantity: i32) -> Goods {
-        Goods { product_id, price_minor, quantity, requires_shipping: true, ..Goods::default() }
+    fn item(product_id: i32, price_minor: i64, quantity: i32) -> CartItem {
+        CartItem { product_id, price_minor, quantity, requires_shipping: true, ..CartItem::default() }
     }
 
     fn method(id: i32, bands: &[(i64, i64)]) -> ShippingMethod {
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_store_without_rules_sums_the_lines() {
         let inputs = Inputs::default();
-        let total = total(&inputs, &[goods(1, 1999, 2), goods(2, 250, 1)], &Form::default()).unwrap();
+        let total = total(&inputs, &[item(1, 1999, 2), item(2, 250, 1)], &Form::default()).unwrap();
         assert_eq!((total.breakdown.total_minor, total.breakdown.tax_total_minor), (4248, 0));
         assert!(total.missing.is_empty() && total.rejected_codes.is_empty());
     }
@@ -155,17 +155,17 @@ mod tests {
             ],
             ..Inputs::default()
         };
-        let books = Goods { tax_class: "books".to_owned(), ..goods(2, 1250, 2) };
-        let total = total(&inputs, &[goods(1, 1999, 3), books], &form(Some(3), true)).unwrap();
+        let books = CartItem { tax_class: "books".to_owned(), ..item(2, 1250, 2) };
+        let total = total(&inputs, &[item(1, 1999, 3), books], &form(Some(3), true)).unwrap();
         assert_eq!((total.breakdown.total_minor, total.breakdown.tax_total_minor), (7137, 941));
         assert_eq!(total.method.unwrap().id, 3);
         assert!(total.rejected_codes.is_empty());
     }
 
     #[test]
-    fn the_chosen_method_must_ship_the_goods_to_the_place() {
+    fn the_chosen_method_must_ship_the_items_to_the_place() {
         let inputs = Inputs { methods: vec![method(3, &[(5_000, 490)])], ..Inputs::default() };
-        let chosen = |id, price| total(&inputs, &[goods(1, price, 1)], &form(Some(id), true)).map(|_| ());
+        let chosen = |id, price| total(&inputs, &[item(1, price, 1)], &form(Some(id), true)).map(|_| ());
         assert_eq!(chosen(3, 5_000), Ok(()));
         assert_eq!(chosen(4, 5_000), Err(NoTotal::ShippingUnavailable));
         assert_eq!(chosen(3, 4_999), Err(NoTotal::ShippingUnavailable), "no band");
@@ -176,15 +176,15 @@ mod tests {
         let pickup = ShippingMethod { is_pickup: true, ..method(4, &[(0, 0)]) };
         let methods = vec![method(3, &[(0, 490)]), pickup];
         let inputs = Inputs { require_shipping: true, methods, ..Inputs::default() };
-        let mug = [goods(1, 1000, 1)];
+        let mug = [item(1, 1000, 1)];
         let missing = |form| total(&inputs, &mug, &form).unwrap().missing;
         assert_eq!(missing(form(None, false)), ["shipping_address", "shipping_method"]);
         assert_eq!(missing(form(None, true)), ["shipping_method"]);
         assert_eq!(missing(form(Some(3), false)), ["shipping_address"]);
-        assert_eq!(missing(form(Some(4), false)), [""; 0], "the customer collects the goods");
+        assert_eq!(missing(form(Some(4), false)), [""; 0], "the customer collects the items");
         assert_eq!(missing(form(Some(3), true)), [""; 0]);
 
-        let download = [Goods { requires_shipping: false, ..goods(1, 1000, 1) }];
+        let download = [CartItem { requires_shipping: false, ..item(1, 1000, 1) }];
         let total = total(&inputs, &download, &form(Some(3), false)).unwrap();
         assert_eq!((total.missing.len(), total.breakdown.total_minor), (0, 1000), "nothing is shipped");
     }
@@ -208,7 +208,7 @@ mod tests {
             rejected_codes: vec![unknown.clone()],
             ..Inputs::default()
         };
-        let total = total(&inputs, &[goods(1, 1000, 1)], &Form::default()).unwrap();
+        let total = total(&inputs, &[item(1, 1000, 1)], &Form::default()).unwrap();
         assert_eq!(total.breakdown.total_minor, 994);
         let rejected = |code: &str, reason| RejectedCode { code: code.to_owned(), reason };
         let expected = [
