@@ -52,8 +52,11 @@ impl From<OrderStatus> for pb::OrderStatus {
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
     "id": "0197f0c5-b3d8-71e2-9d43-52b8f6a0c911", "userId": "0197f0c5-7d0e-7cc3-a3b5-6f1d2f1f7a10",
-    "products": [{"productId": 7, "name": "Coffee Mug", "price": 12.50, "quantity": 2, "lineTotal": 25.00}],
-    "totalAmount": 25.00, "currency": "USD", "status": "paid",
+    "products": [{
+        "productId": 7, "name": "Coffee Mug", "price": 12.50, "quantity": 2, "lineTotal": 25.00, "variantId": 7,
+        "discount": 2.50, "tax": 3.59, "total": 22.50
+    }],
+    "totalAmount": 27.40, "currency": "USD", "status": "paid",
     "payment": {
         "provider": "stripe", "status": "completed", "paymentIntentId": "pi_3PBodega", "refundId": null,
         "refundedAmount": 0.00
@@ -63,7 +66,15 @@ impl From<OrderStatus> for pb::OrderStatus {
         {"status": "pending", "at": "2026-11-21T09:31:00.123456Z", "payment": "requires_payment"},
         {"status": "paid", "at": "2026-11-21T10:15:00.123456Z", "payment": "completed"}
     ],
-    "createdAt": "2026-11-21T09:30:00.123456Z", "updatedAt": "2026-11-21T10:15:00.123456Z"
+    "createdAt": "2026-11-21T09:30:00.123456Z", "updatedAt": "2026-11-21T10:15:00.123456Z",
+    "number": 1001, "subtotal": 25.00, "discountTotal": 2.50, "shippingTotal": 4.90, "taxTotal": 4.37,
+    "taxes": [{"name": "VAT", "rate": 19.0, "taxable": 23.03, "tax": 4.37}], "pricesIncludeTax": true,
+    "discounts": [{"code": "SPRING", "title": "Spring sale", "amount": 2.50}], "shippingMethod": "Parcel",
+    "contact": {"email": "ada@example.com", "name": "Ada Lovelace", "phone": ""},
+    "shippingAddress": {
+        "name": "Ada Lovelace", "company": "", "line1": "12 St James's Square", "line2": "", "city": "London",
+        "region": "", "postalCode": "SW1Y 4JH", "country": "GB", "phone": ""
+    }
 }))]
 pub(crate) struct Order {
     /// Id of the order, a UUIDv7.
