@@ -25,6 +25,7 @@ use crate::{
         (status = OK, description = "The total and its parts.", body = Quote),
         (status = CONFLICT, description = "The cart is empty (`empty_cart`)."),
         (status = UNPROCESSABLE_ENTITY, description = "A field is unknown or invalid (`invalid_field`; `errors` names it)."),
+        (status = TOO_MANY_REQUESTS, description = "Too many quotes with discount codes (`rate_limited`)."),
     )
 )]
 pub(crate) async fn quote(

@@ -71,6 +71,10 @@ impl OrderService for OrderApi {
         let mut violations = Violations::new();
         let form = Form::parse(request.into_inner().form, Purpose::Quote, &mut violations);
         violations.finish()?;
+        if !form.choices.discount_codes.is_empty() {
+            let limit = limits::DISCOUNT_CODES.by(caller.user_id);
+            self.0.rate_limiter.take_cheaply(limit).await?;
+        }
         Ok(Response::new(quote(&self.0, caller.user_id, &form).await?.into()))
     }
 

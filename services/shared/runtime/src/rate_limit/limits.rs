@@ -52,6 +52,8 @@ pub const PRODUCT_IMAGES: Limit = limit("product_images", 3000, 10);
 pub const GUEST_CARTS: Limit = limit("guest_carts", 300, 30);
 /// Orders placed by one account, also those that are rejected.
 pub const ORDERS: Limit = limit("orders", 300, 30);
+/// Quotes with discount codes for one account: codes can be guessed with them.
+pub const DISCOUNT_CODES: Limit = limit("discount_codes", 300, 10);
 
 /// Sessions of one account at a time; the one that was not used for the longest time ends.
 pub const MAX_SESSIONS: i64 = 50;
@@ -81,6 +83,7 @@ pub const ALL: &[Limit] = &[
     PRODUCT_IMAGES,
     GUEST_CARTS,
     ORDERS,
+    DISCOUNT_CODES,
 ];
 
 #[cfg(test)]
