@@ -12,7 +12,9 @@ use uuid::Uuid;
 
 use crate::{
     faults::Fault,
-    test_app::{MUG, MUG_PRICE, PEN, PEN_PRICE, TestApp, error_reason, id, violations, with_long_deadline},
+    test_app::{
+        Client, MUG, MUG_PRICE, PEN, PEN_PRICE, TestApp, error_reason, id, violations, with_long_deadline,
+    },
 };
 
 fn form() -> CheckoutForm {
@@ -169,6 +171,32 @@ async fn another_process_places_the_order_with_the_form() {
     place(&app, user, "key", with_code.clone()).await.unwrap_err();
     app.assert_consistent().await;
     assert_eq!(error_reason(place(&app, user, "key", with_code).await), "discount_rejected");
+}
+
+#[tokio::test]
+async fn a_process_killed_at_any_time_leaves_one_order_with_the_form() {
+    let app = TestApp::start().await;
+    let mut users = Vec::new();
+    for time in (0..40).map(|n| Duration::from_micros(n * 750)) {
+        let user = app.user_with_cart(&[(MUG, 1)]);
+        let call = |mut client: Client| async move {
+            let request = PlaceOrderRequest {
+                idempotency_key: "key".to_owned(),
+                form: Some(form()),
+                ..PlaceOrderRequest::default()
+            };
+            client.place_order(request).await
+        };
+        app.killed_after(time, user, call).await;
+        users.push(user);
+    }
+    app.assert_consistent().await;
+    for user in users {
+        let order = place(&app, user, "key", form()).await.unwrap();
+        assert_eq!(order.form, Some(form()));
+        assert_eq!(app.orders_of(user).await, 1);
+    }
+    app.assert_consistent().await;
 }
 
 #[tokio::test]
