@@ -1,4 +1,4 @@
-//! The gRPC contract: messages, clients and servers generated from `bodega/<service>/v1/<service>.proto`.
+//! The gRPC contract: messages, clients and servers generated from `bodega/<service>/v1/*.proto`.
 //!
 //! Messages and fields are documented in the `.proto` files.
 

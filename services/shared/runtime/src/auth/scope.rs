@@ -20,17 +20,20 @@ pub enum Scope {
     UsersRead,
     /// Read the audit log.
     AuditRead,
+    /// Read and change settings, taxes, shipping zones and discounts.
+    SettingsWrite,
 }
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::CatalogWrite,
         Self::OrdersRead,
         Self::OrdersWrite,
         Self::PaymentsWrite,
         Self::UsersRead,
         Self::AuditRead,
+        Self::SettingsWrite,
     ];
 
     /// Returns the name, as in access tokens and in the API.
@@ -42,6 +45,7 @@ impl Scope {
             Self::PaymentsWrite => "payments:write",
             Self::UsersRead => "users:read",
             Self::AuditRead => "audit:read",
+            Self::SettingsWrite => "settings:write",
         }
     }
 }
