@@ -69,6 +69,18 @@ pub(crate) enum Error {
     /// The caller may not refund.
     #[error("{0}")]
     RefundNotAllowed(Status),
+    #[error("shipping zone not found")]
+    ShippingZoneNotFound,
+    #[error("another shipping zone has one of the places")]
+    ShippingPlaceTaken,
+    #[error("there are {0} shipping zones already")]
+    TooManyShippingZones(usize),
+    #[error("discount not found")]
+    DiscountNotFound,
+    #[error("another discount has this code")]
+    DiscountCodeExists,
+    #[error("there are {0} discounts without a code already")]
+    TooManyDiscounts(i64),
     #[error("{0}")]
     InvalidFields(#[from] Violations),
     #[error(transparent)]
@@ -137,6 +149,14 @@ impl From<Error> for Status {
                 rejected(Code::InvalidArgument, "invalid_event", error)
             }
             Error::RefundNotAllowed(status) => status,
+            Error::ShippingZoneNotFound => rejected(Code::NotFound, "shipping_zone_not_found", error),
+            Error::ShippingPlaceTaken => rejected(Code::FailedPrecondition, "shipping_place_taken", error),
+            Error::TooManyShippingZones(_) => {
+                rejected(Code::FailedPrecondition, "too_many_shipping_zones", error)
+            }
+            Error::DiscountNotFound => rejected(Code::NotFound, "discount_not_found", error),
+            Error::DiscountCodeExists => rejected(Code::AlreadyExists, "discount_code_exists", error),
+            Error::TooManyDiscounts(_) => rejected(Code::FailedPrecondition, "too_many_discounts", error),
             Error::InvalidFields(violations) => violations.into(),
             Error::RateLimit(error) => error.into(),
             Error::Upstream(source) => status::upstream(source),

@@ -6,6 +6,7 @@
 //! retries them until they succeed. Then `orders::transition` changes the order's status, `payments::start` creates
 //! payment intents, and `payments::apply` (webhook events) and `payments::reconcile` (polling) track their state. An order
 //! and its payments form one aggregate, `payments::order_payments`. [`events`] publishes what has happened to other systems.
+//! `pricing_rules` are the settings, taxes, shipping methods and discounts that admins change.
 //!
 //! Two rules keep concurrent processes consistent. A checkout ends with one compare-and-set statement, and an order and its
 //! payments change only while the order's row is locked: of concurrent processes one succeeds, and the others read its
@@ -38,6 +39,7 @@ mod metrics;
 mod orders;
 mod outbox;
 mod payments;
+mod pricing_rules;
 mod upstream;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -50,7 +52,9 @@ use bodega_proto::{
     audit::v1::audit_service_server::AuditServiceServer,
     mail::v1::mail_service_server::MailServiceServer,
     order::v1::{
-        order_service_server::OrderServiceServer, payment_webhook_service_server::PaymentWebhookServiceServer,
+        order_service_server::OrderServiceServer,
+        payment_webhook_service_server::PaymentWebhookServiceServer,
+        settings_service_server::SettingsServiceServer,
     },
 };
 use bodega_runtime::{
@@ -66,7 +70,7 @@ use tonic::service::Routes;
 
 use self::{
     app::App,
-    grpc::{orders::OrderApi, payment_webhooks::PaymentWebhookApi},
+    grpc::{orders::OrderApi, payment_webhooks::PaymentWebhookApi, settings::SettingsApi},
     mail::OrderMails,
 };
 pub use self::{
@@ -151,6 +155,7 @@ pub async fn start(
     let outbox = Outbox::new(db.clone(), SCHEMA);
     let routes = Routes::new(OrderServiceServer::new(OrderApi::new(app.clone())))
         .add_service(PaymentWebhookServiceServer::new(PaymentWebhookApi::new(app.clone())))
+        .add_service(SettingsServiceServer::new(SettingsApi::new(db.clone())))
         .add_service(AuditServiceServer::new(AuditApi::new(db.clone(), AUDIT)))
         .add_service(MailServiceServer::new(MailApi::new(outbox.clone(), mailer.is_some())));
     metrics::start(&app);

@@ -4,3 +4,5 @@ mod checkout;
 mod convert;
 pub(crate) mod orders;
 pub(crate) mod payment_webhooks;
+mod rules;
+pub(crate) mod settings;
