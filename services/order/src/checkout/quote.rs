@@ -62,13 +62,13 @@ pub(crate) async fn quote(app: &App, user_id: Uuid, form: &Form) -> Result<Quote
         .lines
         .iter()
         .map(|line| CartItem {
-            product_id: line.product_id,
+            product_id: if line.variant_of == 0 { line.product_id } else { line.variant_of },
             category_id: line.category_id,
             price_minor: line.price_minor,
             quantity: line.quantity,
-            tax_class: String::new(),
-            weight_grams: 0,
-            requires_shipping: true,
+            tax_class: line.tax_class.clone(),
+            weight_grams: line.weight_grams,
+            requires_shipping: !line.is_digital,
         })
         .collect();
     let total = match total(&inputs, &items, form) {
@@ -88,9 +88,9 @@ pub(crate) async fn quote(app: &App, user_id: Uuid, form: &Form) -> Result<Quote
             discount_minor: Some(part.line_discount_minor + part.order_discount_minor),
             tax_minor: Some(part.tax_minor),
             total_minor: Some(part.total_minor),
-            variant_of: None,
-            sku: None,
-            variant_name: None,
+            variant_of: Some(line.variant_of).filter(|id| *id != 0),
+            sku: Some(line.sku).filter(|sku| !sku.is_empty()),
+            variant_name: Some(line.variant_name).filter(|name| !name.is_empty()),
         };
         (item, line.available)
     });
@@ -208,7 +208,6 @@ mod tests {
             id: 1,
             code: Some(code.to_owned()).filter(|code| !code.is_empty()),
             title: "Offer".to_owned(),
-            is_limited: false,
             class,
             value: DiscountValue::Amount(amount),
             min_subtotal_minor: 0,

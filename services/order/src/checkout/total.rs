@@ -112,7 +112,6 @@ mod tests {
             id: 1,
             code: Some(code.to_owned()),
             title: code.to_owned(),
-            is_limited: false,
             class,
             value,
             min_subtotal_minor: 0,

@@ -183,7 +183,7 @@ pub(crate) async fn claim(db: &Pool, id: Uuid) -> sqlx::Result<Option<Checkout>>
                      (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id)
                          as "lines!: Json<Vec<Line>>",
                      (select f.form from orders.checkout_forms f where f.order_id = o.id) as "form!: Json<Form>",
-                     true as "has_rules!""#,
+                     (select revision > 0 from orders.settings where is_single) as "has_rules!""#,
         id,
         WORK_LEASE.as_secs_f64(),
         MAX_AGE.as_secs_f64(),
@@ -211,7 +211,7 @@ pub(crate) async fn claim_abandoned(db: &Pool) -> sqlx::Result<Vec<Checkout>> {
                      (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id)
                          as "lines!: Json<Vec<Line>>",
                      (select f.form from orders.checkout_forms f where f.order_id = o.id) as "form!: Json<Form>",
-                     true as "has_rules!""#,
+                     (select revision > 0 from orders.settings where is_single) as "has_rules!""#,
         CLAIM_LIMIT,
         WORK_LEASE.as_secs_f64(),
         MAX_AGE.as_secs_f64(),

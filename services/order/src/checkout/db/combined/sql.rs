@@ -47,7 +47,7 @@ pub(super) async fn find(db: Pool, searches: Vec<Search>) -> Results<Found> {
                           where p.user_id = search.user_id and p.status = 'pending' limit $3
                       ) as counted
                   ) as "pending_orders!",
-                  true as "has_rules!"
+                  (select revision > 0 from orders.settings where is_single) as "has_rules!"
            from unnest($1::uuid[], $2::text[]) with ordinality as search (user_id, key, position)
            left join orders.idempotency_keys k on k.user_id = search.user_id and k.key = search.key
            left join orders.latest_checkouts l on l.user_id = search.user_id

@@ -1,11 +1,22 @@
 //! What a total depends on beside the items: the store's settings, taxes, shipping methods and discounts.
+//!
+//! [`load`] reads all of it with one statement. It locks nothing: a change of a rule applies to the totals that are computed
+//! after it. Only the limits of discounts are exact, which the statement that places an order checks ([`is_exhausted`]).
+
+mod db;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
 use bodega_pricing::{Cart, DiscountClass, DiscountValue, Line, Rate, ShippingRate};
-use bodega_runtime::{database::Pool, status::violated_constraint};
+use bodega_runtime::status::violated_constraint;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+
+pub(crate) use self::db::load;
+
+/// The tax class of products that have no other one.
+const DEFAULT_TAX_CLASS: &str = "standard";
 
 /// Where items are shipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +35,7 @@ pub(crate) struct CartItem {
     /// The price of one unit, in minor units.
     pub price_minor: i64,
     pub quantity: i32,
+    /// Empty for the default one.
     pub tax_class: String,
     /// Of one unit.
     pub weight_grams: i32,
@@ -68,8 +80,6 @@ pub(crate) struct OfferedDiscount {
     /// In upper case; `None` for an automatic discount.
     pub code: Option<String>,
     pub title: String,
-    /// Whether it can be used a limited number of times.
-    pub is_limited: bool,
     pub class: DiscountClass,
     pub value: DiscountValue,
     pub min_subtotal_minor: i64,
@@ -133,7 +143,7 @@ impl Inputs {
             price_minor: item.price_minor,
             quantity: item.quantity,
             weight_grams: if item.requires_shipping { item.weight_grams } else { 0 },
-            tax_rate: self.tax_rates.iter().position(|rate| rate.tax_class == item.tax_class),
+            tax_rate: self.tax_rates.iter().position(|rate| rate.tax_class == item.tax_class()),
         });
         let discounts = self.discounts.iter().map(|discount| bodega_pricing::Discount {
             class: discount.class,
@@ -151,6 +161,12 @@ impl Inputs {
     }
 }
 
+impl CartItem {
+    fn tax_class(&self) -> &str {
+        if self.tax_class.is_empty() { DEFAULT_TAX_CLASS } else { &self.tax_class }
+    }
+}
+
 impl OfferedDiscount {
     /// Returns the indices of the items that it applies to; `None` for all.
     fn eligible_lines(&self, items: &[CartItem]) -> Option<Vec<usize>> {
@@ -163,16 +179,6 @@ impl OfferedDiscount {
         };
         Some((0..items.len()).filter(|index| is_eligible(&items[*index])).collect())
     }
-}
-
-/// Reads the inputs for a place (the store's own country if it is `None`), discount codes and a customer (`None` for a guest).
-pub(crate) async fn load(
-    _db: &Pool,
-    _place: Option<&Place>,
-    codes: &[String],
-    _user_id: Option<Uuid>,
-) -> sqlx::Result<Inputs> {
-    Ok(Inputs::without_rules(codes))
 }
 
 /// Returns whether an order was not placed because a discount has been used up since the inputs were read.
