@@ -3,11 +3,12 @@
 use std::{fmt::Debug, time::Duration};
 
 use bodega_embedded_postgres::testing::statements::count;
-use bodega_proto::order::v1::{ListOrdersRequest, OrderStatus};
+use bodega_proto::order::v1::{GetQuoteRequest, ListOrdersRequest, OrderStatus};
 use bodega_stripe_double::Card;
 use time::OffsetDateTime;
 
 use crate::{
+    settings::discount,
     stripe::StripeApp,
     test_app::{HAT, MUG, MUG_PRICE, PEN, TestApp, error_reason},
 };
@@ -39,6 +40,17 @@ async fn each_call_stays_within_its_query_budget() {
     assert_eq!(error_reason(within(4, app.place_expecting(user, "", MUG_PRICE + 1)).await), "price_changed");
     app.add_to_cart(user, &[(HAT, 1)]);
     assert_eq!(error_reason(within(3, app.place(user, "")).await), "out_of_stock");
+}
+
+#[tokio::test]
+async fn the_rules_of_a_store_take_one_statement() {
+    let app = TestApp::start().await;
+    app.create_discount(discount("")).await.unwrap();
+    let user = app.user_with_cart(&[(MUG, 1)]);
+    let order = within(5, app.place(user, "")).await.unwrap();
+    assert_eq!(order.total_minor, MUG_PRICE * 9 / 10);
+    app.add_to_cart(user, &[(MUG, 1)]);
+    within(1, app.client(user).get_quote(GetQuoteRequest::default())).await.unwrap();
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use bodega_proto::{
         CancelOrderRequest, GetOrderRequest, Order, OrderStatus, PlaceOrderRequest, UpdateOrderStatusRequest,
         order_service_client::OrderServiceClient,
         payment_webhook_service_client::PaymentWebhookServiceClient,
+        settings_service_client::SettingsServiceClient,
     },
 };
 use bodega_runtime::{
@@ -46,6 +47,8 @@ pub(crate) const MUG_PRICE: i64 = 1000;
 pub(crate) const PEN_PRICE: i64 = 250;
 
 pub(crate) type Client = OrderServiceClient<InterceptedService<Transport, ActAs>>;
+
+pub(crate) type RulesClient = SettingsServiceClient<InterceptedService<Transport, ActAs>>;
 
 /// Makes calls on behalf of a caller.
 #[derive(Clone)]
@@ -85,6 +88,13 @@ impl Replica {
 
     pub(crate) fn client(&self, user: Uuid, role: Role) -> Client {
         client(&self.service, user, role)
+    }
+
+    /// Returns a client for settings, taxes, shipping zones and discounts.
+    pub(crate) fn rules(&self, user: Uuid, role: Role) -> RulesClient {
+        let caller = Caller::new(user, Uuid::now_v7(), role);
+        let transport = Transport::unauthenticated(self.service.routes());
+        SettingsServiceClient::with_interceptor(transport, ActAs(caller))
     }
 
     /// Returns a client for webhook events.
@@ -195,6 +205,15 @@ impl TestApp {
 
     pub(crate) fn admin(&self) -> Client {
         self.replica.client(Uuid::now_v7(), Role::Admin)
+    }
+
+    /// Returns an admin's client for settings, taxes, shipping zones and discounts.
+    pub(crate) fn rules(&self) -> RulesClient {
+        self.rules_as(Uuid::now_v7(), Role::Admin)
+    }
+
+    pub(crate) fn rules_as(&self, user: Uuid, role: Role) -> RulesClient {
+        self.replica.rules(user, role)
     }
 
     /// Places an order. An empty `key` stands for none.
