@@ -11,7 +11,9 @@ use bodega_proto::{
     },
     mail::v1::mail_service_client::MailServiceClient,
     order::v1::{
-        order_service_client::OrderServiceClient, payment_webhook_service_client::PaymentWebhookServiceClient,
+        order_service_client::OrderServiceClient,
+        payment_webhook_service_client::PaymentWebhookServiceClient,
+        settings_service_client::SettingsServiceClient,
     },
 };
 use bodega_runtime::{auth::Verifier, health::Health, money::Currency, transport::Transport};
@@ -133,6 +135,11 @@ impl App {
 
     pub(crate) fn orders(&self) -> OrderServiceClient<Transport> {
         OrderServiceClient::new(self.0.upstreams.order.clone())
+    }
+
+    /// Settings, taxes, shipping zones and discounts.
+    pub(crate) fn store_settings(&self) -> SettingsServiceClient<Transport> {
+        SettingsServiceClient::new(self.0.upstreams.order.clone())
     }
 
     /// The audit logs of the services, by their names.

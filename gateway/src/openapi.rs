@@ -40,6 +40,7 @@ use crate::{
         (name = "Products", description = "Products and their images."),
         (name = "Cart", description = "The cart of a user, or of a guest with an `X-Cart-Token`."),
         (name = "Orders", description = "Orders and their payments."),
+        (name = "Settings", description = "Settings of the store, taxes, shipping zones and discounts, for admins."),
         (name = "Audit", description = "What admins and API keys have changed, and the security of accounts."),
         (name = "Operations", description = "Health checks, and the public keys of access tokens."),
         (name = "Legacy", description = "The API for existing clients, at the root."),

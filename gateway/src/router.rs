@@ -13,8 +13,8 @@ use crate::{
     api::{
         account, admin_audit, admin_mails, admin_orders, admin_payments, api_keys, auth, avatar, cart,
         categories_and_tags::{self, Kind},
-        checkout, docs, media, operations, orders, payments, product_images, products, profile, recovery,
-        users, webhooks,
+        checkout, discounts, docs, media, operations, orders, payments, product_images, products, profile,
+        recovery, settings, shipping_zones, users, webhooks,
     },
     app::App,
     body::{BodyReader, IncompleteBodies},
@@ -140,6 +140,12 @@ fn orders() -> OpenApiRouter<App> {
         .routes(routes!(orders::show, orders::change_status))
         .routes(routes!(orders::cancel))
         .routes(routes!(admin_orders::list))
+        .routes(routes!(settings::show, settings::replace))
+        .routes(routes!(settings::list_tax_rates, settings::replace_tax_rates))
+        .routes(routes!(shipping_zones::list, shipping_zones::create))
+        .routes(routes!(shipping_zones::show, shipping_zones::replace, shipping_zones::delete))
+        .routes(routes!(discounts::list, discounts::create))
+        .routes(routes!(discounts::show, discounts::replace, discounts::delete))
         .routes(routes!(legacy::orders::place))
         .routes(routes!(legacy::orders::show))
         .routes(routes!(legacy::orders::list))

@@ -40,6 +40,9 @@ enum Scope {
     /// Read the audit log.
     #[serde(rename = "audit:read")]
     AuditRead,
+    /// Read and change settings, taxes, shipping zones and discounts.
+    #[serde(rename = "settings:write")]
+    SettingsWrite,
 }
 
 /// An API key, without its text.

@@ -5,6 +5,7 @@ mod id_or_name;
 mod money;
 mod object;
 mod page;
+mod percentage;
 mod provided;
 mod timestamp;
 
@@ -14,6 +15,7 @@ pub(crate) use self::{
     money::{Amount, AmountInput},
     object::Object,
     page::Page,
+    percentage::{Percentage, PercentageInput},
     provided::{partial_schema, provided, required},
     timestamp::Timestamp,
 };

@@ -54,6 +54,19 @@ impl AmountInput {
     pub(crate) fn minor(&self, currency: Currency, field: &str) -> Result<i64, Problem> {
         currency.parse_amount(&self.0).map_err(|error| Problem::invalid(field, error))
     }
+
+    /// The number as the client has written it.
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// A whole number that is not an amount of money, such as grams.
+    ///
+    /// # Errors
+    /// 422 `invalid_field` for `field`.
+    pub(crate) fn whole(&self, field: &str) -> Result<i64, Problem> {
+        self.0.parse().map_err(|_| Problem::invalid(field, "must be a whole number"))
+    }
 }
 
 impl<'de> Deserialize<'de> for AmountInput {

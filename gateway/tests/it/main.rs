@@ -23,6 +23,7 @@ mod payments;
 mod product_images;
 mod products;
 mod sessions;
+mod settings;
 mod test_app;
 mod unavailable_services;
 mod uploads;
