@@ -76,6 +76,14 @@ impl Fixture {
             route if route.contains("/cart/") => json!({"quantity": 1}),
             route if route.ends_with("orders/{id}") => json!({"status": "cancelled"}),
             route if route.ends_with("/resolve") => json!({"resolution": "retry"}),
+            "/api/settings" => json!({"requireShipping": true, "pricesIncludeTax": true}),
+            "/api/settings/tax" => json!({"rates": [{"country": "DE", "name": "VAT", "percentage": 19}]}),
+            route if route.contains("zones") => {
+                json!({"name": "DE", "places": [{"country": "DE"}], "methods": []})
+            }
+            route if route.contains("discounts") => {
+                json!({"title": "Sale", "class": "order", "percentOff": 10})
+            }
             _ => json!({}),
         })
     }
@@ -83,7 +91,16 @@ impl Fixture {
     /// Everything that the admin and Ada see through the API.
     async fn visible_state(&self) -> Vec<String> {
         let mut responses = Vec::new();
-        for path in ["/api/products", "/api/categories", "/api/tags", "/api/admin/orders"] {
+        for path in [
+            "/api/products",
+            "/api/categories",
+            "/api/tags",
+            "/api/admin/orders",
+            "/api/settings",
+            "/api/settings/tax",
+            "/api/shipping-zones",
+            "/api/discounts",
+        ] {
             responses.push(self.store.admin().get(path).await.expect(200).text);
         }
         for path in ["/api/cart", "/api/orders", "/api/users/me", "/api/auth/sessions"] {

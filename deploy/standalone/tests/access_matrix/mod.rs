@@ -148,6 +148,16 @@ impl Ids {
             _ if path.contains("tags/") => {
                 ids.category = id(admin.post("/api/tags", name).await.expect(201)).as_i64().unwrap();
             }
+            _ if path.contains("shipping-zones/") => {
+                let places = json!([{"country": "DE", "region": uuid::Uuid::now_v7().to_string()}]);
+                let zone = json!({"name": "A region", "places": places, "methods": []});
+                let created = admin.post("/api/shipping-zones", zone).await.expect(201);
+                ids.category = id(created).as_i64().unwrap();
+            }
+            _ if path.contains("discounts/") => {
+                let discount = json!({"title": "Sale", "class": "order", "percentOff": 10, "active": false});
+                ids.category = id(admin.post("/api/discounts", discount).await.expect(201)).as_i64().unwrap();
+            }
             _ if path.contains("order") && path.contains("{id}") => {
                 ids.order = owner.buy(ids.product, 1).await["id"].as_str().unwrap().to_owned();
             }

@@ -37,10 +37,17 @@ pub(super) enum Role {
     RevokedKey,
 }
 
-const SCOPES: [&str; 6] =
-    ["catalog:write", "orders:read", "orders:write", "payments:write", "users:read", "audit:read"];
+const SCOPES: [&str; 7] = [
+    "catalog:write",
+    "orders:read",
+    "orders:write",
+    "payments:write",
+    "users:read",
+    "audit:read",
+    "settings:write",
+];
 
-pub(super) const ROLES: [Role; 17] = [
+pub(super) const ROLES: [Role; 18] = [
     Role::Anonymous,
     Role::Guest,
     Role::Owner,
@@ -57,6 +64,7 @@ pub(super) const ROLES: [Role; 17] = [
     Role::ApiKey(SCOPES[3]),
     Role::ApiKey(SCOPES[4]),
     Role::ApiKey(SCOPES[5]),
+    Role::ApiKey(SCOPES[6]),
     Role::RevokedKey,
 ];
 
@@ -191,7 +199,17 @@ impl Clients {
     /// What the owner and the admin see.
     pub(super) async fn visible_state(&self) -> Vec<Value> {
         let mut state = Vec::new();
-        for path in ["/api/products", "/api/categories", "/api/tags", "/api/users", "/api/admin/orders"] {
+        for path in [
+            "/api/products",
+            "/api/categories",
+            "/api/tags",
+            "/api/users",
+            "/api/admin/orders",
+            "/api/settings",
+            "/api/settings/tax",
+            "/api/shipping-zones",
+            "/api/discounts",
+        ] {
             state.push(self.admin.get(path).await.expect(200).json);
         }
         for path in ["/api/cart", "/api/orders", "/api/users/me", "/api/auth/sessions"] {

@@ -19,9 +19,15 @@ async fn each_scope_allows_its_routes_only() {
     let order = store.register("ada").await.buy(mug, 1).await;
     let order = format!("/api/orders/{}", order["id"].as_str().unwrap());
     let user = format!("/api/users/{}", store.admin().id());
-    for scope in
-        ["catalog:write", "orders:read", "orders:write", "payments:write", "users:read", "audit:read"]
-    {
+    for scope in [
+        "catalog:write",
+        "orders:read",
+        "orders:write",
+        "payments:write",
+        "users:read",
+        "audit:read",
+        "settings:write",
+    ] {
         let (_, machine) = key(&store, &[scope]).await;
         let tag = machine.post("/api/tags", json!({"name": scope})).await;
         let responses = [
@@ -31,6 +37,8 @@ async fn each_scope_allows_its_routes_only() {
             ("orders:write", machine.patch(&order, json!({"status": "confirmed"})).await),
             ("users:read", machine.get("/api/users").await),
             ("users:read", machine.get(&user).await),
+            ("settings:write", machine.get("/api/settings").await),
+            ("settings:write", machine.get("/api/discounts").await),
             ("none", machine.patch(&user, json!({"disabled": true})).await),
             ("none", machine.get("/api/admin/api-keys").await),
             ("none", machine.get("/api/cart").await),

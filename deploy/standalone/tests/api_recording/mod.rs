@@ -10,5 +10,6 @@ mod legacy;
 mod mails;
 mod recorder;
 mod rejections;
+mod settings;
 mod shopping;
 mod text;

@@ -119,7 +119,13 @@ async fn orders() {
     api.send_json(Role::User, "POST", "/api/checkout/quote", code.clone()).await;
     api.send_json(Role::User, "POST", "/api/orders", code).await;
     api.send_json(Role::User, "POST", "/api/orders", json!({"shippingMethod": 1})).await;
-    api.send_json(Role::User, "POST", "/api/orders", json!({"contact": {"email": "ada"}, "billingAddress": {}})).await;
+    api.send_json(
+        Role::User,
+        "POST",
+        "/api/orders",
+        json!({"contact": {"email": "ada"}, "billingAddress": {}}),
+    )
+    .await;
     api.send_json(Role::User, "POST", "/api/orders", form).await;
     api.send(Role::User, "POST", "/api/checkout/quote").await;
     user.delete("/api/cart").await.expect(200);

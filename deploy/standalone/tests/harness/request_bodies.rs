@@ -7,7 +7,7 @@ use crate::harness::routes::Access::{self, Admin, Anyone, User};
 /// A route with a JSON body.
 pub(crate) struct Input {
     pub(crate) method: &'static str,
-    /// With `{product}`, `{category}`, `{tag}`, `{user}` and `{order}` for existing ids.
+    /// With `{product}`, `{category}`, `{tag}`, `{user}`, `{order}`, `{zone}` and `{discount}` for existing ids.
     pub(crate) path: &'static str,
     pub(crate) access: Access,
     /// Whether the body is optional.
@@ -53,6 +53,8 @@ enum Kind {
     Status,
     Resolution,
     Addresses,
+    /// A list of objects.
+    Objects,
 }
 
 impl Field {
@@ -125,6 +127,7 @@ impl Field {
             ],
             Kind::Role => vec![json!(7), json!(""), json!("root"), json!("ADMIN")],
             Kind::Scopes => vec![json!(7), json!("orders:read"), json!([])],
+            Kind::Objects => vec![json!(7), json!("x"), json!(["x"]), json!([{}]), json!([["DE", "x"]])],
             Kind::Flag => vec![json!(1), json!("true")],
             Kind::Status => {
                 vec![json!(7), json!(""), json!("lost"), json!("PAID"), json!("placing"), json!("rejected")]
@@ -141,7 +144,7 @@ impl Field {
         if !matches!(self.kind, Kind::Flag) {
             invalid_values.push(json!(true));
         }
-        if !matches!(self.kind, Kind::Tags | Kind::Addresses | Kind::Scopes) {
+        if !matches!(self.kind, Kind::Tags | Kind::Addresses | Kind::Scopes | Kind::Objects) {
             invalid_values.extend([json!([]), json!([[]])]);
         }
         invalid_values.push(json!({"a": 1}));
@@ -233,7 +236,41 @@ pub(crate) fn inputs() -> Vec<Input> {
     let status = json!({"status": "paid"});
     let statuses = [("status", Kind::Status)];
 
+    let zone = json!({
+        "name": "Japan", "places": [{"country": "JP"}],
+        "methods": [{"title": "Parcel", "basis": "weight", "rates": [{"atLeast": 0, "price": 9}]}]
+    });
+    let zones = [("name", Kind::Line(100)), ("places", Kind::Objects), ("methods", Kind::Objects)];
+    let discount = json!({"title": "Spring sale", "class": "order", "percentOff": 10, "active": false});
+    let discounts = [
+        ("title", Kind::Line(100)),
+        ("class", Kind::Status),
+        ("code?", Kind::Line(64)),
+        ("minSubtotal?", Kind::Money),
+        ("usageLimit?", Kind::Number(1, 1_000_000_000)),
+        ("oncePerCustomer!", Kind::Flag),
+        ("active!", Kind::Flag),
+    ];
+
     let mut inputs = vec![
+        input(
+            "PUT",
+            "/api/settings",
+            Admin,
+            json!({"requireShipping": false, "pricesIncludeTax": true, "country": "DE"}),
+            &[("requireShipping", Kind::Flag), ("pricesIncludeTax", Kind::Flag), ("country?", Kind::Line(2))],
+        ),
+        input(
+            "PUT",
+            "/api/settings/tax",
+            Admin,
+            json!({"rates": [{"country": "DE", "name": "VAT", "percentage": 19}]}),
+            &[("rates", Kind::Objects)],
+        ),
+        input("POST", "/api/shipping-zones", Admin, zone.clone(), &zones),
+        input("PUT", "/api/shipping-zones/{zone}", Admin, zone, &zones),
+        input("POST", "/api/discounts", Admin, discount.clone(), &discounts),
+        input("PUT", "/api/discounts/{discount}", Admin, discount, &discounts),
         input(
             "POST",
             "/api/auth/refresh",

@@ -23,8 +23,15 @@ async fn serves_swagger_ui() {
 
 /// The documented scopes of an operation, if they exist: at most one.
 fn scopes_of(operation: &Value) -> Vec<&str> {
-    const SCOPES: [&str; 6] =
-        ["catalog:write", "orders:read", "orders:write", "payments:write", "users:read", "audit:read"];
+    const SCOPES: [&str; 7] = [
+        "catalog:write",
+        "orders:read",
+        "orders:write",
+        "payments:write",
+        "users:read",
+        "audit:read",
+        "settings:write",
+    ];
     let documented = operation["security"][0]["bearer"].as_array().unwrap();
     let scopes: Vec<_> = SCOPES.into_iter().filter(|scope| documented.contains(&json!(scope))).collect();
     assert!(scopes.len() <= 1, "{documented:?}");

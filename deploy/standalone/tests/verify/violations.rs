@@ -56,6 +56,15 @@ pub(super) const VIOLATIONS: &[(&str, &str)] = &[
     ("order totals equal the sum of their lines", "update orders.orders set total_minor = total_minor + 1 where status = 'paid'"),
     ("order totals equal the sum of their lines", "update orders.order_items set quantity = 1 where quantity = 2"),
     ("order totals equal the sum of their lines", "delete from orders.order_items where quantity = 2"),
+    (
+        "uses of discounts belong to orders that are not cancelled",
+        "insert into orders.discounts (code, title, class, rate_ppm, usage_limit, used) values ('X', 'X', 'order', 1, 5, 1)",
+    ),
+    (
+        "uses of discounts belong to orders that are not cancelled",
+        "insert into orders.order_discounts (order_id, discount_id, title, class, amount_minor)
+         select id, 1, 'X', 'order', 1 from orders.orders where status = 'cancelled'",
+    ),
     ("order histories follow the state machine", "update orders.orders set status = 'shipped' where status = 'confirmed'"),
     ("order histories follow the state machine", "delete from orders.order_events where status = 'pending'"),
     (

@@ -32,7 +32,7 @@ async fn rejects_invalid_ids_and_returns_404_for_unknown_ones() {
     for (method, route, parameter, before, after) in parameters() {
         let nouns = ["users", "sessions", "order", "payments", "api-keys", "mails"];
         let has_uuid = nouns.iter().any(|noun| before.contains(noun));
-        let is_image = parameter == "imageId";
+        let has_64_bits = parameter == "imageId" || before.contains("discounts");
         let unknown = if has_uuid {
             [
                 "00000000-0000-0000-0000-000000000000",
@@ -42,7 +42,7 @@ async fn rejects_invalid_ids_and_returns_404_for_unknown_ones() {
         } else {
             ["0", "-1", "2147483647"]
         };
-        let (above, below) = match is_image {
+        let (above, below) = match has_64_bits {
             true => ("9223372036854775808", "-9223372036854775809"),
             false => ("2147483648", "-2147483649"),
         };

@@ -22,7 +22,7 @@ struct Fixture {
     store: TestStore,
     ada: Client,
     /// The ids for the placeholders in the paths of [`inputs`].
-    ids: [(&'static str, String); 5],
+    ids: [(&'static str, String); 7],
 }
 
 impl Fixture {
@@ -36,12 +36,18 @@ impl Fixture {
         let ada = store.register("ada").await;
         let order = ada.buy(product, 1).await;
         ada.add_to_cart(product, 2).await.expect(200);
+        let zone = json!({"name": "Germany", "places": [{"country": "DE"}], "methods": []});
+        let zone = admin.post("/api/shipping-zones", zone).await.expect(201).json;
+        let discount = json!({"title": "Sale", "class": "order", "percentOff": 10, "code": "SALE"});
+        let discount = admin.post("/api/discounts", discount).await.expect(201).json;
         let ids = [
             ("{product}", product.to_string()),
             ("{category}", category["id"].to_string()),
             ("{tag}", tag["id"].to_string()),
             ("{user}", ada.id().to_owned()),
             ("{order}", order["id"].as_str().unwrap().to_owned()),
+            ("{zone}", zone["id"].to_string()),
+            ("{discount}", discount["id"].to_string()),
         ];
         Self { store, ada, ids }
     }
@@ -49,7 +55,17 @@ impl Fixture {
     /// Everything that is visible through the API.
     async fn visible_state(&self) -> Vec<String> {
         let mut texts = Vec::new();
-        for path in ["/api/products", "/api/categories", "/api/tags", "/api/users", "/api/admin/orders"] {
+        for path in [
+            "/api/products",
+            "/api/categories",
+            "/api/tags",
+            "/api/users",
+            "/api/admin/orders",
+            "/api/settings",
+            "/api/settings/tax",
+            "/api/shipping-zones",
+            "/api/discounts",
+        ] {
             texts.push(self.store.admin().get(path).await.expect(200).text);
         }
         for path in ["/api/cart", "/api/orders", "/api/users/me", "/api/auth/sessions"] {
