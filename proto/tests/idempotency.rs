@@ -88,6 +88,7 @@ fn all_other_methods_are_not_retried() {
         "Logout",
         "LogoutAll",
         "PlaceOrder",
+        "PutVariants",
         "Refresh",
         "Register",
         "RemoveAvatar",

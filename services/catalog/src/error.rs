@@ -35,6 +35,11 @@ pub(crate) enum Error {
     ProductNotFound,
     #[error("product has version {actual}")]
     VersionMismatch { actual: i64 },
+    #[error("a variant of another product has this SKU")]
+    SkuExists,
+    /// Price and stock belong to the variants.
+    #[error("product has several variants: change their prices and stock")]
+    HasVariants,
     #[error("image not found")]
     ImageNotFound,
     #[error("images[{index}] {reason}")]
@@ -71,6 +76,7 @@ impl From<sqlx::Error> for Error {
         match status::violated_constraint(&error) {
             Some("category_names_are_unique") => Self::CategoryExists,
             Some("tag_names_are_unique") => Self::TagExists,
+            Some("variant_skus_are_unique") => Self::SkuExists,
             _ => Self::Database(error),
         }
     }
@@ -97,6 +103,8 @@ impl From<Error> for Status {
             Error::TagExists => rejected(Code::AlreadyExists, "tag_exists", &error),
             Error::ProductNotFound => rejected(Code::NotFound, "product_not_found", &error),
             Error::VersionMismatch { .. } => rejected(Code::Aborted, "version_mismatch", &error),
+            Error::SkuExists => rejected(Code::AlreadyExists, "sku_exists", &error),
+            Error::HasVariants => rejected(Code::FailedPrecondition, "has_variants", &error),
             Error::ImageNotFound => rejected(Code::NotFound, "image_not_found", &error),
             Error::ImageRejected { index, reason } => match reason {
                 Rejected::TooLarge { .. } => rejected_image(index, "image_too_large", reason),

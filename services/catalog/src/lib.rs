@@ -1,7 +1,7 @@
 //! The catalog service: categories, tags, products with their images, and the reservation of stock for orders.
 //!
 //! `grpc` is the entry point. Each domain concept is a folder in which a use case is a file: [`categories_and_tags`],
-//! [`products`], [`listing`], [`images`], [`reservations`], [`changes`], [`events`]. All SQL is in their `db` modules.
+//! [`products`], [`variants`], [`listing`], [`images`], [`reservations`], [`changes`], [`events`]. All SQL is in their `db` modules.
 //!
 //! Three rules apply everywhere:
 //!
@@ -26,6 +26,7 @@ mod metrics;
 mod products;
 mod reservations;
 mod text;
+mod variants;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
@@ -36,7 +37,7 @@ use bodega_proto::{
     audit::v1::audit_service_server::AuditServiceServer,
     catalog::v1::{
         catalog_service_server::CatalogServiceServer, change_service_server::ChangeServiceServer,
-        stock_service_server::StockServiceServer,
+        stock_service_server::StockServiceServer, variant_service_server::VariantServiceServer,
     },
 };
 use bodega_runtime::{
@@ -54,7 +55,7 @@ use tonic::service::Routes;
 pub use self::config::Config;
 use self::{
     changes::Changes,
-    grpc::{CatalogApi, ChangeApi, StockApi},
+    grpc::{CatalogApi, ChangeApi, StockApi, VariantApi},
     listing::Listing,
     reservations::Reservations,
 };
@@ -120,9 +121,11 @@ pub async fn start(
         changes: changes.clone(),
     };
     let stock = StockApi(Reservations::new(db.clone(), currency, changes.clone()));
+    let variants = VariantApi { db: db.clone(), currency, changes: changes.clone() };
     let watches = ChangeApi { changes: changes.clone(), shutdown: shutdown.clone() };
     let routes = Routes::new(CatalogServiceServer::new(catalog))
         .add_service(StockServiceServer::new(stock))
+        .add_service(VariantServiceServer::new(variants))
         .add_service(ChangeServiceServer::new(watches))
         .add_service(AuditServiceServer::new(AuditApi::new(db.clone(), AUDIT)));
     metrics::start();

@@ -137,7 +137,7 @@ pub(super) async fn changed_products(
 ) -> sqlx::Result<Vec<Product>> {
     sqlx::query_as!(
         Product,
-        r#"with ids as (
+        r#"with changed as (
                select product_id from catalog.changes
                where changed_in >= pg_snapshot_xmin($1::text::pg_snapshot)
                  and changed_in < pg_snapshot_xmax($2::text::pg_snapshot)
@@ -158,6 +158,11 @@ pub(super) async fn changed_products(
                  and not pg_visible_in_snapshot(created_in, $1::text::pg_snapshot)
                  and pg_visible_in_snapshot(created_in, $2::text::pg_snapshot)
                  and id > $3
+           ), ids as (
+               -- A change of a variant is one of its product, whose id is smaller.
+               select distinct coalesce(p.variant_of, p.id) as product_id
+               from changed join catalog.products p on p.id = changed.product_id
+               where coalesce(p.variant_of, p.id) > $3
                order by product_id limit $4
            )
            select id as "id!", name as "name!", description as "description!", price_minor as "price_minor!",
@@ -185,7 +190,9 @@ pub(super) async fn all_products(db: &Pool, after_id: i32) -> sqlx::Result<Vec<P
                   created_at as "created_at!", updated_at as "updated_at!", category_id, category_name,
                   tags as "tags!: Json<Vec<Tag>>", images as "images!: Json<Vec<Image>>"
            from catalog.product_view
-           where id in (select id from catalog.products where id > $1 order by id limit $2)
+           where id in (
+               select id from catalog.products where id > $1 and variant_of is null order by id limit $2
+           )
            order by id"#,
         after_id,
         BATCH as i64,

@@ -22,7 +22,7 @@ use crate::{
 /// Updates a product if it has the expected version, or any version if none is expected.
 ///
 /// # Errors
-/// [`Error::ProductNotFound`], [`Error::VersionMismatch`], and [`Error::Invalid`], also for an unknown category or tag.
+/// [`Error::ProductNotFound`], [`Error::VersionMismatch`], [`Error::HasVariants`] for a price or stock, and [`Error::Invalid`], also for an unknown category or tag.
 pub(crate) async fn update(
     db: &Pool,
     caller: &Caller,
@@ -54,6 +54,9 @@ async fn try_update(
     .await?;
     let locked = lock_at_version(&mut transaction, id, expected_version).await?;
     unknown.finish()?;
+    if locked.has_variants && (update.price_minor.is_some() || update.stock.is_some()) {
+        return Err(Error::HasVariants);
+    }
     let before = db::products::find(&mut *transaction, id).await?.ok_or(Error::ProductNotFound)?;
 
     let update = ProductUpdate { category_id: category.map(|_| category_id), ..update.clone() };

@@ -117,10 +117,15 @@ macro_rules! attempt {
             r#"with settings as materialized (
                    select set_config('lock_timeout', $6, true) as lock_timeout
                ), locked as materialized (
-                   select id, name, price_minor, currency,
-                          case when archived_at is null and currency = $5 then stock else 0 end as available
-                   from catalog.products
-                   where id = any($2) and (select lock_timeout from settings) is not null
+                   select p.id, p.price_minor, p.currency,
+                          -- The only value that is not of the locked row: a product keeps its name, almost always.
+                          case when p.variant_of is null then p.name else (
+                              select product.name from catalog.products product where product.id = p.variant_of
+                          ) end as name,
+                          case when (p.archived_at is null or p.variant_of is not null) and p.is_sold is not false
+                                    and p.currency = $5 then p.stock else 0 end as available
+                   from catalog.products p
+                   where p.id = any($2) and (select lock_timeout from settings) is not null
                    order by id
                    "#
                 + $lock

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use bodega_events::testing::{NatsServer, assert_valid};
-use bodega_proto::catalog::v1::{CreateProductRequest, UpdateProductRequest};
+use bodega_proto::catalog::v1::{CreateProductRequest, PutVariantsRequest, UpdateProductRequest, Variant};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -157,4 +157,41 @@ async fn pending(app: &TestApp) -> bool {
         .fetch_one(&app.db)
         .await
         .unwrap()
+}
+
+#[tokio::test]
+async fn a_change_of_a_variant_is_an_event_of_its_product() {
+    let Some(server) = NatsServer::start().await else { return };
+    let app = TestApp::start().await;
+    let mug = create(&app, "Mug", 100).await;
+    let publisher = app.replica_with_nats(server.nats()).await;
+    wait_for_current_state(&server, &app).await;
+    let size = |sku: &str| Variant {
+        sku: sku.to_owned(),
+        option_values: vec![sku.to_owned()],
+        stock: Some(5),
+        ..Variant::default()
+    };
+    let request = PutVariantsRequest {
+        product_id: mug,
+        option_names: vec!["Size".to_owned()],
+        variants: vec![size("S"), size("M")],
+        expected_version: None,
+    };
+    let variants = app.put_variants(request).await.unwrap().variants;
+    app.reserve(Uuid::now_v7(), &[(variants[1].id, 1)]).await;
+    // Published after the changes before it.
+    let hat = create(&app, "Hat", 0).await;
+    let started = Instant::now();
+    loop {
+        let events = server.events().await;
+        let ids: Vec<_> = events.iter().map(|event| event["data"]["productId"].as_i64().unwrap()).collect();
+        assert!(!ids.contains(&variants[1].id.into()), "{ids:?}");
+        if ids.contains(&hat.into()) && ids.iter().filter(|id| **id == i64::from(mug)).count() >= 2 {
+            break;
+        }
+        assert!(started.elapsed() < SOON, "{ids:?}");
+        sleep(Duration::from_millis(100)).await;
+    }
+    drop(publisher);
 }

@@ -27,3 +27,4 @@ mod reservation_batches;
 mod reservations;
 mod search;
 mod test_app;
+mod variants;

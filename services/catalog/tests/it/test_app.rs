@@ -7,10 +7,11 @@ use bodega_events::Nats;
 use bodega_media::Media;
 use bodega_proto::catalog::v1::{
     BatchGetProductsRequest, CreateCategoryRequest, CreateProductRequest, CreateTagRequest,
-    DeleteProductRequest, GetProductRequest, IdOrName, ListProductsRequest, Product, ReleaseRequest,
-    ReserveRequest, StockLine, UpdateProductRequest, catalog_service_client::CatalogServiceClient,
-    change_service_client::ChangeServiceClient, id_or_name, reserve_response::Outcome,
-    stock_service_client::StockServiceClient,
+    DeleteProductRequest, GetProductRequest, IdOrName, ListProductsRequest, ListVariantsRequest, Product,
+    PutVariantsRequest, PutVariantsResponse, ReleaseRequest, ReserveRequest, StockLine, UpdateProductRequest,
+    Variant, catalog_service_client::CatalogServiceClient, change_service_client::ChangeServiceClient,
+    id_or_name, reserve_response::Outcome, stock_service_client::StockServiceClient,
+    variant_service_client::VariantServiceClient,
 };
 use bodega_runtime::{
     auth::{Caller, Role},
@@ -116,6 +117,36 @@ impl TestApp {
 
     fn stock_service(&self) -> StockServiceClient<Transport> {
         StockServiceClient::new(Transport::unauthenticated(self.routes.clone()).streaming())
+    }
+
+    fn variant_service(
+        &self,
+        role: Option<Role>,
+    ) -> VariantServiceClient<InterceptedService<Transport, ActAs>> {
+        let caller = role.map(|role| Caller::new(Uuid::now_v7(), Uuid::now_v7(), role));
+        let transport = Transport::unauthenticated(self.routes.clone()).streaming();
+        VariantServiceClient::with_interceptor(transport, ActAs(caller))
+    }
+
+    pub(crate) async fn put_variants_as(
+        &self,
+        role: Option<Role>,
+        request: PutVariantsRequest,
+    ) -> Result<PutVariantsResponse, Status> {
+        Ok(self.variant_service(role).put_variants(request).await?.into_inner())
+    }
+
+    pub(crate) async fn put_variants(
+        &self,
+        request: PutVariantsRequest,
+    ) -> Result<PutVariantsResponse, Status> {
+        self.put_variants_as(Some(Role::Admin), request).await
+    }
+
+    /// Returns the variants of a product, as anyone sees them.
+    pub(crate) async fn variants(&self, product_id: i32) -> Result<Vec<Variant>, Status> {
+        let response = self.variant_service(None).list_variants(ListVariantsRequest { product_id }).await?;
+        Ok(response.into_inner().variants)
     }
 
     pub(crate) fn change_service(&self) -> ChangeServiceClient<Transport> {

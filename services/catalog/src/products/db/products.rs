@@ -101,13 +101,18 @@ pub(crate) async fn insert(
 pub(crate) struct LockedProduct {
     pub(crate) version: i64,
     pub(crate) stock: i32,
+    /// Whether its price and stock are not those of its only variant.
+    pub(crate) has_variants: bool,
 }
 
 /// Locks a product. Returns `None` if it does not exist or is archived.
 pub(crate) async fn lock(db: impl PgExecutor<'_>, id: i32) -> sqlx::Result<Option<LockedProduct>> {
     sqlx::query_as!(
         LockedProduct,
-        "select version, stock from catalog.products where id = $1 and archived_at is null for no key update",
+        r#"select version, stock, variant_count > 1 or is_sold is false as "has_variants!"
+           from catalog.products
+           where id = $1 and archived_at is null
+           for no key update"#,
         id,
     )
     .fetch_optional(db)

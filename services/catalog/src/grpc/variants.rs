@@ -1,0 +1,65 @@
+//! The variants of products. Anyone can read, only admins and API keys with the scope `catalog:write` can write.
+
+use bodega_proto::catalog::v1::{
+    self as pb, ListVariantsRequest, ListVariantsResponse, PutVariantsRequest, PutVariantsResponse,
+    variant_service_server::VariantService,
+};
+use bodega_runtime::{
+    auth::{Caller, Scope},
+    database::Pool,
+    money::Currency,
+};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    changes::Changes,
+    variants::{self, Put, Variant},
+};
+
+pub(crate) struct VariantApi {
+    pub(crate) db: Pool,
+    pub(crate) currency: Currency,
+    pub(crate) changes: Changes,
+}
+
+#[tonic::async_trait]
+impl VariantService for VariantApi {
+    async fn list_variants(
+        &self,
+        request: Request<ListVariantsRequest>,
+    ) -> Result<Response<ListVariantsResponse>, Status> {
+        let (option_names, variants) = variants::list(&self.db, request.get_ref().product_id).await?;
+        let variants = variants.into_iter().map(Into::into).collect();
+        Ok(Response::new(ListVariantsResponse { option_names, variants }))
+    }
+
+    async fn put_variants(
+        &self,
+        request: Request<PutVariantsRequest>,
+    ) -> Result<Response<PutVariantsResponse>, Status> {
+        let caller = Caller::admin_or_key(&request, Scope::CatalogWrite)?;
+        let Put { variants, version } =
+            variants::put(&self.db, &caller, self.currency, request.into_inner()).await?;
+        self.changes.deliver().await;
+        let variants = variants.into_iter().map(Into::into).collect();
+        Ok(Response::new(PutVariantsResponse { variants, version }))
+    }
+}
+
+impl From<Variant> for pb::Variant {
+    fn from(variant: Variant) -> Self {
+        Self {
+            id: variant.id,
+            product_id: variant.product_id,
+            sku: variant.sku.unwrap_or_default(),
+            barcode: variant.barcode.unwrap_or_default(),
+            option_values: variant.option_values,
+            price_minor: variant.price_minor,
+            compare_at_minor: variant.compare_at_minor,
+            stock: Some(variant.stock),
+            weight_grams: variant.weight_grams,
+            is_digital: !variant.requires_shipping,
+            tax_class: variant.tax_class,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! `catalog.variants`, and the rows of variants in `catalog.products`.
+
+use bodega_runtime::money::Currency;
+use serde::Serialize;
+use sqlx::{PgConnection, PgExecutor, types::Json};
+
+use super::variant::DeclaredVariant;
+
+/// A variant of a product, sold or archived.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Variant {
+    pub(crate) id: i32,
+    pub(crate) product_id: i32,
+    /// Of the product.
+    pub(crate) option_names: Vec<String>,
+    pub(crate) sku: Option<String>,
+    pub(crate) barcode: Option<String>,
+    pub(crate) option_values: Vec<String>,
+    pub(crate) position: i32,
+    pub(crate) price_minor: i64,
+    pub(crate) compare_at_minor: Option<i64>,
+    pub(crate) currency: String,
+    pub(crate) stock: i32,
+    pub(crate) weight_grams: i32,
+    pub(crate) requires_shipping: bool,
+    pub(crate) tax_class: String,
+    /// Whether it can be ordered.
+    pub(crate) is_sold: bool,
+}
+
+/// Returns all variants of a product that is sold, in display order.
+pub(super) async fn find(db: impl PgExecutor<'_>, product_id: i32) -> sqlx::Result<Vec<Variant>> {
+    sqlx::query_as!(
+        Variant,
+        r#"select s.id, p.id as product_id, p.option_names, v.sku as "sku?", v.barcode as "barcode?",
+                  coalesce(v.option_values, '{}') as "option_values!", coalesce(v.position, 0) as "position!",
+                  s.price_minor, v.compare_at_minor as "compare_at_minor?", s.currency, s.stock,
+                  coalesce(v.weight_grams, 0) as "weight_grams!",
+                  coalesce(v.requires_shipping, true) as "requires_shipping!",
+                  coalesce(v.tax_class, 'standard') as "tax_class!", coalesce(s.is_sold, true) as "is_sold!"
+           from catalog.products p
+           join catalog.products s on s.id = p.id or s.variant_of = p.id
+           left join catalog.variants v on v.id = s.id
+           where p.id = $1 and p.archived_at is null and p.variant_of is null
+           order by coalesce(v.position, 0), s.id"#,
+        product_id,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Locks a product and its variants, in the order of their ids. Returns the version of the product, or `None` if it does not
+/// exist or is archived.
+pub(super) async fn lock(db: impl PgExecutor<'_>, product_id: i32) -> sqlx::Result<Option<i64>> {
+    sqlx::query_scalar!(
+        r#"with locked as materialized (
+               select id, version, archived_at, variant_of from catalog.products
+               where id = $1 or variant_of = $1
+               order by id
+               for no key update
+           )
+           select version from locked where id = $1 and archived_at is null and variant_of is null"#,
+        product_id,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Inserts rows for new variants. Returns the id of each variant.
+pub(super) async fn insert_rows(
+    db: impl PgExecutor<'_>,
+    product_id: i32,
+    currency: Currency,
+    ids: &[Option<i32>],
+) -> sqlx::Result<Vec<i32>> {
+    let count = i32::try_from(ids.iter().filter(|id| id.is_none()).count()).unwrap_or(i32::MAX);
+    let mut new = Vec::new();
+    if count > 0 {
+        new = sqlx::query_scalar!(
+            "insert into catalog.products (name, description, price_minor, stock, currency, variant_of, archived_at, is_sold)
+             select p.name, '', 0, 0, $3, p.id, now(), true
+             from catalog.products p, generate_series(1, $2)
+             where p.id = $1
+             returning id",
+            product_id,
+            count,
+            currency.code(),
+        )
+        .fetch_all(db)
+        .await?;
+        new.sort_unstable();
+    }
+    let mut new = new.into_iter();
+    Ok(ids.iter().filter_map(|id| id.or_else(|| new.next())).collect())
+}
+
+/// A variant to be stored.
+#[derive(Debug, Serialize)]
+pub(super) struct StoredVariant<'a> {
+    id: i32,
+    sku: Option<&'a str>,
+    barcode: Option<&'a str>,
+    option_values: &'a [String],
+    position: i32,
+    price_minor: i64,
+    compare_at_minor: Option<i64>,
+    stock: i32,
+    weight_grams: i32,
+    requires_shipping: bool,
+    tax_class: &'a str,
+}
+
+impl<'a> StoredVariant<'a> {
+    /// `stock` is kept if the declaration has none.
+    pub(super) fn new(id: i32, position: usize, declared: &'a DeclaredVariant, stock: i32) -> Self {
+        Self {
+            id,
+            sku: declared.sku.as_deref(),
+            barcode: declared.barcode.as_deref(),
+            option_values: &declared.option_values,
+            position: i32::try_from(position).unwrap_or(i32::MAX),
+            price_minor: declared.price_minor,
+            compare_at_minor: declared.compare_at_minor,
+            stock: declared.stock.unwrap_or(stock),
+            weight_grams: declared.weight_grams,
+            requires_shipping: declared.requires_shipping,
+            tax_class: &declared.tax_class,
+        }
+    }
+
+    /// Returns whether the variant exists like this.
+    pub(super) fn equals(&self, existing: &Variant, currency: Currency) -> bool {
+        existing.is_sold
+            && existing.currency == currency.code()
+            && self.id == existing.id
+            && self.sku == existing.sku.as_deref()
+            && self.barcode == existing.barcode.as_deref()
+            && self.option_values == existing.option_values
+            && self.position == existing.position
+            && self.price_minor == existing.price_minor
+            && self.compare_at_minor == existing.compare_at_minor
+            && self.stock == existing.stock
+            && self.weight_grams == existing.weight_grams
+            && self.requires_shipping == existing.requires_shipping
+            && self.tax_class == existing.tax_class
+    }
+}
+
+/// Archives locked variants. Their stock stays in the ledger.
+pub(super) async fn archive(db: &mut PgConnection, ids: &[i32]) -> sqlx::Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "with variants as (
+             update catalog.variants set archived_at = now(), updated_at = now() where id = any($1)
+         )
+         update catalog.products set is_sold = false, version = version + 1 where id = any($1)",
+        ids,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Writes locked variants, with the differences of their stock.
+pub(super) async fn store(
+    db: &mut PgConnection,
+    product_id: i32,
+    currency: Currency,
+    variants: &[StoredVariant<'_>],
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with variant as materialized (
+             select * from jsonb_to_recordset($1) as variant (
+                 id integer, sku text, barcode text, option_values text[], position integer, price_minor bigint,
+                 compare_at_minor bigint, stock integer, weight_grams integer, requires_shipping boolean, tax_class text
+             )
+         ), before as materialized (
+             select p.id, p.stock from catalog.products p join variant using (id)
+         ), rows as (
+             update catalog.products p
+             set price_minor = variant.price_minor, currency = $3, stock = variant.stock, is_sold = true,
+                 version = p.version + 1
+             from variant
+             where p.id = variant.id
+               and (p.price_minor, p.currency, p.stock, p.is_sold)
+                   is distinct from (variant.price_minor, $3, variant.stock, true)
+         ), movements as (
+             insert into catalog.stock_movements (product_id, delta, reason)
+             select id, variant.stock - before.stock, 'adjusted'
+             from before join variant using (id)
+             where variant.stock <> before.stock
+         )
+         insert into catalog.variants as v (id, product_id, sku, barcode, option_values, position, compare_at_minor,
+                                            weight_grams, requires_shipping, tax_class)
+         select id, $2, sku, barcode, option_values, position, compare_at_minor, weight_grams, requires_shipping, tax_class
+         from variant
+         on conflict (id) do update
+         set sku = excluded.sku, barcode = excluded.barcode, option_values = excluded.option_values,
+             position = excluded.position, compare_at_minor = excluded.compare_at_minor,
+             weight_grams = excluded.weight_grams, requires_shipping = excluded.requires_shipping,
+             tax_class = excluded.tax_class, archived_at = null, updated_at = now()",
+        Json(variants) as _,
+        product_id,
+        currency.code(),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Writes the names of the options of a locked product, and raises its version, which is returned.
+pub(super) async fn update_product(
+    db: impl PgExecutor<'_>,
+    id: i32,
+    option_names: &[String],
+    variant_count: usize,
+) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        "update catalog.products
+         set option_names = $2, variant_count = $3, version = version + 1, updated_at = now()
+         where id = $1
+         returning version",
+        id,
+        option_names,
+        i32::try_from(variant_count).unwrap_or(i32::MAX),
+    )
+    .fetch_one(db)
+    .await
+}

@@ -1,0 +1,27 @@
+//! Variants of products: reading them, and declaring all of a product at once.
+//!
+//! A variant is a row of `catalog.products`, with its price and stock, and one of `catalog.variants`, with the rest: see
+//! `migrations/0008_variants.sql`.
+
+mod db;
+mod matching;
+mod put;
+mod variant;
+
+use bodega_runtime::database::Pool;
+
+pub(crate) use self::{
+    db::Variant,
+    put::{Put, put},
+};
+use crate::error::Error;
+
+/// Returns the option names of a product that is sold, and its variants in display order.
+///
+/// # Errors
+/// [`Error::ProductNotFound`].
+pub(crate) async fn list(db: &Pool, product_id: i32) -> Result<(Vec<String>, Vec<Variant>), Error> {
+    let variants = db::find(db, product_id).await?;
+    let option_names = variants.first().ok_or(Error::ProductNotFound)?.option_names.clone();
+    Ok((option_names, variants.into_iter().filter(|variant| variant.is_sold).collect()))
+}

@@ -1,0 +1,105 @@
+//! Declaring all variants of a product.
+
+use bodega_audit::{Event, Subject};
+use bodega_proto::catalog::v1::PutVariantsRequest;
+use bodega_runtime::{
+    auth::Caller,
+    database::{Pool, retry_on_conflict},
+    money::Currency,
+    status::Violations,
+};
+use serde_json::{Value, json};
+
+use super::{
+    db::{self, StoredVariant, Variant},
+    matching::match_variants,
+    variant::Declaration,
+};
+use crate::{AUDIT, error::Error};
+
+/// The result of [`put`].
+pub(crate) struct Put {
+    pub(crate) variants: Vec<Variant>,
+    /// The version of the product.
+    pub(crate) version: i64,
+}
+
+/// Declares all variants of a product. Changes nothing, and no version, if the product has them already.
+///
+/// # Errors
+/// [`Error::ProductNotFound`], [`Error::VersionMismatch`], [`Error::SkuExists`], [`Error::Invalid`].
+pub(crate) async fn put(
+    db: &Pool,
+    caller: &Caller,
+    currency: Currency,
+    request: PutVariantsRequest,
+) -> Result<Put, Error> {
+    let (product_id, expected_version) = (request.product_id, request.expected_version);
+    let declaration = Declaration::parse(request)?;
+    retry_on_conflict(|| try_put(db, caller, currency, product_id, expected_version, &declaration)).await
+}
+
+async fn try_put(
+    db: &Pool,
+    caller: &Caller,
+    currency: Currency,
+    product_id: i32,
+    expected_version: Option<i64>,
+    declaration: &Declaration,
+) -> Result<Put, Error> {
+    let mut transaction = db.begin().await?;
+    let version = db::lock(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
+    if expected_version.is_some_and(|expected| expected != version) {
+        return Err(Error::VersionMismatch { actual: version });
+    }
+    let before = db::find(&mut *transaction, product_id).await?;
+    let matches = match_variants(&before, &declaration.variants).map_err(unknown_id)?;
+    let ids = db::insert_rows(&mut *transaction, product_id, currency, &matches.ids).await?;
+    let stored = ids.iter().zip(&declaration.variants).enumerate().map(|(position, (id, variant))| {
+        let existing = before.iter().find(|existing| existing.id == *id);
+        StoredVariant::new(*id, position, variant, existing.map_or(0, |existing| existing.stock))
+    });
+    let stored: Vec<_> = stored.collect();
+    let is_unchanged = matches.archived.is_empty()
+        && before.first().is_some_and(|first| first.option_names == declaration.option_names)
+        && stored.iter().all(|variant| before.iter().any(|existing| variant.equals(existing, currency)));
+    if is_unchanged {
+        transaction.rollback().await?;
+        return Ok(Put { variants: sold(before), version });
+    }
+
+    db::archive(&mut transaction, &matches.archived).await?;
+    db::store(&mut transaction, product_id, currency, &stored).await?;
+    let version =
+        db::update_product(&mut *transaction, product_id, &declaration.option_names, stored.len()).await?;
+    let after = db::find(&mut *transaction, product_id).await?;
+    let event = Event::new("product.variants_changed", caller).on(Subject::new("product", product_id));
+    AUDIT.record(&mut transaction, event.change(Some(&audited(&before)), Some(&audited(&after)))).await?;
+    transaction.commit().await?;
+    Ok(Put { variants: sold(after), version })
+}
+
+fn sold(variants: Vec<Variant>) -> Vec<Variant> {
+    variants.into_iter().filter(|variant| variant.is_sold).collect()
+}
+
+fn unknown_id(index: usize) -> Violations {
+    let mut violations = Violations::new();
+    violations.add(format!("variants[{index}].id"), "must be a variant of the product");
+    violations
+}
+
+/// Returns the state that audit events contain, by id.
+fn audited(variants: &[Variant]) -> Value {
+    let sold = variants.iter().filter(|variant| variant.is_sold);
+    let fields = sold.map(|variant| {
+        let details = json!({
+            "sku": variant.sku,
+            "options": variant.option_values,
+            "priceMinor": variant.price_minor,
+            "stock": variant.stock,
+        });
+        (variant.id.to_string(), details)
+    });
+    Value::Object(fields.collect())
+}
