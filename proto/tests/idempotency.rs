@@ -114,6 +114,7 @@ fn all_other_methods_are_not_retried() {
         "UpdateSettings",
         "UpdateTag",
         "UpdateUser",
+        "UpdateVariant",
         "VerifyEmail",
         "VerifySecondFactor",
     ];

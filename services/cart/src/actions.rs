@@ -18,6 +18,7 @@ use tracing::warn;
 use crate::{
     cart::{Cart, Line, check_quantity},
     catalog::{Catalog, Products},
+    choice::{self, Item},
     db::{
         add::{self, Addition},
         carts,
@@ -55,26 +56,23 @@ impl CartActions {
         price(&cart, &products)
     }
 
-    /// Adds `quantity` to a line, or creates the line and, if there is none, the cart. Also returns the token of a guest's
-    /// new cart.
+    /// Adds `quantity` to the line of a variant, or creates the line and, if there is none, the cart. Also returns the token of a
+    /// guest's new cart.
     ///
     /// A quantity beyond the stock is accepted: the line is marked as not available.
     ///
     /// # Errors
-    /// A quantity out of range, [`Error::ProductNotFound`], [`Error::CartFull`], [`Error::CartNotFound`], errors of the
-    /// catalog. The cart is then unchanged.
+    /// A quantity out of range, [`Error::ProductNotFound`], [`Error::VariantNotFound`], [`Error::VariantRequired`],
+    /// [`Error::CartFull`], [`Error::CartNotFound`], errors of the catalog. The cart is then unchanged.
     pub(crate) async fn add(
         &self,
         owner: Option<&Owner>,
-        product_id: i32,
+        item: Item,
         quantity: i32,
     ) -> Result<(PricedCart, Option<GuestToken>), Error> {
         check_quantity(quantity, 1)?;
-        if product_id < 1 {
-            return Err(Error::ProductNotFound);
-        }
         let mut products = Products::default();
-        self.catalog.fetch_missing(&mut products, [product_id].into_iter()).await?;
+        let product_id = choice::choose(&self.catalog, &mut products, item).await?;
         let product =
             products.get(product_id).filter(|product| !product.archived).ok_or(Error::ProductNotFound)?;
         let line = Line {

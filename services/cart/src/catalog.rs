@@ -2,24 +2,32 @@
 
 use std::collections::HashMap;
 
-use bodega_proto::catalog::v1::Product;
+use bodega_proto::catalog::v1::{
+    ListVariantsRequest, Product, Variant, variant_service_client::VariantServiceClient,
+};
 use bodega_runtime::{context::CallContext, product_cache::ProductCache, timeouts, transport::Transport};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tonic::Code;
 
 use crate::error::Error;
 
 #[derive(Clone)]
-pub(crate) struct Catalog(ProductCache<(), ()>);
+pub(crate) struct Catalog {
+    /// By the ids of variants.
+    products: ProductCache<(), ()>,
+    variants: VariantServiceClient<Transport>,
+}
 
 impl Catalog {
     pub(crate) fn new(transport: Transport, cache_bytes: usize) -> Self {
-        Self(ProductCache::new("cart", transport, cache_bytes, trim))
+        let variants = VariantServiceClient::new(transport.clone());
+        Self { products: ProductCache::new("cart", transport, cache_bytes, trim), variants }
     }
 
     /// Follows the changes of products until the shutdown.
     pub(crate) async fn watch(self, shutdown: CancellationToken) {
-        self.0.watch(shutdown).await;
+        self.products.watch(shutdown).await;
     }
 
     /// Fetches those of `ids` that are missing in `products`: from the cache, or from the catalog in one call.
@@ -35,9 +43,23 @@ impl Catalog {
         if ids.is_empty() {
             return Ok(());
         }
-        let found = with_timeout(self.0.batch_get(&ids)).await?;
+        let found = with_timeout(self.products.batch_get(&ids)).await?;
         products.0.extend(ids.into_iter().map(|id| (id, found.get(&id).map(|product| product.to_product()))));
         Ok(())
+    }
+
+    /// Returns the variants of a product that can be ordered.
+    ///
+    /// # Errors
+    /// [`Error::ProductNotFound`]; when the catalog is unavailable or times out.
+    pub(crate) async fn variants(&self, product_id: i32) -> Result<Vec<Variant>, Error> {
+        let mut catalog = self.variants.clone();
+        let response = with_timeout(catalog.list_variants(ListVariantsRequest { product_id })).await;
+        match response {
+            Ok(response) => Ok(response.into_inner().variants),
+            Err(status) if status.code() == Code::NotFound => Err(Error::ProductNotFound),
+            Err(status) => Err(status.into()),
+        }
     }
 }
 
@@ -48,8 +70,17 @@ fn trim(product: &mut Product) {
         category.name = String::new();
     }
     product.tags = Vec::new();
+    let own_image = product.variants.first().map(|variant| variant.image_id);
+    if let Some(position) = product.images.iter().position(|image| Some(image.id) == own_image) {
+        product.images.swap(0, position);
+    }
     product.images.truncate(1);
     product.images.shrink_to_fit();
+}
+
+/// Returns the id of the product of a variant.
+pub(crate) fn product_id(variant: &Product) -> i32 {
+    variant.variants.first().map_or(variant.id, |details| details.product_id)
 }
 
 /// Limits a call to the caller's deadline and to [`timeouts::UPSTREAM_CALL`].
@@ -60,12 +91,12 @@ async fn with_timeout<F: Future>(call: F) -> F::Output {
     context.scope(call).await
 }
 
-/// Products by id; `None` if the catalog does not have them.
+/// Variants by id, each with its price and stock; `None` if the catalog does not have them.
 #[derive(Default)]
 pub(crate) struct Products(HashMap<i32, Option<Product>>);
 
 impl Products {
-    /// Returns a product, which may be archived.
+    /// Returns a variant, which may be archived.
     pub(crate) fn get(&self, id: i32) -> Option<&Product> {
         self.0.get(&id)?.as_ref()
     }

@@ -25,6 +25,12 @@ pub(crate) enum Error {
     /// The product does not exist or is archived.
     #[error("product not found")]
     ProductNotFound,
+    /// The variant does not exist, is archived, or belongs to another product.
+    #[error("variant not found")]
+    VariantNotFound,
+    /// The product has several variants.
+    #[error("variant_id must be one of {choices}")]
+    VariantRequired { choices: String },
     #[error("the total of the cart exceeds 64 bits")]
     TotalOverflow,
     #[error(transparent)]
@@ -59,6 +65,13 @@ impl From<Error> for Status {
             Error::CartNotFound => rejected(Code::NotFound, "cart_not_found", &error),
             Error::ItemNotFound => rejected(Code::NotFound, "item_not_found", &error),
             Error::ProductNotFound => rejected(Code::NotFound, "product_not_found", &error),
+            Error::VariantNotFound => rejected(Code::NotFound, "variant_not_found", &error),
+            Error::VariantRequired { choices } => rejected_field(
+                Code::InvalidArgument,
+                "variant_required",
+                "variant_id",
+                format!("must be one of {choices}"),
+            ),
             Error::TotalOverflow => internal(&error),
             Error::RateLimit(error) => error.into(),
             Error::Upstream(source) => upstream(source),

@@ -14,6 +14,7 @@ use crate::{
     actions::CartActions,
     catalog::Catalog,
     checkout::{Checkout, parse_ordered},
+    choice::Item,
     error::Error,
     merge,
     owner::{GuestToken, Owner, TokenHash},
@@ -41,8 +42,9 @@ impl CartService for CartApi {
 
     async fn add_item(&self, request: Request<AddItemRequest>) -> Result<Response<AddItemResponse>, Status> {
         let owner = owner(&request, &request.get_ref().guest_token)?;
-        let AddItemRequest { product_id, quantity, .. } = request.into_inner();
-        let (cart, token) = self.actions.add(owner.as_ref(), product_id, quantity).await?;
+        let AddItemRequest { product_id, variant_id, quantity, .. } = request.into_inner();
+        let item = Item { product_id, variant_id };
+        let (cart, token) = self.actions.add(owner.as_ref(), item, quantity).await?;
         let guest_token = token.map(GuestToken::into_string).unwrap_or_default();
         Ok(Response::new(AddItemResponse { cart: Some(cart), guest_token }))
     }

@@ -1,7 +1,8 @@
 //! The cart service: carts of users and guests.
 //!
 //! `actions` reads and changes a cart, `merge` adds a guest's cart to a user's at login, and `checkout` serves
-//! the order service. `pricing` joins the lines with the products of the `catalog`. All SQL is in `db`.
+//! the order service. `choice` finds the variant that is added, `pricing` joins the lines with the products of the `catalog`. All SQL
+//! is in `db`. The `product_id` of a line is that of a variant; the first variant of a product has the id of the product.
 //!
 //! Three rules:
 //!
@@ -16,7 +17,7 @@
 //! | call | catalog calls | SQL statements |
 //! |---|---|---|
 //! | `GetCart` | 1; none for an empty cart | 1 |
-//! | `AddItem`, `SetItem` | 1, and 1 for the other lines | 1 |
+//! | `AddItem`, `SetItem` | 1, and 1 for the other lines; 1 more to reject a product without its variant | 1 |
 //! | `RemoveItem` | 1; none if no line remains | 2 |
 //! | `ClearCart` | none | 1 |
 //! | `MergeGuestCart` | none | 4 |
@@ -30,6 +31,7 @@ mod actions;
 mod cart;
 mod catalog;
 mod checkout;
+mod choice;
 mod cleanup;
 mod config;
 mod db;

@@ -5,7 +5,7 @@ use bodega_runtime::timestamp;
 
 use crate::{
     cart::{Cart, Line},
-    catalog::Products,
+    catalog::{self, Products},
     error::Error,
 };
 
@@ -34,6 +34,7 @@ fn price_line(line: &Line, products: &Products) -> Result<CartItem, Error> {
     let product = products.get(line.product_id);
     let price_minor = product.map_or(line.quoted_price_minor, |product| product.price_minor);
     let stock = product.filter(|product| !product.archived).map(|product| product.stock);
+    let details = product.and_then(|product| product.variants.first());
     Ok(CartItem {
         product_id: line.product_id,
         name: product.map(|product| product.name.clone()).unwrap_or_default(),
@@ -46,6 +47,9 @@ fn price_line(line: &Line, products: &Products) -> Result<CartItem, Error> {
             .unwrap_or_default(),
         available: stock.is_some_and(|stock| stock >= line.quantity),
         stock: stock.unwrap_or_default(),
+        variant_of: product.map(catalog::product_id).filter(|id| *id != line.product_id).unwrap_or_default(),
+        sku: details.map(|details| details.sku.clone()).unwrap_or_default(),
+        variant_name: details.map(|details| details.option_values.join(" / ")).unwrap_or_default(),
     })
 }
 
@@ -58,7 +62,7 @@ fn currency(cart: &Cart, products: &Products) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bodega_proto::catalog::v1::{Image, Product};
+    use bodega_proto::catalog::v1::{Image, Product, Variant};
     use proptest::prelude::*;
 
     use super::*;
@@ -100,10 +104,27 @@ mod tests {
             image_url: "/first.png".to_owned(),
             available: true,
             stock: 2,
+            ..CartItem::default()
         };
         assert_eq!(priced.items, [expected]);
         assert_eq!((priced.total_minor, priced.count, priced.version), (3998, 2, 3));
         assert_eq!(priced.currency, "USD");
+    }
+
+    #[test]
+    fn a_line_names_its_variant() {
+        let details = Variant {
+            id: 8,
+            product_id: 1,
+            sku: "MUG-M-RED".to_owned(),
+            option_values: vec!["M".to_owned(), "red".to_owned()],
+            ..Variant::default()
+        };
+        let variant = Product { variants: vec![details], ..product(8, 1999, 2) };
+        let priced = price(&cart(vec![line(8, 1)]), &Products::from_iter([variant])).unwrap();
+        let item = &priced.items[0];
+        assert_eq!((item.product_id, item.variant_of), (8, 1));
+        assert_eq!((item.sku.as_str(), item.variant_name.as_str()), ("MUG-M-RED", "M / red"));
     }
 
     #[test]

@@ -6,14 +6,22 @@
 -- A sale still changes one row per line, and all that it depends on is in this row, which it locks.
 alter table catalog.products
     add column variant_of integer,
-    -- Whether this variant can be ordered. Null: as long as the product is not archived.
+    -- Whether this variant can be ordered. Null: there is no other row of the product, so that price, stock and version of the
+    -- product are those of this row, and it can be ordered as long as the product is not archived.
     add column is_sold boolean,
     -- Names of the options that the variants differ in. Empty: the product has one variant.
     add column option_names text[] not null default '{}',
     -- Number of variants that can be ordered.
-    add column variant_count integer not null default 1;
+    add column variant_count integer not null default 1,
+    -- The price of the first variant, if another one costs less: the `price_minor` of a product is the lowest, by which lists are
+    -- sorted and filtered.
+    add column variant_price_minor bigint,
+    add constraint variant_prices_are_in_range check (variant_price_minor between 0 and 1000000000000);
 
 create index products_by_variant_of on catalog.products (variant_of, id) where variant_of is not null;
+-- The products whose first variant cannot be bought: those that are sold out are among them.
+create index products_without_first_variant on catalog.products (id)
+    where (is_sold_out or is_sold is false) and archived_at is null;
 
 -- All about a variant that a sale does not depend on. A product without options may have no row.
 create table catalog.variants (
@@ -27,11 +35,13 @@ create table catalog.variants (
     weight_grams      integer not null default 0,
     requires_shipping boolean not null default true,
     tax_class         text not null default 'standard',
+    image_id          bigint,                        -- one of the product's
     archived_at       timestamptz,
     created_at        timestamptz not null default now(),
     updated_at        timestamptz not null default now(),
     constraint variants_id_fkey foreign key (id) references catalog.products,
     constraint variants_product_id_fkey foreign key (product_id) references catalog.products,
+    constraint variants_image_id_fkey foreign key (image_id) references catalog.product_images on delete set null,
     constraint skus_have_1_to_100_characters check (char_length(sku) between 1 and 100),
     constraint barcodes_have_1_to_50_characters check (char_length(barcode) between 1 and 50),
     constraint variants_have_at_most_3_options check (cardinality(option_values) <= 3),
@@ -45,6 +55,7 @@ create table catalog.variants (
         exclude using btree (product_id with =, option_values with =) where (archived_at is null) deferrable
 );
 create index variants_by_product on catalog.variants (product_id, position, id);
+create index variants_by_image on catalog.variants (image_id) where image_id is not null;
 
 -- Versions before this one archive a product without its variants. Locked by id, as in a reservation.
 create function catalog.archive_variants() returns trigger language plpgsql as $$
@@ -58,3 +69,85 @@ $$;
 create trigger variants_are_archived_with_their_product after update of archived_at on catalog.products
     for each row when (old.archived_at is null and new.archived_at is not null and new.variant_of is null)
     execute function catalog.archive_variants();
+
+-- Variants with their details, as clients see them.
+create view catalog.variant_details as
+select v.id, v.product_id, v.position, s.is_sold is not false as is_sold,
+       json_build_object(
+           'id', v.id, 'product_id', v.product_id, 'sku', v.sku, 'barcode', v.barcode, 'option_values', v.option_values,
+           'price_minor', coalesce(s.variant_price_minor, s.price_minor), 'compare_at_minor', v.compare_at_minor,
+           'stock', s.stock, 'weight_grams', v.weight_grams, 'requires_shipping', v.requires_shipping,
+           'tax_class', v.tax_class, 'image_id', v.image_id
+       ) as details
+from catalog.variants v join catalog.products s on s.id = v.id;
+
+-- Products as before, but with the stock and the versions of all their variants.
+create or replace view catalog.product_view as
+select p.id, p.name, p.description, p.price_minor, p.currency,
+       least(
+           case when p.is_sold is false then 0 else p.stock end + coalesce(others.stock, 0), 2147483647
+       )::integer as stock,
+       (p.version + coalesce(others.version, 0))::bigint as version,
+       p.archived_at is not null as archived, p.created_at, p.updated_at,
+       c.id as category_id, c.name as category_name,
+       (
+           select coalesce(json_agg(json_build_object('id', t.id, 'name', t.name) order by lower(t.name)), '[]')
+           from catalog.product_tags pt join catalog.tags t on t.id = pt.tag_id
+           where pt.product_id = p.id
+       ) as tags,
+       (
+           select coalesce(
+               json_agg(
+                   json_build_object('id', i.id, 'url', i.url, 'thumbnail_url', coalesce(i.thumbnail_url, i.url))
+                   order by i.position, i.id
+               ),
+               '[]'
+           )
+           from catalog.product_images i
+           where i.product_id = p.id
+       ) as images,
+       -- Null if all variants have the same price.
+       nullif(
+           greatest(
+               case when p.is_sold is not false then coalesce(p.variant_price_minor, p.price_minor) end,
+               others.price_max_minor
+           ),
+           p.price_minor
+       ) as price_max_minor,
+       p.option_names,
+       case when p.archived_at is null then p.variant_count else 0 end as variant_count,
+       -- Of the variants that can be ordered, those that have details.
+       (
+           select coalesce(json_agg(v.details order by v.position, v.id), '[]')
+           from catalog.variant_details v
+           where v.product_id = p.id and v.is_sold
+       ) as variants
+from catalog.products p
+left join catalog.categories c on c.id = p.category_id
+left join lateral (
+    select sum(s.stock) filter (where s.is_sold) as stock, sum(s.version) as version,
+           max(s.price_minor) filter (where s.is_sold) as price_max_minor
+    from catalog.products s
+    where p.is_sold is not null and s.variant_of = p.id
+) others on true;
+
+-- A row for each variant, with its own price and stock, and all else of its product: what carts contain. An archived one is still
+-- found.
+create view catalog.variant_view as
+select s.id, p.name, p.description, coalesce(s.variant_price_minor, s.price_minor) as price_minor, s.currency, s.stock,
+       p.version, p.archived or s.is_sold is false as archived, p.created_at, p.updated_at, p.category_id, p.category_name,
+       p.tags, p.images, null::bigint as price_max_minor, p.option_names, p.variant_count,
+       (
+           select coalesce(json_agg(v.details), '[]') from catalog.variant_details v where v.id = s.id
+       ) as variants
+from catalog.products s join catalog.product_view p on p.id = coalesce(s.variant_of, s.id);
+
+-- What pricing needs to know about a reserved variant. Null in rows that are older than these columns.
+alter table catalog.reservation_lines
+    add column variant_of integer,
+    add column sku text,
+    add column variant_name text,
+    add column tax_class text,
+    add column category_id integer,
+    add column weight_grams integer,
+    add column requires_shipping boolean;

@@ -33,12 +33,14 @@ pub(crate) enum Error {
     TagExists,
     #[error("product not found")]
     ProductNotFound,
+    #[error("variant not found")]
+    VariantNotFound,
     #[error("product has version {actual}")]
     VersionMismatch { actual: i64 },
     #[error("a variant of another product has this SKU")]
     SkuExists,
     /// Price and stock belong to the variants.
-    #[error("product has several variants: change their prices and stock")]
+    #[error("the product has several variants: change theirs with PUT /api/products/{{id}}/variants")]
     HasVariants,
     #[error("image not found")]
     ImageNotFound,
@@ -102,6 +104,7 @@ impl From<Error> for Status {
             Error::TagNotFound => rejected(Code::NotFound, "tag_not_found", &error),
             Error::TagExists => rejected(Code::AlreadyExists, "tag_exists", &error),
             Error::ProductNotFound => rejected(Code::NotFound, "product_not_found", &error),
+            Error::VariantNotFound => rejected(Code::NotFound, "variant_not_found", &error),
             Error::VersionMismatch { .. } => rejected(Code::Aborted, "version_mismatch", &error),
             Error::SkuExists => rejected(Code::AlreadyExists, "sku_exists", &error),
             Error::HasVariants => rejected(Code::FailedPrecondition, "has_variants", &error),

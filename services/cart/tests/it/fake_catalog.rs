@@ -8,7 +8,9 @@ use std::{
     },
 };
 
-use bodega_proto::catalog::v1::{catalog_service_server::CatalogService, *};
+use bodega_proto::catalog::v1::{
+    catalog_service_server::CatalogService, variant_service_server::VariantService, *,
+};
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -56,6 +58,22 @@ impl FakeCatalog {
         self.0.calls.swap(0, SeqCst)
     }
 
+    /// Makes products the variants of the first of them, with these sizes.
+    pub(crate) fn set_variants(&self, ids: &[i32], sizes: &[&str]) {
+        let mut products = self.0.products.lock().unwrap();
+        for (id, size) in ids.iter().zip(sizes) {
+            let product = products.get_mut(id).unwrap();
+            product.variant_count = i32::try_from(ids.len()).unwrap();
+            product.variants = vec![Variant {
+                id: *id,
+                product_id: ids[0],
+                sku: format!("SKU-{id}"),
+                option_values: vec![(*size).to_owned()],
+                ..Variant::default()
+            }];
+        }
+    }
+
     pub(crate) fn edit(&self, id: i32, edit: impl FnOnce(&mut Product)) {
         edit(self.0.products.lock().unwrap().get_mut(&id).unwrap());
     }
@@ -95,6 +113,36 @@ impl FakeCatalog {
         let products = self.0.products.lock().unwrap();
         let found = products.values().filter(|product| request.ids.contains(&product.id));
         Ok(BatchGetProductsResponse { products: found.cloned().collect() })
+    }
+}
+
+#[tonic::async_trait]
+impl VariantService for FakeCatalog {
+    async fn list_variants(
+        &self,
+        request: Request<ListVariantsRequest>,
+    ) -> Result<Response<ListVariantsResponse>, Status> {
+        self.0.calls.fetch_add(1, SeqCst);
+        let product_id = request.get_ref().product_id;
+        let products = self.0.products.lock().unwrap();
+        let sold = products.values().filter(|product| !product.archived);
+        let variants = sold.flat_map(|product| &product.variants);
+        let variants = variants.filter(|variant| variant.product_id == product_id).cloned().collect();
+        Ok(Response::new(ListVariantsResponse { option_names: vec!["Size".to_owned()], variants }))
+    }
+
+    async fn put_variants(
+        &self,
+        _: Request<PutVariantsRequest>,
+    ) -> Result<Response<PutVariantsResponse>, Status> {
+        Err(Status::unimplemented("put_variants"))
+    }
+
+    async fn update_variant(
+        &self,
+        _: Request<UpdateVariantRequest>,
+    ) -> Result<Response<UpdateVariantResponse>, Status> {
+        Err(Status::unimplemented("update_variant"))
     }
 }
 

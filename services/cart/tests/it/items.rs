@@ -29,6 +29,7 @@ async fn a_line_has_the_details_of_its_product() {
         image_url: "/images/7.png".to_owned(),
         available: true,
         stock: 1_000_000,
+        ..CartItem::default()
     };
     assert_eq!(cart.items, [line]);
     assert_eq!((cart.total_minor, cart.currency.as_str(), cart.count, cart.version), (2100, "USD", 3, 1));

@@ -14,3 +14,4 @@ mod limits;
 mod merge;
 mod query_budget;
 mod test_app;
+mod variants;

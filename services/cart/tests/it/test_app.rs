@@ -8,7 +8,9 @@ use bodega_proto::{
         SetItemRequest, cart_service_client::CartServiceClient,
         checkout_service_client::CheckoutServiceClient,
     },
-    catalog::v1::catalog_service_server::CatalogServiceServer,
+    catalog::v1::{
+        catalog_service_server::CatalogServiceServer, variant_service_server::VariantServiceServer,
+    },
 };
 use bodega_runtime::{
     auth::{Caller, Role},
@@ -158,7 +160,8 @@ pub(crate) async fn database() -> (TestDatabase, Pool) {
 }
 
 pub(crate) fn catalog_at(catalog: &FakeCatalog) -> Transport {
-    Transport::unauthenticated(Routes::new(CatalogServiceServer::new(catalog.clone())))
+    let routes = Routes::new(CatalogServiceServer::new(catalog.clone()));
+    Transport::unauthenticated(routes.add_service(VariantServiceServer::new(catalog.clone())))
 }
 
 /// A client of the cart service.
@@ -181,8 +184,16 @@ impl Client {
     }
 
     pub(crate) async fn try_add(&self, product_id: i32, quantity: i32) -> Result<AddItemResponse, Status> {
-        let request = AddItemRequest { guest_token: self.guest_token.clone(), product_id, quantity };
+        let guest_token = self.guest_token.clone();
+        let request = AddItemRequest { guest_token, product_id, quantity, variant_id: 0 };
         Ok(self.client.clone().add_item(request).await?.into_inner())
+    }
+
+    /// Adds a unit of a variant of a product; 0 is none.
+    pub(crate) async fn add_variant(&self, product_id: i32, variant_id: i32) -> Result<Cart, Status> {
+        let guest_token = self.guest_token.clone();
+        let request = AddItemRequest { guest_token, product_id, quantity: 1, variant_id };
+        Ok(self.client.clone().add_item(request).await?.into_inner().cart.unwrap())
     }
 
     pub(crate) async fn add(&self, product_id: i32, quantity: i32) -> Result<Cart, Status> {

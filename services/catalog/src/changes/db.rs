@@ -54,14 +54,24 @@ pub(super) async fn changes_since(
                  and not pg_visible_in_snapshot(changed_in, $1::text::pg_snapshot)
                  and reason <> 'initial'
                group by product_id
+           ), changed_ids as (
+               select product_id as id from recorded where product_id is not null
+               union
+               select product_id from moved
+               union -- the products of variants that were sold
+               select p.variant_of from moved join catalog.products p on p.id = moved.product_id
+               where p.variant_of is not null
+               union -- the variants of products whose details changed
+               select p.id from recorded join catalog.products p on p.variant_of = recorded.product_id
            ), changed as (
-               select p.id, p.version, p.details_version, p.stock, moved.is_restocked or p.stock = 0 as may_have_crossed
-               from catalog.products p left join moved on moved.product_id = p.id
-               where p.id in (
-                   select product_id from recorded where product_id is not null
-                   union all
-                   select product_id from moved
-               )
+               select p.id, p.details_version, p.stock, moved.is_restocked or p.stock = 0 as may_have_crossed,
+                      -- The sum of all versions, if there are several variants.
+                      case when p.is_sold is not null then (
+                          select sum(s.version)::bigint from catalog.products s
+                          where s.id = coalesce(p.variant_of, p.id) or s.variant_of = coalesce(p.variant_of, p.id)
+                      ) end as sum_of_versions,
+                      p.version
+               from changed_ids join catalog.products p using (id) left join moved on moved.product_id = p.id
            )
            select pg_current_snapshot()::text as "snapshot!",
                   pg_snapshot_xmax(pg_current_snapshot())::text::bigint as "last_transaction!",
@@ -70,8 +80,8 @@ pub(super) async fn changes_since(
                   exists (select from recorded where kind = 'all') as "everything_changed!",
                   coalesce(bool_or(may_have_crossed), false) as "availability_changed!",
                   coalesce(array_agg(id), '{}') as "ids!",
-                  coalesce(array_agg(version), '{}') as "versions!",
-                  coalesce(array_agg(details_version), '{}') as "details_versions!",
+                  coalesce(array_agg(coalesce(sum_of_versions, version)), '{}') as "versions!",
+                  coalesce(array_agg(coalesce(sum_of_versions, details_version)), '{}') as "details_versions!",
                   coalesce(array_agg(stock), '{}') as "stocks!"
            from changed"#,
         position.snapshot,

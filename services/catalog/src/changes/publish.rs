@@ -19,6 +19,8 @@ pub(crate) struct StockChange {
     pub(crate) stock: i32,
     /// The difference to the stock before the transaction.
     pub(crate) delta: i32,
+    /// Whether it is the only variant of its product, so that this is the version and the stock of the product.
+    pub(crate) is_only_variant: bool,
 }
 
 /// Changes that are published together.
@@ -37,7 +39,10 @@ impl Batch {
         Self { everything_changed: true, ..Self::default() }
     }
 
+    /// Leaves changes of products with several variants to the next poll: their versions and stock are sums over rows that the
+    /// transaction has not read.
     pub(super) fn of_stock(changes: &[StockChange]) -> Self {
+        let changes: Vec<_> = changes.iter().filter(|change| change.is_only_variant).collect();
         let products = changes.iter().map(|change| ProductChange {
             product_id: change.product_id,
             version: change.version,
@@ -45,7 +50,7 @@ impl Batch {
             stock: change.stock,
         });
         // In stock before, or after, but not both.
-        let crossed = |change: &StockChange| (change.stock == 0) != (change.stock == change.delta);
+        let crossed = |change: &&StockChange| (change.stock == 0) != (change.stock == change.delta);
         Self {
             products: products.collect(),
             availability_changed: changes.iter().any(crossed),
@@ -120,7 +125,7 @@ mod tests {
     use super::*;
 
     fn change(stock: i32, delta: i32) -> StockChange {
-        StockChange { product_id: 1, version: 2, details_version: 1, stock, delta }
+        StockChange { product_id: 1, version: 2, details_version: 1, stock, delta, is_only_variant: true }
     }
 
     #[test]
@@ -128,6 +133,12 @@ mod tests {
         for (stock, delta, crossed) in [(0, -3, true), (3, 3, true), (1, -3, false), (4, 3, false)] {
             assert_eq!(Batch::of_stock(&[change(stock, delta)]).availability_changed, crossed, "{stock}");
         }
+    }
+
+    #[test]
+    fn changes_of_one_of_several_variants_are_left_to_the_poll() {
+        let change = StockChange { is_only_variant: false, ..change(0, -3) };
+        assert_eq!(Batch::of_stock(&[change]), Batch::default());
     }
 
     #[test]

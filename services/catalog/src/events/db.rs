@@ -5,7 +5,7 @@ use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::products::product::{Image, Product, Tag};
+use crate::products::product::{Image, Product, ProductVariant, Tag};
 
 /// Products that are published together.
 pub(super) const BATCH: usize = 256;
@@ -168,7 +168,9 @@ pub(super) async fn changed_products(
            select id as "id!", name as "name!", description as "description!", price_minor as "price_minor!",
                   currency as "currency!", stock as "stock!", version as "version!", archived as "archived!",
                   created_at as "created_at!", updated_at as "updated_at!", category_id, category_name,
-                  tags as "tags!: Json<Vec<Tag>>", images as "images!: Json<Vec<Image>>"
+                  tags as "tags!: Json<Vec<Tag>>", images as "images!: Json<Vec<Image>>", price_max_minor,
+                  option_names as "option_names!", variant_count as "variant_count!",
+                  variants as "variants!: Json<Vec<ProductVariant>>"
            from catalog.product_view
            where id in (select product_id from ids)
            order by id"#,
@@ -188,7 +190,9 @@ pub(super) async fn all_products(db: &Pool, after_id: i32) -> sqlx::Result<Vec<P
         r#"select id as "id!", name as "name!", description as "description!", price_minor as "price_minor!",
                   currency as "currency!", stock as "stock!", version as "version!", archived as "archived!",
                   created_at as "created_at!", updated_at as "updated_at!", category_id, category_name,
-                  tags as "tags!: Json<Vec<Tag>>", images as "images!: Json<Vec<Image>>"
+                  tags as "tags!: Json<Vec<Tag>>", images as "images!: Json<Vec<Image>>", price_max_minor,
+                  option_names as "option_names!", variant_count as "variant_count!",
+                  variants as "variants!: Json<Vec<ProductVariant>>"
            from catalog.product_view
            where id in (
                select id from catalog.products where id > $1 and variant_of is null order by id limit $2

@@ -47,8 +47,21 @@ impl From<Outcome> for pb::reserve_response::Outcome {
 
 impl From<ReservedLine> for pb::ReservedLine {
     fn from(line: ReservedLine) -> Self {
-        let ReservedLine { product_id, name, price_minor, currency: _, quantity, version } = line;
-        Self { product_id, name, price_minor, quantity, version }
+        let ReservedLine { product_id, name, price_minor, currency: _, quantity, version, details } = line;
+        Self {
+            product_id,
+            name,
+            price_minor,
+            quantity,
+            version,
+            variant_of: details.variant_of.unwrap_or_default(),
+            sku: details.sku.unwrap_or_default(),
+            variant_name: details.variant_name.unwrap_or_default(),
+            tax_class: details.tax_class.unwrap_or_default(),
+            category_id: details.category_id.unwrap_or_default(),
+            weight_grams: details.weight_grams.unwrap_or_default(),
+            is_digital: details.requires_shipping == Some(false),
+        }
     }
 }
 

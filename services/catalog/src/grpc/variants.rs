@@ -2,7 +2,7 @@
 
 use bodega_proto::catalog::v1::{
     self as pb, ListVariantsRequest, ListVariantsResponse, PutVariantsRequest, PutVariantsResponse,
-    variant_service_server::VariantService,
+    UpdateVariantRequest, UpdateVariantResponse, variant_service_server::VariantService,
 };
 use bodega_runtime::{
     auth::{Caller, Scope},
@@ -38,11 +38,21 @@ impl VariantService for VariantApi {
         request: Request<PutVariantsRequest>,
     ) -> Result<Response<PutVariantsResponse>, Status> {
         let caller = Caller::admin_or_key(&request, Scope::CatalogWrite)?;
-        let Put { variants, version } =
+        let Put { variants, product } =
             variants::put(&self.db, &caller, self.currency, request.into_inner()).await?;
         self.changes.deliver().await;
-        let variants = variants.into_iter().map(Into::into).collect();
-        Ok(Response::new(PutVariantsResponse { variants, version }))
+        let (variants, version) = (variants.into_iter().map(Into::into).collect(), product.version);
+        Ok(Response::new(PutVariantsResponse { variants, version, product: Some(product.into()) }))
+    }
+
+    async fn update_variant(
+        &self,
+        request: Request<UpdateVariantRequest>,
+    ) -> Result<Response<UpdateVariantResponse>, Status> {
+        let caller = Caller::admin_or_key(&request, Scope::CatalogWrite)?;
+        let put = variants::update(&self.db, &caller, self.currency, request.into_inner()).await?;
+        self.changes.deliver().await;
+        Ok(Response::new(UpdateVariantResponse { product: Some(put.product.into()) }))
     }
 }
 
@@ -60,6 +70,7 @@ impl From<Variant> for pb::Variant {
             weight_grams: variant.weight_grams,
             is_digital: !variant.requires_shipping,
             tax_class: variant.tax_class,
+            image_id: variant.image_id.unwrap_or_default(),
         }
     }
 }

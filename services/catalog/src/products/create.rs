@@ -33,7 +33,7 @@ pub(crate) async fn create(
         unknown.finish()?;
         let product = NewProduct { category_id, ..product.clone() };
         let ids = db::products::insert(&mut transaction, currency, &[product]).await?;
-        let created = db::products::find_all(&mut *transaction, &ids).await?.pop();
+        let created = db::products::find_variants(&mut *transaction, &ids).await?.pop();
         let created = created.ok_or(sqlx::Error::RowNotFound)?;
         let event = Event::new("product.created", caller).on(Subject::new("product", created.id));
         AUDIT.record(&mut transaction, event.change(None, Some(&created.audited()))).await?;

@@ -32,6 +32,12 @@ pub(crate) struct Product {
     pub(crate) category_name: Option<String>,
     pub(crate) tags: Json<Vec<Tag>>,
     pub(crate) images: Json<Vec<Image>>,
+    /// `None` if all variants have the same price.
+    pub(crate) price_max_minor: Option<i64>,
+    pub(crate) option_names: Vec<String>,
+    pub(crate) variant_count: i32,
+    /// Empty if the only variant has no details of its own.
+    pub(crate) variants: Json<Vec<ProductVariant>>,
 }
 
 impl Product {
@@ -58,9 +64,45 @@ pub(crate) struct Tag {
 
 #[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct Image {
-    id: i64,
+    pub(crate) id: i64,
     pub(crate) url: String,
     pub(crate) thumbnail_url: String,
+}
+
+/// A variant as the views have it.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub(crate) struct ProductVariant {
+    id: i32,
+    product_id: i32,
+    sku: Option<String>,
+    barcode: Option<String>,
+    option_values: Vec<String>,
+    price_minor: i64,
+    compare_at_minor: Option<i64>,
+    stock: i32,
+    weight_grams: i32,
+    requires_shipping: bool,
+    tax_class: String,
+    image_id: Option<i64>,
+}
+
+impl From<ProductVariant> for pb::Variant {
+    fn from(variant: ProductVariant) -> Self {
+        Self {
+            id: variant.id,
+            product_id: variant.product_id,
+            sku: variant.sku.unwrap_or_default(),
+            barcode: variant.barcode.unwrap_or_default(),
+            option_values: variant.option_values,
+            price_minor: variant.price_minor,
+            compare_at_minor: variant.compare_at_minor,
+            stock: Some(variant.stock),
+            weight_grams: variant.weight_grams,
+            is_digital: !variant.requires_shipping,
+            tax_class: variant.tax_class,
+            image_id: variant.image_id.unwrap_or_default(),
+        }
+    }
 }
 
 impl From<Product> for pb::Product {
@@ -84,6 +126,10 @@ impl From<Product> for pb::Product {
             archived: product.archived,
             created_at: Some(timestamp::to_proto(product.created_at)),
             updated_at: Some(timestamp::to_proto(product.updated_at)),
+            price_max_minor: product.price_max_minor,
+            option_names: product.option_names,
+            variant_count: product.variant_count,
+            variants: product.variants.0.into_iter().map(Into::into).collect(),
         }
     }
 }

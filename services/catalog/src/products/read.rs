@@ -16,7 +16,7 @@ pub(crate) async fn get(db: &Pool, id: i32) -> Result<Product, Error> {
     product.filter(|product| !product.archived).ok_or(Error::ProductNotFound)
 }
 
-/// Returns the products with these ids, ordered by id, archived ones included. Unknown ids are ignored.
+/// Returns the variants with these ids, ordered by id, archived ones included. Unknown ids are ignored.
 ///
 /// # Errors
 /// [`Error::Invalid`] for more than 200 ids.
@@ -28,5 +28,5 @@ pub(crate) async fn batch_get(db: &Pool, ids: &[i32]) -> Result<Vec<Product>, Er
         format!("must have at most {MAX_BATCH_IDS} entries"),
     );
     violations.finish()?;
-    Ok(db::products::find_all(db, ids).await?)
+    Ok(db::products::find_variants(db, ids).await?)
 }

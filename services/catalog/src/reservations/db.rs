@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::changes::StockChange;
 
-/// A reserved product, with name and price at the time of the reservation.
+/// A reserved variant, with name and price at the time of the reservation.
 #[derive(Clone, Debug)]
 pub(crate) struct ReservedLine {
     pub(crate) product_id: i32,
@@ -21,8 +21,26 @@ pub(crate) struct ReservedLine {
     pub(crate) price_minor: i64,
     pub(crate) currency: String,
     pub(crate) quantity: i32,
-    /// The product's version after the reservation; `None` for a reservation that was made before.
+    /// The product's version after the reservation, or [`UNKNOWN_VERSION`]; `None` for a reservation that was made before.
     pub(crate) version: Option<i64>,
+    pub(crate) details: ReservedDetails,
+}
+
+/// The version of a product with several variants, for caches: others change it at the same time.
+pub(super) const UNKNOWN_VERSION: i64 = i64::MAX;
+
+/// The details of a reserved variant. Reservations of versions before this one have none.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReservedDetails {
+    /// The product, if the variant is not its first.
+    pub(crate) variant_of: Option<i32>,
+    pub(crate) sku: Option<String>,
+    /// Values of the options.
+    pub(crate) variant_name: Option<String>,
+    pub(crate) tax_class: Option<String>,
+    pub(crate) category_id: Option<i32>,
+    pub(crate) weight_grams: Option<i32>,
+    pub(crate) requires_shipping: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
@@ -84,6 +102,15 @@ pub(super) struct AttemptedLine {
     pub(super) name: Option<String>,
     pub(super) price_minor: Option<i64>,
     pub(super) currency: Option<String>,
+    pub(super) variant_of: Option<i32>,
+    pub(super) sku: Option<String>,
+    pub(super) variant_name: Option<String>,
+    pub(super) tax_class: Option<String>,
+    pub(super) category_id: Option<i32>,
+    pub(super) weight_grams: Option<i32>,
+    pub(super) requires_shipping: Option<bool>,
+    /// Whether the product has no other variant.
+    pub(super) is_only_variant: bool,
     /// The product after the attempt, if it was reserved for any order; the same below.
     pub(super) version: Option<i64>,
     pub(super) details_version: Option<i64>,
@@ -101,7 +128,31 @@ impl AttemptedLine {
             details_version: self.details_version?,
             stock: self.stock?,
             delta: -self.taken?,
+            is_only_variant: self.is_only_variant,
         })
+    }
+
+    /// Returns the line of an order that was reserved.
+    pub(super) fn into_reserved(self, quantity: i32) -> ReservedLine {
+        let version =
+            self.version.map(|version| if self.is_only_variant { version } else { UNKNOWN_VERSION });
+        ReservedLine {
+            product_id: self.product_id,
+            name: self.name.unwrap_or_default(),
+            price_minor: self.price_minor.unwrap_or_default(),
+            currency: self.currency.unwrap_or_default(),
+            quantity,
+            version,
+            details: ReservedDetails {
+                variant_of: self.variant_of,
+                sku: self.sku,
+                variant_name: self.variant_name,
+                tax_class: self.tax_class,
+                category_id: self.category_id,
+                weight_grams: self.weight_grams,
+                requires_shipping: self.requires_shipping,
+            },
+        }
     }
 }
 
@@ -117,11 +168,15 @@ macro_rules! attempt {
             r#"with settings as materialized (
                    select set_config('lock_timeout', $6, true) as lock_timeout
                ), locked as materialized (
-                   select p.id, p.price_minor, p.currency,
-                          -- The only value that is not of the locked row: a product keeps its name, almost always.
+                   select p.id, p.variant_of, p.is_sold is null as is_only_variant, p.currency,
+                          coalesce(p.variant_price_minor, p.price_minor) as price_minor,
+                          -- Not of the locked row, as are the details of the variant: they almost never change.
                           case when p.variant_of is null then p.name else (
                               select product.name from catalog.products product where product.id = p.variant_of
                           ) end as name,
+                          case when p.variant_of is null then p.category_id else (
+                              select product.category_id from catalog.products product where product.id = p.variant_of
+                          ) end as category_id,
                           case when (p.archived_at is null or p.variant_of is not null) and p.is_sold is not false
                                     and p.currency = $5 then p.stock else 0 end as available
                    from catalog.products p
@@ -132,10 +187,13 @@ macro_rules! attempt {
                 + r#"
                ), line as materialized (
                    select line.*, locked.id is not null as is_found, locked.name, locked.price_minor, locked.currency,
-                          coalesce(locked.available, 0) as available
+                          coalesce(locked.available, 0) as available, locked.variant_of, locked.is_only_variant,
+                          locked.category_id, v.sku, nullif(array_to_string(v.option_values, ' / '), '') as variant_name,
+                          v.tax_class, v.weight_grams, v.requires_shipping
                    from unnest($1::uuid[], $2::integer[], $3::integer[], $4::bigint[])
                             as line (order_id, product_id, quantity, sum)
                         left join locked on locked.id = line.product_id
+                        left join catalog.variants v on v.id = locked.id
                ), reserved as (
                    insert into catalog.reservations (order_id, status)
                    select order_id, 'reserved' from line
@@ -154,8 +212,11 @@ macro_rules! attempt {
                    where p.id = total.product_id
                    returning p.id, p.version, p.details_version, p.stock, total.quantity
                ), lines as (
-                   insert into catalog.reservation_lines (order_id, product_id, quantity, name, price_minor, currency)
-                   select order_id, product_id, quantity, name, price_minor, currency
+                   insert into catalog.reservation_lines (order_id, product_id, quantity, name, price_minor, currency, variant_of,
+                                                          sku, variant_name, tax_class, category_id, weight_grams,
+                                                          requires_shipping)
+                   select order_id, product_id, quantity, name, price_minor, currency, variant_of, sku, variant_name, tax_class,
+                          category_id, weight_grams, requires_shipping
                    from line join reserved using (order_id)
                ), movements as (
                    insert into catalog.stock_movements (product_id, delta, reason, order_id)
@@ -166,7 +227,11 @@ macro_rules! attempt {
                       not is_found and exists (select from catalog.products p where p.id = line.product_id)
                           as "is_locked!",
                       line.available as "available!", line.name as "name?", line.price_minor as "price_minor?",
-                      line.currency as "currency?", taken.version as "version?",
+                      line.currency as "currency?", line.variant_of as "variant_of?", line.sku as "sku?",
+                      line.variant_name as "variant_name?", line.tax_class as "tax_class?",
+                      line.category_id as "category_id?", line.weight_grams as "weight_grams?",
+                      line.requires_shipping as "requires_shipping?",
+                      coalesce(line.is_only_variant, true) as "is_only_variant!", taken.version as "version?",
                       taken.details_version as "details_version?", taken.stock as "stock?", taken.quantity as "taken?"
                from line
                left join reserved using (order_id)
@@ -211,6 +276,36 @@ pub(super) struct ExistingLine {
     pub(super) price_minor: Option<i64>,
     pub(super) currency: Option<String>,
     pub(super) quantity: Option<i32>,
+    pub(super) variant_of: Option<i32>,
+    pub(super) sku: Option<String>,
+    pub(super) variant_name: Option<String>,
+    pub(super) tax_class: Option<String>,
+    pub(super) category_id: Option<i32>,
+    pub(super) weight_grams: Option<i32>,
+    pub(super) requires_shipping: Option<bool>,
+}
+
+impl ExistingLine {
+    /// Returns the line of an order that was reserved before.
+    pub(super) fn into_reserved(self) -> Option<ReservedLine> {
+        Some(ReservedLine {
+            product_id: self.product_id?,
+            name: self.name?,
+            price_minor: self.price_minor?,
+            currency: self.currency?,
+            quantity: self.quantity?,
+            version: None,
+            details: ReservedDetails {
+                variant_of: self.variant_of,
+                sku: self.sku,
+                variant_name: self.variant_name,
+                tax_class: self.tax_class,
+                category_id: self.category_id,
+                weight_grams: self.weight_grams,
+                requires_shipping: self.requires_shipping,
+            },
+        })
+    }
 }
 
 /// Returns the reservations of those orders that have one, with lines ordered by product id.
@@ -219,7 +314,10 @@ pub(super) async fn find(db: &Pool, order_ids: &[Uuid]) -> sqlx::Result<Vec<Exis
         ExistingLine,
         r#"select r.order_id, r.status as "status: ReservationStatus", line.product_id as "product_id?",
                   line.name as "name?", line.price_minor as "price_minor?", line.currency as "currency?",
-                  line.quantity as "quantity?"
+                  line.quantity as "quantity?", line.variant_of as "variant_of?", line.sku as "sku?",
+                  line.variant_name as "variant_name?", line.tax_class as "tax_class?",
+                  line.category_id as "category_id?", line.weight_grams as "weight_grams?",
+                  line.requires_shipping as "requires_shipping?"
            from catalog.reservations r
            left join catalog.reservation_lines line on line.order_id = r.order_id
            where r.order_id = any($1)
@@ -256,13 +354,13 @@ pub(super) async fn release(db: &Pool, order_id: Uuid) -> sqlx::Result<Option<Ve
                set stock = p.stock + locked.quantity, version = p.version + 1
                from locked, released
                where p.id = locked.id
-               returning p.id, p.version, p.details_version, p.stock, locked.quantity
+               returning p.id, p.version, p.details_version, p.stock, p.is_sold is null as is_only_variant, locked.quantity
            ), movements as (
                insert into catalog.stock_movements (product_id, delta, reason, order_id)
                select id, quantity, 'released', $1 from restored
            )
            select is_released as "is_released!", id as "id?", version as "version?", details_version as "details_version?",
-                  stock as "stock?", quantity as "quantity?"
+                  stock as "stock?", quantity as "quantity?", is_only_variant as "is_only_variant?"
            from (
                select exists (select from released)
                    or exists (select from catalog.reservations where order_id = $1 and status = 'released') as is_released
@@ -282,6 +380,7 @@ pub(super) async fn release(db: &Pool, order_id: Uuid) -> sqlx::Result<Option<Ve
             details_version: row.details_version?,
             stock: row.stock?,
             delta: row.quantity?,
+            is_only_variant: row.is_only_variant?,
         })
     });
     Ok(Some(changes.collect()))

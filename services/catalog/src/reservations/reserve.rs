@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{
-    db::{self, AttemptedLine, ExistingLine, Locked, RequestedLines, ReservationStatus, ReservedLine},
+    db::{self, AttemptedLine, Locked, RequestedLines, ReservationStatus, ReservedLine},
     quantities::Quantities,
 };
 use crate::{changes::Changes, error::Error, metrics};
@@ -166,15 +166,8 @@ fn requested_lines(requests: &[&Request]) -> RequestedLines {
 
 fn reserved(request: &Request, mut lines: Vec<AttemptedLine>) -> Outcome {
     lines.sort_unstable_by_key(|line| line.product_id);
-    let lines = lines.into_iter().zip(request.quantities.values()).map(|(line, quantity)| ReservedLine {
-        product_id: line.product_id,
-        name: line.name.unwrap_or_default(),
-        price_minor: line.price_minor.unwrap_or_default(),
-        currency: line.currency.unwrap_or_default(),
-        quantity: *quantity,
-        version: line.version,
-    });
-    Outcome::Reserved(lines.collect())
+    let lines = lines.into_iter().zip(request.quantities.values());
+    Outcome::Reserved(lines.map(|(line, quantity)| line.into_reserved(*quantity)).collect())
 }
 
 /// Returns the results of those orders that were reserved or released before.
@@ -193,22 +186,11 @@ async fn find_existing(
             ReservationStatus::Reserved => Ok(Outcome::Reserved(Vec::new())),
             ReservationStatus::Released => Err(Error::ReservationReleased),
         });
-        if let (Ok(Outcome::Reserved(lines)), Some(line)) = (result, existing_line(line)) {
+        if let (Ok(Outcome::Reserved(lines)), Some(line)) = (result, line.into_reserved()) {
             lines.push(line);
         }
     }
     Ok(existing)
-}
-
-fn existing_line(line: ExistingLine) -> Option<ReservedLine> {
-    Some(ReservedLine {
-        product_id: line.product_id?,
-        name: line.name?,
-        price_minor: line.price_minor?,
-        currency: line.currency?,
-        quantity: line.quantity?,
-        version: None,
-    })
 }
 
 /// Returns the lines without enough stock, ordered by product id. A product that is archived, or still has a price in a

@@ -24,6 +24,7 @@ pub(crate) struct Variant {
     pub(crate) weight_grams: i32,
     pub(crate) requires_shipping: bool,
     pub(crate) tax_class: String,
+    pub(crate) image_id: Option<i64>,
     /// Whether it can be ordered.
     pub(crate) is_sold: bool,
 }
@@ -34,10 +35,12 @@ pub(super) async fn find(db: impl PgExecutor<'_>, product_id: i32) -> sqlx::Resu
         Variant,
         r#"select s.id, p.id as product_id, p.option_names, v.sku as "sku?", v.barcode as "barcode?",
                   coalesce(v.option_values, '{}') as "option_values!", coalesce(v.position, 0) as "position!",
-                  s.price_minor, v.compare_at_minor as "compare_at_minor?", s.currency, s.stock,
+                  coalesce(s.variant_price_minor, s.price_minor) as "price_minor!",
+                  v.compare_at_minor as "compare_at_minor?", s.currency, s.stock,
                   coalesce(v.weight_grams, 0) as "weight_grams!",
                   coalesce(v.requires_shipping, true) as "requires_shipping!",
-                  coalesce(v.tax_class, 'standard') as "tax_class!", coalesce(s.is_sold, true) as "is_sold!"
+                  coalesce(v.tax_class, 'standard') as "tax_class!", v.image_id as "image_id?",
+                  coalesce(s.is_sold, true) as "is_sold!"
            from catalog.products p
            join catalog.products s on s.id = p.id or s.variant_of = p.id
            left join catalog.variants v on v.id = s.id
@@ -51,16 +54,39 @@ pub(super) async fn find(db: impl PgExecutor<'_>, product_id: i32) -> sqlx::Resu
 
 /// Locks a product and its variants, in the order of their ids. Returns the version of the product, or `None` if it does not
 /// exist or is archived.
-pub(super) async fn lock(db: impl PgExecutor<'_>, product_id: i32) -> sqlx::Result<Option<i64>> {
+pub(super) async fn lock(db: &mut PgConnection, product_id: i32) -> sqlx::Result<Option<i64>> {
+    // A statement of its own: the variants that another transaction has added are visible only after the wait for its lock. The id
+    // of the product is the lowest.
+    let found = sqlx::query_scalar!(
+        "select id from catalog.products
+         where id = $1 and archived_at is null and variant_of is null
+         for no key update",
+        product_id,
+    )
+    .fetch_optional(&mut *db)
+    .await?;
+    if found.is_none() {
+        return Ok(None);
+    }
     sqlx::query_scalar!(
         r#"with locked as materialized (
-               select id, version, archived_at, variant_of from catalog.products
+               select version from catalog.products
                where id = $1 or variant_of = $1
                order by id
                for no key update
            )
-           select version from locked where id = $1 and archived_at is null and variant_of is null"#,
+           select sum(version)::bigint from locked"#,
         product_id,
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Returns the product of a variant that can be ordered.
+pub(super) async fn find_product(db: impl PgExecutor<'_>, variant_id: i32) -> sqlx::Result<Option<i32>> {
+    sqlx::query_scalar!(
+        r#"select coalesce(variant_of, id) as "id!" from catalog.products where id = $1 and is_sold is not false"#,
+        variant_id,
     )
     .fetch_optional(db)
     .await
@@ -108,6 +134,7 @@ pub(super) struct StoredVariant<'a> {
     weight_grams: i32,
     requires_shipping: bool,
     tax_class: &'a str,
+    image_id: Option<i64>,
 }
 
 impl<'a> StoredVariant<'a> {
@@ -125,6 +152,7 @@ impl<'a> StoredVariant<'a> {
             weight_grams: declared.weight_grams,
             requires_shipping: declared.requires_shipping,
             tax_class: &declared.tax_class,
+            image_id: declared.image_id,
         }
     }
 
@@ -143,6 +171,7 @@ impl<'a> StoredVariant<'a> {
             && self.weight_grams == existing.weight_grams
             && self.requires_shipping == existing.requires_shipping
             && self.tax_class == existing.tax_class
+            && self.image_id == existing.image_id
     }
 }
 
@@ -163,29 +192,36 @@ pub(super) async fn archive(db: &mut PgConnection, ids: &[i32]) -> sqlx::Result<
     Ok(())
 }
 
-/// Writes locked variants, with the differences of their stock.
+/// Writes locked variants, with the differences of their stock. `has_others` tells whether the product has, or had, more than one.
 pub(super) async fn store(
     db: &mut PgConnection,
     product_id: i32,
     currency: Currency,
     variants: &[StoredVariant<'_>],
+    has_others: bool,
 ) -> sqlx::Result<()> {
+    let lowest = variants.iter().map(|variant| variant.price_minor).min().unwrap_or_default();
     sqlx::query!(
         "with variant as materialized (
-             select * from jsonb_to_recordset($1) as variant (
+             select variant.*,
+                    -- The row of the product has the lowest price, and that of the first variant beside it if it is another one.
+                    case when id = $2 then $4 else price_minor end as row_price_minor,
+                    case when id = $2 then nullif(price_minor, $4) end as variant_price_minor
+             from jsonb_to_recordset($1) as variant (
                  id integer, sku text, barcode text, option_values text[], position integer, price_minor bigint,
-                 compare_at_minor bigint, stock integer, weight_grams integer, requires_shipping boolean, tax_class text
+                 compare_at_minor bigint, stock integer, weight_grams integer, requires_shipping boolean, tax_class text,
+                 image_id bigint
              )
          ), before as materialized (
              select p.id, p.stock from catalog.products p join variant using (id)
          ), rows as (
              update catalog.products p
-             set price_minor = variant.price_minor, currency = $3, stock = variant.stock, is_sold = true,
-                 version = p.version + 1
+             set price_minor = variant.row_price_minor, variant_price_minor = variant.variant_price_minor, currency = $3,
+                 stock = variant.stock, is_sold = $5, version = p.version + 1
              from variant
              where p.id = variant.id
-               and (p.price_minor, p.currency, p.stock, p.is_sold)
-                   is distinct from (variant.price_minor, $3, variant.stock, true)
+               and (p.price_minor, p.variant_price_minor, p.currency, p.stock, p.is_sold)
+                   is distinct from (variant.row_price_minor, variant.variant_price_minor, $3, variant.stock, $5)
          ), movements as (
              insert into catalog.stock_movements (product_id, delta, reason)
              select id, variant.stock - before.stock, 'adjusted'
@@ -193,39 +229,47 @@ pub(super) async fn store(
              where variant.stock <> before.stock
          )
          insert into catalog.variants as v (id, product_id, sku, barcode, option_values, position, compare_at_minor,
-                                            weight_grams, requires_shipping, tax_class)
-         select id, $2, sku, barcode, option_values, position, compare_at_minor, weight_grams, requires_shipping, tax_class
+                                            weight_grams, requires_shipping, tax_class, image_id)
+         select id, $2, sku, barcode, option_values, position, compare_at_minor, weight_grams, requires_shipping, tax_class,
+                image_id
          from variant
          on conflict (id) do update
          set sku = excluded.sku, barcode = excluded.barcode, option_values = excluded.option_values,
              position = excluded.position, compare_at_minor = excluded.compare_at_minor,
              weight_grams = excluded.weight_grams, requires_shipping = excluded.requires_shipping,
-             tax_class = excluded.tax_class, archived_at = null, updated_at = now()",
+             tax_class = excluded.tax_class, image_id = excluded.image_id, archived_at = null, updated_at = now()",
         Json(variants) as _,
         product_id,
         currency.code(),
+        lowest,
+        has_others.then_some(true),
     )
     .execute(db)
     .await?;
     Ok(())
 }
 
-/// Writes the names of the options of a locked product, and raises its version, which is returned.
+/// Writes what a locked product has of its variants, and raises its version.
 pub(super) async fn update_product(
     db: impl PgExecutor<'_>,
     id: i32,
+    currency: Currency,
     option_names: &[String],
-    variant_count: usize,
-) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(
+    variants: &[StoredVariant<'_>],
+) -> sqlx::Result<()> {
+    let lowest = variants.iter().map(|variant| variant.price_minor).min().unwrap_or_default();
+    sqlx::query!(
         "update catalog.products
-         set option_names = $2, variant_count = $3, version = version + 1, updated_at = now()
-         where id = $1
-         returning version",
+         set option_names = $2, variant_count = $3, price_minor = $4, currency = $5, version = version + 1,
+             updated_at = now()
+         where id = $1",
         id,
         option_names,
-        i32::try_from(variant_count).unwrap_or(i32::MAX),
+        i32::try_from(variants.len()).unwrap_or(i32::MAX),
+        lowest,
+        currency.code(),
     )
-    .fetch_one(db)
-    .await
+    .execute(db)
+    .await?;
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Variants of products: reading them, and declaring all of a product at once.
+//! Variants of products: reading them, declaring all of a product at once, and changing one.
 //!
 //! A variant is a row of `catalog.products`, with its price and stock, and one of `catalog.variants`, with the rest: see
 //! `migrations/0008_variants.sql`.
@@ -6,13 +6,14 @@
 mod db;
 mod matching;
 mod put;
+mod update;
 mod variant;
 
 use bodega_runtime::database::Pool;
 
 pub(crate) use self::{
     db::Variant,
-    put::{Put, put},
+    put::{Put, put, update},
 };
 use crate::error::Error;
 

@@ -1,7 +1,7 @@
-//! Declaring all variants of a product.
+//! Declaring all variants of a product, or changing one.
 
 use bodega_audit::{Event, Subject};
-use bodega_proto::catalog::v1::PutVariantsRequest;
+use bodega_proto::catalog::v1::{PutVariantsRequest, UpdateVariantRequest};
 use bodega_runtime::{
     auth::Caller,
     database::{Pool, retry_on_conflict},
@@ -13,15 +13,19 @@ use serde_json::{Value, json};
 use super::{
     db::{self, StoredVariant, Variant},
     matching::match_variants,
+    update::VariantUpdate,
     variant::Declaration,
 };
-use crate::{AUDIT, error::Error};
+use crate::{
+    AUDIT,
+    error::Error,
+    products::{self, Product},
+};
 
-/// The result of [`put`].
+/// The result of [`put`] and [`update`].
 pub(crate) struct Put {
     pub(crate) variants: Vec<Variant>,
-    /// The version of the product.
-    pub(crate) version: i64,
+    pub(crate) product: Product,
 }
 
 /// Declares all variants of a product. Changes nothing, and no version, if the product has them already.
@@ -36,23 +40,46 @@ pub(crate) async fn put(
 ) -> Result<Put, Error> {
     let (product_id, expected_version) = (request.product_id, request.expected_version);
     let declaration = Declaration::parse(request)?;
-    retry_on_conflict(|| try_put(db, caller, currency, product_id, expected_version, &declaration)).await
+    let declare = |_: &[Variant]| Ok(declaration.clone());
+    retry_on_conflict(|| try_put(db, caller, currency, product_id, expected_version, &declare)).await
 }
 
+/// Changes one variant.
+///
+/// # Errors
+/// [`Error::VariantNotFound`], and as [`put`].
+pub(crate) async fn update(
+    db: &Pool,
+    caller: &Caller,
+    currency: Currency,
+    request: UpdateVariantRequest,
+) -> Result<Put, Error> {
+    let (id, expected_version) = (request.id, request.expected_version);
+    let update = VariantUpdate::parse(request)?;
+    let product_id = db::find_product(db, id).await?.ok_or(Error::VariantNotFound)?;
+    let declare = |before: &[Variant]| update.apply(id, before).ok_or(Error::VariantNotFound);
+    retry_on_conflict(|| try_put(db, caller, currency, product_id, expected_version, &declare)).await
+}
+
+/// `declare` returns the variants that the product is to have instead of those that it has.
 async fn try_put(
     db: &Pool,
     caller: &Caller,
     currency: Currency,
     product_id: i32,
     expected_version: Option<i64>,
-    declaration: &Declaration,
+    declare: &(impl Fn(&[Variant]) -> Result<Declaration, Error> + Sync),
 ) -> Result<Put, Error> {
     let mut transaction = db.begin().await?;
-    let version = db::lock(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
+    let version = db::lock(&mut transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
     if expected_version.is_some_and(|expected| expected != version) {
         return Err(Error::VersionMismatch { actual: version });
     }
     let before = db::find(&mut *transaction, product_id).await?;
+    let declaration = declare(&before)?;
+    let product =
+        products::db::products::find(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
+    check_images(&declaration, &product)?;
     let matches = match_variants(&before, &declaration.variants).map_err(unknown_id)?;
     let ids = db::insert_rows(&mut *transaction, product_id, currency, &matches.ids).await?;
     let stored = ids.iter().zip(&declaration.variants).enumerate().map(|(position, (id, variant))| {
@@ -65,18 +92,32 @@ async fn try_put(
         && stored.iter().all(|variant| before.iter().any(|existing| variant.equals(existing, currency)));
     if is_unchanged {
         transaction.rollback().await?;
-        return Ok(Put { variants: sold(before), version });
+        return Ok(Put { variants: sold(before), product });
     }
 
+    let has_others = before.len() > 1 || ids != [product_id];
     db::archive(&mut transaction, &matches.archived).await?;
-    db::store(&mut transaction, product_id, currency, &stored).await?;
-    let version =
-        db::update_product(&mut *transaction, product_id, &declaration.option_names, stored.len()).await?;
+    db::store(&mut transaction, product_id, currency, &stored, has_others).await?;
+    db::update_product(&mut *transaction, product_id, currency, &declaration.option_names, &stored).await?;
+    let product =
+        products::db::products::find(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
     let after = db::find(&mut *transaction, product_id).await?;
     let event = Event::new("product.variants_changed", caller).on(Subject::new("product", product_id));
     AUDIT.record(&mut transaction, event.change(Some(&audited(&before)), Some(&audited(&after)))).await?;
     transaction.commit().await?;
-    Ok(Put { variants: sold(after), version })
+    Ok(Put { variants: sold(after), product })
+}
+
+/// # Errors
+/// [`Error::Invalid`] for an image that is not one of the product's.
+fn check_images(declaration: &Declaration, product: &Product) -> Result<(), Violations> {
+    let mut violations = Violations::new();
+    for (index, variant) in declaration.variants.iter().enumerate() {
+        let is_known = variant.image_id.is_none_or(|id| product.images.iter().any(|image| image.id == id));
+        let field = declaration.field(index, "image_id");
+        violations.require(is_known, &field, "must be the id of an image of the product");
+    }
+    violations.finish()
 }
 
 fn sold(variants: Vec<Variant>) -> Vec<Variant> {

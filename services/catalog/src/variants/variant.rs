@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use bodega_proto::catalog::v1::{self as pb, PutVariantsRequest};
 use bodega_runtime::status::Violations;
 
+use super::db::Variant;
 use crate::text;
 
 const MAX_VARIANTS: usize = 250;
@@ -24,6 +25,8 @@ pub(super) struct Declaration {
     pub(super) option_names: Vec<String>,
     /// At least one, in display order.
     pub(super) variants: Vec<DeclaredVariant>,
+    /// Whether it is the change of one variant, whose fields the request has.
+    pub(super) is_update: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,9 +43,15 @@ pub(super) struct DeclaredVariant {
     pub(super) weight_grams: i32,
     pub(super) requires_shipping: bool,
     pub(super) tax_class: String,
+    pub(super) image_id: Option<i64>,
 }
 
 impl Declaration {
+    /// Returns the name of a variant's field in the request.
+    pub(super) fn field(&self, index: usize, name: &str) -> String {
+        if self.is_update { name.to_owned() } else { format!("variants[{index}].{name}") }
+    }
+
     /// # Errors
     /// All invalid fields.
     pub(super) fn parse(request: PutVariantsRequest) -> Result<Self, Violations> {
@@ -57,7 +66,9 @@ impl Declaration {
         violations.require((1..=MAX_VARIANTS).contains(&request.variants.len()), "variants", message);
         let variants = request.variants.into_iter().take(MAX_VARIANTS).enumerate();
         let variants: Vec<_> = variants
-            .map(|(index, variant)| parse(variant, index, option_names.len(), &mut violations))
+            .map(|(index, variant)| {
+                parse(variant, &format!("variants[{index}]."), option_names.len(), &mut violations)
+            })
             .collect();
         let require_unique = |are_unique: bool, message: &str, violations: &mut Violations| {
             violations.require(are_unique, "variants", message);
@@ -78,7 +89,26 @@ impl Declaration {
             &mut violations,
         );
         violations.finish()?;
-        Ok(Self { option_names, variants })
+        Ok(Self { option_names, variants, is_update: false })
+    }
+}
+
+/// Declares a variant as it is.
+impl From<&Variant> for DeclaredVariant {
+    fn from(variant: &Variant) -> Self {
+        Self {
+            id: Some(variant.id),
+            sku: variant.sku.clone(),
+            barcode: variant.barcode.clone(),
+            option_values: variant.option_values.clone(),
+            price_minor: variant.price_minor,
+            compare_at_minor: variant.compare_at_minor,
+            stock: None,
+            weight_grams: variant.weight_grams,
+            requires_shipping: variant.requires_shipping,
+            tax_class: variant.tax_class.clone(),
+            image_id: variant.image_id,
+        }
     }
 }
 
@@ -94,8 +124,14 @@ fn all_differ<T: std::hash::Hash + Eq>(values: impl Iterator<Item = T>) -> bool 
     values.into_iter().all(|value| known.insert(value))
 }
 
-fn parse(variant: pb::Variant, index: usize, options: usize, violations: &mut Violations) -> DeclaredVariant {
-    let field = |name: &str| format!("variants[{index}].{name}");
+/// `prefix` is that of the names of the fields.
+pub(super) fn parse(
+    variant: pb::Variant,
+    prefix: &str,
+    options: usize,
+    violations: &mut Violations,
+) -> DeclaredVariant {
+    let field = |name: &str| format!("{prefix}{name}");
     let mut optional = |text: &str, max: usize, name: &str| {
         let is_set = !text.trim().is_empty();
         is_set.then(|| text::single_line(text, max, &field(name), violations))
@@ -136,6 +172,7 @@ fn parse(variant: pb::Variant, index: usize, options: usize, violations: &mut Vi
         weight_grams: variant.weight_grams,
         requires_shipping: !variant.is_digital,
         tax_class: tax_class.unwrap_or_else(|| DEFAULT_TAX_CLASS.to_owned()),
+        image_id: Some(variant.image_id).filter(|id| *id != 0),
     }
 }
 

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::{
     image_fixtures::pngs,
     test_app::{TestApp, by_id, product, update_request},
+    variants::three_sizes,
 };
 
 /// The time that a write waits for a frozen watcher, with a reserve for a busy machine.
@@ -135,6 +136,29 @@ async fn a_pong_follows_all_changes_of_every_replica() {
     let received = watcher.ping().await;
     assert!(received.lists_changed && received.products.contains_key(&other));
     assert!(watcher.ping().await.is_empty(), "each change is found once");
+}
+
+#[tokio::test]
+async fn a_sale_of_a_variant_is_a_change_of_it_and_its_product_and_a_new_name_one_of_all() {
+    let app = TestApp::start().await;
+    let replica = app.replica().await;
+    let [small, medium, large] = three_sizes(&app).await;
+    let mut watcher = Watcher::start(&app).await;
+    let mut other = Watcher::start(&replica).await;
+    app.reserve(Uuid::now_v7(), &[(medium, 6)]).await;
+    let version = app.get(small).await.unwrap().version;
+    for received in [watcher.ping().await, other.ping().await] {
+        // It has to be read again: the version of the details is that of the product.
+        let expected = HashMap::from([(small, (version, version, 5)), (medium, (version, version, 0))]);
+        assert_eq!(received.products, expected);
+        assert!(received.availability_changed && !received.lists_changed);
+    }
+
+    let renamed = UpdateProductRequest { name: Some("Cup".to_owned()), ..update_request(small) };
+    let version = app.update(renamed).await.unwrap().version;
+    let received = watcher.ping().await;
+    let expected = [(small, 5), (medium, 0), (large, 7)].map(|(id, stock)| (id, (version, version, stock)));
+    assert_eq!(received.products, HashMap::from(expected));
 }
 
 #[tokio::test]

@@ -27,4 +27,5 @@ mod reservation_batches;
 mod reservations;
 mod search;
 mod test_app;
+mod variant_reads;
 mod variants;

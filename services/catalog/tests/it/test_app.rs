@@ -9,9 +9,9 @@ use bodega_proto::catalog::v1::{
     BatchGetProductsRequest, CreateCategoryRequest, CreateProductRequest, CreateTagRequest,
     DeleteProductRequest, GetProductRequest, IdOrName, ListProductsRequest, ListVariantsRequest, Product,
     PutVariantsRequest, PutVariantsResponse, ReleaseRequest, ReserveRequest, StockLine, UpdateProductRequest,
-    Variant, catalog_service_client::CatalogServiceClient, change_service_client::ChangeServiceClient,
-    id_or_name, reserve_response::Outcome, stock_service_client::StockServiceClient,
-    variant_service_client::VariantServiceClient,
+    UpdateVariantRequest, Variant, catalog_service_client::CatalogServiceClient,
+    change_service_client::ChangeServiceClient, id_or_name, reserve_response::Outcome,
+    stock_service_client::StockServiceClient, variant_service_client::VariantServiceClient,
 };
 use bodega_runtime::{
     auth::{Caller, Role},
@@ -141,6 +141,11 @@ impl TestApp {
         request: PutVariantsRequest,
     ) -> Result<PutVariantsResponse, Status> {
         self.put_variants_as(Some(Role::Admin), request).await
+    }
+
+    pub(crate) async fn update_variant(&self, request: UpdateVariantRequest) -> Result<Product, Status> {
+        let response = self.variant_service(Some(Role::Admin)).update_variant(request).await?;
+        Ok(response.into_inner().product.unwrap())
     }
 
     /// Returns the variants of a product, as anyone sees them.

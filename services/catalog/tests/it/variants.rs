@@ -11,18 +11,18 @@ use uuid::Uuid;
 
 use crate::test_app::{TestApp, assert_invalid, product, rejection, update_request};
 
-fn variant(sku: &str, size: &str, price_minor: i64, stock: i32) -> Variant {
+pub(crate) fn variant(sku: &str, size: &str, price_minor: i64, stock: i32) -> Variant {
     let option_values = vec![size.to_owned()];
     Variant { sku: sku.to_owned(), option_values, price_minor, stock: Some(stock), ..Variant::default() }
 }
 
-fn request(product_id: i32, variants: &[Variant]) -> PutVariantsRequest {
+pub(crate) fn request(product_id: i32, variants: &[Variant]) -> PutVariantsRequest {
     let option_names = vec!["Size".to_owned()];
     PutVariantsRequest { product_id, option_names, variants: variants.to_vec(), expected_version: None }
 }
 
 /// Declares sizes S, M and L with 5, 6 and 7 units for 1.00, 1.10 and 1.20, and returns their ids.
-async fn three_sizes(app: &TestApp) -> [i32; 3] {
+pub(crate) async fn three_sizes(app: &TestApp) -> [i32; 3] {
     let id = app.create_with_stock(5).await;
     let sizes = [variant("A", "S", 100, 5), variant("B", "M", 110, 6), variant("C", "L", 120, 7)];
     let put = app.put_variants(request(id, &sizes)).await.unwrap();
@@ -41,7 +41,7 @@ async fn sizes(app: &TestApp, product_id: i32) -> Vec<(i32, String, String, i64,
         .collect()
 }
 
-fn is_reserved(outcome: &Outcome) -> bool {
+pub(crate) fn is_reserved(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Reserved(_))
 }
 

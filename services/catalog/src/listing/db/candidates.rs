@@ -13,6 +13,12 @@ use crate::{
 /// Maximum number of tags that are joined: with more joins, planning takes seconds.
 const MAX_JOINED_TAGS: usize = 4;
 
+/// Whether another variant of the product `p` than the first is in stock. Not `exists`, for which the planner may read all variants
+/// of all products.
+const OTHER_IN_STOCK: &str = "coalesce((
+    select true from catalog.products s where s.variant_of = p.id and s.is_sold and not s.is_sold_out limit 1
+), false)";
+
 pub(super) type Query = QueryBuilder<Postgres>;
 
 /// Returns the sort order of the common table expression `picked`.
@@ -64,8 +70,13 @@ pub(super) fn push_filter(query: &mut Query, filter: &Filter) {
     push_tags(query, &filter.tags);
     push_price_range(query, filter);
     match filter.in_stock {
-        Some(true) => query.push(" and not p.is_sold_out"),
-        Some(false) => query.push(" and p.is_sold_out"),
+        Some(true) => query.push(format_args!(
+            " and (not p.is_sold_out and p.is_sold is not false or p.is_sold is not null and {OTHER_IN_STOCK})"
+        )),
+        // Written as in the index of these products.
+        Some(false) => query.push(format_args!(
+            " and (p.is_sold_out or p.is_sold is false) and (p.is_sold is null or not {OTHER_IN_STOCK})"
+        )),
         None => query,
     };
     if !filter.ids.is_empty() {

@@ -68,7 +68,8 @@ pub(super) async fn page(
     query.push(
         // Not `*`: a prepared statement would fail after a column is added to the view.
         " select p.id, p.name, p.description, p.price_minor, p.currency, p.stock, p.version, p.archived, p.created_at,
-                 p.updated_at, p.category_id, p.category_name, p.tags, p.images, picked.name_key, picked.score
+                 p.updated_at, p.category_id, p.category_name, p.tags, p.images, p.price_max_minor, p.option_names,
+                 p.variant_count, p.variants, picked.name_key, picked.score
          from picked join catalog.product_view p using (id)
          order by ",
     );

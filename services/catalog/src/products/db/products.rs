@@ -1,19 +1,22 @@
-//! `catalog.products`, `catalog.product_tags` and the view `catalog.product_view`.
+//! `catalog.products`, `catalog.product_tags` and the views `catalog.product_view` and `catalog.variant_view`.
 
 use bodega_runtime::money::Currency;
 use sqlx::{PgConnection, PgExecutor, types::Json};
 
-use crate::products::product::{Image, NewProduct, Product, ProductUpdate, Tag};
+use crate::products::product::{Image, NewProduct, Product, ProductUpdate, ProductVariant, Tag};
 
-/// Returns the products with these ids, ordered by id, archived ones included.
-pub(crate) async fn find_all(db: impl PgExecutor<'_>, ids: &[i32]) -> sqlx::Result<Vec<Product>> {
+/// Returns the variants with these ids, ordered by id, archived ones included. Each has its own price and stock, and all else of its
+/// product.
+pub(crate) async fn find_variants(db: impl PgExecutor<'_>, ids: &[i32]) -> sqlx::Result<Vec<Product>> {
     sqlx::query_as!(
         Product,
         r#"select id as "id!", name as "name!", description as "description!", price_minor as "price_minor!",
                   currency as "currency!", stock as "stock!", version as "version!", archived as "archived!",
                   created_at as "created_at!", updated_at as "updated_at!", category_id, category_name,
-                  tags as "tags!: Json<Vec<Tag>>", images as "images!: Json<Vec<Image>>"
-           from catalog.product_view
+                  tags as "tags!: Json<Vec<Tag>>", images as "images!: Json<Vec<Image>>", price_max_minor,
+                  option_names as "option_names!", variant_count as "variant_count!",
+                  variants as "variants!: Json<Vec<ProductVariant>>"
+           from catalog.variant_view
            where id = any($1)
            order by id"#,
         ids,
@@ -22,7 +25,7 @@ pub(crate) async fn find_all(db: impl PgExecutor<'_>, ids: &[i32]) -> sqlx::Resu
     .await
 }
 
-/// Returns the product with this id, archived or not. Unlike that of [`find_all`], its plan does not depend on the value, so
+/// Returns the product with this id, archived or not. Unlike that of [`find_variants`], its plan does not depend on the value, so
 /// that Postgres keeps it.
 pub(crate) async fn find(db: impl PgExecutor<'_>, id: i32) -> sqlx::Result<Option<Product>> {
     sqlx::query_as!(
@@ -30,7 +33,9 @@ pub(crate) async fn find(db: impl PgExecutor<'_>, id: i32) -> sqlx::Result<Optio
         r#"select id as "id!", name as "name!", description as "description!", price_minor as "price_minor!",
                   currency as "currency!", stock as "stock!", version as "version!", archived as "archived!",
                   created_at as "created_at!", updated_at as "updated_at!", category_id, category_name,
-                  tags as "tags!: Json<Vec<Tag>>", images as "images!: Json<Vec<Image>>"
+                  tags as "tags!: Json<Vec<Tag>>", images as "images!: Json<Vec<Image>>", price_max_minor,
+                  option_names as "option_names!", variant_count as "variant_count!",
+                  variants as "variants!: Json<Vec<ProductVariant>>"
            from catalog.product_view
            where id = $1"#,
         id,
@@ -99,6 +104,7 @@ pub(crate) async fn insert(
 
 /// A product that is locked until the transaction ends.
 pub(crate) struct LockedProduct {
+    /// With those of its variants.
     pub(crate) version: i64,
     pub(crate) stock: i32,
     /// Whether its price and stock are not those of its only variant.
@@ -109,10 +115,13 @@ pub(crate) struct LockedProduct {
 pub(crate) async fn lock(db: impl PgExecutor<'_>, id: i32) -> sqlx::Result<Option<LockedProduct>> {
     sqlx::query_as!(
         LockedProduct,
-        r#"select version, stock, variant_count > 1 or is_sold is false as "has_variants!"
-           from catalog.products
-           where id = $1 and archived_at is null
-           for no key update"#,
+        r#"select p.stock, p.variant_count > 1 or p.is_sold is false as "has_variants!",
+                  p.version + coalesce(
+                      (select sum(s.version) from catalog.products s where s.variant_of = p.id), 0
+                  )::bigint as "version!"
+           from catalog.products p
+           where p.id = $1 and p.archived_at is null
+           for no key update of p"#,
         id,
     )
     .fetch_optional(db)

@@ -56,7 +56,13 @@ impl<R> CachedProduct<R> {
 
     /// Returns a copy of the product, with its current stock and version.
     pub fn to_product(&self) -> Product {
-        Product { version: self.version, stock: self.stock, ..self.details.product.clone() }
+        let mut product = self.details.product.clone();
+        (product.version, product.stock) = (self.version, self.stock);
+        // Changes of the stock are applied only if there are no other variants.
+        if let [variant] = &mut *product.variants {
+            variant.stock = Some(self.stock);
+        }
+        product
     }
 
     /// Returns the rendering of the details, which is made once. It must not contain stock and version.
@@ -107,18 +113,30 @@ fn weight(product: &Product) -> usize {
         .iter()
         .map(|image| size_of_val(image) + 3 * FIELD + 2 * (image.url.len() + image.thumbnail_url.len()));
     let category = product.category.as_ref().map_or(0, |category| FIELD + 2 * category.name.len());
+    let variants = product.variants.iter().map(|variant| {
+        let texts = [&variant.sku, &variant.barcode, &variant.tax_class];
+        let options = product.option_names.iter().chain(&variant.option_values);
+        // The name repeats the values of the options.
+        size_of_val(variant)
+            + 10 * FIELD
+            + 2 * texts.into_iter().map(String::len).sum::<usize>()
+            + options.map(|option| size_of::<String>() + FIELD + 3 * option.len()).sum::<usize>()
+    });
     let image_url = product.images.first().map_or(0, |image| image.url.len());
     ENTRY
         + size_of::<Product>()
         + 2 * texts.map(String::len).iter().sum::<usize>()
         + tags.sum::<usize>()
         + images.sum::<usize>()
+        + variants.sum::<usize>()
         + category
         + image_url
 }
 
 #[cfg(test)]
 mod tests {
+    use bodega_proto::catalog::v1::Variant;
+
     use super::*;
 
     fn product(version: i64, stock: i32) -> CachedProduct<()> {
@@ -134,6 +152,14 @@ mod tests {
         let changed = product(3, 10).after(&change(5, 3, 7)).unwrap();
         assert_eq!((changed.version(), changed.stock()), (5, 7));
         assert_eq!((changed.to_product().version, changed.to_product().stock), (5, 7));
+    }
+
+    #[test]
+    fn a_change_of_stock_is_also_one_of_the_only_variant() {
+        let variant = Variant { id: 1, stock: Some(10), ..Variant::default() };
+        let product = Product { id: 1, version: 3, stock: 10, variants: vec![variant], ..Product::default() };
+        let changed = CachedProduct::<()>::new(product).after(&change(4, 3, 7)).unwrap();
+        assert_eq!(changed.to_product().variants[0].stock, Some(7));
     }
 
     #[test]
