@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bodega_proto::{
     audit::v1::audit_service_client::AuditServiceClient,
     cart::v1::cart_service_client::CartServiceClient,
-    catalog::v1::catalog_service_client::CatalogServiceClient,
+    catalog::v1::{
+        catalog_service_client::CatalogServiceClient, variant_service_client::VariantServiceClient,
+    },
     identity::v1::{
         identity_service_client::IdentityServiceClient, recovery_service_client::RecoveryServiceClient,
     },
@@ -127,6 +129,10 @@ impl App {
 
     pub(crate) fn catalog(&self) -> CatalogServiceClient<Transport> {
         CatalogServiceClient::new(self.0.upstreams.catalog.clone())
+    }
+
+    pub(crate) fn variants(&self) -> VariantServiceClient<Transport> {
+        VariantServiceClient::new(self.0.upstreams.catalog.clone())
     }
 
     pub(crate) fn cart(&self) -> CartServiceClient<Transport> {

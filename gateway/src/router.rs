@@ -101,6 +101,8 @@ fn catalog() -> OpenApiRouter<App> {
         .merge(categories_and_tags())
         .routes(routes!(products::list, products::create))
         .routes(routes!(products::show, products::replace, products::change, products::delete))
+        .routes(routes!(products::variants::replace))
+        .routes(routes!(products::variants::change))
         .routes(routes!(product_images::remove))
         .routes(routes!(legacy::products::list, legacy::products::create))
         .routes(routes!(legacy::products::show, legacy::products::change))

@@ -54,7 +54,8 @@ struct LegacyCartLine {
 impl From<Cart> for LegacyCart {
     fn from(cart: Cart) -> Self {
         let line = |line: CartLine| LegacyCartLine {
-            product_id: line.product_id,
+            // The id by which the line is changed and removed.
+            product_id: line.variant_id,
             name: line.name,
             price: line.price,
             quantity: line.quantity,
@@ -77,7 +78,10 @@ fn users_cart() -> CartOwner {
     post, path = "/cart", tag = "Legacy", request_body = AddToCartInput, security(("bearer" = [])),
     responses(
         (status = OK, description = "The cart after the change.", body = LegacyCart),
-        (status = NOT_FOUND, description = "The product does not exist (`product_not_found`)."),
+        (status = NOT_FOUND, description = "The product or the variant does not exist (`product_not_found`, \
+            `variant_not_found`)."),
+        (status = UNPROCESSABLE_ENTITY, description = "A field is missing, unknown or invalid (`invalid_field`), or the \
+            product has several variants, which the error names (`variant_required`)."),
         (status = CONFLICT, description = "The cart has the maximum number of products (`cart_full`)."),
     )
 )]

@@ -220,6 +220,8 @@ pub(crate) async fn show(
             headers(("etag" = String, description = "Identifies the new version of the product."))),
         (status = FORBIDDEN),
         (status = NOT_FOUND, description = "The product does not exist or was deleted (`product_not_found`)."),
+        (status = CONFLICT, description = "The product has several variants, and the request changes their price or stock \
+            (`has_variants`)."),
         (status = PRECONDITION_FAILED,
             description = "The product has another version than `If-Match` names (`version_mismatch`)."),
     )

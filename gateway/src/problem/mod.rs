@@ -196,6 +196,18 @@ impl Problem {
         self.listing_fields()
     }
 
+    /// Renames the last parts of rejected fields, such as that of `variants[0].priceMinor`.
+    #[must_use]
+    pub(crate) fn renaming_parts(mut self, parts: &[(&str, &str)]) -> Self {
+        for error in &mut self.0.errors {
+            let start = error.field.rfind('.').map_or(0, |dot| dot + 1);
+            if let Some((_, request)) = parts.iter().find(|(service, _)| error.field[start..] == **service) {
+                error.field.replace_range(start.., request);
+            }
+        }
+        self.listing_fields()
+    }
+
     /// Turns a rejected field into a malformed request: the field is a query parameter.
     #[must_use]
     pub(crate) fn of_query(mut self) -> Self {

@@ -28,4 +28,5 @@ mod test_app;
 mod unavailable_services;
 mod uploads;
 mod users;
+mod variants;
 mod webhooks;

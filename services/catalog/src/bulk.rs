@@ -1,13 +1,15 @@
 //! Inserting many products at once, for demo data, imports and benchmarks.
 
+use bodega_proto::catalog::v1::{PutVariantsRequest, Variant};
 use bodega_runtime::{database::Pool, money::Currency};
 
 use crate::{
     categories_and_tags::{self, Kind},
-    products,
+    error::Error,
+    products, variants,
 };
 
-pub use crate::products::NewProduct;
+pub use crate::products::{NewProduct, NewVariant};
 
 const BATCH_SIZE: usize = 1_000;
 
@@ -27,7 +29,7 @@ pub async fn tags(db: &Pool, names: &[String]) -> sqlx::Result<Vec<i32>> {
     categories_and_tags::db::find_or_create(db, Kind::Tag, names).await
 }
 
-/// Inserts products with their initial stock, and returns their ids in the same order.
+/// Inserts products with their initial stock and their variants, and returns their ids in the same order.
 ///
 /// Products are inserted in transactions of 1,000. `progress` is called after each with the number of products inserted
 /// so far.
@@ -43,11 +45,36 @@ pub async fn insert_products(
     let mut ids = Vec::with_capacity(products.len());
     for batch in products.chunks(BATCH_SIZE) {
         let mut transaction = db.begin().await?;
-        ids.extend(products::db::products::insert(&mut transaction, currency, batch).await?);
+        let inserted = products::db::products::insert(&mut transaction, currency, batch).await?;
+        for (id, product) in inserted.iter().zip(batch).filter(|(_, product)| !product.variants.is_empty()) {
+            let variants = variants::insert(&mut transaction, currency, declaration(*id, product)).await;
+            variants.map_err(|error| match error {
+                Error::Database(error) => error,
+                error => sqlx::Error::Encode(error.into()),
+            })?;
+        }
+        ids.extend(inserted);
         transaction.commit().await?;
         progress(ids.len());
     }
     Ok(ids)
+}
+
+fn declaration(product_id: i32, product: &NewProduct) -> PutVariantsRequest {
+    let variants = product.variants.iter().cloned().map(|variant| Variant {
+        sku: variant.sku,
+        option_values: variant.option_values,
+        price_minor: variant.price_minor,
+        stock: Some(variant.stock),
+        weight_grams: variant.weight_grams,
+        ..Variant::default()
+    });
+    PutVariantsRequest {
+        product_id,
+        option_names: product.option_names.clone(),
+        variants: variants.collect(),
+        expected_version: None,
+    }
 }
 
 /// Updates the statistics of the planner. Until they fit the inserted products, lists with a filter are many times slower.
@@ -56,6 +83,6 @@ pub async fn insert_products(
 /// When the database fails. Only warns about tables of which the role is not the owner.
 pub async fn analyze(db: &Pool) -> sqlx::Result<()> {
     let tables = "analyze catalog.products, catalog.product_tags, catalog.product_images, catalog.categories, \
-                  catalog.tags, catalog.stock_movements";
+                  catalog.tags, catalog.stock_movements, catalog.variants";
     sqlx::raw_sql(tables).execute(db).await.map(drop)
 }

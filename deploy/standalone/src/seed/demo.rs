@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use bodega_catalog::bulk::{self, NewProduct};
+use bodega_catalog::bulk::{self, NewProduct, NewVariant};
 use bodega_runtime::{database::Pool, money::Currency};
 use serde::Deserialize;
 
@@ -25,6 +25,35 @@ struct Product {
     price: i64,
     stock: i32,
     tags: Vec<String>,
+    /// Names of the options of the variants.
+    #[serde(default)]
+    options: Vec<String>,
+    #[serde(default)]
+    variants: Vec<Variant>,
+}
+
+/// The first variant has the price and the stock of the product.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Variant {
+    sku: String,
+    options: Vec<String>,
+    price: i64,
+    stock: i32,
+    /// In grams.
+    weight: i32,
+}
+
+impl From<Variant> for NewVariant {
+    fn from(variant: Variant) -> Self {
+        Self {
+            sku: variant.sku,
+            option_values: variant.options,
+            price_minor: variant.price,
+            stock: variant.stock,
+            weight_grams: variant.weight,
+        }
+    }
 }
 
 /// Adds the demo products whose names are missing; returns their number.
@@ -52,6 +81,8 @@ pub(super) async fn add_missing(db: &Pool, currency: Currency) -> anyhow::Result
             stock: product.stock,
             category_id: categories.get(&category).copied(),
             tag_ids: product.tags.iter().filter_map(|tag| tags.get(tag).copied()).collect(),
+            option_names: product.options,
+            variants: product.variants.into_iter().map(NewVariant::from).collect(),
             ..NewProduct::default()
         })
         .collect();
@@ -83,6 +114,21 @@ fn distinct<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_products_have_variants_of_which_the_first_has_their_price_and_stock() {
+        let products = products().unwrap().into_iter().map(|(_, product)| product);
+        let products: Vec<_> = products.filter(|product| !product.variants.is_empty()).collect();
+        assert_eq!(products.len(), 2);
+        for product in products {
+            let first = &product.variants[0];
+            assert_eq!((product.price, product.stock), (first.price, first.stock), "{}", product.name);
+            for variant in &product.variants {
+                assert_eq!(variant.options.len(), product.options.len(), "{}", variant.sku);
+                assert!(variant.price >= product.price, "{}", variant.sku);
+            }
+        }
+    }
 
     #[test]
     fn has_62_distinct_products_in_10_categories() {

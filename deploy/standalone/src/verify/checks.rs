@@ -48,6 +48,7 @@ pub static CHECKS: LazyLock<Vec<Check>> = checks! {
     Rule "stock movements match reservations and releases" "reservation_movements";
     Rule "every line of an active order is reserved" "order_reservations";
     Rule "every reservation belongs to a line of an active order" "reservations";
+    Rule "products match their variants" "product_variants";
     Rule "product images are stored, and stored images are used" "product_images";
 
     Rule "order totals equal the sum of their lines" "order_totals";

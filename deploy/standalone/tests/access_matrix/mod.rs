@@ -124,7 +124,7 @@ impl Ids {
     async fn create(clients: &Clients, owner: &Client, path: &str, product: i64) -> Self {
         let admin = &clients.admin;
         let mut ids = Self {
-            product: match path.contains("roduct") {
+            product: match path.contains("roduct") || path.contains("variants/") {
                 true => admin.create_product("Mug", "19.99", 9).await,
                 false => product,
             },
@@ -185,7 +185,7 @@ impl Ids {
             _ if path.contains("api-keys/") => &self.key,
             _ if path.contains("/payments/") || path.contains("/mails/") => UNKNOWN,
             _ if path.contains("users/") => &self.user,
-            _ if path.contains("products/") => &self.product.to_string(),
+            _ if path.contains("products/") || path.contains("variants/") => &self.product.to_string(),
             _ => &self.category.to_string(),
         };
         path.replace("{id}", id)

@@ -228,6 +228,13 @@ pub(crate) fn inputs() -> Vec<Input> {
         [&[("name", Kind::Line(200)), ("price", Kind::Money), ("quantity", stock)], &rest[..]].concat();
     let legacy_product_patches =
         [&[("name!", Kind::Line(200)), ("price!", Kind::Money), ("quantity!", stock)], &patched[..]].concat();
+    let variant_patches = [
+        ("price!", Kind::Money),
+        ("compareAtPrice?", Kind::Money),
+        ("stock!", stock),
+        ("weight!", Kind::Number(0, 10_000_000)),
+        ("requiresShipping!", Kind::Flag),
+    ];
     let line = json!({"productId": 1, "quantity": 1});
     let quantity = Kind::Number(1, 9_999);
     let lines = [("quantity!", quantity)];
@@ -332,6 +339,14 @@ pub(crate) fn inputs() -> Vec<Input> {
         input("POST", "/api/products", Admin, product.clone(), &products),
         input("PUT", "/api/products/{product}", Admin, product.clone(), &products),
         input("PATCH", "/api/products/{product}", Admin, product, &product_patches),
+        input(
+            "PUT",
+            "/api/products/{product}/variants",
+            Admin,
+            json!({"variants": [{"price": 5, "stock": 1}]}),
+            &[],
+        ),
+        input("PATCH", "/api/variants/{product}", Admin, json!({"price": 5}), &variant_patches),
         input("POST", "/products", Admin, legacy_product.clone(), &legacy_products),
         input("PUT", "/products/{product}", Admin, legacy_product, &legacy_product_patches),
     ];

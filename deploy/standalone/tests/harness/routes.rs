@@ -74,6 +74,8 @@ pub(crate) const CANONICAL: &[Route] = &[
     ("DELETE", "/api/products/{id}", Admin),
     ("POST", "/api/products/{id}/images", Admin),
     ("DELETE", "/api/products/{id}/images/{imageId}", Admin),
+    ("PUT", "/api/products/{id}/variants", Admin),
+    ("PATCH", "/api/variants/{id}", Admin),
     ("GET", "/api/cart", UserOrGuest),
     ("POST", "/api/cart/add", UserOrGuest),
     ("POST", "/api/cart/remove", UserOrGuest),

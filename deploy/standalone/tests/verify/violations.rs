@@ -4,6 +4,14 @@
 pub(super) const VIOLATIONS: &[(&str, &str)] = &[
     // Catalog.
     ("stock equals the sum of its movements", "update catalog.products set stock = stock + 1"),
+    ("products match their variants", "update catalog.products set variant_count = 2"),
+    ("products match their variants", "update catalog.products set option_names = '{Size}'"),
+    ("products match their variants", "update catalog.products set is_sold = false"),
+    (
+        "products match their variants",
+        "insert into catalog.products (name, description, price_minor, currency, stock, archived_at, variant_of, is_sold)
+         values ('Mug', '', 1, 'USD', 0, now(), 99999, true)",
+    ),
     (
         "stock was never negative",
         "update catalog.products set stock = 0;

@@ -37,8 +37,9 @@ pub(crate) async fn show(State(app): State<App>, owner: CartOwner) -> Result<Jso
 
 /// Adds a product to the cart.
 ///
-/// Users and guests may call it. The quantity is added to the quantity that is in the cart. The first call of a guest
-/// without `X-Cart-Token` creates a guest cart and returns its token.
+/// Users and guests may call it. The quantity is added to the quantity that is in the cart. A product with several variants
+/// needs a `variantId`, which is enough alone. The first call of a guest without `X-Cart-Token` creates a guest cart and
+/// returns its token.
 #[utoipa::path(
     post, path = "/api/cart/add", tag = "Cart", request_body = AddToCartInput, security((), ("bearer" = [])),
     params(("x-cart-token" = Option<String>, Header, description = "Token of a guest cart.")),
@@ -46,9 +47,11 @@ pub(crate) async fn show(State(app): State<App>, owner: CartOwner) -> Result<Jso
         (status = OK, description = "The cart after the change.", body = Cart, headers(
             ("x-cart-token" = String, description = "Token of the guest cart that the call created."),
         )),
-        (status = NOT_FOUND, description = "The product does not exist (`product_not_found`), or no guest cart has \
-            this token (`cart_not_found`)."),
+        (status = NOT_FOUND, description = "The product or the variant does not exist (`product_not_found`, \
+            `variant_not_found`), or no guest cart has this token (`cart_not_found`)."),
         (status = CONFLICT, description = "The cart has the maximum number of products (`cart_full`)."),
+        (status = UNPROCESSABLE_ENTITY, description = "A field is missing, unknown or invalid (`invalid_field`), or the \
+            product has several variants, which the error names (`variant_required`)."),
         (status = TOO_MANY_REQUESTS),
     )
 )]
@@ -57,8 +60,9 @@ pub(crate) async fn add(
     owner: CartOwner,
     Json(input): Json<AddToCartInput>,
 ) -> Result<(impl IntoResponseParts + use<>, Json<Cart>), Problem> {
+    let (product_id, variant_id) = input.ids()?;
     let guest_token = guest_token(&app, owner).await?;
-    let request = AddItemRequest { guest_token, product_id: input.product_id, quantity: input.quantity };
+    let request = AddItemRequest { guest_token, product_id, quantity: input.quantity, variant_id };
     let response = app.cart().add_item(request).await?.into_inner();
     let cart = Cart::new(present(response.cart)?, app.currency()).with_token(&response.guest_token);
     let token = non_empty(response.guest_token);
@@ -83,7 +87,7 @@ pub(crate) async fn remove(
     owner: CartOwner,
     Json(input): Json<RemoveFromCartInput>,
 ) -> Result<Json<Cart>, Problem> {
-    remove_item(State(app), owner, Path(input.product_id)).await
+    remove_item(State(app), owner, Path(input.line()?)).await
 }
 
 /// Sets the quantity of a product in the cart.
@@ -93,7 +97,7 @@ pub(crate) async fn remove(
     method(put, patch), path = "/api/cart/items/{productId}", tag = "Cart", request_body = CartQuantityInput,
     security((), ("bearer" = [])),
     params(
-        ("productId" = i32, Path, description = "Id of the product."),
+        ("productId" = i32, Path, description = "`variantId` of the line; that of a product without options is its id."),
         ("x-cart-token" = Option<String>, Header, description = "Token of a guest cart."),
     ),
     responses(
@@ -120,7 +124,7 @@ pub(crate) async fn set_item(
 #[utoipa::path(
     delete, path = "/api/cart/items/{productId}", tag = "Cart", security((), ("bearer" = [])),
     params(
-        ("productId" = i32, Path, description = "Id of the product."),
+        ("productId" = i32, Path, description = "`variantId` of the line; that of a product without options is its id."),
         ("x-cart-token" = Option<String>, Header, description = "Token of a guest cart."),
     ),
     responses(

@@ -10,7 +10,7 @@ use bodega_runtime::product_cache::{self, CachedPage, CachedProduct};
 use http::{HeaderValue, Uri};
 use tonic::Status;
 
-use super::{query::ProductQuery, types::Product};
+use super::{query::ProductQuery, types::Product, variants::Variant};
 use crate::{
     app::App,
     etag::EntityTag,
@@ -23,37 +23,76 @@ use crate::{
 /// The cache of products and pages.
 pub(crate) type ProductCache = product_cache::ProductCache<ProductJson, RenderedPage>;
 
-/// The JSON of a product without its stock, which changes more often than the rest.
+/// Begins the stock of a product or variant. Within a JSON text, quotes are escaped: this is the field.
+const STOCK: &str = "\"stock\":";
+
+/// The JSON of a product without its stock, which changes more often than the rest, and without the closing brace.
 #[derive(Debug)]
 pub(crate) struct ProductJson {
     before_stock: Box<str>,
     after_stock: Box<str>,
+    /// The field `variants`, which follows. If there is one variant, up to its stock.
+    variants: Box<str>,
+    /// The rest of the only variant.
+    after_variant_stock: Option<Box<str>>,
 }
 
 impl ProductJson {
     fn new(product: &pb::Product) -> Self {
-        let stock = product.stock.to_string();
-        let json = to_json(&Product::from(product.clone())).unwrap_or_default();
-        // Within a JSON text, quotes are escaped: this is the field.
-        let field = "\"stock\":";
-        let (before, after) = json.split_once(field).unwrap_or_default();
+        let mut product = Product::from(product.clone());
+        let variants = product.variants.take();
+        let json = to_json(&product).unwrap_or_default();
+        let (before_stock, rest) = split_after_stock(&json);
+        let after_stock = rest.strip_prefix(&product.stock.to_string()).unwrap_or_default();
+        let (variants, after_variant_stock) =
+            variants.map(|variants| variants_json(&variants)).unwrap_or_default();
         Self {
-            before_stock: format!("{before}{field}").into(),
-            after_stock: after.strip_prefix(&stock).unwrap_or_default().into(),
+            before_stock: before_stock.into(),
+            after_stock: after_stock.strip_suffix('}').unwrap_or_default().into(),
+            variants,
+            after_variant_stock,
         }
     }
 
-    fn write(&self, stock: i32, json: &mut String) {
-        json.push_str(&self.before_stock);
+    fn write(&self, stock: i32, with_variants: bool, json: &mut String) {
         // Writing to a string does not fail.
-        let _ = write!(json, "{stock}");
-        json.push_str(&self.after_stock);
+        let _ = write!(json, "{}{stock}{}", self.before_stock, self.after_stock);
+        if with_variants {
+            json.push_str(&self.variants);
+            if let Some(after) = &self.after_variant_stock {
+                let _ = write!(json, "{stock}{}{after}", available(stock));
+            }
+        }
+        json.push('}');
     }
 
-    fn len(&self) -> usize {
+    fn len(&self, with_variants: bool) -> usize {
         const MAX_DIGITS: usize = 11;
-        self.before_stock.len() + MAX_DIGITS + self.after_stock.len()
+        let product = self.before_stock.len() + MAX_DIGITS + self.after_stock.len() + 1;
+        let after = self.after_variant_stock.as_ref();
+        let only_variant = after.map_or(0, |after| MAX_DIGITS + available(0).len() + after.len());
+        product + if with_variants { self.variants.len() + only_variant } else { 0 }
     }
+}
+
+/// The field that follows the stock of a variant.
+fn available(stock: i32) -> &'static str {
+    if stock > 0 { ",\"available\":true" } else { ",\"available\":false" }
+}
+
+/// Splits JSON after the first name of a stock.
+fn split_after_stock(json: &str) -> (&str, &str) {
+    json.find(STOCK).map_or(("", ""), |start| json.split_at(start + STOCK.len()))
+}
+
+/// Returns the JSON of the field; that of the only variant without its stock.
+fn variants_json(variants: &[Variant]) -> (Box<str>, Option<Box<str>>) {
+    let json = format!(",\"variants\":{}", to_json(&variants).unwrap_or_else(|_| "[]".to_owned()));
+    // The stock of several variants changes only together with all of their JSON.
+    let [variant] = variants else { return (json.into(), None) };
+    let (before, rest) = split_after_stock(&json);
+    let after = rest.strip_prefix(&format!("{}{}", variant.stock, available(variant.stock)));
+    (before.into(), Some(after.unwrap_or_default().into()))
 }
 
 /// A page as it is sent.
@@ -88,8 +127,8 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let product = get(app, id, is_admin).await?;
     let json = product.rendered(ProductJson::new);
-    let mut body = String::with_capacity(json.len());
-    json.write(product.stock(), &mut body);
+    let mut body = String::with_capacity(json.len(true));
+    json.write(product.stock(), true, &mut body);
     Ok(if_none_match.respond_json(&EntityTag::of_version(product.version()), None, body.into()))
 }
 
@@ -142,24 +181,26 @@ fn list_problem(status: Status) -> Problem {
 
 /// Renders a [`Page`] of products.
 pub(super) fn render(
-    _: &Uri,
+    uri: &Uri,
     products: &[CachedProduct<ProductJson>],
     response: &pb::ListProductsResponse,
 ) -> Result<RenderedPage, Problem> {
+    let Query(query) = Query::<ProductQuery>::of(uri)?;
+    let with_variants = query.includes_variants();
     let empty = Page::<Product> { items: Vec::new(), next_cursor: response.next_cursor.clone() };
     let empty = to_json(&empty)?;
     let items = "{\"items\":[";
     let rest = empty.strip_prefix(items).unwrap_or_default();
     let products: Vec<_> =
         products.iter().map(|product| (product.stock(), product.rendered(ProductJson::new))).collect();
-    let length = products.iter().map(|(_, json)| json.len() + 1).sum::<usize>();
+    let length = products.iter().map(|(_, json)| json.len(with_variants) + 1).sum::<usize>();
     let mut body = String::with_capacity(items.len() + length + rest.len());
     body.push_str(items);
     for (index, (stock, json)) in products.into_iter().enumerate() {
         if index > 0 {
             body.push(',');
         }
-        json.write(stock, &mut body);
+        json.write(stock, with_variants, &mut body);
     }
     body.push_str(rest);
     Ok(RenderedPage::new(body, None))
@@ -180,4 +221,54 @@ fn to_json(value: &impl serde::Serialize) -> Result<String, Problem> {
         tracing::error!("cannot serialize products: {error}");
         Problem::internal()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(product: &pb::Product, stock: i32, with_variants: bool) -> serde_json::Value {
+        let (json, mut text) = (ProductJson::new(product), String::new());
+        json.write(stock, with_variants, &mut text);
+        assert!(text.len() <= json.len(with_variants));
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn mug() -> pb::Product {
+        let name = "\"stock\":7".to_owned();
+        pb::Product {
+            id: 1,
+            name,
+            stock: 7,
+            variant_count: 1,
+            currency: "EUR".to_owned(),
+            ..pb::Product::default()
+        }
+    }
+
+    #[test]
+    fn writes_the_current_stock_of_a_product_and_its_only_variant() {
+        let details = pb::Variant { id: 1, sku: "MUG".to_owned(), stock: Some(7), ..pb::Variant::default() };
+        for product in [mug(), pb::Product { variants: vec![details], ..mug() }] {
+            for stock in [7, 0, i32::MAX] {
+                let json = written(&product, stock, true);
+                assert_eq!((&json["stock"], &json["name"]), (&stock.into(), &"\"stock\":7".into()));
+                let variant = &json["variants"][0];
+                assert_eq!((&variant["stock"], &variant["available"]), (&stock.into(), &(stock > 0).into()));
+                let without = written(&product, stock, false);
+                assert_eq!((&without["stock"], without.get("variants")), (&stock.into(), None));
+            }
+        }
+    }
+
+    #[test]
+    fn writes_several_variants_with_their_own_stock() {
+        let variant = |id, stock| pb::Variant { id, stock: Some(stock), ..pb::Variant::default() };
+        let variants = vec![variant(1, 7), variant(2, 0)];
+        let json = written(&pb::Product { variants, variant_count: 2, ..mug() }, 7, true);
+        let stocks: Vec<_> =
+            json["variants"].as_array().unwrap().iter().map(|variant| variant["stock"].clone()).collect();
+        assert_eq!(stocks, [7, 0]);
+        assert_eq!(json["variants"][1]["available"], false);
+    }
 }

@@ -4,6 +4,7 @@ pub(crate) mod cached;
 pub(crate) mod input;
 pub(crate) mod query;
 pub(crate) mod types;
+pub(crate) mod variants;
 
 use axum::{extract::State, response::Response};
 use bodega_proto::catalog::v1::{self as pb, DeleteProductRequest, GetProductRequest, UpdateProductRequest};
@@ -111,6 +112,8 @@ pub(crate) async fn create(
             headers(("etag" = String, description = "Identifies the new version of the product."))),
         (status = FORBIDDEN),
         (status = NOT_FOUND, description = "The product does not exist or was deleted (`product_not_found`)."),
+        (status = CONFLICT, description = "The product has several variants, and the request changes their price or stock \
+            (`has_variants`): use `PUT /api/products/{id}/variants`."),
         (status = PRECONDITION_FAILED,
             description = "The product has another version than `If-Match` names (`version_mismatch`)."),
     )
@@ -142,6 +145,8 @@ pub(crate) async fn replace(
             headers(("etag" = String, description = "Identifies the new version of the product."))),
         (status = FORBIDDEN),
         (status = NOT_FOUND, description = "The product does not exist or was deleted (`product_not_found`)."),
+        (status = CONFLICT, description = "The product has several variants, and the request changes their price or stock \
+            (`has_variants`): use `PUT /api/products/{id}/variants`."),
         (status = PRECONDITION_FAILED,
             description = "The product has another version than `If-Match` names (`version_mismatch`)."),
     )
@@ -214,15 +219,26 @@ pub(crate) fn with_entity_tag(product: Option<pb::Product>) -> Result<(EntityTag
     Ok((EntityTag::of_version(product.version), product.into()))
 }
 
-/// The version that a write requires; `None` when it accepts any.
+/// The version that a write of a product requires; `None` when it accepts any.
 async fn expected_version(app: &App, id: i32, if_match: &IfMatch) -> Result<Option<i64>, Problem> {
+    let current = async {
+        let response = app.catalog().get_product(GetProductRequest { id }).await?.into_inner();
+        Ok(present(response.product)?.version)
+    };
+    required_version(if_match, current).await
+}
+
+/// The version that a write requires; `None` when it accepts any. `current` reads the version.
+async fn required_version(
+    if_match: &IfMatch,
+    current: impl Future<Output = Result<i64, Problem>>,
+) -> Result<Option<i64>, Problem> {
     let Some(versions) = if_match.versions() else { return Ok(None) };
     if let [version] = versions[..] {
         return Ok(Some(version));
     }
     // Catalog compares with one version only: of several, only the current one can match.
-    let response = app.catalog().get_product(GetProductRequest { id }).await?.into_inner();
-    let version = present(response.product)?.version;
+    let version = current.await?;
     if versions.contains(&version) {
         Ok(Some(version))
     } else {

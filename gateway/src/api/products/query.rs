@@ -41,11 +41,20 @@ pub(crate) struct ProductQuery {
     /// Order of the products; `-` is descending. By default `relevance` with `q`, else `newest`.
     #[param(inline)]
     sort: Option<Sort>,
+    /// `variants` for products with their variants.
+    #[param(inline)]
+    include: Option<Include>,
     /// Maximum number of items in the page.
     #[param(value_type = Option<i32>, minimum = 1, maximum = 100, default = 20)]
     limit: Limit,
     /// `nextCursor` of the previous page, with the same filters and sort.
     cursor: String,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Include {
+    Variants,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
@@ -83,6 +92,10 @@ fn ids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<i32>, D::Error>
 }
 
 impl ProductQuery {
+    pub(crate) fn includes_variants(&self) -> bool {
+        matches!(self.include, Some(Include::Variants))
+    }
+
     /// # Errors
     /// 400 `malformed_request` for a price that is not an amount of `currency`.
     pub(crate) fn into_request(self, currency: Currency) -> Result<pb::ListProductsRequest, Problem> {
@@ -169,6 +182,7 @@ mod tests {
             ("maxPrice=1.999", "maxPrice"),
             ("minPrice=-1", "minPrice"),
             ("inStock=perhaps", "inStock"),
+            ("include=images", "include"),
             ("ids=1,x", "ids"),
             ("ids=", "ids"),
             ("ids=99999999999", "ids"),

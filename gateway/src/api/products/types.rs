@@ -2,6 +2,7 @@ use bodega_proto::catalog::v1 as pb;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::variants::Variant;
 use crate::json::{Amount, Timestamp};
 
 /// A product.
@@ -15,7 +16,20 @@ use crate::json::{Amount, Timestamp};
         "id": 11, "url": "/media/products/0197f0c5-a1b2-7c3d-8e4f-5a6b7c8d9e0f.jpg",
         "thumbnailUrl": "/media/products/0197f0c5-a1b2-7c3d-8e4f-5a6b7c8d9e0f-400.jpg"
     }],
-    "createdAt": "2026-11-21T09:30:00.123456Z", "updatedAt": "2026-11-21T09:30:00.123456Z"
+    "createdAt": "2026-11-21T09:30:00.123456Z", "updatedAt": "2026-11-21T09:30:00.123456Z",
+    "priceMax": 14.00, "options": ["Colour"],
+    "variants": [
+        {
+            "id": 7, "sku": "MUG-W", "barcode": null, "name": "white", "options": {"Colour": "white"}, "price": 12.50,
+            "compareAtPrice": null, "stock": 30, "available": true, "weight": 350, "requiresShipping": true,
+            "taxClass": "standard", "imageId": null
+        },
+        {
+            "id": 8, "sku": "MUG-R", "barcode": null, "name": "red", "options": {"Colour": "red"}, "price": 14.00,
+            "compareAtPrice": 16.00, "stock": 10, "available": true, "weight": 350, "requiresShipping": true,
+            "taxClass": "standard", "imageId": 11
+        }
+    ]
 }))]
 pub(crate) struct Product {
     /// Id of the product.
@@ -24,11 +38,11 @@ pub(crate) struct Product {
     pub(crate) name: String,
     /// Description, at most 10,000 characters; may be empty.
     pub(crate) description: String,
-    /// Unit price in major units of the currency, for example 12.50.
+    /// Unit price in major units of the currency, for example 12.50. That of the cheapest variant.
     pub(crate) price: Amount,
     /// ISO 4217 code of the currency of the price.
     pub(crate) currency: String,
-    /// Units in stock that can be ordered now.
+    /// Units in stock that can be ordered now. The sum of the variants.
     pub(crate) stock: i32,
     /// Category, or null when the product has none.
     #[schema(required)]
@@ -44,11 +58,29 @@ pub(crate) struct Product {
     pub(crate) created_at: Timestamp,
     /// When the product was last edited. Changes of the stock by orders do not count.
     pub(crate) updated_at: Timestamp,
+    /// Unit price of the most expensive variant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) price_max: Option<Amount>,
+    /// Names of the options that the variants differ in, at most 3. Empty if there is one variant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) options: Option<Vec<String>>,
+    /// Variants that can be ordered, in display order: at least one. In lists only with `include=variants`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) variants: Option<Vec<Variant>>,
 }
 
 impl From<pb::Product> for Product {
     fn from(product: pb::Product) -> Self {
+        // 0 is from a catalog that knows no variants.
+        let knows_variants = product.variant_count > 0;
+        let price_max = product.price_max_minor.unwrap_or(product.price_minor);
         Self {
+            price_max: knows_variants.then(|| Amount::new(price_max, &product.currency)),
+            variants: knows_variants.then(|| Variant::all_of(&product)),
+            options: knows_variants.then_some(product.option_names),
             id: product.id,
             name: product.name,
             description: product.description,

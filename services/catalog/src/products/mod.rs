@@ -8,7 +8,7 @@ pub(crate) mod product;
 mod read;
 mod update;
 
-pub use self::product::NewProduct;
+pub use self::product::{NewProduct, NewVariant};
 pub(crate) use self::{
     archive::archive,
     create::create,

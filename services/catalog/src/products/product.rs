@@ -151,6 +151,25 @@ pub struct NewProduct {
     pub tag_ids: Vec<i32>,
     /// URL of the first image, if any.
     pub image_url: Option<String>,
+    /// Names of the options that the variants differ in.
+    pub option_names: Vec<String>,
+    /// Variants, of which the first has the price and the stock of the product; empty for one without details.
+    pub variants: Vec<NewVariant>,
+}
+
+/// A variant of a product to create. Limits are those of the protobuf message `Variant`.
+#[derive(Clone, Debug, Default)]
+pub struct NewVariant {
+    /// Stock-keeping unit; may be empty.
+    pub sku: String,
+    /// A value for each option.
+    pub option_values: Vec<String>,
+    /// Price of one unit, in minor units of the store's currency.
+    pub price_minor: i64,
+    /// Units in stock.
+    pub stock: i32,
+    /// Weight of one unit in grams.
+    pub weight_grams: i32,
 }
 
 impl NewProduct {
@@ -181,6 +200,8 @@ impl NewProduct {
             category_id: None,
             tag_ids: parse_tag_ids(request.tag_ids, &mut violations),
             image_url: image_url::parse(request.image_url, &mut violations),
+            option_names: Vec::new(),
+            variants: Vec::new(),
         };
         violations.finish()?;
         Ok((product, category))

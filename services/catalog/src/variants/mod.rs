@@ -13,7 +13,7 @@ use bodega_runtime::database::Pool;
 
 pub(crate) use self::{
     db::Variant,
-    put::{Put, put, update},
+    put::{Put, insert, put, update},
 };
 use crate::error::Error;
 

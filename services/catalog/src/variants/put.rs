@@ -9,6 +9,7 @@ use bodega_runtime::{
     status::Violations,
 };
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 
 use super::{
     db::{self, StoredVariant, Variant},
@@ -61,7 +62,20 @@ pub(crate) async fn update(
     retry_on_conflict(|| try_put(db, caller, currency, product_id, expected_version, &declare)).await
 }
 
-/// `declare` returns the variants that the product is to have instead of those that it has.
+/// Declares the variants of a new product, which no audit event records.
+///
+/// # Errors
+/// As [`put`].
+pub(crate) async fn insert(
+    db: &mut PgConnection,
+    currency: Currency,
+    request: PutVariantsRequest,
+) -> Result<(), Error> {
+    let product_id = request.product_id;
+    let declaration = Declaration::parse(request)?;
+    write(db, currency, product_id, None, &|_: &[Variant]| Ok(declaration.clone())).await.map(drop)
+}
+
 async fn try_put(
     db: &Pool,
     caller: &Caller,
@@ -71,17 +85,41 @@ async fn try_put(
     declare: &(impl Fn(&[Variant]) -> Result<Declaration, Error> + Sync),
 ) -> Result<Put, Error> {
     let mut transaction = db.begin().await?;
-    let version = db::lock(&mut transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
+    let (put, change) = write(&mut transaction, currency, product_id, expected_version, declare).await?;
+    let Some(Change { before, after }) = change else {
+        transaction.rollback().await?;
+        return Ok(put);
+    };
+    let event = Event::new("product.variants_changed", caller).on(Subject::new("product", product_id));
+    AUDIT.record(&mut transaction, event.change(Some(&before), Some(&after))).await?;
+    transaction.commit().await?;
+    Ok(put)
+}
+
+/// The states of a product that an audit event contains.
+struct Change {
+    before: Value,
+    after: Value,
+}
+
+/// Writes the variants of a product that differ from those that it has. `declare` returns what it is to have instead of these.
+async fn write(
+    db: &mut PgConnection,
+    currency: Currency,
+    product_id: i32,
+    expected_version: Option<i64>,
+    declare: &(impl Fn(&[Variant]) -> Result<Declaration, Error> + Sync),
+) -> Result<(Put, Option<Change>), Error> {
+    let version = db::lock(&mut *db, product_id).await?.ok_or(Error::ProductNotFound)?;
     if expected_version.is_some_and(|expected| expected != version) {
         return Err(Error::VersionMismatch { actual: version });
     }
-    let before = db::find(&mut *transaction, product_id).await?;
+    let before = db::find(&mut *db, product_id).await?;
     let declaration = declare(&before)?;
-    let product =
-        products::db::products::find(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
+    let product = products::db::products::find(&mut *db, product_id).await?.ok_or(Error::ProductNotFound)?;
     check_images(&declaration, &product)?;
     let matches = match_variants(&before, &declaration.variants).map_err(unknown_id)?;
-    let ids = db::insert_rows(&mut *transaction, product_id, currency, &matches.ids).await?;
+    let ids = db::insert_rows(&mut *db, product_id, currency, &matches.ids).await?;
     let stored = ids.iter().zip(&declaration.variants).enumerate().map(|(position, (id, variant))| {
         let existing = before.iter().find(|existing| existing.id == *id);
         StoredVariant::new(*id, position, variant, existing.map_or(0, |existing| existing.stock))
@@ -91,21 +129,17 @@ async fn try_put(
         && before.first().is_some_and(|first| first.option_names == declaration.option_names)
         && stored.iter().all(|variant| before.iter().any(|existing| variant.equals(existing, currency)));
     if is_unchanged {
-        transaction.rollback().await?;
-        return Ok(Put { variants: sold(before), product });
+        return Ok((Put { variants: sold(before), product }, None));
     }
 
     let has_others = before.len() > 1 || ids != [product_id];
-    db::archive(&mut transaction, &matches.archived).await?;
-    db::store(&mut transaction, product_id, currency, &stored, has_others).await?;
-    db::update_product(&mut *transaction, product_id, currency, &declaration.option_names, &stored).await?;
-    let product =
-        products::db::products::find(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
-    let after = db::find(&mut *transaction, product_id).await?;
-    let event = Event::new("product.variants_changed", caller).on(Subject::new("product", product_id));
-    AUDIT.record(&mut transaction, event.change(Some(&audited(&before)), Some(&audited(&after)))).await?;
-    transaction.commit().await?;
-    Ok(Put { variants: sold(after), product })
+    db::archive(&mut *db, &matches.archived).await?;
+    db::store(&mut *db, product_id, currency, &stored, has_others).await?;
+    db::update_product(&mut *db, product_id, currency, &declaration.option_names, &stored).await?;
+    let product = products::db::products::find(&mut *db, product_id).await?.ok_or(Error::ProductNotFound)?;
+    let after = db::find(&mut *db, product_id).await?;
+    let change = Change { before: audited(&before), after: audited(&after) };
+    Ok((Put { variants: sold(after), product }, Some(change)))
 }
 
 /// # Errors

@@ -1,6 +1,6 @@
 //! Inserting many products at once.
 
-use bodega_catalog::bulk::{self, NewProduct};
+use bodega_catalog::bulk::{self, NewProduct, NewVariant};
 
 use crate::test_app::TestApp;
 
@@ -45,6 +45,32 @@ async fn inserts_products_in_order_with_tags_categories_and_images() {
         }
     }
     app.assert_ledger_adds_up().await;
+}
+
+#[tokio::test]
+async fn inserts_products_with_variants() {
+    let app = TestApp::start().await;
+    let size = |size: &str, stock| NewVariant {
+        sku: format!("MUG-{size}"),
+        option_values: vec![size.to_owned()],
+        price_minor: 100,
+        stock,
+        ..NewVariant::default()
+    };
+    let variants = vec![size("S", 3), size("L", 4)];
+    let with_variants = NewProduct { option_names: vec!["Size".to_owned()], variants, ..new("Mug") };
+    let products = [new("Cup"), with_variants.clone()];
+    let ids = bulk::insert_products(&app.db, "USD".parse().unwrap(), &products, |_| {}).await.unwrap();
+    let mug = app.get(ids[1]).await.unwrap();
+    assert_eq!((mug.stock, mug.variants.len(), mug.variants[0].id), (7, 2, ids[1]));
+    assert!(app.get(ids[0]).await.unwrap().variants.is_empty());
+    app.assert_ledger_adds_up().await;
+
+    // All of them or none.
+    let products = [new("Plate"), with_variants];
+    let error = bulk::insert_products(&app.db, "USD".parse().unwrap(), &products, |_| {}).await.unwrap_err();
+    assert!(error.to_string().contains("SKU"), "{error}");
+    assert_eq!(app.search("plate").await, [""; 0]);
 }
 
 #[tokio::test]

@@ -63,28 +63,28 @@ pub(crate) enum Unpriced {
     DiscountRejected(Vec<RejectedCode>),
 }
 
-/// Returns names and items of `lines` as the catalog has reserved them, or `None` if the reservation does not match the lines.
-fn reserved_items(lines: &[Line], reserved: &Reserved) -> Option<(Vec<String>, Vec<CartItem>)> {
+/// Returns `lines` as the catalog has reserved them, or `None` if the reservation does not match the lines.
+fn reserved_lines<'a>(lines: &[Line], reserved: &'a Reserved) -> Option<Vec<&'a ReservedLine>> {
     if reserved.lines.len() != lines.len() {
         return None;
     }
     let found = lines.iter().map(|line| {
         let is_line =
             |found: &&ReservedLine| found.product_id == line.product_id && found.quantity == line.quantity;
-        reserved.lines.iter().find(is_line).map(|found| (found.name.clone(), cart_item(found)))
+        reserved.lines.iter().find(is_line)
     });
-    found.collect::<Option<Vec<_>>>().map(|found| found.into_iter().unzip())
+    found.collect()
 }
 
 fn cart_item(line: &ReservedLine) -> CartItem {
     CartItem {
-        product_id: line.product_id,
-        category_id: None,
+        product_id: if line.variant_of == 0 { line.product_id } else { line.variant_of },
+        category_id: Some(line.category_id).filter(|id| *id != 0),
         price_minor: line.price_minor,
         quantity: line.quantity,
-        tax_class: String::new(),
-        weight_grams: 0,
-        requires_shipping: true,
+        tax_class: line.tax_class.clone(),
+        weight_grams: line.weight_grams,
+        requires_shipping: !line.is_digital,
     }
 }
 
@@ -98,7 +98,8 @@ pub(crate) fn price(
     form: &Form,
     inputs: &Inputs,
 ) -> Result<PricedLines, Unpriced> {
-    let (names, items) = reserved_items(lines, reserved).ok_or(Unpriced::Invalid)?;
+    let reserved_lines = reserved_lines(lines, reserved).ok_or(Unpriced::Invalid)?;
+    let items: Vec<_> = reserved_lines.iter().map(|line| cart_item(line)).collect();
     let total = total(inputs, &items, form).map_err(|error| match error {
         NoTotal::ShippingUnavailable => Unpriced::ShippingUnavailable,
         NoTotal::Invalid(_) => Unpriced::Invalid,
@@ -109,8 +110,9 @@ pub(crate) fn price(
     if !total.rejected_codes.is_empty() {
         return Err(Unpriced::DiscountRejected(total.rejected_codes));
     }
-    let prices = names.into_iter().zip(items).zip(&total.breakdown.lines).map(|((name, item), line)| Price {
-        name,
+    let priced = reserved_lines.iter().zip(items).zip(&total.breakdown.lines);
+    let prices = priced.map(|((reserved, item), line)| Price {
+        name: reserved.name.clone(),
         price_minor: item.price_minor,
         discount_minor: line.line_discount_minor + line.order_discount_minor,
         tax_minor: line.tax_minor,
@@ -118,9 +120,9 @@ pub(crate) fn price(
         tax_class: item.tax_class,
         weight_grams: item.weight_grams,
         requires_shipping: item.requires_shipping,
-        variant_of: None,
-        sku: None,
-        variant_name: None,
+        variant_of: Some(reserved.variant_of).filter(|id| *id != 0),
+        sku: Some(reserved.sku.clone()).filter(|sku| !sku.is_empty()),
+        variant_name: Some(reserved.variant_name.clone()).filter(|name| !name.is_empty()),
     });
     Ok(PricedLines {
         prices: prices.collect(),
@@ -196,6 +198,7 @@ mod tests {
             price_minor: price(line.product_id),
             quantity: line.quantity,
             version: None,
+            ..ReservedLine::default()
         });
         Reserved { lines: lines.collect(), currency: "USD".to_owned() }
     }

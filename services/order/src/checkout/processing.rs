@@ -129,7 +129,9 @@ async fn settle(app: &App, checkout: &Checkout, reserved: Reserved) -> Result<En
     let Checkout { id, user_id, form, .. } = checkout;
     let (id, codes) = (*id, &form.choices.discount_codes);
     let versions = reserved.lines.iter().filter_map(|line| {
-        line.version.map(|version| ProductVersion { product_id: line.product_id, version })
+        // The version of a variant is that of its product.
+        let product_id = if line.variant_of == 0 { line.product_id } else { line.variant_of };
+        line.version.map(|version| ProductVersion { product_id, version })
     });
     let product_versions = versions.collect();
     let mut attempts = 0;

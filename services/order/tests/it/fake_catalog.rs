@@ -149,6 +149,7 @@ impl State {
                 price_minor: product.price_minor,
                 quantity: line.quantity,
                 version: Some(product.version),
+                ..ReservedLine::default()
             }
         });
         let reserved = Reserved { lines: lines.collect(), currency: "USD".to_owned() };

@@ -49,7 +49,9 @@ async fn rejects_invalid_ids_and_returns_404_for_unknown_ones() {
         let invalid = ["x", "1.5", above, below, "1%00", "%00", "%ff", "%201", "1%2f2", "%E2%80%AE", &long];
         let invalid = invalid.into_iter().map(|id| (id, 400, parameter));
         let prefix = format!("{before}{{");
-        let input = bodies.iter().find(|it| it.method == method && it.path.starts_with(&prefix));
+        let input = bodies
+            .iter()
+            .find(|it| it.method == method && it.path.starts_with(&prefix) && it.path.ends_with(after));
         for (id, status, field) in invalid.chain(unknown.map(|id| (id, 404, ""))) {
             let path = format!("{before}{id}{after}");
             // The other parameters are valid.
