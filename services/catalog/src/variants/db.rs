@@ -192,7 +192,7 @@ pub(super) async fn archive(db: &mut PgConnection, ids: &[i32]) -> sqlx::Result<
     Ok(())
 }
 
-/// Writes locked variants, with the differences of their stock. `has_others` tells whether the product has, or had, more than one.
+/// Writes locked variants, with the differences of their stock. `has_others`: whether the product has, or had, more than one.
 pub(super) async fn store(
     db: &mut PgConnection,
     product_id: i32,
