@@ -185,7 +185,7 @@ pub(crate) async fn show(
     let (category, page) = tokio::try_join!(find, list)?;
     Ok(Json(WithProducts {
         category,
-        products: Some(page.products.into_iter().map(Product::from).collect()),
+        products: Some(page.products.into_iter().map(Product::without_variants).collect()),
         products_next_cursor: page.next_cursor,
     }))
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    responses::{CATEGORY_OR_TAG, PRODUCT, assert_fields, pluck},
+    responses::{CATEGORY_OR_TAG, LISTED_PRODUCT, assert_fields, pluck},
     store::TestStore,
 };
 
@@ -127,7 +127,7 @@ async fn counts_and_lists_products() {
         assert_fields(&shown, &format!("{CATEGORY_OR_TAG} products"));
         let products = shown["products"].as_array().unwrap();
         assert_eq!(pluck(products, "id"), [pot, mug], "newest first");
-        products.iter().for_each(|product| assert_fields(product, PRODUCT));
+        products.iter().for_each(|product| assert_fields(product, LISTED_PRODUCT));
         let bare = store.guest().get(&format!("{}/{unused}?include=products", resource.path)).await;
         assert_eq!(bare.expect(200).json["products"], json!([]));
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    responses::{PRODUCT, assert_fields},
+    responses::{LISTED_PRODUCT, assert_fields},
     store::TestStore,
 };
 
@@ -68,7 +68,7 @@ async fn lists_complete_products_newest_first() {
     let all = catalog.store.guest().get("/api/products").await.expect(200);
     assert_fields(&all.json, "items nextCursor");
     assert_eq!(all.json["nextCursor"], json!(null));
-    all.items().iter().for_each(|product| assert_fields(product, PRODUCT));
+    all.items().iter().for_each(|product| assert_fields(product, LISTED_PRODUCT));
     let newest = catalog.find("").await;
     assert_eq!(newest, ["Gift card", "apron", "Lamp", "Teapot", "Red Mug", "Blue Mug"]);
     let one = format!("/api/products/{}", catalog.ids[0]);

@@ -6,3 +6,4 @@ mod listing;
 mod prices;
 mod product_tags;
 mod products;
+mod variants;

@@ -10,15 +10,25 @@ pub(crate) const USER: &str =
     "id name username email emailVerified role avatarUrl avatarThumbnailUrl createdAt updatedAt";
 /// The fields of a category or tag.
 pub(crate) const CATEGORY_OR_TAG: &str = "id name productCount";
-/// The fields of a product.
+/// The fields of a product, apart from those about its variants.
 pub(crate) const PRODUCT: &str =
     "id name description price currency stock category tags imageUrl images createdAt updatedAt";
+/// The fields of a product in a list.
+pub(crate) const LISTED_PRODUCT: &str = "id name description price currency stock category tags imageUrl images createdAt updatedAt \
+     priceMax options";
+/// The fields of a product with its variants.
+pub(crate) const PRODUCT_WITH_VARIANTS: &str = "id name description price currency stock category tags imageUrl images createdAt \
+     updatedAt priceMax options variants";
+/// The fields of a variant.
+pub(crate) const VARIANT: &str = "id sku barcode name options price compareAtPrice stock available weight requiresShipping \
+     taxClass imageId";
 /// The fields of a product's image.
 pub(crate) const IMAGE: &str = "id url thumbnailUrl";
 /// The fields of a cart.
 pub(crate) const CART: &str = "products totalPrice currency count updatedAt";
 /// The fields of a cart line.
-pub(crate) const CART_LINE: &str = "productId name price quantity lineTotal imageUrl available";
+pub(crate) const CART_LINE: &str =
+    "productId name price quantity lineTotal imageUrl available variantId sku variantName";
 /// The fields of an order.
 pub(crate) const ORDER: &str =
     "id userId products totalAmount currency status payment history createdAt updatedAt";

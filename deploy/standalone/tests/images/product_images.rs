@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     images::{FetchedImage, LOCATION, encoded, files, photo_with_location, png},
-    responses::{IMAGE, PRODUCT, assert_fields, pluck},
+    responses::{IMAGE, PRODUCT_WITH_VARIANTS, assert_fields, pluck},
     store::{TestStore, eventually},
 };
 
@@ -46,7 +46,7 @@ async fn lists_images_in_upload_order_with_thumbnails() {
     let (gif, webp) = (encoded(30, 20, ImageFormat::Gif), encoded(640, 10, ImageFormat::WebP));
 
     let added = store.admin().add_images(mug, &[&photo_with_location(), &png()]).await.expect(201);
-    assert_fields(&added.json, PRODUCT);
+    assert_fields(&added.json, PRODUCT_WITH_VARIANTS);
     images(&added.json).iter().for_each(|image| assert_fields(image, IMAGE));
     assert_eq!(images(&added.json).len(), 2);
     assert_eq!(added.json["imageUrl"], images(&added.json)[0]["url"]);

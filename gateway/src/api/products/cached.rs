@@ -10,7 +10,7 @@ use bodega_runtime::product_cache::{self, CachedPage, CachedProduct};
 use http::{HeaderValue, Uri};
 use tonic::Status;
 
-use super::{query::ProductQuery, types::Product, variants::Variant};
+use super::{query::ProductQuery, types::Product, variants::types::Variant};
 use crate::{
     app::App,
     etag::EntityTag,

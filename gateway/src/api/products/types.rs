@@ -2,7 +2,7 @@ use bodega_proto::catalog::v1 as pb;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::variants::Variant;
+use super::variants::types::Variant;
 use crate::json::{Amount, Timestamp};
 
 /// A product.
@@ -94,6 +94,13 @@ impl From<pb::Product> for Product {
             created_at: product.created_at.into(),
             updated_at: product.updated_at.into(),
         }
+    }
+}
+
+impl Product {
+    /// Converts a product of a list.
+    pub(crate) fn without_variants(product: pb::Product) -> Self {
+        Self { variants: None, ..product.into() }
     }
 }
 

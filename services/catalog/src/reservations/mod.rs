@@ -1,6 +1,7 @@
 //! Stock reservations of orders: an order gets all of its lines or none, once, until it is released.
 
 mod db;
+mod lines;
 mod quantities;
 mod release;
 mod reserve;
@@ -11,7 +12,7 @@ use bodega_runtime::{combiner::Combiner, database::Pool, money::Currency};
 use uuid::Uuid;
 
 pub(crate) use self::{
-    db::ReservedLine,
+    lines::ReservedLine,
     quantities::parse_lines,
     reserve::{InsufficientStockLine, Outcome},
 };

@@ -17,7 +17,8 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{
-    db::{self, AttemptedLine, Locked, RequestedLines, ReservationStatus, ReservedLine},
+    db::{self, Locked, RequestedLines},
+    lines::{AttemptedLine, ReservationStatus, ReservedLine},
     quantities::Quantities,
 };
 use crate::{changes::Changes, error::Error, metrics};
