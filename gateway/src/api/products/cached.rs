@@ -42,7 +42,7 @@ impl ProductJson {
         let mut product = Product::from(product.clone());
         let variants = product.variants.take();
         let json = to_json(&product).unwrap_or_default();
-        let (before_stock, rest) = split_after_stock(&json);
+        let (before_stock, rest) = split_after_name(&json, json.find(STOCK));
         let after_stock = rest.strip_prefix(&product.stock.to_string()).unwrap_or_default();
         let (variants, after_variant_stock) =
             variants.map(|variants| variants_json(&variants)).unwrap_or_default();
@@ -80,9 +80,9 @@ fn available(stock: i32) -> &'static str {
     if stock > 0 { ",\"available\":true" } else { ",\"available\":false" }
 }
 
-/// Splits JSON after the first name of a stock.
-fn split_after_stock(json: &str) -> (&str, &str) {
-    json.find(STOCK).map_or(("", ""), |start| json.split_at(start + STOCK.len()))
+/// Splits JSON after the name of a stock, which starts here.
+fn split_after_name(json: &str, start: Option<usize>) -> (&str, &str) {
+    start.map_or(("", ""), |start| json.split_at(start + STOCK.len()))
 }
 
 /// Returns the JSON of the field; that of the only variant without its stock.
@@ -90,7 +90,8 @@ fn variants_json(variants: &[Variant]) -> (Box<str>, Option<Box<str>>) {
     let json = format!(",\"variants\":{}", to_json(&variants).unwrap_or_else(|_| "[]".to_owned()));
     // The stock of several variants changes only together with all of their JSON.
     let [variant] = variants else { return (json.into(), None) };
-    let (before, rest) = split_after_stock(&json);
+    // The last one: an option may have this name too.
+    let (before, rest) = split_after_name(&json, json.rfind(STOCK));
     let after = rest.strip_prefix(&format!("{}{}", variant.stock, available(variant.stock)));
     (before.into(), Some(after.unwrap_or_default().into()))
 }
@@ -248,8 +249,15 @@ mod tests {
 
     #[test]
     fn writes_the_current_stock_of_a_product_and_its_only_variant() {
-        let details = pb::Variant { id: 1, sku: "MUG".to_owned(), stock: Some(7), ..pb::Variant::default() };
-        for product in [mug(), pb::Product { variants: vec![details], ..mug() }] {
+        let details = pb::Variant {
+            id: 1,
+            sku: "MUG".to_owned(),
+            option_values: vec!["7".to_owned()],
+            stock: Some(7),
+            ..pb::Variant::default()
+        };
+        let option_names = vec!["stock".to_owned()];
+        for product in [mug(), pb::Product { option_names, variants: vec![details], ..mug() }] {
             for stock in [7, 0, i32::MAX] {
                 let json = written(&product, stock, true);
                 assert_eq!((&json["stock"], &json["name"]), (&stock.into(), &"\"stock\":7".into()));

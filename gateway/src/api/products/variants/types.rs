@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use bodega_proto::catalog::v1 as pb;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
@@ -22,7 +20,7 @@ pub(crate) struct Variant {
     #[schema(required)]
     name: Option<String>,
     /// Value of each option of the product.
-    #[schema(value_type = BTreeMap<String, String>)]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     options: Options,
     /// Unit price in major units of the currency, for example 12.50.
     price: Amount,
