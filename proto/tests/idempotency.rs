@@ -49,11 +49,13 @@ fn idempotent_methods_are_listed_here() {
             "CancelOrder",
             "ClearOrdered",
             "CreatePaymentIntent",
+            "CreateRefund",
             "ExchangeApiKey",
             "HandleWebhookEvent",
             "MergeGuestCart",
             "Release",
-            "Reserve"
+            "Reserve",
+            "ReturnUnits"
         ]
     );
 }
@@ -74,6 +76,7 @@ fn all_other_methods_are_not_retried() {
         "CreateDiscount",
         "CreateProduct",
         "CreateShippingZone",
+        "CreateShipment",
         "CreateTag",
         "DeleteCategory",
         "DeleteDiscount",

@@ -15,6 +15,10 @@ pub(crate) fn start() {
         "stock_released_units_total",
         "Units of stock that were reserved and have been released, because an order was not placed or was cancelled."
     );
+    describe_counter!(
+        "stock_returned_units_total",
+        "Units of stock that were sold and have been added back, because they were refunded."
+    );
     describe_gauge!("stock_out_products", "Products on sale without stock. At most 10,000 are counted.");
     describe_gauge!(
         "stock_low_products",
@@ -22,6 +26,7 @@ pub(crate) fn start() {
     );
     reserved(&[]);
     released(&[]);
+    returned(&[]);
 }
 
 /// Counts the stock that a statement has reserved.
@@ -32,6 +37,11 @@ pub(crate) fn reserved(changes: &[StockChange]) {
 /// Counts the stock that a statement has released.
 pub(crate) fn released(changes: &[StockChange]) {
     counter!("stock_released_units_total").increment(units(changes));
+}
+
+/// Counts the stock that a statement has added back after a refund.
+pub(crate) fn returned(changes: &[StockChange]) {
+    counter!("stock_returned_units_total").increment(units(changes));
 }
 
 fn units(changes: &[StockChange]) -> u64 {

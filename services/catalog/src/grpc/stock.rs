@@ -2,7 +2,7 @@
 
 use bodega_proto::catalog::v1::{
     self as pb, InsufficientStock, ReleaseRequest, ReleaseResponse, ReserveRequest, ReserveResponse,
-    Reserved, stock_service_server::StockService,
+    Reserved, ReturnUnitsRequest, ReturnUnitsResponse, stock_service_server::StockService,
 };
 use bodega_runtime::status;
 use tonic::{Request, Response, Status};
@@ -28,6 +28,18 @@ impl StockService for StockApi {
         let order_id = status::parse_uuid("order_id", &request.get_ref().order_id)?;
         self.0.release(order_id).await?;
         Ok(Response::new(ReleaseResponse {}))
+    }
+
+    async fn return_units(
+        &self,
+        request: Request<ReturnUnitsRequest>,
+    ) -> Result<Response<ReturnUnitsResponse>, Status> {
+        let ReturnUnitsRequest { return_id, order_id, lines, restock } = request.into_inner();
+        let return_id = status::parse_uuid("return_id", &return_id)?;
+        let order_id = status::parse_uuid("order_id", &order_id)?;
+        let quantities = reservations::parse_lines(&lines).map_err(Error::from)?;
+        self.0.return_units(return_id, order_id, &quantities, restock).await?;
+        Ok(Response::new(ReturnUnitsResponse {}))
     }
 }
 

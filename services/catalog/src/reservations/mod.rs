@@ -5,6 +5,7 @@ mod lines;
 mod quantities;
 mod release;
 mod reserve;
+mod returns;
 
 use std::sync::Arc;
 
@@ -48,5 +49,20 @@ impl Reservations {
     /// Errors of the database.
     pub(crate) async fn release(&self, order_id: Uuid) -> Result<(), Error> {
         release::release(&self.db, &self.changes, order_id).await
+    }
+
+    /// Records that units of an order were returned, once per `return_id`, and adds them back to the stock if `restock` is
+    /// true. A later release does not add them again. Does nothing if the order was released.
+    ///
+    /// # Errors
+    /// Errors of the database; the constraint `returned_units_were_reserved` if more units are returned than reserved.
+    pub(crate) async fn return_units(
+        &self,
+        return_id: Uuid,
+        order_id: Uuid,
+        quantities: &Quantities,
+        restock: bool,
+    ) -> Result<(), Error> {
+        returns::return_units(&self.db, &self.changes, (return_id, order_id), quantities, restock).await
     }
 }

@@ -25,6 +25,7 @@ mod rate_limits;
 mod relevance;
 mod reservation_batches;
 mod reservations;
+mod returns;
 mod search;
 mod test_app;
 mod variant_reads;

@@ -8,8 +8,8 @@ use bodega_media::Media;
 use bodega_proto::catalog::v1::{
     BatchGetProductsRequest, CreateCategoryRequest, CreateProductRequest, CreateTagRequest,
     DeleteProductRequest, GetProductRequest, IdOrName, ListProductsRequest, ListVariantsRequest, Product,
-    PutVariantsRequest, PutVariantsResponse, ReleaseRequest, ReserveRequest, StockLine, UpdateProductRequest,
-    UpdateVariantRequest, Variant, catalog_service_client::CatalogServiceClient,
+    PutVariantsRequest, PutVariantsResponse, ReleaseRequest, ReserveRequest, ReturnUnitsRequest, StockLine,
+    UpdateProductRequest, UpdateVariantRequest, Variant, catalog_service_client::CatalogServiceClient,
     change_service_client::ChangeServiceClient, id_or_name, reserve_response::Outcome,
     stock_service_client::StockServiceClient, variant_service_client::VariantServiceClient,
 };
@@ -243,6 +243,24 @@ impl TestApp {
     pub(crate) async fn release(&self, order_id: Uuid) {
         let request = ReleaseRequest { order_id: order_id.to_string() };
         self.stock_service().release(request).await.unwrap();
+    }
+
+    /// Records a return of units of an order.
+    pub(crate) async fn return_units(
+        &self,
+        return_id: Uuid,
+        order_id: Uuid,
+        lines: &[(i32, i32)],
+        restock: bool,
+    ) -> Result<(), Status> {
+        let lines = lines.iter().map(|&(product_id, quantity)| StockLine { product_id, quantity });
+        let request = ReturnUnitsRequest {
+            return_id: return_id.to_string(),
+            order_id: order_id.to_string(),
+            lines: lines.collect(),
+            restock,
+        };
+        self.stock_service().return_units(request).await.map(drop)
     }
 
     pub(crate) async fn stock_of(&self, id: i32) -> i32 {
