@@ -44,8 +44,10 @@ templates! {
     OrderConfirmation "order_confirmation" "An order was placed, and paid if it is paid by card.";
     PaymentReceived "payment_received" "The payment of an order arrived.";
     OrderShipped "order_shipped" "An order was shipped.";
+    ShipmentSent "shipment_sent" "A part of an order was shipped.";
     OrderCancelled "order_cancelled" "An order was cancelled.";
     PaymentRefunded "payment_refunded" "A payment was refunded.";
+    PartialRefund "partial_refund" "A part of a payment was refunded.";
     NewOrder "new_order" "To the merchant: there is a new order.";
 }
 
