@@ -36,6 +36,21 @@ pub(crate) enum Error {
     OrderNotFound,
     #[error("a {from} order cannot become {to}")]
     InvalidTransition { from: OrderStatus, to: OrderStatus },
+    #[error("an order that was shipped in part cannot be cancelled")]
+    PartlyShipped,
+    #[error("a {0} order cannot be shipped")]
+    NotShippable(OrderStatus),
+    #[error("all units of the order were shipped or returned")]
+    NothingToShip,
+    #[error("{0}")]
+    ShipmentExceedsOrder(Violations),
+    #[error("order has no completed payment")]
+    NotPaid,
+    #[error("a payment of the order is being reviewed")]
+    ReviewOpen,
+    /// Names the lines or the amount of which less is left.
+    #[error("{0}")]
+    RefundExceedsPaid(Violations),
     #[error("order is already paid")]
     AlreadyPaid,
     #[error("a {0} order cannot be paid")]
@@ -119,8 +134,17 @@ impl From<Error> for Status {
                 retryable(Code::Unavailable, "timeout", error, Duration::from_secs(1))
             }
             Error::OrderNotFound => rejected(Code::NotFound, "order_not_found", error),
-            Error::InvalidTransition { .. } => {
+            Error::InvalidTransition { .. } | Error::PartlyShipped | Error::NotShippable(_) => {
                 rejected(Code::FailedPrecondition, "invalid_transition", error)
+            }
+            Error::NothingToShip => rejected(Code::FailedPrecondition, "nothing_to_ship", error),
+            Error::ShipmentExceedsOrder(violations) => {
+                violations.rejected(Code::FailedPrecondition, "shipment_exceeds_order")
+            }
+            Error::NotPaid => rejected(Code::FailedPrecondition, "not_paid", error),
+            Error::ReviewOpen => rejected(Code::FailedPrecondition, "payment_in_review", error),
+            Error::RefundExceedsPaid(violations) => {
+                violations.rejected(Code::FailedPrecondition, "refund_exceeds_paid")
             }
             Error::AlreadyPaid => rejected(Code::FailedPrecondition, "already_paid", error),
             Error::TooManyPendingOrders(_) => {

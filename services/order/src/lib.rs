@@ -13,7 +13,9 @@
 //! result. No service and no payment provider is called inside a transaction; the calls can be repeated, with the order's id
 //! as their idempotency key. So a process may stop anywhere, and another one continues.
 //!
-//! All SQL is in the `db` modules. Rows are locked in this order: provider events, orders, payments.
+//! `payments::refunds` returns parts of a payment, and `orders::shipments` ships parts of an order.
+//!
+//! All SQL is in the `db` modules. Rows are locked in this order: provider events, orders, payments, refunds.
 //!
 //! Placing an order takes one call each of GetSnapshot, Reserve and ClearOrdered, and four statements without an explicit
 //! transaction: each of them serves up to 64 concurrent calls (`checkout::db::combined`).
@@ -165,6 +167,7 @@ pub async fn start(
     service.spawn(outbox::worker::run(app.clone()));
     service.spawn(payments::apply::run(app.clone()));
     service.spawn(payments::expiry::run(app.clone()));
+    service.spawn(payments::refunds::process::run(app.clone()));
     service.spawn(payments::reconcile::run(app));
     service.spawn(events::clean_up(db.clone()));
     service.spawn(cleanup::run(db.clone()));

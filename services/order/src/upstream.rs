@@ -7,7 +7,7 @@ use bodega_proto::{
         GetSnapshotResponse, OrderedLine, checkout_service_client::CheckoutServiceClient,
     },
     catalog::v1::{
-        ReleaseRequest, ReserveRequest, StockLine, reserve_response::Outcome,
+        ReleaseRequest, ReserveRequest, ReturnUnitsRequest, StockLine, reserve_response::Outcome,
         stock_service_client::StockServiceClient,
     },
     identity::v1::{
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use crate::checkout::pricing::Line;
+use crate::{checkout::pricing::Line, payments::db::refunds::ReturnedUnits};
 
 /// Transports to the services that the order service calls.
 #[derive(Clone)]
@@ -105,6 +105,26 @@ impl Upstreams {
         let request = ReleaseRequest { order_id: order_id.to_string() };
         let mut catalog = StockServiceClient::new(self.catalog.clone());
         with_service_identity(catalog.release(request)).await.map(drop)
+    }
+
+    /// Records that units of an order were returned by a refund, once.
+    pub(crate) async fn return_units(
+        &self,
+        refund_id: Uuid,
+        order_id: Uuid,
+        units: &ReturnedUnits,
+    ) -> Result<(), Status> {
+        let lines = units.product_ids.iter().zip(&units.quantities);
+        let lines =
+            lines.map(|(product_id, quantity)| StockLine { product_id: *product_id, quantity: *quantity });
+        let request = ReturnUnitsRequest {
+            return_id: refund_id.to_string(),
+            order_id: order_id.to_string(),
+            lines: lines.collect(),
+            restock: units.restock,
+        };
+        let mut catalog = StockServiceClient::new(self.catalog.clone());
+        with_service_identity(catalog.return_units(request)).await.map(drop)
     }
 }
 

@@ -90,7 +90,8 @@ struct End {
 async fn deliver(app: &App, checkout: &Checkout, end: End) -> Outcome {
     if let Some(kind) = end.delivery {
         let Checkout { id, user_id, lines, traceparent, .. } = checkout.clone();
-        let delivery = Delivery { order_id: id, kind, attempts: 0, user_id, lines, traceparent };
+        let refunds = Vec::new();
+        let delivery = Delivery { order_id: id, kind, attempts: 0, user_id, lines, refunds, traceparent };
         deliveries::deliver_inline(app, &delivery).await;
     }
     end.outcome
@@ -207,6 +208,8 @@ fn placed_order(checkout: &Checkout, priced: PricedLines, placement: Placement) 
             payment_cancelled: false,
             created_at: placed_at,
         }],
+        refunds: Vec::new(),
+        shipments: Vec::new(),
         placed_at,
         updated_at: placed_at,
     }

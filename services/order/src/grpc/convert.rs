@@ -67,6 +67,8 @@ impl From<Order> for pb::Order {
             status: pb::OrderStatus::from(order.status).into(),
             payment: order.payment.map(Into::into),
             history: order.history.into_iter().map(Into::into).collect(),
+            refunds: order.refunds.into_iter().map(Into::into).collect(),
+            shipments: order.shipments.into_iter().map(Into::into).collect(),
             created_at: Some(timestamp::to_proto(order.placed_at)),
             updated_at: Some(timestamp::to_proto(order.updated_at)),
         }

@@ -4,5 +4,6 @@ mod checkout;
 mod convert;
 pub(crate) mod orders;
 pub(crate) mod payment_webhooks;
+mod returns;
 mod rules;
 pub(crate) mod settings;

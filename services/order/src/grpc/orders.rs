@@ -2,7 +2,8 @@
 
 use bodega_proto::order::v1::{
     self as pb, CancelOrderRequest, CancelOrderResponse, CreatePaymentIntentRequest,
-    CreatePaymentIntentResponse, GetOrderRequest, GetOrderResponse, GetQuoteRequest, GetQuoteResponse,
+    CreatePaymentIntentResponse, CreateRefundRequest, CreateRefundResponse, CreateShipmentRequest,
+    CreateShipmentResponse, GetOrderRequest, GetOrderResponse, GetQuoteRequest, GetQuoteResponse,
     ListAllOrdersRequest, ListAllOrdersResponse, ListOrdersRequest, ListOrdersResponse, ListPaymentsRequest,
     ListPaymentsResponse, PlaceOrderRequest, PlaceOrderResponse, ResolvePaymentRequest,
     ResolvePaymentResponse, UpdateOrderStatusRequest, UpdateOrderStatusResponse,
@@ -19,20 +20,31 @@ use time::OffsetDateTime;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::convert::{decision, optional_status, required_status};
+use super::{
+    convert::{decision, optional_status, required_status},
+    returns::{refund_request, shipment_request},
+};
 use crate::{
     app::App,
     checkout::{
         form::{Form, Purpose},
-        place_order::{PlaceOrder, place_order},
+        place_order::place_order,
         quote::quote,
+        request::PlaceOrder,
     },
     error::Error,
     orders::{
         db::{self, Filter},
+        shipments::create_shipment,
         transition::{cancel, change_status},
     },
-    payments::{db::reviews, list::list_payments, resolve::resolve_payment, start::create_payment_intent},
+    payments::{
+        db::reviews,
+        list::list_payments,
+        refunds::create::{create_refund, validate},
+        resolve::resolve_payment,
+        start::create_payment_intent,
+    },
 };
 
 /// Orders on a page if the client sets no limit.
@@ -150,6 +162,35 @@ impl OrderService for OrderApi {
         let status = required_status(request.status)?;
         let order = change_status(&self.0, id, None, status, &caller).await?;
         Ok(Response::new(UpdateOrderStatusResponse { order: Some(order.into()) }))
+    }
+
+    async fn create_refund(
+        &self,
+        request: Request<CreateRefundRequest>,
+    ) -> Result<Response<CreateRefundResponse>, Status> {
+        let caller = Caller::admin_or_key(&request, Scope::PaymentsWrite)?;
+        caller.check_recent_second_factor()?;
+        let mut request = request.into_inner();
+        let order_id = parse_uuid("order_id", &request.order_id)?;
+        let key = std::mem::take(&mut request.idempotency_key);
+        let request = refund_request(order_id, request);
+        validate(&request, &key)?;
+        let refund = create_refund(&self.0, &request, &key, &caller).await?;
+        Ok(Response::new(CreateRefundResponse { refund: Some(refund.into()) }))
+    }
+
+    async fn create_shipment(
+        &self,
+        request: Request<CreateShipmentRequest>,
+    ) -> Result<Response<CreateShipmentResponse>, Status> {
+        let caller = Caller::admin_or_key(&request, Scope::OrdersWrite)?;
+        let mut request = request.into_inner();
+        let order_id = parse_uuid("order_id", &request.order_id)?;
+        let key = std::mem::take(&mut request.idempotency_key);
+        let request = shipment_request(order_id, request);
+        request.validate(&key)?;
+        let shipment = create_shipment(&self.0, &request, &key, &caller).await?;
+        Ok(Response::new(CreateShipmentResponse { shipment: Some(shipment.into()) }))
     }
 
     async fn create_payment_intent(

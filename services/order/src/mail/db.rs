@@ -1,7 +1,7 @@
 //! SQL of what mails about orders contain.
 
 use bodega_runtime::database::Pool;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -29,7 +29,32 @@ pub(super) struct PaymentRow {
     pub(super) id: Uuid,
     pub(super) provider: String,
     pub(super) amount_minor: i64,
+    /// The sum of the refunds of its parts, which have mails of their own.
+    pub(super) refunds_minor: i64,
     pub(super) currency: String,
+}
+
+/// A refund of a part of a payment.
+pub(super) struct RefundRow {
+    pub(super) id: Uuid,
+    pub(super) amount_minor: i64,
+}
+
+/// A parcel.
+pub(super) struct ShipmentRow {
+    pub(super) id: Uuid,
+    pub(super) order_id: Uuid,
+    pub(super) carrier: Option<String>,
+    pub(super) tracking_number: Option<String>,
+    pub(super) tracking_url: Option<String>,
+    pub(super) items: Json<Vec<ShippedItem>>,
+}
+
+/// Units in a parcel.
+#[derive(Deserialize, Serialize)]
+pub(super) struct ShippedItem {
+    name: String,
+    quantity: i32,
 }
 
 pub(super) async fn orders(db: &Pool, ids: &[Uuid]) -> sqlx::Result<Vec<OrderRow>> {
@@ -55,8 +80,34 @@ pub(super) async fn orders(db: &Pool, ids: &[Uuid]) -> sqlx::Result<Vec<OrderRow
 pub(super) async fn payments(db: &Pool, ids: &[Uuid]) -> sqlx::Result<Vec<PaymentRow>> {
     sqlx::query_as!(
         PaymentRow,
-        "select id, provider, amount_minor, currency from orders.payments where id = any($1)",
+        "select id, provider, amount_minor, refunds_minor, currency from orders.payments where id = any($1)",
         ids,
+    )
+    .fetch_all(db)
+    .await
+}
+
+pub(super) async fn refunds(db: &Pool, ids: &[Uuid]) -> sqlx::Result<Vec<RefundRow>> {
+    sqlx::query_as!(RefundRow, "select id, amount_minor from orders.refunds where id = any($1)", ids)
+        .fetch_all(db)
+        .await
+}
+
+/// Returns the shipments of orders, the earliest first.
+pub(super) async fn shipments(db: &Pool, order_ids: &[Uuid]) -> sqlx::Result<Vec<ShipmentRow>> {
+    sqlx::query_as!(
+        ShipmentRow,
+        r#"select s.id, s.order_id, s.carrier, s.tracking_number, s.tracking_url,
+                  (
+                      select json_agg(json_build_object('name', i.name, 'quantity', l.quantity) order by l.product_id)
+                      from orders.shipment_lines l
+                      join orders.order_items i on i.order_id = l.order_id and i.product_id = l.product_id
+                      where l.shipment_id = s.id
+                  ) as "items!: Json<Vec<ShippedItem>>"
+           from orders.shipments s
+           where s.order_id = any($1)
+           order by s.id"#,
+        order_ids,
     )
     .fetch_all(db)
     .await

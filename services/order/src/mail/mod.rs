@@ -12,7 +12,7 @@ use bodega_runtime::{database::Pool, money::Currency};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use self::db::OrderRow;
+use self::db::{OrderRow, RefundRow, ShipmentRow};
 use crate::{SCHEMA, payments::provider::offline, upstream::Upstreams};
 
 /// Arguments of mails about orders.
@@ -62,6 +62,10 @@ enum Kind {
     Shipped,
     Cancelled,
     Refunded,
+    /// A part of the payment was refunded.
+    PartlyRefunded,
+    /// A part of the order was shipped.
+    ShipmentSent,
     NewOrder,
 }
 
@@ -73,6 +77,8 @@ impl Kind {
             "order_shipped" => Self::Shipped,
             "order_cancelled" => Self::Cancelled,
             "payment_refunded" => Self::Refunded,
+            "partial_refund" => Self::PartlyRefunded,
+            "shipment_sent" => Self::ShipmentSent,
             "new_order" => Self::NewOrder,
             _ => return None,
         })
@@ -86,6 +92,7 @@ impl Compose for OrderMails {
         let orders = db::orders(&self.db, &ids).await?;
         let orders: HashMap<_, _> = orders.into_iter().map(|order| (order.id, order)).collect();
         let payments = db::payments(&self.db, &payments).await?;
+        let Returns { refunds, shipments } = self.returns(mails, &ids).await?;
         let users: Vec<_> = mails.iter().filter_map(|mail| mail.user_id).collect();
         let contacts = self.upstreams.contacts(&users).await?;
         let mut composed = Vec::with_capacity(mails.len());
@@ -115,6 +122,8 @@ impl Compose for OrderMails {
                 Kind::Shipped => Template::OrderShipped,
                 Kind::Cancelled => Template::OrderCancelled,
                 Kind::Refunded => Template::PaymentRefunded,
+                Kind::PartlyRefunded => Template::PartialRefund,
+                Kind::ShipmentSent => Template::ShipmentSent,
                 Kind::NewOrder => Template::NewOrder,
             };
             let (to, name) = match (kind, mail.user_id) {
@@ -131,7 +140,22 @@ impl Compose for OrderMails {
             };
             let mut data = json!({"name": name, "order": order_data(order, kind == Kind::Paid)});
             if let Some(payment) = payment {
-                data["amount"] = amount(&payment.currency, payment.amount_minor).into();
+                let refunded = if kind == Kind::Refunded { payment.refunds_minor } else { 0 };
+                data["amount"] = amount(&payment.currency, payment.amount_minor - refunded).into();
+            }
+            if let Some(id) = param(mail, "refund_id")
+                && let Some(refund) = refunds.iter().find(|refund| refund.id == id)
+            {
+                data["amount"] = amount(&order.currency, refund.amount_minor).into();
+            }
+            let is_described = |shipment: &&ShipmentRow| match param(mail, "shipment_id") {
+                Some(id) => shipment.id == id,
+                // The last one.
+                None => kind == Kind::Shipped && shipment.order_id == order.id,
+            };
+            if matches!(kind, Kind::Shipped | Kind::ShipmentSent) {
+                let shipment = shipments.iter().rev().find(is_described);
+                data["shipment"] = shipment.map_or_else(|| json!({}), shipment_data);
             }
             composed.push(Composed::Letter(Letter { to, template, data }));
         }
@@ -139,7 +163,28 @@ impl Compose for OrderMails {
     }
 }
 
+/// The refunds and shipments that mails are about.
+#[derive(Default)]
+struct Returns {
+    refunds: Vec<RefundRow>,
+    /// The earliest first.
+    shipments: Vec<ShipmentRow>,
+}
+
 impl OrderMails {
+    async fn returns(&self, mails: &[Mail], order_ids: &[Uuid]) -> sqlx::Result<Returns> {
+        let refunds: Vec<_> = mails.iter().filter_map(|mail| param(mail, "refund_id")).collect();
+        let has_shipments = |mail: &Mail| matches!(Kind::of(mail), Some(Kind::Shipped | Kind::ShipmentSent));
+        let mut returns = Returns::default();
+        if !refunds.is_empty() {
+            returns.refunds = db::refunds(&self.db, &refunds).await?;
+        }
+        if mails.iter().any(has_shipments) {
+            returns.shipments = db::shipments(&self.db, order_ids).await?;
+        }
+        Ok(returns)
+    }
+
     /// Writes the mail to the merchant, which a repetition after a crash does not write again.
     async fn notify_merchant(&self, order: &OrderRow) -> sqlx::Result<()> {
         if self.notify.is_none() {
@@ -178,6 +223,13 @@ fn order_data(order: &OrderRow, paid: bool) -> Value {
 fn end_of_id(id: Uuid) -> String {
     let id = id.simple().to_string();
     id[id.len() - 8..].to_uppercase()
+}
+
+fn shipment_data(shipment: &ShipmentRow) -> Value {
+    json!({
+        "carrier": shipment.carrier, "tracking_number": shipment.tracking_number, "tracking_url": shipment.tracking_url,
+        "items": shipment.items.0,
+    })
 }
 
 /// Returns `USD 19.99`.

@@ -7,7 +7,10 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{breakdown::Breakdown, status::OrderStatus};
-use crate::{checkout::form::Form, payments::payment::PaymentStatus};
+use crate::{
+    checkout::form::Form,
+    payments::{payment::PaymentStatus, refunds::RefundStatus},
+};
 
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Order {
@@ -29,6 +32,12 @@ pub(crate) struct Order {
     pub payment: Option<OrderPayment>,
     #[sqlx(json)]
     pub history: Vec<Event>,
+    /// Refunds of parts, the earliest first.
+    #[sqlx(json)]
+    pub refunds: Vec<Refund>,
+    /// The earliest first.
+    #[sqlx(json)]
+    pub shipments: Vec<Shipment>,
     pub placed_at: OffsetDateTime,
     pub updated_at: OffsetDateTime,
 }
@@ -74,6 +83,51 @@ pub(crate) struct Event {
     pub payment_cancelled: bool,
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
+}
+
+/// A refund of a part of the payment.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Refund {
+    pub id: Uuid,
+    pub status: RefundStatus,
+    pub amount_minor: i64,
+    pub tax_minor: i64,
+    pub shipping_minor: i64,
+    pub restock: bool,
+    pub reason: Option<String>,
+    pub failure: Option<String>,
+    pub is_external: bool,
+    pub provider_refund_id: Option<String>,
+    #[serde(default)]
+    pub lines: Option<Vec<RefundLine>>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RefundLine {
+    pub product_id: i32,
+    pub quantity: i32,
+    pub amount_minor: i64,
+    pub tax_minor: i64,
+}
+
+/// A parcel.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Shipment {
+    pub id: Uuid,
+    pub carrier: Option<String>,
+    pub tracking_number: Option<String>,
+    pub tracking_url: Option<String>,
+    pub lines: Vec<ShipmentLine>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ShipmentLine {
+    pub product_id: i32,
+    pub quantity: i32,
 }
 
 /// The filters and the page of a list: an order is listed if it matches all of them.
@@ -149,7 +203,15 @@ const SELECT_ORDERS: &str = ")
            (
                select json_build_object(
                    'provider', p.provider, 'intent_id', p.intent_id, 'refund_id', p.refund_id,
-                   'status', case when p.status = 'failed' and p.cancelled then 'cancelled' else p.status end,
+                   'status', case
+                       when p.status = 'failed' and p.cancelled then 'cancelled'
+                       -- In parts.
+                       when p.status = 'completed' and p.amount_minor > 0 and p.amount_minor = (
+                           select sum(f.amount_minor) from orders.refunds f
+                           where f.payment_id = p.id and f.status = 'succeeded'
+                       ) then 'refunded'
+                       else p.status
+                   end,
                    'refunded_minor', case when p.status = 'refunded' then p.amount_minor else p.refunded_minor end,
                    'needs_review', exists (
                        select from orders.payment_reviews r where r.payment_id = p.id and r.resolved_at is null
@@ -160,7 +222,24 @@ const SELECT_ORDERS: &str = ")
                         p.attempt desc
                limit 1
            ) as payment,
-           (select json_agg(e order by e.id) from orders.order_events e where e.order_id = o.id) as history
+           (select json_agg(e order by e.id) from orders.order_events e where e.order_id = o.id) as history,
+           coalesce((
+               select json_agg(json_build_object(
+                   'id', f.id, 'status', f.status, 'amount_minor', f.amount_minor, 'tax_minor', f.tax_minor,
+                   'shipping_minor', f.shipping_minor, 'restock', f.restock, 'reason', f.reason, 'failure', f.failure,
+                   'is_external', f.is_external, 'provider_refund_id', f.provider_refund_id, 'created_at', f.created_at,
+                   'lines', (select json_agg(l order by l.product_id) from orders.refund_lines l where l.refund_id = f.id)
+               ) order by f.id)
+               from orders.refunds f where f.order_id = o.id
+           ), '[]') as refunds,
+           coalesce((
+               select json_agg(json_build_object(
+                   'id', s.id, 'carrier', s.carrier, 'tracking_number', s.tracking_number,
+                   'tracking_url', s.tracking_url, 'created_at', s.created_at,
+                   'lines', (select json_agg(l order by l.product_id) from orders.shipment_lines l where l.shipment_id = s.id)
+               ) order by s.id)
+               from orders.shipments s where s.order_id = o.id
+           ), '[]') as shipments
     from selected o
     where o.placed_at is not null
     order by o.placed_at desc, o.id desc";

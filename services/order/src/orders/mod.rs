@@ -2,5 +2,6 @@
 
 pub(crate) mod breakdown;
 pub(crate) mod db;
+pub(crate) mod shipments;
 pub(crate) mod status;
 pub(crate) mod transition;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{
     db::{self, Order},
+    shipments,
     status::OrderStatus,
 };
 use crate::{
@@ -88,6 +89,9 @@ async fn change_and_record(
         Ok(before)
     });
     let (payments, before) = changed.await?.ok_or(Error::OrderNotFound)?;
+    if status == OrderStatus::Shipped {
+        shipments::db::insert_rest(&mut transaction, id, caller.user_id).await?;
+    }
     if owner.is_none() {
         let states = [before, status].map(|status| json!({ "status": status.as_str() }));
         let event = Event::new("order.status_changed", caller).on(Subject::new("order", id));

@@ -45,6 +45,8 @@ pub(crate) struct Delivery {
     pub user_id: Uuid,
     /// The lines of the order.
     pub lines: Json<Vec<Line>>,
+    /// Refunds of the order whose returned units the catalog does not know yet: it must know them before it releases the rest.
+    pub refunds: Vec<Uuid>,
     pub traceparent: Option<String>,
 }
 
@@ -54,7 +56,12 @@ pub(crate) async fn find_pending(db: &Pool, order_id: Uuid) -> sqlx::Result<Vec<
         Delivery,
         r#"select d.order_id, d.kind as "kind: DeliveryKind", d.attempts, d.traceparent, o.user_id,
                   (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id)
-                      as "lines!: Json<Vec<Line>>"
+                      as "lines!: Json<Vec<Line>>",
+                  array(
+                      select r.id from orders.refunds r
+                      where r.order_id = d.order_id and r.accepted_at is not null and r.stock_returned_at is null
+                      order by r.id
+                  ) as "refunds!"
            from orders.outbox d
            join orders.orders o on o.id = d.order_id
            where d.order_id = $1 and d.rejection is null"#,
@@ -80,7 +87,12 @@ pub(crate) async fn claim(db: &Pool) -> sqlx::Result<Vec<Delivery>> {
            where d.order_id = due.order_id and d.kind = due.kind and o.id = d.order_id
            returning d.order_id, d.kind as "kind: DeliveryKind", d.attempts, d.traceparent, o.user_id,
                      (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id)
-                         as "lines!: Json<Vec<Line>>""#,
+                         as "lines!: Json<Vec<Line>>",
+                     array(
+                         select r.id from orders.refunds r
+                         where r.order_id = d.order_id and r.accepted_at is not null and r.stock_returned_at is null
+                         order by r.id
+                     ) as "refunds!""#,
         CLAIM_LIMIT,
         WORK_LEASE.as_secs_f64(),
     )

@@ -10,7 +10,7 @@ use tracing::{Instrument as _, error, warn};
 use uuid::Uuid;
 
 use super::db::{self, Delivery, DeliveryKind};
-use crate::{app::App, error::Error, upstream::Failure};
+use crate::{app::App, error::Error, payments::refunds::process, upstream::Failure};
 
 /// Delivers a call if its service responds soon. Otherwise the worker delivers it later.
 pub(crate) async fn deliver_inline(app: &App, delivery: &Delivery) {
@@ -51,10 +51,15 @@ pub(crate) async fn deliver(app: &App, delivery: &Delivery) -> Result<(), Error>
 }
 
 async fn deliver_linked(app: &App, delivery: &Delivery) -> Result<(), Error> {
-    let Delivery { order_id, kind, user_id, lines, .. } = delivery;
+    let Delivery { order_id, kind, user_id, lines, refunds, .. } = delivery;
     let delivered = match kind {
         DeliveryKind::ClearCart => app.upstreams.clear_ordered(*order_id, *user_id, lines).await,
-        DeliveryKind::ReleaseStock => app.upstreams.release(*order_id).await,
+        DeliveryKind::ReleaseStock => {
+            for refund_id in refunds {
+                process::return_units(app, *order_id, *refund_id).await?;
+            }
+            app.upstreams.release(*order_id).await
+        }
     };
     match delivered {
         Ok(()) => complete(app, *order_id, *kind).await?,

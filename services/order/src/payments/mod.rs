@@ -10,6 +10,7 @@ pub(crate) mod payment;
 pub(crate) mod provider;
 pub(crate) mod providers;
 pub(crate) mod reconcile;
+pub(crate) mod refunds;
 pub(crate) mod resolve;
 pub(crate) mod review;
 pub(crate) mod start;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     provider::{NewIntent, offline},
+    refunds::PartialRefund,
     review::Review,
 };
 use crate::backoff::MAX_FAILED_REFUNDS;
@@ -105,6 +106,8 @@ pub(crate) struct Payment {
     pub refund_id: Option<String>,
     /// The amount that was refunded, in minor units.
     pub refunded_minor: i64,
+    /// Refunds of its parts.
+    pub refunds: Vec<PartialRefund>,
     /// Number of failed refunds. The next refund needs another idempotency key than these.
     pub failed_refunds: i32,
     /// Whether a process has the lease to create the intent: another process, or this one once it has set the field.
@@ -134,6 +137,7 @@ impl Payment {
             closed: false,
             refund_id: None,
             refunded_minor: 0,
+            refunds: Vec::new(),
             failed_refunds: 0,
             intent_leased: false,
             poll_count: 0,

@@ -17,7 +17,7 @@ use super::{
     db::order_payments::{self as db, ClaimedPayment, PaymentKey},
     order_payments::{Action, OrderPayments, SnapshotOutcome, Source},
     payment::{Payment, PaymentStatus},
-    provider::{IntentSnapshot, Provider, ProviderError, Refund},
+    provider::{IntentSnapshot, ListedRefund, Provider, ProviderError, Refund},
     review::{Review, ReviewReason},
     update::update_locked,
 };
@@ -85,6 +85,7 @@ enum ProviderResult {
     NotCalled,
     Snapshot(IntentSnapshot),
     Refund(Refund),
+    Refunds(Vec<ListedRefund>),
     Failed(ProviderError),
 }
 
@@ -129,7 +130,10 @@ async fn take_action(
         // The payment has ended or is in review: there is nothing to retry.
         ProviderResult::Failed(ProviderError::NotFound(_)) => Ok(()),
         ProviderResult::Failed(error) => Err(Error::ProviderUnavailable(error.to_string())),
-        ProviderResult::NotCalled | ProviderResult::Snapshot(_) | ProviderResult::Refund(_) => Ok(()),
+        ProviderResult::NotCalled
+        | ProviderResult::Snapshot(_)
+        | ProviderResult::Refund(_)
+        | ProviderResult::Refunds(_) => Ok(()),
     }
 }
 
@@ -150,6 +154,10 @@ async fn call_provider(
                 None => provider.refund(intent_id.unwrap_or_default(), &payment.refund_key()).await,
             };
             return refund.map_or_else(ProviderResult::Failed, ProviderResult::Refund);
+        }
+        (Action::ListRefunds, Some(intent_id)) => {
+            let listed = provider.list_refunds(intent_id).await;
+            return listed.map_or_else(ProviderResult::Failed, ProviderResult::Refunds);
         }
         _ => return ProviderResult::NotCalled,
     };
@@ -181,6 +189,8 @@ fn apply_result(payments: &mut OrderPayments, polled: &Payment, result: &Provide
             }
         }
         ProviderResult::Refund(refund) => payments.apply_refund(id, refund),
+        // Refunds that were created since are listed the next time.
+        ProviderResult::Refunds(listed) => payments.apply_listed_refunds(id, listed),
         // The provider returns the same for this key.
         ProviderResult::Failed(ProviderError::KeyUnusable(_) | ProviderError::Rejected(_)) => {
             payments.record_failed_refund(id);
@@ -230,6 +240,8 @@ mod tests {
             payments: vec![payment],
             new_events: Vec::new(),
             review_changes: Vec::new(),
+            refund_changes: Vec::new(),
+            has_shipments: false,
         }
     }
 

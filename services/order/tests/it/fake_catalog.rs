@@ -1,13 +1,14 @@
 //! A fake catalog service: reserves all lines or none, once per order, and nothing after a release.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex},
 };
 
 use bodega_proto::catalog::v1::{
     InsufficientStock, InsufficientStockLine, ReleaseRequest, ReleaseResponse, ReserveRequest,
-    ReserveResponse, Reserved, ReservedLine, reserve_response::Outcome, stock_service_server::StockService,
+    ReserveResponse, Reserved, ReservedLine, ReturnUnitsRequest, ReturnUnitsResponse,
+    reserve_response::Outcome, stock_service_server::StockService,
 };
 use bodega_runtime::status;
 use tonic::{Code, Request, Response, Status};
@@ -31,6 +32,11 @@ struct State {
     reserves: usize,
     releases: usize,
     release_count: HashMap<Uuid, usize>,
+    returns: HashSet<Uuid>,
+    /// Returned units by order and product.
+    returned: HashMap<(Uuid, i32), i32>,
+    /// Units by product that were returned and not added back to the stock.
+    discarded: HashMap<i32, i32>,
 }
 
 struct Product {
@@ -88,18 +94,26 @@ impl FakeCatalog {
         (state.reserves, state.releases)
     }
 
-    /// Checks that units in stock and reserved units add up to all that were added, and that no stock is negative.
+    /// Returns the number of returns so far.
+    pub(crate) fn return_count(&self) -> usize {
+        self.0.state.lock().unwrap().returns.len()
+    }
+
+    /// Checks that units in stock, reserved units and those that were not added back after their return add up to all that were
+    /// added, and that no stock is negative.
     pub(crate) fn assert_balanced(&self) {
         let state = self.0.state.lock().unwrap();
         for (id, product) in &state.products {
-            let held = state.reservations.values().map(|reservation| match reservation {
+            let held = state.reservations.iter().map(|(order, reservation)| match reservation {
                 Reservation::Held(reserved) => {
                     let lines = reserved.lines.iter().filter(|line| line.product_id == *id);
-                    lines.map(|line| line.quantity).sum()
+                    lines.map(|line| line.quantity - state.returned_units(*order, *id)).sum()
                 }
                 Reservation::Released => 0,
             });
-            assert_eq!(product.stock + held.sum::<i32>(), product.total_added, "units of product {id}");
+            let discarded = state.discarded.get(id).copied().unwrap_or_default();
+            let units = product.stock + held.sum::<i32>() + discarded;
+            assert_eq!(units, product.total_added, "units of product {id}");
             assert!(product.stock >= 0, "stock of product {id}");
         }
     }
@@ -163,7 +177,31 @@ impl State {
         if let Some(Reservation::Held(reserved)) = self.reservations.insert(order, Reservation::Released) {
             *self.release_count.entry(order).or_default() += 1;
             for line in reserved.lines {
+                let left = line.quantity - self.returned_units(order, line.product_id);
+                self.products.get_mut(&line.product_id).unwrap().stock += left;
+            }
+        }
+    }
+
+    fn returned_units(&self, order: Uuid, product: i32) -> i32 {
+        self.returned.get(&(order, product)).copied().unwrap_or_default()
+    }
+
+    fn return_units(&mut self, request: &ReturnUnitsRequest) {
+        let order: Uuid = request.order_id.parse().unwrap();
+        let Some(Reservation::Held(reserved)) = self.reservations.get(&order) else { return };
+        if !self.returns.insert(request.return_id.parse().unwrap()) {
+            return;
+        }
+        for line in &request.lines {
+            let units = self.returned.entry((order, line.product_id)).or_default();
+            *units += line.quantity;
+            let reserved = reserved.lines.iter().find(|reserved| reserved.product_id == line.product_id);
+            assert!(*units <= reserved.unwrap().quantity, "more units are returned than reserved");
+            if request.restock {
                 self.products.get_mut(&line.product_id).unwrap().stock += line.quantity;
+            } else {
+                *self.discarded.entry(line.product_id).or_default() += line.quantity;
             }
         }
     }
@@ -182,6 +220,18 @@ impl StockService for FakeCatalog {
         let result = self.0.faults.apply_next("Release", move || {
             state.lock().unwrap().release(&request);
             Ok(ReleaseResponse {})
+        });
+        result.await.map(Response::new)
+    }
+
+    async fn return_units(
+        &self,
+        request: Request<ReturnUnitsRequest>,
+    ) -> Result<Response<ReturnUnitsResponse>, Status> {
+        let (request, state) = (request.into_inner(), self.0.state.clone());
+        let result = self.0.faults.apply_next("ReturnUnits", move || {
+            state.lock().unwrap().return_units(&request);
+            Ok(ReturnUnitsResponse {})
         });
         result.await.map(Response::new)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bodega_embedded_postgres::testing::{TestDatabase, database};
 use bodega_events::Nats;
-use bodega_order::{MIGRATOR, OrderMail, OrderMailArgs, PaymentProviders, SCHEMA, Settings, Upstreams};
+use bodega_order::{MIGRATOR, OrderMail, PaymentProviders, SCHEMA, Settings, Upstreams};
 use bodega_proto::{
     cart::v1::checkout_service_server::CheckoutServiceServer,
     catalog::v1::stock_service_server::StockServiceServer,
@@ -12,7 +12,8 @@ use bodega_proto::{
         contact_service_server::ContactServiceServer, erasure_service_server::ErasureServiceServer,
     },
     order::v1::{
-        CancelOrderRequest, GetOrderRequest, Order, OrderStatus, PlaceOrderRequest, UpdateOrderStatusRequest,
+        CancelOrderRequest, CreateRefundRequest, CreateShipmentRequest, GetOrderRequest, Order, OrderStatus,
+        PlaceOrderRequest, Refund, ReturnedLine, Shipment, UpdateOrderStatusRequest,
         order_service_client::OrderServiceClient,
         payment_webhook_service_client::PaymentWebhookServiceClient,
         settings_service_client::SettingsServiceClient,
@@ -249,6 +250,18 @@ impl TestApp {
         Ok(with_long_deadline(self.admin().update_order_status(request)).await?.into_inner().order.unwrap())
     }
 
+    /// Refunds a part of an order as an admin.
+    pub(crate) async fn refund(&self, request: CreateRefundRequest) -> Result<Refund, Status> {
+        let result = with_long_deadline(self.admin().create_refund(request)).await?;
+        Ok(result.into_inner().refund.unwrap())
+    }
+
+    /// Ships a part of an order as an admin.
+    pub(crate) async fn ship(&self, request: CreateShipmentRequest) -> Result<Shipment, Status> {
+        let result = with_long_deadline(self.admin().create_shipment(request)).await?;
+        Ok(result.into_inner().shipment.unwrap())
+    }
+
     pub(crate) async fn get(&self, id: &str) -> Order {
         let result = self.admin().get_order(GetOrderRequest { id: id.to_owned() }).await.unwrap();
         result.into_inner().order.unwrap()
@@ -262,6 +275,26 @@ impl TestApp {
             .await
             .unwrap()
     }
+}
+
+/// Returns a request that refunds returned units, with an idempotency key of its own.
+pub(crate) fn returning(order: &Order, lines: &[(i32, i32)]) -> CreateRefundRequest {
+    let line = |(variant_id, quantity): &(i32, i32)| ReturnedLine {
+        variant_id: *variant_id,
+        quantity: *quantity,
+        unshipped_quantity: None,
+    };
+    CreateRefundRequest {
+        order_id: order.id.clone(),
+        idempotency_key: Uuid::now_v7().to_string(),
+        lines: lines.iter().map(line).collect(),
+        ..Default::default()
+    }
+}
+
+/// Returns a request that refunds an amount, with an idempotency key of its own.
+pub(crate) fn refunding(order: &Order, amount_minor: i64) -> CreateRefundRequest {
+    CreateRefundRequest { amount_minor: Some(amount_minor), ..returning(order, &[]) }
 }
 
 /// The services that the order service calls.

@@ -187,6 +187,12 @@ impl Violations {
     pub fn finish(self) -> Result<(), Self> {
         if self.is_empty() { Ok(()) } else { Err(self) }
     }
+
+    /// Creates a rejection of fields that are valid, but conflict with the state of the resource.
+    pub fn rejected(self, code: Code, reason: &str) -> Status {
+        let message = self.to_string();
+        rejected_fields(code, reason, message, self.0)
+    }
 }
 
 impl Display for Violations {

@@ -7,16 +7,17 @@ use bodega_runtime::{
     telemetry,
     timeouts::{INLINE_GRACE, PAYMENT_POLL_LEASE},
 };
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::{PgConnection, PgExecutor, types::Json};
 use uuid::Uuid;
 
-use super::reviews;
+use super::{refunds, reviews};
 use crate::{
     backoff::CLAIM_LIMIT,
     orders::status::OrderStatus,
     payments::{
         order_payments::{NewEvent, OrderPayments},
         payment::{Payment, PaymentStatus},
+        refunds::PartialRefund,
         review::{Review, ReviewReason},
     },
 };
@@ -27,12 +28,13 @@ struct OrderRow {
     currency: String,
     age_ms: i64,
     traceparent: Option<String>,
+    has_shipments: bool,
 }
 
 impl OrderRow {
     /// Also links the span of the current work to the traces of the order and its payments.
     fn with_payments(self, order_id: Uuid, payments: Vec<Payment>) -> OrderPayments {
-        let Self { status, total_minor, currency, age_ms, traceparent } = self;
+        let Self { status, total_minor, currency, age_ms, traceparent, has_shipments } = self;
         telemetry::link(traceparent.as_deref());
         payments.iter().for_each(|payment| telemetry::link(payment.traceparent.as_deref()));
         OrderPayments {
@@ -44,6 +46,8 @@ impl OrderRow {
             payments,
             new_events: Vec::new(),
             review_changes: Vec::new(),
+            refund_changes: Vec::new(),
+            has_shipments,
         }
     }
 }
@@ -53,7 +57,8 @@ pub(crate) async fn load(db: &Pool, order_id: Uuid) -> sqlx::Result<Option<Order
     let row = sqlx::query_as!(
         OrderRow,
         r#"select status as "status: OrderStatus", total_minor as "total_minor!", currency as "currency!",
-                  (extract(epoch from now() - placed_at) * 1000)::bigint as "age_ms!", traceparent
+                  (extract(epoch from now() - placed_at) * 1000)::bigint as "age_ms!", traceparent,
+                  exists (select from orders.shipments s where s.order_id = $1) as "has_shipments!"
            from orders.orders where id = $1 and placed_at is not null"#,
         order_id,
     )
@@ -72,7 +77,8 @@ pub(crate) async fn load_locked(
     let row = sqlx::query_as!(
         OrderRow,
         r#"select status as "status: OrderStatus", total_minor as "total_minor!", currency as "currency!",
-                  (extract(epoch from now() - placed_at) * 1000)::bigint as "age_ms!", traceparent
+                  (extract(epoch from now() - placed_at) * 1000)::bigint as "age_ms!", traceparent,
+                  exists (select from orders.shipments s where s.order_id = $1) as "has_shipments!"
            from orders.orders
            where id = $1 and ($2::uuid is null or user_id = $2) and placed_at is not null
            for no key update"#,
@@ -94,6 +100,18 @@ async fn payments(db: impl PgExecutor<'_>, order_id: Uuid) -> sqlx::Result<Vec<P
                   p.refund_id, p.refunded_minor, p.failed_refunds, p.poll_count,
                   coalesce(p.intent_lease_until > now(), false) as "intent_leased!",
                   (extract(epoch from now() - p.created_at) * 1000)::bigint as "age_ms!", p.traceparent,
+                  (
+                      select json_agg(json_build_object(
+                          'id', f.id, 'status', f.status, 'amount_minor', f.amount_minor, 'is_external', f.is_external,
+                          'provider_refund_id', f.provider_refund_id, 'key_number', f.key_number,
+                          'poll_count', f.poll_count, 'is_accepted', f.accepted_at is not null,
+                          'has_units_to_return', f.stock_returned_at is null and exists (
+                              select from orders.refund_lines l where l.refund_id = f.id and l.quantity > 0
+                          ),
+                          'age_ms', (extract(epoch from now() - f.created_at) * 1000)::bigint
+                      ) order by f.id)
+                      from orders.refunds f where f.payment_id = p.id
+                  ) as "refunds: Json<Vec<PartialRefund>>",
                   r.reason as "review_reason?: ReviewReason", r.amount_minor as "reported_minor?",
                   r.currency as "reported_currency?"
            from orders.payments p
@@ -115,6 +133,7 @@ async fn payments(db: impl PgExecutor<'_>, order_id: Uuid) -> sqlx::Result<Vec<P
         closed: row.closed,
         refund_id: row.refund_id,
         refunded_minor: row.refunded_minor,
+        refunds: row.refunds.map(|refunds| refunds.0).unwrap_or_default(),
         failed_refunds: row.failed_refunds,
         intent_leased: row.intent_leased,
         poll_count: row.poll_count,
@@ -140,6 +159,9 @@ pub(crate) async fn save(
     }
     for change in &payments.review_changes {
         reviews::save(db, payments, change).await?;
+    }
+    for change in &payments.refund_changes {
+        refunds::save(db, payments.order_id, change).await?;
     }
     if payments.new_events.is_empty() {
         return Ok(());

@@ -29,6 +29,9 @@ impl OrderPayments {
         if !self.status.can_become(to) {
             return Err(Error::InvalidTransition { from: self.status, to });
         }
+        if to == OrderStatus::Cancelled && self.has_shipments {
+            return Err(Error::PartlyShipped);
+        }
         self.status = to;
         let payment = match to {
             OrderStatus::Paid => Some((self.complete_offline(), Completed)),
@@ -116,7 +119,8 @@ impl OrderPayments {
             self.review_mismatch(index, snapshot, mismatch, source);
             return mismatch;
         }
-        let before = (self.new_events.len(), self.review_changes.len(), self.payments[index].clone());
+        let changes = |order: &Self| (order.new_events.len(), order.review_changes.len());
+        let before = (changes(self), self.payments[index].clone());
         let payment = &mut self.payments[index];
         payment.intent_id.get_or_insert_with(|| snapshot.intent_id.clone());
         payment.refunded_minor = payment.refunded_minor.max(snapshot.refunded_minor);
@@ -141,6 +145,8 @@ impl OrderPayments {
                     self.complete_refund(index);
                 }
             }
+            // In parts; those that are not known are listed and recorded.
+            (Completed, IntentState::Refunded) if self.payments[index].has_own_refunds() => {}
             // The event was lost: the order may have been shipped since, and its stock is not where it was.
             (Completed, IntentState::Refunded) if source == Source::Poll => {
                 self.open_review_of(index, ReviewReason::RefundedElsewhere, snapshot);
@@ -155,8 +161,8 @@ impl OrderPayments {
             | (Completed | RefundPending | Refunded, _) => {}
         }
         let intent_id = self.payments[index].intent_id.clone();
-        let before = (before.0, before.1, Payment { intent_id, ..before.2 });
-        if before == (self.new_events.len(), self.review_changes.len(), self.payments[index].clone()) {
+        let before = (before.0, Payment { intent_id, ..before.1 });
+        if before == (changes(self), self.payments[index].clone()) {
             return SnapshotOutcome::Unchanged;
         }
         self.payments[index].poll_count = 0;
@@ -223,13 +229,14 @@ impl OrderPayments {
         }
     }
 
-    /// Records that a payment was refunded. An order that it had paid is cancelled, unless it was shipped.
+    /// Records that a payment was refunded. An order that it had paid is cancelled, unless it or a part of it was shipped.
     pub(super) fn complete_refund(&mut self, index: usize) {
         let was_completed = self.payments[index].status == Completed;
         let payment = Some(self.set_status(index, Refunded));
         self.payments[index].closed = true;
         self.payments[index].refunded_minor = self.payments[index].amount_minor;
-        let status_changed = was_completed && self.status.can_become(OrderStatus::Cancelled);
+        let status_changed =
+            was_completed && !self.has_shipments && self.status.can_become(OrderStatus::Cancelled);
         if status_changed {
             self.status = OrderStatus::Cancelled;
         }

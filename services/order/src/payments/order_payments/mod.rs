@@ -7,6 +7,7 @@
 //! then to the refund. So the order of the events does not matter.
 
 mod changes;
+mod refunds;
 mod reviews;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use super::{
         PaymentStatus::{self, Completed, Processing, RefundPending, Refunded},
     },
     provider::offline,
+    refunds::RefundChange,
     review::ReviewChange,
 };
 use crate::{
@@ -43,6 +45,10 @@ pub(crate) struct OrderPayments {
     pub new_events: Vec<NewEvent>,
     /// The reviews that were opened or resolved since.
     pub review_changes: Vec<ReviewChange>,
+    /// The refunds of parts that have changed or were found since.
+    pub refund_changes: Vec<RefundChange>,
+    /// Whether a part of the order was shipped: then it cannot be cancelled.
+    pub has_shipments: bool,
 }
 
 /// A change of an order, of its payment, or of both.
@@ -108,6 +114,8 @@ pub(crate) enum Action {
     /// Cancel the intent: the order does not need it, or its payment window has ended.
     CancelIntent,
     Refund,
+    /// List the refunds of the intent: some were not made by this service.
+    ListRefunds,
     /// Cancel the order: its payment window has ended.
     CancelOrder,
     /// Open a review: the provider reports no final state, or the refund fails again and again.
@@ -182,6 +190,7 @@ impl OrderPayments {
             _ if payment.review.is_some() => Action::Nothing,
             RefundPending if payment.is_stale() || payment.is_refund_exhausted() => Action::Review,
             RefundPending => Action::Refund,
+            Completed if payment.has_unknown_refunds() => Action::ListRefunds,
             Completed | Refunded if payment.recheck_in().is_some() => Action::Poll,
             Completed | Refunded => Action::Nothing,
             _ if payment.closed && expired => Action::CancelOrder,
@@ -214,7 +223,9 @@ impl OrderPayments {
             Action::Poll => payment.recheck_in(),
             // An intent that is being processed cannot be cancelled.
             Action::CancelIntent if payment.status == Processing => Some(pause),
-            Action::CancelIntent | Action::CancelOrder | Action::Review => Some(retry_pause),
+            Action::CancelIntent | Action::CancelOrder | Action::ListRefunds | Action::Review => {
+                Some(retry_pause)
+            }
         }
     }
 

@@ -58,6 +58,9 @@ impl OrderPayments {
 
     /// Records that a refund has failed that had been reported as successful.
     pub(super) fn apply_failed_refund(&mut self, index: usize, refund_id: &str) -> SnapshotOutcome {
+        if self.apply_failed_partial_refund(index, refund_id) {
+            return SnapshotOutcome::Applied;
+        }
         let payment = &self.payments[index];
         let is_latest = payment.refund_id.as_deref().is_none_or(|latest| latest == refund_id);
         if payment.status != Refunded || !is_latest || payment.review.is_some() {

@@ -46,6 +46,15 @@ pub(crate) trait Provider: Send + Sync {
     async fn refund(&self, intent_id: &str, idempotency_key: &str) -> Result<Refund, ProviderError>;
 
     async fn retrieve_refund(&self, refund_id: &str) -> Result<Refund, ProviderError>;
+
+    /// Refunds a part of the paid amount of an intent; the same refund again for the same key.
+    ///
+    /// # Errors
+    /// [`ProviderError::Rejected`] if less than the part is left.
+    async fn refund_part(&self, intent_id: &str, part: &NewRefund) -> Result<Refund, ProviderError>;
+
+    /// Lists all refunds of an intent, also failed ones and those that were not made by this service.
+    async fn list_refunds(&self, intent_id: &str) -> Result<Vec<ListedRefund>, ProviderError>;
 }
 
 /// The parameters of an intent.
@@ -103,6 +112,25 @@ pub(crate) enum IntentState {
     Succeeded,
     /// Refunded in full.
     Refunded,
+}
+
+/// The parameters of a refund of a part.
+#[derive(Clone, Debug)]
+pub(crate) struct NewRefund {
+    pub refund_id: Uuid,
+    pub idempotency_key: String,
+    pub amount_minor: i64,
+    /// ISO 4217.
+    pub currency: String,
+}
+
+/// A refund as the provider lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListedRefund {
+    pub refund: Refund,
+    pub amount_minor: i64,
+    /// [`NewRefund::refund_id`], if this service has refunded a part.
+    pub refund_id: Option<Uuid>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

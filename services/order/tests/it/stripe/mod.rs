@@ -2,6 +2,7 @@
 
 mod intents;
 mod lost_responses;
+mod partial_refunds;
 mod reconciliation;
 mod refunds;
 mod reviews;

@@ -1,3 +1,4 @@
+mod refunds;
 mod reviews;
 
 use proptest::prelude::*;
@@ -24,6 +25,8 @@ fn without_payments(status: OrderStatus) -> OrderPayments {
         payments: Vec::new(),
         new_events: Vec::new(),
         review_changes: Vec::new(),
+        refund_changes: Vec::new(),
+        has_shipments: false,
     }
 }
 

@@ -21,16 +21,23 @@ use reqwest::Url;
 use time::OffsetDateTime;
 
 pub(crate) use self::config::{Keys, StripeArgs};
-use self::{client::Client, error::CallError, objects::PaymentIntent};
+use self::{
+    client::Client,
+    error::CallError,
+    objects::{PaymentIntent, RefundList},
+};
 use super::{
-    Event, Intent, IntentSnapshot, IntentState, InvalidEvent, NewIntent, Provider, ProviderError, Refund,
-    RefundState,
+    Event, Intent, IntentSnapshot, IntentState, InvalidEvent, ListedRefund, NewIntent, NewRefund, Provider,
+    ProviderError, Refund, RefundState,
 };
 
 const NAME: &str = "stripe";
 
 /// Only the charge of an intent shows whether it was refunded.
 const EXPAND_CHARGE: &str = "expand[]=latest_charge";
+
+/// Pages of 100 refunds of an intent that are read.
+const MAX_REFUND_PAGES: usize = 50;
 
 /// An account at Stripe.
 pub(crate) struct Stripe {
@@ -146,6 +153,37 @@ impl Provider for Stripe {
 
     async fn retrieve_refund(&self, refund_id: &str) -> Result<Refund, ProviderError> {
         Ok(to_refund(self.client.get(&["refunds", refund_id], None).await?))
+    }
+
+    async fn refund_part(&self, intent_id: &str, part: &NewRefund) -> Result<Refund, ProviderError> {
+        let NewRefund { refund_id, idempotency_key, amount_minor, currency } = part;
+        let parameters = [
+            ("payment_intent", intent_id),
+            ("amount", &*amounts::to_stripe(currency, *amount_minor)?.to_string()),
+            ("metadata[refund_id]", &refund_id.to_string()),
+        ];
+        Ok(to_refund(self.client.post(&["refunds"], &parameters, Some(idempotency_key)).await?))
+    }
+
+    async fn list_refunds(&self, intent_id: &str) -> Result<Vec<ListedRefund>, ProviderError> {
+        let mut listed = Vec::new();
+        let mut last = String::new();
+        for _ in 0..MAX_REFUND_PAGES {
+            let mut query = format!("payment_intent={intent_id}&limit=100");
+            if !last.is_empty() {
+                query = format!("{query}&starting_after={last}");
+            }
+            let page: RefundList = self.client.get(&["refunds"], Some(&query)).await?;
+            last = page.data.last().map(|refund| refund.id.clone()).unwrap_or_default();
+            for refund in page.data {
+                let found = refund.listed().ok_or_else(|| invalid_response("amount without minor units"))?;
+                listed.push(found);
+            }
+            if !page.has_more || last.is_empty() {
+                return Ok(listed);
+            }
+        }
+        Err(invalid_response("too many refunds"))
     }
 }
 

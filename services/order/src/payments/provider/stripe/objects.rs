@@ -10,7 +10,7 @@ use serde::{
 use uuid::Uuid;
 
 use super::amounts;
-use crate::payments::provider::{IntentSnapshot, IntentState, RefundState};
+use crate::payments::provider::{self, IntentSnapshot, IntentState, ListedRefund, RefundState};
 
 /// <https://docs.stripe.com/api/payment_intents/object>
 #[derive(Deserialize)]
@@ -42,11 +42,12 @@ enum IntentStatus {
     Unknown,
 }
 
-/// Metadata that this service sets on intents. Stripe copies it to their charges.
+/// Metadata that this service sets on intents, and on refunds of parts. Stripe copies that of intents to their charges.
 #[derive(Default, Deserialize)]
 struct Metadata {
     order_id: Option<String>,
     payment_id: Option<String>,
+    refund_id: Option<String>,
 }
 
 /// Another object: its id, or the object itself if the request expands it.
@@ -94,6 +95,14 @@ pub(super) struct Refund {
     amount: i64,
     #[serde(default)]
     currency: String,
+    metadata: Option<Metadata>,
+}
+
+/// <https://docs.stripe.com/api/refunds/list>
+#[derive(Deserialize)]
+pub(super) struct RefundList {
+    pub data: Vec<Refund>,
+    pub has_more: bool,
 }
 
 impl PaymentIntent {
@@ -161,6 +170,14 @@ impl Refund {
         let failed_refund = Some(self.id.clone());
         let snapshot = snapshot(intent_id, None, [self.amount, 0], &self.currency, IntentState::Succeeded)?;
         Some(IntentSnapshot { failed_refund, ..snapshot })
+    }
+
+    /// Returns `None` if the amount is not a whole number of minor units.
+    pub(super) fn listed(&self) -> Option<ListedRefund> {
+        let refund_id = self.metadata.as_ref().and_then(|metadata| metadata.refund_id.as_ref()?.parse().ok());
+        let amount_minor = amounts::from_stripe(&self.currency.to_ascii_uppercase(), self.amount)?;
+        let refund = provider::Refund { id: self.id.clone(), state: self.state() };
+        Some(ListedRefund { refund, amount_minor, refund_id })
     }
 
     pub(super) fn state(&self) -> RefundState {

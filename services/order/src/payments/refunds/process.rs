@@ -1,0 +1,119 @@
+//! Carries refunds out: asks their provider, and notifies the catalog of returned units.
+//!
+//! The next step follows from what is stored. The provider and the catalog are called between transactions, and both recognize
+//! a repeated call by the refund's id. So a process may stop anywhere, and the next one continues.
+
+use bodega_runtime::{
+    telemetry,
+    timeouts::{INLINE_WORK, PAYMENT_POLL, WORKER_IDLE_INTERVAL, WORKER_INTERVAL},
+    worker::Worker,
+};
+use tokio::time::timeout;
+use tracing::warn;
+use uuid::Uuid;
+
+use super::{PartialRefund, RefundStatus};
+use crate::{
+    app::App,
+    backoff::CONCURRENCY,
+    error::Error,
+    payments::{
+        db::{
+            order_payments,
+            refunds::{self as db, ClaimedRefund, RefundKey},
+        },
+        payment::Payment,
+        provider::{NewRefund, Provider, ProviderError, Refund},
+        update::update_locked,
+    },
+};
+
+const WORKER: Worker = Worker {
+    name: "refunds",
+    interval: WORKER_INTERVAL,
+    idle_interval: WORKER_IDLE_INTERVAL,
+    concurrency: CONCURRENCY,
+    timeout: PAYMENT_POLL,
+};
+
+/// Processes refunds until it is dropped.
+pub(crate) async fn run(app: App) {
+    let (app, providers) = (&app, app.providers.names());
+    let work = |claimed: ClaimedRefund| async move {
+        let ClaimedRefund { order_id, payment_id, refund_id, traceparent } = claimed;
+        process_or_log(app, RefundKey { order_id, payment_id, refund_id }, traceparent.as_deref()).await;
+    };
+    WORKER.run(|| db::claim(&app.db, &providers), work).await;
+}
+
+/// Processes a refund if its provider and the catalog respond soon. Otherwise the worker does.
+pub(crate) async fn process_inline(app: &App, key: RefundKey) {
+    if timeout(INLINE_WORK, process_or_log(app, key, None)).await.is_err() {
+        warn!(order.id = %key.order_id, refund.id = %key.refund_id, "refund takes long, the worker will continue");
+    }
+}
+
+async fn process_or_log(app: &App, key: RefundKey, traceparent: Option<&str>) {
+    if let Err(error) = telemetry::process_stored("process refund", traceparent, process(app, key)).await {
+        let RefundKey { order_id, refund_id, .. } = key;
+        warn!(order.id = %order_id, refund.id = %refund_id, "cannot process the refund, will be retried: {error}");
+    }
+}
+
+async fn process(app: &App, key: RefundKey) -> Result<(), Error> {
+    let RefundKey { order_id, payment_id, refund_id } = key;
+    let Some(payments) = order_payments::load(&app.db, order_id).await? else { return Ok(()) };
+    let find = |payment: &Payment| payment.refunds.iter().find(|refund| refund.id == refund_id).cloned();
+    let Some(payment) = payments.payment(payment_id) else { return Ok(()) };
+    let Some(refund) = find(payment) else { return Ok(()) };
+    let mut outage = None;
+    if refund.status == RefundStatus::Pending {
+        let Some(provider) = app.providers.by_name(&payment.provider) else {
+            return Err(Error::ProviderUnavailable(format!("{} is not configured", payment.provider)));
+        };
+        let result = call_provider(provider, payment, &refund).await;
+        update_locked(app, order_id, None, |payments| {
+            payments.apply_partial_refund(payment_id, (refund_id, refund.key_number), &result);
+            Ok(())
+        })
+        .await?;
+        outage = result.err().filter(|error| matches!(error, ProviderError::Unavailable(_)));
+    }
+    return_units(app, order_id, refund_id).await?;
+    outage.map_or(Ok(()), |error| Err(Error::ProviderUnavailable(error.to_string())))
+}
+
+async fn call_provider(
+    provider: &dyn Provider,
+    payment: &Payment,
+    refund: &PartialRefund,
+) -> Result<Refund, ProviderError> {
+    if let Some(id) = &refund.provider_refund_id {
+        return provider.retrieve_refund(id).await;
+    }
+    let intent_id = payment.intent_id.as_deref().unwrap_or_default();
+    if refund.may_be_forgotten() {
+        let listed = provider.list_refunds(intent_id).await?;
+        if let Some(made) = listed.into_iter().find(|listed| listed.refund_id == Some(refund.id)) {
+            return Ok(made.refund);
+        }
+    }
+    let part = NewRefund {
+        refund_id: refund.id,
+        idempotency_key: refund.provider_key(),
+        amount_minor: refund.amount_minor,
+        currency: payment.currency.clone(),
+    };
+    provider.refund_part(intent_id, &part).await
+}
+
+/// Notifies the catalog of the units of an accepted refund, unless it was notified before.
+///
+/// # Errors
+/// Errors of the catalog and the database.
+pub(crate) async fn return_units(app: &App, order_id: Uuid, refund_id: Uuid) -> Result<(), Error> {
+    let Some(units) = db::units_to_return(&app.db, refund_id).await? else { return Ok(()) };
+    app.upstreams.return_units(refund_id, order_id, &units).await?;
+    db::complete_return(&app.db, refund_id).await?;
+    Ok(())
+}
