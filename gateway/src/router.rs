@@ -141,6 +141,7 @@ fn orders() -> OpenApiRouter<App> {
         .routes(routes!(checkout::quote))
         .routes(routes!(orders::show, orders::change_status))
         .routes(routes!(orders::cancel))
+        .routes(routes!(orders::shipments::create))
         .routes(routes!(admin_orders::list))
         .routes(routes!(settings::show, settings::replace))
         .routes(routes!(settings::list_tax_rates, settings::replace_tax_rates))
@@ -159,6 +160,7 @@ fn orders() -> OpenApiRouter<App> {
 fn payments() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(payments::create_intent))
+        .routes(routes!(orders::refunds::create))
         .routes(routes!(admin_payments::list))
         .routes(routes!(admin_payments::resolve))
 }

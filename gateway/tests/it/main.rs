@@ -22,6 +22,7 @@ mod orders;
 mod payments;
 mod product_images;
 mod products;
+mod returns;
 mod sessions;
 mod settings;
 mod test_app;

@@ -388,6 +388,25 @@ pub(crate) fn inputs() -> Vec<Input> {
     }
     inputs.push(input(
         "POST",
+        "/api/orders/{order}/refunds",
+        Admin,
+        json!({"amount": 1}),
+        &[
+            ("amount?", Kind::Money),
+            ("shipping!", Kind::Flag),
+            ("restock!", Kind::Flag),
+            ("reason?", Kind::Text(1_000)),
+        ],
+    ));
+    inputs.push(input(
+        "POST",
+        "/api/orders/{order}/shipments",
+        Admin,
+        json!({"carrier": "DHL"}),
+        &[("carrier?", Kind::Line(100)), ("trackingNumber?", Kind::Line(100)), ("trackingUrl?", Kind::Url)],
+    ));
+    inputs.push(input(
+        "POST",
         "/api/admin/payments/{order}/resolve",
         Admin,
         json!({"resolution": "retry"}),

@@ -89,6 +89,8 @@ pub(crate) const CANONICAL: &[Route] = &[
     ("GET", "/api/orders/{id}", OwnerOrAdmin),
     ("POST", "/api/orders/{id}/cancel", OwnerOrAdmin),
     ("PATCH", "/api/orders/{id}", Admin),
+    ("POST", "/api/orders/{id}/refunds", Admin),
+    ("POST", "/api/orders/{id}/shipments", Admin),
     ("GET", "/api/admin/orders", Admin),
     ("GET", "/api/settings", Admin),
     ("PUT", "/api/settings", Admin),

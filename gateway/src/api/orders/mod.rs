@@ -1,5 +1,7 @@
 //! `/api/orders`.
 
+pub(crate) mod refunds;
+pub(crate) mod shipments;
 pub(crate) mod types;
 
 use axum::extract::State;
@@ -124,7 +126,8 @@ pub(crate) async fn show(
     responses(
         (status = OK, description = "The cancelled order.", body = Order),
         (status = NOT_FOUND, description = "The order does not exist or belongs to another user (`order_not_found`)."),
-        (status = CONFLICT, description = "The order is already shipped or completed (`invalid_transition`)."),
+        (status = CONFLICT,
+            description = "The order is already shipped or completed, or a part of it was shipped (`invalid_transition`)."),
     )
 )]
 pub(crate) async fn cancel(
