@@ -46,6 +46,7 @@ pub static CHECKS: LazyLock<Vec<Check>> = checks! {
     Rule "stock was never negative" "stock_never_negative";
     Rule "all added units are in stock or reserved" "stock_balance";
     Rule "stock movements match reservations and releases" "reservation_movements";
+    Rule "returned units match returns and movements" "returned_units";
     Rule "every line of an active order is reserved" "order_reservations";
     Rule "every reservation belongs to a line of an active order" "reservations";
     Rule "products match their variants" "product_variants";
@@ -69,6 +70,11 @@ pub static CHECKS: LazyLock<Vec<Check>> = checks! {
     Rule "payment histories follow the state machine" "payment_history";
     Rule "each order has at most one open payment" "one_open_payment";
     Rule "reviews belong to payments of their order" "payment_reviews";
+    Rule "refunds add up and do not exceed what was paid" "refund_sums";
+    Rule "shipped units match shipments" "shipped_units";
+    Rule "the catalog knows the units of refunds" "refunds_returned";
+    Rule "refunds at the provider are recorded" "provider_refunds";
+    Rule "every open refund is scheduled" "scheduled_refunds";
     Rule "every open payment has a scheduled poll" "scheduled_polls";
     Rule "no payment poll is overdue" "overdue_polls";
     Rule "every provider event is applied or scheduled" "scheduled_events";

@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 const READ: &str = "begin isolation level repeatable read read only";
 
 /// The columns of other services that checks read beside orders, with their types.
-const COPIED: [(&str, &str, &str); 7] = [
+const COPIED: [(&str, &str, &str); 8] = [
     ("identity", "users", "id uuid"),
     ("catalog", "products", "id integer"),
     ("catalog", "reservations", "order_id uuid, status text"),
@@ -30,6 +30,11 @@ const COPIED: [(&str, &str, &str); 7] = [
         "catalog",
         "reservation_lines",
         "order_id uuid, product_id integer, quantity integer, name text, price_minor bigint, currency text",
+    ),
+    (
+        "catalog",
+        "returns",
+        "return_id uuid, order_id uuid, product_id integer, quantity integer, is_restocked boolean",
     ),
     ("cart", "carts", "id uuid, user_id uuid"),
     ("cart", "cart_items", "cart_id uuid, product_id integer, quantity integer"),
@@ -211,6 +216,6 @@ mod tests {
                 assert_eq!(schemas(check).len(), 1, "{}", check.name);
             }
         }
-        assert_eq!(compared, 7);
+        assert_eq!(compared, 8);
     }
 }

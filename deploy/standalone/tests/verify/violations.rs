@@ -53,17 +53,34 @@ pub(super) const VIOLATIONS: &[(&str, &str)] = &[
     ),
     (
         "every reservation belongs to a line of an active order",
-        "delete from orders.order_items where quantity = 1",
+        "set session_replication_role = replica;
+         delete from orders.order_items where quantity = 1",
     ),
     (
         "product images are stored, and stored images are used",
         "update catalog.stored_images set delete_after = now() where delete_after is null",
     ),
     ("product images are stored, and stored images are used", "delete from catalog.product_images"),
+    (
+        "returned units match returns and movements",
+        "update catalog.reservation_lines set returned = 1 where quantity = 2",
+    ),
+    (
+        "returned units match returns and movements",
+        "insert into catalog.stock_movements (product_id, delta, reason) select id, 1, 'returned' from catalog.products",
+    ),
     // Orders.
     ("order totals equal the sum of their lines", "update orders.orders set total_minor = total_minor + 1 where status = 'paid'"),
-    ("order totals equal the sum of their lines", "update orders.order_items set quantity = 1 where quantity = 2"),
-    ("order totals equal the sum of their lines", "delete from orders.order_items where quantity = 2"),
+    (
+        "order totals equal the sum of their lines",
+        "alter table orders.order_items drop constraint shipped_units_were_ordered;
+         update orders.order_items set quantity = 1 where quantity = 2",
+    ),
+    (
+        "order totals equal the sum of their lines",
+        "set session_replication_role = replica;
+         delete from orders.order_items where quantity = 2",
+    ),
     (
         "uses of discounts belong to orders that are not cancelled",
         "insert into orders.discounts (code, title, class, rate_ppm, usage_limit, used) values ('X', 'X', 'order', 1, 5, 1)",
@@ -143,6 +160,28 @@ pub(super) const VIOLATIONS: &[(&str, &str)] = &[
     (
         "every open payment has a scheduled poll",
         "update orders.payments set status = 'refund_pending', closed = false where status = 'refunded'",
+    ),
+    (
+        "refunds add up and do not exceed what was paid",
+        "update orders.payments set refunds_minor = 1 where status = 'completed'",
+    ),
+    ("refunds add up and do not exceed what was paid", "update orders.order_items set refunded_minor = 1"),
+    ("shipped units match shipments", "update orders.order_items set shipped_quantity = 0 where shipped_quantity > 0"),
+    (
+        "the catalog knows the units of refunds",
+        "insert into catalog.returns (return_id, order_id, product_id, quantity, is_restocked)
+         select gen_random_uuid(), order_id, product_id, 1, true from catalog.reservation_lines limit 1",
+    ),
+    (
+        "refunds at the provider are recorded",
+        "update orders.payments set refunded_minor = 1, next_poll_at = null where status = 'completed' and provider = 'stripe'",
+    ),
+    (
+        "every open refund is scheduled",
+        "insert into orders.refunds (id, order_id, payment_id, status, amount_minor, tax_minor, currency, is_external,
+                                     provider_refund_id)
+         select gen_random_uuid(), order_id, id, 'pending', 1, 0, currency, true, 're_1'
+         from orders.payments where status = 'completed' limit 1",
     ),
     (
         "every provider event is applied or scheduled",

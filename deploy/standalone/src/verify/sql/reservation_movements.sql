@@ -1,4 +1,4 @@
--- Reserved units left the stock, and released units returned to it.
+-- Reserved units left the stock, and released units came back to it, except for those that were returned before.
 with moved as (
     select order_id, product_id,
         -coalesce(sum(delta) filter (where reason = 'reserved'), 0) as went,
@@ -7,7 +7,7 @@ with moved as (
     where order_id is not null
     group by order_id, product_id
 ), lines as (
-    select l.order_id, l.product_id, l.quantity, v.status
+    select l.order_id, l.product_id, l.quantity, l.returned, v.status
     from catalog.reservation_lines l
     join catalog.reservations v on v.order_id = l.order_id
 )
@@ -16,4 +16,4 @@ select format('order %s, product %s: %s %s, but %s left the stock and %s returne
 from lines l
 full join moved m using (order_id, product_id)
 where coalesce(m.went, 0) <> coalesce(l.quantity, 0)
-   or coalesce(m.came, 0) <> case l.status when 'released' then l.quantity else 0 end
+   or coalesce(m.came, 0) <> case l.status when 'released' then l.quantity - l.returned else 0 end
