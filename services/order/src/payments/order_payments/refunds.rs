@@ -19,6 +19,11 @@ impl Payment {
         counted.map(|refund| refund.amount_minor).sum()
     }
 
+    fn succeeded_refunds_minor(&self) -> i64 {
+        let succeeded = self.refunds.iter().filter(|refund| refund.status == RefundStatus::Succeeded);
+        succeeded.map(|refund| refund.amount_minor).sum()
+    }
+
     /// Returns the amount that can still be refunded. The provider may have refunded more than is recorded.
     pub(crate) fn refundable_minor(&self) -> i64 {
         let refunded = self.partly_refunded_minor().max(self.refunded_minor);
@@ -89,9 +94,7 @@ impl OrderPayments {
             payment.refunded_minor = payment.refunded_minor.saturating_sub(refund.amount_minor).max(0);
         }
         if refund.status == RefundStatus::Succeeded {
-            let succeeded = payment.refunds.iter().filter(|refund| refund.status == RefundStatus::Succeeded);
-            let succeeded = succeeded.map(|refund| refund.amount_minor).sum();
-            payment.refunded_minor = payment.refunded_minor.max(succeeded);
+            payment.refunded_minor = payment.refunded_minor.max(payment.succeeded_refunds_minor());
         }
         let (has_failed, has_succeeded) =
             (refund.status == RefundStatus::Failed, refund.status == RefundStatus::Succeeded);
@@ -145,7 +148,9 @@ impl OrderPayments {
         }
         let counted = listed.iter().filter(|listed| listed.refund.state != RefundState::Failed);
         let refunded = counted.map(|listed| listed.amount_minor).sum::<i64>();
-        self.payments[index].refunded_minor = refunded.max(0);
+        // Another refund may have succeeded since they were listed.
+        let payment = &mut self.payments[index];
+        payment.refunded_minor = refunded.max(payment.succeeded_refunds_minor());
     }
 
     fn record_external_refund(&mut self, index: usize, refund: &Refund, amount_minor: i64) {

@@ -72,11 +72,11 @@ impl PartialRefund {
         }
     }
 
-    /// Returns whether the provider may have forgotten the idempotency key, so that its refunds must be read before another
-    /// call.
-    pub(crate) fn may_be_forgotten(&self) -> bool {
+    /// Returns whether an earlier call may have made it with another idempotency key, or one that the provider has forgotten:
+    /// then the provider's refunds must be read before it is asked again.
+    pub(crate) fn may_have_been_made(&self) -> bool {
         const KEY_LIFETIME_MS: i64 = 12 * 3_600_000;
-        self.age_ms > KEY_LIFETIME_MS
+        self.key_number > 0 || self.age_ms > KEY_LIFETIME_MS
     }
 
     /// Returns the pause until the provider or the catalog is called, or `None` if there is nothing to do.

@@ -92,7 +92,7 @@ async fn call_provider(
         return provider.retrieve_refund(id).await;
     }
     let intent_id = payment.intent_id.as_deref().unwrap_or_default();
-    if refund.may_be_forgotten() {
+    if refund.may_have_been_made() {
         let listed = provider.list_refunds(intent_id).await?;
         if let Some(made) = listed.into_iter().find(|listed| listed.refund_id == Some(refund.id)) {
             return Ok(made.refund);
