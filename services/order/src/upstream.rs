@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use crate::{checkout::pricing::Line, payments::db::refunds::ReturnedUnits};
+use crate::{checkout::pricing::Line, payments::db::due_refunds::ReturnedUnits};
 
 /// Transports to the services that the order service calls.
 #[derive(Clone)]

@@ -2,20 +2,13 @@
 
 use std::time::Duration;
 
-use bodega_runtime::{
-    database::Pool,
-    telemetry,
-    timeouts::{INLINE_GRACE, PAYMENT_POLL_LEASE},
-};
+use bodega_runtime::{telemetry, timeouts::INLINE_GRACE};
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-use crate::{
-    backoff::CLAIM_LIMIT,
-    payments::refunds::{
-        PartialRefund, RefundChange, RefundRequest, RefundStatus,
-        amounts::{RefundAmounts, RefundableLine, RefundableOrder, RefundablePart},
-    },
+use crate::payments::refunds::{
+    PartialRefund, RefundChange, RefundRequest, RefundStatus,
+    amounts::{RefundAmounts, RefundableLine, RefundableOrder, RefundablePart},
 };
 
 /// A refund with its order and payment.
@@ -58,8 +51,12 @@ pub(crate) async fn find_by_key(
 /// `completed` were shipped, with or without a shipment.
 pub(crate) async fn load_order(db: &mut PgConnection, order_id: Uuid) -> sqlx::Result<RefundableOrder> {
     let rows = sqlx::query!(
-        r#"select i.product_id, i.quantity, i.price_minor as "price_minor!", i.returned_quantity, i.unshipped_quantity,
-                  i.refunded_minor, o.currency as "currency!",
+        r#"select i.product_id, i.quantity, coalesce(i.total_minor, i.price_minor * i.quantity) as "total_minor!",
+                  coalesce(i.tax_minor, 0) as "tax_minor!", i.returned_quantity, i.unshipped_quantity, i.refunded_minor,
+                  coalesce(o.shipping_minor + case when o.prices_include_tax then 0 else o.shipping_tax_minor end, 0)
+                      as "shipping_total_minor!",
+                  coalesce(o.shipping_tax_minor, 0) as "shipping_tax_minor!",
+                  o.refunded_shipping_minor, o.currency as "currency!",
                   case when o.status in ('shipped', 'completed') then i.quantity - i.unshipped_quantity
                        else i.shipped_quantity end as "shipped_quantity!"
            from orders.orders o
@@ -73,15 +70,22 @@ pub(crate) async fn load_order(db: &mut PgConnection, order_id: Uuid) -> sqlx::R
     let mut order = RefundableOrder::default();
     for row in rows {
         order.currency = row.currency;
-        // An order has neither discounts, taxes nor shipping.
-        let total_minor = row.price_minor.saturating_mul(row.quantity.into());
+        order.shipping = RefundablePart {
+            total_minor: row.shipping_total_minor,
+            tax_minor: row.shipping_tax_minor,
+            refunded_minor: row.refunded_shipping_minor,
+        };
         order.lines.push(RefundableLine {
             product_id: row.product_id,
             quantity: row.quantity,
             shipped_quantity: row.shipped_quantity,
             returned_quantity: row.returned_quantity,
             unshipped_quantity: row.unshipped_quantity,
-            part: RefundablePart { total_minor, tax_minor: 0, refunded_minor: row.refunded_minor },
+            part: RefundablePart {
+                total_minor: row.total_minor,
+                tax_minor: row.tax_minor,
+                refunded_minor: row.refunded_minor,
+            },
         });
     }
     Ok(order)
@@ -273,74 +277,6 @@ async fn add_mail(db: &mut PgConnection, refund_id: Uuid) -> sqlx::Result<()> {
          join orders.orders o on o.id = r.order_id
          where r.id = $1 and r.amount_minor > 0
          on conflict on constraint one_mail_per_dedupe_key do nothing",
-        refund_id,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-/// A refund that is due, and the trace of the call that requested it.
-pub(crate) struct ClaimedRefund {
-    pub order_id: Uuid,
-    pub payment_id: Uuid,
-    pub refund_id: Uuid,
-    pub traceparent: Option<String>,
-}
-
-/// Claims refunds that are due, the oldest first: those whose provider is one of these, or which need none any more.
-pub(crate) async fn claim(db: &Pool, providers: &[String]) -> sqlx::Result<Vec<ClaimedRefund>> {
-    sqlx::query_as!(
-        ClaimedRefund,
-        r#"with due as (
-               select r.id from orders.refunds r
-               where r.next_attempt_at <= now()
-                 and (r.status <> 'pending' or exists (
-                     select from orders.payments p where p.id = r.payment_id and p.provider = any($1)
-                 ))
-               order by r.next_attempt_at limit $2
-               for update of r skip locked
-           )
-           update orders.refunds r set next_attempt_at = now() + make_interval(secs => $3)
-           from due where r.id = due.id
-           returning r.order_id, r.payment_id, r.id as refund_id, r.traceparent"#,
-        providers,
-        CLAIM_LIMIT,
-        PAYMENT_POLL_LEASE.as_secs_f64(),
-    )
-    .fetch_all(db)
-    .await
-}
-
-/// The units that a refund returns.
-pub(crate) struct ReturnedUnits {
-    pub restock: bool,
-    pub product_ids: Vec<i32>,
-    pub quantities: Vec<i32>,
-}
-
-/// Returns the units of an accepted refund of which the catalog was not notified; `None` if there are none.
-pub(crate) async fn units_to_return(db: &Pool, refund_id: Uuid) -> sqlx::Result<Option<ReturnedUnits>> {
-    sqlx::query_as!(
-        ReturnedUnits,
-        r#"select r.restock, array_agg(l.product_id order by l.product_id) as "product_ids!",
-                  array_agg(l.quantity order by l.product_id) as "quantities!"
-           from orders.refunds r
-           join orders.refund_lines l on l.refund_id = r.id
-           where r.id = $1 and r.accepted_at is not null and r.stock_returned_at is null and l.quantity > 0
-           group by r.id"#,
-        refund_id,
-    )
-    .fetch_optional(db)
-    .await
-}
-
-/// Records that the catalog was notified of the units of a refund.
-pub(crate) async fn complete_return(db: &Pool, refund_id: Uuid) -> sqlx::Result<()> {
-    sqlx::query!(
-        "update orders.refunds
-         set stock_returned_at = now(), next_attempt_at = case when status = 'pending' then next_attempt_at end
-         where id = $1 and stock_returned_at is null",
         refund_id,
     )
     .execute(db)

@@ -172,7 +172,14 @@ pub(crate) async fn find(db: &Pool, id: Uuid) -> sqlx::Result<Option<ListedPayme
 
 const SELECT: &str = "select coalesce(p.id, r.payment_id) as id, coalesce(p.order_id, r.order_id) as order_id, o.user_id,
     coalesce(p.provider, r.provider) as provider,
-    case when p.status = 'failed' and p.cancelled then 'cancelled' else p.status end as status,
+    case
+        when p.status = 'failed' and p.cancelled then 'cancelled'
+        -- In parts.
+        when p.status = 'completed' and p.amount_minor > 0 and p.amount_minor = (
+            select sum(f.amount_minor) from orders.refunds f where f.payment_id = p.id and f.status = 'succeeded'
+        ) then 'refunded'
+        else p.status
+    end as status,
     coalesce(p.intent_id, r.intent_id) as intent_id, p.refund_id,
     coalesce(p.amount_minor, r.amount_minor, 0) as amount_minor,
     case when p.status = 'refunded' then p.amount_minor else coalesce(p.refunded_minor, 0) end as refunded_minor,

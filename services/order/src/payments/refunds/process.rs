@@ -19,8 +19,9 @@ use crate::{
     error::Error,
     payments::{
         db::{
+            due_refunds::{self as db, ClaimedRefund},
             order_payments,
-            refunds::{self as db, ClaimedRefund, RefundKey},
+            refunds::RefundKey,
         },
         payment::Payment,
         provider::{NewRefund, Provider, ProviderError, Refund},
