@@ -2,10 +2,12 @@
 
 use bodega_runtime::database::retry_on_conflict;
 use sqlx::PgConnection;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::{db::order_payments as db, order_payments::OrderPayments, review::ReviewChange};
+use super::{
+    db::order_payments as db, order_payments::OrderPayments, refunds::RefundChange, review::ReviewChange,
+};
 use crate::{app::App, error::Error, metrics};
 
 /// Loads an order of `owner` (of any user if `None`) with its payments, applies `change`, and saves the result. `change`
@@ -57,6 +59,19 @@ pub(crate) fn log_changes(payments: &OrderPayments) {
         if let ReviewChange::Opened { payment_id, review } = change {
             let reason = review.reason.as_str();
             error!(order.id = %id, payment.id = %payment_id, reason, "a person has to decide about the payment");
+        }
+    }
+    for change in &payments.refund_changes {
+        match change {
+            RefundChange::Updated { refund, failure: Some(failure), .. } => {
+                warn!(order.id = %id, refund.id = %refund.id, "refund has failed: {failure}");
+            }
+            RefundChange::Updated { refund, failure: None, .. } => {
+                info!(order.id = %id, refund.id = %refund.id, "refund is {}", refund.status.as_str());
+            }
+            RefundChange::Found { refund, .. } => {
+                info!(order.id = %id, refund.id = %refund.id, "recorded a refund that was made at the provider");
+            }
         }
     }
     for event in &payments.new_events {

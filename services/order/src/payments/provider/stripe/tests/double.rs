@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::*;
 
-async fn start() -> (StripeDouble, Stripe) {
+pub(super) async fn start() -> (StripeDouble, Stripe) {
     let double = StripeDouble::start(Options::default()).await.unwrap();
     let Options { secret_key, publishable_key, webhook_secret, .. } = double.options();
     let keys = Keys::new(secret_key, publishable_key, webhook_secret).unwrap();
@@ -17,7 +17,7 @@ async fn start() -> (StripeDouble, Stripe) {
     (double, stripe)
 }
 
-fn new_intent() -> NewIntent {
+pub(super) fn new_intent() -> NewIntent {
     NewIntent {
         order_id: Uuid::now_v7(),
         payment_id: Uuid::now_v7(),
@@ -28,7 +28,7 @@ fn new_intent() -> NewIntent {
 }
 
 /// Creates an intent and pays it.
-async fn paid(double: &StripeDouble, stripe: &Stripe, new_intent: &NewIntent) -> Intent {
+pub(super) async fn paid(double: &StripeDouble, stripe: &Stripe, new_intent: &NewIntent) -> Intent {
     let intent = stripe.create_intent(new_intent).await.unwrap();
     double.confirm(&intent.client_secret, Card::Visa).await.unwrap();
     intent

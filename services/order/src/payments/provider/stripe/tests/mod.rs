@@ -1,6 +1,7 @@
 //! HTTP requests and responses, against a scripted server.
 
 mod double;
+mod partial_refunds;
 mod scripted_server;
 
 use std::time::{Duration, Instant};
