@@ -5,7 +5,7 @@
 
 use bodega_runtime::{
     telemetry,
-    timeouts::{INLINE_WORK, PAYMENT_POLL, WORKER_IDLE_INTERVAL, WORKER_INTERVAL},
+    timeouts::{EXPIRY_IDLE_INTERVAL, INLINE_WORK, PAYMENT_POLL, WORKER_INTERVAL},
     worker::Worker,
 };
 use tokio::time::timeout;
@@ -32,7 +32,7 @@ use crate::{
 const WORKER: Worker = Worker {
     name: "refunds",
     interval: WORKER_INTERVAL,
-    idle_interval: WORKER_IDLE_INTERVAL,
+    idle_interval: EXPIRY_IDLE_INTERVAL,
     concurrency: CONCURRENCY,
     timeout: PAYMENT_POLL,
 };
