@@ -23,7 +23,7 @@ use crate::{
         "name": "Ada Lovelace", "line1": "12 St James's Square", "city": "London", "postalCode": "SW1Y 4JH",
         "country": "GB"
     },
-    "expectedTotal": 25.00
+    "shippingMethod": 3, "discountCodes": ["SPRING"], "note": "Please ring twice.", "locale": "en-GB", "expectedTotal": 27.40
 }))]
 pub(crate) struct PlaceOrderInput {
     /// Total that the client showed to the user, in major units of the currency. The order is rejected when its total

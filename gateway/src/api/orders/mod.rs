@@ -144,7 +144,8 @@ pub(crate) async fn cancel(
 /// Changes the status of an order.
 ///
 /// Requires an admin's access token. Allowed changes: `pending` to `confirmed`, `paid` or `cancelled`; `confirmed` to
-/// `paid`, `shipped` or `cancelled`; `paid` to `shipped` or `cancelled`; `shipped` to `completed`.
+/// `paid`, `shipped` or `cancelled`; `paid` to `shipped` or `cancelled`; `shipped` to `completed`. `shipped` records a shipment of
+/// all units that are left.
 #[utoipa::path(
     patch, path = "/api/orders/{id}", tag = "Orders",
     params(("id" = Uuid, Path, description = "Id of the order.")), request_body = OrderStatusInput,

@@ -168,7 +168,7 @@ pub(crate) struct ReturnedLineInput {
     params(
         ("id" = Uuid, Path, description = "Id of the order."),
         ("idempotency-key" = String, Header, max_length = 255,
-            description = "Required. Chosen by the client for one refund: a retry with the same key returns the same refund."),
+            description = "Chosen by the client for one refund: a retry with the same key returns the same refund."),
     ),
     security(("bearer" = ["payments:write"])),
     responses(
