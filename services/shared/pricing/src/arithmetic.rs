@@ -1,12 +1,23 @@
 //! Rates, and the two roundings: see the crate's documentation.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Error;
 
 const MILLION: i128 = 1_000_000;
 
 /// A rate in parts per million, from 0 to 100 %.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "i32")]
 pub struct Rate(i32);
+
+impl TryFrom<i32> for Rate {
+    type Error = &'static str;
+
+    fn try_from(ppm: i32) -> Result<Self, Self::Error> {
+        Self::from_ppm(ppm).ok_or("a rate must be between 0 and 1000000 parts per million")
+    }
+}
 
 impl Rate {
     /// Returns `None` for a negative rate and for one above 100 %.

@@ -1,7 +1,9 @@
-use crate::{Discount, Error, Rate, ShippingRate};
+use serde::{Deserialize, Serialize};
 
-/// All that a total depends on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+use crate::{Breakdown, Discount, DiscountOutcome, Error, Rate, ShippingRate};
+
+/// All that a total depends on. An order stores it as JSON, from which its total can be computed again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cart {
     pub lines: Vec<Line>,
     /// The discounts that are valid for this customer at this time. The best one of each class is applied.
@@ -13,7 +15,7 @@ pub struct Cart {
     pub prices_include_tax: bool,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// Of one unit.
     pub price_minor: i64,
@@ -32,6 +34,21 @@ impl Line {
 }
 
 impl Cart {
+    /// Returns the cart with only those of its discounts that apply. It costs the same.
+    #[must_use]
+    pub fn with_applied_discounts(mut self, breakdown: &Breakdown) -> Self {
+        let mut outcomes = breakdown.discounts.iter();
+        self.discounts.retain(|_| matches!(outcomes.next(), Some(DiscountOutcome::Applied(_))));
+        self
+    }
+
+    /// Returns whether the total is that of the lines: without discounts, shipping and taxes.
+    pub fn has_only_lines(&self) -> bool {
+        self.discounts.is_empty()
+            && self.shipping.is_none()
+            && self.lines.iter().all(|line| line.tax_rate.is_none())
+    }
+
     pub(crate) fn validate(&self) -> Result<(), Error> {
         for (index, line) in self.lines.iter().enumerate() {
             require_not_negative(line.price_minor, "price")?;

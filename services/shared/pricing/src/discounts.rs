@@ -1,12 +1,14 @@
 //! Discounts. At most one of each class is applied, the one that saves most; discounts of different classes add up.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     Cart, Error, Rate,
     arithmetic::{split, sum},
     cart::require_not_negative,
 };
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Discount {
     pub class: DiscountClass,
     pub value: DiscountValue,
@@ -16,7 +18,8 @@ pub struct Discount {
     pub lines: Option<Vec<usize>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DiscountClass {
     /// Off the price of each line. An amount is taken off each unit.
     Line,
@@ -26,7 +29,8 @@ pub enum DiscountClass {
     Shipping,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DiscountValue {
     Rate(Rate),
     Amount(i64),

@@ -1,14 +1,17 @@
+use serde::{Deserialize, Serialize};
+
 use crate::{Cart, Error, cart::require_not_negative};
 
 /// The price of a shipping method, by what is shipped.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShippingRate {
     pub basis: ShippingBasis,
     /// In any order. The one with the greatest `at_least` that the cart reaches applies.
     pub bands: Vec<ShippingBand>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ShippingBasis {
     /// Each cart reaches 0.
     Flat,
@@ -19,7 +22,7 @@ pub enum ShippingBasis {
 }
 
 /// A part of the scale of a shipping rate. "Free from 50.00" is a band that begins at 5000 and costs 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShippingBand {
     pub at_least: i64,
     pub price_minor: i64,

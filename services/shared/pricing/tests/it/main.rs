@@ -8,4 +8,5 @@ mod examples;
 mod properties;
 mod refunds;
 mod shipping;
+mod stored_carts;
 mod taxes;

@@ -154,4 +154,18 @@ proptest! {
             }
         }
     }
+
+    /// Orders store their carts, from which `bodega verify` computes the totals again.
+    #[test]
+    fn a_stored_cart_with_the_applied_discounts_costs_the_same(cart in any_cart()) {
+        let priced = price(&cart).unwrap();
+        let json = serde_json::to_string(&cart.clone().with_applied_discounts(&priced)).unwrap();
+        let stored: Cart = serde_json::from_str(&json).unwrap();
+        let again = price(&stored).unwrap();
+        prop_assert!(again.discounts.iter().all(|outcome| matches!(outcome, DiscountOutcome::Applied(_))));
+        prop_assert_eq!(&again, &Breakdown { discounts: again.discounts.clone(), ..priced });
+        if stored.has_only_lines() {
+            prop_assert_eq!(again.total_minor, again.subtotal_minor);
+        }
+    }
 }
