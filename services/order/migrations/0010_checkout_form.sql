@@ -20,6 +20,10 @@ alter table orders.orders
     add column prices_include_tax boolean,
     add column shipping_title text,             -- of the method; null if nothing is shipped
     add column taxes jsonb,                     -- by rate
+    -- The cart that the total was computed from (`bodega_pricing::Cart`), with the discounts that applied; null if the total is
+    -- the sum of the lines.
+    add column pricing jsonb,
+    add column requires_address boolean,        -- whether the store required a shipping address
     add constraint order_parts_are_complete check (num_nonnulls(
         subtotal_minor, discount_minor, shipping_minor, shipping_discount_minor, shipping_tax_minor, tax_minor,
         prices_include_tax, taxes

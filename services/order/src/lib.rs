@@ -79,6 +79,7 @@ pub use self::{
     checkout::config::CheckoutArgs,
     config::Config,
     mail::{OrderMail, OrderMailArgs, RequireVerifiedEmail},
+    orders::stored_totals::{STORED_TOTALS, total_difference},
     payments::{config::PaymentArgs, providers::PaymentProviders},
     upstream::Upstreams,
 };

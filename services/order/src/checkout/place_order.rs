@@ -218,6 +218,9 @@ async fn start(
         quantity: line.quantity,
         quoted_price_minor: line.quoted_price_minor,
     });
+    let mut lines: Vec<_> = lines.collect();
+    // The total can depend on the order of the lines by a unit: all processes have the same one.
+    lines.sort_unstable_by_key(|line| line.product_id);
     let checkout = Checkout {
         id: Uuid::now_v7(),
         user_id,
@@ -225,7 +228,7 @@ async fn start(
         attempts: 0,
         is_expired: false,
         traceparent: telemetry::traceparent(),
-        lines: Json(lines.collect()),
+        lines: Json(lines),
         form: Json(request.form.clone()),
         has_rules,
     };

@@ -1,6 +1,6 @@
 //! The prices and the total of an order.
 
-use bodega_pricing::{DiscountClass, DiscountOutcome};
+use bodega_pricing::{Cart, DiscountClass, DiscountOutcome};
 use bodega_proto::catalog::v1::{Reserved, ReservedLine};
 use serde::Deserialize;
 
@@ -28,6 +28,10 @@ pub(crate) struct PricedLines {
     pub breakdown: Breakdown,
     pub total_minor: i64,
     pub currency: String,
+    /// What the total was computed from, with the discounts that apply; `None` if it is the sum of the lines.
+    pub cart: Option<Cart>,
+    /// Whether the store requires a shipping address.
+    pub requires_address: bool,
 }
 
 /// The price of a line. Amounts are in minor units.
@@ -61,6 +65,13 @@ pub(crate) enum Unpriced {
     ShippingRequired(Vec<&'static str>),
     ShippingUnavailable,
     DiscountRejected(Vec<RejectedCode>),
+}
+
+impl Price {
+    /// Returns what the units of `line` cost more than the cart showed.
+    pub(crate) fn increase(&self, line: &Line) -> i128 {
+        (i128::from(self.price_minor) - i128::from(line.quoted_price_minor)) * i128::from(line.quantity)
+    }
 }
 
 /// Returns `lines` as the catalog has reserved them, or `None` if the reservation does not match the lines.
@@ -124,8 +135,11 @@ pub(crate) fn price(
         sku: Some(reserved.sku.clone()).filter(|sku| !sku.is_empty()),
         variant_name: Some(reserved.variant_name.clone()).filter(|name| !name.is_empty()),
     });
+    let cart = total.cart.clone().with_applied_discounts(&total.breakdown);
     Ok(PricedLines {
         prices: prices.collect(),
+        cart: Some(cart).filter(|cart| !cart.has_only_lines()),
+        requires_address: total.requires_address,
         breakdown: breakdown(inputs, &total),
         total_minor: total.breakdown.total_minor,
         currency: reserved.currency.clone(),

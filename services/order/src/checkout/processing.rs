@@ -151,7 +151,8 @@ async fn settle(app: &App, checkout: &Checkout, reserved: Reserved) -> Result<En
             }
         };
         let expected = checkout.expected_total_minor;
-        if let Some(rejection) = Rejection::price_changed(expected, &checkout.lines, &priced) {
+        let changed = Rejection::price_changed(expected, &checkout.lines, &priced, checkout.has_rules);
+        if let Some(rejection) = changed {
             return reject(app, checkout, rejection, Stock::MaybeReserved).await;
         }
         let placing = PricedCheckout { checkout: checkout.clone(), priced: priced.clone() };

@@ -52,7 +52,8 @@ pub(crate) struct QuotedMethod {
 
 /// Prices the user's cart with a form. A shipping method that does not ship the items counts as none.
 pub(crate) async fn quote(app: &App, user_id: Uuid, form: &Form) -> Result<Quote, Error> {
-    let cart = app.upstreams.priced_cart(user_id).await?;
+    let mut cart = app.upstreams.priced_cart(user_id).await?;
+    cart.lines.sort_unstable_by_key(|line| line.product_id); // as those of an order
     if cart.lines.is_empty() {
         return Err(Error::EmptyCart);
     }

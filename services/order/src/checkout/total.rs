@@ -1,6 +1,6 @@
 //! The total of items with a form, for quotes and orders.
 
-use bodega_pricing::{Breakdown, DiscountOutcome, price};
+use bodega_pricing::{Breakdown, Cart, DiscountOutcome, price};
 
 use super::{
     form::Form,
@@ -11,10 +11,14 @@ use super::{
 #[derive(Debug)]
 pub(crate) struct Total<'a> {
     pub breakdown: Breakdown,
+    /// What the total was computed from.
+    pub cart: Cart,
     /// The chosen method, if the items are shipped.
     pub method: Option<&'a ShippingMethod>,
     /// The fields of the form that the store requires, by their protobuf names.
     pub missing: Vec<&'static str>,
+    /// Whether the store requires a shipping address.
+    pub requires_address: bool,
     /// The codes of the form that do not work.
     pub rejected_codes: Vec<RejectedCode>,
 }
@@ -36,12 +40,14 @@ pub(crate) fn total<'a>(inputs: &'a Inputs, items: &[CartItem], form: &Form) -> 
     let is_shipped = items.iter().any(|item| item.requires_shipping);
     let chosen = form.choices.shipping_method.filter(|_| is_shipped);
     let method = chosen.map(|id| find_method(inputs, id)).transpose()?;
-    let breakdown = breakdown(inputs, items, method)?;
+    let cart = inputs.cart(items, method);
+    let breakdown = price(&cart).map_err(NoTotal::from)?;
 
     let mut missing = Vec::new();
+    let is_pickup = method.is_some_and(|method| method.is_pickup);
+    let requires_address = inputs.require_shipping && is_shipped && !is_pickup;
     if inputs.require_shipping && is_shipped {
-        let is_pickup = method.is_some_and(|method| method.is_pickup);
-        if form.personal.shipping_address.is_none() && !is_pickup {
+        if requires_address && form.personal.shipping_address.is_none() {
             missing.push("shipping_address");
         }
         if method.is_none() {
@@ -49,7 +55,7 @@ pub(crate) fn total<'a>(inputs: &'a Inputs, items: &[CartItem], form: &Form) -> 
         }
     }
     let rejected_codes = rejected_codes(inputs, &breakdown);
-    Ok(Total { breakdown, method, missing, rejected_codes })
+    Ok(Total { breakdown, cart, method, missing, requires_address, rejected_codes })
 }
 
 fn find_method(inputs: &Inputs, id: i32) -> Result<&ShippingMethod, NoTotal> {
@@ -65,10 +71,16 @@ pub(crate) fn breakdown(
     items: &[CartItem],
     method: Option<&ShippingMethod>,
 ) -> Result<Breakdown, NoTotal> {
-    price(&inputs.cart(items, method)).map_err(|error| match error {
-        bodega_pricing::Error::NoShippingRate => NoTotal::ShippingUnavailable,
-        error => NoTotal::Invalid(error),
-    })
+    price(&inputs.cart(items, method)).map_err(NoTotal::from)
+}
+
+impl From<bodega_pricing::Error> for NoTotal {
+    fn from(error: bodega_pricing::Error) -> Self {
+        match error {
+            bodega_pricing::Error::NoShippingRate => Self::ShippingUnavailable,
+            error => Self::Invalid(error),
+        }
+    }
 }
 
 /// A code that is superseded by a better discount of its class is not rejected.

@@ -4,4 +4,5 @@ pub(crate) mod breakdown;
 pub(crate) mod db;
 pub(crate) mod shipments;
 pub(crate) mod status;
+pub(crate) mod stored_totals;
 pub(crate) mod transition;

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bodega_order::{STORED_TOTALS, total_difference};
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use crate::test_app::TestApp;
@@ -49,7 +51,8 @@ impl TestApp {
         let wrong: Vec<Uuid> = sqlx::query_scalar(
             "select o.id from orders.orders o
              where o.placed_at is not null and (
-                 o.total_minor <> (select sum(price_minor * quantity) from orders.order_items where order_id = o.id)
+                 o.subtotal_minor is null
+                 and o.total_minor <> (select sum(price_minor * quantity) from orders.order_items where order_id = o.id)
                  or o.status <> (select status from orders.order_events where order_id = o.id order by id desc limit 1)
                  or 'pending' <> (select status from orders.order_events where order_id = o.id order by id limit 1)
                  or exists (select from orders.order_items where order_id = o.id and price_minor is null))",
@@ -58,6 +61,8 @@ impl TestApp {
         .await
         .unwrap();
         assert_eq!(wrong, Vec::<Uuid>::new(), "totals and statuses match lines and events");
+
+        self.assert_totals().await;
 
         let mut ordered = BTreeMap::<Uuid, BTreeMap<i32, i32>>::new();
         let lines: Vec<(Uuid, i32, i32)> = sqlx::query_as(
@@ -80,5 +85,32 @@ impl TestApp {
                 "every added unit is in the cart or was ordered once"
             );
         }
+    }
+
+    /// Computes all totals again, and checks that uses of discounts belong to orders that are not cancelled.
+    pub(crate) async fn assert_totals(&self) {
+        let stored: Vec<String> =
+            sqlx::query_scalar(AssertSqlSafe(STORED_TOTALS)).fetch_all(&self.db).await.unwrap();
+        let differences: Vec<_> = stored.iter().filter_map(|stored| total_difference(stored)).collect();
+        assert_eq!(differences, Vec::<String>::new());
+
+        let wrong: Vec<(i64, i64, i64)> = sqlx::query_as(
+            "select d.id, d.used, count(u.order_id) from orders.discounts d
+             left join orders.order_discounts u on u.discount_id = d.id and u.released_at is null
+             where d.usage_limit is not null
+             group by d.id having d.used <> count(u.order_id)",
+        )
+        .fetch_all(&self.db)
+        .await
+        .unwrap();
+        assert_eq!(wrong, [], "discounts, with their counted uses and their orders");
+        let wrong: Vec<Uuid> = sqlx::query_scalar(
+            "select o.id from orders.order_discounts u join orders.orders o on o.id = u.order_id
+             where o.placed_at is null or (o.status = 'cancelled') <> (u.released_at is not null)",
+        )
+        .fetch_all(&self.db)
+        .await
+        .unwrap();
+        assert_eq!(wrong, Vec::<Uuid>::new(), "cancelled orders have returned their uses, and no others");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use bodega_pricing::Cart;
 use bodega_runtime::{database::Pool, timeouts::INLINE_GRACE};
 use sqlx::types::Json;
 
@@ -22,6 +23,9 @@ pub(super) async fn place(db: Pool, checkouts: Vec<Arc<PricedCheckout>>) -> Resu
     let prices_include_tax: Vec<_> = orders().map(|order| order.breakdown.prices_include_tax).collect();
     let shipping_titles: Vec<_> = orders().map(|order| order.breakdown.shipping_title.clone()).collect();
     let taxes: Vec<_> = orders().map(|order| Json(&order.breakdown.taxes)).collect();
+
+    let carts: Vec<_> = orders().map(|order| order.cart.as_ref().map(Json)).collect();
+    let require_addresses: Vec<_> = orders().map(|order| order.requires_address).collect();
 
     let lines = || {
         checkouts.iter().flat_map(|order| {
@@ -69,12 +73,15 @@ pub(super) async fn place(db: Pool, checkouts: Vec<Arc<PricedCheckout>>) -> Resu
                    shipping_discount_minor = total.shipping_discount, shipping_tax_minor = total.shipping_tax,
                    tax_minor = total.tax, prices_include_tax = total.prices_include_tax,
                    shipping_title = total.shipping_title, taxes = total.taxes,
+                   pricing = total.pricing, requires_address = total.requires_address,
                    lease_until = null, recover_at = null, placed_at = now(), updated_at = now()
                from locked
                join unnest($2::uuid[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-                           $9::bigint[], $10::bigint[], $11::boolean[], $12::text[], $13::jsonb[])
+                           $9::bigint[], $10::bigint[], $11::boolean[], $12::text[], $13::jsonb[], $34::jsonb[],
+                           $35::boolean[])
                         as total (order_id, minor, currency, subtotal, discount, shipping, shipping_discount,
-                                  shipping_tax, tax, prices_include_tax, shipping_title, taxes)
+                                  shipping_tax, tax, prices_include_tax, shipping_title, taxes, pricing,
+                                  requires_address)
                     on total.order_id = locked.id
                where o.id = locked.id
                returning o.id, o.user_id, o.placed_at, o.traceparent, o.number
@@ -140,6 +147,8 @@ pub(super) async fn place(db: Pool, checkouts: Vec<Arc<PricedCheckout>>) -> Resu
         &variant_of as &[Option<i32>],
         &skus as &[Option<String>],
         &variant_names as &[Option<String>],
+        &carts as &[Option<Json<&Cart>>],
+        &require_addresses,
     )
     .fetch_all(&db)
     .await?;

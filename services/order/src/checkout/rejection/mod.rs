@@ -1,5 +1,8 @@
 //! The reason why a checkout was rejected. It is stored with the checkout, so that a repeated request gets the same error.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use bodega_proto::catalog::v1::InsufficientStock;
@@ -10,6 +13,7 @@ use super::{
     pricing::{Line, PricedLines, Unpriced},
     pricing_inputs::RejectedCode,
 };
+use crate::orders::breakdown::Tax;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
@@ -24,6 +28,9 @@ pub(crate) enum Rejection {
         currency: String,
         /// The lines whose price is not the one that the cart showed.
         lines: Vec<ChangedLine>,
+        /// The other parts of the total, unless the lines explain the difference.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parts: Option<Parts>,
     },
     /// Discount codes that do not work.
     DiscountRejected {
@@ -56,6 +63,15 @@ pub(crate) struct ChangedLine {
     pub name: String,
     pub quoted_price_minor: i64,
     pub price_minor: i64,
+}
+
+/// The parts of a total beside the prices of its lines, in minor units.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Parts {
+    pub discount_minor: i64,
+    pub shipping_minor: i64,
+    pub tax_minor: i64,
+    pub taxes: Vec<Tax>,
 }
 
 impl Rejection {
@@ -91,15 +107,25 @@ impl Rejection {
         }
     }
 
-    /// Returns a rejection if the client requires another total.
+    /// Returns a rejection if the client requires another total than that of these lines, in a store with or without rules.
     pub(crate) fn price_changed(
         expected_total_minor: Option<i64>,
         lines: &[Line],
         priced: &PricedLines,
+        has_rules: bool,
     ) -> Option<Self> {
         let expected_total_minor = expected_total_minor.filter(|total| *total != priced.total_minor)?;
         let lines = lines.iter().zip(&priced.prices);
         let changed = lines.filter(|(line, price)| line.quoted_price_minor != price.price_minor);
+        let difference: i128 = changed.clone().map(|(line, price)| price.increase(line)).sum();
+        let is_explained = i128::from(priced.total_minor) - i128::from(expected_total_minor) == difference;
+        let breakdown = &priced.breakdown;
+        let parts = (has_rules && !is_explained).then(|| Parts {
+            discount_minor: breakdown.discount_minor,
+            shipping_minor: breakdown.shipping_minor,
+            tax_minor: breakdown.tax_minor,
+            taxes: breakdown.taxes.clone(),
+        });
         Some(Self::PriceChanged {
             expected_total_minor,
             total_minor: priced.total_minor,
@@ -112,6 +138,7 @@ impl Rejection {
                     price_minor: price.price_minor,
                 })
                 .collect(),
+            parts,
         })
     }
 
@@ -139,15 +166,15 @@ impl Rejection {
             Self::OutOfStock { lines } => {
                 lines.iter().map(|line| (field(line.product_id), line.to_string())).collect()
             }
-            Self::PriceChanged { currency, lines, .. } => lines
-                .iter()
-                .map(|line| {
+            Self::PriceChanged { currency, lines, parts, .. } => {
+                let lines = lines.iter().map(|line| {
                     let quoted = amount(line.quoted_price_minor, currency);
                     let price = amount(line.price_minor, currency);
                     let message = format!("price of {} changed from {quoted} to {price}", line.name);
                     (field(line.product_id), message)
-                })
-                .collect(),
+                });
+                lines.chain(parts.iter().flat_map(|parts| parts.violations(currency))).collect()
+            }
             Self::DiscountRejected { codes } => codes
                 .iter()
                 .map(|rejected| {
@@ -163,6 +190,20 @@ impl Rejection {
             }
             Self::Withdrawn => Vec::new(),
         }
+    }
+}
+
+impl Parts {
+    /// Returns each part with its amount, by its name in a quote: the client knows what it was before.
+    fn violations(&self, currency: &str) -> [(String, String); 3] {
+        let part = |name: &str, minor| (name.to_owned(), format!("is {}", amount(minor, currency)));
+        let mut tax = part("tax_total", self.tax_minor);
+        if !self.taxes.is_empty() {
+            let percent = |ppm: i32| f64::from(ppm) / 10_000.0;
+            let rates = self.taxes.iter().map(|tax| format!("{} {} %", tax.name, percent(tax.rate_ppm)));
+            tax.1 = format!("{} ({})", tax.1, rates.collect::<Vec<_>>().join(", "));
+        }
+        [part("discount_total", self.discount_minor), part("shipping_total", self.shipping_minor), tax]
     }
 }
 
@@ -207,84 +248,5 @@ fn amount(minor: i64, currency: &str) -> String {
     match currency.parse::<Currency>() {
         Ok(currency) => format!("{} {currency}", currency.format_amount(minor)),
         Err(_) => format!("{minor} minor units of {currency}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::checkout::{pricing::Price, pricing_inputs::CodeRejection};
-
-    /// Cart lines of 10.00 and 5.00, of which the first costs 12.00 by now.
-    fn price_changed(expected_total_minor: Option<i64>) -> Option<Rejection> {
-        let line = |product_id, quoted_price_minor| Line { product_id, quantity: 1, quoted_price_minor };
-        let price =
-            |name: &str, price_minor| Price { name: name.to_owned(), price_minor, ..Price::default() };
-        let priced = PricedLines {
-            prices: vec![price("Mug", 1200), price("Pen", 500)],
-            total_minor: 1700,
-            currency: "USD".to_owned(),
-            ..PricedLines::default()
-        };
-        Rejection::price_changed(expected_total_minor, &[line(1, 1000), line(2, 500)], &priced)
-    }
-
-    #[test]
-    fn an_unexpected_total_names_only_the_changed_lines() {
-        let rejection = price_changed(Some(1500)).unwrap();
-        assert_eq!(rejection.to_string(), "total is 17.00 USD, expected 15.00 USD");
-        let expected =
-            ("products[1]".to_owned(), "price of Mug changed from 10.00 USD to 12.00 USD".to_owned());
-        assert_eq!(rejection.violations(), [expected]);
-    }
-
-    #[test]
-    fn price_changes_are_accepted_unless_the_client_expects_another_total() {
-        assert_eq!(price_changed(None), None);
-        assert_eq!(price_changed(Some(1700)), None);
-    }
-
-    #[test]
-    fn short_lines_name_the_available_quantity() {
-        let line = |name: &str, available| ShortLine {
-            product_id: 7,
-            name: name.to_owned(),
-            requested: 3,
-            available,
-        };
-        assert_eq!(line("Mug", 1).to_string(), "only 1 left of Mug, 3 requested");
-        assert_eq!(line("Mug", 0).to_string(), "none left of Mug, 3 requested");
-        assert_eq!(line("", 0).to_string(), "product 7 does not exist");
-    }
-
-    #[test]
-    fn names_codes_and_missing_fields() {
-        let codes = vec![RejectedCode { code: "SPRING".to_owned(), reason: CodeRejection::Exhausted }];
-        let rejection = Rejection::DiscountRejected { codes };
-        assert_eq!(rejection.to_string(), "discount code rejected: SPRING: exhausted");
-        assert_eq!(rejection.violations(), [("discount_codes".to_owned(), "SPRING: exhausted".to_owned())]);
-        let missing = vec!["shipping_address".to_owned(), "shipping_method".to_owned()];
-        let rejection = Rejection::ShippingRequired { missing };
-        assert_eq!(rejection.to_string(), "shipping_address, shipping_method required");
-        assert_eq!(rejection.violations().len(), 2);
-    }
-
-    #[test]
-    fn rejections_survive_serialization() {
-        let short = ShortLine { product_id: 7, name: "Mug".to_owned(), requested: 3, available: 1 };
-        let price = price_changed(Some(1)).unwrap();
-        let code = RejectedCode { code: "SPRING".to_owned(), reason: CodeRejection::NotYet };
-        for rejection in [
-            Rejection::OutOfStock { lines: vec![short] },
-            price,
-            Rejection::DiscountRejected { codes: vec![code] },
-            Rejection::ShippingRequired { missing: vec!["shipping_address".to_owned()] },
-            Rejection::ShippingUnavailable,
-            Rejection::Withdrawn,
-        ] {
-            assert!(Rejection::CODES.contains(&rejection.code()));
-            let json = serde_json::to_string(&rejection).unwrap();
-            assert_eq!(serde_json::from_str::<Rejection>(&json).unwrap(), rejection);
-        }
     }
 }
