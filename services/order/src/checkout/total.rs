@@ -159,7 +159,7 @@ mod tests {
         let inputs = Inputs {
             prices_include_tax: true,
             methods: vec![method(3, &[(0, 490), (10_000, 0)])],
-            tax_rates: vec![tax("", 190_000), tax("books", 70_000)],
+            tax_rates: vec![tax("standard", 190_000), tax("books", 70_000)],
             discounts: vec![
                 code("TEN", DiscountClass::Line, rate),
                 code("MINUS", DiscountClass::Order, DiscountValue::Amount(1000)),
