@@ -1,5 +1,8 @@
 //! A running catalog service, with clients for users and admins.
 
+mod stock;
+mod variants;
+
 use std::{path::PathBuf, sync::Arc};
 
 use bodega_embedded_postgres::testing::{self, TempDir, TestDatabase};
@@ -7,11 +10,8 @@ use bodega_events::Nats;
 use bodega_media::Media;
 use bodega_proto::catalog::v1::{
     BatchGetProductsRequest, CreateCategoryRequest, CreateProductRequest, CreateTagRequest,
-    DeleteProductRequest, GetProductRequest, IdOrName, ListProductsRequest, ListVariantsRequest, Product,
-    PutVariantsRequest, PutVariantsResponse, ReleaseRequest, ReserveRequest, ReturnUnitsRequest, StockLine,
-    UpdateProductRequest, UpdateVariantRequest, Variant, catalog_service_client::CatalogServiceClient,
-    change_service_client::ChangeServiceClient, id_or_name, reserve_response::Outcome,
-    stock_service_client::StockServiceClient, variant_service_client::VariantServiceClient,
+    DeleteProductRequest, GetProductRequest, IdOrName, ListProductsRequest, Product, UpdateProductRequest,
+    catalog_service_client::CatalogServiceClient, change_service_client::ChangeServiceClient, id_or_name,
 };
 use bodega_runtime::{
     auth::{Caller, Role},
@@ -115,45 +115,6 @@ impl TestApp {
         CatalogServiceClient::with_interceptor(transport, ActAs(caller))
     }
 
-    fn stock_service(&self) -> StockServiceClient<Transport> {
-        StockServiceClient::new(Transport::unauthenticated(self.routes.clone()).streaming())
-    }
-
-    fn variant_service(
-        &self,
-        role: Option<Role>,
-    ) -> VariantServiceClient<InterceptedService<Transport, ActAs>> {
-        let caller = role.map(|role| Caller::new(Uuid::now_v7(), Uuid::now_v7(), role));
-        let transport = Transport::unauthenticated(self.routes.clone()).streaming();
-        VariantServiceClient::with_interceptor(transport, ActAs(caller))
-    }
-
-    pub(crate) async fn put_variants_as(
-        &self,
-        role: Option<Role>,
-        request: PutVariantsRequest,
-    ) -> Result<PutVariantsResponse, Status> {
-        Ok(self.variant_service(role).put_variants(request).await?.into_inner())
-    }
-
-    pub(crate) async fn put_variants(
-        &self,
-        request: PutVariantsRequest,
-    ) -> Result<PutVariantsResponse, Status> {
-        self.put_variants_as(Some(Role::Admin), request).await
-    }
-
-    pub(crate) async fn update_variant(&self, request: UpdateVariantRequest) -> Result<Product, Status> {
-        let response = self.variant_service(Some(Role::Admin)).update_variant(request).await?;
-        Ok(response.into_inner().product.unwrap())
-    }
-
-    /// Returns the variants of a product, as anyone sees them.
-    pub(crate) async fn variants(&self, product_id: i32) -> Result<Vec<Variant>, Status> {
-        let response = self.variant_service(None).list_variants(ListVariantsRequest { product_id }).await?;
-        Ok(response.into_inner().variants)
-    }
-
     pub(crate) fn change_service(&self) -> ChangeServiceClient<Transport> {
         ChangeServiceClient::new(Transport::unauthenticated(self.routes.clone()).streaming())
     }
@@ -228,65 +189,6 @@ impl TestApp {
         let request = ListProductsRequest { q: q.to_owned(), ..Default::default() };
         let response = self.client_of(None).list_products(request).await.unwrap().into_inner();
         response.products.into_iter().map(|product| product.name).collect()
-    }
-
-    pub(crate) async fn try_reserve(&self, order_id: Uuid, lines: &[(i32, i32)]) -> Result<Outcome, Status> {
-        let lines = lines.iter().map(|&(product_id, quantity)| StockLine { product_id, quantity }).collect();
-        let request = ReserveRequest { order_id: order_id.to_string(), lines };
-        Ok(self.stock_service().reserve(request).await?.into_inner().outcome.unwrap())
-    }
-
-    pub(crate) async fn reserve(&self, order_id: Uuid, lines: &[(i32, i32)]) -> Outcome {
-        self.try_reserve(order_id, lines).await.unwrap()
-    }
-
-    pub(crate) async fn release(&self, order_id: Uuid) {
-        let request = ReleaseRequest { order_id: order_id.to_string() };
-        self.stock_service().release(request).await.unwrap();
-    }
-
-    /// Records a return of units of an order.
-    pub(crate) async fn return_units(
-        &self,
-        return_id: Uuid,
-        order_id: Uuid,
-        lines: &[(i32, i32)],
-        restock: bool,
-    ) -> Result<(), Status> {
-        let lines = lines.iter().map(|&(product_id, quantity)| StockLine { product_id, quantity });
-        let request = ReturnUnitsRequest {
-            return_id: return_id.to_string(),
-            order_id: order_id.to_string(),
-            lines: lines.collect(),
-            restock,
-        };
-        self.stock_service().return_units(request).await.map(drop)
-    }
-
-    pub(crate) async fn stock_of(&self, id: i32) -> i32 {
-        self.batch_get(&[id]).await[0].stock
-    }
-
-    /// Returns the reason and delta of each stock movement of a product.
-    pub(crate) async fn movements(&self, id: i32) -> Vec<(String, i32)> {
-        sqlx::query_as("select reason, delta from catalog.stock_movements where product_id = $1 order by id")
-            .bind(id)
-            .fetch_all(&self.db)
-            .await
-            .unwrap()
-    }
-
-    /// Checks that the stock of every product is the sum of its movements.
-    pub(crate) async fn assert_ledger_adds_up(&self) {
-        let wrong: Vec<(i32, i32, i64)> = sqlx::query_as(
-            "select p.id, p.stock, coalesce(sum(m.delta), 0)
-             from catalog.products p left join catalog.stock_movements m on m.product_id = p.id
-             group by p.id having p.stock <> coalesce(sum(m.delta), 0)",
-        )
-        .fetch_all(&self.db)
-        .await
-        .unwrap();
-        assert!(wrong.is_empty(), "stock differs from the ledger: {wrong:?}");
     }
 }
 
