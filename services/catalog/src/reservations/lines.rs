@@ -87,6 +87,15 @@ impl AttemptedLine {
         })
     }
 
+    /// Returns the name of the product with the values of its options, or an empty string if it does not exist.
+    pub(super) fn full_name(&self) -> String {
+        match (&self.name, &self.variant_name) {
+            (Some(name), Some(variant_name)) => format!("{name} ({variant_name})"),
+            (Some(name), None) => name.clone(),
+            (None, _) => String::new(),
+        }
+    }
+
     /// Returns the line of an order that was reserved.
     pub(super) fn into_reserved(self, quantity: i32) -> ReservedLine {
         let version =

@@ -38,7 +38,7 @@ pub(crate) enum Outcome {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct InsufficientStockLine {
     pub(crate) product_id: i32,
-    /// Empty if the product never existed.
+    /// With the values of its options: `Shirt (M / red)`. Empty if the product never existed.
     pub(crate) name: String,
     pub(crate) requested: i32,
     pub(crate) available: i32,
@@ -203,7 +203,7 @@ fn insufficient(quantities: &Quantities, lines: Vec<AttemptedLine>) -> Vec<Insuf
             let requested = quantities.get(&line.product_id).copied().unwrap_or_default();
             (line.available < requested).then(|| InsufficientStockLine {
                 product_id: line.product_id,
-                name: line.name.unwrap_or_default(),
+                name: line.full_name(),
                 requested,
                 available: line.available,
             })
