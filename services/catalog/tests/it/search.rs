@@ -3,7 +3,10 @@
 use bodega_proto::catalog::v1::{CreateProductRequest, ListProductsRequest, ProductSort};
 use proptest::{prelude::*, test_runner::Config};
 
-use crate::test_app::{TestApp, product};
+use crate::{
+    test_app::{TestApp, product},
+    variants::{request, three_sizes, variant},
+};
 
 async fn app_with(names: &[&str]) -> TestApp {
     let app = TestApp::start().await;
@@ -125,4 +128,42 @@ proptest! {
             }
         });
     }
+}
+
+#[tokio::test]
+async fn finds_the_product_of_a_sku_first() {
+    let app = app_with(&["SHIRT-M is a name", "Shirts-mx"]).await;
+    let [small, ..] = three_sizes(&app).await;
+    let sizes =
+        [variant("SHIRT-S", "S", 100, 5), variant("Shirt-M", "M", 110, 6), variant("7/A", "L", 120, 7)];
+    app.put_variants(request(small, &sizes)).await.unwrap();
+    assert_eq!(app.search(" shirt-m ").await, ["Mug", "SHIRT-M is a name", "Shirts-mx"]);
+    assert_eq!(app.search("7/a").await, ["Mug"]);
+    // Not a part of a SKU.
+    assert!(!app.search("shirt").await.contains(&"Mug".to_owned()));
+
+    let find = |sort: ProductSort, max_price_minor| ListProductsRequest {
+        q: "shirt-m".to_owned(),
+        sort: sort.into(),
+        max_price_minor,
+        limit: 2,
+        ..Default::default()
+    };
+    for sort in [ProductSort::Relevance, ProductSort::Newest, ProductSort::PriceAsc, ProductSort::NameAsc] {
+        let found = app.list(find(sort, None)).await;
+        assert_eq!(found.iter().filter(|id| **id == small).count(), 1, "{sort:?} {found:?}");
+        assert!(!app.list(find(sort, Some(99))).await.contains(&small), "{sort:?}");
+    }
+    // A word that no product has.
+    let by_sku = |sort: ProductSort| ListProductsRequest {
+        q: "7/A".to_owned(),
+        sort: sort.into(),
+        ..Default::default()
+    };
+    assert_eq!(app.list(by_sku(ProductSort::PriceDesc)).await, [small]);
+
+    app.put_variants(request(small, &sizes[..1])).await.unwrap();
+    assert!(app.search("7/a").await.is_empty(), "the variant is archived");
+    app.archive(small).await;
+    assert!(!app.search("shirt-s").await.contains(&"Mug".to_owned()));
 }

@@ -6,6 +6,7 @@
 mod candidates;
 mod price_range;
 mod search;
+mod sku;
 
 use bodega_runtime::database::Pool;
 use sqlx::{PgExecutor, QueryBuilder};

@@ -1,7 +1,7 @@
 //! Search by words, with bounded work.
 //!
 //! A product is an exact match if it has every word, by itself, by its stem, or as the prefix of a longer word. It is a fuzzy
-//! match if its name has similar words in place of some of them.
+//! match if its name has similar words in place of some of them. The product with a variant whose SKU is the query comes first.
 //!
 //! - `probe` reads the newest products. If many of them match, the words are *common*, otherwise they are *rare*.
 //! - The matches of rare words are few. They are read with the index of words, all of them; for relevance, those that need a
@@ -16,7 +16,10 @@
 //!
 //! Scores are integers, so that cursors are exact: a tier, in millions, plus the rank in it.
 
-use super::candidates::{Query, order, push_candidates, push_filter, push_first, push_keys};
+use super::{
+    candidates::{Query, order, push_candidates, push_filter, push_first, push_keys},
+    sku::push_by_sku,
+};
 use crate::listing::{filter::Filter, sort::Sort, words::Words};
 
 /// The newest products, which show whether words are common.
@@ -45,6 +48,7 @@ pub(super) fn push_picked(
     trigram_schema: Option<&str>,
 ) {
     push_probe(query, words);
+    push_by_sku(query, filter);
     if filter.sort == Sort::Relevance {
         push_ranked(query, filter, words);
     } else {
@@ -125,6 +129,7 @@ fn push_ranked(query: &mut Query, filter: &Filter, words: &[String]) {
              union select id from (select id from rare order by id desc limit {MAX_RANKED}) newest
              union select id from common
              union select id from named
+             union select id from by_sku
          ), ranked as materialized ("
     ));
     push_keys(
@@ -147,11 +152,15 @@ fn push_ordered(query: &mut Query, filter: &Filter, words: &[String]) {
     push_candidates(query, filter, |query| {
         push_unindexed_match(query.push(" and (select is_common from probe) and "), words)
     });
+    query.push("), named_by_sku as (");
+    push_keys(query, |_| {}, |query| _ = query.push(" and p.id in (select id from by_sku)"));
     query.push("), exact as (select * from (");
     push_first(query, filter, "matching");
     query.push(") rare union all select * from (");
     push_first(query, filter, "common");
-    query.push(") common)");
+    query.push(") common union select * from (");
+    push_first(query, filter, "named_by_sku");
+    query.push(") named_by_sku)");
 }
 
 /// Pushes `fuzzy`: the first matches of similar words in names.
@@ -198,9 +207,9 @@ fn push_fuzzy(query: &mut Query, filter: &Filter, words: &[String], trigram_sche
         // Not needed if the exact matches fill the page.
         query.push("(select count(*) from exact) <= ").push(filter.limit);
     } else {
-        query.push("not (select is_common from probe) and not exists (select from matching)");
+        query.push("not (select is_common from probe) and not exists (select from matching) and not exists (select from by_sku)");
     }
-    push_unindexed_match(query.push(" and not "), words);
+    push_unindexed_match(query.push(" and p.id not in (select id from by_sku) and not "), words);
     push_filter(query, filter);
     query.push(format_args!(" limit {MAX_FUZZY}), all_fuzzy as materialized ("));
     push_keys(
@@ -253,9 +262,11 @@ fn push_lower(query: &mut Query, text: &str) {
     query.push("lower(").push_bind(text.to_owned()).push("::text) collate \"C\"");
 }
 
-/// The query is the name; the name has all words; it has them, or longer words; then the same with the description.
+/// The query is the SKU; it is the name; the name has all words; it has them, or longer words; then the same with the description.
 fn push_exact_score(query: &mut Query, words: &[String], text: &str) {
-    query.push(" + case when lower(p.name) collate \"C\" = ");
+    query.push(
+        " + case when p.id in (select id from by_sku) then 6000000 when lower(p.name) collate \"C\" = ",
+    );
     push_lower(query, text);
     query.push(" then 5000000 when ts_filter(p.search_vector, '{a}') @@ ");
     push_tsquery(query, words, false);
