@@ -16,12 +16,33 @@ alter table catalog.products
     -- The price of the first variant, if another one costs less: the `price_minor` of a product is the lowest, by which lists are
     -- sorted and filtered.
     add column variant_price_minor bigint,
-    add constraint variant_prices_are_in_range check (variant_price_minor between 0 and 1000000000000);
+    add constraint variant_prices_are_in_range check (variant_price_minor between 0 and 1000000000000) not valid;
 
 create index products_by_variant_of on catalog.products (variant_of, id) where variant_of is not null;
 -- The products whose first variant cannot be bought: those that are sold out are among them.
 create index products_without_first_variant on catalog.products (id)
     where (is_sold_out or is_sold is false) and archived_at is null;
+-- The other variants that are sold out.
+create index sold_out_variants on catalog.products (id) where is_sold_out and is_sold and variant_of is not null;
+
+-- As in 0005, but each variant that can be ordered counts.
+create or replace function catalog.record_low_stock() returns trigger language plpgsql as $$
+begin
+    if new.stock between 1 and 5 and new.is_sold is not false and (new.archived_at is null or new.variant_of is not null) then
+        insert into catalog.low_stock (product_id) values (new.id) on conflict do nothing;
+    else
+        delete from catalog.low_stock where product_id = new.id;
+    end if;
+    return null;
+end
+$$;
+create or replace trigger low_stock_is_recorded after update of stock, archived_at, is_sold on catalog.products
+    for each row when (
+        (old.stock between 1 and 5 and old.is_sold is not false and (old.archived_at is null or old.variant_of is not null))
+        is distinct from
+        (new.stock between 1 and 5 and new.is_sold is not false and (new.archived_at is null or new.variant_of is not null))
+    )
+    execute function catalog.record_low_stock();
 
 -- All about a variant that a sale does not depend on. A product without options may have no row.
 create table catalog.variants (

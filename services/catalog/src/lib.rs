@@ -121,7 +121,7 @@ pub async fn start(
         changes: changes.clone(),
     };
     let stock = StockApi(Reservations::new(db.clone(), currency, changes.clone()));
-    let variants = VariantApi { db: db.clone(), currency, changes: changes.clone() };
+    let variants = VariantApi::new(db.clone(), currency, changes.clone());
     let watches = ChangeApi { changes: changes.clone(), shutdown: shutdown.clone() };
     let routes = Routes::new(CatalogServiceServer::new(catalog))
         .add_service(StockServiceServer::new(stock))

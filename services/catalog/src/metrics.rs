@@ -5,7 +5,7 @@ use metrics::{counter, describe_counter, describe_gauge, gauge};
 
 use crate::changes::StockChange;
 
-/// Products that a sample counts at most.
+/// Variants that a sample counts at most.
 const LIMIT: i64 = 10_000;
 
 /// Adds the help texts, and begins the counters at 0.
@@ -19,10 +19,13 @@ pub(crate) fn start() {
         "stock_returned_units_total",
         "Units of stock that were sold and have been added back, because they were refunded."
     );
-    describe_gauge!("stock_out_products", "Products on sale without stock. At most 10,000 are counted.");
+    describe_gauge!(
+        "stock_out_products",
+        "Products on sale without stock, each variant by itself. At most 10,000 are counted."
+    );
     describe_gauge!(
         "stock_low_products",
-        "Products on sale with 1 to 5 units of stock. At most 10,000 are counted."
+        "Products on sale with 1 to 5 units of stock, each variant by itself. At most 10,000 are counted."
     );
     reserved(&[]);
     released(&[]);
@@ -51,10 +54,13 @@ fn units(changes: &[StockChange]) -> u64 {
 /// Samples the stock until it is dropped.
 pub(crate) async fn sample_stock(db: Pool) {
     sample("stock", || async {
-        // Both parts read an index, and neither grows with the number of products.
+        // All parts read an index, and none grows with the number of products.
         let stock = sqlx::query!(
             r#"select (select count(*) from (
-                          select from catalog.products where is_sold_out and archived_at is null limit $1
+                          select from catalog.products where is_sold_out and archived_at is null and is_sold is not false
+                          union all
+                          select from catalog.products where is_sold_out and is_sold and variant_of is not null
+                          limit $1
                       ) as out) as "out!",
                       (select count(*) from (select from catalog.low_stock limit $1) as low) as "low!""#,
             LIMIT,

@@ -9,6 +9,7 @@ use bodega_runtime::{
     database::Pool,
     money::Currency,
 };
+use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -16,10 +17,21 @@ use crate::{
     variants::{self, Put, Variant},
 };
 
+/// Writes that may run at a time. Those of one product wait for each other: the others wait for a permit, in their order, instead of
+/// keeping all connections.
+const MAX_WRITES: usize = 2;
+
 pub(crate) struct VariantApi {
-    pub(crate) db: Pool,
-    pub(crate) currency: Currency,
-    pub(crate) changes: Changes,
+    db: Pool,
+    currency: Currency,
+    changes: Changes,
+    writes: Semaphore,
+}
+
+impl VariantApi {
+    pub(crate) fn new(db: Pool, currency: Currency, changes: Changes) -> Self {
+        Self { db, currency, changes, writes: Semaphore::new(MAX_WRITES) }
+    }
 }
 
 #[tonic::async_trait]
@@ -38,8 +50,10 @@ impl VariantService for VariantApi {
         request: Request<PutVariantsRequest>,
     ) -> Result<Response<PutVariantsResponse>, Status> {
         let caller = Caller::admin_or_key(&request, Scope::CatalogWrite)?;
+        let permit = self.writes.acquire().await;
         let Put { variants, product } =
             variants::put(&self.db, &caller, self.currency, request.into_inner()).await?;
+        drop(permit);
         self.changes.deliver().await;
         let (variants, version) = (variants.into_iter().map(Into::into).collect(), product.version);
         Ok(Response::new(PutVariantsResponse { variants, version, product: Some(product.into()) }))
@@ -50,7 +64,9 @@ impl VariantService for VariantApi {
         request: Request<UpdateVariantRequest>,
     ) -> Result<Response<UpdateVariantResponse>, Status> {
         let caller = Caller::admin_or_key(&request, Scope::CatalogWrite)?;
+        let permit = self.writes.acquire().await;
         let put = variants::update(&self.db, &caller, self.currency, request.into_inner()).await?;
+        drop(permit);
         self.changes.deliver().await;
         Ok(Response::new(UpdateVariantResponse { product: Some(put.product.into()) }))
     }

@@ -22,7 +22,8 @@ use crate::{
 /// Updates a product if it has the expected version, or any version if none is expected.
 ///
 /// # Errors
-/// [`Error::ProductNotFound`], [`Error::VersionMismatch`], [`Error::HasVariants`] for a price or stock, and [`Error::Invalid`], also for an unknown category or tag.
+/// [`Error::ProductNotFound`], [`Error::VersionMismatch`], [`Error::HasVariants`] for a price or stock, and [`Error::Invalid`], also
+/// for an unknown category or tag.
 pub(crate) async fn update(
     db: &Pool,
     caller: &Caller,

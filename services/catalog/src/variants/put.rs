@@ -116,8 +116,7 @@ async fn write(
     }
     let before = db::find(&mut *db, product_id).await?;
     let declaration = declare(&before)?;
-    let product = products::db::products::find(&mut *db, product_id).await?.ok_or(Error::ProductNotFound)?;
-    check_images(&declaration, &product)?;
+    check_images(&mut *db, product_id, &declaration).await?;
     let matches = match_variants(&before, &declaration.variants).map_err(unknown_id)?;
     let ids = db::insert_rows(&mut *db, product_id, currency, &matches.ids).await?;
     let stored = ids.iter().zip(&declaration.variants).enumerate().map(|(position, (id, variant))| {
@@ -129,6 +128,8 @@ async fn write(
         && before.first().is_some_and(|first| first.option_names == declaration.option_names)
         && stored.iter().all(|variant| before.iter().any(|existing| variant.equals(existing, currency)));
     if is_unchanged {
+        let product =
+            products::db::products::find(&mut *db, product_id).await?.ok_or(Error::ProductNotFound)?;
         return Ok((Put { variants: sold(before), product }, None));
     }
 
@@ -144,14 +145,22 @@ async fn write(
 
 /// # Errors
 /// [`Error::Invalid`] for an image that is not one of the product's.
-fn check_images(declaration: &Declaration, product: &Product) -> Result<(), Violations> {
+async fn check_images(
+    db: &mut PgConnection,
+    product_id: i32,
+    declaration: &Declaration,
+) -> Result<(), Error> {
+    if declaration.variants.iter().all(|variant| variant.image_id.is_none()) {
+        return Ok(());
+    }
+    let product = products::db::products::find(db, product_id).await?.ok_or(Error::ProductNotFound)?;
     let mut violations = Violations::new();
     for (index, variant) in declaration.variants.iter().enumerate() {
         let is_known = variant.image_id.is_none_or(|id| product.images.iter().any(|image| image.id == id));
         let field = declaration.field(index, "image_id");
         violations.require(is_known, &field, "must be the id of an image of the product");
     }
-    violations.finish()
+    Ok(violations.finish()?)
 }
 
 fn sold(variants: Vec<Variant>) -> Vec<Variant> {

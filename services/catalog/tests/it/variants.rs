@@ -1,11 +1,11 @@
 //! Variants of products.
 
 use bodega_proto::catalog::v1::{
-    CreateProductRequest, ListProductsRequest, PutVariantsRequest, UpdateProductRequest, Variant,
-    reserve_response::Outcome,
+    CreateProductRequest, InsufficientStock, InsufficientStockLine, ListProductsRequest, PutVariantsRequest,
+    UpdateProductRequest, Variant, reserve_response::Outcome,
 };
 use bodega_runtime::auth::Role;
-use futures_util::{StreamExt as _, future::join_all, stream};
+use futures_util::future::join_all;
 use tonic::Code;
 use uuid::Uuid;
 
@@ -132,8 +132,11 @@ async fn a_variant_that_is_not_declared_is_archived_and_keeps_its_stock() {
     let [small, medium, large] = three_sizes(&app).await;
     app.put_variants(request(small, &[variant("C", "L", 120, 7)])).await.unwrap();
     assert_eq!(sizes(&app, small).await, [(large, "C".to_owned(), "L".to_owned(), 120, 7)]);
-    for archived in [small, medium] {
-        assert!(!is_reserved(&app.reserve(Uuid::now_v7(), &[(archived, 1)]).await), "{archived}");
+    for (archived, name) in [(small, "Mug (S)"), (medium, "Mug (M)")] {
+        let outcome = app.reserve(Uuid::now_v7(), &[(archived, 1), (large, 1)]).await;
+        let line =
+            InsufficientStockLine { product_id: archived, name: name.to_owned(), requested: 1, available: 0 };
+        assert_eq!(outcome, Outcome::InsufficientStock(InsufficientStock { lines: vec![line] }));
     }
     assert!(is_reserved(&app.reserve(Uuid::now_v7(), &[(large, 1)]).await));
     app.assert_ledger_adds_up().await;
@@ -164,7 +167,13 @@ async fn variants_are_reserved_and_released_with_their_own_price_and_stock() {
         sizes.into_iter().map(|size| size.4).collect::<Vec<_>>()
     };
     assert_eq!(stock(sizes(&app, small).await), [0, 6, 5]);
-    assert!(!is_reserved(&app.reserve(Uuid::now_v7(), &[(medium, 1), (small, 1)]).await));
+    let Outcome::InsufficientStock(short) =
+        app.reserve(Uuid::now_v7(), &[(medium, 1), (small, 1), (large, 7)]).await
+    else {
+        panic!("reserved more than the stock")
+    };
+    let lines = short.lines.iter().map(|line| (line.product_id, line.name.as_str(), line.available));
+    assert_eq!(lines.collect::<Vec<_>>(), [(small, "Cup (S)", 0), (large, "Cup (L)", 5)]);
     app.release(order_id).await;
     assert_eq!(stock(sizes(&app, small).await), [5, 6, 7]);
     app.assert_ledger_adds_up().await;
@@ -175,7 +184,7 @@ async fn concurrent_buyers_of_three_variants_get_exactly_their_stock() {
     let app = TestApp::start().await;
     let ids = three_sizes(&app).await;
     let lines = ids.map(|id| [(id, 1)]);
-    let orders = (0..300).map(|buyer| app.reserve(Uuid::now_v7(), &lines[buyer % 3]));
+    let orders = (0..500).map(|buyer| app.reserve(Uuid::now_v7(), &lines[buyer % 3]));
     let outcomes = join_all(orders).await;
     let mut reserved = [0; 3];
     for (buyer, outcome) in outcomes.iter().enumerate() {
@@ -194,9 +203,12 @@ async fn of_concurrent_declarations_one_is_left_whole() {
         let sizes = ["S", "M", "L"].map(|size| variant(&format!("{size}-{call}"), size, call, 1));
         request(id, &sizes)
     };
-    // Fewer at a time than the pool has connections.
-    let calls = stream::iter(0..60).map(|call| app.put_variants(declaration(call)));
-    let puts: Vec<_> = calls.buffer_unordered(8).collect().await;
+    let replica = app.replica().await;
+    let put = async |call: i64| {
+        let app = if call % 2 == 0 { &app } else { &replica };
+        app.put_variants(declaration(call)).await
+    };
+    let puts = join_all((0..200).map(put)).await;
     assert!(puts.iter().all(Result::is_ok), "{:?}", puts.iter().find(|put| put.is_err()));
     let left = sizes(&app, id).await;
     let call = left[0].3;
@@ -267,4 +279,27 @@ async fn only_admins_declare_variants() {
     let as_role = |role| app.put_variants_as(role, request(id, &[variant("", "S", 1, 1)]));
     assert_eq!(rejection(as_role(None).await).0, Code::Unauthenticated);
     assert_eq!(rejection(as_role(Some(Role::User)).await).0, Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn the_stock_of_each_variant_that_is_sold_is_counted_as_low() {
+    let app = TestApp::start().await;
+    let low = async || -> Vec<i32> {
+        let query = "select product_id from catalog.low_stock order by product_id";
+        sqlx::query_scalar(query).fetch_all(&app.db).await.unwrap()
+    };
+    let [small, medium, large] = three_sizes(&app).await;
+    assert_eq!(low().await, [small], "it has 5 units");
+    let order_id = Uuid::now_v7();
+    app.reserve(order_id, &[(medium, 1), (large, 7)]).await;
+    assert_eq!(low().await, [small, medium]);
+    app.release(order_id).await;
+    assert_eq!(low().await, [small]);
+    app.put_variants(request(small, &[variant("B", "M", 110, 4), variant("C", "L", 120, 5)])).await.unwrap();
+    assert_eq!(low().await, [medium, large]);
+    let back = [Variant { id: small, stock: None, ..variant("A", "S", 1, 0) }, variant("B", "M", 110, 9)];
+    app.put_variants(request(small, &back)).await.unwrap();
+    assert_eq!(low().await, [small]);
+    app.archive(small).await;
+    assert_eq!(low().await, [0; 0]);
 }
