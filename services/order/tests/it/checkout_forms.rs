@@ -3,18 +3,15 @@
 use std::time::{Duration, Instant};
 
 use bodega_proto::order::v1::{
-    CheckoutContact, CheckoutForm, GetQuoteRequest, GetQuoteResponse, Order, OrderBreakdown,
-    PlaceOrderRequest, PostalAddress,
+    CheckoutContact, CheckoutForm, GetQuoteRequest, Order, OrderBreakdown, PlaceOrderRequest, PostalAddress,
 };
 use futures_util::future::join_all;
-use tonic::{Code, Status};
-use uuid::Uuid;
+use tonic::Code;
 
 use crate::{
     faults::Fault,
-    test_app::{
-        Client, MUG, MUG_PRICE, PEN, PEN_PRICE, TestApp, error_reason, id, violations, with_long_deadline,
-    },
+    replica::Client,
+    test_app::{MUG, MUG_PRICE, PEN, PEN_PRICE, TestApp, error_reason, id, violations},
 };
 
 fn form() -> CheckoutForm {
@@ -39,21 +36,6 @@ fn form() -> CheckoutForm {
     }
 }
 
-async fn place(app: &TestApp, user: Uuid, key: &str, form: CheckoutForm) -> Result<Order, Status> {
-    let request = PlaceOrderRequest {
-        idempotency_key: key.to_owned(),
-        form: Some(form),
-        ..PlaceOrderRequest::default()
-    };
-    let mut client = app.client(user);
-    Ok(with_long_deadline(client.place_order(request)).await?.into_inner().order.unwrap())
-}
-
-async fn quote(app: &TestApp, user: Uuid, form: CheckoutForm) -> Result<GetQuoteResponse, Status> {
-    let request = GetQuoteRequest { form: Some(form) };
-    Ok(app.client(user).get_quote(request).await?.into_inner())
-}
-
 async fn contacts(app: &TestApp) -> i64 {
     sqlx::query_scalar("select count(*) from orders.order_contacts").fetch_one(&app.db).await.unwrap()
 }
@@ -62,7 +44,7 @@ async fn contacts(app: &TestApp) -> i64 {
 async fn an_order_has_a_number_the_form_and_the_parts_of_its_total() {
     let app = TestApp::start().await;
     let user = app.user_with_cart(&[(MUG, 2), (PEN, 1)]);
-    let order = place(&app, user, "", form()).await.unwrap();
+    let order = app.place_form(user, "", form()).await.unwrap();
     assert_eq!(order.form, Some(form()));
     let subtotal_minor = 2 * MUG_PRICE + PEN_PRICE;
     let parts = OrderBreakdown { subtotal_minor, ..OrderBreakdown::default() };
@@ -82,8 +64,8 @@ async fn an_order_has_a_number_the_form_and_the_parts_of_its_total() {
 async fn an_idempotency_key_stands_for_the_form_too() {
     let app = TestApp::start().await;
     let user = app.user_with_cart(&[(MUG, 1)]);
-    let order = place(&app, user, "key", form()).await.unwrap();
-    assert_eq!(place(&app, user, "key", form()).await.unwrap(), order);
+    let order = app.place_form(user, "key", form()).await.unwrap();
+    assert_eq!(app.place_form(user, "key", form()).await.unwrap(), order);
     let changes: [fn(&mut CheckoutForm); 4] = [
         |form| form.contact = None,
         |form| form.shipping_address.as_mut().unwrap().city = "Paris".to_owned(),
@@ -93,13 +75,13 @@ async fn an_idempotency_key_stands_for_the_form_too() {
     for change in changes {
         let mut form = form();
         change(&mut form);
-        assert_eq!(error_reason(place(&app, user, "key", form).await), "idempotency_key_reused");
+        assert_eq!(error_reason(app.place_form(user, "key", form).await), "idempotency_key_reused");
     }
     assert_eq!(error_reason(app.place(user, "key").await), "idempotency_key_reused");
 
     let user = app.user_with_cart(&[(MUG, 1)]);
     app.place(user, "key").await.unwrap();
-    assert_eq!(error_reason(place(&app, user, "key", form()).await), "idempotency_key_reused");
+    assert_eq!(error_reason(app.place_form(user, "key", form()).await), "idempotency_key_reused");
     app.assert_consistent().await;
 }
 
@@ -111,7 +93,7 @@ async fn concurrent_requests_with_different_forms_place_one_order() {
         let calls = ["London", "Paris", "Rome", "London"].map(|city| {
             let mut form = form();
             form.shipping_address.as_mut().unwrap().city = city.to_owned();
-            place(&app, user, "", form)
+            app.place_form(user, "", form)
         });
         let orders: Vec<_> = join_all(calls).await.into_iter().map(Result::unwrap).collect();
         assert!(orders.iter().all(|order| order == &orders[0]), "{orders:?}");
@@ -125,18 +107,18 @@ async fn rejects_codes_and_methods_that_do_not_work_and_releases_the_stock() {
     let app = TestApp::start().await;
     let user = app.user_with_cart(&[(MUG, 1)]);
     let with_code = CheckoutForm { discount_codes: vec!["spring".to_owned()], ..form() };
-    let status = place(&app, user, "key", with_code.clone()).await.unwrap_err();
+    let status = app.place_form(user, "key", with_code.clone()).await.unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition);
     assert_eq!(status.message(), "discount code rejected: SPRING: unknown");
     assert_eq!(violations(&status), [("discount_codes".to_owned(), "SPRING: unknown".to_owned())]);
-    let again = place(&app, user, "key", with_code).await.unwrap_err();
+    let again = app.place_form(user, "key", with_code).await.unwrap_err();
     assert_eq!(again.message(), status.message());
 
     let with_method = CheckoutForm { shipping_method: Some(3), ..form() };
-    assert_eq!(error_reason(place(&app, user, "", with_method).await), "shipping_unavailable");
+    assert_eq!(error_reason(app.place_form(user, "", with_method).await), "shipping_unavailable");
     app.wait_until_recovered().await;
     assert_eq!(app.catalog.available(MUG), 1000);
-    place(&app, user, "", form()).await.unwrap();
+    app.place_form(user, "", form()).await.unwrap();
     app.assert_consistent().await;
 }
 
@@ -147,7 +129,7 @@ async fn rejects_invalid_fields_before_any_call() {
     let mut invalid = form();
     invalid.contact.as_mut().unwrap().email = "ada".to_owned();
     invalid.shipping_address.as_mut().unwrap().line1 = String::new();
-    let status = place(&app, user, "", invalid).await.unwrap_err();
+    let status = app.place_form(user, "", invalid).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
     let fields: Vec<_> = violations(&status).into_iter().map(|(field, _)| field).collect();
     assert_eq!(fields, ["contact.email", "shipping_address.line1"]);
@@ -159,18 +141,18 @@ async fn another_process_places_the_order_with_the_form() {
     let mut app = TestApp::start().await;
     app.catalog.faults().once("Reserve", Fault::Down);
     let user = app.user_with_cart(&[(MUG, 1)]);
-    place(&app, user, "key", form()).await.unwrap_err();
+    app.place_form(user, "key", form()).await.unwrap_err();
     app.restart().await;
     app.assert_consistent().await;
-    let order = place(&app, user, "key", form()).await.unwrap();
+    let order = app.place_form(user, "key", form()).await.unwrap();
     assert_eq!(order.form, Some(form()));
 
     let user = app.user_with_cart(&[(MUG, 1)]);
     app.catalog.faults().once("Reserve", Fault::Down);
     let with_code = CheckoutForm { discount_codes: vec!["SPRING".to_owned()], ..form() };
-    place(&app, user, "key", with_code.clone()).await.unwrap_err();
+    app.place_form(user, "key", with_code.clone()).await.unwrap_err();
     app.assert_consistent().await;
-    assert_eq!(error_reason(place(&app, user, "key", with_code).await), "discount_rejected");
+    assert_eq!(error_reason(app.place_form(user, "key", with_code).await), "discount_rejected");
 }
 
 #[tokio::test]
@@ -192,7 +174,7 @@ async fn a_process_killed_at_any_time_leaves_one_order_with_the_form() {
     }
     app.assert_consistent().await;
     for user in users {
-        let order = place(&app, user, "key", form()).await.unwrap();
+        let order = app.place_form(user, "key", form()).await.unwrap();
         assert_eq!(order.form, Some(form()));
         assert_eq!(app.orders_of(user).await, 1);
     }
@@ -204,7 +186,7 @@ async fn an_earlier_version_cannot_place_a_checkout_with_a_form() {
     let app = TestApp::start().await;
     let user = app.user_with_cart(&[(MUG, 1)]);
     app.catalog.faults().always("Reserve", Fault::Down);
-    place(&app, user, "", form()).await.unwrap_err();
+    app.place_form(user, "", form()).await.unwrap_err();
     let place_without_parts =
         "update orders.orders set status = 'pending', total_minor = 1, currency = 'USD',
         placed_at = now(), lease_until = null, recover_at = null where user_id = $1";
@@ -219,8 +201,8 @@ async fn what_a_deleted_user_has_entered_is_deleted() {
     let mut app = TestApp::start().await;
     let [kept, deleted] = [(); 2].map(|()| app.user_with_cart(&[(MUG, 1)]));
     let form = CheckoutForm { note: String::new(), ..form() };
-    let kept_order = place(&app, kept, "key", form.clone()).await.unwrap();
-    let order = place(&app, deleted, "key", form).await.unwrap();
+    let kept_order = app.place_form(kept, "key", form.clone()).await.unwrap();
+    let order = app.place_form(deleted, "key", form).await.unwrap();
     app.contacts.delete(deleted);
     app.restart().await;
     let started = Instant::now();
@@ -250,7 +232,7 @@ async fn what_a_deleted_user_has_entered_is_deleted() {
 async fn a_quote_costs_what_the_order_costs() {
     let app = TestApp::start().await;
     let user = app.user_with_cart(&[(PEN, 3), (MUG, 2)]);
-    let quoted = quote(&app, user, form()).await.unwrap();
+    let quoted = app.quote(user, form()).await.unwrap();
     let lines: Vec<_> = quoted.lines.iter().map(|line| line.item.clone().unwrap()).collect();
     let quantities: Vec<_> = lines.iter().map(|line| (line.product_id, line.quantity)).collect();
     assert_eq!(quantities, [(MUG, 2), (PEN, 3)]);
@@ -259,9 +241,9 @@ async fn a_quote_costs_what_the_order_costs() {
     assert_eq!(app.catalog.calls(), (0, 0));
     assert_eq!(app.orders_of(user).await, 0);
 
-    let order = place(&app, user, "", form()).await.unwrap();
+    let order = app.place_form(user, "", form()).await.unwrap();
     assert_eq!((quoted.total_minor, quoted.breakdown), (order.total_minor, order.breakdown));
-    assert_eq!(error_reason(quote(&app, user, form()).await), "empty_cart");
+    assert_eq!(error_reason(app.quote(user, form()).await), "empty_cart");
 }
 
 #[tokio::test]
@@ -274,14 +256,14 @@ async fn a_quote_accepts_an_incomplete_form_and_names_codes_that_do_not_work() {
         discount_codes: vec!["none".to_owned()],
         ..CheckoutForm::default()
     };
-    let quoted = quote(&app, user, incomplete).await.unwrap();
+    let quoted = app.quote(user, incomplete).await.unwrap();
     assert_eq!(quoted.total_minor, MUG_PRICE);
     let discount = &quoted.discounts[0];
     assert_eq!((discount.code.as_str(), discount.reason.as_str()), ("NONE", "unknown"));
 
     let address = PostalAddress { city: "Paris".to_owned(), ..PostalAddress::default() };
     let invalid = CheckoutForm { shipping_address: Some(address), ..CheckoutForm::default() };
-    let status = quote(&app, user, invalid).await.unwrap_err();
+    let status = app.quote(user, invalid).await.unwrap_err();
     assert_eq!(violations(&status)[0].0, "shipping_address.country");
     let status = app.client(user).get_quote(GetQuoteRequest::default()).await.unwrap();
     assert_eq!(status.into_inner().total_minor, MUG_PRICE);

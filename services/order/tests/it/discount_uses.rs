@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use uuid::Uuid;
 
 use crate::{
-    settings::discount,
+    rules::discount,
     test_app::{MUG, TestApp, error_reason},
 };
 

@@ -10,7 +10,10 @@ use bodega_proto::order::v1::{
 use clap::Parser;
 use futures_util::future::join_all;
 
-use crate::test_app::{MAX_PENDING_ORDERS, MUG, PEN, TestApp, error_reason, history, id};
+use crate::{
+    replica::MAX_PENDING_ORDERS,
+    test_app::{MUG, PEN, TestApp, error_reason, history, id},
+};
 
 /// Stock is back within this time after the end of the window.
 const SOON: Duration = Duration::from_secs(10);

@@ -1,70 +1,15 @@
 //! Orders of a store with taxes, shipping and discounts.
 
-use bodega_proto::order::v1::{
-    CheckoutForm, CreateShippingZoneRequest, Discount, DiscountClass, GetQuoteRequest, GetQuoteResponse,
-    Order, PlaceOrderRequest, PostalAddress, ReplaceTaxRatesRequest, ShippingBasis, ShippingKind,
-    ShippingMethod, ShippingPlace, ShippingRate, ShippingZone, StoreSettings, TaxRate, UpdateSettingsRequest,
-};
+use bodega_proto::order::v1::{Discount, DiscountClass, PlaceOrderRequest, ShippingBasis, StoreSettings};
 use futures_util::future::join_all;
 use tonic::Status;
-use uuid::Uuid;
 
 use crate::{
-    settings::discount,
+    rules::{discount, form},
     test_app::{MUG, MUG_PRICE, PEN, PEN_PRICE, TestApp, error_reason, violations, with_long_deadline},
 };
 
 impl TestApp {
-    async fn set_taxes(&self, rate_ppm: i32) {
-        let rate = TaxRate {
-            country: "DE".to_owned(),
-            region: String::new(),
-            tax_class: "standard".to_owned(),
-            name: "VAT".to_owned(),
-            rate_ppm,
-        };
-        self.rules().replace_tax_rates(ReplaceTaxRatesRequest { rates: vec![rate] }).await.unwrap();
-    }
-
-    /// Sets prices that include taxes, and a country that every form names.
-    async fn set_prices_include_tax(&self) {
-        let settings = StoreSettings { prices_include_tax: true, ..StoreSettings::default() };
-        self.rules().update_settings(UpdateSettingsRequest { settings: Some(settings) }).await.unwrap();
-    }
-
-    /// Creates a shipping method for Germany with these prices by subtotal, and returns its id.
-    async fn create_shipping_method(&self, rates: &[(i64, i64)]) -> i32 {
-        let rates =
-            rates.iter().map(|(at_least, price)| ShippingRate { at_least: *at_least, price_minor: *price });
-        let method = ShippingMethod {
-            id: 0,
-            title: "Parcel".to_owned(),
-            kind: ShippingKind::Delivery.into(),
-            basis: ShippingBasis::Subtotal.into(),
-            rates: rates.collect(),
-        };
-        let place = ShippingPlace { country: "DE".to_owned(), region: String::new() };
-        let zone =
-            ShippingZone { id: 0, name: "Home".to_owned(), places: vec![place], methods: vec![method] };
-        let request = CreateShippingZoneRequest { zone: Some(zone) };
-        self.rules().create_shipping_zone(request).await.unwrap().into_inner().zone.unwrap().methods[0].id
-    }
-
-    async fn place_form(&self, user: Uuid, key: &str, form: CheckoutForm) -> Result<Order, Status> {
-        let request = PlaceOrderRequest {
-            idempotency_key: key.to_owned(),
-            form: Some(form),
-            ..PlaceOrderRequest::default()
-        };
-        let mut client = self.client(user);
-        Ok(with_long_deadline(client.place_order(request)).await?.into_inner().order.unwrap())
-    }
-
-    async fn quote(&self, user: Uuid, form: CheckoutForm) -> GetQuoteResponse {
-        let request = GetQuoteRequest { form: Some(form) };
-        self.client(user).get_quote(request).await.unwrap().into_inner()
-    }
-
     /// Returns the counted uses of a discount.
     async fn counted(&self, id: i64) -> i64 {
         let used = sqlx::query_scalar("select used from orders.discounts where id = $1");
@@ -72,33 +17,16 @@ impl TestApp {
     }
 }
 
-/// A form with an address in Germany, and these codes.
-fn form(shipping_method: Option<i32>, codes: &[&str]) -> CheckoutForm {
-    let address = PostalAddress {
-        name: "Ada".to_owned(),
-        line1: "1 Main St".to_owned(),
-        city: "Berlin".to_owned(),
-        country: "DE".to_owned(),
-        ..PostalAddress::default()
-    };
-    CheckoutForm {
-        shipping_address: Some(address),
-        shipping_method,
-        discount_codes: codes.iter().map(|code| (*code).to_owned()).collect(),
-        ..CheckoutForm::default()
-    }
-}
-
 #[tokio::test]
 async fn an_order_has_taxes_shipping_and_discounts() {
     let app = TestApp::start().await;
-    app.set_prices_include_tax().await;
-    app.set_taxes(190_000).await;
-    let method = app.create_shipping_method(&[(0, 490), (5000, 0)]).await;
+    app.set_settings(StoreSettings { prices_include_tax: true, ..StoreSettings::default() }).await;
+    app.set_taxes(&[("standard", 190_000)]).await;
+    let method = app.create_shipping_method(ShippingBasis::Subtotal, &[(0, 490), (5000, 0)]).await;
     let code = app.create_discount(discount("SPRING")).await.unwrap();
     let user = app.user_with_cart(&[(MUG, 2), (PEN, 1)]);
     let form = form(Some(method), &["spring"]);
-    let quoted = app.quote(user, form.clone()).await;
+    let quoted = app.quote(user, form.clone()).await.unwrap();
     let order = app.place_form(user, "key", form.clone()).await.unwrap();
     assert_eq!((quoted.total_minor, &quoted.breakdown), (order.total_minor, &order.breakdown));
 
@@ -106,12 +34,12 @@ async fn an_order_has_taxes_shipping_and_discounts() {
     let parts = order.breakdown.clone().unwrap();
     assert_eq!((parts.subtotal_minor, parts.discount_total_minor), (2 * MUG_PRICE + PEN_PRICE, 225));
     assert_eq!((parts.shipping_total_minor, parts.tax_total_minor, order.total_minor), (490, 402, 2515));
-    assert_eq!((parts.taxes[0].name.as_str(), parts.taxes[0].taxable_minor), ("VAT", 2113));
+    assert_eq!((parts.taxes[0].name.as_str(), parts.taxes[0].taxable_minor), ("VAT standard", 2113));
     assert_eq!((parts.discounts[0].code.as_str(), parts.discounts[0].amount_minor), ("SPRING", 225));
     assert_eq!(parts.shipping_title, "Parcel");
 
     // A change of the rules does not change the order, nor what a repeated request returns.
-    app.set_taxes(0).await;
+    app.set_taxes(&[("standard", 0)]).await;
     app.replace_discount(code.id, Discount { active: false, ..discount("SPRING") }).await.unwrap();
     assert_eq!(app.place_form(user, "key", form).await.unwrap(), order);
     assert_eq!(app.get(&order.id).await, order);
@@ -120,11 +48,11 @@ async fn an_order_has_taxes_shipping_and_discounts() {
 #[tokio::test]
 async fn a_changed_tax_table_changes_a_total_that_the_customer_expects() {
     let app = TestApp::start().await;
-    app.set_taxes(190_000).await;
+    app.set_taxes(&[("standard", 190_000)]).await;
     let user = app.user_with_cart(&[(MUG, 1)]);
-    let quoted = app.quote(user, form(None, &[])).await;
+    let quoted = app.quote(user, form(None, &[])).await.unwrap();
     assert_eq!(quoted.total_minor, 1190, "taxes are added");
-    app.set_taxes(200_000).await;
+    app.set_taxes(&[("standard", 200_000)]).await;
     let place = async |total_minor| {
         let request = PlaceOrderRequest {
             idempotency_key: String::new(),
@@ -197,7 +125,7 @@ async fn a_customer_uses_a_code_once() {
 #[tokio::test]
 async fn discounts_of_different_classes_add_up() {
     let app = TestApp::start().await;
-    let method = app.create_shipping_method(&[(0, 490)]).await;
+    let method = app.create_shipping_method(ShippingBasis::Subtotal, &[(0, 490)]).await;
     let free = Discount {
         class: DiscountClass::Shipping.into(),
         rate_ppm: Some(1_000_000),

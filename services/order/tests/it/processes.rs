@@ -9,7 +9,7 @@ use bodega_proto::order::v1::ListOrdersRequest;
 use bodega_runtime::auth::Role;
 use uuid::Uuid;
 
-use crate::test_app::{Client, TestApp};
+use crate::{replica::Client, test_app::TestApp};
 
 impl TestApp {
     /// Makes a call to a process of its own that is killed after `time`. Returns the result if the call was completed

@@ -8,7 +8,7 @@ use bodega_stripe_double::Card;
 use time::OffsetDateTime;
 
 use crate::{
-    settings::discount,
+    rules::discount,
     stripe::StripeApp,
     test_app::{HAT, MUG, MUG_PRICE, PEN, TestApp, error_reason},
 };

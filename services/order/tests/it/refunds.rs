@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use crate::{
     faults::Fault,
-    test_app::{MUG, MUG_PRICE, PEN, PEN_PRICE, TestApp, error_reason, id, refunding, returning, violations},
+    returns::{refunding, returning},
+    test_app::{MUG, MUG_PRICE, PEN, PEN_PRICE, TestApp, error_reason, id, violations},
 };
 
 /// An order of three mugs and a pen that is paid offline.

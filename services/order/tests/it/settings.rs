@@ -1,18 +1,21 @@
 //! Settings, taxes, shipping zones and discounts, as admins change them.
 
 use bodega_proto::order::v1::{
-    CreateDiscountRequest, CreateShippingZoneRequest, DeleteDiscountRequest, DeleteShippingZoneRequest,
-    Discount, DiscountClass, GetDiscountRequest, GetSettingsRequest, GetShippingZoneRequest,
-    ListDiscountsRequest, ListShippingZonesRequest, ListTaxRatesRequest, ReplaceDiscountRequest,
-    ReplaceShippingZoneRequest, ReplaceTaxRatesRequest, ShippingBasis, ShippingKind, ShippingMethod,
-    ShippingPlace, ShippingRate, ShippingZone, StoreSettings, TaxRate, UpdateSettingsRequest,
+    CreateShippingZoneRequest, DeleteDiscountRequest, DeleteShippingZoneRequest, Discount,
+    GetDiscountRequest, GetSettingsRequest, GetShippingZoneRequest, ListDiscountsRequest,
+    ListShippingZonesRequest, ListTaxRatesRequest, ReplaceShippingZoneRequest, ReplaceTaxRatesRequest,
+    ShippingBasis, ShippingKind, ShippingMethod, ShippingPlace, ShippingRate, ShippingZone, StoreSettings,
+    TaxRate, UpdateSettingsRequest,
 };
 use bodega_runtime::auth::Role;
 use futures_util::future::join_all;
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::test_app::{TestApp, error_reason};
+use crate::{
+    rules::discount,
+    test_app::{TestApp, error_reason},
+};
 
 fn rate(country: &str, region: &str, name: &str, rate_ppm: i32) -> TaxRate {
     TaxRate {
@@ -44,36 +47,10 @@ fn zone(places: &[(&str, &str)], methods: Vec<ShippingMethod>) -> ShippingZone {
     ShippingZone { id: 0, name: "Zone".to_owned(), places: places.collect(), methods }
 }
 
-/// A code with 10 % off.
-pub(crate) fn discount(code: &str) -> Discount {
-    Discount {
-        code: code.to_owned(),
-        title: "Sale".to_owned(),
-        class: DiscountClass::Order.into(),
-        rate_ppm: Some(100_000),
-        active: true,
-        ..Discount::default()
-    }
-}
-
 impl TestApp {
     async fn create_zone(&self, zone: ShippingZone) -> Result<ShippingZone, tonic::Status> {
         let request = CreateShippingZoneRequest { zone: Some(zone) };
         Ok(self.rules().create_shipping_zone(request).await?.into_inner().zone.unwrap())
-    }
-
-    pub(crate) async fn create_discount(&self, discount: Discount) -> Result<Discount, tonic::Status> {
-        let request = CreateDiscountRequest { discount: Some(discount) };
-        Ok(self.rules().create_discount(request).await?.into_inner().discount.unwrap())
-    }
-
-    pub(crate) async fn replace_discount(
-        &self,
-        id: i64,
-        discount: Discount,
-    ) -> Result<Discount, tonic::Status> {
-        let request = ReplaceDiscountRequest { id, discount: Some(discount) };
-        Ok(self.rules().replace_discount(request).await?.into_inner().discount.unwrap())
     }
 
     async fn tax_rates(&self) -> Vec<TaxRate> {

@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use crate::{
     fake_contacts::address,
-    test_app::{MUG, PEN, TestApp, error_reason, history, id, refunding, returning, violations},
+    returns::{refunding, returning},
+    test_app::{MUG, PEN, TestApp, error_reason, history, id, violations},
 };
 
 fn parcel(order: &Order, lines: &[(i32, i32)]) -> CreateShipmentRequest {

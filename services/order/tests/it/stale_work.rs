@@ -15,8 +15,9 @@ use tonic::Code;
 
 use crate::{
     faults::Fault,
+    replica::Client,
     stripe::{StripeApp, create_intent, event_outcomes, payment_of, payment_statuses},
-    test_app::{Client, MUG, TestApp, id, place},
+    test_app::{MUG, TestApp, id, place},
 };
 
 /// Ends leases again and again while it is polled, so that every process claims the work of every other one.

@@ -1,66 +1,38 @@
-//! The test harness: the order service with fake upstreams, and its clients.
+//! The test harness: the order service with fake upstreams.
 
 use std::time::Duration;
 
 use bodega_embedded_postgres::testing::{TestDatabase, database};
 use bodega_events::Nats;
-use bodega_order::{MIGRATOR, OrderMail, PaymentProviders, SCHEMA, Settings, Upstreams};
-use bodega_proto::{
-    cart::v1::checkout_service_server::CheckoutServiceServer,
-    catalog::v1::stock_service_server::StockServiceServer,
-    identity::v1::{
-        contact_service_server::ContactServiceServer, erasure_service_server::ErasureServiceServer,
-    },
-    order::v1::{
-        CancelOrderRequest, CreateRefundRequest, CreateShipmentRequest, GetOrderRequest, Order, OrderStatus,
-        PlaceOrderRequest, Refund, ReturnedLine, Shipment, UpdateOrderStatusRequest,
-        order_service_client::OrderServiceClient,
-        payment_webhook_service_client::PaymentWebhookServiceClient,
-        settings_service_client::SettingsServiceClient,
-    },
+use bodega_order::{MIGRATOR, OrderMail, PaymentProviders, SCHEMA};
+use bodega_proto::order::v1::{
+    CancelOrderRequest, GetOrderRequest, Order, OrderStatus, PlaceOrderRequest, UpdateOrderStatusRequest,
+    payment_webhook_service_client::PaymentWebhookServiceClient,
 };
 use bodega_runtime::{
-    auth::{Caller, Role},
+    auth::Role,
     context::CallContext,
     database::{Pool, migrate, pool},
-    rate_limit::RateLimits,
-    server::Service,
     status,
     transport::Transport,
 };
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tonic::{
-    Request, Status,
-    service::{Interceptor, Routes, interceptor::InterceptedService},
-};
+use tonic::Status;
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
-use crate::{fake_cart::FakeCart, fake_catalog::FakeCatalog, fake_contacts::FakeContacts};
+use crate::{
+    fake_cart::FakeCart,
+    fake_catalog::FakeCatalog,
+    fake_contacts::FakeContacts,
+    replica::{Client, Fakes, Replica, RulesClient, replica},
+};
 
-/// Pending orders of a user at the same time.
-pub(crate) const MAX_PENDING_ORDERS: u32 = 20;
 pub(crate) const MUG: i32 = 1;
 pub(crate) const PEN: i32 = 2;
 pub(crate) const HAT: i32 = 3;
 pub(crate) const MUG_PRICE: i64 = 1000;
 pub(crate) const PEN_PRICE: i64 = 250;
-
-pub(crate) type Client = OrderServiceClient<InterceptedService<Transport, ActAs>>;
-
-pub(crate) type RulesClient = SettingsServiceClient<InterceptedService<Transport, ActAs>>;
-
-/// Makes calls on behalf of a caller.
-#[derive(Clone)]
-pub(crate) struct ActAs(Caller);
-
-impl Interceptor for ActAs {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.extensions_mut().insert(self.0.clone());
-        Ok(request)
-    }
-}
 
 pub(crate) struct TestApp {
     pub(crate) cart: FakeCart,
@@ -72,41 +44,6 @@ pub(crate) struct TestApp {
     mail: OrderMail,
     pub(crate) contacts: FakeContacts,
     replica: Replica,
-}
-
-/// A running instance of the service.
-pub(crate) struct Replica {
-    pub(crate) service: Service,
-    shutdown: CancellationToken,
-}
-
-impl Replica {
-    /// Stops the replica and its workers.
-    pub(crate) async fn kill(self) {
-        self.shutdown.cancel();
-        self.service.stop().await;
-    }
-
-    pub(crate) fn client(&self, user: Uuid, role: Role) -> Client {
-        client(&self.service, user, role)
-    }
-
-    /// Returns a client for settings, taxes, shipping zones and discounts.
-    pub(crate) fn rules(&self, user: Uuid, role: Role) -> RulesClient {
-        let caller = Caller::new(user, Uuid::now_v7(), role);
-        let transport = Transport::unauthenticated(self.service.routes());
-        SettingsServiceClient::with_interceptor(transport, ActAs(caller))
-    }
-
-    /// Returns a client for webhook events.
-    pub(crate) fn events(&self) -> PaymentWebhookServiceClient<Transport> {
-        PaymentWebhookServiceClient::new(Transport::unauthenticated(self.service.routes()))
-    }
-}
-
-fn client(service: &Service, user: Uuid, role: Role) -> Client {
-    let caller = Caller::new(user, Uuid::now_v7(), role);
-    OrderServiceClient::with_interceptor(Transport::unauthenticated(service.routes()), ActAs(caller))
 }
 
 impl TestApp {
@@ -250,18 +187,6 @@ impl TestApp {
         Ok(with_long_deadline(self.admin().update_order_status(request)).await?.into_inner().order.unwrap())
     }
 
-    /// Refunds a part of an order as an admin.
-    pub(crate) async fn refund(&self, request: CreateRefundRequest) -> Result<Refund, Status> {
-        let result = with_long_deadline(self.admin().create_refund(request)).await?;
-        Ok(result.into_inner().refund.unwrap())
-    }
-
-    /// Ships a part of an order as an admin.
-    pub(crate) async fn ship(&self, request: CreateShipmentRequest) -> Result<Shipment, Status> {
-        let result = with_long_deadline(self.admin().create_shipment(request)).await?;
-        Ok(result.into_inner().shipment.unwrap())
-    }
-
     pub(crate) async fn get(&self, id: &str) -> Order {
         let result = self.admin().get_order(GetOrderRequest { id: id.to_owned() }).await.unwrap();
         result.into_inner().order.unwrap()
@@ -275,60 +200,6 @@ impl TestApp {
             .await
             .unwrap()
     }
-}
-
-/// Returns a request that refunds returned units, with an idempotency key of its own.
-pub(crate) fn returning(order: &Order, lines: &[(i32, i32)]) -> CreateRefundRequest {
-    let line = |(variant_id, quantity): &(i32, i32)| ReturnedLine {
-        variant_id: *variant_id,
-        quantity: *quantity,
-        unshipped_quantity: None,
-    };
-    CreateRefundRequest {
-        order_id: order.id.clone(),
-        idempotency_key: Uuid::now_v7().to_string(),
-        lines: lines.iter().map(line).collect(),
-        ..Default::default()
-    }
-}
-
-/// Returns a request that refunds an amount, with an idempotency key of its own.
-pub(crate) fn refunding(order: &Order, amount_minor: i64) -> CreateRefundRequest {
-    CreateRefundRequest { amount_minor: Some(amount_minor), ..returning(order, &[]) }
-}
-
-/// The services that the order service calls.
-type Fakes = (FakeCart, FakeCatalog, FakeContacts);
-
-async fn replica(
-    url: &str,
-    (cart, catalog, contacts): Fakes,
-    payments: &PaymentProviders,
-    nats: Option<&Nats>,
-    mail: &OrderMail,
-) -> Replica {
-    let upstreams = Upstreams {
-        cart: Transport::unauthenticated(Routes::new(CheckoutServiceServer::new(cart))),
-        catalog: Transport::unauthenticated(Routes::new(StockServiceServer::new(catalog))),
-        identity: Transport::unauthenticated(
-            Routes::new(ContactServiceServer::new(contacts.clone()))
-                .add_service(ErasureServiceServer::new(contacts)),
-        ),
-    };
-    let db = pool(url.parse().unwrap(), 10, "bodega-order");
-    let shutdown = CancellationToken::new();
-    let settings = Settings { payments: payments.clone(), max_pending_orders: Some(MAX_PENDING_ORDERS) };
-    let service = bodega_order::start(
-        db,
-        upstreams,
-        settings,
-        nats.cloned(),
-        RateLimits::On,
-        mail.clone(),
-        shutdown.clone(),
-    );
-    let service = service.await.unwrap();
-    Replica { service, shutdown }
 }
 
 pub(crate) async fn place(

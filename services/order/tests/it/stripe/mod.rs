@@ -27,7 +27,10 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::test_app::{Client, MUG, TestApp, with_long_deadline};
+use crate::{
+    replica::Client,
+    test_app::{MUG, TestApp, with_long_deadline},
+};
 
 /// A [`TestApp`] with card payments.
 pub(crate) struct StripeApp {

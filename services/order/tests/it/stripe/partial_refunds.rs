@@ -11,7 +11,10 @@ use bodega_proto::order::v1::{
 use bodega_stripe_double::{DeliveryPolicy, Fault, Operation, Outcome, RefundStatus as StripeRefundStatus};
 
 use super::StripeApp;
-use crate::test_app::{MUG, MUG_PRICE, error_reason, refunding, returning};
+use crate::{
+    returns::{refunding, returning},
+    test_app::{MUG, MUG_PRICE, error_reason},
+};
 
 /// Work is completed within this time once its upstreams are available.
 const SOON: Duration = Duration::from_secs(10);
