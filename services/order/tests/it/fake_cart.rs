@@ -28,7 +28,10 @@ struct Inner {
 struct State {
     carts: HashMap<Uuid, Cart>,
     cleared: HashSet<Uuid>,
+    /// What priced lines contain beside price and quantity, by product.
+    details: HashMap<i32, PricedLine>,
     snapshots: usize,
+    priced_snapshots: usize,
     clears: usize,
 }
 
@@ -55,6 +58,11 @@ impl FakeCart {
         *cart.total_added.entry(product).or_default() += quantity;
     }
 
+    /// Sets what priced lines of a product contain beside its price and quantity.
+    pub(crate) fn describe(&self, product: i32, details: PricedLine) {
+        self.0.state.lock().unwrap().details.insert(product, details);
+    }
+
     /// Returns the quantities in the cart by product.
     pub(crate) fn lines_of(&self, user: Uuid) -> BTreeMap<i32, i32> {
         let state = self.0.state.lock().unwrap();
@@ -72,6 +80,11 @@ impl FakeCart {
     pub(crate) fn calls(&self) -> (usize, usize) {
         let state = self.0.state.lock().unwrap();
         (state.snapshots, state.clears)
+    }
+
+    /// Returns the number of GetPricedSnapshot calls so far.
+    pub(crate) fn priced_snapshot_count(&self) -> usize {
+        self.0.state.lock().unwrap().priced_snapshots
     }
 }
 
@@ -103,14 +116,12 @@ impl CheckoutService for FakeCart {
         let user: Uuid = request.into_inner().user_id.parse().unwrap();
         let state = self.0.state.clone();
         let result = self.0.faults.apply_next("GetPricedSnapshot", move || {
-            let cart = state.lock().unwrap().carts.get(&user).cloned().unwrap_or_default();
-            let lines = cart.lines.into_iter().map(|(product_id, (quantity, price_minor))| PricedLine {
-                product_id,
-                name: format!("Product {product_id}"),
-                price_minor,
-                quantity,
-                available: true,
-                ..PricedLine::default()
+            let mut state = state.lock().unwrap();
+            state.priced_snapshots += 1;
+            let cart = state.carts.get(&user).cloned().unwrap_or_default();
+            let lines = cart.lines.into_iter().map(|(product_id, (quantity, price_minor))| {
+                let details = state.details.get(&product_id).cloned().unwrap_or_default();
+                PricedLine { product_id, price_minor, quantity, available: true, ..details }
             });
             Ok(GetPricedSnapshotResponse { lines: lines.collect(), currency: "USD".to_owned() })
         });

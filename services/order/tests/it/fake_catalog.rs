@@ -40,6 +40,8 @@ struct State {
 }
 
 struct Product {
+    /// What reserved lines contain beside the fields below.
+    details: ReservedLine,
     name: String,
     price_minor: i64,
     stock: i32,
@@ -62,11 +64,18 @@ impl FakeCatalog {
     /// Adds units of a product, at this price.
     pub(crate) fn add_stock(&self, id: i32, name: &str, price_minor: i64, units: i32) {
         let mut state = self.0.state.lock().unwrap();
-        let new = Product { name: name.to_owned(), price_minor, stock: 0, total_added: 0, version: 1 };
+        let details = ReservedLine::default();
+        let new =
+            Product { details, name: name.to_owned(), price_minor, stock: 0, total_added: 0, version: 1 };
         let product = state.products.entry(id).or_insert(new);
         product.price_minor = price_minor;
         product.stock += units;
         product.total_added += units;
+    }
+
+    /// Sets what reserved lines of a product contain beside its name, price and units.
+    pub(crate) fn describe(&self, id: i32, details: ReservedLine) {
+        self.0.state.lock().unwrap().products.get_mut(&id).unwrap().details = details;
     }
 
     /// Returns the number of units that can be reserved.
@@ -163,7 +172,7 @@ impl State {
                 price_minor: product.price_minor,
                 quantity: line.quantity,
                 version: Some(product.version),
-                ..ReservedLine::default()
+                ..product.details.clone()
             }
         });
         let reserved = Reserved { lines: lines.collect(), currency: "USD".to_owned() };

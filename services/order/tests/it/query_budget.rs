@@ -3,12 +3,14 @@
 use std::{fmt::Debug, time::Duration};
 
 use bodega_embedded_postgres::testing::statements::count;
-use bodega_proto::order::v1::{GetQuoteRequest, ListOrdersRequest, OrderStatus};
+use bodega_proto::order::v1::{
+    CheckoutContact, CheckoutForm, Discount, GetQuoteRequest, ListOrdersRequest, OrderStatus, ShippingBasis,
+};
 use bodega_stripe_double::Card;
 use time::OffsetDateTime;
 
 use crate::{
-    rules::discount,
+    rules::{discount, form},
     stripe::StripeApp,
     test_app::{HAT, MUG, MUG_PRICE, PEN, TestApp, error_reason},
 };
@@ -51,6 +53,32 @@ async fn the_rules_of_a_store_take_one_statement() {
     assert_eq!(order.total_minor, MUG_PRICE * 9 / 10);
     app.add_to_cart(user, &[(MUG, 1)]);
     within(1, app.client(user).get_quote(GetQuoteRequest::default())).await.unwrap();
+}
+
+/// An order takes four statements as above, and one more for all rules.
+#[tokio::test]
+async fn a_form_taxes_shipping_and_discounts_take_no_statement_more_than_the_rules() {
+    let app = TestApp::start().await;
+    app.set_taxes(&[("standard", 190_000)]).await;
+    let method = app.create_shipping_method(ShippingBasis::Weight, &[(0, 490)]).await;
+    let limited = Discount { usage_limit: Some(5), once_per_customer: true, ..discount("SPRING") };
+    app.create_discount(limited).await.unwrap();
+    app.create_discount(Discount { rate_ppm: Some(1), ..discount("") }).await.unwrap();
+    let user = app.user_with_cart(&[(MUG, 1), (PEN, 2)]);
+    let form = CheckoutForm {
+        contact: Some(CheckoutContact { email: "ada@example.com".to_owned(), ..Default::default() }),
+        note: "Ring twice".to_owned(),
+        ..form(Some(method), &["SPRING"])
+    };
+    let quoted = within(1, app.quote(user, form.clone())).await.unwrap();
+    assert_eq!((app.cart.priced_snapshot_count(), app.catalog.calls()), (1, (0, 0)));
+    let order = within(5, app.place_form(user, "key", form.clone())).await.unwrap();
+    assert_eq!(
+        (order.total_minor, order.breakdown.as_ref()),
+        (quoted.total_minor, quoted.breakdown.as_ref())
+    );
+    within(2, app.place_form(user, "key", form)).await.unwrap();
+    app.assert_totals().await;
 }
 
 #[tokio::test]
