@@ -12,6 +12,7 @@ mod guests;
 mod items;
 mod limits;
 mod merge;
+mod old_schema;
 mod query_budget;
 mod test_app;
 mod variants;

@@ -63,6 +63,23 @@ async fn calls_stay_within_the_budget_for_any_number_of_lines() {
 }
 
 #[tokio::test]
+async fn variants_cost_as_much_as_products() {
+    let app = TestApp::start().await;
+    let app = &app;
+    app.catalog.set_variants(&[3, 4, 5], &["S", "M", "L"]);
+    let user = app.user();
+    assert_eq!(cost(app, user.add_variant(3, 4)).await, (1, 1), "the first add");
+    assert_eq!(cost(app, user.add_variant(0, 5)).await, (2, 1));
+    assert_eq!(cost(app, user.add_variant(3, 3)).await, (2, 1));
+    assert_eq!(cost(app, user.get()).await, (1, 1));
+    // To name the choices.
+    app.catalog.take_calls();
+    let (rejected, counts) = count_all(user.add(3, 1)).await;
+    assert!(rejected.is_err());
+    assert_eq!((app.catalog.take_calls(), counts.statements), (2, 0));
+}
+
+#[tokio::test]
 async fn an_add_is_one_transaction() {
     let app = TestApp::start().await;
     let user = app.user();

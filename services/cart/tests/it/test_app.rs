@@ -100,7 +100,10 @@ impl TestApp {
 
     /// Returns a client of a new user.
     pub(crate) fn user(&self) -> Client {
-        let user_id = Uuid::now_v7();
+        self.user_with_id(Uuid::now_v7())
+    }
+
+    pub(crate) fn user_with_id(&self, user_id: Uuid) -> Client {
         let caller = Caller::new(user_id, Uuid::now_v7(), Role::User);
         self.client_of(Some(caller), "")
     }
