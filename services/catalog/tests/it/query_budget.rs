@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::{
     image_fixtures::pngs,
     test_app::{TestApp, by_id, by_name, product},
+    variants::three_sizes,
 };
 
 /// One statement, outside of a transaction, and no check of a connection.
@@ -50,6 +51,24 @@ async fn reads_take_one_statement() {
     assert_eq!(count_all(app.batch_get(&ids)).await.1, ONE);
     let mut client = app.client_of(None);
     assert_eq!(count_all(client.list_categories(ListCategoriesRequest::default())).await.1, ONE);
+}
+
+#[tokio::test]
+async fn variants_are_read_and_reserved_in_one_statement() {
+    let app = TestApp::start().await;
+    let sizes = three_sizes(&app).await;
+    for q in ["mug", "B"] {
+        let request = ListProductsRequest { q: q.to_owned(), ..Default::default() };
+        app.page(request.clone()).await.unwrap(); // the first search also checks for pg_trgm
+        let (page, counts) = count_all(app.page(request)).await;
+        assert_eq!((page.unwrap().0, counts), (vec![sizes[0]], ONE), "{q}");
+    }
+    assert_eq!(count_all(app.get(sizes[0])).await.1, ONE);
+    assert_eq!(count_all(app.batch_get(&sizes)).await.1, ONE);
+    assert_eq!(count_all(app.variants(sizes[0])).await.1, ONE);
+    let order_id = Uuid::now_v7();
+    assert_eq!(count(app.reserve(order_id, &sizes.map(|id| (id, 1)))).await.1, 1);
+    assert_eq!(count(app.release(order_id)).await.1, 1);
 }
 
 #[tokio::test]
