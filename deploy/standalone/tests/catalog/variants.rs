@@ -109,6 +109,67 @@ async fn buyers_of_three_variants_get_each_unit_once() {
 }
 
 #[tokio::test]
+async fn an_order_names_the_variant_that_was_archived_during_the_checkout() {
+    let store = TestStore::start().await;
+    let shirt = shirt(store.admin(), 5).await;
+    let [small, medium, large] = ids(&shirt)[..] else { panic!("{shirt}") };
+    let ada = store.register("ada").await;
+    add(&ada, json!({"variantId": medium})).await;
+    add(&ada, json!({"variantId": large})).await;
+    let path = format!("/api/products/{small}/variants");
+    let rest = json!({"options": ["Size"], "variants": [
+        {"id": small, "options": {"Size": "S"}, "price": 20}, {"id": large, "options": {"Size": "L"}, "price": 22}
+    ]});
+    store.admin().put(&path, rest).await.expect(200);
+    let rejected = ada.place_order().await.expect_problem(409, "out_of_stock");
+    assert_eq!(rejected.error_fields(), [format!("products[{medium}]")]);
+    let detail = rejected.json["detail"].as_str().unwrap();
+    assert!(detail.contains("Shirt (M)") && !detail.contains("Shirt (L)"), "{detail}");
+    store.verify().await;
+}
+
+#[tokio::test]
+async fn orders_during_declarations_get_their_variant_or_its_name() {
+    let store = TestStore::start().await;
+    let shirt = shirt(store.admin(), 50).await;
+    let [small, medium, _] = ids(&shirt)[..] else { panic!("{shirt}") };
+    let declare = async |sells_medium: bool| {
+        let mut sizes = vec![json!({"id": small, "options": {"Size": "S"}, "price": 20})];
+        if sells_medium {
+            sizes.push(json!({"id": medium, "options": {"Size": "M"}, "price": 21}));
+        }
+        let body = json!({"options": ["Size"], "variants": sizes});
+        store.admin().put(&format!("/api/products/{small}/variants"), body).await.expect(200);
+    };
+    let buy = async |index: usize| {
+        let buyer = store.register(&format!("buyer{index}")).await;
+        let added = buyer.post("/api/cart/add", json!({"variantId": medium})).await;
+        if added.status == 404 {
+            return 0;
+        }
+        let response = buyer.place_order().await;
+        if response.status == 201 {
+            return 1;
+        }
+        let rejected = response.expect_problem(409, "out_of_stock");
+        assert!(rejected.json["detail"].as_str().unwrap().contains("Shirt (M)"), "{}", rejected.json);
+        0
+    };
+    let declarations = async {
+        for index in 0..10 {
+            declare(index % 2 == 1).await;
+        }
+    };
+    let purchases = stream::iter(0..20).map(buy).buffer_unordered(3).collect::<Vec<_>>();
+    let (bought, ()) = tokio::join!(purchases, declarations);
+    declare(true).await;
+    let product = store.guest().get(&format!("/api/products/{small}")).await.expect(200).json;
+    let bought: i64 = bought.iter().sum();
+    assert_eq!(product["variants"][1]["stock"], json!(50 - bought));
+    store.verify().await;
+}
+
+#[tokio::test]
 async fn a_gateway_shows_a_changed_variant_in_time() {
     let store = TestStore::start().await;
     let shirt = shirt(store.admin(), 5).await;

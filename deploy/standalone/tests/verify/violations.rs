@@ -13,6 +13,22 @@ pub(super) const VIOLATIONS: &[(&str, &str)] = &[
          values ('Mug', '', 1, 'USD', 0, now(), 99999, true)",
     ),
     (
+        "products match their variants",
+        "insert into catalog.products (name, description, price_minor, currency, stock, archived_at, variant_of, is_sold)
+         select name, '', 1, 'USD', 0, now(), id, false from catalog.products where archived_at is null limit 1",
+    ),
+    (
+        "products match their variants",
+        "insert into catalog.variants (id, product_id, position, archived_at)
+         select id, id, 0, now() from catalog.products where archived_at is null limit 1",
+    ),
+    (
+        "products match their variants",
+        "insert into catalog.variants (id, product_id, position)
+         select id, (select min(id) from catalog.products), 0 from catalog.products where archived_at is null
+         order by id desc limit 1",
+    ),
+    (
         "stock was never negative",
         "update catalog.products set stock = 0;
          insert into catalog.stock_movements (product_id, delta, reason) select id, -1000000, 'adjusted' from catalog.products",

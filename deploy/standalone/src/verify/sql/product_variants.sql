@@ -1,4 +1,5 @@
--- A product on sale has at least one variant that can be ordered, their number and lowest price, and each has its options.
+-- A product on sale has at least one variant that can be ordered, their number and lowest price, and each has its options. Their rows
+-- and details agree.
 with sold as (
     select coalesce(s.variant_of, s.id) as product_id, coalesce(s.variant_price_minor, s.price_minor) as price_minor,
            coalesce(cardinality(v.option_values), 0) as options
@@ -24,3 +25,16 @@ where s.variant_of is not null and s.is_sold
   and not exists (
       select from catalog.products p where p.id = s.variant_of and p.variant_of is null and p.archived_at is null
   )
+union all
+select format('product %s: has other variants, but is marked as the only one', p.id)
+from catalog.products p
+where p.is_sold is null and (p.variant_of is not null or exists (select from catalog.products s where s.variant_of = p.id))
+union all
+select format('variant %s: its details are of product %s, archived: %s', v.id, v.product_id, v.archived_at is not null)
+from catalog.variants v join catalog.products s on s.id = v.id
+where v.product_id <> coalesce(s.variant_of, s.id)
+   or (v.archived_at is null) <> (s.is_sold is not false and (s.variant_of is not null or s.archived_at is null))
+union all
+select format('variant %s: image %s is not one of product %s', v.id, i.id, v.product_id)
+from catalog.variants v join catalog.product_images i on i.id = v.image_id
+where i.product_id <> v.product_id
