@@ -5,11 +5,14 @@
 
 mod accounts;
 mod catalog;
+mod checkout;
 mod coverage;
 mod legacy;
 mod mails;
 mod recorder;
 mod rejections;
+mod returns;
 mod settings;
 mod shopping;
 mod text;
+mod variants;

@@ -60,15 +60,16 @@ async fn discounts() {
         api.send_json(Role::Admin, "POST", path, discount.clone()).await;
     }
     let automatic = json!({"title": "Sale", "class": "line", "amountOff": 1.5, "active": false});
-    api.send_json(Role::Admin, "POST", path, automatic.clone()).await;
+    let created = api.send_json(Role::Admin, "POST", path, automatic.clone()).await;
+    let other = created.header("location").to_owned();
     let neither = json!({"title": "Sale", "class": "line"});
     api.send_json(Role::Admin, "POST", path, neither).await;
     for query in ["", "?limit=1", "?code=Spring", "?code=none", "?limit=0", "?cursor=x"] {
         api.send(Role::Admin, "GET", &format!("{path}{query}")).await;
     }
     api.send(Role::Admin, "GET", "/api/discounts/1").await;
-    api.send_json(Role::Admin, "PUT", "/api/discounts/2", discount).await;
-    api.send_json(Role::Admin, "PUT", "/api/discounts/2", automatic).await;
+    api.send_json(Role::Admin, "PUT", &other, discount).await;
+    api.send_json(Role::Admin, "PUT", &other, automatic).await;
     api.record_rejections(|path| path.starts_with("/api/discounts"), "").await;
     api.send(Role::Admin, "DELETE", "/api/discounts/1").await;
     api.send(Role::Admin, "GET", "/api/discounts/1").await;

@@ -55,6 +55,8 @@ enum Kind {
     Addresses,
     /// A list of objects.
     Objects,
+    /// A list of texts.
+    Names,
 }
 
 impl Field {
@@ -128,6 +130,9 @@ impl Field {
             Kind::Role => vec![json!(7), json!(""), json!("root"), json!("ADMIN")],
             Kind::Scopes => vec![json!(7), json!("orders:read"), json!([])],
             Kind::Objects => vec![json!(7), json!("x"), json!(["x"]), json!([{}]), json!([["DE", "x"]])],
+            Kind::Names => {
+                vec![json!(7), json!("Size"), json!([7]), json!([null])]
+            }
             Kind::Flag => vec![json!(1), json!("true")],
             Kind::Status => {
                 vec![json!(7), json!(""), json!("lost"), json!("PAID"), json!("placing"), json!("rejected")]
@@ -144,7 +149,7 @@ impl Field {
         if !matches!(self.kind, Kind::Flag) {
             invalid_values.push(json!(true));
         }
-        if !matches!(self.kind, Kind::Tags | Kind::Addresses | Kind::Scopes | Kind::Objects) {
+        if !matches!(self.kind, Kind::Tags | Kind::Addresses | Kind::Scopes | Kind::Objects | Kind::Names) {
             invalid_values.extend([json!([]), json!([[]])]);
         }
         invalid_values.push(json!({"a": 1}));
@@ -344,7 +349,7 @@ pub(crate) fn inputs() -> Vec<Input> {
             "/api/products/{product}/variants",
             Admin,
             json!({"variants": [{"price": 5, "stock": 1}]}),
-            &[],
+            &[("variants", Kind::Objects), ("options!", Kind::Names)],
         ),
         input("PATCH", "/api/variants/{product}", Admin, json!({"price": 5}), &variant_patches),
         input("POST", "/products", Admin, legacy_product.clone(), &legacy_products),

@@ -104,12 +104,12 @@ impl VariantInput {
     ) -> Result<pb::Variant, Problem> {
         let invalid_options = |message: String| Problem::invalid(&format!("{field}.options"), message);
         let values = option_names.iter().map(|name| {
-            self.options.remove(name).ok_or_else(|| invalid_options(format!("must have a value of {name}")))
+            self.options.remove(name).ok_or_else(|| invalid_options(format!("must have a value of {name:?}")))
         });
         let option_values = values.collect::<Result<_, _>>()?;
         if let Some(name) = self.options.keys().next() {
             return Err(invalid_options(format!(
-                "has {name}, which is not one of the options of the product"
+                "has {name:?}, which is not one of the options of the product"
             )));
         }
         let compare_at =
