@@ -159,11 +159,13 @@ async fn settle(app: &App, checkout: &Checkout, reserved: Reserved) -> Result<En
         match app.statements.place(placing).await {
             Ok(Some(placement)) => break (priced, placement),
             Ok(None) => return outcome_of_another_process(app, id).await,
-            // The next inputs do not offer the discount any more.
-            Err(Error::Database(error))
-                if attempts < MAX_PRICINGS - 1 && pricing_inputs::is_exhausted(&error) =>
-            {
+            // The next inputs do not offer the discount any more, unless cancelled orders return uses all the time.
+            Err(Error::Database(error)) if pricing_inputs::is_exhausted(&error) => {
                 attempts += 1;
+                if attempts == MAX_PRICINGS {
+                    checkouts::release(&app.db, checkout, RETRY.pause(checkout.attempts)).await?;
+                    return Err(Error::StillPlacing);
+                }
             }
             Err(error) => return Err(error),
         }

@@ -30,13 +30,13 @@ async fn insert_orders(db: &Pool, count: usize) -> Vec<Uuid> {
 }
 
 impl TestApp {
-    async fn limited(&self, code: &str, limit: i64) -> Discount {
+    pub(crate) async fn limited(&self, code: &str, limit: i64) -> Discount {
         let limited = Discount { usage_limit: Some(limit), ..discount(code) };
         self.create_discount(limited).await.unwrap()
     }
 
     /// Returns the number of uses that the discount has counted, which must be that of orders.
-    async fn used(&self, id: i64) -> i64 {
+    pub(crate) async fn used(&self, id: i64) -> i64 {
         let request = GetDiscountRequest { id };
         let found = self.rules().get_discount(request).await.unwrap().into_inner().discount.unwrap();
         let count =

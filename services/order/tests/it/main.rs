@@ -21,6 +21,7 @@ mod placing;
 mod priced_orders;
 mod processes;
 mod query_budget;
+mod races;
 mod reading;
 mod refund_sequences;
 mod refunds;

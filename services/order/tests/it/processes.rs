@@ -24,12 +24,27 @@ impl TestApp {
         T: Send + 'static,
         F: Future<Output = T>,
     {
+        self.killed_after_as(time, user, Role::User, call).await
+    }
+
+    /// As [`TestApp::killed_after`], with a caller of this role.
+    pub(crate) async fn killed_after_as<T, F>(
+        &self,
+        time: Duration,
+        user: Uuid,
+        role: Role,
+        call: impl FnOnce(Client) -> F + Send + 'static,
+    ) -> Option<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = T>,
+    {
         let start = self.start_function();
         let process = tokio::task::spawn_blocking(move || {
             let runtime = one_thread();
             let result = runtime.block_on(async {
                 let replica = start().await;
-                let mut client = replica.client(user, Role::User);
+                let mut client = replica.client(user, role);
                 wait_until_connected(&mut client).await;
                 tokio::time::timeout(time, call(client)).await.ok()
             });
