@@ -26,6 +26,7 @@ mod payments;
 mod product_cache;
 mod purchase_flow;
 mod query_budget;
+mod races;
 mod rate_limits;
 mod separate_processes;
 mod tls;

@@ -1,4 +1,5 @@
-//! The list of checks. A check is a query in `sql/` for the rows that violate it, and an entry here.
+//! The list of checks. A check is a query in `sql/` for the rows that violate it, and an entry here. One check computes totals
+//! again, which SQL cannot.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -11,6 +12,8 @@ pub struct Check {
     pub kind: Kind,
     /// One statement with one column of type `text`.
     pub sql: Cow<'static, str>,
+    /// Returns the violation of a row, if there is one. Without it, each row is a violation.
+    pub examine: Option<fn(&str) -> Option<String>>,
 }
 
 /// The meaning of the rows of a check.
@@ -24,10 +27,11 @@ pub enum Kind {
 
 macro_rules! checks {
     ($($kind:ident $name:literal $file:literal $(of $schema:literal)?;)*) => {
-        LazyLock::new(|| vec![$(Check {
+        LazyLock::new(|| vec![totals_check(), $(Check {
             name: $name,
             kind: Kind::$kind,
             sql: sql(include_str!(concat!("sql/", $file, ".sql")), &[$($schema)?]),
+            examine: None,
         }),*])
     };
 }
@@ -37,6 +41,16 @@ fn sql(file: &'static str, schema: &[&str]) -> Cow<'static, str> {
     match schema {
         [] => file.into(),
         schema => file.replace("{schema}", &schema.concat()).into(),
+    }
+}
+
+/// Orders store what their totals were computed from.
+fn totals_check() -> Check {
+    Check {
+        name: "order totals are equal when they are computed again",
+        kind: Kind::Rule,
+        sql: bodega_order::STORED_TOTALS.into(),
+        examine: Some(bodega_order::total_difference),
     }
 }
 
@@ -54,6 +68,7 @@ pub static CHECKS: LazyLock<Vec<Check>> = checks! {
 
     Rule "order totals equal the sum of their lines" "order_totals";
     Rule "uses of discounts belong to orders that are not cancelled" "discount_uses";
+    Rule "orders that required an address have one" "required_addresses";
     Rule "order histories follow the state machine" "order_history";
     Rule "changes of orders have their events" "order_events_recorded";
     Rule "each cart version has at most one order" "one_order_per_cart";

@@ -10,6 +10,7 @@ use std::fmt;
 
 use anyhow::Context as _;
 use bodega_runtime::database::Pool;
+use futures_util::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 pub use self::checks::{CHECKS, Check, Kind};
@@ -76,13 +77,37 @@ async fn check_all(db: &Pool) -> anyhow::Result<Report> {
 
 /// Runs a check by this form of its statement.
 async fn find(db: &mut PgConnection, check: &'static Check, sql: &str) -> anyhow::Result<Finding> {
+    if let Some(examine) = check.examine {
+        return examine_rows(db, check, sql, examine).await.with_context(|| failed(check));
+    }
     let query = format!("select found.*, count(*) over () from ({sql}) as found limit {REPORTED_ROWS}");
-    let rows: Vec<(String, i64)> = sqlx::query_as(AssertSqlSafe(query))
-        .fetch_all(db)
-        .await
-        .with_context(|| format!("check failed to run: {}: run `bodega migrate` first", check.name))?;
+    let rows: Vec<(String, i64)> =
+        sqlx::query_as(AssertSqlSafe(query)).fetch_all(db).await.with_context(|| failed(check))?;
     let count = rows.first().map_or(0, |(_, count)| *count);
     Ok(Finding { check, rows: rows.into_iter().map(|(row, _)| row).collect(), count })
+}
+
+fn failed(check: &Check) -> String {
+    format!("check failed to run: {}: run `bodega migrate` first", check.name)
+}
+
+/// Reads all rows, one after the other, and keeps the violations.
+async fn examine_rows(
+    db: &mut PgConnection,
+    check: &'static Check,
+    sql: &str,
+    examine: fn(&str) -> Option<String>,
+) -> sqlx::Result<Finding> {
+    let mut finding = Finding { check, rows: Vec::new(), count: 0 };
+    let mut rows = sqlx::query_scalar::<_, String>(AssertSqlSafe(sql.to_owned())).fetch(db);
+    while let Some(row) = rows.try_next().await? {
+        let Some(violation) = examine(&row) else { continue };
+        finding.count += 1;
+        if finding.count <= REPORTED_ROWS {
+            finding.rows.push(violation);
+        }
+    }
+    Ok(finding)
 }
 
 impl fmt::Display for Report {

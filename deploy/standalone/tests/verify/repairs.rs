@@ -136,6 +136,18 @@ async fn does_not_return_stock_twice() {
     assert_eq!(done.len(), 5);
 }
 
+/// The units of refunds that the catalog knows are in stock already, or were not added back on purpose.
+#[tokio::test]
+async fn does_not_return_units_of_refunds() {
+    let database = violated_by(REVERT_RELEASES).await;
+    let returned = "update catalog.reservation_lines l set returned = 1 from orders.orders o
+                    where o.id = l.order_id and o.status = 'cancelled' and l.quantity = 2";
+    sql(&database, returned).await;
+    let Repaired { done, .. } = repaired(&database).await;
+    assert_eq!(done.len(), 5, "{done:?}");
+    assert!(done.iter().all(|line| line.starts_with("released 1 of product ")), "{done:?}");
+}
+
 #[tokio::test]
 async fn removes_only_ordered_items_from_carts() {
     let (database, done) = assert_repaired(RESTORE_CART).await;

@@ -98,13 +98,42 @@ pub(super) const VIOLATIONS: &[(&str, &str)] = &[
          delete from orders.order_items where quantity = 2",
     ),
     (
+        "order totals are equal when they are computed again",
+        "update orders.orders set tax_minor = tax_minor + 1 where shipping_minor > 0",
+    ),
+    (
+        "order totals are equal when they are computed again",
+        "update orders.orders set pricing = jsonb_set(pricing, '{tax_rates, 0}', '200000') where pricing is not null",
+    ),
+    (
+        "order totals are equal when they are computed again",
+        "update orders.orders set pricing = null where pricing is not null",
+    ),
+    (
+        "order totals are equal when they are computed again",
+        "update orders.order_items set tax_minor = tax_minor - 1 where tax_minor > 0",
+    ),
+    (
+        "order totals are equal when they are computed again",
+        "update orders.order_discounts set amount_minor = amount_minor + 1",
+    ),
+    ("orders that required an address have one", "delete from orders.order_contacts"),
+    (
+        "uses of discounts belong to orders that are not cancelled",
+        "update orders.discounts set used = used - 1",
+    ),
+    (
+        "uses of discounts belong to orders that are not cancelled",
+        "update orders.order_discounts set released_at = null where released_at is not null",
+    ),
+    (
         "uses of discounts belong to orders that are not cancelled",
         "insert into orders.discounts (code, title, class, rate_ppm, usage_limit, used) values ('X', 'X', 'order', 1, 5, 1)",
     ),
     (
         "uses of discounts belong to orders that are not cancelled",
         "insert into orders.order_discounts (order_id, discount_id, title, class, amount_minor)
-         select id, 1, 'X', 'order', 1 from orders.orders where status = 'cancelled'",
+         select id, 99, 'X', 'order', 1 from orders.orders where status = 'cancelled'",
     ),
     ("order histories follow the state machine", "update orders.orders set status = 'shipped' where status = 'confirmed'"),
     ("order histories follow the state machine", "delete from orders.order_events where status = 'pending'"),
@@ -192,6 +221,22 @@ pub(super) const VIOLATIONS: &[(&str, &str)] = &[
         "refunds at the provider are recorded",
         "update orders.payments set refunded_minor = 1, next_poll_at = null where status = 'completed' and provider = 'stripe'",
     ),
+    (
+        "refunds at the provider are recorded",
+        "update orders.payments set refunded_minor = 0 where status = 'completed' and refunded_minor > 0",
+    ),
+    (
+        "refunds add up and do not exceed what was paid",
+        "update orders.refunds set amount_minor = amount_minor + 1",
+    ),
+    (
+        "refunds add up and do not exceed what was paid",
+        "set session_replication_role = replica;
+         delete from orders.refund_lines",
+    ),
+    ("refunds add up and do not exceed what was paid", "update orders.orders set refunded_shipping_minor = refunded_shipping_minor + 1"),
+    ("shipped units match shipments", "delete from orders.shipment_lines"),
+    ("the catalog knows the units of refunds", "delete from catalog.returns"),
     (
         "every open refund is scheduled",
         "insert into orders.refunds (id, order_id, payment_id, status, amount_minor, tax_minor, currency, is_external,
