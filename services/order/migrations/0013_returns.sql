@@ -18,7 +18,10 @@ alter table orders.order_items
     add constraint shipped_units_were_ordered
         check (shipped_quantity between 0 and quantity - unshipped_quantity) not valid,
     add constraint line_refund_is_not_negative check (refunded_minor >= 0) not valid;
-alter table orders.orders add column refunded_shipping_minor bigint not null default 0;
+alter table orders.orders
+    add column refunded_shipping_minor bigint not null default 0,
+    -- In this row, so that a transaction which has waited for its lock reads it as it is now.
+    add column has_shipments boolean not null default false;
 alter table orders.orders add constraint shipping_refund_is_not_negative check (refunded_shipping_minor >= 0) not valid;
 
 -- Refunds of parts of a payment. The amounts are computed when a refund is created, and do not change.
@@ -112,13 +115,10 @@ create index shipment_lines_by_line on orders.shipment_lines (order_id, product_
 -- Cancelling an order releases the stock of all its units, also of those that were shipped. Earlier versions know no shipments.
 create function orders.reject_cancellation_after_shipment() returns trigger language plpgsql as $$
 begin
-    if exists (select from orders.shipments s where s.order_id = new.id) then
-        raise exception 'order % was shipped in part', new.id
-            using errcode = 'check_violation', constraint = 'cancelled_orders_have_no_shipment';
-    end if;
-    return new;
+    raise exception 'order % was shipped in part', new.id
+        using errcode = 'check_violation', constraint = 'cancelled_orders_have_no_shipment';
 end
 $$;
 create trigger shipped_orders_are_not_cancelled before update of status on orders.orders for each row
-    when (new.status = 'cancelled' and old.status <> 'cancelled')
+    when (new.status = 'cancelled' and old.status <> 'cancelled' and old.has_shipments)
     execute function orders.reject_cancellation_after_shipment();

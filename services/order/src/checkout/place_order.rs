@@ -173,7 +173,7 @@ async fn find_existing(
 }
 
 enum Start {
-    Started(Checkout),
+    Started(Box<Checkout>),
     /// Another call was faster, or an earlier checkout had to be completed: the call starts over, and first searches for an
     /// order of this version of the cart.
     StartOver {
@@ -241,7 +241,7 @@ async fn start(
         traceparent: checkout.traceparent.clone(),
     };
     match app.statements.start(new).await {
-        Ok(true) => Ok(Start::Started(checkout)),
+        Ok(true) => Ok(Start::Started(checkout.into())),
         Ok(false) => Ok(start_over),
         Err(Error::Database(error)) if checkouts::is_duplicate(&error) => Ok(start_over),
         Err(error) => Err(error),

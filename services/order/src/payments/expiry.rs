@@ -13,7 +13,7 @@ use bodega_runtime::{
 use tracing::{info, warn};
 
 use super::{
-    db::order_payments::{self as db, ExpiredOrder},
+    db::due_payments::{self as db, ExpiredOrder},
     update::update_locked,
 };
 use crate::{app::App, backoff::CONCURRENCY, error::Error, outbox::deliveries};

@@ -14,7 +14,10 @@ use tokio::time::timeout;
 use tracing::{error, warn};
 
 use super::{
-    db::order_payments::{self as db, ClaimedPayment, PaymentKey},
+    db::{
+        due_payments::{self, ClaimedPayment},
+        order_payments::{self as db, PaymentKey},
+    },
     order_payments::{Action, OrderPayments, SnapshotOutcome, Source},
     payment::{Payment, PaymentStatus},
     provider::{IntentSnapshot, ListedRefund, Provider, ProviderError, Refund},
@@ -36,7 +39,7 @@ pub(crate) async fn run(app: App) {
     let poll = |ClaimedPayment { order_id, payment_id, traceparent }| async move {
         take_action_or_log(app, PaymentKey { order_id, payment_id }, traceparent.as_deref()).await;
     };
-    WORKER.run(|| db::claim(&app.db, &providers), poll).await;
+    WORKER.run(|| due_payments::claim(&app.db, &providers), poll).await;
 }
 
 async fn take_action_or_log(app: &App, key: PaymentKey, traceparent: Option<&str>) {

@@ -62,7 +62,10 @@ impl TestApp {
              select f.id from orders.refunds f
              where f.amount_minor <> f.shipping_minor + coalesce(
                  (select sum(l.amount_minor) from orders.refund_lines l where l.refund_id = f.id), 0
-             )",
+             )
+             union
+             select o.id from orders.orders o
+             where o.has_shipments <> exists (select from orders.shipments s where s.order_id = o.id)",
         )
         .fetch_all(&self.db)
         .await

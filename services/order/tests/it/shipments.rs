@@ -97,6 +97,27 @@ async fn a_partly_shipped_order_cannot_be_cancelled() {
     app.assert_returns_add_up().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn either_cancelling_or_shipping_a_part_succeeds() {
+    let app = TestApp::start().await;
+    for round in 0..20 {
+        let order = paid(&app).await;
+        let cancel = async {
+            tokio::time::sleep(std::time::Duration::from_millis(round)).await;
+            app.update_status(&order.id, Cancelled).await
+        };
+        let (cancelled, shipped) = tokio::join!(cancel, app.ship(parcel(&order, &[(MUG, 1)])));
+        match (cancelled, shipped) {
+            (Ok(_), Err(lost)) => assert_eq!(lost.message(), "a cancelled order cannot be shipped"),
+            (Err(lost), Ok(_)) => {
+                assert_eq!(lost.message(), "an order that was shipped in part cannot be cancelled");
+            }
+            both => panic!("{both:?}"),
+        }
+    }
+    app.assert_returns_add_up().await;
+}
+
 #[tokio::test]
 async fn only_confirmed_and_paid_orders_are_shipped_by_admins() {
     let app = TestApp::start().await;

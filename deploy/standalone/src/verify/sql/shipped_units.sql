@@ -10,4 +10,4 @@ union all
 select format('order %s: is %s, and has shipment %s', o.id, o.status, s.id)
 from orders.shipments s
 join orders.orders o on o.id = s.order_id
-where o.status not in ('confirmed', 'paid', 'shipped', 'completed')
+where o.status not in ('confirmed', 'paid', 'shipped', 'completed') or not o.has_shipments

@@ -93,14 +93,14 @@ pub(super) async fn insert(db: &mut PgConnection, shipment: &NewShipment<'_>) ->
              where i.order_id = $2 and i.product_id = line.product_id
          ), shipped as (
              update orders.orders
-             set updated_at = greatest(clock_timestamp(), updated_at)
-             where id = $2 and not $11
+             set has_shipments = true, updated_at = greatest(clock_timestamp(), updated_at)
+             where id = $2
              returning user_id
          )
          insert into orders.mails (id, kind, dedupe_key, user_id, params)
          select gen_random_uuid(), 'shipment_sent', 'shipment_sent:' || $1::uuid, user_id,
                 jsonb_build_object('order_id', $2::uuid, 'shipment_id', $1::uuid)
-         from shipped",
+         from shipped where not $11",
         id,
         request.order_id,
         &product_ids,
@@ -131,6 +131,8 @@ pub(crate) async fn insert_rest(db: &mut PgConnection, order_id: Uuid, created_b
          ), lines as (
              insert into orders.shipment_lines (shipment_id, order_id, product_id, quantity)
              select $1, $2, product_id, quantity from line
+         ), shipped as (
+             update orders.orders set has_shipments = true where id = $2 and exists (select from line)
          )
          update orders.order_items i
          set shipped_quantity = i.shipped_quantity + line.quantity

@@ -51,7 +51,7 @@ async fn parts_are_refunded_with_the_refunds_id_as_key() {
     assert_eq!((first.status(), first.amount_minor), (RefundStatus::Succeeded, 300));
     let calls = app.stripe.calls().into_iter().filter(|call| call.operation == Operation::Refund);
     let keys: Vec<_> = calls.filter_map(|call| call.idempotency_key).collect();
-    assert_eq!(keys, [first.id.clone()]);
+    assert_eq!(keys, std::slice::from_ref(&first.id));
     assert_eq!(app.stripe.refunds()[0].id, first.provider_refund_id);
 
     app.refund(CreateRefundRequest { restock: true, ..returning(&order, &[(MUG, 1)]) }).await.unwrap();
