@@ -63,6 +63,9 @@ struct Content {
     /// Id of the request, also in the `x-request-id` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
+    /// Whether the detail lists the rejected fields.
+    #[serde(skip)]
+    lists_fields: bool,
     #[serde(skip)]
     retry_after: Option<Duration>,
     /// The rate limit that the client has exceeded.
@@ -104,6 +107,7 @@ impl Problem {
             errors: Vec::new(),
             second_factor: None,
             request_id: None,
+            lists_fields: status == StatusCode::UNPROCESSABLE_ENTITY,
             retry_after: None,
             rate_limit: None,
         }))
@@ -221,7 +225,7 @@ impl Problem {
 
     /// Lists the rejected fields in the detail, with the request's names for them.
     fn listing_fields(mut self) -> Self {
-        if self.0.status == StatusCode::UNPROCESSABLE_ENTITY && !self.0.errors.is_empty() {
+        if self.0.lists_fields && !self.0.errors.is_empty() {
             let fields = self.0.errors.iter().map(|error| format!("{} {}", error.field, error.message));
             self.0.detail = fields.collect::<Vec<_>>().join("; ");
         }

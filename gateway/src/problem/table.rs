@@ -60,7 +60,10 @@ impl From<Status> for Problem {
         }
         let mut problem = Self::new(http_status, &reason, status.message());
         let rejected = status.get_details_bad_request().map(|details| details.field_violations);
-        for violation in rejected.unwrap_or_default() {
+        let rejected = rejected.unwrap_or_default();
+        let list = rejected.iter().map(|violation| format!("{} {}", violation.field, violation.description));
+        problem.0.lists_fields |= list.collect::<Vec<_>>().join("; ") == status.message();
+        for violation in rejected {
             problem = problem.about(&camel_case(&violation.field), violation.description);
         }
         problem.0.retry_after = retry_after(&status);
@@ -165,6 +168,22 @@ mod tests {
         assert_eq!(problem.0.errors[0].field, "quantity");
         assert_eq!(problem.0.errors[1].field, "name");
         assert!(problem.0.detail.starts_with("quantity must not be negative; name "));
+    }
+
+    #[test]
+    fn the_detail_of_a_conflict_has_the_names_of_the_request_where_it_lists_fields() {
+        let mut violations = status::Violations::new();
+        violations.add("amount_minor", "exceeds the 1.00 USD that can be refunded");
+        let listed = violations.rejected(Code::FailedPrecondition, "refund_exceeds_paid");
+        let problem = Problem::from(listed).renaming("amount", "total");
+        assert_eq!(
+            (problem.0.status, problem.0.detail.as_str()),
+            (409, "total exceeds the 1.00 USD that can be refunded")
+        );
+        let fields = [("lines".to_owned(), "are missing".to_owned())];
+        let described =
+            status::rejected_fields(Code::FailedPrecondition, "empty_cart", "cart is empty", fields);
+        assert_eq!(Problem::from(described).0.detail, "cart is empty");
     }
 
     #[test]
