@@ -11,6 +11,8 @@ const MAX_PLACES: usize = 300;
 const MAX_METHODS: usize = 20;
 const MAX_RATES: usize = 50;
 const MAX_NAME_LENGTH: usize = 100;
+/// Greatest price of shipping, and greatest start of a rate: with that of products, totals have at most 64 bits.
+const MAX_AMOUNT: i64 = 1_000_000_000_000;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Zone {
@@ -134,12 +136,16 @@ impl Method {
         for (index, rate) in self.rates.iter().enumerate().take(MAX_RATES) {
             let rate_field = format!("{field}.rates[{index}]");
             let start = format!("{rate_field}.at_least");
-            violations.require(rate.at_least >= 0, &start, "must not be negative");
+            let is_in_range = |amount: i64| (0..=MAX_AMOUNT).contains(&amount);
+            let unit = if self.basis == Basis::Weight { "grams" } else { "minor units" };
+            let message = format!("must be between 0 and {MAX_AMOUNT} {unit}");
+            violations.require(is_in_range(rate.at_least), &start, message);
             let starts = self.basis != Basis::Flat || rate.at_least == 0;
             violations.require(starts, &start, "must be 0 for the basis flat");
             violations.require(known.insert(rate.at_least), &start, "is given twice");
             let price = format!("{rate_field}.price_minor");
-            violations.require(rate.price_minor >= 0, &price, "must not be negative");
+            let message = format!("must be between 0 and {MAX_AMOUNT} minor units");
+            violations.require(is_in_range(rate.price_minor), &price, message);
         }
         self.rates.sort_unstable_by_key(|rate| rate.at_least);
     }
@@ -188,10 +194,11 @@ mod tests {
             error(zone(&de, flat(&[(1, 0)]))),
             "methods[0].rates[0].at_least must be 0 for the basis flat"
         );
-        assert_eq!(
-            error(zone(&de, flat(&[(0, -1)]))),
-            "methods[0].rates[0].price_minor must not be negative"
-        );
+        let invalid = [[(0, -1)], [(0, MAX_AMOUNT + 1)]];
+        for rates in &invalid {
+            let message = "methods[0].rates[0].price_minor must be between 0 and 1000000000000 minor units";
+            assert_eq!(error(zone(&de, flat(rates))), message);
+        }
         let weight = vec![method(0, "Parcel", Basis::Weight, &[(5, 1), (5, 2)])];
         assert_eq!(error(zone(&de, weight)), "methods[0].rates[1].at_least is given twice");
         let twice =

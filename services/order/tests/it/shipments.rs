@@ -53,10 +53,7 @@ async fn an_order_is_shipped_with_its_last_unit() {
 
     let error = app.ship(parcel(&order, &[(MUG, 2), (PEN, 1)])).await.unwrap_err();
     assert_eq!(bodega_runtime::status::reason(&error), "shipment_exceeds_order");
-    assert_eq!(
-        violations(&error),
-        [("lines[0].quantity".to_owned(), "only 1 units are left to ship".to_owned())]
-    );
+    assert_eq!(violations(&error), [("lines[0].quantity".to_owned(), "only 1 left to ship".to_owned())]);
     assert_eq!(error_reason(app.ship(parcel(&order, &[(7, 1)])).await), "invalid_field");
 
     let last = app.ship(parcel(&order, &[])).await.unwrap();

@@ -105,7 +105,7 @@ impl ShipmentRequest {
             match unshipped.iter().find(|line| line.product_id == *product_id) {
                 None => unknown.add(format!("lines[{index}].variant_id"), "is not a line of the order"),
                 Some(line) if *quantity > line.left => {
-                    let message = format!("only {} units are left to ship", line.left);
+                    let message = format!("only {} left to ship", line.left);
                     exceeding.add(format!("lines[{index}].quantity"), message);
                 }
                 Some(_) => {}

@@ -92,17 +92,25 @@ impl RefundableOrder {
     /// [`Error::InvalidFields`] for lines that the order does not have, [`Error::RefundExceedsPaid`] if more is requested than
     /// is left.
     pub(crate) fn refund(&self, request: &RefundRequest, left_minor: i64) -> Result<RefundAmounts, Error> {
+        let field = match request {
+            RefundRequest { amount_minor: Some(_), .. } => "amount_minor",
+            RefundRequest { lines, .. } if lines.is_empty() => "shipping",
+            _ => "lines",
+        };
         let amounts = match request.amount_minor {
-            Some(amount_minor) if amount_minor > left_minor => return Err(self.exceeds(left_minor)),
+            Some(amount_minor) if amount_minor > left_minor => return Err(self.exceeds(field, left_minor)),
             Some(amount_minor) => self.refund_amount(amount_minor).map_err(|error| match error {
-                RefundError::ExceedsPaid { left_minor } => self.exceeds(left_minor),
-                RefundError::NotPositive | RefundError::TooManyUnits { .. } => self.exceeds(0),
+                RefundError::ExceedsPaid { left_minor } => self.exceeds(field, left_minor),
+                RefundError::NotPositive | RefundError::TooManyUnits { .. } => self.exceeds(field, 0),
             })?,
             None => self.refund_parts(request)?,
         };
         let has_units = amounts.lines.iter().any(|line| line.quantity > 0);
-        if amounts.amount_minor > left_minor || amounts.amount_minor == 0 && !has_units {
-            return Err(self.exceeds(left_minor));
+        if amounts.amount_minor > left_minor {
+            return Err(self.exceeds(field, left_minor));
+        }
+        if amounts.amount_minor == 0 && !has_units {
+            return Err(self.exceeds(field, 0));
         }
         Ok(amounts)
     }
@@ -163,13 +171,13 @@ impl RefundableOrder {
         Ok(amounts)
     }
 
-    fn exceeds(&self, left_minor: i64) -> Error {
+    fn exceeds(&self, field: &str, left_minor: i64) -> Error {
         let left = match self.currency.parse::<Currency>() {
             Ok(currency) => format!("{} {currency}", currency.format_amount(left_minor)),
             Err(_) => format!("{left_minor} minor units of {}", self.currency),
         };
         let mut violations = Violations::new();
-        violations.add("amount_minor", format!("exceeds the {left} that can be refunded"));
+        violations.add(field, format!("exceeds the {left} that can be refunded"));
         Error::RefundExceedsPaid(violations)
     }
 }
@@ -271,7 +279,10 @@ mod tests {
         assert_eq!((amounts.shipping_minor, amounts.amount_minor, amounts.tax_minor), (500, 500, 50));
         let mut refunded = order();
         refunded.shipping.refunded_minor = 500;
-        assert!(refunded.refund(&shipping, 3250).is_err());
+        assert_eq!(
+            message(refunded.refund(&shipping, 3250)),
+            "shipping exceeds the 0.00 USD that can be refunded"
+        );
 
         let amount = |amount_minor| RefundRequest { amount_minor: Some(amount_minor), ..request(&[]) };
         let amounts = order().refund(&amount(375), 3750).unwrap();
