@@ -30,5 +30,7 @@ mod returns;
 mod search;
 mod test_app;
 mod variant_images;
+mod variant_races;
 mod variant_reads;
 mod variants;
+mod watcher;

@@ -4,17 +4,16 @@ use bodega_proto::catalog::v1::{
     ListProductsRequest, Product, ProductSort, Reserved, ReservedLine, UpdateProductRequest,
     UpdateVariantRequest, Variant, reserve_response::Outcome,
 };
-use futures_util::future::join_all;
 use tonic::Code;
 use uuid::Uuid;
 
 use crate::{
     test_app::{TestApp, assert_invalid, by_id, product, rejection, update_request},
-    variants::{is_reserved, request, three_sizes, variant},
+    variants::{request, three_sizes, variant},
 };
 
 /// Returns the size and the stock of each variant of a product.
-fn stocks(product: &Product) -> Vec<(String, i32)> {
+pub(crate) fn stocks(product: &Product) -> Vec<(String, i32)> {
     product.variants.iter().map(|variant| (variant.option_values.concat(), variant.stock.unwrap())).collect()
 }
 
@@ -230,29 +229,4 @@ async fn changes_one_variant_and_leaves_the_others() {
     let outdated =
         UpdateVariantRequest { id: medium, expected_version: Some(before.version), ..Default::default() };
     assert_eq!(rejection(app.update_variant(outdated).await).0, Code::Aborted);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn sales_during_declarations_are_not_lost() {
-    let app = TestApp::start().await;
-    let ids = three_sizes(&app).await;
-    let sale = async |index: usize| is_reserved(&app.reserve(Uuid::now_v7(), &[(ids[index % 3], 1)]).await);
-    let declare = async |call: i64| {
-        // Without a stock, it stays; and each call adds and archives a variant.
-        let kept = ["S", "M", "L"].map(|size| Variant { stock: None, ..variant("", size, 100 + call, 0) });
-        let new = variant(&format!("NEW-{call}"), &format!("XL-{call}"), 100, 3);
-        let all: Vec<_> = kept.into_iter().chain([new]).collect();
-        app.put_variants(request(ids[0], &all)).await.unwrap();
-    };
-    let (sales, ()) = tokio::join!(join_all((0..18).map(sale)), async {
-        for call in 0..6 {
-            declare(call).await;
-        }
-    });
-    // Sizes S, M and L have 5, 6 and 7 units, of which 6 are wanted each.
-    assert_eq!(sales.iter().filter(|is_reserved| **is_reserved).count(), 17);
-    let left = app.get(ids[0]).await.unwrap();
-    let expected = [("S", 0), ("M", 0), ("L", 1), ("XL-5", 3)];
-    assert_eq!(stocks(&left), expected.map(|(size, stock)| (size.to_owned(), stock)));
-    app.assert_ledger_adds_up().await;
 }
