@@ -17,7 +17,7 @@ async fn adding_increases_an_existing_line_or_creates_one() {
     ada.post("/api/cart/add", json!({"productId": pot})).await.expect(200);
     ada.post("/api/cart/add", json!({"productId": mug, "quantity": 2})).await.expect(200);
     let cart = ada.post("/api/cart/add", json!({"product_id": mug, "quantity": 3})).await.expect(200);
-    let line = |id: i64, name: &str, price: f64, quantity: i64, total: f64| json!({"productId": id, "name": name, "price": price, "quantity": quantity, "lineTotal": total, "imageUrl": null, "available": true});
+    let line = |id: i64, name: &str, price: f64, quantity: i64, total: f64| json!({"productId": id, "name": name, "price": price, "quantity": quantity, "lineTotal": total, "imageUrl": null, "available": true, "variantId": id, "sku": null, "variantName": null});
     assert_eq!(
         cart.json["products"],
         json!([line(pot, "Pot", 45.0, 1, 45.0), line(mug, "Mug", 19.99, 5, 99.95)])

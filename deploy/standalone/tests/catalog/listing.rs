@@ -72,7 +72,8 @@ async fn lists_complete_products_newest_first() {
     let newest = catalog.find("").await;
     assert_eq!(newest, ["Gift card", "apron", "Lamp", "Teapot", "Red Mug", "Blue Mug"]);
     let one = format!("/api/products/{}", catalog.ids[0]);
-    assert_eq!(all.items()[5], catalog.store.guest().get(&one).await.expect(200).json);
+    let with_variants = catalog.store.guest().get("/api/products?include=variants").await.expect(200);
+    assert_eq!(with_variants.items()[5], catalog.store.guest().get(&one).await.expect(200).json);
 }
 
 #[tokio::test]
