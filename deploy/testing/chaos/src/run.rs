@@ -14,7 +14,7 @@ use tokio::time::{interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    client::{Client, Counters, ProductSet},
+    client::{Client, Counters, Fulfillment, ProductSet},
     cluster::{Cluster, ClusterOptions, Connections},
     faults::{Fault, FaultKind, Lane, Schedule},
     invariants,
@@ -134,7 +134,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<RunResult> {
         pgbouncer: settings.pgbouncer.clone(),
     };
     let cluster = Cluster::start(options).await.context("cannot start the store")?;
-    let products = ProductSet::create(cluster.url(), cluster.admin(), PRODUCTS, STOCK).await?;
+    let products = ProductSet::create_with_rules(cluster.url(), cluster.admin(), PRODUCTS, STOCK).await?;
 
     if let Some(file) = &settings.targets {
         targets::write(file, &cluster).with_context(|| format!("cannot write {}", file.display()))?;
@@ -148,7 +148,9 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<RunResult> {
         let client = Client::new(number, seed, cluster.url(), journal.clone(), stripe, &products);
         tokio::spawn(client.with_counters(&counters).run(stop.clone()))
     });
-    let clients: Vec<_> = clients.collect();
+    let mut clients: Vec<_> = clients.collect();
+    let admin = Fulfillment::start(cluster.url(), cluster.admin(), seed, journal.clone(), &products).await?;
+    clients.push(tokio::spawn(admin.run(stop.clone())));
 
     let fault_log = FaultLog::default();
     let injected = tokio::select! {

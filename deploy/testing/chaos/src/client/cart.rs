@@ -34,7 +34,11 @@ impl Client {
     /// sets the quantity if it contains the product. An aggressive client adds the line again.
     async fn add(&mut self, line: Line) -> Option<()> {
         let Line { product, quantity } = line;
-        let request = Request::post("/api/cart/add", json!({"productId": product, "quantity": quantity}));
+        let field = match self.products.product_of(product) {
+            Some(_) => "variantId",
+            None => "productId",
+        };
+        let request = Request::post("/api/cart/add", json!({field: product, "quantity": quantity}));
         if self.retry_profile == RetryProfile::Aggressive {
             return self.session.send(&request).await.map(drop);
         }
@@ -60,7 +64,7 @@ fn item_path(product: i64) -> String {
 
 fn contains(cart: &Value, product: i64) -> bool {
     let lines = cart["products"].as_array().map(Vec::as_slice).unwrap_or_default();
-    lines.iter().any(|line| line["productId"] == product)
+    lines.iter().any(|line| line["variantId"] == product)
 }
 
 #[cfg(test)]
@@ -69,9 +73,9 @@ mod tests {
 
     #[test]
     fn finds_a_product_in_a_cart() {
-        let cart = json!({"products": [{"productId": 7, "quantity": 2}]});
+        let cart = json!({"products": [{"productId": 6, "variantId": 7, "quantity": 2}]});
         assert!(contains(&cart, 7));
-        assert!(!contains(&cart, 8));
+        assert!(!contains(&cart, 6));
         assert!(!contains(&Value::Null, 7));
     }
 }

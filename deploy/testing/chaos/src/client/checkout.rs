@@ -1,6 +1,6 @@
 //! Placing an order.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
@@ -8,14 +8,18 @@ use super::{
     api::{Request, Response},
     counters::increment,
     retry_profile::RetryProfile,
-    scenario::Scenario,
+    scenario::{Form, Scenario},
 };
 
 impl Client {
     /// Places an order from the cart and returns its id; `None` if there is no order.
     pub(super) async fn check_out(&mut self, scenario: &Scenario) -> Option<String> {
         let key = (self.retry_profile == RetryProfile::Backoff).then(|| Uuid::now_v7().to_string());
-        let request = Request::post("/api/orders", Value::Null).with_idempotency_key(key);
+        let form = match scenario.form {
+            Some(form) => self.fill_form(form).await?,
+            None => Value::Null,
+        };
+        let request = Request::post("/api/orders", form).with_idempotency_key(key);
         let response = match scenario.sends_duplicates {
             true => self.send_twice_at_once(&request).await.into_iter().find(Response::is_success),
             false => None,
@@ -28,6 +32,28 @@ impl Client {
             Some(id) => Some(self.count_order(id)),
             None => self.find_unknown_order(response).await,
         }
+    }
+
+    /// Returns the body of an order, with the total of a quote if the client asks for one.
+    async fn fill_form(&mut self, form: Form) -> Option<Value> {
+        let rules = &self.products.rules;
+        let mut body = json!({
+            "contact": {"email": "client@chaos.example"},
+            "shippingAddress": {"name": "Client", "line1": "1 Main St", "city": "Springfield", "country": "US"},
+        });
+        if form.ships && rules.shipping_method != 0 {
+            body["shippingMethod"] = rules.shipping_method.into();
+        }
+        if let Some(code) = form.code.and_then(|index| rules.codes.get(index)) {
+            body["discountCodes"] = json!([code]);
+        }
+        if form.quotes {
+            let quote = self.session.send(&Request::post("/api/checkout/quote", body.clone())).await?;
+            if quote.json["total"].is_number() {
+                body["expectedTotal"] = quote.json["total"].clone();
+            }
+        }
+        Some(body)
     }
 
     /// Sends a request twice at the same time, and returns the responses.

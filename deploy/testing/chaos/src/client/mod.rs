@@ -4,6 +4,7 @@
 //! [`session`] and go through [`api`], which records them in the journal and retries them according to the
 //! [`retry_profile`]. No response stops a client, and only the invariants check the responses.
 
+mod admin;
 mod api;
 mod cart;
 mod checkout;
@@ -12,6 +13,7 @@ mod payment;
 mod product_set;
 mod redaction;
 mod retry_profile;
+mod rules;
 mod scenario;
 mod session;
 #[cfg(test)]
@@ -24,12 +26,12 @@ use bodega_stripe_double::StripeDouble;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::{admin::Fulfillment, counters::Counters, product_set::ProductSet, session::Session};
 use self::{
     api::{ApiClient, Request},
     retry_profile::RetryProfile,
     scenario::{Renewal, Scenario},
 };
-pub(crate) use self::{counters::Counters, product_set::ProductSet, session::Session};
 use crate::journal::Journal;
 
 /// After a failed scenario, so that the journal does not fill up while the store is down.
@@ -97,7 +99,8 @@ impl Client {
     async fn run_scenario(&mut self, scenario: &Scenario) -> Option<()> {
         self.sign_in(scenario.renewal).await?;
         if scenario.views_product {
-            let product = scenario.lines.first()?.product;
+            let id = scenario.lines.first()?.product;
+            let product = self.products.product_of(id).unwrap_or(id);
             self.session.send_once(&Request::get(format!("/api/products/{product}"))).await;
         }
         self.fill_cart(scenario).await?;

@@ -1,12 +1,13 @@
 //! The products that clients buy.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
 use super::{
     api::{self, Request, Response},
+    rules::{Rules, create_variants},
     session::Session,
 };
 use crate::cluster::Admin;
@@ -19,9 +20,12 @@ const PRICE_STEP: i64 = 137;
 /// Products of a store, and the connection pool of their clients. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct ProductSet {
-    /// At least one.
+    /// At least one. Those of variants, where a product has several.
     pub(super) ids: Arc<[i64]>,
     pub(super) http: reqwest::Client,
+    pub(super) rules: Rules,
+    /// The products of variants, where a product has several.
+    products: Arc<HashMap<i64, i64>>,
 }
 
 impl ProductSet {
@@ -42,7 +46,37 @@ impl ProductSet {
             let created = admin.send(&Request::post("/api/products", body)).await;
             ids.push(created_id(created, "product")?);
         }
-        Ok(Self { ids: ids.into(), http: api::connection_pool()? })
+        let (http, rules, products) = (api::connection_pool()?, Rules::default(), Arc::default());
+        Ok(Self { ids: ids.into(), http, rules, products })
+    }
+
+    /// Creates products as [`ProductSet::create`], of which every fourth has two variants, in a store with taxes, shipping and
+    /// discount codes.
+    ///
+    /// # Errors
+    /// As those of [`ProductSet::create`].
+    pub(crate) async fn create_with_rules(
+        url: &str,
+        admin: &Admin,
+        count: usize,
+        stock: i32,
+    ) -> anyhow::Result<Self> {
+        let created = Self::create(url, admin, count, stock).await?;
+        let mut admin = Session::of_admin(url, admin).await?;
+        let rules = Rules::create(&mut admin).await?;
+        let (mut ids, mut products) = (created.ids.to_vec(), HashMap::new());
+        let prices = (FIRST_PRICE..).step_by(PRICE_STEP as usize).map(format_amount);
+        for (product, price) in created.ids.iter().zip(prices).step_by(4) {
+            let variants = create_variants(&mut admin, *product, &price, stock).await?;
+            products.extend(variants.iter().map(|variant| (*variant, *product)));
+            ids.extend(variants.into_iter().filter(|variant| variant != product));
+        }
+        Ok(Self { ids: ids.into(), rules, products: products.into(), ..created })
+    }
+
+    /// Returns the product of an id, if it is that of one of several variants.
+    pub(super) fn product_of(&self, id: i64) -> Option<i64> {
+        self.products.get(&id).copied()
     }
 
     pub(crate) fn ids(&self) -> Arc<[i64]> {

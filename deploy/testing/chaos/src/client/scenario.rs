@@ -2,7 +2,7 @@
 
 use rand::{Rng, RngExt as _, seq::index};
 
-use super::retry_profile::RetryProfile;
+use super::{retry_profile::RetryProfile, rules::CODES};
 
 const MAX_LINES: usize = 4;
 const MAX_QUANTITY: u32 = 3;
@@ -27,6 +27,29 @@ pub(super) struct Scenario {
     /// Whether the client polls the order until it is paid.
     pub(super) waits_for_payment: bool,
     pub(super) lists_orders: bool,
+    /// What the client enters at checkout; `None` for nothing.
+    pub(super) form: Option<Form>,
+}
+
+/// What a client enters at checkout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    /// The index of a discount code.
+    pub(super) code: Option<usize>,
+    /// Whether it chooses a shipping method.
+    pub(super) ships: bool,
+    /// Whether it asks for a quote, and expects its total.
+    pub(super) quotes: bool,
+}
+
+impl Form {
+    fn draw(rng: &mut impl Rng) -> Self {
+        Self {
+            code: rng.random_bool(0.6).then(|| rng.random_range(0..CODES)),
+            ships: rng.random_bool(0.5),
+            quotes: rng.random_bool(0.5),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +145,7 @@ impl Scenario {
             },
             waits_for_payment: rng.random_bool(0.4),
             lists_orders: rng.random_bool(0.25),
+            form: rng.random_bool(0.6).then(|| Form::draw(rng)),
         }
     }
 }
@@ -159,6 +183,17 @@ mod tests {
         assert!((700..800).contains(&paid), "{paid}");
         assert!((110..190).contains(&cancelled), "{cancelled}");
         assert_eq!(Outcome::PERCENTAGES.iter().map(|(_, percentage)| percentage).sum::<u32>(), 100);
+    }
+
+    #[test]
+    fn half_of_the_forms_have_a_code_and_some_orders_have_no_form() {
+        let scenarios = scenarios(1, RetryProfile::Backoff);
+        let forms: Vec<_> = scenarios.iter().filter_map(|scenario| scenario.form).collect();
+        assert!((500..700).contains(&forms.len()), "{}", forms.len());
+        for code in 0..CODES {
+            assert!(forms.iter().filter(|form| form.code == Some(code)).count() > 50, "{code}");
+        }
+        assert!(forms.iter().any(|form| form.ships && form.quotes && form.code.is_none()));
     }
 
     #[test]

@@ -31,7 +31,12 @@ impl Session {
 
     /// Signs the admin in. Its requests are in no run's journal.
     pub(crate) async fn of_admin(url: &str, admin: &Admin) -> anyhow::Result<Self> {
-        let api = ApiClient::new(0, 0, api::connection_pool()?, url, Journal::start());
+        Self::of_admin_in(Journal::start(), url, admin).await
+    }
+
+    /// Signs the admin in, with requests in this journal.
+    pub(super) async fn of_admin_in(journal: Journal, url: &str, admin: &Admin) -> anyhow::Result<Self> {
+        let api = ApiClient::new(0, 0, api::connection_pool()?, url, journal);
         let mut session = Self::of_registered(api, admin.email.clone(), admin.password.clone());
         ensure!(session.sign_in().await, "the admin cannot sign in");
         Ok(session)
@@ -70,7 +75,8 @@ impl Session {
         let mut items = Vec::new();
         let mut cursor = String::new(); // needs no percent-encoding
         loop {
-            let request = Request::get(format!("{path}?limit=100&cursor={cursor}"));
+            let separator = if path.contains('?') { '&' } else { '?' };
+            let request = Request::get(format!("{path}{separator}limit=100&cursor={cursor}"));
             let mut page = self.send(&request).await.with_context(|| format!("no response to GET {path}"))?;
             ensure!(page.status == 200, "GET {path}: {} {}", page.status, page.json);
             let rows = page.json["items"].as_array_mut().with_context(|| format!("{path} is not a list"))?;

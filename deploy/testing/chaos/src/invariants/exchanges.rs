@@ -11,7 +11,7 @@ use crate::journal::Exchange;
 /// A change of the user's cart. Clients sign in first, so no cart belongs to a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CartChange {
-    /// `None` for all products.
+    /// The variant, where the product has several; `None` for all products.
     pub(super) product: Option<i64>,
     pub(super) change: QuantityChange,
 }
@@ -43,7 +43,8 @@ pub(super) fn cart_change(exchange: &Exchange) -> Option<CartChange> {
         return None;
     }
     let request = &exchange.request;
-    let product_of_body = || request["productId"].as_i64().or_else(|| request["product_id"].as_i64());
+    let fields = ["variantId", "productId", "product_id"];
+    let product_of_body = || fields.iter().find_map(|field| request[*field].as_i64());
     let quantity = request["quantity"].as_i64();
     let path = path(exchange);
     let item = path.strip_prefix("/api/cart/items/").and_then(|id| id.parse().ok());
@@ -64,7 +65,8 @@ pub(super) fn cart_change(exchange: &Exchange) -> Option<CartChange> {
 pub(super) fn returned_cart(exchange: &Exchange) -> Option<Vec<(i64, i64)>> {
     let is_cart = path(exchange) == "/api/cart" || path(exchange).starts_with("/api/cart/");
     let lines = exchange.response["products"].as_array().filter(|_| exchange.is_success() && is_cart)?;
-    let line = |line: &Value| Some((line["productId"].as_i64()?, line["quantity"].as_i64()?));
+    let id = |line: &Value| line["variantId"].as_i64().or_else(|| line["productId"].as_i64());
+    let line = |line: &Value| Some((id(line)?, line["quantity"].as_i64()?));
     Some(lines.iter().filter_map(line).collect())
 }
 

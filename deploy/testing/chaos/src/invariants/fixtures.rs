@@ -103,7 +103,7 @@ pub(super) fn order_row(id: &str, status: &str) -> Order {
 
 /// A line of product 7.
 pub(super) fn line_row(order_id: &str, quantity: i32) -> Line {
-    Line { order_id: order_id.to_owned(), product_id: 7, quantity }
+    Line { order_id: order_id.to_owned(), product_id: 7, quantity, returned_quantity: 0, shipped_quantity: 0 }
 }
 
 /// Product 7.

@@ -2,7 +2,7 @@
 //!
 //! The data is read once: from the database ([`snapshot`]), over REST ([`rest`]), from the Stripe double
 //! ([`payment_ledger`]) and from the clients' journal ([`exchanges`]). Each invariant is then a pure function of it:
-//! [`stock`], [`payments`], [`acknowledged`], [`pending_work`] and [`idempotency`]. They share no code or SQL with
+//! [`stock`], [`payments`], [`acknowledged`], [`pending_work`], [`idempotency`] and [`selling`]. They share no code or SQL with
 //! `bodega verify`, so that they do not share its mistakes.
 
 mod acknowledged;
@@ -14,6 +14,7 @@ mod payment_ledger;
 mod payments;
 mod pending_work;
 mod rest;
+mod selling;
 mod snapshot;
 mod stock;
 #[cfg(test)]
@@ -58,6 +59,7 @@ fn find_violations(
         ("I3 acknowledged", acknowledged::find_violations(snapshot, rest, exchanges)),
         ("I4 pending work", pending_work::find_violations(snapshot, ledger)),
         ("I5 idempotency", idempotency::find_violations(snapshot, exchanges)),
+        ("I6 selling", selling::find_violations(snapshot, exchanges)),
     ];
     let named = violations.into_iter().flat_map(|(invariant, violations)| {
         violations.into_iter().map(move |violation| format!("{invariant}: {violation}"))

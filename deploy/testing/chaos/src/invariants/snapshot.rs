@@ -22,6 +22,53 @@ pub(super) struct Snapshot {
     pub(super) unapplied_events: Vec<(String, String)>,
     /// The order id and the reason of each payment that a person has to decide about.
     pub(super) open_reviews: Vec<(String, String)>,
+    pub(super) totals: Vec<Total>,
+    pub(super) discounts: Vec<Discount>,
+    pub(super) discount_uses: Vec<DiscountUse>,
+    /// Refunds of parts.
+    pub(super) refunds: Vec<Refund>,
+}
+
+/// The parts of an order's total.
+#[derive(Clone, Debug, FromRow)]
+pub(super) struct Total {
+    pub(super) order_id: String,
+    /// The sum of the prices of its lines.
+    pub(super) lines_minor: i64,
+    pub(super) subtotal_minor: i64,
+    pub(super) discount_minor: i64,
+    pub(super) shipping_minor: i64,
+    pub(super) tax_minor: i64,
+    pub(super) total_minor: i64,
+    pub(super) is_shipped: bool,
+    pub(super) has_address: bool,
+}
+
+#[derive(Clone, Debug, FromRow)]
+pub(super) struct Discount {
+    pub(super) id: i64,
+    pub(super) code: String,
+    pub(super) used: i64,
+    pub(super) usage_limit: i64,
+}
+
+#[derive(Clone, Debug, FromRow)]
+pub(super) struct DiscountUse {
+    pub(super) order_id: String,
+    pub(super) discount_id: i64,
+    pub(super) is_released: bool,
+}
+
+#[derive(Clone, Debug, FromRow)]
+pub(super) struct Refund {
+    pub(super) id: String,
+    pub(super) order_id: String,
+    pub(super) intent_id: Option<String>,
+    pub(super) status: String,
+    pub(super) amount_minor: i64,
+    pub(super) idempotency_key: Option<String>,
+    /// Whether the catalog or the provider is still to be called.
+    pub(super) is_scheduled: bool,
 }
 
 #[derive(Clone, Debug, FromRow)]
@@ -68,6 +115,9 @@ pub(super) struct Line {
     pub(super) order_id: String,
     pub(super) product_id: i32,
     pub(super) quantity: i32,
+    /// Units that refunds have returned.
+    pub(super) returned_quantity: i32,
+    pub(super) shipped_quantity: i32,
 }
 
 #[derive(Clone, Debug, FromRow)]
@@ -117,9 +167,44 @@ async fn read_all(db: &PgPool) -> sqlx::Result<Snapshot> {
         )
         .fetch_all(&mut *transaction)
         .await?,
-        lines: sqlx::query_as("select order_id::text, product_id, quantity from orders.order_items")
-            .fetch_all(&mut *transaction)
-            .await?,
+        lines: sqlx::query_as(
+            "select order_id::text, product_id, quantity, returned_quantity, shipped_quantity from orders.order_items",
+        )
+        .fetch_all(&mut *transaction)
+        .await?,
+        totals: sqlx::query_as(
+            "select o.id::text as order_id, l.minor as lines_minor, o.subtotal_minor, o.discount_minor,
+                    o.shipping_minor, o.tax_minor, o.total_minor, o.shipping_title is not null as is_shipped,
+                    exists (
+                        select from orders.order_contacts c where c.order_id = o.id and c.details ? 'shipping_address'
+                    ) as has_address
+             from orders.orders o
+             join lateral (
+                 select sum(i.price_minor * i.quantity)::bigint as minor
+                 from orders.order_items i where i.order_id = o.id
+             ) l on true
+             where o.subtotal_minor is not null",
+        )
+        .fetch_all(&mut *transaction)
+        .await?,
+        discounts: sqlx::query_as(
+            "select id, code, used, usage_limit from orders.discounts
+             where code is not null and usage_limit is not null",
+        )
+        .fetch_all(&mut *transaction)
+        .await?,
+        discount_uses: sqlx::query_as(
+            "select order_id::text, discount_id, released_at is not null as is_released from orders.order_discounts",
+        )
+        .fetch_all(&mut *transaction)
+        .await?,
+        refunds: sqlx::query_as(
+            "select r.id::text, r.order_id::text, p.intent_id, r.status, r.amount_minor, r.idempotency_key,
+                    r.next_attempt_at is not null as is_scheduled
+             from orders.refunds r join orders.payments p on p.id = r.payment_id",
+        )
+        .fetch_all(&mut *transaction)
+        .await?,
         payments: sqlx::query_as(
             "select order_id::text, provider, status, intent_id from orders.payments order by order_id, attempt",
         )
@@ -160,6 +245,7 @@ pub(super) async fn count_pending_work(url: &str, succeeded_intents: &[String]) 
     let count: i64 = sqlx::query_scalar(
         "select (select count(*) from orders.orders where status = 'placing')
               + (select count(*) from orders.outbox)
+              + (select count(*) from orders.refunds where next_attempt_at is not null)
               + (select count(*) from orders.provider_events where applied_at is null)
               + (
                   select count(*) from orders.payments

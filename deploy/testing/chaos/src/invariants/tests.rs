@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The number of corruptions that need a paid order of their own.
-const PAID_ORDERS: usize = 5;
+const PAID_ORDERS: usize = 7;
 const CLIENTS: usize = 6;
 
 #[test]
@@ -33,7 +33,7 @@ fn a_violation_names_its_invariant() {
 }
 
 /// Changes of the database that the store has not made, and the beginnings of the violations that each adds.
-const CORRUPTIONS: [(&str, &[&str]); 8] = [
+const CORRUPTIONS: [(&str, &[&str]); 11] = [
     (
         "update catalog.products set stock = stock - 1 where id = (select min(id) from catalog.products)",
         &["I1 stock: product "],
@@ -58,6 +58,13 @@ const CORRUPTIONS: [(&str, &[&str]); 8] = [
         "update orders.idempotency_keys set order_id = gen_random_uuid() where order_id = PAID",
         &["I5 idempotency: key "],
     ),
+    ("update orders.orders set tax_minor = tax_minor + 1 where id = PAID", &["I6 selling: order "]),
+    (
+        "insert into orders.order_discounts (order_id, discount_id, title, class, amount_minor, released_at)
+         values (PAID, 999, 'Sale', 'order', 1, now())",
+        &["I6 selling: order "],
+    ),
+    ("update orders.discounts set used = used + 1 where code like 'LIMIT-%'", &["I6 selling: code "]),
     ("update cart.cart_items set quantity = quantity + 1", &["I3 acknowledged: the cart of user "]),
     ("update identity.users set email = 'x@shop.example' where role = 'user'", &["I3 acknowledged: user "]),
 ];
@@ -74,7 +81,7 @@ async fn start_used_store() -> (Cluster, Journal) {
         pgbouncer: None,
     };
     let cluster = Cluster::start(options).await.unwrap();
-    let products = ProductSet::create(cluster.url(), cluster.admin(), 6, 500).await.unwrap();
+    let products = ProductSet::create_with_rules(cluster.url(), cluster.admin(), 6, 500).await.unwrap();
     let journal = Journal::start();
     let mut db = PgConnection::connect(&cluster.database_url()).await.unwrap();
     let mut first = 0;

@@ -33,7 +33,8 @@ fn repeated_cart_versions(snapshot: &Snapshot) -> Vec<String> {
 }
 
 /// The codes of rejections that are stored with their idempotency key.
-const STORED_REJECTIONS: [&str; 3] = ["out_of_stock", "price_changed", "order_withdrawn"];
+const STORED_REJECTIONS: [&str; 5] =
+    ["out_of_stock", "price_changed", "discount_rejected", "shipping_unavailable", "order_withdrawn"];
 
 /// Finds keys with different results, or with a result that differs from the database.
 fn contradictory_keys(keys: &[IdempotencyKey], exchanges: &[Exchange]) -> Vec<String> {

@@ -1,5 +1,5 @@
 //! I2: A successful charge belongs to one paid order of the same amount and currency. No order is charged twice, and no
-//! charge is refunded twice.
+//! charge is refunded twice: what is refunded of it are the refunds of parts, and the rest if its order was cancelled.
 //!
 //! Stripe's ledger is the reference. The store sells in US dollars, and both the store and Stripe count in cents.
 
@@ -9,7 +9,7 @@ use bodega_stripe_double::Charge;
 
 use super::{
     payment_ledger::{PaymentLedger, format_amount},
-    snapshot::{Order, Payment, Snapshot},
+    snapshot::{self, Order, Payment, Snapshot},
 };
 
 pub(super) fn find_violations(snapshot: &Snapshot, ledger: &PaymentLedger) -> Vec<String> {
@@ -36,7 +36,7 @@ pub(super) fn find_violations(snapshot: &Snapshot, ledger: &PaymentLedger) -> Ve
     for order in &snapshot.orders {
         let charges = charges_by_order.remove(order.id.as_str()).unwrap_or_default();
         let payments = payments_by_order.remove(order.id.as_str()).unwrap_or_default();
-        violations.extend(check_order(order, &charges, &payments, ledger));
+        violations.extend(check_order(order, &charges, &payments, &snapshot.refunds, ledger));
     }
     violations.extend(compare_totals(snapshot, ledger));
     violations
@@ -69,6 +69,7 @@ fn check_order(
     order: &Order,
     charges: &[&Charge],
     payments: &[&Payment],
+    parts: &[snapshot::Refund],
     ledger: &PaymentLedger,
 ) -> Vec<String> {
     let Order { id, status, .. } = order;
@@ -81,9 +82,15 @@ fn check_order(
     for charge in charges {
         let refunds: Vec<_> = ledger.refunds.iter().filter(|refund| refund.charge == charge.id).collect();
         let refunded: i64 = refunds.iter().map(|refund| refund.amount).sum();
-        if refunds.is_empty() {
+        let is_part = |part: &&snapshot::Refund| {
+            part.status != "failed" && part.intent_id.as_deref() == Some(charge.payment_intent.as_str())
+        };
+        let parts: Vec<_> = parts.iter().filter(is_part).map(|part| part.amount_minor).collect();
+        let in_parts: i64 = parts.iter().sum();
+        let is_returned = in_parts == charge.amount && status == "cancelled";
+        if refunded == in_parts && refunds.len() == parts.len() && !is_returned {
             unrefunded.push(*charge);
-        } else if refunds.len() > 1 || refunded != charge.amount {
+        } else if refunded != charge.amount || refunds.len() > parts.len() + 1 {
             violations.push(format!(
                 "order {id} ({status}): {} of charge {} returned in {} refunds",
                 format_amount(refunded, &charge.currency),
@@ -135,7 +142,10 @@ fn compare_totals(snapshot: &Snapshot, ledger: &PaymentLedger) -> Vec<String> {
     let is_paid_by_card = |order: &&Order| order.is_live() && paid_by_card.contains(order.id.as_str());
     for order in snapshot.orders.iter().filter(is_paid_by_card) {
         let currency = order.currency.clone().unwrap_or_default();
-        *expected.entry(currency).or_default() += order.total_minor.unwrap_or_default();
+        let parts = snapshot.refunds.iter();
+        let parts = parts.filter(|part| part.order_id == order.id && part.status != "failed");
+        let in_parts: i64 = parts.map(|part| part.amount_minor).sum();
+        *expected.entry(currency).or_default() += order.total_minor.unwrap_or_default() - in_parts;
     }
     let mut currencies: Vec<_> = charged.keys().chain(expected.keys()).collect();
     currencies.sort_unstable();
