@@ -89,17 +89,21 @@ pub(super) async fn users_with_contacts(db: &Pool, after: Uuid) -> sqlx::Result<
     .await
 }
 
-/// Deletes what users have entered at checkout, and the hashes of it. Returns the number of their orders.
+/// Deletes what users have entered at checkout, and the hashes of it. Returns the number of their orders. A checkout that is being
+/// placed keeps it until a later call: the process that continues it must compute the same total.
 pub(super) async fn delete_contacts(db: &Pool, user_ids: &[Uuid]) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "with hashes as (
              update orders.orders set request_hash = null
-             where user_id = any($1) and status <> 'rejected' and request_hash is not null
+             where user_id = any($1) and status not in ('placing', 'rejected') and request_hash is not null
          ), keys as (
-             update orders.idempotency_keys set request_hash = null
-             where user_id = any($1) and request_hash is not null
+             update orders.idempotency_keys k set request_hash = null
+             from orders.orders o
+             where k.user_id = any($1) and k.request_hash is not null and o.id = k.order_id and o.status <> 'placing'
          )
-         delete from orders.order_contacts where user_id = any($1)",
+         delete from orders.order_contacts c
+         using orders.orders o
+         where c.user_id = any($1) and o.id = c.order_id and o.status <> 'placing'",
         user_ids,
     )
     .execute(db)

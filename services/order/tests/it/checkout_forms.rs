@@ -40,6 +40,14 @@ async fn contacts(app: &TestApp) -> i64 {
     sqlx::query_scalar("select count(*) from orders.order_contacts").fetch_one(&app.db).await.unwrap()
 }
 
+async fn wait_for_contacts(app: &TestApp, count: i64) {
+    let started = Instant::now();
+    while contacts(app).await > count {
+        assert!(started.elapsed() < Duration::from_secs(30), "a contact is not deleted");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test]
 async fn an_order_has_a_number_the_form_and_the_parts_of_its_total() {
     let app = TestApp::start().await;
@@ -205,11 +213,7 @@ async fn what_a_deleted_user_has_entered_is_deleted() {
     let order = app.place_form(deleted, "key", form).await.unwrap();
     app.contacts.delete(deleted);
     app.restart().await;
-    let started = Instant::now();
-    while contacts(&app).await > 1 {
-        assert!(started.elapsed() < Duration::from_secs(30), "the contact is not deleted");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    wait_for_contacts(&app, 1).await;
     let erased = app.get(&order.id).await;
     let choices = CheckoutForm { locale: "en-GB".to_owned(), ..CheckoutForm::default() };
     assert_eq!(erased, Order { form: Some(choices), ..order.clone() });
@@ -226,6 +230,25 @@ async fn what_a_deleted_user_has_entered_is_deleted() {
     .await
     .unwrap();
     assert_eq!(hashes, 0);
+}
+
+#[tokio::test]
+async fn the_checkout_of_a_deleted_user_is_completed_with_the_form() {
+    let mut app = TestApp::start().await;
+    let user = app.user_with_cart(&[(MUG, 1)]);
+    app.place_form(user, "", form()).await.unwrap();
+    app.add_to_cart(user, &[(PEN, 1)]);
+    app.catalog.faults().always("Reserve", Fault::Down);
+    app.place_form(user, "key", form()).await.unwrap_err();
+    app.contacts.delete(user);
+    app.restart().await;
+    wait_for_contacts(&app, 1).await;
+    app.catalog.faults().clear();
+    let order = app.place_form(user, "key", form()).await.unwrap();
+    assert_eq!(order.form, Some(form()));
+    app.restart().await;
+    wait_for_contacts(&app, 0).await;
+    app.assert_consistent().await;
 }
 
 #[tokio::test]
