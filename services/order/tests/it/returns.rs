@@ -6,13 +6,14 @@ use bodega_proto::order::v1::{
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::test_app::{TestApp, with_long_deadline};
+use crate::test_app::{TestApp, until_available, with_long_deadline};
 
 impl TestApp {
-    /// Refunds a part of an order as an admin.
+    /// Refunds a part of an order as an admin, with an idempotency key.
     pub(crate) async fn refund(&self, request: CreateRefundRequest) -> Result<Refund, Status> {
-        let result = with_long_deadline(self.admin().create_refund(request)).await?;
-        Ok(result.into_inner().refund.unwrap())
+        let admin = self.admin();
+        let refund = async || admin.clone().create_refund(request.clone()).await;
+        Ok(until_available(refund).await?.into_inner().refund.unwrap())
     }
 
     /// Ships a part of an order as an admin.

@@ -22,11 +22,12 @@ impl TestApp {
             rate_ppm: *rate_ppm,
         });
         let request = ReplaceTaxRatesRequest { rates: rates.collect() };
-        self.rules().replace_tax_rates(request).await.unwrap();
+        with_long_deadline(self.rules().replace_tax_rates(request)).await.unwrap();
     }
 
     pub(crate) async fn set_settings(&self, settings: StoreSettings) {
-        self.rules().update_settings(UpdateSettingsRequest { settings: Some(settings) }).await.unwrap();
+        let request = UpdateSettingsRequest { settings: Some(settings) };
+        with_long_deadline(self.rules().update_settings(request)).await.unwrap();
     }
 
     /// Creates the only shipping method for Germany, with these starts and prices, and returns its id.
@@ -44,17 +45,18 @@ impl TestApp {
         let zone =
             ShippingZone { id: 0, name: "Home".to_owned(), places: vec![place], methods: vec![method] };
         let request = CreateShippingZoneRequest { zone: Some(zone) };
-        self.rules().create_shipping_zone(request).await.unwrap().into_inner().zone.unwrap().methods[0].id
+        let created = with_long_deadline(self.rules().create_shipping_zone(request)).await.unwrap();
+        created.into_inner().zone.unwrap().methods[0].id
     }
 
     pub(crate) async fn create_discount(&self, discount: Discount) -> Result<Discount, Status> {
         let request = CreateDiscountRequest { discount: Some(discount) };
-        Ok(self.rules().create_discount(request).await?.into_inner().discount.unwrap())
+        Ok(with_long_deadline(self.rules().create_discount(request)).await?.into_inner().discount.unwrap())
     }
 
     pub(crate) async fn replace_discount(&self, id: i64, discount: Discount) -> Result<Discount, Status> {
         let request = ReplaceDiscountRequest { id, discount: Some(discount) };
-        Ok(self.rules().replace_discount(request).await?.into_inner().discount.unwrap())
+        Ok(with_long_deadline(self.rules().replace_discount(request)).await?.into_inner().discount.unwrap())
     }
 
     pub(crate) async fn place_form(
@@ -74,7 +76,7 @@ impl TestApp {
 
     pub(crate) async fn quote(&self, user: Uuid, form: CheckoutForm) -> Result<GetQuoteResponse, Status> {
         let request = GetQuoteRequest { form: Some(form) };
-        Ok(self.client(user).get_quote(request).await?.into_inner())
+        Ok(with_long_deadline(self.client(user).get_quote(request)).await?.into_inner())
     }
 }
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     rules::discount,
-    test_app::{TestApp, error_reason},
+    test_app::{TestApp, error_reason, until_available},
 };
 
 fn rate(country: &str, region: &str, name: &str, rate_ppm: i32) -> TaxRate {
@@ -126,15 +126,15 @@ async fn parallel_tax_tables_are_not_mixed() {
     let replacements = (0..50).map(|index| {
         let name = format!("table {index}");
         let rates = ["AT", "DE", "FR"].map(|country| rate(country, "", &name, index * 1000)).into();
-        let mut rules = app.rules();
-        async move { rules.replace_tax_rates(ReplaceTaxRatesRequest { rates }).await }
+        let (rules, request) = (app.rules(), ReplaceTaxRatesRequest { rates });
+        async move { until_available(async || rules.clone().replace_tax_rates(request.clone()).await).await }
     });
     let results = join_all(replacements).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
     let rates = app.tax_rates().await;
     assert_eq!(rates.len(), 3);
     assert!(rates.iter().all(|rate| rate.name == rates[0].name), "{rates:?}");
-    assert_eq!(app.audited().await.len(), 50);
+    assert!(app.audited().await.len() >= 50, "repeated calls are audited, too");
 }
 
 #[tokio::test]

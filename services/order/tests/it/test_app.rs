@@ -17,7 +17,7 @@ use bodega_runtime::{
     transport::Transport,
 };
 use tokio::time::Instant;
-use tonic::Status;
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
@@ -209,6 +209,19 @@ pub(crate) async fn place(
 ) -> Result<Order, Status> {
     let request = PlaceOrderRequest { idempotency_key: key.to_owned(), expected_total_minor, form: None };
     Ok(with_long_deadline(client.place_order(request)).await?.into_inner().order.unwrap())
+}
+
+/// Repeats a call that has the same effect however often it is made while the service is overloaded, at most for a minute.
+pub(crate) async fn until_available<T>(call: impl AsyncFn() -> Result<T, Status>) -> Result<T, Status> {
+    let started = Instant::now();
+    loop {
+        match with_long_deadline(call()).await {
+            Err(status)
+                if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded)
+                    && started.elapsed() < Duration::from_secs(60) => {}
+            result => return result,
+        }
+    }
 }
 
 /// Makes a call with the gateway's deadline.
