@@ -7,7 +7,8 @@
 //! | `GET /api/products/{id}` | 0 | 0 | 1 for a product that is not in the cache |
 //! | `GET /api/cart` | 1 | 0 | the lines; their products are in the cache |
 //! | `POST /api/cart/add` | 1 | 0 | the cart and the line |
-//! | `POST /api/orders` | 7 | 0 | see [`ORDER`] |
+//! | `POST /api/orders` | 7 | 0 | see [`ORDER`]; 8 in a store with taxes, shipping or discounts |
+//! | `POST /api/checkout/quote` | 2 | 0 | the lines of the cart; taxes, shipping and discounts |
 
 use bodega_embedded_postgres::testing::statements::{Counts, of_request};
 use reqwest::Method;
@@ -22,6 +23,10 @@ const ADD: Counts = Counts::of(1, 0);
 /// Order: reads the latest checkout, starts a checkout, places the order, and deletes the delivery after the response. Cart: reads
 /// the snapshot, and removes ordered items. Catalog: reserves the stock.
 const ORDER: Counts = Counts::of(7, 0);
+
+/// As [`ORDER`]. Order: reads settings, taxes, shipping methods and discounts.
+const ORDER_WITH_RULES: Counts = Counts::of(8, 0);
+const QUOTE: Counts = Counts::of(2, 0);
 
 const LINES: usize = 12;
 
@@ -94,4 +99,41 @@ async fn hot_routes_stay_within_their_query_budgets() {
     assert_eq!(response.expect(201).json["products"].as_array().unwrap().len(), LINES);
     // The delivery may not be deleted yet.
     assert!([ORDER, Counts::of(6, 0)].contains(&counts), "{counts:?}");
+}
+
+#[tokio::test]
+async fn orders_with_addresses_shipping_taxes_and_discounts_stay_within_their_query_budget() {
+    let store = TestStore::start_with_rate_limits().await;
+    let admin = store.admin();
+    let settings = json!({"requireShipping": true, "country": "GB", "pricesIncludeTax": true});
+    admin.put("/api/settings", settings).await.expect(200);
+    let rates = json!({"rates": [{"country": "GB", "name": "VAT", "percentage": 20}]});
+    admin.put("/api/settings/tax", rates).await.expect(200);
+    let methods = json!([{"title": "Parcel", "basis": "subtotal", "rates": [{"price": 4.90}]}]);
+    let zone = json!({"name": "Britain", "places": [{"country": "GB"}], "methods": methods});
+    let zone = admin.post("/api/shipping-zones", zone).await.expect(201).json;
+    for discount in [
+        json!({"title": "Sale", "class": "line", "percentOff": 5}),
+        json!({"title": "Spring", "code": "SPRING", "class": "order", "percentOff": 10, "usageLimit": 5}),
+    ] {
+        admin.post("/api/discounts", discount).await.expect(201);
+    }
+    let ada = store.register("ada").await;
+    for index in 0..LINES {
+        let product = admin.create_product(&format!("Thing {index}"), "2.50", 100).await;
+        ada.add_to_cart(product, 1).await.expect(200);
+    }
+    let body = json!({
+        "contact": {"email": "ada@shop.example"},
+        "shippingAddress": {"name": "Ada", "line1": "1 Main St", "city": "London", "country": "GB"},
+        "shippingMethod": zone["methods"][0]["id"], "discountCodes": ["spring"], "note": "Ring twice",
+    });
+    let path = "/api/checkout/quote";
+    let quote = send_within(QUOTE, &ada, Method::POST, path, Some(body.clone())).await.json;
+
+    let (response, counts) = send_counted(&ada, Method::POST, "/api/orders", Some(body)).await;
+    let order = response.expect(201).json;
+    assert_eq!((&order["totalAmount"], &order["taxes"]), (&quote["total"], &quote["taxes"]));
+    // The delivery may not be deleted yet.
+    assert!([ORDER_WITH_RULES, Counts::of(7, 0)].contains(&counts), "{counts:?}");
 }
