@@ -9,6 +9,7 @@ use bodega_runtime::{
     combiner::{BATCH_LOCK_TIMEOUT, Combiner, MAX_BATCH, NO_LOCK_TIMEOUT, Results},
     context::CallContext,
     database::Pool,
+    guest_token::GuestToken,
     rate_limit::{RateLimiter, limits},
     timeouts,
 };
@@ -25,7 +26,7 @@ use crate::{
         change::{self, Change, Outcome},
     },
     error::Error,
-    owner::{GuestToken, Owner},
+    owner::Owner,
     pricing::price,
 };
 
@@ -88,8 +89,8 @@ impl CartActions {
                 if let Some(network) = CallContext::client_network() {
                     self.rate_limiter.take_cheaply(limits::GUEST_CARTS.by(network)).await?;
                 }
-                let (token, hash) = GuestToken::random();
-                (Owner::Guest(hash), Some(token))
+                let token = GuestToken::random();
+                (Owner::Guest(token.hash()), Some(token))
             }
         };
         // A guest's cart that was deleted concurrently must not be created again with its old token.

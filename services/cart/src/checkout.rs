@@ -1,4 +1,5 @@
-//! The calls of the order service: it reads a user's cart at checkout, and then clears the ordered lines.
+//! The calls of the order service: it reads a cart at checkout, and then clears the ordered lines. Carts are named by the id of
+//! the user, or of the guest.
 
 use bodega_proto::cart::v1::{
     CartItem, ClearOrderedRequest, GetPricedSnapshotResponse, GetSnapshotResponse, PricedLine, SnapshotLine,
@@ -11,14 +12,12 @@ use bodega_runtime::{
 use uuid::Uuid;
 
 use crate::{
-    cart::Cart,
     catalog::{Catalog, Products},
     db::{
-        carts,
+        carts::{self, Snapshot},
         checkouts::{self, Ordered},
     },
     error::Error,
-    owner::Owner,
     pricing,
 };
 
@@ -26,29 +25,29 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Checkout {
     catalog: Catalog,
-    snapshots: Combiner<Uuid, Cart, Error>,
+    snapshots: Combiner<Uuid, Snapshot, Error>,
     clears: Combiner<Ordered, (), Error>,
 }
 
 impl Checkout {
     pub(crate) fn new(db: Pool, catalog: Catalog) -> Self {
         let reader = db.clone();
-        let load_all = move |user_ids| load_all(reader.clone(), user_ids);
+        let load_all = move |owner_ids| load_all(reader.clone(), owner_ids);
         let clear = move |ordered| clear(db.clone(), ordered);
         Self {
             catalog,
-            snapshots: Combiner::new("cart snapshots", MAX_BATCH, |user_id: &Uuid| *user_id, load_all),
-            clears: Combiner::new("ordered lines", MAX_BATCH, |ordered: &Ordered| ordered.user_id, clear),
+            snapshots: Combiner::new("cart snapshots", MAX_BATCH, |owner_id: &Uuid| *owner_id, load_all),
+            clears: Combiner::new("ordered lines", MAX_BATCH, |ordered: &Ordered| ordered.owner_id, clear),
         }
     }
 
-    /// Returns the lines of the user's cart by product id, and its version. A user without a cart has an empty one with
-    /// version 0.
+    /// Returns the lines of a cart by product id, its version, and the guests whose carts were merged into it. A user or guest
+    /// without a cart has an empty one with version 0.
     ///
     /// # Errors
     /// Errors of the database.
-    pub(crate) async fn snapshot(&self, user_id: Uuid) -> Result<GetSnapshotResponse, Error> {
-        let cart = self.snapshots.submit(user_id).await?;
+    pub(crate) async fn snapshot(&self, owner_id: Uuid) -> Result<GetSnapshotResponse, Error> {
+        let Snapshot { cart, merged_guests } = self.snapshots.submit(owner_id).await?;
         let mut lines: Vec<_> = cart
             .lines
             .into_iter()
@@ -59,21 +58,22 @@ impl Checkout {
             })
             .collect();
         lines.sort_by_key(|line| line.product_id);
-        Ok(GetSnapshotResponse { version: cart.version, lines })
+        let merged_guest_ids = merged_guests.iter().map(Uuid::to_string).collect();
+        Ok(GetSnapshotResponse { version: cart.version, lines, merged_guest_ids })
     }
 
-    /// Returns the lines of the user's cart by product id, with the current products.
+    /// Returns the lines of a cart by product id, with the current products.
     ///
     /// # Errors
     /// Errors of the database and the catalog.
-    pub(crate) async fn priced_snapshot(&self, user_id: Uuid) -> Result<GetPricedSnapshotResponse, Error> {
-        let cart = self.snapshots.submit(user_id).await?;
+    pub(crate) async fn priced_snapshot(&self, owner_id: Uuid) -> Result<GetPricedSnapshotResponse, Error> {
+        let Snapshot { cart, .. } = self.snapshots.submit(owner_id).await?;
         let mut products = Products::default();
         self.catalog.fetch_missing(&mut products, cart.product_ids()).await?;
         let priced = pricing::price(&cart, &products)?;
         let mut lines: Vec<_> = priced.items.into_iter().map(|item| priced_line(item, &products)).collect();
         lines.sort_by_key(|line| line.product_id);
-        Ok(GetPricedSnapshotResponse { lines, currency: priced.currency })
+        Ok(GetPricedSnapshotResponse { lines, currency: priced.currency, version: cart.version })
     }
 
     /// Removes the ordered quantities from the cart, once per order; units added since then remain.
@@ -104,8 +104,8 @@ fn priced_line(item: CartItem, products: &Products) -> PricedLine {
     }
 }
 
-async fn load_all(db: Pool, user_ids: Vec<Uuid>) -> sqlx::Result<Results<Cart, Error>> {
-    Ok(carts::load_all(&db, &user_ids).await?.into_iter().map(|cart| Some(Ok(cart))).collect())
+async fn load_all(db: Pool, owner_ids: Vec<Uuid>) -> sqlx::Result<Results<Snapshot, Error>> {
+    Ok(carts::load_all(&db, &owner_ids).await?.into_iter().map(|snapshot| Some(Ok(snapshot))).collect())
 }
 
 async fn clear(db: Pool, ordered: Vec<Ordered>) -> sqlx::Result<Results<(), Error>> {
@@ -117,7 +117,7 @@ async fn clear(db: Pool, ordered: Vec<Ordered>) -> sqlx::Result<Results<(), Erro
     // A missing cart cannot be locked, so it may be created between the two statements of a transaction.
     while done == [false] {
         let mut transaction = db.begin().await?;
-        carts::lock(&mut *transaction, &Owner::User(order.user_id)).await?;
+        carts::lock_ordered(&mut *transaction, order.owner_id).await?;
         done = checkouts::clear(&mut *transaction, NO_LOCK_TIMEOUT, &ordered).await?;
         transaction.commit().await?;
     }
@@ -134,11 +134,11 @@ pub(crate) fn parse_ordered(request: &ClearOrderedRequest) -> Result<Ordered, Vi
         text.parse::<Uuid>().inspect_err(|_| violations.add(field, "must be a UUID")).unwrap_or_default()
     };
     let order_id = uuid("order_id", &request.order_id);
-    let user_id = uuid("user_id", &request.user_id);
+    let owner_id = uuid("user_id", &request.user_id);
     for (index, line) in request.lines.iter().enumerate() {
         violations.require(line.quantity >= 1, &format!("lines[{index}].quantity"), "must be at least 1");
     }
     violations.finish()?;
     let (product_ids, quantities) = request.lines.iter().map(|line| (line.product_id, line.quantity)).unzip();
-    Ok(Ordered { order_id, user_id, product_ids, quantities })
+    Ok(Ordered { order_id, owner_id, product_ids, quantities })
 }

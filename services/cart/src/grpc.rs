@@ -7,7 +7,9 @@ use bodega_proto::cart::v1::{
     MergeGuestCartResponse, RemoveItemRequest, RemoveItemResponse, SetItemRequest, SetItemResponse,
     cart_service_server::CartService, checkout_service_server::CheckoutService,
 };
-use bodega_runtime::{auth::Caller, database::Pool, rate_limit::RateLimiter, status};
+use bodega_runtime::{
+    auth::Caller, database::Pool, guest_token::GuestToken, rate_limit::RateLimiter, status,
+};
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -17,7 +19,7 @@ use crate::{
     choice::Item,
     error::Error,
     merge,
-    owner::{GuestToken, Owner, TokenHash},
+    owner::Owner,
 };
 
 /// The gRPC service for users and guests.
@@ -45,7 +47,7 @@ impl CartService for CartApi {
         let AddItemRequest { product_id, variant_id, quantity, .. } = request.into_inner();
         let item = Item { product_id, variant_id };
         let (cart, token) = self.actions.add(owner.as_ref(), item, quantity).await?;
-        let guest_token = token.map(GuestToken::into_string).unwrap_or_default();
+        let guest_token = token.map(|token| token.encode()).unwrap_or_default();
         Ok(Response::new(AddItemResponse { cart: Some(cart), guest_token }))
     }
 
@@ -80,8 +82,8 @@ impl CartService for CartApi {
     ) -> Result<Response<MergeGuestCartResponse>, Status> {
         let caller = Caller::of(&request)?;
         // A malformed token is treated like an expired one.
-        if let Some(guest) = TokenHash::of(&request.get_ref().guest_token) {
-            merge::merge_guest_cart(&self.db, guest, caller.user_id).await?;
+        if let Some(guest) = GuestToken::parse(&request.get_ref().guest_token) {
+            merge::merge_guest_cart(&self.db, guest.hash(), caller.user_id).await?;
         }
         Ok(Response::new(MergeGuestCartResponse {}))
     }

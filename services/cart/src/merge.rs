@@ -1,17 +1,18 @@
 //! Merges a guest's cart into the user's at login.
 
-use bodega_runtime::database::Pool;
+use bodega_runtime::{database::Pool, guest_token::TokenHash};
 use tracing::info;
 use uuid::Uuid;
 
 use crate::{
     cart::{MAX_LINES, MAX_QUANTITY},
-    db::{carts, items},
+    db::{carts, items, merged_guests},
     error::Error,
-    owner::{Owner, TokenHash},
+    owner::Owner,
 };
 
-/// Adds the guest's lines to the user's cart and deletes the guest's, in one transaction.
+/// Adds the guest's lines to the user's cart and deletes the guest's, in one transaction. It also records where the lines are now:
+/// the guest may be ordering them, and then the order clears the user's cart.
 ///
 /// A merge is never rejected, because it is part of a login: a line is limited to [`MAX_QUANTITY`] units, and when
 /// [`MAX_LINES`] would be exceeded, the guest's newest lines are dropped.
@@ -28,7 +29,7 @@ pub(crate) async fn merge_guest_cart(db: &Pool, guest: TokenHash, user_id: Uuid)
     };
     let user_cart = carts::touch_or_create(&mut *transaction, user_id).await?;
     items::merge(&mut *transaction, guest_cart, user_cart, MAX_QUANTITY, MAX_LINES).await?;
-    carts::delete(&mut *transaction, guest_cart).await?;
+    merged_guests::replace(&mut *transaction, guest_cart, guest.guest_id(), user_id).await?;
     transaction.commit().await?;
     info!(cart.id = %user_cart, guest_cart.id = %guest_cart, "guest cart merged");
     Ok(())

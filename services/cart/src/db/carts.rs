@@ -1,4 +1,4 @@
-//! SQL that reads, locks and deletes carts.
+//! SQL that reads and locks carts, and deletes expired ones.
 
 use sqlx::PgExecutor;
 use uuid::Uuid;
@@ -69,13 +69,32 @@ pub(crate) async fn load(db: impl PgExecutor<'_>, owner: &Owner) -> sqlx::Result
     Ok(Some(Cart { version, updated_at, lines: lines.collect() }))
 }
 
-/// Returns the carts of users, in the same order; the default for a user who has none.
-pub(crate) async fn load_all(db: impl PgExecutor<'_>, user_ids: &[Uuid]) -> sqlx::Result<Vec<Cart>> {
+/// A cart as the order service reads it.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) cart: Cart,
+    /// The guests whose carts were merged into this one.
+    pub(crate) merged_guests: Vec<Uuid>,
+}
+
+/// Returns the carts of users and guests, in the same order; the default for one who has none.
+pub(crate) async fn load_all(db: impl PgExecutor<'_>, owner_ids: &[Uuid]) -> sqlx::Result<Vec<Snapshot>> {
     let rows = sqlx::query!(
         r#"select c.version as "version?", c.updated_at as "updated_at?",
-                  l.product_ids, l.quantities, l.quoted_prices_minor, l.currencies
-           from unnest($1::uuid[]) with ordinality as u (user_id, position)
-           left join cart.carts c on c.user_id = u.user_id
+                  l.product_ids, l.quantities, l.quoted_prices_minor, l.currencies,
+                  array(
+                      select m.guest_id from cart.merged_guests m where m.user_id = owner.id order by m.guest_id
+                  ) as "merged_guests!"
+           from unnest($1::uuid[]) with ordinality as owner (id, position)
+           left join lateral (
+               select id, version, updated_at from cart.carts where user_id = owner.id
+               union all
+               -- The id of a guest is the first half of the hash.
+               select id, version, updated_at from cart.carts
+               where guest_token_hash between uuid_send(owner.id)
+                                          and uuid_send(owner.id) || decode(repeat('ff', 16), 'hex')
+               limit 1
+           ) c on true
            cross join lateral (
                select array_agg(product_id) as product_ids,
                       array_agg(quantity) as quantities,
@@ -85,23 +104,26 @@ pub(crate) async fn load_all(db: impl PgExecutor<'_>, user_ids: &[Uuid]) -> sqlx
                    select * from cart.cart_items where cart_id = c.id order by added_at, product_id
                ) line
            ) l
-           order by u.position"#,
-        user_ids,
+           order by owner.position"#,
+        owner_ids,
     )
     .fetch_all(db)
     .await?;
-    let carts = rows.into_iter().map(|row| Cart {
-        version: row.version.unwrap_or_default(),
-        updated_at: row.updated_at,
-        lines: Lines {
-            product_ids: row.product_ids,
-            quantities: row.quantities,
-            quoted_prices_minor: row.quoted_prices_minor,
-            currencies: row.currencies,
-        }
-        .into(),
+    let snapshots = rows.into_iter().map(|row| Snapshot {
+        cart: Cart {
+            version: row.version.unwrap_or_default(),
+            updated_at: row.updated_at,
+            lines: Lines {
+                product_ids: row.product_ids,
+                quantities: row.quantities,
+                quoted_prices_minor: row.quoted_prices_minor,
+                currencies: row.currencies,
+            }
+            .into(),
+        },
+        merged_guests: row.merged_guests,
     });
-    Ok(carts.collect())
+    Ok(snapshots.collect())
 }
 
 /// Raises the version of the user's cart, which locks it, or creates the cart. Returns its id.
@@ -138,9 +160,25 @@ pub(crate) async fn lock(db: impl PgExecutor<'_>, owner: &Owner) -> sqlx::Result
     }
 }
 
-/// Deletes a cart and its lines.
-pub(crate) async fn delete(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("delete from cart.carts where id = $1", id).execute(db).await?;
+/// Locks the cart from which the orders of a user or guest are cleared, until the end of the transaction: a guest's may have been
+/// merged into that of a user.
+pub(crate) async fn lock_ordered(db: impl PgExecutor<'_>, owner_id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!(
+        "select id from cart.carts
+         where id = (
+             select id from cart.carts where user_id = $1
+             union all
+             select id from cart.carts
+             where guest_token_hash between uuid_send($1) and uuid_send($1) || decode(repeat('ff', 16), 'hex')
+             union all
+             select c.id from cart.merged_guests m join cart.carts c on c.user_id = m.user_id where m.guest_id = $1
+             limit 1
+         )
+         for update",
+        owner_id,
+    )
+    .fetch_optional(db)
+    .await?;
     Ok(())
 }
 

@@ -3,21 +3,24 @@
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-/// The ordered lines of a user's cart.
+/// The ordered lines of a cart.
 #[derive(Clone, Debug)]
 pub(crate) struct Ordered {
     pub(crate) order_id: Uuid,
-    pub(crate) user_id: Uuid,
+    /// The id of the user or guest.
+    pub(crate) owner_id: Uuid,
     pub(crate) product_ids: Vec<i32>,
     /// Of each product, in the same order.
     pub(crate) quantities: Vec<i32>,
 }
 
-/// Removes ordered units from the carts of different users, once per order, and raises the versions of these carts; units
-/// added since then remain, and lines without remaining units are deleted. An order whose user has no cart counts as done.
+/// Removes ordered units from the carts of different users and guests, once per order, and raises the versions of these carts;
+/// units added since then remain, and lines without remaining units are deleted. The cart of a guest may have been merged into that
+/// of a user: then the units are in the user's. An order without a cart counts as done.
 ///
-/// Returns for each order whether it is done. If not, the cart was changed while the statement waited for its lock, and is
-/// left out; this cannot happen if the transaction has locked the cart before.
+/// Returns for each order whether it is done. If not, the cart was changed or merged while the statement waited for its lock, or
+/// another order is cleared from it, and the order is left out; this cannot happen to a single order if the transaction has locked
+/// the cart before.
 ///
 /// Waits at most `lock_timeout` for each lock; 0 is without limit. When it passes, the statement fails and nothing changes.
 pub(crate) async fn clear(
@@ -26,7 +29,7 @@ pub(crate) async fn clear(
     ordered: &[Ordered],
 ) -> sqlx::Result<Vec<bool>> {
     let order_ids: Vec<_> = ordered.iter().map(|order| order.order_id).collect();
-    let user_ids: Vec<_> = ordered.iter().map(|order| order.user_id).collect();
+    let owner_ids: Vec<_> = ordered.iter().map(|order| order.owner_id).collect();
     let line_order_ids: Vec<_> =
         ordered.iter().flat_map(|order| order.product_ids.iter().map(|_| order.order_id)).collect();
     let product_ids: Vec<_> = ordered.iter().flat_map(|order| order.product_ids.iter().copied()).collect();
@@ -37,8 +40,20 @@ pub(crate) async fn clear(
          ), checkout as materialized (
              select o.*, c.id as cart_id, c.version as seen_version, done.order_id is not null as is_done
              from lock_limit -- read first, so that the limit is set before any lock is taken
-             cross join unnest($2::uuid[], $3::uuid[]) with ordinality as o (order_id, user_id, position)
-             left join cart.carts c on c.user_id = o.user_id
+             cross join unnest($2::uuid[], $3::uuid[]) with ordinality as o (order_id, owner_id, position)
+             left join lateral (
+                 select id, version from cart.carts where user_id = o.owner_id
+                 union all
+                 -- The id of a guest is the first half of the hash.
+                 select id, version from cart.carts
+                 where guest_token_hash between uuid_send(o.owner_id)
+                                            and uuid_send(o.owner_id) || decode(repeat('ff', 16), 'hex')
+                 union all
+                 select into_cart.id, into_cart.version
+                 from cart.merged_guests m join cart.carts into_cart on into_cart.user_id = m.user_id
+                 where m.guest_id = o.owner_id
+                 limit 1
+             ) c on true
              left join cart.checkouts done on done.order_id = o.order_id
          ), touched as (
              update cart.carts c
@@ -62,17 +77,17 @@ pub(crate) async fn clear(
              where i.cart_id = o.cart_id and i.product_id = o.product_id and i.quantity > o.quantity
          ), inserted as (
              insert into cart.checkouts (order_id, user_id)
-             select o.order_id, o.user_id
+             select o.order_id, o.owner_id
              from checkout o left join touched using (order_id)
              where not o.is_done and (o.cart_id is null or touched.id is not null)
-             on conflict (order_id) do nothing -- the user has no cart, and a concurrent call found the same
+             on conflict (order_id) do nothing -- there is no cart, and a concurrent call found the same
          )
          select o.is_done or o.cart_id is null or touched.id is not null as "is_done!"
          from checkout o left join touched using (order_id)
          order by o.position"#,
         lock_timeout,
         &order_ids,
-        &user_ids,
+        &owner_ids,
         &line_order_ids,
         &product_ids,
         &quantities,

@@ -10,3 +10,4 @@ pub(crate) mod carts;
 pub(crate) mod change;
 pub(crate) mod checkouts;
 pub(crate) mod items;
+pub(crate) mod merged_guests;

@@ -23,7 +23,7 @@ async fn a_snapshot_has_lines_by_product_id_quoted_prices_and_the_version() {
     let line =
         |product_id, quantity, quoted_price_minor| SnapshotLine { product_id, quantity, quoted_price_minor };
     let lines = vec![line(2, 4, 200), line(9, 1, 900)];
-    assert_eq!(app.snapshot(&user).await, GetSnapshotResponse { version: 2, lines });
+    assert_eq!(app.snapshot(&user).await, GetSnapshotResponse { version: 2, lines, ..Default::default() });
 }
 
 #[tokio::test]

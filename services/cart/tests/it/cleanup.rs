@@ -58,6 +58,32 @@ async fn deletes_expired_guest_carts_and_checkouts_only() {
 }
 
 #[tokio::test]
+async fn records_of_merged_carts_are_kept_as_long_as_checkouts() {
+    let (database, db) = database().await;
+    sqlx::raw_sql(
+        "insert into cart.merged_guests (guest_id, user_id, merged_at)
+         select gen_random_uuid(), gen_random_uuid(), now() - interval '91 days' from generate_series(1, 1500);
+         insert into cart.merged_guests (guest_id, user_id, merged_at)
+         values (gen_random_uuid(), gen_random_uuid(), now() - interval '89 days')",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let app = TestApp::start_with(database, db, FakeCatalog::new()).await;
+    let rows = async || -> i64 {
+        sqlx::query_scalar("select count(*) from cart.merged_guests").fetch_one(&app.db).await.unwrap()
+    };
+    let deleted = async {
+        while rows().await > 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), deleted).await.expect("old rows are deleted");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(rows().await, 1);
+}
+
+#[tokio::test]
 async fn the_token_of_a_deleted_guest_cart_is_invalid() {
     let (database, db) = database().await;
     let catalog = FakeCatalog::new();

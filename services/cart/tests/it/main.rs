@@ -8,6 +8,7 @@ mod checkout;
 mod cleanup;
 mod concurrency;
 mod fake_catalog;
+mod guest_orders;
 mod guests;
 mod items;
 mod limits;

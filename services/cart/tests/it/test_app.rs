@@ -16,6 +16,7 @@ use bodega_runtime::{
     auth::{Caller, Role},
     database,
     database::Pool,
+    guest_token::GuestToken,
     rate_limit::RateLimits,
     server::Service,
     status,
@@ -133,7 +134,7 @@ impl TestApp {
     }
 
     pub(crate) async fn snapshot(&self, user: &Client) -> GetSnapshotResponse {
-        let request = GetSnapshotRequest { user_id: user.user_id.unwrap().to_string() };
+        let request = GetSnapshotRequest { user_id: user.id().to_string() };
         self.checkout().get_snapshot(request).await.unwrap().into_inner()
     }
 
@@ -141,7 +142,7 @@ impl TestApp {
     pub(crate) async fn clear_ordered(&self, order_id: Uuid, user: &Client, lines: &[(i32, i32)]) {
         let lines =
             lines.iter().map(|&(product_id, quantity)| OrderedLine { product_id, quantity }).collect();
-        let user_id = user.user_id.unwrap().to_string();
+        let user_id = user.id().to_string();
         let request = ClearOrderedRequest { order_id: order_id.to_string(), user_id, lines };
         self.checkout().clear_ordered(request).await.unwrap();
     }
@@ -176,6 +177,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// Returns the id of the user, or of the guest.
+    pub(crate) fn id(&self) -> Uuid {
+        self.user_id.unwrap_or_else(|| GuestToken::parse(&self.guest_token).unwrap().hash().guest_id())
+    }
+
     /// Returns the same client with another guest token.
     pub(crate) fn with_guest_token(&self, guest_token: &str) -> Self {
         Self { guest_token: guest_token.to_owned(), ..self.clone() }

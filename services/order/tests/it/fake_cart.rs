@@ -27,6 +27,8 @@ struct Inner {
 #[derive(Default)]
 struct State {
     carts: HashMap<Uuid, Cart>,
+    /// Guests and the users into whose carts theirs were merged.
+    merged: BTreeMap<Uuid, Uuid>,
     cleared: HashSet<Uuid>,
     /// What priced lines contain beside price and quantity, by product.
     details: HashMap<i32, PricedLine>,
@@ -61,6 +63,20 @@ impl FakeCart {
     /// Sets what priced lines of a product contain beside its price and quantity.
     pub(crate) fn describe(&self, product: i32, details: PricedLine) {
         self.0.state.lock().unwrap().details.insert(product, details);
+    }
+
+    /// Merges the cart of a guest into that of a user.
+    pub(crate) fn merge(&self, guest: Uuid, user: Uuid) {
+        let mut state = self.0.state.lock().unwrap();
+        let Some(merged) = state.carts.remove(&guest) else { return };
+        state.merged.insert(guest, user);
+        let cart = state.carts.entry(user).or_default();
+        cart.version += 1;
+        for (product, (quantity, quoted_price)) in merged.lines {
+            let line = cart.lines.entry(product).or_insert((0, quoted_price));
+            *line = (line.0 + quantity, quoted_price);
+            *cart.total_added.entry(product).or_default() += quantity;
+        }
     }
 
     /// Returns the quantities in the cart by product.
@@ -103,7 +119,9 @@ impl CheckoutService for FakeCart {
             let lines = cart.lines.into_iter().map(|(product_id, (quantity, quoted_price_minor))| {
                 SnapshotLine { product_id, quantity, quoted_price_minor }
             });
-            Ok(GetSnapshotResponse { version: cart.version, lines: lines.collect() })
+            let merged = state.merged.iter().filter(|(_, into)| **into == user);
+            let merged_guest_ids = merged.map(|(guest, _)| guest.to_string()).collect();
+            Ok(GetSnapshotResponse { version: cart.version, lines: lines.collect(), merged_guest_ids })
         });
         result.await.map(Response::new)
     }
@@ -123,7 +141,8 @@ impl CheckoutService for FakeCart {
                 let details = state.details.get(&product_id).cloned().unwrap_or_default();
                 PricedLine { product_id, price_minor, quantity, available: true, ..details }
             });
-            Ok(GetPricedSnapshotResponse { lines: lines.collect(), currency: "USD".to_owned() })
+            let (lines, currency) = (lines.collect(), "USD".to_owned());
+            Ok(GetPricedSnapshotResponse { lines, currency, version: cart.version })
         });
         result.await.map(Response::new)
     }
@@ -140,7 +159,9 @@ impl CheckoutService for FakeCart {
             if !state.cleared.insert(request.order_id.parse().unwrap()) {
                 return Ok(ClearOrderedResponse {});
             }
-            let cart = state.carts.entry(request.user_id.parse().unwrap()).or_default();
+            let owner: Uuid = request.user_id.parse().unwrap();
+            let owner = state.merged.get(&owner).copied().unwrap_or(owner);
+            let cart = state.carts.entry(owner).or_default();
             cart.version += 1;
             for line in request.lines {
                 if let Some((quantity, _)) = cart.lines.get_mut(&line.product_id) {

@@ -16,6 +16,7 @@ pub mod config;
 pub mod context;
 pub mod database;
 pub mod fair_semaphore;
+pub mod guest_token;
 pub mod health;
 pub mod listener;
 pub mod log_throttle;

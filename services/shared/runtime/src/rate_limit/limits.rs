@@ -50,9 +50,9 @@ pub const AVATARS: Limit = limit("avatars", 30, 5 * MINUTE);
 pub const PRODUCT_IMAGES: Limit = limit("product_images", 3000, 10);
 /// Carts created for guests of one client.
 pub const GUEST_CARTS: Limit = limit("guest_carts", 300, 30);
-/// Orders placed by one account, also those that are rejected.
+/// Orders placed by one account, or by the guests of one client, also those that are rejected.
 pub const ORDERS: Limit = limit("orders", 300, 30);
-/// Quotes with discount codes for one account: codes can be guessed with them.
+/// Quotes with discount codes for one account, or for the guests of one client: codes can be guessed with them.
 pub const DISCOUNT_CODES: Limit = limit("discount_codes", 300, 10);
 
 /// Sessions of one account at a time; the one that was not used for the longest time ends.
