@@ -7,7 +7,7 @@ use utoipa::{
         ContentBuilder, PathItem, Ref, RefOr, ResponseBuilder,
         path::{Operation, Paths},
         request_body::RequestBody,
-        security::{Http, HttpAuthScheme, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
     },
 };
 use utoipa_axum::router::UtoipaMethodRouter;
@@ -62,10 +62,14 @@ impl Modify for Bearer {
         let description = "The access token: `token` of a session. Or an API key, for operations with a scope: the key \
                            must have it. Other operations reject API keys (`insufficient_scope`).";
         scheme.description = Some(description.to_owned());
-        document
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        let description = "The `accessToken` of a guest's order, which opens this order until it is claimed.";
+        let order_token = ApiKey::Header(ApiKeyValue::with_description("X-Order-Token", description));
+        let components = document.components.get_or_insert_default();
+        let description = "The token of a guest's cart, from the guest's first `POST /api/cart/add`. Ignored with an access token.";
+        let cart_token = ApiKey::Header(ApiKeyValue::with_description("X-Cart-Token", description));
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        components.add_security_scheme("cartToken", SecurityScheme::ApiKey(cart_token));
+        components.add_security_scheme("orderToken", SecurityScheme::ApiKey(order_token));
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     body::{BodyReader, IncompleteBodies},
     config::Settings,
     connections::Connections,
+    extract::ORDER_TOKEN,
     legacy,
     load_shed::{ConcurrencyLimit, ConcurrencyLimits},
     middleware::{self, Group, RequestBody},
@@ -141,8 +142,10 @@ fn orders() -> OpenApiRouter<App> {
         .routes(routes!(checkout::quote))
         .routes(routes!(orders::show, orders::change_status))
         .routes(routes!(orders::cancel))
+        .routes(routes!(orders::claim))
         .routes(routes!(orders::shipments::create))
         .routes(routes!(admin_orders::list))
+        .routes(routes!(admin_orders::delete_contact))
         .routes(routes!(settings::show, settings::replace))
         .routes(routes!(settings::list_tax_rates, settings::replace_tax_rates))
         .routes(routes!(shipping_zones::list, shipping_zones::create))
@@ -260,6 +263,7 @@ fn cors(settings: &Settings) -> CorsLayer {
             header::IF_NONE_MATCH,
             header::HeaderName::from_static("idempotency-key"),
             header::HeaderName::from_static("x-cart-token"),
+            header::HeaderName::from_static(ORDER_TOKEN),
             header::HeaderName::from_static("x-request-id"),
         ])
         .expose_headers([

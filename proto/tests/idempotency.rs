@@ -47,9 +47,11 @@ fn idempotent_methods_are_listed_here() {
         names(Idempotency::Idempotent),
         [
             "CancelOrder",
+            "ClaimOrder",
             "ClearOrdered",
             "CreatePaymentIntent",
             "CreateRefund",
+            "DeleteOrderContact",
             "ExchangeApiKey",
             "HandleWebhookEvent",
             "MergeGuestCart",

@@ -1,7 +1,8 @@
 //! `/api/admin/orders`.
 
 use axum::extract::State;
-use bodega_proto::order::v1::{self as pb, ListAllOrdersRequest};
+use bodega_proto::order::v1::{self as pb, DeleteOrderContactRequest, ListAllOrdersRequest};
+use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -9,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     api::orders::types::{Order, OrderStatus},
     app::App,
-    extract::{AdminOrKey, Json, Limit, Query},
+    extract::{Admin, AdminOrKey, Json, Limit, Path, Query},
     json::{Page, Timestamp},
     problem::Problem,
 };
@@ -54,6 +55,28 @@ pub(crate) async fn list(
     Query(query): Query<AllOrdersQuery>,
 ) -> Result<Json<Page<Order>>, Problem> {
     Ok(Json(list_all_orders(&app, query).await?))
+}
+
+/// Deletes the personal data of an order.
+///
+/// Requires an admin's access token. Contact, addresses and note are deleted; products, amounts and number remain. It is how the
+/// personal data of a guest is erased; that of a user is erased with the account.
+#[utoipa::path(
+    delete, path = "/api/admin/orders/{id}/contact", tag = "Orders",
+    params(("id" = Uuid, Path, description = "Id of the order.")), security(("bearer" = [])),
+    responses(
+        (status = NO_CONTENT, description = "Personal data deleted. No content."),
+        (status = FORBIDDEN),
+        (status = NOT_FOUND, description = "The order does not exist (`order_not_found`)."),
+    )
+)]
+pub(crate) async fn delete_contact(
+    State(app): State<App>,
+    _: Admin,
+    Path(id): Path<Uuid>,
+) -> Result<StatusCode, Problem> {
+    app.orders().delete_order_contact(DeleteOrderContactRequest { id: id.to_string() }).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(crate) async fn list_all_orders(app: &App, query: AllOrdersQuery) -> Result<Page<Order>, Problem> {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     app::App,
-    extract::{Json, Path, SignedIn},
+    extract::{Json, OrderAccess, Path},
     json::{Amount, non_empty},
     problem::Problem,
     response::present,
@@ -160,14 +160,15 @@ impl TryFrom<pb::PaymentIntent> for PaymentIntent {
 
 /// Creates the payment intent of an order, or returns the open one.
 ///
-/// Requires the access token of the user who placed the order. Safe to retry: an order has at most one open payment
+/// Requires the access token of the user who placed the order, or the token of the order. Safe to retry: an order has at most one open payment
 /// intent.
 #[utoipa::path(
     post, path = "/api/orders/{id}/payment", tag = "Orders",
-    params(("id" = Uuid, Path, description = "Id of the order.")), security(("bearer" = [])),
+    params(("id" = Uuid, Path, description = "Id of the order.")), security(("bearer" = []), ("orderToken" = [])),
     responses(
         (status = OK, description = "The open payment intent.", body = PaymentIntent),
-        (status = NOT_FOUND, description = "The order does not exist or belongs to another user (`order_not_found`)."),
+        (status = NOT_FOUND, description = "The order does not exist or belongs to another user, or the token of the order \
+            is wrong (`order_not_found`)."),
         (status = CONFLICT, description = "The order is paid (`already_paid`), is cancelled or completed, was not paid in \
             time or has a payment that needs review (`order_not_payable`), has a total of zero (`nothing_to_pay`), or the provider does not accept its amount \
             or currency (`payment_refused`)."),
@@ -179,10 +180,10 @@ impl TryFrom<pb::PaymentIntent> for PaymentIntent {
 )]
 pub(crate) async fn create_intent(
     State(app): State<App>,
-    _: SignedIn,
+    OrderAccess { token: access_token }: OrderAccess,
     Path(id): Path<Uuid>,
 ) -> Result<Json<PaymentIntent>, Problem> {
-    let request = CreatePaymentIntentRequest { id: id.to_string() };
+    let request = CreatePaymentIntentRequest { id: id.to_string(), access_token };
     let response = app.orders().create_payment_intent(request).await?.into_inner();
     Ok(Json(present(response.intent)?.try_into()?))
 }

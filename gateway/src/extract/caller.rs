@@ -63,7 +63,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     })
 }
 
-fn caller(parts: &Parts) -> Result<Option<Caller>, Problem> {
+pub(super) fn caller(parts: &Parts) -> Result<Option<Caller>, Problem> {
     match parts.extensions.get::<Authentication>() {
         Some(Authentication::Caller(caller)) => Ok(Some(caller.clone())),
         Some(Authentication::Rejected(status)) => Err(status.clone().into()),

@@ -4,6 +4,7 @@ mod caller;
 mod chunked_body;
 mod client;
 mod condition;
+mod customer;
 mod field_error;
 mod files;
 mod idempotency_key;
@@ -17,6 +18,7 @@ pub(crate) use self::{
     caller::{Admin, AdminOrKey, Authentication, CART_TOKEN, CartOwner, IsAdmin, SignedIn, UserOrKey},
     client::Client,
     condition::{IfMatch, IfNoneMatch},
+    customer::{Customer, ORDER_TOKEN, OrderAccess, OrderToken},
     files::Files,
     idempotency_key::IdempotencyKey,
     json::Json,

@@ -16,7 +16,7 @@ use crate::{
         },
     },
     app::App,
-    extract::{AdminOrKey, IdempotencyKey, Json, Path, Query, SignedIn, UserOrKey},
+    extract::{AdminOrKey, Customer, IdempotencyKey, Json, Path, Query, SignedIn, UserOrKey},
     json::{Amount, Timestamp},
     link,
     problem::Problem,
@@ -35,7 +35,7 @@ use crate::{
 pub(crate) struct LegacyOrder {
     /// Id of the order, a UUIDv7.
     order_id: String,
-    /// Id of the user who placed the order.
+    /// Id of the user who placed the order; empty for a guest's order.
     user_id: String,
     /// Ordered products.
     products: Vec<LegacyOrderLine>,
@@ -73,7 +73,7 @@ impl From<Order> for LegacyOrder {
         };
         Self {
             order_id: order.id,
-            user_id: order.user_id,
+            user_id: order.user_id.unwrap_or_default(),
             products: order.products.into_iter().map(line).collect(),
             total_price: order.total_amount,
             status: order.status,
@@ -114,7 +114,8 @@ pub(crate) async fn place(
     key: IdempotencyKey,
     input: Option<Json<PlaceOrderInput>>,
 ) -> Result<Created<LegacyOrder>, Problem> {
-    let order = place_order(&app, key, input).await?;
+    let user = Customer { guest_token: String::new() };
+    let order = place_order(&app, user, key, input).await?;
     Ok(Created::at(format!("/order/{}", order.id), order.into()))
 }
 
@@ -134,7 +135,7 @@ pub(crate) async fn show(
     _: UserOrKey,
     Path(id): Path<Uuid>,
 ) -> Result<Json<LegacyOrder>, Problem> {
-    Ok(Json(get_order(&app, id).await?.into()))
+    Ok(Json(get_order(&app, id, String::new()).await?.into()))
 }
 
 /// Lists the orders of all users.

@@ -63,6 +63,7 @@ async fn places_an_order_with_and_without_a_body() {
             idempotency_key: "k-1".to_owned(),
             expected_total_minor: Some(2500),
             form: None,
+            ..Default::default()
         };
         assert_eq!(placed.last(), expected);
         gateway.request(Method::POST, path).fetch().await.problem(401, "unauthenticated");

@@ -44,7 +44,7 @@ async fn returns_the_payment_intent_of_an_order() {
         response.text,
         r#"{"provider":"stripe","paymentIntentId":"pi_1","clientSecret":"pi_1_secret","publishableKey":"pk_test","status":"requires_payment","amount":25.00,"currency":"USD"}"#
     );
-    assert_eq!(paid.last(), CreatePaymentIntentRequest { id: ID.to_owned() });
+    assert_eq!(paid.last(), CreatePaymentIntentRequest { id: ID.to_owned(), ..Default::default() });
 }
 
 #[tokio::test]

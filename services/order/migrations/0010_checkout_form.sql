@@ -60,7 +60,7 @@ alter table orders.idempotency_keys add column request_hash bytea;
 -- Contact, addresses and note of an order, as one row, which is deleted with its user.
 create table orders.order_contacts (
     order_id uuid primary key references orders.orders (id) on delete cascade,
-    user_id  uuid not null,
+    user_id  uuid,                              -- null for a guest
     details  jsonb not null
 );
 create index order_contacts_by_user on orders.order_contacts (user_id);

@@ -44,7 +44,7 @@ impl DetachedWork {
         Self { permits: FairSemaphore::new(permits, MAX_WAITING, usize::MAX) }
     }
 
-    /// Runs `work` for a user in a task of its own, and returns its result, or `late` if the caller's deadline is near.
+    /// Runs `work` for a user, or a guest if `None`, in a task of its own, and returns its result, or `late` if the caller's deadline is near.
     ///
     /// The work continues if the caller disconnects or gets the `late` error: no other process could continue it before its
     /// lease ends. The next call for the same order finds its result.
@@ -53,12 +53,12 @@ impl DetachedWork {
     /// Errors of `work`; `late`.
     pub(crate) async fn spawn<T: Send + 'static>(
         &self,
-        user_id: Uuid,
+        user_id: Option<Uuid>,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
         late: Error,
     ) -> Result<T, Status> {
         let deadline = response_deadline();
-        let client = Client { account: Some(user_id), ..Client::current() };
+        let client = Client { account: user_id, ..Client::current() };
         let Ok(Some(permit)) = timeout_at(deadline, self.permits.acquire(client)).await else {
             return Err(late.into());
         };
@@ -109,7 +109,7 @@ mod tests {
             let deadline = Some(Instant::now() + Duration::from_millis(50));
             let context = CallContext { deadline, ..CallContext::default() };
             let detached = DetachedWork::new();
-            let call = context.scope(detached.spawn(Uuid::nil(), work, Error::PaymentPending));
+            let call = context.scope(detached.spawn(Some(Uuid::nil()), work, Error::PaymentPending));
             if client_stays {
                 assert_eq!(call.await.unwrap_err().code(), tonic::Code::Unavailable);
             } else {
@@ -127,7 +127,7 @@ mod tests {
             let _ = ended.await;
             Ok(())
         };
-        let call = detached.spawn(user_id, work, Error::StillPlacing);
+        let call = detached.spawn(Some(user_id), work, Error::StillPlacing);
         timeout(Duration::from_millis(10), call).await.unwrap_err();
         end
     }

@@ -20,6 +20,9 @@ use crate::{
 pub(crate) enum Error {
     #[error("cart is empty")]
     EmptyCart,
+    /// The token of the guest's cart is unknown, expired, or the cart was merged into that of a user.
+    #[error("cart not found")]
+    CartNotFound,
     /// The amounts of the cart have no total: an error of the store.
     #[error("cart has no total: {0}")]
     NoTotal(String),
@@ -117,6 +120,7 @@ impl From<Error> for Status {
         use status::{rejected, rejected_field, rejected_fields, retryable};
         match error {
             Error::EmptyCart => rejected(Code::FailedPrecondition, "empty_cart", error),
+            Error::CartNotFound => rejected(Code::NotFound, "cart_not_found", error),
             Error::NoTotal(_) => status::internal(error),
             Error::IdempotencyKeyReused => {
                 let message = "was sent with a different request before".to_owned();

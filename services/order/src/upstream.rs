@@ -58,32 +58,32 @@ impl Upstreams {
         deleted.user_ids.iter().map(|id| parse_uuid("user_ids", id)).collect()
     }
 
-    /// Returns the lines and the version of a user's cart.
-    pub(crate) async fn cart_snapshot(&self, user_id: Uuid) -> Result<GetSnapshotResponse, Status> {
-        let request = GetSnapshotRequest { user_id: user_id.to_string() };
+    /// Returns the lines and the version of the cart of a user or guest.
+    pub(crate) async fn cart_snapshot(&self, cart_owner: Uuid) -> Result<GetSnapshotResponse, Status> {
+        let request = GetSnapshotRequest { user_id: cart_owner.to_string() };
         let mut cart = CheckoutServiceClient::new(self.cart.clone());
         Ok(with_service_identity(cart.get_snapshot(request)).await?.into_inner())
     }
 
-    /// Returns the lines of a user's cart with current products.
-    pub(crate) async fn priced_cart(&self, user_id: Uuid) -> Result<GetPricedSnapshotResponse, Status> {
-        let request = GetPricedSnapshotRequest { user_id: user_id.to_string() };
+    /// Returns the lines of the cart of a user or guest with current products.
+    pub(crate) async fn priced_cart(&self, cart_owner: Uuid) -> Result<GetPricedSnapshotResponse, Status> {
+        let request = GetPricedSnapshotRequest { user_id: cart_owner.to_string() };
         let mut cart = CheckoutServiceClient::new(self.cart.clone());
         Ok(with_service_identity(cart.get_priced_snapshot(request)).await?.into_inner())
     }
 
-    /// Removes the lines of an order from its user's cart.
+    /// Removes the lines of an order from the cart of a user or guest.
     pub(crate) async fn clear_ordered(
         &self,
         order_id: Uuid,
-        user_id: Uuid,
+        cart_owner: Uuid,
         lines: &[Line],
     ) -> Result<(), Status> {
         let lines =
             lines.iter().map(|line| OrderedLine { product_id: line.product_id, quantity: line.quantity });
         let request = ClearOrderedRequest {
             order_id: order_id.to_string(),
-            user_id: user_id.to_string(),
+            user_id: cart_owner.to_string(),
             lines: lines.collect(),
         };
         let mut cart = CheckoutServiceClient::new(self.cart.clone());

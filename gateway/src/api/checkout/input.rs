@@ -14,7 +14,7 @@ use crate::{
     response::present,
 };
 
-/// What a customer enters at checkout. Everything is optional, unless the store requires it.
+/// What a customer enters at checkout. Everything is optional, unless the store requires it; guests must enter an email address.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(example = json!({
@@ -30,7 +30,7 @@ pub(crate) struct PlaceOrderInput {
     /// would differ.
     #[serde(default, alias = "expected_total")]
     pub(crate) expected_total: Option<AmountInput>,
-    /// Who buys.
+    /// Who buys. Required for an order of a guest.
     #[serde(default)]
     #[schema(value_type = Option<ContactInput>)]
     contact: Option<Object<ContactInput>>,
@@ -132,12 +132,16 @@ impl PlaceOrderInput {
     /// Returns the form, with saved addresses instead of their indices; `None` if nothing is entered.
     ///
     /// # Errors
-    /// 422 for an unknown index; errors of identity.
-    pub(crate) async fn into_form(self, app: &App) -> Result<Option<pb::CheckoutForm>, Problem> {
+    /// 422 for an unknown index, and for that of a guest, who has no saved addresses; errors of identity.
+    pub(crate) async fn into_form(
+        self,
+        app: &App,
+        is_guest: bool,
+    ) -> Result<Option<pb::CheckoutForm>, Problem> {
         let addresses = [&self.shipping_address, &self.billing_address];
         let saved = match addresses.into_iter().flatten().any(|Object(input)| input.address_index.is_some()) {
-            true => saved_addresses(app).await?,
-            false => Vec::new(),
+            true if !is_guest => saved_addresses(app).await?,
+            true | false => Vec::new(),
         };
         let address = |input: Option<Object<CheckoutAddressInput>>, field| {
             input.map(|Object(input)| input.resolve(&saved, field)).transpose()

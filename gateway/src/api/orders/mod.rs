@@ -6,7 +6,7 @@ pub(crate) mod types;
 
 use axum::extract::State;
 use bodega_proto::order::v1::{
-    self as pb, CancelOrderRequest, GetOrderRequest, ListOrdersRequest, PlaceOrderRequest,
+    self as pb, CancelOrderRequest, ClaimOrderRequest, GetOrderRequest, ListOrdersRequest, PlaceOrderRequest,
     UpdateOrderStatusRequest,
 };
 use serde::Deserialize;
@@ -17,7 +17,9 @@ use self::types::{Order, OrderStatus, OrderStatusInput};
 use crate::{
     api::checkout::input::PlaceOrderInput,
     app::App,
-    extract::{AdminOrKey, IdempotencyKey, Json, Limit, Path, Query, SignedIn, UserOrKey},
+    extract::{
+        AdminOrKey, Customer, IdempotencyKey, Json, Limit, OrderAccess, OrderToken, Path, Query, SignedIn,
+    },
     json::Page,
     problem::Problem,
     response::{Created, present},
@@ -41,10 +43,11 @@ pub(crate) struct ListQuery {
 
 /// Places an order from the caller's cart.
 ///
-/// Requires an access token. Takes the ordered units from the stock and removes the ordered products from the cart.
+/// Users send an access token. Guests send the `X-Cart-Token` of their cart and a `contact`, and receive an `accessToken`, which
+/// opens this order as `X-Order-Token`. Takes the ordered units from the stock and removes the ordered products from the cart.
 /// Safe to retry: the same content of a cart gives at most one order, with or without an `Idempotency-Key`.
 #[utoipa::path(
-    post, path = "/api/orders", tag = "Orders", security(("bearer" = [])),
+    post, path = "/api/orders", tag = "Orders", security(("bearer" = []), ("cartToken" = [])),
     request_body(content = ref("#/components/schemas/PlaceOrderInput"), content_type = "application/json",
         description = "Optional."),
     params(("idempotency-key" = Option<String>, Header, max_length = 255,
@@ -53,6 +56,8 @@ pub(crate) struct ListQuery {
     responses(
         (status = CREATED, description = "Order placed.", body = Order,
             headers(("location" = String, description = "Path of the new order."))),
+        (status = UNAUTHORIZED, description = "The access token is missing or invalid, and there is no `X-Cart-Token`."),
+        (status = NOT_FOUND, description = "No guest cart has this token (`cart_not_found`)."),
         (status = CONFLICT, description = "The cart is empty (`empty_cart`), a product has too little stock \
             (`out_of_stock`; `errors` names each line), the total differs from `expectedTotal` (`price_changed`; \
             `errors` names each line with a new price), a discount code does not work (`discount_rejected`; `errors` \
@@ -67,11 +72,11 @@ pub(crate) struct ListQuery {
 )]
 pub(crate) async fn place(
     State(app): State<App>,
-    _: SignedIn,
+    customer: Customer,
     key: IdempotencyKey,
     input: Option<Json<PlaceOrderInput>>,
 ) -> Result<Created<Order>, Problem> {
-    let order = place_order(&app, key, input).await?;
+    let order = place_order(&app, customer, key, input).await?;
     Ok(Created::at(format!("/api/orders/{}", order.id), order))
 }
 
@@ -99,45 +104,76 @@ pub(crate) async fn list(
 
 /// Returns an order.
 ///
-/// Requires an access token. Users see their own orders, admins every order.
+/// Requires an access token, or the token of the order. Users see their own orders, admins every order.
 #[utoipa::path(
     get, path = "/api/orders/{id}", tag = "Orders",
-    params(("id" = Uuid, Path, description = "Id of the order.")), security(("bearer" = ["orders:read"])),
+    params(("id" = Uuid, Path, description = "Id of the order.")),
+    security(("bearer" = ["orders:read"]), ("orderToken" = [])),
     responses(
         (status = OK, description = "The order.", body = Order),
-        (status = NOT_FOUND, description = "The order does not exist or belongs to another user (`order_not_found`)."),
+        (status = NOT_FOUND, description = "The order does not exist or belongs to another user, or the token of the order \
+            is wrong (`order_not_found`)."),
     )
 )]
 pub(crate) async fn show(
     State(app): State<App>,
-    _: UserOrKey,
+    OrderAccess { token }: OrderAccess,
     Path(id): Path<Uuid>,
 ) -> Result<Json<Order>, Problem> {
-    Ok(Json(get_order(&app, id).await?))
+    Ok(Json(get_order(&app, id, token).await?))
 }
 
 /// Cancels an order.
 ///
-/// Requires the access token of the user who placed the order, or of an admin. The units return to the stock, and a
+/// Requires the access token of the user who placed the order, or of an admin, or the token of the order. The units return to the stock, and a
 /// completed payment is refunded. Safe to retry: an order that is cancelled already is returned as it is.
 #[utoipa::path(
     post, path = "/api/orders/{id}/cancel", tag = "Orders",
-    params(("id" = Uuid, Path, description = "Id of the order.")), security(("bearer" = ["orders:write"])),
+    params(("id" = Uuid, Path, description = "Id of the order.")),
+    security(("bearer" = ["orders:write"]), ("orderToken" = [])),
     responses(
         (status = OK, description = "The cancelled order.", body = Order),
-        (status = NOT_FOUND, description = "The order does not exist or belongs to another user (`order_not_found`)."),
+        (status = NOT_FOUND, description = "The order does not exist or belongs to another user, or the token of the order \
+            is wrong (`order_not_found`)."),
         (status = CONFLICT,
             description = "The order is already shipped or completed, or a part of it was shipped (`invalid_transition`)."),
     )
 )]
 pub(crate) async fn cancel(
     State(app): State<App>,
-    _: UserOrKey,
+    OrderAccess { token: access_token }: OrderAccess,
     Path(id): Path<Uuid>,
 ) -> Result<Json<Order>, Problem> {
-    let request = CancelOrderRequest { id: id.to_string() };
+    let request = CancelOrderRequest { id: id.to_string(), access_token };
     let order = present(app.orders().cancel_order(request).await?.into_inner().order)?;
     forget_products(&app, &order);
+    Ok(Json(order.try_into()?))
+}
+
+/// Moves a guest's order into the caller's account.
+///
+/// Requires an access token and the token of the order, which is void then. Safe to retry: an order that is in the account
+/// already is returned as it is.
+#[utoipa::path(
+    post, path = "/api/orders/{id}/claim", tag = "Orders",
+    params(("id" = Uuid, Path, description = "Id of the order."),
+        ("x-order-token" = Option<String>, Header,
+            description = "The `accessToken` of the order. Not needed once the order is in the account.")),
+    security(("bearer" = [])),
+    responses(
+        (status = OK, description = "The order in the account.", body = Order),
+        (status = NOT_FOUND, description = "The order does not exist or belongs to another user, or the token of the order \
+            is wrong (`order_not_found`)."),
+    )
+)]
+pub(crate) async fn claim(
+    State(app): State<App>,
+    _: SignedIn,
+    OrderToken(access_token): OrderToken,
+    Path(id): Path<Uuid>,
+) -> Result<Json<Order>, Problem> {
+    let request = ClaimOrderRequest { id: id.to_string(), access_token };
+    let order = present(app.orders().claim_order(request).await?.into_inner().order)?;
     Ok(Json(order.try_into()?))
 }
 
@@ -175,19 +211,20 @@ pub(crate) async fn change_status(
 
 pub(crate) async fn place_order(
     app: &App,
+    Customer { guest_token }: Customer,
     IdempotencyKey(idempotency_key): IdempotencyKey,
     input: Option<Json<PlaceOrderInput>>,
 ) -> Result<Order, Problem> {
     let input = input.map(|Json(input)| input).unwrap_or_default();
     let expected_total_minor = input.expected_total_minor(app)?;
-    let form = input.into_form(app).await?;
-    let request = PlaceOrderRequest { idempotency_key, expected_total_minor, form };
+    let form = input.into_form(app, !guest_token.is_empty()).await?;
+    let request = PlaceOrderRequest { idempotency_key, expected_total_minor, form, guest_token };
     let response = app
         .orders()
         .place_order(request)
         .await
         .map_err(|status| Problem::from(status).renaming("idempotencyKey", "Idempotency-Key"))?;
-    let pb::PlaceOrderResponse { order, product_versions } = response.into_inner();
+    let pb::PlaceOrderResponse { order, product_versions, access_token } = response.into_inner();
     let order = present(order)?;
     if product_versions.is_empty() {
         forget_products(app, &order);
@@ -195,7 +232,7 @@ pub(crate) async fn place_order(
     for product in product_versions {
         app.products().raise_floor(product.product_id, product.version);
     }
-    order.try_into()
+    Ok(Order::try_from(order)?.with_access_token(access_token))
 }
 
 /// Makes later requests to this gateway read the stock of an order's products after the order.
@@ -203,8 +240,9 @@ fn forget_products(app: &App, order: &pb::Order) {
     app.products().forget(order.items.iter().map(types::product_id));
 }
 
-/// Returns an order that the caller may see.
-pub(crate) async fn get_order(app: &App, id: Uuid) -> Result<Order, Problem> {
-    let response = app.orders().get_order(GetOrderRequest { id: id.to_string() }).await?.into_inner();
+/// Returns an order that the caller, or the bearer of its token, may see.
+pub(crate) async fn get_order(app: &App, id: Uuid, access_token: String) -> Result<Order, Problem> {
+    let request = GetOrderRequest { id: id.to_string(), access_token };
+    let response = app.orders().get_order(request).await?.into_inner();
     present(response.order)?.try_into()
 }

@@ -89,9 +89,9 @@ struct End {
 
 async fn deliver(app: &App, checkout: &Checkout, end: End) -> Outcome {
     if let Some(kind) = end.delivery {
-        let Checkout { id, user_id, lines, traceparent, .. } = checkout.clone();
+        let Checkout { id, user_id: cart_owner, lines, traceparent, .. } = checkout.clone();
         let refunds = Vec::new();
-        let delivery = Delivery { order_id: id, kind, attempts: 0, user_id, lines, refunds, traceparent };
+        let delivery = Delivery { order_id: id, kind, attempts: 0, cart_owner, lines, refunds, traceparent };
         deliveries::deliver_inline(app, &delivery).await;
     }
     end.outcome
@@ -127,7 +127,7 @@ enum Stock {
 
 /// Places the order at the prices at which its stock was reserved, with the store's rules of now.
 async fn settle(app: &App, checkout: &Checkout, reserved: Reserved) -> Result<End, Error> {
-    let Checkout { id, user_id, form, .. } = checkout;
+    let Checkout { id, form, .. } = checkout;
     let (id, codes) = (*id, &form.choices.discount_codes);
     let versions = reserved.lines.iter().filter_map(|line| {
         // The version of a variant is that of its product.
@@ -138,7 +138,7 @@ async fn settle(app: &App, checkout: &Checkout, reserved: Reserved) -> Result<En
     let mut attempts = 0;
     let (priced, placement) = loop {
         let inputs = match checkout.has_rules {
-            true => pricing_inputs::load(&app.db, form.place().as_ref(), codes, Some(*user_id)).await?,
+            true => pricing_inputs::load(&app.db, form.place().as_ref(), codes, checkout.account()).await?,
             false => Inputs::without_rules(codes),
         };
         let priced = match price(&checkout.lines, &reserved, form, &inputs) {
@@ -172,7 +172,8 @@ async fn settle(app: &App, checkout: &Checkout, reserved: Reserved) -> Result<En
     };
     info!(order.id = %id, "order placed");
     metrics::order_placed(priced.total_minor, &priced.currency);
-    let placed = PlacedOrder { order: placed_order(checkout, priced, placement), product_versions };
+    let order = placed_order(checkout, priced, placement);
+    let placed = PlacedOrder { order, product_versions, access_token: None };
     Ok(End { outcome: Outcome::Placed(Some(placed.into())), delivery: Some(DeliveryKind::ClearCart) })
 }
 
@@ -196,7 +197,7 @@ fn placed_order(checkout: &Checkout, priced: PricedLines, placement: Placement) 
     let status = OrderStatus::Pending;
     Order {
         id: checkout.id,
-        user_id: checkout.user_id,
+        user_id: checkout.account(),
         number: Some(number),
         items,
         breakdown: Some(priced.breakdown),

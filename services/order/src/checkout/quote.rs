@@ -1,10 +1,10 @@
 //! Returns what an order would cost, without storing or reserving anything.
 
 use bodega_pricing::{DiscountOutcome, ShippingBasis};
-use uuid::Uuid;
 
 use super::{
-    form::Form,
+    customer::Customer,
+    form::{CONTACT_EMAIL, Form},
     pricing::breakdown,
     pricing_inputs::{self, CartItem, Inputs, ShippingMethod},
     total::{self, NoTotal, Total, total},
@@ -50,15 +50,18 @@ pub(crate) struct QuotedMethod {
     pub free_from_minor: Option<i64>,
 }
 
-/// Prices the user's cart with a form. A shipping method that does not ship the items counts as none.
-pub(crate) async fn quote(app: &App, user_id: Uuid, form: &Form) -> Result<Quote, Error> {
-    let mut cart = app.upstreams.priced_cart(user_id).await?;
+/// Prices the customer's cart with a form. A shipping method that does not ship the items counts as none.
+pub(crate) async fn quote(app: &App, customer: &Customer, form: &Form) -> Result<Quote, Error> {
+    let mut cart = app.upstreams.priced_cart(customer.id()).await?;
+    if cart.version == 0 && customer.guest_id().is_some() {
+        return Err(Error::CartNotFound);
+    }
     cart.lines.sort_unstable_by_key(|line| line.product_id); // as those of an order
     if cart.lines.is_empty() {
         return Err(Error::EmptyCart);
     }
     let codes = &form.choices.discount_codes;
-    let inputs = pricing_inputs::load(&app.db, form.place().as_ref(), codes, Some(user_id)).await?;
+    let inputs = pricing_inputs::load(&app.db, form.place().as_ref(), codes, customer.user_id()).await?;
     let items: Vec<_> = cart
         .lines
         .iter()
@@ -102,8 +105,15 @@ pub(crate) async fn quote(app: &App, user_id: Uuid, form: &Form) -> Result<Quote
         currency: cart.currency,
         discounts: discounts(&inputs, &total),
         methods: methods(&inputs, &items),
-        missing: total.missing,
+        missing: missing(&total, customer, form),
     })
+}
+
+/// Returns the fields of the form that an order would lack.
+fn missing(total: &Total<'_>, customer: &Customer, form: &Form) -> Vec<&'static str> {
+    let has_email = form.personal.contact.as_ref().is_some_and(|contact| !contact.email.is_empty());
+    let email = (customer.guest_id().is_some() && !has_email).then_some(CONTACT_EMAIL);
+    email.into_iter().chain(total.missing.iter().copied()).collect()
 }
 
 fn without_method(form: &Form) -> Form {

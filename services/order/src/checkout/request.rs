@@ -5,7 +5,7 @@ use bodega_runtime::status::Violations;
 
 use super::{
     db::checkouts::{CheckoutState, Stage},
-    form::{Form, Purpose},
+    form::{CONTACT_EMAIL, Form, Purpose},
 };
 
 const MAX_KEY_LENGTH: usize = 255;
@@ -22,7 +22,7 @@ pub(crate) struct PlaceOrder {
 }
 
 impl PlaceOrder {
-    /// An empty key stands for none.
+    /// An empty key stands for none. A guest must have entered an email address.
     ///
     /// # Errors
     /// The invalid fields.
@@ -30,6 +30,7 @@ impl PlaceOrder {
         idempotency_key: String,
         expected_total_minor: Option<i64>,
         form: Option<CheckoutForm>,
+        is_guest: bool,
     ) -> Result<Self, Violations> {
         let mut violations = Violations::new();
         let is_printable = idempotency_key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
@@ -44,6 +45,8 @@ impl PlaceOrder {
             "must not be negative",
         );
         let form = Form::parse(form, Purpose::Order, &mut violations);
+        // An address that is entered is checked above.
+        violations.require(!is_guest || form.personal.contact.is_some(), CONTACT_EMAIL, "is required");
         violations.finish()?;
         let idempotency_key = Some(idempotency_key).filter(|key| !key.is_empty());
         Ok(Self { idempotency_key, expected_total_minor, request_hash: form.hash(), form })
@@ -70,11 +73,13 @@ impl PlaceOrder {
 
 #[cfg(test)]
 mod tests {
+    use bodega_proto::order::v1::CheckoutContact;
+
     use super::*;
 
     #[test]
     fn accepts_printable_keys_of_up_to_255_characters() {
-        let key = |key: &str| PlaceOrder::new(key.to_owned(), None, None);
+        let key = |key: &str| PlaceOrder::new(key.to_owned(), None, None, false);
         assert_eq!(key("").unwrap().idempotency_key, None);
         assert_eq!(key("a key ~").unwrap().idempotency_key.as_deref(), Some("a key ~"));
         assert!(key(&"k".repeat(255)).is_ok());
@@ -85,7 +90,22 @@ mod tests {
 
     #[test]
     fn rejects_a_negative_total_and_names_the_field() {
-        let violations = PlaceOrder::new(String::new(), Some(-1), None).unwrap_err();
+        let violations = PlaceOrder::new(String::new(), Some(-1), None, false).unwrap_err();
         assert_eq!(violations.to_string(), "expected_total_minor must not be negative");
+    }
+
+    #[test]
+    fn a_guest_must_enter_an_email_address() {
+        let violations = PlaceOrder::new(String::new(), None, None, true).unwrap_err();
+        assert_eq!(violations.to_string(), "contact.email is required");
+        let form = |email: &str| {
+            let contact = CheckoutContact { email: email.to_owned(), ..CheckoutContact::default() };
+            Some(CheckoutForm { contact: Some(contact), ..CheckoutForm::default() })
+        };
+        assert!(PlaceOrder::new(String::new(), None, form("ada@example.com"), true).is_ok());
+        for invalid in ["", "ada"] {
+            let violations = PlaceOrder::new(String::new(), None, form(invalid), true).unwrap_err();
+            assert!(violations.to_string().starts_with("contact.email must be"), "{violations}");
+        }
     }
 }

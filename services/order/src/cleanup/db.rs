@@ -81,7 +81,8 @@ const USERS: i64 = 1_000;
 /// Returns users who have entered personal data at checkout, in the order of their ids, after one of them.
 pub(super) async fn users_with_contacts(db: &Pool, after: Uuid) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!(
-        "select distinct user_id from orders.order_contacts where user_id > $1 order by user_id limit $2",
+        r#"select distinct user_id as "user_id!" from orders.order_contacts
+           where user_id > $1 order by "user_id!" limit $2"#,
         after,
         USERS,
     )

@@ -22,7 +22,7 @@ pub(super) struct Row {
     kind: Kind,
     occurred_at: OffsetDateTime,
     order_id: Uuid,
-    user_id: Uuid,
+    user_id: Option<Uuid>,
     total_minor: i64,
     currency: String,
     items: Option<Json<Vec<Item>>>,
@@ -66,7 +66,8 @@ pub(super) async fn claim(db: &Pool, holder: Uuid) -> sqlx::Result<Vec<Row>> {
                  and exists (select from orders.events where published_at is null)
                returning is_single
            )
-           select e.position, e.id, e.kind as "kind: Kind", e.occurred_at, e.order_id, o.user_id,
+           select e.position, e.id, e.kind as "kind: Kind", e.occurred_at, e.order_id,
+                  nullif(o.user_id, o.guest_id) as "user_id?",
                   o.total_minor as "total_minor!", o.currency as "currency!",
                   case when e.kind = 'placed' then (
                       select json_agg(json_build_object(

@@ -33,7 +33,8 @@ impl Kind {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Data {
     pub(super) order_id: Uuid,
-    pub(super) user_id: Uuid,
+    /// Null for an order of a guest.
+    pub(super) user_id: Option<Uuid>,
     pub(super) total_minor: i64,
     pub(super) currency: String,
     /// Of an order that was placed.

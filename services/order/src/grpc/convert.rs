@@ -60,7 +60,7 @@ impl From<Order> for pb::Order {
             number: order.number.unwrap_or_default(),
             breakdown: order.breakdown.map(Into::into),
             form: (!order.form.is_empty()).then(|| order.form.into()),
-            user_id: order.user_id.to_string(),
+            user_id: order.user_id.map(|id| id.to_string()).unwrap_or_default(),
             items: order.items.into_iter().map(Into::into).collect(),
             total_minor: order.total_minor,
             currency: order.currency,
@@ -80,7 +80,11 @@ impl From<PlacedOrder> for pb::PlaceOrderResponse {
         let versions = placed.product_versions.into_iter();
         let versions = versions
             .map(|product| pb::ProductVersion { product_id: product.product_id, version: product.version });
-        Self { order: Some(placed.order.into()), product_versions: versions.collect() }
+        Self {
+            order: Some(placed.order.into()),
+            product_versions: versions.collect(),
+            access_token: placed.access_token.unwrap_or_default(),
+        }
     }
 }
 

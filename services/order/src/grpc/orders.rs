@@ -1,18 +1,20 @@
 //! `OrderService`.
 
 use bodega_proto::order::v1::{
-    self as pb, CancelOrderRequest, CancelOrderResponse, CreatePaymentIntentRequest,
-    CreatePaymentIntentResponse, CreateRefundRequest, CreateRefundResponse, CreateShipmentRequest,
-    CreateShipmentResponse, GetOrderRequest, GetOrderResponse, GetQuoteRequest, GetQuoteResponse,
-    ListAllOrdersRequest, ListAllOrdersResponse, ListOrdersRequest, ListOrdersResponse, ListPaymentsRequest,
-    ListPaymentsResponse, PlaceOrderRequest, PlaceOrderResponse, ResolvePaymentRequest,
-    ResolvePaymentResponse, UpdateOrderStatusRequest, UpdateOrderStatusResponse,
-    order_service_server::OrderService,
+    self as pb, CancelOrderRequest, CancelOrderResponse, ClaimOrderRequest, ClaimOrderResponse,
+    CreatePaymentIntentRequest, CreatePaymentIntentResponse, CreateRefundRequest, CreateRefundResponse,
+    CreateShipmentRequest, CreateShipmentResponse, DeleteOrderContactRequest, DeleteOrderContactResponse,
+    GetOrderRequest, GetOrderResponse, GetQuoteRequest, GetQuoteResponse, ListAllOrdersRequest,
+    ListAllOrdersResponse, ListOrdersRequest, ListOrdersResponse, ListPaymentsRequest, ListPaymentsResponse,
+    PlaceOrderRequest, PlaceOrderResponse, ResolvePaymentRequest, ResolvePaymentResponse,
+    UpdateOrderStatusRequest, UpdateOrderStatusResponse, order_service_server::OrderService,
 };
 use bodega_runtime::{
     auth::{Caller, Scope},
+    context::CallContext,
+    guest_token::GuestToken,
     page,
-    rate_limit::limits,
+    rate_limit::{Limit, limits},
     status::{Violations, parse_uuid},
     timestamp,
 };
@@ -27,6 +29,7 @@ use super::{
 use crate::{
     app::App,
     checkout::{
+        customer::Customer,
         form::{Form, Purpose},
         place_order::place_order,
         quote::quote,
@@ -34,6 +37,9 @@ use crate::{
     },
     error::Error,
     orders::{
+        access::Access,
+        claim::claim,
+        contact::delete_contact,
         db::{self, Filter},
         shipments::create_shipment,
         transition::{cancel, change_status},
@@ -64,14 +70,14 @@ impl OrderService for OrderApi {
         &self,
         request: Request<PlaceOrderRequest>,
     ) -> Result<Response<PlaceOrderResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        let request = PlaceOrder::new(request.idempotency_key, request.expected_total_minor, request.form)?;
+        let customer = customer(&request, &request.get_ref().guest_token)?;
+        let (user_id, is_guest) = (customer.user_id(), customer.guest_id().is_some());
+        let PlaceOrderRequest { idempotency_key, expected_total_minor, form, .. } = request.into_inner();
+        let request = PlaceOrder::new(idempotency_key, expected_total_minor, form, is_guest)?;
+        self.limit(limits::ORDERS, &customer).await?;
         let app = self.0.clone();
-        let limit = limits::ORDERS.by(caller.user_id);
-        app.rate_limiter.take_cheaply(limit).await?;
-        let work = async move { place_order(&app, caller.user_id, &request).await };
-        let placed = self.0.placing.spawn(caller.user_id, work, Error::StillPlacing).await?;
+        let work = async move { place_order(&app, &customer, &request).await };
+        let placed = self.0.placing.spawn(user_id, work, Error::StillPlacing).await?;
         Ok(Response::new(placed.into()))
     }
 
@@ -79,24 +85,25 @@ impl OrderService for OrderApi {
         &self,
         request: Request<GetQuoteRequest>,
     ) -> Result<Response<GetQuoteResponse>, Status> {
-        let caller = Caller::of(&request)?;
+        let customer = customer(&request, &request.get_ref().guest_token)?;
         let mut violations = Violations::new();
         let form = Form::parse(request.into_inner().form, Purpose::Quote, &mut violations);
         violations.finish()?;
         if !form.choices.discount_codes.is_empty() {
-            let limit = limits::DISCOUNT_CODES.by(caller.user_id);
-            self.0.rate_limiter.take_cheaply(limit).await?;
+            self.limit(limits::DISCOUNT_CODES, &customer).await?;
         }
-        Ok(Response::new(quote(&self.0, caller.user_id, &form).await?.into()))
+        Ok(Response::new(quote(&self.0, &customer, &form).await?.into()))
     }
 
     async fn get_order(
         &self,
         request: Request<GetOrderRequest>,
     ) -> Result<Response<GetOrderResponse>, Status> {
-        let caller = Caller::user_or_key(&request, Scope::OrdersRead)?;
+        let token = &request.get_ref().access_token;
+        let caller = user_key_or_bearer(&request, Scope::OrdersRead, token)?;
         let id = parse_uuid("id", &request.get_ref().id)?;
-        let found = db::find(&self.0.db, id, required_owner(&caller)).await.map_err(Error::Database)?;
+        let Access { owner, .. } = self.access(id, token, caller).await?;
+        let found = db::find(&self.0.db, id, owner).await.map_err(Error::Database)?;
         let order = found.ok_or(Error::OrderNotFound)?;
         Ok(Response::new(GetOrderResponse { order: Some(order.into()) }))
     }
@@ -145,10 +152,11 @@ impl OrderService for OrderApi {
         &self,
         request: Request<CancelOrderRequest>,
     ) -> Result<Response<CancelOrderResponse>, Status> {
-        let caller = Caller::user_or_key(&request, Scope::OrdersWrite)?;
+        let token = &request.get_ref().access_token;
+        let caller = user_key_or_bearer(&request, Scope::OrdersWrite, token)?;
         let id = parse_uuid("id", &request.get_ref().id)?;
-        let owner = required_owner(&caller);
-        let order = cancel(&self.0, id, owner, &caller).await?;
+        let Access { owner, caller } = self.access(id, token, caller).await?;
+        let order = cancel(&self.0, id, owner, caller.as_ref()).await?;
         Ok(Response::new(CancelOrderResponse { order: Some(order.into()) }))
     }
 
@@ -160,7 +168,7 @@ impl OrderService for OrderApi {
         let request = request.into_inner();
         let id = parse_uuid("id", &request.id)?;
         let status = required_status(request.status)?;
-        let order = change_status(&self.0, id, None, status, &caller).await?;
+        let order = change_status(&self.0, id, None, status, Some(&caller)).await?;
         Ok(Response::new(UpdateOrderStatusResponse { order: Some(order.into()) }))
     }
 
@@ -197,12 +205,41 @@ impl OrderService for OrderApi {
         &self,
         request: Request<CreatePaymentIntentRequest>,
     ) -> Result<Response<CreatePaymentIntentResponse>, Status> {
-        let caller = Caller::of(&request)?;
+        let token = &request.get_ref().access_token;
+        let caller = match token.is_empty() {
+            true => Some(Caller::of(&request)?),
+            false => Caller::user_or_guest(&request)?,
+        };
         let id = parse_uuid("id", &request.get_ref().id)?;
+        let user_id = caller.as_ref().map(|caller| caller.user_id);
+        let Access { owner, .. } = self.access(id, token, caller).await?;
+        // Admins pay their own orders only.
+        let owner = owner.or(user_id).ok_or(Error::OrderNotFound)?;
         let app = self.0.clone();
-        let work = async move { create_payment_intent(&app, id, caller.user_id).await };
-        let intent = self.0.starting_payments.spawn(caller.user_id, work, Error::PaymentPending).await?;
+        let work = async move { create_payment_intent(&app, id, owner).await };
+        let intent = self.0.starting_payments.spawn(user_id, work, Error::PaymentPending).await?;
         Ok(Response::new(CreatePaymentIntentResponse { intent: Some(intent.into()) }))
+    }
+
+    async fn claim_order(
+        &self,
+        request: Request<ClaimOrderRequest>,
+    ) -> Result<Response<ClaimOrderResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let id = parse_uuid("id", &request.id)?;
+        let order = claim(&self.0, id, &request.access_token, &caller).await?;
+        Ok(Response::new(ClaimOrderResponse { order: Some(order.into()) }))
+    }
+
+    async fn delete_order_contact(
+        &self,
+        request: Request<DeleteOrderContactRequest>,
+    ) -> Result<Response<DeleteOrderContactResponse>, Status> {
+        let caller = Caller::admin_of(&request)?;
+        let id = parse_uuid("id", &request.get_ref().id)?;
+        delete_contact(&self.0, id, &caller).await?;
+        Ok(Response::new(DeleteOrderContactResponse {}))
     }
 
     async fn list_payments(
@@ -236,6 +273,26 @@ impl OrderService for OrderApi {
 }
 
 impl OrderApi {
+    /// Takes a use of a limit: of the account, or of the network of a guest.
+    async fn limit(&self, limit: Limit, customer: &Customer) -> Result<(), Status> {
+        let usage = match customer.user_id() {
+            Some(user_id) => Some(limit.by(user_id)),
+            None => CallContext::client_network().map(|network| limit.by(network)),
+        };
+        if let Some(usage) = usage {
+            self.0.rate_limiter.take_cheaply(usage).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns who accesses an order. An empty token is none.
+    async fn access(&self, id: Uuid, token: &str, caller: Option<Caller>) -> Result<Access, Error> {
+        match caller {
+            Some(caller) if token.is_empty() => Ok(Access::of(caller)),
+            caller => Access::by_token(&self.0.db, id, token, caller).await,
+        }
+    }
+
     async fn page(&self, filter: Filter) -> Result<(Vec<pb::Order>, String), Status> {
         let limit = filter.limit;
         // One more order than fits on the page shows whether there is a next page.
@@ -247,9 +304,27 @@ impl OrderApi {
     }
 }
 
-/// Returns the user whose orders the caller may access, or `None` for the orders of all users.
-fn required_owner(caller: &Caller) -> Option<Uuid> {
-    (!caller.is_admin() && !caller.is_api_key()).then_some(caller.user_id)
+/// Returns the customer of a checkout: the user, or the guest with the token of a cart.
+///
+/// # Errors
+/// `UNAUTHENTICATED` without either; [`Error::CartNotFound`] for a malformed token.
+fn customer<T>(request: &Request<T>, guest_token: &str) -> Result<Customer, Status> {
+    if guest_token.is_empty() {
+        return Ok(Customer::User(Caller::of(request)?.user_id));
+    }
+    match Caller::user_or_guest(request)? {
+        Some(caller) => Ok(Customer::User(caller.user_id)),
+        None => Ok(Customer::Guest(GuestToken::parse(guest_token).ok_or(Error::CartNotFound)?)),
+    }
+}
+
+/// Returns the caller of a request that users may make, API keys with `scope`, and the bearer of the order's token; `None` for a
+/// bearer without an account.
+fn user_key_or_bearer<T>(request: &Request<T>, scope: Scope, token: &str) -> Result<Option<Caller>, Status> {
+    if !token.is_empty() && Caller::maybe_of(request).is_none() {
+        return Ok(None);
+    }
+    Caller::user_or_key(request, scope).map(Some)
 }
 
 /// Times in a cursor have the precision of the database.

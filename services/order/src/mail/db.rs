@@ -14,6 +14,16 @@ pub(super) struct OrderRow {
     pub(super) currency: String,
     pub(super) is_paid: bool,
     pub(super) items: Json<Vec<Item>>,
+    /// What the customer has entered as contact; `None` for nothing.
+    pub(super) contact: Option<Json<Contact>>,
+}
+
+/// The contact of an order, instead of the account's. Orders of guests have no account.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Contact {
+    pub(super) email: String,
+    pub(super) name: String,
 }
 
 /// A line of an order.
@@ -68,7 +78,10 @@ pub(super) async fn orders(db: &Pool, ids: &[Uuid]) -> sqlx::Result<Vec<OrderRow
                       select json_agg(json_build_object('name', i.name, 'price_minor', i.price_minor, 'quantity', i.quantity)
                           order by i.product_id)
                       from orders.order_items i where i.order_id = o.id
-                  ) as "items!: Json<Vec<Item>>"
+                  ) as "items!: Json<Vec<Item>>",
+                  (
+                      select c.details -> 'contact' from orders.order_contacts c where c.order_id = o.id
+                  ) as "contact: Json<Contact>"
            from orders.orders o
            where o.id = any($1) and o.placed_at is not null"#,
         ids,

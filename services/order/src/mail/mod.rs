@@ -8,8 +8,10 @@ mod db;
 use std::collections::HashMap;
 
 use bodega_mail::{Compose, Composed, Letter, Mail, Mailbox, Mailer, NewMail, Outbox, Template};
+use bodega_proto::identity::v1::Contact;
 use bodega_runtime::{database::Pool, money::Currency};
 use serde_json::{Value, json};
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use self::db::{OrderRow, RefundRow, ShipmentRow};
@@ -129,9 +131,9 @@ impl Compose for OrderMails {
             let (to, name) = match (kind, mail.user_id) {
                 (Kind::NewOrder, _) => (self.notify.as_ref().map(|to| to.email.to_string()), ""),
                 (_, user) => {
-                    let contact =
+                    let account =
                         contacts.iter().find(|it| user.is_some_and(|user| it.user_id == user.to_string()));
-                    (contact.map(|it| it.email.clone()), contact.map_or("", |it| it.name.as_str()))
+                    recipient(order, account)
                 }
             };
             let Some(to) = to else {
@@ -160,6 +162,18 @@ impl Compose for OrderMails {
             composed.push(Composed::Letter(Letter { to, template, data }));
         }
         Ok(composed)
+    }
+}
+
+/// Returns address and name of an order's customer: those that were entered at checkout, or else those of the account.
+fn recipient<'a>(order: &'a OrderRow, account: Option<&'a Contact>) -> (Option<String>, &'a str) {
+    let account_name = account.map_or("", |account| account.name.as_str());
+    match &order.contact {
+        Some(Json(contact)) if !contact.email.is_empty() => {
+            let name = if contact.name.is_empty() { account_name } else { &contact.name };
+            (Some(contact.email.clone()), name)
+        }
+        _ => (account.map(|account| account.email.clone()), account_name),
     }
 }
 

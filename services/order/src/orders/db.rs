@@ -15,7 +15,8 @@ use crate::{
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Order {
     pub id: Uuid,
-    pub user_id: Uuid,
+    /// `None` for an order of a guest.
+    pub user_id: Option<Uuid>,
     /// `None` if an earlier version has placed the order.
     pub number: Option<i64>,
     #[sqlx(json)]
@@ -144,7 +145,7 @@ pub(crate) struct Filter {
     pub limit: i64,
 }
 
-/// Returns an order of `owner`, or of any user if `owner` is `None`.
+/// Returns an order of `owner`, or of any customer if `owner` is `None`.
 pub(crate) async fn find(db: &Pool, id: Uuid, owner: Option<Uuid>) -> sqlx::Result<Option<Order>> {
     let mut query = QueryBuilder::new(SELECTED);
     query.push("id = ").push_bind(id);
@@ -179,7 +180,7 @@ pub(crate) async fn list(db: &Pool, filter: Filter) -> sqlx::Result<Vec<Order>> 
 
 /// Selects the rows first, so that lines, payments and histories are read for these only.
 const SELECTED: &str = "with selected as (
-    select id, user_id, number, total_minor, currency, subtotal_minor, discount_minor, shipping_minor,
+    select id, nullif(user_id, guest_id) as user_id, number, total_minor, currency, subtotal_minor, discount_minor, shipping_minor,
            shipping_discount_minor, shipping_tax_minor, tax_minor, prices_include_tax, shipping_title, taxes, choices,
            status, placed_at, updated_at
     from orders.orders where ";

@@ -1,6 +1,9 @@
 //! Placed orders.
 
+pub(crate) mod access;
 pub(crate) mod breakdown;
+pub(crate) mod claim;
+pub(crate) mod contact;
 pub(crate) mod db;
 pub(crate) mod shipments;
 pub(crate) mod status;

@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// Changes the status of an order of `owner` (of any user if `None`) on behalf of `caller`. Concurrent changes are
+/// Changes the status of an order of `owner` (of any customer if `None`) on behalf of `caller`, or of its guest if `None`. Concurrent changes are
 /// serialized; each must be allowed from the status that the previous one has set. A change that refunds a payment requires a
 /// recent second factor of an admin who has one, and the scope `payments:write` of an API key.
 pub(crate) async fn change_status(
@@ -33,7 +33,7 @@ pub(crate) async fn change_status(
     id: Uuid,
     owner: Option<Uuid>,
     status: OrderStatus,
-    caller: &Caller,
+    caller: Option<&Caller>,
 ) -> Result<Order, Error> {
     let change = || change_and_record(app, id, owner, status, caller);
     finish_change(app, id, owner, retry_on_conflict(change).await?).await
@@ -44,7 +44,7 @@ pub(crate) async fn cancel(
     app: &App,
     id: Uuid,
     owner: Option<Uuid>,
-    caller: &Caller,
+    caller: Option<&Caller>,
 ) -> Result<Order, Error> {
     match change_status(app, id, owner, OrderStatus::Cancelled, caller).await {
         Err(Error::InvalidTransition { from: OrderStatus::Cancelled, .. }) => {
@@ -77,22 +77,22 @@ async fn change_and_record(
     id: Uuid,
     owner: Option<Uuid>,
     status: OrderStatus,
-    caller: &Caller,
+    caller: Option<&Caller>,
 ) -> Result<OrderPayments, Error> {
     let mut transaction = app.db.begin().await?;
     let changed = update_in(app, &mut transaction, id, owner, |payments| {
         let before = payments.status;
-        payments.change_status(status, Some(caller.user_id))?;
+        payments.change_status(status, caller.map(|caller| caller.user_id))?;
         if payments.begins_refund() {
-            check_may_refund(caller)?;
+            caller.map_or(Ok(()), check_may_refund)?;
         }
         Ok(before)
     });
     let (payments, before) = changed.await?.ok_or(Error::OrderNotFound)?;
-    if status == OrderStatus::Shipped {
+    if let (OrderStatus::Shipped, Some(caller)) = (status, caller) {
         shipments::db::insert_rest(&mut transaction, id, caller.user_id).await?;
     }
-    if owner.is_none() {
+    if let (None, Some(caller)) = (owner, caller) {
         let states = [before, status].map(|status| json!({ "status": status.as_str() }));
         let event = Event::new("order.status_changed", caller).on(Subject::new("order", id));
         AUDIT.record(&mut transaction, event.change(Some(&states[0]), Some(&states[1]))).await?;

@@ -42,7 +42,8 @@ pub(crate) struct Delivery {
     pub kind: DeliveryKind,
     /// Number of times that the worker has claimed it.
     pub attempts: i32,
-    pub user_id: Uuid,
+    /// The user or guest whose cart was ordered.
+    pub cart_owner: Uuid,
     /// The lines of the order.
     pub lines: Json<Vec<Line>>,
     /// Refunds of the order whose returned units the catalog does not know yet: it must know them before it releases the rest.
@@ -54,7 +55,8 @@ pub(crate) struct Delivery {
 pub(crate) async fn find_pending(db: &Pool, order_id: Uuid) -> sqlx::Result<Vec<Delivery>> {
     sqlx::query_as!(
         Delivery,
-        r#"select d.order_id, d.kind as "kind: DeliveryKind", d.attempts, d.traceparent, o.user_id,
+        r#"select d.order_id, d.kind as "kind: DeliveryKind", d.attempts, d.traceparent,
+                  coalesce(o.guest_id, o.user_id) as "cart_owner!",
                   (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id)
                       as "lines!: Json<Vec<Line>>",
                   array(
@@ -85,7 +87,8 @@ pub(crate) async fn claim(db: &Pool) -> sqlx::Result<Vec<Delivery>> {
            set attempts = d.attempts + 1, next_attempt_at = now() + make_interval(secs => $2)
            from due, orders.orders o
            where d.order_id = due.order_id and d.kind = due.kind and o.id = d.order_id
-           returning d.order_id, d.kind as "kind: DeliveryKind", d.attempts, d.traceparent, o.user_id,
+           returning d.order_id, d.kind as "kind: DeliveryKind", d.attempts, d.traceparent,
+                  coalesce(o.guest_id, o.user_id) as "cart_owner!",
                      (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id)
                          as "lines!: Json<Vec<Line>>",
                      array(

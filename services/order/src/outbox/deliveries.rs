@@ -51,9 +51,9 @@ pub(crate) async fn deliver(app: &App, delivery: &Delivery) -> Result<(), Error>
 }
 
 async fn deliver_linked(app: &App, delivery: &Delivery) -> Result<(), Error> {
-    let Delivery { order_id, kind, user_id, lines, refunds, .. } = delivery;
+    let Delivery { order_id, kind, cart_owner, lines, refunds, .. } = delivery;
     let delivered = match kind {
-        DeliveryKind::ClearCart => app.upstreams.clear_ordered(*order_id, *user_id, lines).await,
+        DeliveryKind::ClearCart => app.upstreams.clear_ordered(*order_id, *cart_owner, lines).await,
         DeliveryKind::ReleaseStock => {
             for refund_id in refunds {
                 process::return_units(app, *order_id, *refund_id).await?;

@@ -45,7 +45,7 @@ async fn unpaid_orders_expire_without_a_payment_and_return_their_stock_once() {
     let replica = app.replica().await;
     let unpaid = app.new_order(&[(MUG, 400), (PEN, 1000)]).await;
     let started = app.new_order(&[(MUG, 1)]).await;
-    let request = CreatePaymentIntentRequest { id: started.id.clone() };
+    let request = CreatePaymentIntentRequest { id: started.id.clone(), ..Default::default() };
     app.client(started.user_id.parse().unwrap()).create_payment_intent(request).await.unwrap();
     let (confirmed, paid) = (app.new_order(&[(MUG, 1)]).await, app.new_order(&[(MUG, 1)]).await);
     app.update_status(&confirmed.id, Confirmed).await.unwrap();

@@ -58,6 +58,7 @@ async fn a_changed_tax_table_changes_a_total_that_the_customer_expects() {
             idempotency_key: String::new(),
             expected_total_minor: Some(total_minor),
             form: Some(form(None, &[])),
+            ..Default::default()
         };
         let mut client = app.client(user);
         Ok::<_, Status>(with_long_deadline(client.place_order(request)).await?.into_inner().order.unwrap())

@@ -26,7 +26,7 @@ async fn orders(app: &TestApp, count: usize) -> (Uuid, Vec<Order>) {
 async fn only_the_owner_and_admins_can_read_an_order() {
     let app = TestApp::start().await;
     let order = app.new_order(&[(MUG, 1)]).await;
-    let request = || GetOrderRequest { id: order.id.clone() };
+    let request = || GetOrderRequest { id: order.id.clone(), ..Default::default() };
     let mut owner = app.client(order.user_id.parse().unwrap());
     assert_eq!(owner.get_order(request()).await.unwrap().into_inner().order.unwrap(), order);
     assert_eq!(app.get(&order.id).await, order);
@@ -36,9 +36,9 @@ async fn only_the_owner_and_admins_can_read_an_order() {
         (status.code(), bodega_runtime::status::reason(&status).as_str()),
         (Code::NotFound, "order_not_found")
     );
-    let unknown = GetOrderRequest { id: Uuid::now_v7().to_string() };
+    let unknown = GetOrderRequest { id: Uuid::now_v7().to_string(), ..Default::default() };
     assert_eq!(error_reason(app.admin().get_order(unknown).await), "order_not_found");
-    let malformed = GetOrderRequest { id: "7".to_owned() };
+    let malformed = GetOrderRequest { id: "7".to_owned(), ..Default::default() };
     assert_eq!(app.admin().get_order(malformed).await.unwrap_err().code(), Code::InvalidArgument);
 }
 

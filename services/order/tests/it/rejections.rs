@@ -124,6 +124,7 @@ async fn rejects_invalid_fields_before_any_call() {
         idempotency_key: "line\nbreak".to_owned(),
         expected_total_minor: Some(-MUG_PRICE),
         form: None,
+        ..Default::default()
     };
     let status = app.client(user).place_order(request).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);

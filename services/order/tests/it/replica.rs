@@ -35,6 +35,8 @@ pub(crate) const MAX_PENDING_ORDERS: u32 = 20;
 
 pub(crate) type Client = OrderServiceClient<InterceptedService<Transport, ActAs>>;
 
+pub(crate) type GuestClient = OrderServiceClient<Transport>;
+
 pub(crate) type RulesClient = SettingsServiceClient<InterceptedService<Transport, ActAs>>;
 
 /// Makes calls on behalf of a caller.
@@ -65,6 +67,11 @@ impl Replica {
         let caller = Caller::new(user, Uuid::now_v7(), role);
         let transport = Transport::unauthenticated(self.service.routes());
         OrderServiceClient::with_interceptor(transport, ActAs(caller))
+    }
+
+    /// Returns a client without an account.
+    pub(crate) fn guest_client(&self) -> GuestClient {
+        OrderServiceClient::new(Transport::unauthenticated(self.service.routes()))
     }
 
     /// Returns a client for settings, taxes, shipping zones and discounts.

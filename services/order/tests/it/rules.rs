@@ -75,7 +75,7 @@ impl TestApp {
     }
 
     pub(crate) async fn quote(&self, user: Uuid, form: CheckoutForm) -> Result<GetQuoteResponse, Status> {
-        let request = GetQuoteRequest { form: Some(form) };
+        let request = GetQuoteRequest { form: Some(form), ..Default::default() };
         Ok(with_long_deadline(self.client(user).get_quote(request)).await?.into_inner())
     }
 }

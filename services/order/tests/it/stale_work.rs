@@ -205,8 +205,11 @@ const FROZEN: Duration = Duration::from_secs(11);
 async fn order_pay_and_cancel(client: Client) {
     let Ok(order) = place(client.clone(), "key", None).await else { return };
     let id = order.id;
-    let _ = client.clone().create_payment_intent(CreatePaymentIntentRequest { id: id.clone() }).await;
-    let _ = { client }.cancel_order(CancelOrderRequest { id }).await;
+    let _ = client
+        .clone()
+        .create_payment_intent(CreatePaymentIntentRequest { id: id.clone(), ..Default::default() })
+        .await;
+    let _ = { client }.cancel_order(CancelOrderRequest { id, ..Default::default() }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

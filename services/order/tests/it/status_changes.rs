@@ -152,7 +152,7 @@ async fn an_admin_cancels_any_order_and_is_recorded_as_actor() {
     let order = app.new_order(&[(MUG, 1)]).await;
     let admin = Uuid::now_v7();
     let replica = app.replica().await;
-    let request = bodega_proto::order::v1::CancelOrderRequest { id: order.id.clone() };
+    let request = bodega_proto::order::v1::CancelOrderRequest { id: order.id.clone(), ..Default::default() };
     replica.client(admin, Role::Admin).cancel_order(request).await.unwrap();
     let actors: Vec<Uuid> =
         sqlx::query_scalar("select actor from orders.order_events where order_id = $1 order by id")

@@ -25,7 +25,7 @@ use crate::{
     fake_cart::FakeCart,
     fake_catalog::FakeCatalog,
     fake_contacts::FakeContacts,
-    replica::{Client, Fakes, Replica, RulesClient, replica},
+    replica::{Client, Fakes, GuestClient, Replica, RulesClient, replica},
 };
 
 pub(crate) const MUG: i32 = 1;
@@ -137,6 +137,11 @@ impl TestApp {
         self.replica.events()
     }
 
+    /// Returns a client without an account.
+    pub(crate) fn guest_client(&self) -> GuestClient {
+        self.replica.guest_client()
+    }
+
     pub(crate) fn client(&self, user: Uuid) -> Client {
         self.replica.client(user, Role::User)
     }
@@ -176,7 +181,7 @@ impl TestApp {
     }
 
     pub(crate) async fn cancel(&self, user: Uuid, id: &str) -> Result<Order, Status> {
-        let request = CancelOrderRequest { id: id.to_owned() };
+        let request = CancelOrderRequest { id: id.to_owned(), ..Default::default() };
         let result = with_long_deadline(self.client(user).cancel_order(request)).await?;
         Ok(result.into_inner().order.unwrap())
     }
@@ -188,7 +193,11 @@ impl TestApp {
     }
 
     pub(crate) async fn get(&self, id: &str) -> Order {
-        let result = self.admin().get_order(GetOrderRequest { id: id.to_owned() }).await.unwrap();
+        let result = self
+            .admin()
+            .get_order(GetOrderRequest { id: id.to_owned(), ..Default::default() })
+            .await
+            .unwrap();
         result.into_inner().order.unwrap()
     }
 
@@ -207,7 +216,12 @@ pub(crate) async fn place(
     key: &str,
     expected_total_minor: Option<i64>,
 ) -> Result<Order, Status> {
-    let request = PlaceOrderRequest { idempotency_key: key.to_owned(), expected_total_minor, form: None };
+    let request = PlaceOrderRequest {
+        idempotency_key: key.to_owned(),
+        expected_total_minor,
+        form: None,
+        ..Default::default()
+    };
     Ok(with_long_deadline(client.place_order(request)).await?.into_inner().order.unwrap())
 }
 

@@ -53,8 +53,9 @@ use crate::{
 pub(crate) struct Order {
     /// Id of the order, a UUIDv7.
     pub(crate) id: String,
-    /// Id of the user who placed the order.
-    pub(crate) user_id: String,
+    /// Id of the user who placed the order; null for a guest's order.
+    #[schema(required)]
+    pub(crate) user_id: Option<String>,
     /// Ordered products.
     pub(crate) products: Vec<OrderLine>,
     /// What the customer pays, in major units of the currency.
@@ -132,6 +133,17 @@ pub(crate) struct Order {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     note: Option<String>,
+    /// Opens the order, as `X-Order-Token`. Only in the response to the guest who has placed the order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "pV0gqz2Zr3lPj0eGXk4aC1uTn8Hs5YwDfB7mLQ9xI6E")]
+    access_token: Option<String>,
+}
+
+impl Order {
+    /// Adds the token that opens the order; empty for none.
+    pub(crate) fn with_access_token(self, token: String) -> Self {
+        Self { access_token: non_empty(token), ..self }
+    }
 }
 
 impl TryFrom<pb::Order> for Order {
@@ -166,8 +178,9 @@ impl TryFrom<pb::Order> for Order {
             shipping_address: form.shipping_address.map(Into::into),
             billing_address: form.billing_address.map(Into::into),
             note: non_empty(form.note),
+            access_token: None,
             id: order.id,
-            user_id: order.user_id,
+            user_id: non_empty(order.user_id),
             products: order.items.into_iter().map(|item| OrderLine::new(item, &order.currency)).collect(),
             total_amount: amount(order.total_minor),
             currency: order.currency,

@@ -19,7 +19,10 @@ const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 pub(crate) struct Checkout {
     /// The id of the future order.
     pub id: Uuid,
+    /// The customer: the user, or the guest.
     pub user_id: Uuid,
+    /// The guest; `None` for a user.
+    pub guest_id: Option<Uuid>,
     /// The total that the client requires, in minor units.
     pub expected_total_minor: Option<i64>,
     /// Number of claims; 0 while the call that started the checkout processes it.
@@ -32,6 +35,13 @@ pub(crate) struct Checkout {
     pub form: Json<Form>,
     /// Whether the store may have settings, taxes, shipping methods or discounts. False spares a query.
     pub has_rules: bool,
+}
+
+impl Checkout {
+    /// Returns the user; `None` for a guest.
+    pub(crate) fn account(&self) -> Option<Uuid> {
+        self.guest_id.is_none().then_some(self.user_id)
+    }
 }
 
 /// The stage of a checkout.
@@ -144,11 +154,60 @@ pub(crate) async fn cart_version_of_order_since(
     .await
 }
 
+/// The latest checkout of a guest whose cart was merged into that of a user.
+#[derive(Debug)]
+pub(crate) struct MergedGuest {
+    pub guest_id: Uuid,
+    /// `None` if the guest has never checked out.
+    pub latest: Option<CheckoutState>,
+}
+
+/// Returns the latest checkouts of guests.
+pub(crate) async fn latest_of_guests(db: &Pool, guest_ids: &[Uuid]) -> sqlx::Result<Vec<MergedGuest>> {
+    let rows = sqlx::query!(
+        r#"select guest.id as "guest_id!", o.id as "id?", o.cart_version as "cart_version?", o.expected_total_minor,
+                  o.request_hash, o.stage as "stage?: Stage", coalesce(pending.clears_cart, false) as "clears_cart!",
+                  coalesce(pending.releases_stock, false) as "releases_stock!"
+           from unnest($1::uuid[]) as guest (id)
+           left join orders.latest_checkouts l on l.user_id = guest.id
+           left join orders.orders o on o.id = l.order_id
+           left join lateral (
+               select bool_or(d.kind = 'clear_cart') as clears_cart, bool_or(d.kind = 'release_stock') as releases_stock
+               from orders.outbox d where d.order_id = o.id and d.rejection is null
+           ) as pending on true"#,
+        guest_ids,
+    )
+    .fetch_all(db)
+    .await?;
+    let guests = rows.into_iter().map(|row| MergedGuest {
+        guest_id: row.guest_id,
+        latest: match (row.id, row.cart_version, row.stage) {
+            (Some(id), Some(cart_version), Some(stage)) => Some(CheckoutState {
+                id,
+                cart_version,
+                expected_total_minor: row.expected_total_minor,
+                request_hash: row.request_hash,
+                stage,
+                clears_cart: row.clears_cart,
+                releases_stock: row.releases_stock,
+            }),
+            _ => None,
+        },
+    });
+    Ok(guests.collect())
+}
+
 /// Returns whether the start of a checkout failed because another call has started a checkout at the same time.
 pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {
     matches!(
         violated_constraint(error),
-        Some("one_order_per_cart_version" | "one_placing_order_per_user" | "one_order_per_key")
+        Some(
+            "one_order_per_cart_version"
+                | "one_placing_order_per_user"
+                | "one_order_per_key"
+                // Of the customer and the guests whose carts were merged, some have another latest checkout.
+                | "latest_checkouts_order_id_fkey"
+        )
     )
 }
 
@@ -178,7 +237,7 @@ pub(crate) async fn claim(db: &Pool, id: Uuid) -> sqlx::Result<Option<Checkout>>
            set lease_until = now() + make_interval(secs => $2), recover_at = now() + make_interval(secs => $2),
                attempts = attempts + 1
            where id = $1 and status = 'placing' and lease_until <= now()
-           returning id, user_id, expected_total_minor, attempts, traceparent,
+           returning id, user_id, guest_id, expected_total_minor, attempts, traceparent,
                      created_at < now() - make_interval(secs => $3) as "is_expired!",
                      (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id)
                          as "lines!: Json<Vec<Line>>",
@@ -206,7 +265,7 @@ pub(crate) async fn claim_abandoned(db: &Pool) -> sqlx::Result<Vec<Checkout>> {
            set lease_until = now() + make_interval(secs => $2), recover_at = now() + make_interval(secs => $2),
                attempts = attempts + 1
            from due where o.id = due.id
-           returning o.id, o.user_id, o.expected_total_minor, o.attempts, o.traceparent,
+           returning o.id, o.user_id, o.guest_id, o.expected_total_minor, o.attempts, o.traceparent,
                      o.created_at < now() - make_interval(secs => $3) as "is_expired!",
                      (select json_agg(i order by i.product_id) from orders.order_items i where i.order_id = o.id)
                          as "lines!: Json<Vec<Line>>",

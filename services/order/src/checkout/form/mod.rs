@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::pricing_inputs::Place;
 
+/// The field that an order of a guest requires.
+pub(crate) const CONTACT_EMAIL: &str = "contact.email";
+
 const MAX_EMAIL_LENGTH: usize = 254;
 const MAX_PHONE_LENGTH: usize = 30;
 const MAX_CODES: usize = 5;
@@ -154,7 +157,7 @@ fn parse_contact(contact: &pb::CheckoutContact, purpose: Purpose, violations: &m
     let email = contact.email.trim();
     violations.require(
         is_email(email) || email.is_empty() && purpose == Purpose::Quote,
-        "contact.email",
+        CONTACT_EMAIL,
         format!("must be an email address of at most {MAX_EMAIL_LENGTH} characters"),
     );
     let mut text = |value: &str, max, field| {

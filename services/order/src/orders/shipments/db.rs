@@ -95,7 +95,7 @@ pub(super) async fn insert(db: &mut PgConnection, shipment: &NewShipment<'_>) ->
              update orders.orders
              set has_shipments = true, updated_at = greatest(clock_timestamp(), updated_at)
              where id = $2
-             returning user_id
+             returning nullif(user_id, guest_id) as user_id
          )
          insert into orders.mails (id, kind, dedupe_key, user_id, params)
          select gen_random_uuid(), 'shipment_sent', 'shipment_sent:' || $1::uuid, user_id,

@@ -271,7 +271,7 @@ async fn update(
 async fn add_mail(db: &mut PgConnection, refund_id: Uuid) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into orders.mails (id, kind, dedupe_key, user_id, params)
-         select gen_random_uuid(), 'partial_refund', 'partial_refund:' || r.id, o.user_id,
+         select gen_random_uuid(), 'partial_refund', 'partial_refund:' || r.id, nullif(o.user_id, o.guest_id),
                 jsonb_build_object('order_id', o.id, 'refund_id', r.id)
          from orders.refunds r
          join orders.orders o on o.id = r.order_id

@@ -90,7 +90,7 @@ pub(crate) async fn open_without_order(
 pub(crate) struct ListedPayment {
     pub id: Uuid,
     pub order_id: Uuid,
-    /// The user who placed the order; `None` if the order does not exist.
+    /// The user who placed the order; `None` for a guest, and if the order does not exist.
     pub user_id: Option<Uuid>,
     pub provider: String,
     /// `None` if the payment does not exist.
@@ -170,7 +170,8 @@ pub(crate) async fn find(db: &Pool, id: Uuid) -> sqlx::Result<Option<ListedPayme
     Ok(None)
 }
 
-const SELECT: &str = "select coalesce(p.id, r.payment_id) as id, coalesce(p.order_id, r.order_id) as order_id, o.user_id,
+const SELECT: &str = "select coalesce(p.id, r.payment_id) as id, coalesce(p.order_id, r.order_id) as order_id,
+    nullif(o.user_id, o.guest_id) as user_id,
     coalesce(p.provider, r.provider) as provider,
     case
         when p.status = 'failed' and p.cancelled then 'cancelled'

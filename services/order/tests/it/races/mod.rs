@@ -21,7 +21,7 @@ use crate::{
 const DEFAULT_SEEDS: u64 = 3;
 
 /// Returns the seeds of a test.
-fn seeds() -> Range<u64> {
+pub(crate) fn seeds() -> Range<u64> {
     let seeds = std::env::var("BODEGA_RACE_SEEDS").ok();
     0..seeds.map_or(DEFAULT_SEEDS, |seeds| seeds.parse().expect("BODEGA_RACE_SEEDS is a number"))
 }
@@ -73,7 +73,8 @@ async fn place_after(
 ) -> Result<Order, Status> {
     tokio::time::sleep(pause).await;
     let idempotency_key = Uuid::now_v7().to_string();
-    let request = PlaceOrderRequest { idempotency_key, expected_total_minor, form: Some(form) };
+    let request =
+        PlaceOrderRequest { idempotency_key, expected_total_minor, form: Some(form), ..Default::default() };
     for _ in 0..60 {
         let result = with_long_deadline(client.place_order(request.clone())).await;
         match result {

@@ -174,9 +174,10 @@ async fn forward(
 }
 
 pub(crate) async fn create_intent(mut client: Client, id: &str) -> Result<PaymentIntent, Status> {
-    let result =
-        with_long_deadline(client.create_payment_intent(CreatePaymentIntentRequest { id: id.to_owned() }))
-            .await?;
+    let result = with_long_deadline(
+        client.create_payment_intent(CreatePaymentIntentRequest { id: id.to_owned(), ..Default::default() }),
+    )
+    .await?;
     Ok(result.into_inner().intent.unwrap())
 }
 

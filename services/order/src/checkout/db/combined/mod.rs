@@ -3,7 +3,9 @@
 //! A statement that has waited for a lock reads the locked row as it is now, but all other rows as they were before the wait.
 //! So each of these statements decides by the rows that it locks, updates or inserts:
 //!
-//! - A checkout starts if the update of `latest_checkouts` finds the expected row, and no unique index has an equal entry.
+//! - A checkout starts if the update of `latest_checkouts` finds the expected row, and no unique index has an equal entry. If the
+//!   carts of guests were merged into the cart, it must find their rows too: they name the same checkout then. If it finds some of
+//!   the rows only, the foreign key of the others makes the statement fail.
 //! - An order is placed if its locked row is still `placing`.
 //! - Deleting a row that another process has deleted has no effect.
 //!
@@ -57,6 +59,8 @@ pub(crate) struct Found {
     pub pending_orders: i64,
     /// Whether the store may have settings, taxes, shipping methods or discounts.
     pub has_rules: bool,
+    /// The guests whose carts were merged into the user's before an earlier checkout of the user.
+    pub merged_guests: Vec<Uuid>,
 }
 
 /// Pending orders of a user that are counted.
@@ -72,6 +76,10 @@ pub(crate) struct NewCheckout {
     pub request_hash: Option<Vec<u8>>,
     /// The user's latest checkout before the cart was read.
     pub previous: Option<Uuid>,
+    /// The hash of the token that opens the order; `None` for users.
+    pub access_key_hash: Option<Vec<u8>>,
+    /// The guests whose carts were merged into this one, each with the latest checkout before the cart was read.
+    pub merged_guests: Vec<(Uuid, Option<Uuid>)>,
     pub traceparent: Option<String>,
 }
 
@@ -129,7 +137,7 @@ impl Statements {
     }
 
     /// Starts a checkout with its idempotency key. Returns false if `previous` is no longer the user's latest checkout: then
-    /// the cart may have been read before another checkout removed its lines.
+    /// the cart may have been read before another checkout removed its lines. The same applies to merged guests.
     ///
     /// # Errors
     /// A violated constraint ([`is_duplicate`](super::checkouts::is_duplicate)) also means that another call has started a

@@ -84,7 +84,7 @@ pub(super) async fn place(db: Pool, checkouts: Vec<Arc<PricedCheckout>>) -> Resu
                                   requires_address)
                     on total.order_id = locked.id
                where o.id = locked.id
-               returning o.id, o.user_id, o.placed_at, o.traceparent, o.number
+               returning o.id, nullif(o.user_id, o.guest_id) as user_id, o.placed_at, o.traceparent, o.number
            ), items as (
                update orders.order_items i
                set name = line.name, price_minor = line.price, discount_minor = line.discount, tax_minor = line.tax,

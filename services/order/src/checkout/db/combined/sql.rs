@@ -47,7 +47,10 @@ pub(super) async fn find(db: Pool, searches: Vec<Search>) -> Results<Found> {
                           where p.user_id = search.user_id and p.status = 'pending' limit $3
                       ) as counted
                   ) as "pending_orders!",
-                  (select revision > 0 from orders.settings where is_single) as "has_rules!"
+                  (select revision > 0 from orders.settings where is_single) as "has_rules!",
+                  array(
+                      select m.user_id from orders.latest_checkouts m where m.merged_into = search.user_id
+                  ) as "merged_guests!"
            from unnest($1::uuid[], $2::text[]) with ordinality as search (user_id, key, position)
            left join orders.idempotency_keys k on k.user_id = search.user_id and k.key = search.key
            left join orders.latest_checkouts l on l.user_id = search.user_id
@@ -81,7 +84,13 @@ pub(super) async fn find(db: Pool, searches: Vec<Search>) -> Results<Found> {
             }),
             _ => None,
         };
-        Found { key, latest, pending_orders: row.pending_orders, has_rules: row.has_rules }
+        Found {
+            key,
+            latest,
+            pending_orders: row.pending_orders,
+            has_rules: row.has_rules,
+            merged_guests: row.merged_guests,
+        }
     });
     Ok(all(found))
 }
@@ -109,27 +118,47 @@ pub(super) async fn start(db: Pool, new: Vec<Arc<NewCheckout>>) -> Results<bool>
     let product_ids: Vec<_> = lines().map(|(_, line)| line.product_id).collect();
     let quantities: Vec<_> = lines().map(|(_, line)| line.quantity).collect();
     let quoted_prices: Vec<_> = lines().map(|(_, line)| line.quoted_price_minor).collect();
+    let guest_ids: Vec<_> = new.iter().map(|new| new.checkout.guest_id).collect();
+    let access_key_hashes: Vec<_> = new.iter().map(|new| new.access_key_hash.as_deref()).collect();
+    let merged =
+        || new.iter().flat_map(|new| new.merged_guests.iter().map(|guest| (new.checkout.id, *guest)));
+    let merged_orders: Vec<_> = merged().map(|(id, _)| id).collect();
+    let merged_guests: Vec<_> = merged().map(|(_, (guest_id, _))| guest_id).collect();
+    let merged_previous: Vec<_> = merged().map(|(_, (_, previous))| previous).collect();
     let started = sqlx::query_scalar!(
         r#"with settings as materialized (
                select set_config('lock_timeout', $12, true) as lock_timeout
            ), new as materialized (
                select new.*
                from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::text[], $13::text[],
-                           $14::bytea[], $15::jsonb[], $16::jsonb[])
+                           $14::bytea[], $15::jsonb[], $16::jsonb[], $17::uuid[], $18::bytea[])
                         as new (user_id, id, previous, cart_version, expected_total_minor, key, traceparent,
-                                request_hash, choices, personal)
+                                request_hash, choices, personal, guest_id, access_key_hash)
                where (select lock_timeout from settings) is not null
-           ), latest as (
-               insert into orders.latest_checkouts as l (user_id, order_id)
-               select user_id, id from new order by user_id
-               on conflict (user_id) do update set order_id = excluded.order_id
-               where l.order_id = (select new.previous from new where new.id = excluded.order_id)
+           ), expected as materialized (
+               select user_id, id as order_id, previous, null::uuid as merged_into from new
+               union all
+               select guest.id, guest.order_id, guest.previous, new.user_id
+               from unnest($19::uuid[], $20::uuid[], $21::uuid[]) as guest (order_id, id, previous)
+               join new on new.id = guest.order_id
+           ), found as (
+               insert into orders.latest_checkouts as l (user_id, order_id, merged_into)
+               select user_id, order_id, merged_into from expected order by user_id
+               on conflict (user_id) do update set order_id = excluded.order_id, merged_into = excluded.merged_into
+               where l.order_id = (
+                   select e.previous from expected e
+                   where e.order_id = excluded.order_id and e.user_id = excluded.user_id
+               )
                returning l.order_id
+           ), latest as (
+               select order_id from found
+               group by order_id
+               having count(*) = (select count(*) from expected e where e.order_id = found.order_id)
            ), checkout as (
                insert into orders.orders (id, user_id, cart_version, status, expected_total_minor, traceparent,
-                                          request_hash, choices, lease_until, recover_at)
+                                          request_hash, choices, guest_id, access_key_hash, lease_until, recover_at)
                select new.id, user_id, cart_version, 'placing', expected_total_minor, traceparent,
-                      request_hash, choices, lease_until, lease_until
+                      request_hash, choices, guest_id, access_key_hash, lease_until, lease_until
                from new
                join latest on latest.order_id = new.id,
                     (select now() + make_interval(secs => $7) as lease_until) as lease
@@ -141,7 +170,7 @@ pub(super) async fn start(db: Pool, new: Vec<Arc<NewCheckout>>) -> Results<bool>
                join latest using (order_id)
            ), contact as (
                insert into orders.order_contacts (order_id, user_id, details)
-               select new.id, user_id, personal
+               select new.id, nullif(user_id, guest_id), personal
                from new join latest on latest.order_id = new.id
                where personal is not null
            ), key as (
@@ -150,7 +179,7 @@ pub(super) async fn start(db: Pool, new: Vec<Arc<NewCheckout>>) -> Results<bool>
                from new join latest on latest.order_id = new.id
                where key is not null
            )
-           select order_id from latest"#,
+           select order_id as "order_id!" from latest"#,
         &user_ids,
         &ids,
         &previous as &[Option<Uuid>],
@@ -167,6 +196,11 @@ pub(super) async fn start(db: Pool, new: Vec<Arc<NewCheckout>>) -> Results<bool>
         &request_hashes as &[Option<&[u8]>],
         &choices as &[Option<Json<&Choices>>],
         &personal as &[Option<Json<&Personal>>],
+        &guest_ids as &[Option<Uuid>],
+        &access_key_hashes as &[Option<&[u8]>],
+        &merged_orders,
+        &merged_guests,
+        &merged_previous as &[Option<Uuid>],
     )
     .fetch_all(&db)
     .await?;
