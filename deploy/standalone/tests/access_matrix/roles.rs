@@ -17,6 +17,8 @@ pub(super) enum Role {
     Anonymous,
     /// With the token of a guest's cart.
     Guest,
+    /// With the token of a guest's order.
+    OrderToken,
     /// The user that the order, the session and so on belong to.
     Owner,
     OtherUser,
@@ -47,9 +49,10 @@ const SCOPES: [&str; 7] = [
     "settings:write",
 ];
 
-pub(super) const ROLES: [Role; 18] = [
+pub(super) const ROLES: [Role; 19] = [
     Role::Anonymous,
     Role::Guest,
+    Role::OrderToken,
     Role::Owner,
     Role::OtherUser,
     Role::Admin,
@@ -90,7 +93,7 @@ impl Role {
     /// keys that may call it.
     pub(super) fn expected(self, access: Access, owned: bool, scopes: &[String]) -> Outcome {
         let for_users = match self {
-            Self::Anonymous | Self::Guest => Outcome::Unauthenticated,
+            Self::Anonymous | Self::Guest | Self::OrderToken => Outcome::Unauthenticated,
             Self::Disabled
             | Self::EndedSession
             | Self::Expired
@@ -103,9 +106,13 @@ impl Role {
         };
         match (access, self) {
             (Access::Anyone, _) => Outcome::Allowed,
-            (Access::UserOrGuest, Self::Anonymous | Self::Guest) => Outcome::Allowed,
-            (Access::OwnerOrAdmin, Self::OtherUser) => Outcome::NotFound,
-            (Access::User, Self::OtherUser | Self::Admin) if owned => Outcome::NotFound,
+            (Access::UserOrGuest, Self::Anonymous | Self::Guest | Self::OrderToken) => Outcome::Allowed,
+            (Access::Customer, Self::Guest) => Outcome::Allowed,
+            (Access::OrderCustomer | Access::OrderCustomerOrAdmin, Self::OrderToken) => Outcome::Allowed,
+            (Access::OwnerOrAdmin | Access::OrderCustomerOrAdmin, Self::OtherUser) => Outcome::NotFound,
+            (Access::User | Access::OrderCustomer, Self::OtherUser | Self::Admin) if owned => {
+                Outcome::NotFound
+            }
             (Access::Admin, Self::Owner | Self::OtherUser) => Outcome::Forbidden,
             _ => for_users,
         }
@@ -148,6 +155,8 @@ pub(super) struct Clients {
     pub(super) guest: Client,
     pub(super) owner: Client,
     pub(super) admin: Client,
+    /// The id of the order that the token of [`Role::OrderToken`] opens.
+    pub(super) guest_order: String,
     clients: Vec<(Role, Client)>,
 }
 
@@ -157,6 +166,11 @@ impl Clients {
         let admin = guest.sign_in(ADMIN_EMAIL).await;
         let owner = register(None, guest).await;
         let cart = guest.add_to_cart(product, 1).await.expect(200);
+        let ordered = guest.add_to_cart(product, 1).await.expect(200);
+        let customer = guest.clone().with("x-cart-token", ordered.header("x-cart-token"));
+        let contact = json!({"contact": {"email": "guest@shop.example"}});
+        let ordered = customer.post("/api/orders", contact).await.expect(201).json;
+        let text = |field: &str| ordered[field].as_str().unwrap().to_owned();
         let disabled = register(Some(&admin), guest).await;
         admin.patch(&format!("/api/users/{}", disabled.id()), json!({"disabled": true})).await.expect(200);
         let ended = register(Some(&admin), guest).await;
@@ -169,6 +183,7 @@ impl Clients {
         let mut clients = vec![
             (Role::Anonymous, guest.clone()),
             (Role::Guest, guest.clone().with("x-cart-token", cart.header("x-cart-token"))),
+            (Role::OrderToken, guest.clone().with("x-order-token", &text("accessToken"))),
             (Role::Owner, owner.clone()),
             (Role::OtherUser, register(None, guest).await),
             (Role::Admin, admin.clone()),
@@ -188,7 +203,7 @@ impl Clients {
         admin.delete(&format!("/api/admin/api-keys/{id}")).await.expect(204);
         store::eventually("the gateway knows", async || revoked.get("/api/users").await.status == 401).await;
         clients.push((Role::RevokedKey, revoked));
-        Self { guest: guest.clone(), owner, admin, clients }
+        Self { guest: guest.clone(), owner, admin, guest_order: text("id"), clients }
     }
 
     /// The client of a role.

@@ -32,8 +32,11 @@ impl Recorder {
     async fn record_access(&mut self, (method, path, access): Route, input: Option<&Input>, order: &str) {
         let roles: &[Role] = match access {
             Access::Anyone | Access::UserOrGuest => &[],
-            Access::User => &[Role::Anonymous, Role::InvalidToken, Role::Guest],
-            Access::OwnerOrAdmin => &[Role::Anonymous, Role::InvalidToken, Role::Guest, Role::OtherUser],
+            Access::Customer => &[Role::Anonymous, Role::InvalidToken],
+            Access::User | Access::OrderCustomer => &[Role::Anonymous, Role::InvalidToken, Role::Guest],
+            Access::OwnerOrAdmin | Access::OrderCustomerOrAdmin => {
+                &[Role::Anonymous, Role::InvalidToken, Role::Guest, Role::OtherUser]
+            }
             Access::Admin => &[Role::Anonymous, Role::InvalidToken, Role::Guest, Role::User],
         };
         for role in roles {
@@ -115,7 +118,12 @@ impl Recorder {
 fn role_for(access: Access) -> Role {
     match access {
         Access::Anyone => Role::Anonymous,
-        Access::UserOrGuest | Access::User | Access::OwnerOrAdmin => Role::User,
+        Access::UserOrGuest
+        | Access::Customer
+        | Access::User
+        | Access::OrderCustomer
+        | Access::OrderCustomerOrAdmin
+        | Access::OwnerOrAdmin => Role::User,
         Access::Admin => Role::Admin,
     }
 }

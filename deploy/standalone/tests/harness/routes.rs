@@ -1,6 +1,6 @@
 //! Every route, and the clients that may call it.
 
-use Access::{Admin, Anyone, OwnerOrAdmin, User, UserOrGuest};
+use Access::{Admin, Anyone, Customer, OrderCustomer, OrderCustomerOrAdmin, OwnerOrAdmin, User, UserOrGuest};
 
 /// The clients that may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,12 @@ pub(crate) enum Access {
     UserOrGuest,
     /// Signed-in users, for their own resources.
     User,
+    /// Users, and guests with a cart.
+    Customer,
+    /// The user who placed the order, and the bearer of its token.
+    OrderCustomer,
+    /// The user who placed the order, the bearer of its token, and admins.
+    OrderCustomerOrAdmin,
     /// The user who placed the order, and admins.
     OwnerOrAdmin,
     Admin,
@@ -83,15 +89,17 @@ pub(crate) const CANONICAL: &[Route] = &[
     ("PATCH", "/api/cart/items/{productId}", UserOrGuest),
     ("DELETE", "/api/cart/items/{productId}", UserOrGuest),
     ("DELETE", "/api/cart", UserOrGuest),
-    ("POST", "/api/checkout/quote", User),
-    ("POST", "/api/orders", User),
+    ("POST", "/api/checkout/quote", Customer),
+    ("POST", "/api/orders", Customer),
     ("GET", "/api/orders", User),
-    ("GET", "/api/orders/{id}", OwnerOrAdmin),
-    ("POST", "/api/orders/{id}/cancel", OwnerOrAdmin),
+    ("GET", "/api/orders/{id}", OrderCustomerOrAdmin),
+    ("POST", "/api/orders/{id}/cancel", OrderCustomerOrAdmin),
+    ("POST", "/api/orders/{id}/claim", User),
     ("PATCH", "/api/orders/{id}", Admin),
     ("POST", "/api/orders/{id}/refunds", Admin),
     ("POST", "/api/orders/{id}/shipments", Admin),
     ("GET", "/api/admin/orders", Admin),
+    ("DELETE", "/api/admin/orders/{id}/contact", Admin),
     ("GET", "/api/settings", Admin),
     ("PUT", "/api/settings", Admin),
     ("GET", "/api/settings/tax", Admin),
@@ -109,7 +117,7 @@ pub(crate) const CANONICAL: &[Route] = &[
     ("GET", "/api/admin/audit", Admin),
     ("GET", "/api/admin/payments", Admin),
     ("POST", "/api/admin/payments/{id}/resolve", Admin),
-    ("POST", "/api/orders/{id}/payment", User),
+    ("POST", "/api/orders/{id}/payment", OrderCustomer),
     ("POST", "/api/webhooks/stripe", Anyone),
     ("GET", "/healthz", Anyone),
     ("GET", "/readyz", Anyone),
@@ -122,7 +130,7 @@ pub(crate) const LEGACY: &[Route] = &[
     ("POST", "/auth/register", Anyone),
     ("POST", "/cart/add", UserOrGuest),
     ("POST", "/cart/remove", UserOrGuest),
-    ("POST", "/orders", User),
+    ("POST", "/orders", Customer),
     ("PATCH", "/orders/{id}", Admin),
     ("POST", "/auth/signup", Anyone),
     ("POST", "/auth/login", Anyone),

@@ -63,6 +63,9 @@ async fn documents_every_route_and_its_access() {
             _ if is_optional => json!([{}, {"bearer": []}]),
             Access::Anyone => json!(null),
             Access::User => json!([{"bearer": []}]),
+            Access::Customer => json!([{"bearer": []}, {"cartToken": []}]),
+            Access::OrderCustomer => json!([{"bearer": []}, {"orderToken": []}]),
+            Access::OrderCustomerOrAdmin => json!([{"bearer": scopes_of(operation)}, {"orderToken": []}]),
             // API keys have scopes; `access_matrix` tries each operation with each of them.
             _ => json!([{"bearer": scopes_of(operation)}]),
         };

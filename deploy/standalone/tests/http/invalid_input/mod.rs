@@ -79,7 +79,12 @@ impl Fixture {
         let client = match input.access {
             Access::Admin => self.store.admin(),
             Access::Anyone => self.store.guest(),
-            Access::User | Access::UserOrGuest | Access::OwnerOrAdmin => &self.ada,
+            Access::User
+            | Access::UserOrGuest
+            | Access::Customer
+            | Access::OrderCustomer
+            | Access::OrderCustomerOrAdmin
+            | Access::OwnerOrAdmin => &self.ada,
         };
         let request = client.request(input.method.parse().unwrap(), &path);
         // Required there.
