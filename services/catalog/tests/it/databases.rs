@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::{
     image_fixtures::{pngs, wait_until},
     test_app::{self, TestApp, by_name, product, rejection, update_request},
+    variants::{request, variant},
 };
 
 /// Starts a catalog with a database in which `before` and `after` were executed around the migrations.
@@ -86,6 +87,9 @@ async fn runs_with_a_role_that_can_only_read_and_write_rows() {
     let order_id = Uuid::now_v7();
     app.reserve(order_id, &[(created.id, 1)]).await;
     app.release(order_id).await;
+    let sizes = [variant("A", "S", 100, 3), variant("B", "M", 110, 6)];
+    app.put_variants(request(created.id, &sizes)).await.unwrap();
+    app.put_variants(request(created.id, &sizes[..1])).await.unwrap();
     let product = app.add_images(created.id, &pngs(2)).await.unwrap();
     app.remove_image(created.id, product.images[1].id).await.unwrap();
     app.archive(created.id).await;
