@@ -7,6 +7,7 @@ mod accounts;
 mod catalog;
 mod checkout;
 mod coverage;
+mod guests;
 mod legacy;
 mod mails;
 mod recorder;

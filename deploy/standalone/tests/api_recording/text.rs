@@ -28,7 +28,7 @@ pub(super) const IGNORED_HEADERS: [&str; 3] = ["date", "content-length", "x-requ
 pub(super) const PLACEHOLDERS: [(&str, &[&str]); 8] = [
     ("<text>", &["title", "detail", "message"]),
     ("<request id>", &["requestId", "x-request-id"]),
-    ("<token>", &["refreshToken", "cartToken", "x-cart-token"]),
+    ("<token>", &["refreshToken", "cartToken", "x-cart-token", "accessToken", "x-order-token"]),
     ("<cursor>", &["nextCursor"]),
     ("<time>", &["last-modified"]),
     ("<etag>", &["etag", "if-match", "if-none-match"]),

@@ -2,5 +2,6 @@
 
 mod admin_list;
 mod checkout;
+mod guests;
 mod history;
 mod status;
