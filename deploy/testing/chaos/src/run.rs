@@ -14,7 +14,7 @@ use tokio::time::{interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    client::{Client, Counters, Fulfillment, ProductSet},
+    client::{Client, Counters, Fulfillment, Guest, ProductSet},
     cluster::{Cluster, ClusterOptions, Connections},
     faults::{Fault, FaultKind, Lane, Schedule},
     invariants,
@@ -35,6 +35,8 @@ const SHORT_ACCESS_TTL: Duration = Duration::from_secs(6);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 /// The number of products: few, so that clients compete for them.
 const PRODUCTS: usize = 24;
+/// The number of guests who order at the same time.
+const GUESTS: usize = 2;
 /// Units of each product: enough for most clients, not for all.
 const STOCK: i32 = 2_000;
 
@@ -151,6 +153,12 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<RunResult> {
     let mut clients: Vec<_> = clients.collect();
     let admin = Fulfillment::start(cluster.url(), cluster.admin(), seed, journal.clone(), &products).await?;
     clients.push(tokio::spawn(admin.run(stop.clone())));
+    let guest_journal = Journal::start();
+    for number in 0..GUESTS {
+        let (journal, stripe) = (guest_journal.clone(), cluster.stripe().clone());
+        let guest = Guest::new(number, seed, cluster.url(), journal, stripe, &products);
+        clients.push(tokio::spawn(guest.run(stop.clone())));
+    }
 
     let fault_log = FaultLog::default();
     let injected = tokio::select! {
@@ -165,12 +173,13 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<RunResult> {
 
     if let Some(dir) = log_dir {
         journal.save(&dir.join("journal")).context("cannot save the journal")?;
+        guest_journal.save(&dir.join("guests")).context("cannot save the journal of the guests")?;
     }
     let settled_in = wait_until_settled(&cluster).await?;
     if settings.targets.is_some() {
         targets::keep_running().await?;
     }
-    let mut violations = invariants::check(&cluster, &journal).await?;
+    let mut violations = invariants::check(&cluster, &journal, &guest_journal).await?;
     if settled_in.is_none() {
         let limit = SETTLE_TIMEOUT.as_secs();
         violations.push(format!("I4 pending work: some work was still pending after {limit} s"));

@@ -29,6 +29,8 @@ pub(super) struct Request {
     method: Method,
     path: String,
     idempotency_key: Option<String>,
+    /// A header with the token of a guest, and its value.
+    guest_token: Option<(&'static str, String)>,
     /// Null for no body.
     body: Value,
 }
@@ -51,11 +53,15 @@ impl Request {
     }
 
     fn new(method: Method, path: impl Into<String>, body: Value) -> Self {
-        Self { method, path: path.into(), idempotency_key: None, body }
+        Self { method, path: path.into(), idempotency_key: None, guest_token: None, body }
     }
 
     pub(super) fn with_idempotency_key(self, idempotency_key: Option<String>) -> Self {
         Self { idempotency_key, ..self }
+    }
+
+    pub(super) fn with_guest_token(self, header: &'static str, token: &str) -> Self {
+        Self { guest_token: Some((header, token.to_owned())), ..self }
     }
 }
 
@@ -149,7 +155,7 @@ impl ApiClient {
         if response.as_ref().is_none_or(|response| response.status >= 500) {
             increment(&self.counters.errors);
         }
-        let Request { method, path, idempotency_key, body } = request.clone();
+        let Request { method, path, idempotency_key, body, guest_token: _ } = request.clone();
         self.journal.record(Exchange {
             client: self.number,
             user: self.user.clone(),
@@ -173,6 +179,9 @@ impl ApiClient {
         }
         if let Some(key) = &request.idempotency_key {
             builder = builder.header("idempotency-key", key);
+        }
+        if let Some((header, token)) = &request.guest_token {
+            builder = builder.header(*header, token);
         }
         if !request.body.is_null() {
             builder = builder.json(&request.body);

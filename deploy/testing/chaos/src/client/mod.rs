@@ -9,6 +9,7 @@ mod api;
 mod cart;
 mod checkout;
 mod counters;
+mod guest;
 mod payment;
 mod product_set;
 mod redaction;
@@ -26,7 +27,9 @@ use bodega_stripe_double::StripeDouble;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::{admin::Fulfillment, counters::Counters, product_set::ProductSet, session::Session};
+pub(crate) use self::{
+    admin::Fulfillment, counters::Counters, guest::Guest, product_set::ProductSet, session::Session,
+};
 use self::{
     api::{ApiClient, Request},
     retry_profile::RetryProfile,

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-const SECRET_FIELDS: [&str; 5] = ["password", "token", "refreshToken", "cartToken", "clientSecret"];
+const SECRET_FIELDS: [&str; 6] =
+    ["password", "token", "refreshToken", "cartToken", "accessToken", "clientSecret"];
 const REDACTED: &str = "…";
 
 /// Replaces the strings of secret fields.

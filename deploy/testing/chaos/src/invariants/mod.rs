@@ -9,6 +9,7 @@ mod acknowledged;
 mod exchanges;
 #[cfg(test)]
 mod fixtures;
+mod guests;
 mod idempotency;
 mod payment_ledger;
 mod payments;
@@ -30,11 +31,17 @@ use crate::{
 ///
 /// # Errors
 /// The database or the store does not respond.
-pub(crate) async fn check(cluster: &Cluster, journal: &Journal) -> anyhow::Result<Vec<String>> {
+pub(crate) async fn check(
+    cluster: &Cluster,
+    journal: &Journal,
+    guests: &Journal,
+) -> anyhow::Result<Vec<String>> {
     let snapshot = snapshot::read(&cluster.database_url()).await?;
     let rest = RestState::read(cluster.url(), cluster.admin()).await?;
     let ledger = PaymentLedger::of(cluster.stripe());
-    Ok(find_violations(&snapshot, &rest, &ledger, &journal.exchanges()))
+    let mut violations = find_violations(&snapshot, &rest, &ledger, &journal.exchanges());
+    violations.extend(guests::find_violations(&snapshot, &guests.exchanges()));
+    Ok(violations)
 }
 
 /// Counts open orders, payments, refunds, deliveries and events. Cheap enough to be called several times a second.

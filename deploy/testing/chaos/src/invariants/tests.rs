@@ -130,7 +130,7 @@ fn paid_orders(journal: &Journal) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn finds_every_corruption_of_a_used_store() {
     let (cluster, journal) = start_used_store().await;
-    let mut before = check(&cluster, &journal).await.unwrap();
+    let mut before = check(&cluster, &journal, &Journal::start()).await.unwrap();
     assert_eq!(before, Vec::<String>::new());
 
     let mut db = PgConnection::connect(&cluster.database_url()).await.unwrap();
@@ -144,7 +144,7 @@ async fn finds_every_corruption_of_a_used_store() {
         };
         let result = sqlx::raw_sql(AssertSqlSafe(sql.as_str())).execute(&mut db).await.unwrap();
         assert!(result.rows_affected() > 0, "changes nothing: {sql}");
-        let now = check(&cluster, &journal).await.unwrap();
+        let now = check(&cluster, &journal, &Journal::start()).await.unwrap();
         for beginning in expected {
             let is_new =
                 |violation: &&String| violation.starts_with(beginning) && !before.contains(violation);

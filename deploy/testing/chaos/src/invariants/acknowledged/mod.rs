@@ -18,3 +18,8 @@ pub(super) fn find_violations(snapshot: &Snapshot, rest: &RestState, exchanges: 
     ]
     .concat()
 }
+
+/// Finds responses with a status that is not allowed.
+pub(super) fn unexpected_statuses(exchanges: &[Exchange]) -> Vec<String> {
+    responses::find_violations(exchanges)
+}
