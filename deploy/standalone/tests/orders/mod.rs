@@ -4,4 +4,6 @@ mod admin_list;
 mod checkout;
 mod guests;
 mod history;
+mod returns;
 mod status;
+mod totals;
