@@ -30,10 +30,10 @@ pub(crate) const CART: &str = "products totalPrice currency count updatedAt";
 pub(crate) const CART_LINE: &str =
     "productId name price quantity lineTotal imageUrl available variantId sku variantName";
 /// The fields of an order.
-pub(crate) const ORDER: &str =
-    "id userId products totalAmount currency status payment history createdAt updatedAt";
+pub(crate) const ORDER: &str = "id userId products totalAmount currency status payment history createdAt updatedAt \
+     number subtotal discountTotal shippingTotal taxTotal taxes pricesIncludeTax discounts";
 /// The fields of an order line.
-pub(crate) const ORDER_LINE: &str = "productId name price quantity lineTotal";
+pub(crate) const ORDER_LINE: &str = "productId name price quantity lineTotal variantId discount tax total";
 
 /// The fields of a payment intent.
 pub(crate) const INTENT: &str = "provider paymentIntentId clientSecret publishableKey status amount currency";

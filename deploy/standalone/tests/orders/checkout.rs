@@ -26,7 +26,7 @@ async fn placing_an_order_copies_and_clears_the_cart() {
     let order = &placed.json;
     assert_fields(order, ORDER);
     order["products"].as_array().unwrap().iter().for_each(|line| assert_fields(line, ORDER_LINE));
-    let line = |id: i64, name: &str, price: f64, quantity: i64, total: f64| json!({"productId": id, "name": name, "price": price, "quantity": quantity, "lineTotal": total});
+    let line = |id: i64, name: &str, price: f64, quantity: i64, total: f64| json!({"productId": id, "name": name, "price": price, "quantity": quantity, "lineTotal": total, "variantId": id, "discount": 0.0, "tax": 0.0, "total": total});
     assert_eq!(
         order["products"],
         json!([line(mug, "Mug", 19.99, 2, 39.98), line(pot, "Pot", 0.01, 3, 0.03)])

@@ -15,7 +15,7 @@ fn in_cents(amount: &Value) -> i64 {
     format!("{whole}{decimals:0<2}").parse().unwrap()
 }
 
-/// The products of the order, with the amounts 46.91 for the mugs, 19.56 for the books and 4.90 for shipping.
+/// The products of the order, with the amounts 46.91 for three mugs, 19.56 for two books and 4.90 for shipping.
 struct Sale {
     store: TestStore,
     ada: Client,
