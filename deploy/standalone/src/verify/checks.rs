@@ -68,7 +68,7 @@ pub static CHECKS: LazyLock<Vec<Check>> = checks! {
 
     Rule "order totals equal the sum of their lines" "order_totals";
     Rule "uses of discounts belong to orders that are not cancelled" "discount_uses";
-    Rule "orders that required an address have one" "required_addresses";
+    Rule "orders have the address and the contact that they required" "required_addresses";
     Rule "order histories follow the state machine" "order_history";
     Rule "changes of orders have their events" "order_events_recorded";
     Rule "each cart version has at most one order" "one_order_per_cart";

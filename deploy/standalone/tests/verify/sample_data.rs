@@ -48,6 +48,10 @@ pub(super) async fn sample_database() -> TestDatabase {
             }
         }
         order_with_rules(&test, &ada, mug).await;
+        let cart = store.guest().add_to_cart(mug, 1).await.expect(200).json;
+        let guest = store.guest().clone().with("x-cart-token", cart["cartToken"].as_str().unwrap());
+        let contact = json!({"contact": {"email": "guest@shop.example"}});
+        guest.post("/api/orders", contact).await.expect(201);
         pay_by_card(&test, &ada, mug).await;
         ada.add_to_cart(pot, 9_000).await.expect(200);
         ada.place_order_with_key("a-key").await.expect(409);

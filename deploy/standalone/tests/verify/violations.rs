@@ -117,7 +117,8 @@ pub(super) const VIOLATIONS: &[(&str, &str)] = &[
         "order totals are equal when they are computed again",
         "update orders.order_discounts set amount_minor = amount_minor + 1",
     ),
-    ("orders that required an address have one", "delete from orders.order_contacts"),
+    ("orders have the address and the contact that they required", "delete from orders.order_contacts where user_id is not null"),
+    ("orders have the address and the contact that they required", "delete from orders.order_contacts where user_id is null"),
     (
         "uses of discounts belong to orders that are not cancelled",
         "update orders.discounts set used = used - 1",
@@ -260,7 +261,7 @@ pub(super) const VIOLATIONS: &[(&str, &str)] = &[
         "drop index orders.one_order_per_cart_version; update orders.orders set cart_version = 1",
     ),
     ("idempotency keys belong to the order's user", "update orders.idempotency_keys set user_id = gen_random_uuid()"),
-    ("order owners exist", "update orders.orders set user_id = gen_random_uuid()"),
+    ("order owners exist", "update orders.orders set user_id = gen_random_uuid() where guest_id is null"),
     // Cart.
     (
         "cart lines are within limits and refer to products",
