@@ -20,7 +20,7 @@ use crate::{
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(example = json!({"requireShipping": true, "country": "DE", "pricesIncludeTax": true}))]
 pub(crate) struct StoreSettings {
-    /// Whether an order needs a contact and, for items that are shipped, an address and a shipping method.
+    /// Whether an order of items that are shipped needs an address and a shipping method.
     require_shipping: bool,
     /// ISO 3166-1 alpha-2 code of the store's country, whose taxes apply to orders without an address; null for none.
     #[serde(default)]

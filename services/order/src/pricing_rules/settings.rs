@@ -9,7 +9,7 @@ use crate::{AUDIT, error::Error};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoreSettings {
-    /// Whether an order needs a contact and, for items that are shipped, an address and a shipping method.
+    /// Whether an order of items that are shipped needs an address and a shipping method.
     pub require_shipping: bool,
     /// The country of orders without an address.
     pub country: Option<String>,

@@ -45,7 +45,7 @@ pub(crate) struct CartItem {
 /// The default is a store without taxes, shipping methods and discounts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Inputs {
-    /// Whether an order needs a contact and, for items that are shipped, an address and a shipping method.
+    /// Whether an order of items that are shipped needs an address and a shipping method.
     pub require_shipping: bool,
     pub prices_include_tax: bool,
     /// The methods that ship to the place.
