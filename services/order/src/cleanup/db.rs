@@ -32,6 +32,25 @@ pub(super) async fn delete_rejected(db: &Pool, age: Duration) -> sqlx::Result<u6
     Ok(done.rows_affected())
 }
 
+/// Deletes what guests have entered in rejected checkouts: the latest one of a guest is kept, and there is no account with which its
+/// personal data would be erased. Returns the number of checkouts.
+pub(super) async fn delete_contacts_of_rejected(db: &Pool, age: Duration) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "delete from orders.order_contacts
+         where order_id = any (array (
+             select o.id from orders.orders o
+             join orders.order_contacts c on c.order_id = o.id
+             where o.status = 'rejected' and o.created_at < now() - make_interval(secs => $1) and c.user_id is null
+             order by o.created_at limit $2
+         ))",
+        age.as_secs_f64(),
+        BATCH,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Deletes the idempotency keys of orders that are older than `age`. Returns their number.
 pub(super) async fn delete_keys(db: &Pool, age: Duration) -> sqlx::Result<u64> {
     let done = sqlx::query!(

@@ -33,11 +33,14 @@ pub(crate) async fn run(db: Pool) {
 /// Returns whether anything was deleted.
 async fn delete_batch(db: &Pool) -> sqlx::Result<bool> {
     let checkouts = db::delete_rejected(db, REJECTED_RETENTION).await?;
+    let contacts = db::delete_contacts_of_rejected(db, REJECTED_RETENTION).await?;
     let keys = db::delete_keys(db, KEY_RETENTION).await?;
     let events = db::delete_provider_events(db, PROVIDER_EVENT_RETENTION).await?;
-    let found = checkouts + keys + events > 0;
+    let found = checkouts + contacts + keys + events > 0;
     if found {
-        info!("deleted {checkouts} rejected checkouts, {keys} idempotency keys and {events} provider events");
+        info!(
+            "deleted {checkouts} rejected checkouts, {contacts} contacts of them, {keys} idempotency keys and {events} provider events"
+        );
     }
     Ok(found)
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     guests::contact,
     stripe::StripeApp,
-    test_app::{MUG, MUG_PRICE, PEN, TestApp, error_reason, lines, violations},
+    test_app::{HAT, MUG, MUG_PRICE, PEN, TestApp, error_reason, lines, violations},
 };
 
 #[tokio::test]
@@ -233,4 +233,29 @@ async fn the_number_of_pending_orders_of_a_guest_is_limited() {
         app.add_to_cart(guest.id(), &[(PEN, 1)]);
     }
     assert_eq!(error_reason(app.place_as_guest(&guest, "").await), "too_many_pending_orders");
+}
+
+#[tokio::test]
+async fn the_contact_of_a_rejected_checkout_is_deleted_with_time() {
+    let mut app = TestApp::start().await;
+    let guests = [app.guest_with_cart(&[(HAT, 1)]), app.guest_with_cart(&[(HAT, 1)])];
+    for guest in &guests {
+        assert_eq!(error_reason(app.place_as_guest(guest, "").await), "out_of_stock");
+    }
+    sqlx::query("update orders.orders set created_at = now() - interval '8 days' where user_id = $1")
+        .bind(guests[0].id())
+        .execute(&app.db)
+        .await
+        .unwrap();
+    app.restart().await; // which starts with a cleanup
+    let started = std::time::Instant::now();
+    let contacts = async || -> i64 {
+        sqlx::query_scalar("select count(*) from orders.order_contacts").fetch_one(&app.db).await.unwrap()
+    };
+    while contacts().await > 1 {
+        assert!(started.elapsed() < std::time::Duration::from_secs(20), "the contact is not deleted");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let placed = app.place_as_guest(&app.guest_with_cart(&[(MUG, 1)]), "").await.unwrap();
+    assert!(placed.order.form.is_some());
 }
