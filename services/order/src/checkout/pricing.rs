@@ -68,6 +68,14 @@ pub(crate) enum Unpriced {
 }
 
 impl Price {
+    /// Returns the name as customers see it: `Shirt (M / red)` for a variant.
+    pub(crate) fn full_name(&self) -> String {
+        match &self.variant_name {
+            Some(variant) => format!("{} ({variant})", self.name),
+            None => self.name.clone(),
+        }
+    }
+
     /// Returns what the units of `line` cost more than the cart showed.
     pub(crate) fn increase(&self, line: &Line) -> i128 {
         (i128::from(self.price_minor) - i128::from(line.quoted_price_minor)) * i128::from(line.quantity)

@@ -75,8 +75,10 @@ pub(super) async fn orders(db: &Pool, ids: &[Uuid]) -> sqlx::Result<Vec<OrderRow
                       select from orders.payments p where p.order_id = o.id and p.status = 'completed'
                   ) as "is_paid!",
                   (
-                      select json_agg(json_build_object('name', i.name, 'price_minor', i.price_minor, 'quantity', i.quantity)
-                          order by i.product_id)
+                      select json_agg(json_build_object(
+                                 'name', i.name || coalesce(' (' || i.variant_name || ')', ''),
+                                 'price_minor', i.price_minor, 'quantity', i.quantity
+                             ) order by i.product_id)
                       from orders.order_items i where i.order_id = o.id
                   ) as "items!: Json<Vec<Item>>",
                   (
@@ -112,7 +114,9 @@ pub(super) async fn shipments(db: &Pool, order_ids: &[Uuid]) -> sqlx::Result<Vec
         ShipmentRow,
         r#"select s.id, s.order_id, s.carrier, s.tracking_number, s.tracking_url,
                   (
-                      select json_agg(json_build_object('name', i.name, 'quantity', l.quantity) order by l.product_id)
+                      select json_agg(json_build_object(
+                                 'name', i.name || coalesce(' (' || i.variant_name || ')', ''), 'quantity', l.quantity
+                             ) order by l.product_id)
                       from orders.shipment_lines l
                       join orders.order_items i on i.order_id = l.order_id and i.product_id = l.product_id
                       where l.shipment_id = s.id

@@ -133,7 +133,7 @@ impl Rejection {
             lines: changed
                 .map(|(line, price)| ChangedLine {
                     product_id: line.product_id,
-                    name: price.name.clone(),
+                    name: price.full_name(),
                     quoted_price_minor: line.quoted_price_minor,
                     price_minor: price.price_minor,
                 })

@@ -26,6 +26,20 @@ fn an_unexpected_total_names_only_the_changed_lines() {
 }
 
 #[test]
+fn a_changed_variant_is_named() {
+    let price = Price {
+        name: "Shirt".to_owned(),
+        variant_name: Some("M / red".to_owned()),
+        price_minor: 2000,
+        ..Price::default()
+    };
+    let priced = PricedLines { prices: vec![price], currency: "USD".to_owned(), ..PricedLines::default() };
+    let lines = [Line { product_id: 41, quantity: 1, quoted_price_minor: 1500 }];
+    let rejection = Rejection::price_changed(Some(1500), &lines, &priced, false).unwrap();
+    assert_eq!(rejection.violations()[0].1, "price of Shirt (M / red) changed from 15.00 USD to 20.00 USD");
+}
+
+#[test]
 fn a_difference_that_lines_do_not_explain_names_the_parts_of_the_total() {
     let tax = Tax { name: "VAT".to_owned(), rate_ppm: 88_750, taxable_minor: 900, tax_minor: 80 };
     let priced = PricedLines {
