@@ -145,6 +145,7 @@ fn covers_every_route_with_a_json_body() {
         ("POST", "/api/users/{}/password-reset"),
         ("POST", "/api/admin/mails/{}/resend"),
         ("POST", "/api/orders/{}/cancel"),
+        ("POST", "/api/orders/{}/claim"),
         ("POST", "/api/orders/{}/payment"),
     ];
     // Not JSON: images and webhook events, which have tests of their own.
