@@ -129,6 +129,12 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "an access token is required")
     }
 
+    /// A request without an access token that a guest could send with a contact.
+    pub(crate) fn contact_required() -> Self {
+        let detail = "an access token is required, or contact for an order of a guest";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
+    }
+
     /// A body, or a part of it, over the size limit.
     pub(crate) fn too_large() -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the request body is too large")

@@ -120,6 +120,11 @@ pub(crate) struct CheckoutAddressInput {
 }
 
 impl PlaceOrderInput {
+    /// Returns whether it says who buys.
+    pub(crate) fn has_contact(&self) -> bool {
+        self.contact.is_some()
+    }
+
     /// Returns the expected total in minor units.
     ///
     /// # Errors

@@ -56,7 +56,7 @@ pub(crate) struct ListQuery {
     responses(
         (status = CREATED, description = "Order placed.", body = Order,
             headers(("location" = String, description = "Path of the new order."))),
-        (status = UNAUTHORIZED, description = "The access token is missing or invalid, and there is no `X-Cart-Token`."),
+        (status = UNAUTHORIZED, description = "The access token is missing or invalid, and there is no `X-Cart-Token` or no `contact`."),
         (status = NOT_FOUND, description = "No guest cart has this token (`cart_not_found`)."),
         (status = CONFLICT, description = "The cart is empty (`empty_cart`), a product has too little stock \
             (`out_of_stock`; `errors` names each line), the total differs from `expectedTotal` (`price_changed`; \
@@ -216,6 +216,10 @@ pub(crate) async fn place_order(
     input: Option<Json<PlaceOrderInput>>,
 ) -> Result<Order, Problem> {
     let input = input.map(|Json(input)| input).unwrap_or_default();
+    // A client that does not know orders of guests lets its user sign in.
+    if !guest_token.is_empty() && !input.has_contact() {
+        return Err(Problem::contact_required());
+    }
     let expected_total_minor = input.expected_total_minor(app)?;
     let form = input.into_form(app, !guest_token.is_empty()).await?;
     let request = PlaceOrderRequest { idempotency_key, expected_total_minor, form, guest_token };
