@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::harness::{
-    responses::{CART, CART_LINE, ORDER, ORDER_LINE, PRODUCT, assert_fields, pluck},
+    responses::{CART, CART_LINE, ORDER, ORDER_LINE, PRODUCT_WITH_VARIANTS, assert_fields, pluck},
     store::{Client, PASSWORD, TestStore},
 };
 
@@ -36,7 +36,7 @@ async fn purchase(
     // An admin creates products.
     let body = json!({"name": "Mug", "description": "Holds 300 ml.", "price": 19.99, "stock": 5});
     let mug = admin.post(products, body).await.expect(201).json;
-    assert_fields(&mug, PRODUCT);
+    assert_fields(&mug, PRODUCT_WITH_VARIANTS);
     let pot = admin.create_product("Pot", "45", 5).await;
     // A guest lists the products.
     assert_eq!(pluck(guest.get(products).await.expect(200).items(), "name")[..2], ["Pot", "Mug"]);
@@ -60,9 +60,10 @@ async fn purchase(
     assert_eq!(user.cart_lines().await, []);
     // The admin sets the status of the order.
     let path = format!("{orders}/{}", order["id"].as_str().unwrap());
-    for status in ["paid", "shipped"] {
+    let shipped = format!("{ORDER} shipments");
+    for (status, fields) in [("paid", ORDER), ("shipped", &shipped)] {
         let updated = admin.patch(&path, json!({"status": status})).await.expect(200).json;
-        assert_fields(&updated, ORDER);
+        assert_fields(&updated, fields);
         assert_eq!(updated["status"], status);
     }
     // The user's order history has the order.

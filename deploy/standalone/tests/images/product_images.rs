@@ -53,7 +53,7 @@ async fn lists_images_in_upload_order_with_thumbnails() {
     let more = store.admin().add_images(mug, &[&gif, &webp]).await.expect(201).json;
     assert_eq!(images(&more)[..2], *images(&added.json), "new products are appended");
     assert_eq!(store.guest().get(&path).await.expect(200).json, more);
-    let listed = store.guest().get("/api/products").await.expect(200);
+    let listed = store.guest().get("/api/products?include=variants").await.expect(200);
     assert_eq!(listed.items(), std::slice::from_ref(&more));
 
     let expected = [
