@@ -31,12 +31,23 @@ struct Data<'a> {
 pub(super) fn parse(payload: &[u8], livemode: bool) -> Result<Event, InvalidEvent> {
     let envelope: Envelope<'_> = serde_json::from_slice(payload).map_err(|_| InvalidEvent::Malformed)?;
     let object = envelope.data.map(|data| data.object);
-    Ok(Event {
+    let event = Event {
         snapshot: snapshot(&envelope.r#type, object)?,
         own_account: envelope.account.is_none() && envelope.livemode == livemode,
         id: envelope.id,
         kind: envelope.r#type,
-    })
+    };
+    if has_nul(&event) { Err(InvalidEvent::Malformed) } else { Ok(event) }
+}
+
+/// Returns whether a text of the event contains a NUL character, which Postgres cannot store.
+fn has_nul(event: &Event) -> bool {
+    let snapshot = event.snapshot.as_ref();
+    let texts = snapshot.map(|snapshot| {
+        [Some(&snapshot.intent_id), Some(&snapshot.currency), snapshot.failed_refund.as_ref()]
+    });
+    let texts = texts.into_iter().flatten().flatten();
+    [&event.id, &event.kind].into_iter().chain(texts).any(|text| text.contains('\0'))
 }
 
 /// Returns the payment intent that an event is about; `None` for events that are ignored.
@@ -135,6 +146,16 @@ mod tests {
                 snapshot: Some(snapshot),
             };
             assert_eq!(event, expected);
+        }
+    }
+
+    #[test]
+    fn texts_with_nul_characters_are_malformed() {
+        for pointer in ["/id", "/data/object/id", "/data/object/currency"] {
+            let mut event = event("payment_intent.succeeded", intent("succeeded", json!({})));
+            assert!(parse_value(&event).is_ok());
+            *event.pointer_mut(pointer).unwrap() = json!("\0pi_1");
+            assert_eq!(parse_value(&event), Err(InvalidEvent::Malformed), "{pointer}");
         }
     }
 
