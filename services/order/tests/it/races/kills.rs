@@ -1,6 +1,6 @@
 //! Processes that are killed at any time, with forms, codes, refunds and shipments.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bodega_proto::order::v1::{
     CreateRefundRequest, CreateShipmentRequest, Order, OrderStatus, PaymentStatus, PlaceOrderRequest,
@@ -129,7 +129,7 @@ async fn a_process_killed_during_a_refund_refunds_once() {
         if let Some(first) = result {
             assert_eq!(first.unwrap().into_inner().refund.unwrap().id, refund.id);
         }
-        let found = app.get(&order.id).await;
+        let found = with_ended_refunds(&app, &order.id).await;
         assert_eq!(found.refunds.len(), 1, "{found:?}");
         assert_eq!(found.refunds[0].status(), RefundStatus::Succeeded);
         let payment = found.payment.unwrap();
@@ -148,10 +148,23 @@ async fn a_process_killed_during_a_refund_refunds_once() {
     assert_eq!(app.catalog.available(PEN), 1000, "all pens are back");
 }
 
+/// Returns the order once no refund is pending: the worker completes that of a killed process.
+async fn with_ended_refunds(app: &TestApp, id: &str) -> Order {
+    let started = Instant::now();
+    loop {
+        let order = app.get(id).await;
+        if order.refunds.iter().all(|refund| refund.status() != RefundStatus::Pending) {
+            return order;
+        }
+        assert!(started.elapsed() < Duration::from_secs(30), "a refund is still pending: {order:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 async fn wait_until_units_are_returned(app: &TestApp) {
     let missing = "select count(*) from orders.refunds r where stock_returned_at is null
                    and exists (select from orders.refund_lines l where l.refund_id = r.id and l.quantity > 0)";
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     while sqlx::query_scalar::<_, i64>(missing).fetch_one(&app.db).await.unwrap() > 0 {
         assert!(started.elapsed() < Duration::from_secs(30), "the catalog is not notified");
         tokio::time::sleep(Duration::from_millis(50)).await;
