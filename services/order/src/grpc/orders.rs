@@ -12,18 +12,17 @@ use bodega_proto::order::v1::{
 use bodega_runtime::{
     auth::{Caller, Scope},
     context::CallContext,
-    guest_token::GuestToken,
     page,
     rate_limit::{Limit, limits},
     status::{Violations, parse_uuid},
-    timestamp,
 };
-use time::OffsetDateTime;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{
+    callers::{customer, user_key_or_bearer},
     convert::{decision, optional_status, required_status},
+    lists::{cursor, microseconds, time},
     returns::{refund_request, shipment_request},
 };
 use crate::{
@@ -302,53 +301,4 @@ impl OrderApi {
             page::truncate(&mut orders, limit, |order| (microseconds(order.placed_at), order.id));
         Ok((orders.into_iter().map(Into::into).collect(), next_cursor))
     }
-}
-
-/// Returns the customer of a checkout: the user, or the guest with the token of a cart.
-///
-/// # Errors
-/// `UNAUTHENTICATED` without either; [`Error::CartNotFound`] for a malformed token.
-fn customer<T>(request: &Request<T>, guest_token: &str) -> Result<Customer, Status> {
-    if guest_token.is_empty() {
-        return Ok(Customer::User(Caller::of(request)?.user_id));
-    }
-    match Caller::user_or_guest(request)? {
-        Some(caller) => Ok(Customer::User(caller.user_id)),
-        None => Ok(Customer::Guest(GuestToken::parse(guest_token).ok_or(Error::CartNotFound)?)),
-    }
-}
-
-/// Returns the caller of a request that users may make, API keys with `scope`, and the bearer of the order's token; `None` for a
-/// bearer without an account.
-fn user_key_or_bearer<T>(request: &Request<T>, scope: Scope, token: &str) -> Result<Option<Caller>, Status> {
-    if !token.is_empty() && Caller::maybe_of(request).is_none() {
-        return Ok(None);
-    }
-    Caller::user_or_key(request, scope).map(Some)
-}
-
-/// Times in a cursor have the precision of the database.
-fn microseconds(time: OffsetDateTime) -> i64 {
-    i64::try_from(time.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
-}
-
-fn cursor(cursor: &str) -> Result<Option<(OffsetDateTime, Uuid)>, Status> {
-    let Some((microseconds, id)) = page::decode::<(i64, Uuid)>(cursor)? else { return Ok(None) };
-    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(microseconds) * 1000).ok();
-    let time = time.filter(|time| is_supported(*time)).ok_or_else(page::invalid_cursor)?;
-    Ok(Some((time, id)))
-}
-
-fn time(field: &str, time: Option<&prost_types::Timestamp>) -> Result<Option<OffsetDateTime>, Status> {
-    let Some(time) = time else { return Ok(None) };
-    let time = timestamp::from_proto(time).filter(|time| is_supported(*time));
-    let mut violations = Violations::new();
-    violations.require(time.is_some(), field, "must be between the years 1 and 9999");
-    violations.finish()?;
-    Ok(time)
-}
-
-/// Returns whether both protobuf and Postgres can represent the time.
-fn is_supported(time: OffsetDateTime) -> bool {
-    time.year() >= 1
 }
