@@ -35,6 +35,7 @@ mod config;
 mod detached;
 mod error;
 mod events;
+mod fields;
 mod grpc;
 mod mail;
 mod metrics;

@@ -7,8 +7,7 @@ use super::{
     db::checkouts::{CheckoutState, Stage},
     form::{CONTACT_EMAIL, Form, Purpose},
 };
-
-const MAX_KEY_LENGTH: usize = 255;
+use crate::fields::check_idempotency_key;
 
 /// A validated request.
 #[derive(Debug)]
@@ -33,12 +32,7 @@ impl PlaceOrder {
         is_guest: bool,
     ) -> Result<Self, Violations> {
         let mut violations = Violations::new();
-        let is_printable = idempotency_key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        violations.require(
-            is_printable && idempotency_key.len() <= MAX_KEY_LENGTH,
-            "idempotency_key",
-            format!("must have 1 to {MAX_KEY_LENGTH} printable ASCII characters"),
-        );
+        check_idempotency_key(&idempotency_key, &mut violations);
         violations.require(
             expected_total_minor.is_none_or(|total| total >= 0),
             "expected_total_minor",

@@ -21,8 +21,8 @@ use tonic::{Request, Response, Status};
 use super::rules;
 use crate::{
     error::Error,
+    fields::parse_code,
     pricing_rules::{
-        discount::parse_code,
         discounts,
         settings::{self, StoreSettings},
         shipping, taxes,
@@ -141,7 +141,8 @@ impl SettingsService for SettingsApi {
         caller(&request)?;
         let request = request.into_inner();
         let mut violations = Violations::new();
-        let code = parse_code(&request.code, &mut violations);
+        let code = Some(request.code).filter(|code| !code.is_empty());
+        let code = code.map(|code| parse_code(&code, "code", &mut violations));
         violations.finish()?;
         let before = page::decode(&request.cursor)?;
         let limit = page::limit(request.limit, DEFAULT_LIMIT)?;

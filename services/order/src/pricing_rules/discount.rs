@@ -4,7 +4,8 @@ use bodega_runtime::status::Violations;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-const MAX_CODE_LENGTH: usize = 64;
+use crate::fields::parse_code;
+
 const MAX_TITLE_LENGTH: usize = 100;
 const MAX_PRODUCTS: usize = 1_000;
 const MAX_CATEGORIES: usize = 100;
@@ -68,7 +69,8 @@ impl NewDiscount {
     /// The invalid fields.
     pub(crate) fn parse(mut self) -> Result<Self, Violations> {
         let mut violations = Violations::new();
-        self.code = self.code.and_then(|code| parse_code(&code, &mut violations));
+        let code = self.code.filter(|code| !code.is_empty());
+        self.code = code.map(|code| parse_code(&code, "code", &mut violations));
         self.title = self.title.trim().to_owned();
         violations.require_text(&self.title, 1, MAX_TITLE_LENGTH, "title");
 
@@ -107,18 +109,6 @@ impl NewDiscount {
             "active": self.active,
         })
     }
-}
-
-/// Returns a code in upper case, or `None` for an empty text.
-pub(crate) fn parse_code(code: &str, violations: &mut Violations) -> Option<String> {
-    if code.is_empty() {
-        return None;
-    }
-    let code = code.trim().to_ascii_uppercase();
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let is_code = (1..=MAX_CODE_LENGTH).contains(&code.len()) && code.bytes().all(is_allowed);
-    violations.require(is_code, "code", format!("must have 1 to {MAX_CODE_LENGTH} letters, digits, - and _"));
-    Some(code)
 }
 
 /// Sorts ids and removes repetitions.

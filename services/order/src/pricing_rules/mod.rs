@@ -8,7 +8,6 @@
 mod db;
 pub(crate) mod discount;
 pub(crate) mod discounts;
-pub(crate) mod place;
 pub(crate) mod settings;
 pub(crate) mod shipping;
 pub(crate) mod taxes;

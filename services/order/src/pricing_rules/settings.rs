@@ -4,8 +4,8 @@ use bodega_audit::{Event, Subject};
 use bodega_runtime::{auth::Caller, database::Pool, status::Violations};
 use serde_json::{Value, json};
 
-use super::{db::settings as db, place::parse_country};
-use crate::{AUDIT, error::Error};
+use super::db::settings as db;
+use crate::{AUDIT, error::Error, fields::parse_country};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoreSettings {

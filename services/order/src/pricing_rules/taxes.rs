@@ -7,11 +7,12 @@ use bodega_runtime::{auth::Caller, database::Pool, status::Violations};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{
-    db::{settings, taxes as db},
-    place::{parse_country, parse_region},
+use super::db::{settings, taxes as db};
+use crate::{
+    AUDIT,
+    error::Error,
+    fields::{parse_country, parse_region},
 };
-use crate::{AUDIT, error::Error};
 
 const MAX_RATES: usize = 1_000;
 const MAX_NAME_LENGTH: usize = 50;

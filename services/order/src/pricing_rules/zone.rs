@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use bodega_runtime::status::Violations;
 use serde::{Deserialize, Serialize};
 
-use super::place::{parse_country, parse_region};
+use crate::fields::{parse_country, parse_region};
 
 const MAX_PLACES: usize = 300;
 const MAX_METHODS: usize = 20;

@@ -48,7 +48,7 @@ fn parse_address(index: usize, address: &pb::Address, violations: &mut Violation
     violations.require(
         parsed.country.len() == 2 && parsed.country.bytes().all(|byte| byte.is_ascii_uppercase()),
         &format!("addresses[{index}].country"),
-        "must be a two-letter code of ISO 3166-1",
+        "must be an ISO 3166-1 alpha-2 code such as US",
     );
     parsed
 }

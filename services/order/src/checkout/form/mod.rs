@@ -12,6 +12,7 @@ use bodega_runtime::status::Violations;
 use serde::{Deserialize, Serialize};
 
 use super::pricing_inputs::Place;
+use crate::fields::{parse_code, parse_country};
 
 /// The field that an order of a guest requires.
 pub(crate) const CONTACT_EMAIL: &str = "contact.email";
@@ -19,7 +20,6 @@ pub(crate) const CONTACT_EMAIL: &str = "contact.email";
 const MAX_EMAIL_LENGTH: usize = 254;
 const MAX_PHONE_LENGTH: usize = 30;
 const MAX_CODES: usize = 5;
-const MAX_CODE_LENGTH: usize = 64;
 const MAX_NOTE_LENGTH: usize = 1_000;
 const MAX_LOCALE_LENGTH: usize = 35;
 
@@ -183,12 +183,7 @@ fn parse_address(
     purpose: Purpose,
     violations: &mut Violations,
 ) -> Address {
-    let country = address.country.trim().to_ascii_uppercase();
-    violations.require(
-        country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase()),
-        &format!("{parent}.country"),
-        "must be a two-letter code of ISO 3166-1",
-    );
+    let country = parse_country(&address.country, &format!("{parent}.country"), violations);
     let required = match purpose {
         Purpose::Quote => 0,
         Purpose::Order => 1,
@@ -216,13 +211,7 @@ fn parse_codes(codes: &[String], violations: &mut Violations) -> Vec<String> {
     let mut parsed = Vec::new();
     // Limits the number of violations.
     for (index, code) in codes.iter().take(MAX_CODES).enumerate() {
-        let code = code.trim().to_ascii_uppercase();
-        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        violations.require(
-            (1..=MAX_CODE_LENGTH).contains(&code.len()) && code.bytes().all(is_allowed),
-            &format!("discount_codes[{index}]"),
-            format!("must have 1 to {MAX_CODE_LENGTH} letters, digits, - and _"),
-        );
+        let code = parse_code(code, &format!("discount_codes[{index}]"), violations);
         if !parsed.contains(&code) {
             parsed.push(code);
         }

@@ -22,14 +22,13 @@ use crate::{
     AUDIT,
     app::App,
     error::Error,
+    fields::{check_idempotency_key, check_lines},
     payments::{
         order_payments::OrderPayments,
         update::{log_changes, update_in},
     },
 };
 
-const MAX_KEY_LENGTH: usize = 255;
-const MAX_LINES: usize = 200;
 const MAX_TEXT_LENGTH: usize = 100;
 const MAX_URL_LENGTH: usize = 500;
 
@@ -52,24 +51,8 @@ impl ShipmentRequest {
     /// The invalid fields.
     pub(crate) fn validate(&self, idempotency_key: &str) -> Result<(), Violations> {
         let mut violations = Violations::new();
-        let is_printable = idempotency_key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        violations.require(
-            is_printable && idempotency_key.len() <= MAX_KEY_LENGTH,
-            "idempotency_key",
-            format!("must have 1 to {MAX_KEY_LENGTH} printable ASCII characters"),
-        );
-        let lines = &self.lines;
-        violations.require(
-            lines.len() <= MAX_LINES,
-            "lines",
-            format!("must have at most {MAX_LINES} entries"),
-        );
-        for (index, (product_id, quantity)) in lines.iter().take(MAX_LINES).enumerate() {
-            let field = |name: &str| format!("lines[{index}].{name}");
-            violations.require(*quantity > 0, &field("quantity"), "must be greater than 0");
-            let is_new = !lines[..index].iter().any(|(other, _)| other == product_id);
-            violations.require(is_new, &field("variant_id"), "is given twice");
-        }
+        check_idempotency_key(idempotency_key, &mut violations);
+        check_lines(&self.lines, &mut violations);
         for (name, text) in [("carrier", &self.carrier), ("tracking_number", &self.tracking_number)] {
             if let Some(text) = text {
                 violations.require_text(text, 1, MAX_TEXT_LENGTH, name);

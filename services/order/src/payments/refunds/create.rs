@@ -15,6 +15,7 @@ use crate::{
     AUDIT,
     app::App,
     error::Error,
+    fields::{MAX_LINES, check_idempotency_key, check_lines},
     orders::db::{self as orders, Refund},
     payments::db::{
         order_payments,
@@ -22,8 +23,6 @@ use crate::{
     },
 };
 
-const MAX_KEY_LENGTH: usize = 255;
-const MAX_LINES: usize = 200;
 const MAX_REASON_LENGTH: usize = 1_000;
 
 /// Validates a request and its idempotency key.
@@ -32,25 +31,18 @@ const MAX_REASON_LENGTH: usize = 1_000;
 /// The invalid fields.
 pub(crate) fn validate(request: &RefundRequest, idempotency_key: &str) -> Result<(), Violations> {
     let mut violations = Violations::new();
-    let is_printable = idempotency_key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    violations.require(
-        is_printable && (1..=MAX_KEY_LENGTH).contains(&idempotency_key.len()),
-        "idempotency_key",
-        format!("is required, with 1 to {MAX_KEY_LENGTH} printable ASCII characters"),
-    );
+    violations.require(!idempotency_key.is_empty(), "idempotency_key", "is required");
+    check_idempotency_key(idempotency_key, &mut violations);
     let RefundRequest { lines, shipping, amount_minor, reason, .. } = request;
-    violations.require(lines.len() <= MAX_LINES, "lines", format!("must have at most {MAX_LINES} entries"));
+    let quantities: Vec<_> = lines.iter().map(|line| (line.product_id, line.quantity)).collect();
+    check_lines(&quantities, &mut violations);
     for (index, line) in lines.iter().take(MAX_LINES).enumerate() {
-        let field = |name: &str| format!("lines[{index}].{name}");
-        violations.require(line.quantity > 0, &field("quantity"), "must be greater than 0");
         let unshipped = line.unshipped_quantity.unwrap_or_default();
         violations.require(
             (0..=line.quantity.max(0)).contains(&unshipped),
-            &field("unshipped_quantity"),
+            &format!("lines[{index}].unshipped_quantity"),
             "must be between 0 and the quantity",
         );
-        let is_new = !lines[..index].iter().any(|other| other.product_id == line.product_id);
-        violations.require(is_new, &field("variant_id"), "is given twice");
     }
     let has_parts = *shipping || !lines.is_empty();
     match amount_minor {
