@@ -104,6 +104,12 @@ impl TestApp {
         std::mem::replace(&mut self.replica, replica).kill().await;
     }
 
+    /// Stops the service and closes the connections of this test.
+    pub(crate) async fn stop(self) {
+        self.replica.kill().await;
+        self.db.close().await;
+    }
+
     /// Restarts with other payment providers, and returns the previous ones.
     pub(crate) async fn restart_with_providers(&mut self, payments: PaymentProviders) -> PaymentProviders {
         let before = std::mem::replace(&mut self.payments, payments);

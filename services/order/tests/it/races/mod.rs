@@ -57,10 +57,11 @@ impl Race {
         self.rng.lock().unwrap().random_range(range)
     }
 
-    /// Stops the second replica, and checks that everything is consistent.
+    /// Checks that everything is consistent, and stops the replicas: all seeds share the connections of one server.
     async fn finish(self) {
         self.replica.kill().await;
         self.app.assert_consistent().await;
+        self.app.stop().await;
     }
 }
 
