@@ -23,6 +23,7 @@ pub(crate) struct TaxRate {
     pub country: String,
     /// In upper case; empty for the whole country.
     pub region: String,
+    /// In lower case.
     pub tax_class: String,
     pub name: String,
     pub rate_ppm: i32,
@@ -43,7 +44,7 @@ pub(crate) fn parse(rates: Vec<TaxRate>) -> Result<Vec<TaxRate>, Violations> {
         let field = |name: &str| format!("rates[{index}].{name}");
         let country = parse_country(&rate.country, &field("country"), &mut violations);
         let region = parse_region(&rate.region, &field("region"), &mut violations);
-        let tax_class = rate.tax_class.trim().to_owned();
+        let tax_class = rate.tax_class.trim().to_lowercase();
         violations.require_text(&tax_class, 1, MAX_NAME_LENGTH, &field("tax_class"));
         let name = rate.name.trim().to_owned();
         violations.require_text(&name, 1, MAX_NAME_LENGTH, &field("name"));
@@ -115,6 +116,8 @@ mod tests {
         );
         assert!(error(vec![rate("DE", "", 1_000_001)]).starts_with("rates[0].rate_ppm"));
         assert!(error(vec![rate("US", "ca", 1), rate("us", "CA", 2)]).starts_with("rates[1] has the place"));
+        let standard = TaxRate { tax_class: "Standard ".to_owned(), ..rate("US", "", 1) };
+        assert!(error(vec![rate("US", "", 1), standard]).starts_with("rates[1] has the place"));
         assert!(
             error(vec![TaxRate { name: " ".to_owned(), ..rate("DE", "", 1) }]).starts_with("rates[0].name")
         );

@@ -137,13 +137,20 @@ impl Inputs {
         Self { rejected_codes: codes.iter().map(rejected).collect(), ..Self::default() }
     }
 
+    /// Returns the index of the rate of an item. Classes with the same rate share the first one of them: their tax is rounded once.
+    fn tax_rate(&self, item: &CartItem) -> Option<usize> {
+        let tax_class = item.tax_class();
+        let found = self.tax_rates.iter().find(|rate| rate.tax_class == tax_class)?;
+        self.tax_rates.iter().position(|rate| (&rate.name, rate.rate) == (&found.name, found.rate))
+    }
+
     /// Returns the cart of these items. Its discounts and tax rates have the indices of `discounts` and `tax_rates`.
     pub(crate) fn cart(&self, items: &[CartItem], method: Option<&ShippingMethod>) -> Cart {
         let lines = items.iter().map(|item| Line {
             price_minor: item.price_minor,
             quantity: item.quantity,
             weight_grams: if item.requires_shipping { item.weight_grams } else { 0 },
-            tax_rate: self.tax_rates.iter().position(|rate| rate.tax_class == item.tax_class()),
+            tax_rate: self.tax_rate(item),
         });
         let discounts = self.discounts.iter().map(|discount| bodega_pricing::Discount {
             class: discount.class,
@@ -162,8 +169,9 @@ impl Inputs {
 }
 
 impl CartItem {
-    fn tax_class(&self) -> &str {
-        if self.tax_class.is_empty() { DEFAULT_TAX_CLASS } else { &self.tax_class }
+    /// Returns its tax class in lower case, as those of rates are.
+    fn tax_class(&self) -> String {
+        if self.tax_class.is_empty() { DEFAULT_TAX_CLASS.to_owned() } else { self.tax_class.to_lowercase() }
     }
 }
 

@@ -34,6 +34,23 @@ fn item(product_id: i32, price_minor: i64, quantity: i32) -> CartItem {
     CartItem { product_id, price_minor, quantity, requires_shipping: true, ..CartItem::default() }
 }
 
+/// 20 % of 0.26 is 0.05; of 0.13 twice, it would be 0.06.
+#[test]
+fn the_tax_of_classes_with_the_same_rate_is_rounded_once() {
+    let tax = |tax_class: &str, name: &str| TaxRate {
+        tax_class: tax_class.to_owned(),
+        name: name.to_owned(),
+        rate: Rate::from_ppm(200_000).unwrap(),
+    };
+    let in_class = |tax_class: &str| CartItem { tax_class: tax_class.to_owned(), ..item(1, 13, 1) };
+    let items = [in_class("Books"), in_class(""), in_class("food")];
+    let tax_rates = vec![tax("books", "VAT"), tax("food", "Food tax"), tax("standard", "VAT")];
+    let inputs = Inputs { tax_rates, ..Inputs::default() };
+    let breakdown = price(&inputs.cart(&items, None)).unwrap();
+    let taxes: Vec<_> = breakdown.taxes.iter().map(|tax| (tax.rate, tax.tax_minor)).collect();
+    assert_eq!(taxes, [(0, 5), (1, 3)]);
+}
+
 #[tokio::test]
 async fn a_store_without_rules_has_the_default_inputs() {
     let store = Store::with("").await;
