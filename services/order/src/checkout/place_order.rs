@@ -166,10 +166,13 @@ async fn find_existing(
     }
 
     let Some(cart_version) = cart_version else { return Ok(None) };
-    let found = checkouts::find_by_cart(&app.db, customer_id, cart_version).await?;
-    let Some(checkout) = found.filter(|checkout| request.shares_result_of(checkout)) else {
+    let Some(checkout) = checkouts::find_by_cart(&app.db, customer_id, cart_version).await? else {
         return Ok(None);
     };
+    if !request.shares_result_of(&checkout) {
+        // The order of another request has emptied the cart.
+        return if checkout.stage == Stage::Placed { Err(Error::EmptyCart) } else { Ok(None) };
+    }
     if let Some(key) = &request.idempotency_key {
         let recorded = RecordedKey {
             order_id: checkout.id,

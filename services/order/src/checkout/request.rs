@@ -46,12 +46,16 @@ impl PlaceOrder {
         Ok(Self { idempotency_key, expected_total_minor, request_hash: form.hash(), form })
     }
 
-    /// Returns whether this request gets the result of a checkout of the same version of the cart. A placed order is the
-    /// result of all such requests. While the checkout may still be rejected, both must have the same form and expect the same
-    /// total.
+    /// Returns whether this request gets the result of a checkout of the same version of the cart. A placed order is the result of
+    /// all such requests that ask for nothing else. While the checkout may still be rejected, both must have the same form and
+    /// expect the same total.
     pub(super) fn shares_result_of(&self, checkout: &CheckoutState) -> bool {
         match checkout.stage {
-            Stage::Placed => true,
+            Stage::Placed => {
+                let CheckoutState { expected_total_minor, request_hash, .. } = checkout;
+                (self.expected_total_minor.is_none() || self.expected_total_minor == *expected_total_minor)
+                    && (self.request_hash.is_none() || self.request_hash == *request_hash)
+            }
             Stage::Placing => {
                 self.is_request(checkout.expected_total_minor, checkout.request_hash.as_deref())
             }

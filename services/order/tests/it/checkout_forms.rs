@@ -11,7 +11,7 @@ use tonic::Code;
 use crate::{
     faults::Fault,
     replica::Client,
-    test_app::{MUG, MUG_PRICE, PEN, PEN_PRICE, TestApp, error_reason, id, violations},
+    test_app::{MUG, MUG_PRICE, PEN, PEN_PRICE, TestApp, error_reason, id, violations, with_long_deadline},
 };
 
 fn form() -> CheckoutForm {
@@ -98,15 +98,60 @@ async fn concurrent_requests_with_different_forms_place_one_order() {
     let app = TestApp::start().await;
     for _ in 0..10 {
         let user = app.user_with_cart(&[(MUG, 1)]);
-        let calls = ["London", "Paris", "Rome", "London"].map(|city| {
-            let mut form = form();
-            form.shipping_address.as_mut().unwrap().city = city.to_owned();
-            app.place_form(user, "", form)
-        });
-        let orders: Vec<_> = join_all(calls).await.into_iter().map(Result::unwrap).collect();
-        assert!(orders.iter().all(|order| order == &orders[0]), "{orders:?}");
+        let cities = ["London", "Paris", "Rome", "London"];
+        let calls = cities.map(|city| app.place_form(user, "", form_for(city)));
+        let mut placed = Vec::new();
+        for (city, result) in cities.into_iter().zip(join_all(calls).await) {
+            match result {
+                Ok(order) => {
+                    assert_eq!(order.form, Some(form_for(city)), "the order of another request");
+                    placed.push(order);
+                }
+                Err(status) => assert_eq!(error_reason::<()>(Err(status)), "empty_cart"),
+            }
+        }
+        assert!(!placed.is_empty() && placed.iter().all(|order| order == &placed[0]), "{placed:?}");
         assert_eq!(app.orders_of(user).await, 1);
     }
+    app.assert_consistent().await;
+}
+
+/// Returns a form with an address in a city.
+fn form_for(city: &str) -> CheckoutForm {
+    let mut form = form();
+    form.shipping_address.as_mut().unwrap().city = city.to_owned();
+    form
+}
+
+/// The late request has read the cart before it was ordered.
+#[tokio::test]
+async fn a_late_request_gets_an_order_only_if_it_asks_for_nothing_else() {
+    let app = TestApp::start().await;
+    let late = |form: Option<CheckoutForm>, expected_total_minor: Option<i64>| {
+        let app = &app;
+        async move {
+            let user = app.user_with_cart(&[(MUG, 1)]);
+            app.cart.faults().once("GetSnapshot", Fault::SlowResponse(Duration::from_millis(300)));
+            let request = PlaceOrderRequest {
+                idempotency_key: "late".to_owned(),
+                expected_total_minor,
+                form,
+                ..PlaceOrderRequest::default()
+            };
+            let mut client = app.client(user);
+            let late = with_long_deadline(client.place_order(request));
+            let first = async {
+                app.cart.faults().all_triggered("GetSnapshot").await;
+                app.place_form(user, "first", form_for("London")).await.unwrap()
+            };
+            let (late, first) = tokio::join!(late, first);
+            late.map(|late| assert_eq!(late.into_inner().order.unwrap(), first))
+        }
+    };
+    late(Some(form_for("London")), None).await.unwrap();
+    late(None, None).await.unwrap();
+    assert_eq!(error_reason(late(Some(form_for("Paris")), None).await), "empty_cart");
+    assert_eq!(error_reason(late(Some(form_for("London")), Some(1)).await), "empty_cart");
     app.assert_consistent().await;
 }
 
