@@ -1,13 +1,13 @@
 //! Returns what an order would cost, without storing or reserving anything.
 
-use bodega_pricing::{DiscountOutcome, ShippingBasis};
+use bodega_pricing::{DiscountClass, DiscountOutcome, ShippingBasis};
 
 use super::{
     customer::Customer,
     form::{CONTACT_EMAIL, Form},
     pricing::breakdown,
-    pricing_inputs::{self, CartItem, Inputs, ShippingMethod},
-    total::{self, NoTotal, Total, total},
+    pricing_inputs::{self, CartItem, Inputs, OfferedDiscount, ShippingMethod},
+    total::{self, NoTotal, SHIPPING_METHOD, Total, total},
 };
 use crate::{
     app::App,
@@ -103,17 +103,34 @@ pub(crate) async fn quote(app: &App, customer: &Customer, form: &Form) -> Result
         breakdown: breakdown(&inputs, &total),
         total_minor: total.breakdown.total_minor,
         currency: cart.currency,
-        discounts: discounts(&inputs, &total),
+        discounts: discounts(&inputs, &total, &items),
         methods: methods(&inputs, &items),
-        missing: missing(&total, customer, form),
+        missing: missing(&inputs, &total, &items, customer, form),
     })
 }
 
-/// Returns the fields of the form that an order would lack.
-fn missing(total: &Total<'_>, customer: &Customer, form: &Form) -> Vec<&'static str> {
+/// Returns the fields of the form that an order would lack. The shipping method is one if a code is for its price, or if the one of the
+/// form does not ship the items.
+fn missing(
+    inputs: &Inputs,
+    total: &Total<'_>,
+    items: &[CartItem],
+    customer: &Customer,
+    form: &Form,
+) -> Vec<&'static str> {
     let has_email = form.personal.contact.as_ref().is_some_and(|contact| !contact.email.is_empty());
     let email = (customer.guest_id().is_some() && !has_email).then_some(CONTACT_EMAIL);
-    email.into_iter().chain(total.missing.iter().copied()).collect()
+    let mut missing: Vec<_> = email.into_iter().chain(total.missing.iter().copied()).collect();
+    let is_shipped = items.iter().any(|item| item.requires_shipping);
+    let has_unknown_method = is_shipped && total.method.is_none() && form.choices.shipping_method.is_some();
+    let awaits_method =
+        |discount: &OfferedDiscount| discount.code.is_some() && is_for_later(discount, inputs, total, items);
+    if (has_unknown_method || inputs.discounts.iter().any(awaits_method))
+        && !missing.contains(&SHIPPING_METHOD)
+    {
+        missing.push(SHIPPING_METHOD);
+    }
+    missing
 }
 
 fn without_method(form: &Form) -> Form {
@@ -123,7 +140,7 @@ fn without_method(form: &Form) -> Form {
 }
 
 /// Returns the automatic discounts that apply, and an entry for each code.
-fn discounts(inputs: &Inputs, total: &Total<'_>) -> Vec<QuotedDiscount> {
+fn discounts(inputs: &Inputs, total: &Total<'_>, items: &[CartItem]) -> Vec<QuotedDiscount> {
     let rejected = inputs.rejected_codes.iter().map(|rejected| QuotedDiscount {
         code: Some(rejected.code.clone()),
         title: String::new(),
@@ -136,7 +153,7 @@ fn discounts(inputs: &Inputs, total: &Total<'_>) -> Vec<QuotedDiscount> {
             DiscountOutcome::Applied(amount) => (*amount, None),
             DiscountOutcome::MinimumNotMet => (0, Some("minimum_not_met")),
             // The price of shipping is not known yet.
-            DiscountOutcome::NothingEligible if is_for_later(discount, total) => (0, None),
+            DiscountOutcome::NothingEligible if is_for_later(discount, inputs, total, items) => (0, None),
             DiscountOutcome::NothingEligible => (0, Some("nothing_eligible")),
             DiscountOutcome::Superseded => (0, Some("superseded")),
         };
@@ -151,9 +168,12 @@ fn discounts(inputs: &Inputs, total: &Total<'_>) -> Vec<QuotedDiscount> {
     rejected.chain(offered).collect()
 }
 
-/// Returns whether a discount is for shipping, of which the method is not chosen yet.
-fn is_for_later(discount: &pricing_inputs::OfferedDiscount, total: &Total<'_>) -> bool {
-    discount.class == bodega_pricing::DiscountClass::Shipping && total.method.is_none()
+/// Returns whether a discount is for shipping, of which a method can be chosen and none is.
+fn is_for_later(discount: &OfferedDiscount, inputs: &Inputs, total: &Total<'_>, items: &[CartItem]) -> bool {
+    discount.class == DiscountClass::Shipping
+        && total.method.is_none()
+        && !inputs.methods.is_empty()
+        && items.iter().any(|item| item.requires_shipping)
 }
 
 /// Returns the methods that ship the items, with their prices.
@@ -180,10 +200,10 @@ fn free_from(method: &ShippingMethod) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use bodega_pricing::{DiscountClass, DiscountValue, ShippingBand, ShippingRate};
+    use bodega_pricing::{DiscountValue, ShippingBand, ShippingRate};
 
     use super::*;
-    use crate::checkout::pricing_inputs::{CodeRejection, OfferedDiscount, RejectedCode};
+    use crate::checkout::pricing_inputs::{CodeRejection, RejectedCode};
 
     fn parcel(id: i32, bands: &[(i64, i64)]) -> ShippingMethod {
         let bands = bands
@@ -237,18 +257,43 @@ mod tests {
             methods: vec![parcel(1, &[(0, 490)])],
             ..Inputs::default()
         };
+        let items = [mug()];
+        let customer = Customer::User(uuid::Uuid::nil());
         let quoted = |form: &Form| {
-            let total = total(&inputs, &[mug()], form).unwrap();
-            let quoted = discounts(&inputs, &total).into_iter();
+            let total = total(&inputs, &items, form).unwrap();
+            let quoted = discounts(&inputs, &total, &items).into_iter();
             let quoted = quoted.map(|it| (it.code.unwrap_or_default(), it.amount_minor, it.reason));
             quoted.collect::<Vec<_>>()
         };
         let entry = |code: &str, amount, reason| (code.to_owned(), amount, reason);
         let first =
             [entry("NONE", 0, Some("unknown")), entry("LESS", 0, Some("superseded")), entry("", 6, None)];
+        let missing = |inputs: &Inputs, items: &[CartItem], form: &Form| {
+            let total = total(inputs, items, &without_method(form)).unwrap();
+            missing(inputs, &total, items, &customer, form)
+        };
         let mut form = Form::default();
         assert_eq!(quoted(&form), [&first[..], &[entry("FREE", 0, None)]].concat());
+        assert_eq!(
+            missing(&inputs, &items, &form),
+            ["shipping_method"],
+            "for the price of which the code is"
+        );
+        let without_codes = Inputs { discounts: Vec::new(), ..inputs.clone() };
+        assert_eq!(missing(&without_codes, &items, &form), [""; 0]);
         form.choices.shipping_method = Some(1);
         assert_eq!(quoted(&form), [&first[..], &[entry("FREE", 490, None)]].concat());
+        assert_eq!(
+            missing(&without_codes, &items, &form),
+            ["shipping_method"],
+            "the method is not one of the place"
+        );
+
+        // Of what is not shipped, no code takes off the shipping.
+        let items = [CartItem { requires_shipping: false, ..mug() }];
+        assert_eq!(missing(&inputs, &items, &form), [""; 0]);
+        let total = total(&inputs, &items, &form).unwrap();
+        let free = discounts(&inputs, &total, &items).pop().unwrap();
+        assert_eq!((free.code.as_deref(), free.reason), (Some("FREE"), Some("nothing_eligible")));
     }
 }

@@ -7,6 +7,9 @@ use super::{
     pricing_inputs::{CartItem, CodeRejection, Inputs, RejectedCode, ShippingMethod},
 };
 
+/// The field of the form for the shipping method, by its protobuf name.
+pub(crate) const SHIPPING_METHOD: &str = "shipping_method";
+
 /// A total, and what an order would lack.
 #[derive(Debug)]
 pub(crate) struct Total<'a> {
@@ -51,7 +54,7 @@ pub(crate) fn total<'a>(inputs: &'a Inputs, items: &[CartItem], form: &Form) -> 
             missing.push("shipping_address");
         }
         if method.is_none() {
-            missing.push("shipping_method");
+            missing.push(SHIPPING_METHOD);
         }
     }
     let rejected_codes = rejected_codes(inputs, &breakdown);
