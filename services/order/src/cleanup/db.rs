@@ -8,16 +8,21 @@ use uuid::{Timestamp, Uuid};
 const BATCH: i64 = 500;
 
 /// Deletes rejected checkouts with their lines and idempotency keys. The latest checkout of a user is kept, and so is one whose
-/// stock is still to be released. Returns their number.
+/// stock is still to be released. That of a guest is not kept: the next one finds none, as the first did. Returns their number.
 pub(super) async fn delete_rejected(db: &Pool, age: Duration) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "with rejected as materialized (
              select id from orders.orders o
              where status = 'rejected' and created_at < now() - make_interval(secs => $1)
-               and not exists (select from orders.latest_checkouts l where l.order_id = o.id)
+               and not exists (
+                   select from orders.latest_checkouts l
+                   where l.order_id = o.id and l.merged_into is null and l.user_id is distinct from o.guest_id
+               )
                and not exists (select from orders.outbox d where d.order_id = o.id)
              order by created_at limit $2
              for update skip locked
+         ), guests as (
+             delete from orders.latest_checkouts where order_id in (select id from rejected)
          ), keys as (
              delete from orders.idempotency_keys where order_id in (select id from rejected)
          ), items as (
@@ -115,11 +120,12 @@ pub(super) async fn delete_contacts(db: &Pool, user_ids: &[Uuid]) -> sqlx::Resul
     let done = sqlx::query!(
         "with hashes as (
              update orders.orders set request_hash = null
-             where user_id = any($1) and status not in ('placing', 'rejected') and request_hash is not null
+             where user_id = any($1) and status <> 'placing' and request_hash is not null
          ), keys as (
+             -- The keys of an order that was claimed are those of the guest.
              update orders.idempotency_keys k set request_hash = null
              from orders.orders o
-             where k.user_id = any($1) and k.request_hash is not null and o.id = k.order_id and o.status <> 'placing'
+             where o.user_id = any($1) and o.status <> 'placing' and k.order_id = o.id and k.request_hash is not null
          )
          delete from orders.order_contacts c
          using orders.orders o

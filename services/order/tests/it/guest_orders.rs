@@ -256,6 +256,11 @@ async fn the_contact_of_a_rejected_checkout_is_deleted_with_time() {
         assert!(started.elapsed() < std::time::Duration::from_secs(20), "the contact is not deleted");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+    let latest: Vec<uuid::Uuid> =
+        sqlx::query_scalar("select user_id from orders.latest_checkouts").fetch_all(&app.db).await.unwrap();
+    assert_eq!(latest, [guests[1].id()], "nothing of the other checkout is kept");
+    app.catalog.add_stock(HAT, "Hat", 3000, 2);
+    app.place_as_guest(&guests[0], "").await.unwrap();
     let placed = app.place_as_guest(&app.guest_with_cart(&[(MUG, 1)]), "").await.unwrap();
     assert!(placed.order.form.is_some());
 }
