@@ -2,7 +2,7 @@
 
 use bodega_runtime::status::Violations;
 use serde_json::{Value, json};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::fields::parse_code;
 
@@ -83,6 +83,9 @@ impl NewDiscount {
         violations.require(self.min_subtotal_minor >= 0, "min_subtotal_minor", "must not be negative");
         let is_limit = self.usage_limit.is_none_or(|limit| (1..=MAX_USES).contains(&limit));
         violations.require(is_limit, "usage_limit", format!("must be between 1 and {MAX_USES}"));
+        // Postgres stores microseconds.
+        self.starts_at = self.starts_at.map(without_nanoseconds);
+        self.ends_at = self.ends_at.map(without_nanoseconds);
         let is_period =
             self.starts_at.zip(self.ends_at).is_none_or(|(starts_at, ends_at)| starts_at < ends_at);
         violations.require(is_period, "ends_at", "must be after the start");
@@ -109,6 +112,10 @@ impl NewDiscount {
             "active": self.active,
         })
     }
+}
+
+fn without_nanoseconds(time: OffsetDateTime) -> OffsetDateTime {
+    time - Duration::nanoseconds(i64::from(time.nanosecond() % 1_000))
 }
 
 /// Sorts ids and removes repetitions.
@@ -178,5 +185,8 @@ mod tests {
         assert!(error(NewDiscount { category_ids: vec![1; 101], ..spring() }).starts_with("category_ids"));
         let at = Some(datetime!(2026-12-01 00:00 UTC));
         assert!(error(NewDiscount { starts_at: at, ends_at: at, ..spring() }).starts_with("ends_at"));
+        let ends_at = Some(datetime!(2026-12-01 00:00:00.000000999 UTC));
+        let within_a_microsecond = NewDiscount { starts_at: at, ends_at, ..spring() };
+        assert!(error(within_a_microsecond).starts_with("ends_at"));
     }
 }
