@@ -25,6 +25,9 @@ use crate::{
     revocations::Revocations,
 };
 
+/// Enough for 100 orders, and for 100 shipping zones, of the maximum length.
+const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
+
 /// Transports to the services.
 #[derive(Clone)]
 pub struct Upstreams {
@@ -140,12 +143,13 @@ impl App {
     }
 
     pub(crate) fn orders(&self) -> OrderServiceClient<Transport> {
-        OrderServiceClient::new(self.0.upstreams.order.clone())
+        OrderServiceClient::new(self.0.upstreams.order.clone()).max_decoding_message_size(MAX_RESPONSE_BYTES)
     }
 
     /// Settings, taxes, shipping zones and discounts.
     pub(crate) fn store_settings(&self) -> SettingsServiceClient<Transport> {
         SettingsServiceClient::new(self.0.upstreams.order.clone())
+            .max_decoding_message_size(MAX_RESPONSE_BYTES)
     }
 
     /// The audit logs of the services, by their names.

@@ -153,6 +153,10 @@ async fn names_the_fields_of_a_discount_as_in_the_request() {
         send(&gateway, Method::PUT, "/api/discounts/5", discount).await.problem(422, "invalid_field");
     let fields: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|error| &error["field"]).collect();
     assert_eq!(fields, ["percentOff", "amountOff", "usageLimit"]);
+
+    let without_code = json!({"code": "", "title": "Sale", "class": "line", "percentOff": 5});
+    let problem = send(&gateway, Method::PUT, "/api/discounts/5", without_code).await;
+    assert_eq!(problem.rejected_field(422, "invalid_field"), "code", "it would apply to each order");
 }
 
 #[tokio::test]

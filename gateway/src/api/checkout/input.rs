@@ -49,7 +49,7 @@ pub(crate) struct PlaceOrderInput {
     /// Discount codes, in any case.
     #[serde(default, alias = "discount_codes")]
     #[schema(max_items = 5)]
-    discount_codes: Vec<String>,
+    discount_codes: Option<Vec<String>>,
     /// Note for the merchant.
     #[serde(default)]
     #[schema(max_length = 1000)]
@@ -71,11 +71,11 @@ pub(crate) struct ContactInput {
     /// Full name.
     #[serde(default)]
     #[schema(max_length = 100)]
-    name: String,
+    name: Option<String>,
     /// Phone number.
     #[serde(default)]
     #[schema(max_length = 30)]
-    phone: String,
+    phone: Option<String>,
 }
 
 /// An address, or the index of one in the caller's profile.
@@ -87,32 +87,32 @@ pub(crate) struct ContactInput {
 pub(crate) struct CheckoutAddressInput {
     /// Name of the recipient. Required for an order.
     #[schema(max_length = 100)]
-    name: String,
+    name: Option<String>,
     /// Company.
     #[schema(max_length = 100)]
-    company: String,
+    company: Option<String>,
     /// Street and house number. Required for an order.
     #[schema(max_length = 200)]
-    line1: String,
+    line1: Option<String>,
     /// Apartment or floor.
     #[schema(max_length = 200)]
-    line2: String,
+    line2: Option<String>,
     /// City. Required for an order.
     #[schema(max_length = 100)]
-    city: String,
+    city: Option<String>,
     /// State, province or county.
     #[schema(max_length = 100)]
-    region: String,
+    region: Option<String>,
     /// Postal or ZIP code.
     #[serde(alias = "postal_code")]
     #[schema(max_length = 20)]
-    postal_code: String,
+    postal_code: Option<String>,
     /// ISO 3166-1 alpha-2 code of the country. Required, unless `addressIndex` is given.
     #[schema(max_length = 2, example = "GB")]
     country: String,
     /// Phone number for the carrier.
     #[schema(max_length = 30)]
-    phone: String,
+    phone: Option<String>,
     /// Index of an address in the caller's profile, from 0. No other field may be given then.
     #[serde(alias = "address_index")]
     #[schema(maximum = 19)]
@@ -153,14 +153,14 @@ impl PlaceOrderInput {
         };
         let contact = self.contact.map(|Object(contact)| {
             let ContactInput { email, name, phone } = contact;
-            pb::CheckoutContact { email, name, phone }
+            pb::CheckoutContact { email, name: name.unwrap_or_default(), phone: phone.unwrap_or_default() }
         });
         let form = pb::CheckoutForm {
             contact,
             shipping_address: address(self.shipping_address, "shippingAddress")?,
             billing_address: address(self.billing_address, "billingAddress")?,
             shipping_method: self.shipping_method,
-            discount_codes: self.discount_codes,
+            discount_codes: self.discount_codes.unwrap_or_default(),
             note: self.note.unwrap_or_default(),
             locale: self.locale.unwrap_or_default(),
         };
@@ -179,15 +179,15 @@ impl CheckoutAddressInput {
         let Some(index) = self.address_index else {
             let Self { name, company, line1, line2, city, region, postal_code, country, phone, .. } = self;
             return Ok(pb::PostalAddress {
-                name,
-                company,
-                line1,
-                line2,
-                city,
-                region,
-                postal_code,
+                name: name.unwrap_or_default(),
+                company: company.unwrap_or_default(),
+                line1: line1.unwrap_or_default(),
+                line2: line2.unwrap_or_default(),
+                city: city.unwrap_or_default(),
+                region: region.unwrap_or_default(),
+                postal_code: postal_code.unwrap_or_default(),
                 country,
-                phone,
+                phone: phone.unwrap_or_default(),
             });
         };
         let field = format!("{field}.addressIndex");
@@ -241,5 +241,14 @@ mod tests {
         assert!(serde_json::from_str::<PlaceOrderInput>(street).is_err());
         assert!(serde_json::from_str::<PlaceOrderInput>(r#"{"contact": []}"#).is_err());
         assert!(serde_json::from_str::<PlaceOrderInput>(r#"{"contact": null, "note": null}"#).is_ok());
+    }
+
+    #[test]
+    fn optional_fields_may_be_null() {
+        let json = r#"{
+            "contact": {"email": "ada@example.com", "name": null, "phone": null}, "discountCodes": null,
+            "shippingAddress": {"company": null, "line2": null, "region": null, "postalCode": null, "phone": null}
+        }"#;
+        serde_json::from_str::<PlaceOrderInput>(json).unwrap();
     }
 }

@@ -120,7 +120,7 @@ pub(crate) struct QuotedDiscount {
     /// Whether it reduces the total.
     applied: bool,
     /// Why it does not: `unknown`, `not_yet`, `ended`, `exhausted`, `already_used`, `minimum_not_met`, `nothing_eligible`,
-    /// `sign_in_required`, or `superseded` by a better discount of its kind.
+    /// `sign_in_required`, or `superseded` by a better discount of its kind. Absent if it is for shipping and no method is chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     reason: Option<String>,
@@ -244,7 +244,7 @@ impl TryFrom<pb::GetQuoteResponse> for Quote {
             code: non_empty(discount.code),
             title: non_empty(discount.title),
             amount: amount(discount.amount_minor),
-            applied: discount.reason.is_empty(),
+            applied: discount.reason.is_empty() && discount.amount_minor > 0,
             reason: non_empty(discount.reason),
         });
         let methods = quote.shipping_methods.into_iter().map(|method| ShippingMethodOption {

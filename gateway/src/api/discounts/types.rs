@@ -160,11 +160,15 @@ fn active() -> bool {
 
 impl DiscountInput {
     /// # Errors
-    /// 422 `invalid_field` for an invalid percentage or amount.
+    /// 422 `invalid_field` for an invalid percentage or amount, and an empty code.
     pub(super) fn into_proto(self, currency: Currency) -> Result<pb::Discount, Problem> {
         let amount = |amount: Option<AmountInput>, field| {
             amount.map(|amount| amount.minor(currency, field)).transpose()
         };
+        // For the service, an empty code is none: such a discount applies to each order.
+        if self.code.as_deref() == Some("") {
+            return Err(Problem::invalid("code", "must have 1 to 64 letters, digits, - and _"));
+        }
         Ok(pb::Discount {
             id: 0,
             code: self.code.unwrap_or_default(),

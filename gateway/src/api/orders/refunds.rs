@@ -1,12 +1,13 @@
 //! `/api/orders/{id}/refunds`.
 
 use axum::extract::State;
-use bodega_proto::order::v1::{self as pb, CreateRefundRequest};
+use bodega_proto::order::v1::{self as pb, CreateRefundRequest, GetOrderRequest};
 use serde::{Deserialize, Serialize};
 use tonic::Status;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::forget_products;
 use crate::{
     app::App,
     extract::{AdminOrKey, IdempotencyKey, Json, Path},
@@ -213,7 +214,12 @@ pub(crate) async fn create(
     let response = app.orders().create_refund(request).await.map_err(rejected)?.into_inner();
     let refund = present(response.refund)?;
     if refund.restock {
-        app.products().forget(refund.lines.iter().map(|line| line.variant_id));
+        // Lines of refunds name variants. The order has their products.
+        let order =
+            app.orders().get_order(GetOrderRequest { id: id.to_string(), ..Default::default() }).await;
+        if let Some(order) = order.ok().and_then(|response| response.into_inner().order) {
+            forget_products(&app, &order);
+        }
     }
     Ok(Created::at(format!("/api/orders/{id}"), Refund::new(refund, currency.code())?))
 }
