@@ -45,7 +45,8 @@ pub(crate) struct ListQuery {
 ///
 /// Users send an access token. Guests send the `X-Cart-Token` of their cart and a `contact`, and receive an `accessToken`, which
 /// opens this order as `X-Order-Token`. Takes the ordered units from the stock and removes the ordered products from the cart.
-/// Safe to retry: the same content of a cart gives at most one order, with or without an `Idempotency-Key`.
+/// Safe to retry: the same content of a cart gives at most one order, with or without an `Idempotency-Key`. A request with
+/// another address, code or total gets `empty_cart`, not that order.
 #[utoipa::path(
     post, path = "/api/orders", tag = "Orders", security(("bearer" = []), ("cartToken" = [])),
     request_body(content = ref("#/components/schemas/PlaceOrderInput"), content_type = "application/json",
