@@ -127,6 +127,21 @@ async fn only_confirmed_and_paid_orders_are_shipped_by_admins() {
     assert_eq!(app.get(&order.id).await.shipments, []);
 }
 
+#[tokio::test]
+async fn a_tracking_url_has_no_control_characters() {
+    let app = TestApp::start().await;
+    let order = paid(&app).await;
+    for tracking_url in
+        ["https://carrier.example/\0x", "https://carrier.example/\nx", "https://carrier.example/\t"]
+    {
+        let request = CreateShipmentRequest { tracking_url: tracking_url.to_owned(), ..parcel(&order, &[]) };
+        let error = app.ship(request).await.unwrap_err();
+        let message = "must be an http or https URL of at most 500 bytes";
+        assert_eq!(violations(&error), [("tracking_url".to_owned(), message.to_owned())], "{tracking_url:?}");
+    }
+    assert_eq!(app.get(&order.id).await.shipments, []);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn parallel_shipments_ship_each_unit_once() {
     let app = TestApp::start().await;

@@ -60,8 +60,10 @@ impl ShipmentRequest {
             }
         }
         if let Some(url) = &self.tracking_url {
-            let is_url = reqwest::Url::parse(url)
-                .is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
+            // The parser removes control characters, but the text is stored and mailed as it is.
+            let is_url = !url.contains(char::is_control)
+                && reqwest::Url::parse(url)
+                    .is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
             violations.require(
                 is_url && url.len() <= MAX_URL_LENGTH,
                 "tracking_url",
@@ -208,7 +210,16 @@ mod tests {
         assert!(fields(request(&[(1, 1), (1, 1)])).starts_with("lines[1].variant_id"));
         let url = |url: &str| fields(ShipmentRequest { tracking_url: Some(url.to_owned()), ..request(&[]) });
         assert_eq!(url("https://carrier.example/track?n=1"), "");
-        for invalid in ["", "javascript:alert(1)", "/track", "ftp://carrier.example/"] {
+        for invalid in [
+            "",
+            "javascript:alert(1)",
+            "/track",
+            "ftp://carrier.example/",
+            "https://carrier.example/\0x",
+            "https://carrier.example/\nx",
+            "https://carrier.example/\u{85}",
+            "https://carrier.example/\r\n",
+        ] {
             assert!(url(invalid).starts_with("tracking_url"), "{invalid}");
         }
         let carrier = Some("DHL\nBcc: x".to_owned());
