@@ -1,8 +1,9 @@
 //! Refunds and shipments of parts of an order.
 
 use bodega_proto::order::v1::{
-    CreateRefundRequest, CreateRefundResponse, CreateShipmentRequest, CreateShipmentResponse, Refund,
-    RefundLine, RefundStatus, ReturnedLine, Shipment, ShipmentLine,
+    CreateRefundRequest, CreateRefundResponse, CreateShipmentRequest, CreateShipmentResponse,
+    GetOrderRequest, GetOrderResponse, Order, OrderStatus, Refund, RefundLine, RefundStatus, ReturnedLine,
+    Shipment, ShipmentLine,
 };
 use bodega_runtime::status;
 use http::Method;
@@ -45,9 +46,36 @@ async fn refunds_returned_units() {
     };
     assert_eq!(created.last(), expected);
     request().bearer_auth(gateway.identity.user()).json(&body).fetch().await.problem(403, "admin_only");
+    let refund = response.json();
+    for field in ["reason", "failureReason", "providerRefundId"] {
+        assert_eq!(refund.get(field), Some(&json!(null)), "{field}");
+    }
     let amount = request().bearer_auth(gateway.identity.admin()).json(&json!({"amount": 1.5}));
     assert_eq!(amount.fetch().await.status, 201);
     assert_eq!(created.last().amount_minor, Some(150));
+}
+
+#[tokio::test]
+async fn customers_do_not_get_what_is_for_admins() {
+    let gateway = TestApp::start().await;
+    gateway.orders.on("GetOrder", |request: GetOrderRequest| {
+        let redacted = !request.access_token.is_empty();
+        let reason = if redacted { String::new() } else { "too small".to_owned() };
+        let status = RefundStatus::Failed.into();
+        let refund = Refund { id: "r".to_owned(), status, reason, redacted, ..Default::default() };
+        let status = OrderStatus::Paid.into();
+        let currency = "USD".to_owned();
+        let order = Order { refunds: vec![refund], status, currency, ..Default::default() };
+        Ok(GetOrderResponse { order: Some(order) })
+    });
+    let get = || gateway.get(&format!("/api/orders/{ID}"));
+    let refund = get().bearer_auth(gateway.identity.admin()).fetch().await.json()["refunds"][0].clone();
+    assert_eq!((&refund["reason"], refund.get("failureReason")), (&json!("too small"), Some(&json!(null))));
+    let refund = get().header("x-order-token", "t").fetch().await.json()["refunds"][0].clone();
+    assert_eq!(refund["status"], "failed");
+    for field in ["reason", "failureReason", "providerRefundId"] {
+        assert_eq!(refund.get(field), None, "{field}");
+    }
 }
 
 #[tokio::test]

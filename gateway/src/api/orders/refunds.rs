@@ -64,17 +64,20 @@ pub(crate) struct Refund {
     lines: Vec<RefundLine>,
     /// Whether the returned units are added back to the stock.
     restock: bool,
-    /// Reason that the admin has given, or null.
-    #[schema(required)]
-    reason: Option<String>,
-    /// Why it has failed; null unless it has.
-    #[schema(required)]
-    failure_reason: Option<String>,
+    /// Reason that the admin has given, or null. Only for admins and API keys; absent for customers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    reason: Option<Option<String>>,
+    /// Why it has failed; null unless it has. Only for admins and API keys; absent for customers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    failure_reason: Option<Option<String>>,
     /// Whether it was made at the payment provider, not with this API.
     external: bool,
-    /// Id of the refund at the payment provider, or null.
-    #[schema(required)]
-    provider_refund_id: Option<String>,
+    /// Id of the refund at the payment provider, or null. Only for admins and API keys; absent for customers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    provider_refund_id: Option<Option<String>>,
     /// When it was requested, or found at the provider.
     created_at: Timestamp,
 }
@@ -105,6 +108,7 @@ impl Refund {
             amount: Amount::new(line.amount_minor, currency),
             tax: Amount::new(line.tax_minor, currency),
         };
+        let for_admins = |text| (!refund.redacted).then(|| non_empty(text));
         Ok(Self {
             status: RefundStatus::from_proto(refund.status())?,
             id: refund.id,
@@ -113,10 +117,10 @@ impl Refund {
             shipping: Amount::new(refund.shipping_minor, currency),
             lines: refund.lines.into_iter().map(line).collect(),
             restock: refund.restock,
-            reason: non_empty(refund.reason),
-            failure_reason: non_empty(refund.failure),
+            reason: for_admins(refund.reason),
+            failure_reason: for_admins(refund.failure),
             external: refund.external,
-            provider_refund_id: non_empty(refund.provider_refund_id),
+            provider_refund_id: for_admins(refund.provider_refund_id),
             created_at: refund.created_at.into(),
         })
     }

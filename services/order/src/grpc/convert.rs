@@ -1,9 +1,10 @@
 //! Conversions between the domain's types and protobuf.
 
 use bodega_proto::order::v1 as pb;
-use bodega_runtime::{status::Violations, timestamp};
+use bodega_runtime::{auth::Caller, status::Violations, timestamp};
 use uuid::Uuid;
 
+use super::returns::redacted;
 use crate::{
     checkout::place_order::PlacedOrder,
     orders::{
@@ -53,38 +54,38 @@ fn invalid_status() -> Violations {
     violations
 }
 
-impl From<Order> for pb::Order {
-    fn from(order: Order) -> Self {
-        Self {
-            id: order.id.to_string(),
-            number: order.number.unwrap_or_default(),
-            breakdown: order.breakdown.map(Into::into),
-            form: (!order.form.is_empty()).then(|| order.form.into()),
-            user_id: order.user_id.map(|id| id.to_string()).unwrap_or_default(),
-            items: order.items.into_iter().map(Into::into).collect(),
-            total_minor: order.total_minor,
-            currency: order.currency,
-            status: pb::OrderStatus::from(order.status).into(),
-            payment: order.payment.map(Into::into),
-            history: order.history.into_iter().map(Into::into).collect(),
-            refunds: order.refunds.into_iter().map(Into::into).collect(),
-            shipments: order.shipments.into_iter().map(Into::into).collect(),
-            created_at: Some(timestamp::to_proto(order.placed_at)),
-            updated_at: Some(timestamp::to_proto(order.updated_at)),
-        }
+/// Returns what `viewer` may see of an order. Without one, it is for a guest.
+pub(super) fn order_for(viewer: Option<&Caller>, order: Order) -> pb::Order {
+    let is_customer = viewer.is_none_or(|viewer| !viewer.is_admin() && !viewer.is_api_key());
+    let refund = if is_customer { redacted } else { pb::Refund::from };
+    pb::Order {
+        id: order.id.to_string(),
+        number: order.number.unwrap_or_default(),
+        breakdown: order.breakdown.map(Into::into),
+        form: (!order.form.is_empty()).then(|| order.form.into()),
+        user_id: order.user_id.map(|id| id.to_string()).unwrap_or_default(),
+        items: order.items.into_iter().map(Into::into).collect(),
+        total_minor: order.total_minor,
+        currency: order.currency,
+        status: pb::OrderStatus::from(order.status).into(),
+        payment: order.payment.map(Into::into),
+        history: order.history.into_iter().map(Into::into).collect(),
+        refunds: order.refunds.into_iter().map(refund).collect(),
+        shipments: order.shipments.into_iter().map(Into::into).collect(),
+        created_at: Some(timestamp::to_proto(order.placed_at)),
+        updated_at: Some(timestamp::to_proto(order.updated_at)),
     }
 }
 
-impl From<PlacedOrder> for pb::PlaceOrderResponse {
-    fn from(placed: PlacedOrder) -> Self {
-        let versions = placed.product_versions.into_iter();
-        let versions = versions
-            .map(|product| pb::ProductVersion { product_id: product.product_id, version: product.version });
-        Self {
-            order: Some(placed.order.into()),
-            product_versions: versions.collect(),
-            access_token: placed.access_token.unwrap_or_default(),
-        }
+/// Returns what `viewer` may see of the order that it has placed.
+pub(super) fn placed_order_for(viewer: Option<&Caller>, placed: PlacedOrder) -> pb::PlaceOrderResponse {
+    let versions = placed.product_versions.into_iter();
+    let versions = versions
+        .map(|product| pb::ProductVersion { product_id: product.product_id, version: product.version });
+    pb::PlaceOrderResponse {
+        order: Some(order_for(viewer, placed.order)),
+        product_versions: versions.collect(),
+        access_token: placed.access_token.unwrap_or_default(),
     }
 }
 

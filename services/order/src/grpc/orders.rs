@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::{
     callers::{customer, user_key_or_bearer},
-    convert::{decision, optional_status, required_status},
+    convert::{decision, optional_status, order_for, placed_order_for, required_status},
     lists::{cursor, microseconds, time},
     returns::{refund_request, shipment_request},
 };
@@ -71,13 +71,14 @@ impl OrderService for OrderApi {
     ) -> Result<Response<PlaceOrderResponse>, Status> {
         let customer = customer(&request, &request.get_ref().guest_token)?;
         let (user_id, is_guest) = (customer.user_id(), customer.guest_id().is_some());
+        let viewer = Caller::maybe_of(&request);
         let PlaceOrderRequest { idempotency_key, expected_total_minor, form, .. } = request.into_inner();
         let request = PlaceOrder::new(idempotency_key, expected_total_minor, form, is_guest)?;
         self.limit(limits::ORDERS, &customer).await?;
         let app = self.0.clone();
         let work = async move { place_order(&app, &customer, &request).await };
         let placed = self.0.placing.spawn(user_id, work, Error::StillPlacing).await?;
-        Ok(Response::new(placed.into()))
+        Ok(Response::new(placed_order_for(viewer.as_ref(), placed)))
     }
 
     async fn get_quote(
@@ -101,10 +102,10 @@ impl OrderService for OrderApi {
         let token = &request.get_ref().access_token;
         let caller = user_key_or_bearer(&request, Scope::OrdersRead, token)?;
         let id = parse_uuid("id", &request.get_ref().id)?;
-        let Access { owner, .. } = self.access(id, token, caller).await?;
+        let Access { owner, caller } = self.access(id, token, caller).await?;
         let found = db::find(&self.0.db, id, owner).await.map_err(Error::Database)?;
         let order = found.ok_or(Error::OrderNotFound)?;
-        Ok(Response::new(GetOrderResponse { order: Some(order.into()) }))
+        Ok(Response::new(GetOrderResponse { order: Some(order_for(caller.as_ref(), order)) }))
     }
 
     async fn list_orders(
@@ -121,7 +122,7 @@ impl OrderService for OrderApi {
             after: cursor(&request.cursor)?,
             limit: page::limit(request.limit, DEFAULT_LIMIT)?,
         };
-        let (orders, next_cursor) = self.page(filter).await?;
+        let (orders, next_cursor) = self.page(filter, &caller).await?;
         Ok(Response::new(ListOrdersResponse { orders, next_cursor }))
     }
 
@@ -129,7 +130,7 @@ impl OrderService for OrderApi {
         &self,
         request: Request<ListAllOrdersRequest>,
     ) -> Result<Response<ListAllOrdersResponse>, Status> {
-        Caller::admin_or_key(&request, Scope::OrdersRead)?;
+        let caller = Caller::admin_or_key(&request, Scope::OrdersRead)?;
         let request = request.into_inner();
         let user_id = match request.user_id.as_str() {
             "" => None,
@@ -143,7 +144,7 @@ impl OrderService for OrderApi {
             after: cursor(&request.cursor)?,
             limit: page::limit(request.limit, DEFAULT_LIMIT)?,
         };
-        let (orders, next_cursor) = self.page(filter).await?;
+        let (orders, next_cursor) = self.page(filter, &caller).await?;
         Ok(Response::new(ListAllOrdersResponse { orders, next_cursor }))
     }
 
@@ -156,7 +157,7 @@ impl OrderService for OrderApi {
         let id = parse_uuid("id", &request.get_ref().id)?;
         let Access { owner, caller } = self.access(id, token, caller).await?;
         let order = cancel(&self.0, id, owner, caller.as_ref()).await?;
-        Ok(Response::new(CancelOrderResponse { order: Some(order.into()) }))
+        Ok(Response::new(CancelOrderResponse { order: Some(order_for(caller.as_ref(), order)) }))
     }
 
     async fn update_order_status(
@@ -168,7 +169,7 @@ impl OrderService for OrderApi {
         let id = parse_uuid("id", &request.id)?;
         let status = required_status(request.status)?;
         let order = change_status(&self.0, id, None, status, Some(&caller)).await?;
-        Ok(Response::new(UpdateOrderStatusResponse { order: Some(order.into()) }))
+        Ok(Response::new(UpdateOrderStatusResponse { order: Some(order_for(Some(&caller), order)) }))
     }
 
     async fn create_refund(
@@ -228,7 +229,7 @@ impl OrderService for OrderApi {
         let request = request.into_inner();
         let id = parse_uuid("id", &request.id)?;
         let order = claim(&self.0, id, &request.access_token, &caller).await?;
-        Ok(Response::new(ClaimOrderResponse { order: Some(order.into()) }))
+        Ok(Response::new(ClaimOrderResponse { order: Some(order_for(Some(&caller), order)) }))
     }
 
     async fn delete_order_contact(
@@ -292,13 +293,13 @@ impl OrderApi {
         }
     }
 
-    async fn page(&self, filter: Filter) -> Result<(Vec<pb::Order>, String), Status> {
+    async fn page(&self, filter: Filter, viewer: &Caller) -> Result<(Vec<pb::Order>, String), Status> {
         let limit = filter.limit;
         // One more order than fits on the page shows whether there is a next page.
         let filter = Filter { limit: limit + 1, ..filter };
         let mut orders = db::list(&self.0.db, filter).await.map_err(Error::Database)?;
         let next_cursor =
             page::truncate(&mut orders, limit, |order| (microseconds(order.placed_at), order.id));
-        Ok((orders.into_iter().map(Into::into).collect(), next_cursor))
+        Ok((orders.into_iter().map(|order| order_for(Some(viewer), order)).collect(), next_cursor))
     }
 }

@@ -37,8 +37,15 @@ impl From<Refund> for pb::Refund {
             external: refund.is_external,
             provider_refund_id: refund.provider_refund_id.unwrap_or_default(),
             created_at: Some(timestamp::to_proto(refund.created_at)),
+            redacted: false,
         }
     }
+}
+
+/// Returns the refund without what is for admins: their reason, and messages and ids of the payment provider.
+pub(super) fn redacted(refund: Refund) -> pb::Refund {
+    let refund = Refund { reason: None, failure: None, provider_refund_id: None, ..refund };
+    pb::Refund { redacted: true, ..refund.into() }
 }
 
 impl From<RefundLine> for pb::RefundLine {

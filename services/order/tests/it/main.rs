@@ -26,6 +26,7 @@ mod processes;
 mod query_budget;
 mod races;
 mod reading;
+mod refund_details;
 mod refund_sequences;
 mod refunds;
 mod rejections;

@@ -15,7 +15,7 @@ use bodega_proto::{
     },
 };
 use bodega_runtime::{
-    auth::{Caller, Role},
+    auth::{AUDIENCE, Caller, Claims, ISSUER, Role},
     database::pool,
     rate_limit::RateLimits,
     server::Service,
@@ -64,7 +64,28 @@ impl Replica {
     }
 
     pub(crate) fn client(&self, user: Uuid, role: Role) -> Client {
-        let caller = Caller::new(user, Uuid::now_v7(), role);
+        self.client_of(Caller::new(user, Uuid::now_v7(), role))
+    }
+
+    /// Returns a client with an API key.
+    pub(crate) fn api_key(&self, scope: &str) -> Client {
+        let id = Uuid::now_v7();
+        self.client_of(Caller::from(Claims {
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: id,
+            sid: id,
+            role: Role::ApiKey,
+            iat: 0,
+            exp: i64::MAX,
+            jti: id,
+            scope: scope.to_owned(),
+            second_factor_at: None,
+            second_factor_missing: false,
+        }))
+    }
+
+    fn client_of(&self, caller: Caller) -> Client {
         let transport = Transport::unauthenticated(self.service.routes());
         OrderServiceClient::with_interceptor(transport, ActAs(caller))
     }

@@ -156,6 +156,11 @@ impl TestApp {
         self.replica.client(Uuid::now_v7(), Role::Admin)
     }
 
+    /// Returns a client with an API key.
+    pub(crate) fn api_key(&self, scope: &str) -> Client {
+        self.replica.api_key(scope)
+    }
+
     /// Returns an admin's client for settings, taxes, shipping zones and discounts.
     pub(crate) fn rules(&self) -> RulesClient {
         self.rules_as(Uuid::now_v7(), Role::Admin)
