@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use self::db::{OrderRow, RefundRow, ShipmentRow};
+use self::db::{OrderRow, PaymentRow, RefundRow, ShipmentRow};
 use crate::{SCHEMA, payments::provider::offline, upstream::Upstreams};
 
 /// Arguments of mails about orders.
@@ -114,7 +114,15 @@ impl Compose for OrderMails {
             if is_confirmed {
                 self.notify_merchant(order).await?;
             }
+            let refund =
+                param(mail, "refund_id").and_then(|id| refunds.iter().find(|refund| refund.id == id));
+            let amount = described_amount(kind, order, payment, refund);
             let template = match kind {
+                // Of a payment whose parts were all refunded before, or of units that cost nothing.
+                Kind::Refunded | Kind::PartlyRefunded if amount.is_some_and(|(_, minor)| minor == 0) => {
+                    composed.push(Composed::Discard);
+                    continue;
+                }
                 Kind::Placed | Kind::Paid if is_confirmed => Template::OrderConfirmation,
                 Kind::Placed => {
                     composed.push(Composed::Discard);
@@ -141,14 +149,8 @@ impl Compose for OrderMails {
                 continue;
             };
             let mut data = json!({"name": name, "order": order_data(order, kind == Kind::Paid)});
-            if let Some(payment) = payment {
-                let refunded = if kind == Kind::Refunded { payment.refunds_minor } else { 0 };
-                data["amount"] = amount(&payment.currency, payment.amount_minor - refunded).into();
-            }
-            if let Some(id) = param(mail, "refund_id")
-                && let Some(refund) = refunds.iter().find(|refund| refund.id == id)
-            {
-                data["amount"] = amount(&order.currency, refund.amount_minor).into();
+            if let Some((currency, minor)) = amount {
+                data["amount"] = format_amount(currency, minor).into();
             }
             let is_described = |shipment: &&ShipmentRow| match param(mail, "shipment_id") {
                 Some(id) => shipment.id == id,
@@ -175,6 +177,22 @@ fn recipient<'a>(order: &'a OrderRow, account: Option<&'a Contact>) -> (Option<S
         }
         _ => (account.map(|account| account.email.clone()), account_name),
     }
+}
+
+/// Returns the amount that a mail about a refund or a payment is about, with its currency.
+fn described_amount<'a>(
+    kind: Kind,
+    order: &'a OrderRow,
+    payment: Option<&'a PaymentRow>,
+    refund: Option<&RefundRow>,
+) -> Option<(&'a str, i64)> {
+    if let Some(refund) = refund {
+        return Some((&order.currency, refund.amount_minor));
+    }
+    let payment = payment?;
+    // The refunds of its parts have mails of their own.
+    let refunded = if kind == Kind::Refunded { payment.refunds_minor } else { 0 };
+    Some((&payment.currency, payment.amount_minor - refunded))
 }
 
 /// The refunds and shipments that mails are about.
@@ -220,7 +238,7 @@ fn param(mail: &Mail, name: &str) -> Option<Uuid> {
 }
 
 fn order_data(order: &OrderRow, paid: bool) -> Value {
-    let amount = |minor| amount(&order.currency, minor);
+    let amount = |minor| format_amount(&order.currency, minor);
     let items = order.items.0.iter().map(|item| {
         let total = item.price_minor.saturating_mul(item.quantity.into());
         let (price, total) = (amount(item.price_minor), amount(total));
@@ -247,7 +265,7 @@ fn shipment_data(shipment: &ShipmentRow) -> Value {
 }
 
 /// Returns `USD 19.99`.
-fn amount(currency: &str, minor: i64) -> String {
+fn format_amount(currency: &str, minor: i64) -> String {
     match currency.parse::<Currency>() {
         Ok(parsed) => format!("{currency} {}", parsed.format_amount(minor)),
         Err(_) => format!("{currency} {minor}"),

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     fake_contacts::address,
+    returns::returning,
     test_app::{MUG, PEN, TestApp, error_reason},
 };
 
@@ -23,6 +24,15 @@ async fn unsent(app: &TestApp) -> i64 {
         .fetch_one(&app.db)
         .await
         .unwrap()
+}
+
+/// Waits until all mails are sent or rejected.
+async fn wait_for_mails(app: &TestApp) {
+    let started = std::time::Instant::now();
+    while unsent(app).await > 0 {
+        assert!(started.elapsed() < std::time::Duration::from_secs(60), "a mail is not sent");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]
@@ -55,16 +65,32 @@ async fn each_change_of_an_order_is_mailed_once() {
     server.wait_for(1, |mail| mail.header("Subject").ends_with("was cancelled")).await;
     let notices = server.wait_for(2, |mail| mail.recipients[0].contains("owner@shop.example")).await;
     assert!(notices.iter().all(|mail| mail.header("Subject").starts_with("New order")));
-    let started = std::time::Instant::now();
-    while unsent(&app).await > 0 {
-        assert!(started.elapsed() < std::time::Duration::from_secs(60), "a mail is not sent");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    wait_for_mails(&app).await;
     let received = server.received();
     let mut ids: Vec<_> = received.iter().map(|mail| mail.id()).collect();
     ids.sort();
     ids.dedup();
     assert_eq!((ids.len(), received.len()), (7, 7), "{received:?}");
+}
+
+#[tokio::test]
+async fn a_cancelled_order_that_was_refunded_in_parts_has_no_mail_about_nothing() {
+    let server = SmtpServer::start().await;
+    let app = start(&server, None).await;
+    let order = app.new_order(&[(MUG, 2)]).await;
+    app.update_status(&order.id, OrderStatus::Paid).await.unwrap();
+    for _ in 0..2 {
+        app.refund(returning(&order, &[(MUG, 1)])).await.unwrap();
+    }
+    app.update_status(&order.id, OrderStatus::Cancelled).await.unwrap();
+    wait_for_mails(&app).await;
+    let received = server.received();
+    let texts: Vec<_> = received.iter().filter(|mail| mail.data.contains("refunded USD")).collect();
+    assert_eq!(texts.len(), 2, "{received:?}");
+    assert!(texts.iter().all(|mail| mail.data.contains("refunded USD 10.00")), "{texts:?}");
+    let discarded: Vec<String> =
+        sqlx::query_scalar("select kind from orders.mails where discarded").fetch_all(&app.db).await.unwrap();
+    assert_eq!(discarded, ["payment_refunded"]);
 }
 
 #[tokio::test]
@@ -117,11 +143,7 @@ async fn without_a_mailer_rows_are_not_kept_for_long() {
         .await
         .unwrap();
     let _replica = app.replica().await;
-    let started = std::time::Instant::now();
-    while unsent(&app).await > 0 {
-        assert!(started.elapsed() < std::time::Duration::from_secs(60), "a mail is not sent");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    wait_for_mails(&app).await;
     let _: Option<Uuid> =
         sqlx::query_scalar("select id from orders.mails").fetch_optional(&app.db).await.unwrap();
 }
