@@ -96,6 +96,19 @@ async fn a_guest_needs_an_email_address_and_a_cart() {
 }
 
 #[tokio::test]
+async fn a_guest_cannot_write_lines_of_a_mail() {
+    let app = TestApp::start().await;
+    let guest = app.guest_with_cart(&[(MUG, 1)]);
+    let mut form = contact();
+    form.contact.as_mut().unwrap().name = "Ada,\n\nyou have won. Visit https://evil.example".to_owned();
+    let error = app.try_place_as_guest(&guest.token(), "", Some(form.clone())).await.unwrap_err();
+    let expected = [("contact.name".to_owned(), "must be one line".to_owned())];
+    assert_eq!(violations(&error), expected);
+    let request = GetQuoteRequest { guest_token: guest.token(), form: Some(form) };
+    assert_eq!(violations(&app.guest_client().get_quote(request).await.unwrap_err()), expected);
+}
+
+#[tokio::test]
 async fn a_store_that_requires_confirmed_addresses_rejects_guests() {
     let args = OrderMailArgs { require_verified_email: RequireVerifiedEmail::Checkout, ..Default::default() };
     let app = TestApp::with_mail(OrderMail { mailer: None, args }).await;

@@ -81,6 +81,25 @@ fn names_each_invalid_field() {
 }
 
 #[test]
+fn contact_and_addresses_are_single_lines() {
+    let break_lines = |text: &mut String| text.push_str("a\n\nb");
+    let mut form = full();
+    form.note = "a\n\nb".to_owned();
+    assert!(parse(form.clone(), Purpose::Order).is_ok());
+    let contact = form.contact.get_or_insert_default();
+    [&mut contact.name, &mut contact.phone].into_iter().for_each(break_lines);
+    let address = form.shipping_address.get_or_insert_default();
+    let pb::PostalAddress { name, company, line1, line2, city, region, postal_code, country: _, phone } =
+        address;
+    [name, company, line1, line2, city, region, postal_code, phone].into_iter().for_each(break_lines);
+    for purpose in [Purpose::Quote, Purpose::Order] {
+        let rejected = parse(form.clone(), purpose).unwrap_err();
+        assert_eq!(rejected.matches(" must be one line").count(), 10, "{rejected}");
+        assert!(rejected.starts_with("contact.name must be one line"), "{rejected}");
+    }
+}
+
+#[test]
 fn quotes_accept_what_is_incomplete_but_not_what_is_wrong() {
     let incomplete = pb::CheckoutForm {
         contact: Some(pb::CheckoutContact::default()),

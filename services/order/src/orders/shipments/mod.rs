@@ -22,7 +22,7 @@ use crate::{
     AUDIT,
     app::App,
     error::Error,
-    fields::{check_idempotency_key, check_lines},
+    fields::{check_idempotency_key, check_line, check_lines},
     payments::{
         order_payments::OrderPayments,
         update::{log_changes, update_in},
@@ -55,8 +55,7 @@ impl ShipmentRequest {
         check_lines(&self.lines, &mut violations);
         for (name, text) in [("carrier", &self.carrier), ("tracking_number", &self.tracking_number)] {
             if let Some(text) = text {
-                violations.require_text(text, 1, MAX_TEXT_LENGTH, name);
-                violations.require(!text.contains(['\n', '\r']), name, "must be one line");
+                check_line(text, 1, MAX_TEXT_LENGTH, name, &mut violations);
             }
         }
         if let Some(url) = &self.tracking_url {
