@@ -3,7 +3,7 @@
 use axum::extract::State;
 use bodega_proto::order::v1::{self as pb, DeleteOrderContactRequest, ListAllOrdersRequest};
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -24,6 +24,9 @@ pub(crate) struct AllOrdersQuery {
     status: Option<OrderStatus>,
     /// Only orders of the user with this id.
     user_id: Option<Uuid>,
+    /// Only the order with this number.
+    #[param(value_type = Option<i64>, minimum = 1, example = 1001)]
+    number: Option<OrderNumber>,
     /// Only orders placed at this time or later.
     #[param(value_type = Option<String>, format = DateTime, example = "2026-11-01T00:00:00Z")]
     from: Option<Timestamp>,
@@ -37,6 +40,20 @@ pub(crate) struct AllOrdersQuery {
     /// `nextCursor` of the previous page, with the same filters.
     #[serde(default)]
     cursor: String,
+}
+
+/// The number of an order, from 1.
+#[derive(Debug)]
+struct OrderNumber(i64);
+
+impl<'de> Deserialize<'de> for OrderNumber {
+    /// Reads a text, since an empty number would be none, and would list all orders.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.parse() {
+            Ok(number @ 1..) => Ok(Self(number)),
+            _ => Err(D::Error::custom("must be a number from 1")),
+        }
+    }
 }
 
 /// Lists the orders of all users.
@@ -85,6 +102,7 @@ pub(crate) async fn list_all_orders(app: &App, query: AllOrdersQuery) -> Result<
         user_id: query.user_id.map(|id| id.to_string()).unwrap_or_default(),
         from: query.from.map(Into::into),
         to: query.to.map(Into::into),
+        number: query.number.map(|OrderNumber(number)| number),
         limit: query.limit.get(),
         cursor: query.cursor,
     };

@@ -185,10 +185,22 @@ async fn admins_search_all_orders() {
         assert_eq!(gateway.get(&path).bearer_auth(gateway.identity.admin()).fetch().await.status, 200);
         let request = lists.last();
         assert_eq!((request.status(), request.user_id.as_str()), (OrderStatus::Pending, ID));
-        assert_eq!(request.from, request.to);
+        assert_eq!((request.from, request.number), (request.to, None));
         assert_eq!(request.from.unwrap().seconds, 1_795_253_400);
     }
-    for (query, field) in [("from=yesterday", "from"), ("to=2026-11-21", "to"), ("userId=7", "userId")] {
+    let numbered = gateway.get("/api/admin/orders?number=1001").bearer_auth(gateway.identity.admin());
+    assert_eq!(numbered.fetch().await.status, 200);
+    assert_eq!(lists.last().number, Some(1001));
+    for (query, field) in [
+        ("from=yesterday", "from"),
+        ("to=2026-11-21", "to"),
+        ("userId=7", "userId"),
+        ("number=0", "number"),
+        ("number=-1", "number"),
+        ("number=", "number"),
+        ("number=A1", "number"),
+        ("number=9223372036854775808", "number"),
+    ] {
         let request =
             gateway.get(&format!("/api/admin/orders?{query}")).bearer_auth(gateway.identity.admin());
         assert_eq!(request.fetch().await.rejected_field(400, "malformed_request"), field);

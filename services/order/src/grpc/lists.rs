@@ -18,6 +18,13 @@ pub(super) fn cursor(cursor: &str) -> Result<Option<(OffsetDateTime, Uuid)>, Sta
     Ok(Some((time, id)))
 }
 
+/// Checks the number of an order.
+pub(super) fn number(number: Option<i64>) -> Result<Option<i64>, Violations> {
+    let mut violations = Violations::new();
+    violations.require(number.is_none_or(|number| number > 0), "number", "must be greater than 0");
+    violations.finish().map(|()| number)
+}
+
 /// Converts a limit of the placement time.
 pub(super) fn time(
     field: &str,

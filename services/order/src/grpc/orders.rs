@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::{
     callers::{customer, user_key_or_bearer},
     convert::{decision, optional_status, order_for, placed_order_for, required_status},
-    lists::{cursor, microseconds, time},
+    lists::{cursor, microseconds, number, time},
     returns::{refund_request, shipment_request},
 };
 use crate::{
@@ -117,6 +117,7 @@ impl OrderService for OrderApi {
         let filter = Filter {
             user_id: Some(caller.user_id),
             status: optional_status(request.status)?,
+            number: None,
             from: None,
             to: None,
             after: cursor(&request.cursor)?,
@@ -139,6 +140,7 @@ impl OrderService for OrderApi {
         let filter = Filter {
             user_id,
             status: optional_status(request.status)?,
+            number: number(request.number)?,
             from: time("from", request.from.as_ref())?,
             to: time("to", request.to.as_ref())?,
             after: cursor(&request.cursor)?,

@@ -136,6 +136,7 @@ pub(crate) struct ShipmentLine {
 pub(crate) struct Filter {
     pub user_id: Option<Uuid>,
     pub status: Option<OrderStatus>,
+    pub number: Option<i64>,
     /// Lists orders that were placed at this time or later.
     pub from: Option<OffsetDateTime>,
     /// Lists orders that were placed before this time.
@@ -164,6 +165,9 @@ pub(crate) async fn list(db: &Pool, filter: Filter) -> sqlx::Result<Vec<Order>> 
     }
     if let Some(status) = filter.status {
         query.push(" and status = ").push_bind(status.as_str());
+    }
+    if let Some(number) = filter.number {
+        query.push(" and number = ").push_bind(number);
     }
     if let Some(from) = filter.from {
         query.push(" and placed_at >= ").push_bind(from);

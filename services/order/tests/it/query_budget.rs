@@ -4,7 +4,8 @@ use std::{fmt::Debug, time::Duration};
 
 use bodega_embedded_postgres::testing::statements::count;
 use bodega_proto::order::v1::{
-    CheckoutContact, CheckoutForm, Discount, GetQuoteRequest, ListOrdersRequest, OrderStatus, ShippingBasis,
+    CheckoutContact, CheckoutForm, Discount, GetQuoteRequest, ListAllOrdersRequest, ListOrdersRequest,
+    OrderStatus, ShippingBasis,
 };
 use bodega_stripe_double::Card;
 use time::OffsetDateTime;
@@ -33,6 +34,8 @@ async fn each_call_stays_within_its_query_budget() {
 
     within(1, app.get(&order.id)).await;
     within(1, app.client(user).list_orders(ListOrdersRequest::default())).await.unwrap();
+    let numbered = ListAllOrdersRequest { number: Some(order.number), ..Default::default() };
+    within(1, app.admin().list_all_orders(numbered)).await.unwrap();
     // The change of an admin is in the audit log, in the same transaction.
     within(6, app.update_status(&order.id, OrderStatus::Paid)).await.unwrap();
     // Including the refund: the payments are loaded, and saved twice.

@@ -118,6 +118,24 @@ async fn admins_filter_all_orders_by_user_status_and_time() {
 }
 
 #[tokio::test]
+async fn admins_find_an_order_by_its_number() {
+    let app = TestApp::start().await;
+    let (user, placed) = orders(&app, 3).await;
+    let request =
+        |number| ListAllOrdersRequest { number: Some(number), limit: 1, ..ListAllOrdersRequest::default() };
+    let found = app.admin().list_all_orders(request(placed[1].number)).await.unwrap().into_inner();
+    assert_eq!((&found.orders[..], found.next_cursor.as_str()), (&placed[1..2], ""));
+    let unknown = placed[2].number + 1;
+    for number in [1, unknown, i64::MAX] {
+        assert_eq!(all(&app, request(number)).await, [""; 0], "{number}");
+    }
+    let paid = OrderStatus::Paid.into();
+    assert_eq!(all(&app, ListAllOrdersRequest { status: paid, ..request(placed[1].number) }).await, [""; 0]);
+    let rejected = app.client(user).list_all_orders(request(placed[1].number)).await;
+    assert_eq!(error_reason(rejected), "admin_only");
+}
+
+#[tokio::test]
 async fn only_admins_list_all_orders() {
     let app = TestApp::start().await;
     let status =
@@ -141,6 +159,8 @@ async fn rejects_invalid_filters() {
         (ListAllOrdersRequest { limit: -1, ..base() }, Code::OutOfRange),
         (ListAllOrdersRequest { status: 99, ..base() }, Code::InvalidArgument),
         (ListAllOrdersRequest { user_id: "me".to_owned(), ..base() }, Code::InvalidArgument),
+        (ListAllOrdersRequest { number: Some(0), ..base() }, Code::InvalidArgument),
+        (ListAllOrdersRequest { number: Some(-1), ..base() }, Code::InvalidArgument),
         (ListAllOrdersRequest { from: year_zero, ..base() }, Code::InvalidArgument),
         (ListAllOrdersRequest { to: beyond, ..base() }, Code::InvalidArgument),
     ] {
@@ -154,19 +174,21 @@ async fn rejects_invalid_filters() {
 async fn the_lists_are_served_by_their_indexes() {
     let app = TestApp::start().await;
     sqlx::query(
-        "insert into orders.orders (id, user_id, cart_version, status, total_minor, currency, placed_at)
+        "insert into orders.orders (id, user_id, cart_version, status, total_minor, currency, placed_at, number)
          select gen_random_uuid(), md5((n % 500)::text)::uuid, n, case n % 997 when 0 then 'paid' else 'completed' end,
-                1, 'USD', timestamptz '2024-01-01' + n * interval '1 second'
+                1, 'USD', timestamptz '2024-01-01' + n * interval '1 second', n
          from generate_series(1, 20000) n",
     )
     .execute(&app.db)
     .await
     .unwrap();
     sqlx::query("analyze orders.orders").execute(&app.db).await.unwrap();
-    for (filter, index) in [
-        ("user_id = md5('7')::uuid", "orders_by_user"),
-        ("status = 'paid'", "orders_by_status"),
-        ("placed_at < '2024-01-01 02:00:00Z'", "orders_by_placed_at"),
+    for (filter, index, is_sorted) in [
+        ("user_id = md5('7')::uuid", "orders_by_user", true),
+        ("status = 'paid'", "orders_by_status", true),
+        ("placed_at < '2024-01-01 02:00:00Z'", "orders_by_placed_at", true),
+        // Finds at most one order.
+        ("number = 7", "one_order_per_number", false),
     ] {
         let query = format!(
             "explain select * from orders.orders
@@ -175,6 +197,6 @@ async fn the_lists_are_served_by_their_indexes() {
         let plan: Vec<String> =
             sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_all(&app.db).await.unwrap();
         let plan = plan.join("\n");
-        assert!(plan.contains(index) && !plan.contains("Sort"), "{plan}");
+        assert!(plan.contains(index) && !(is_sorted && plan.contains("Sort")), "{plan}");
     }
 }
