@@ -11,6 +11,12 @@ pub(super) struct OrderRow {
     /// `None` if an earlier version has placed the order.
     pub(super) number: Option<i64>,
     pub(super) total_minor: i64,
+    /// With the following fields: the parts of the total; `None` if an earlier version has placed the order.
+    pub(super) discount_minor: Option<i64>,
+    /// The price of shipping after its discount, without taxes that are added.
+    pub(super) shipping_minor: Option<i64>,
+    pub(super) tax_minor: Option<i64>,
+    pub(super) prices_include_tax: Option<bool>,
     pub(super) currency: String,
     pub(super) is_paid: bool,
     pub(super) items: Json<Vec<Item>>,
@@ -70,7 +76,8 @@ pub(super) struct ShippedItem {
 pub(super) async fn orders(db: &Pool, ids: &[Uuid]) -> sqlx::Result<Vec<OrderRow>> {
     sqlx::query_as!(
         OrderRow,
-        r#"select o.id, o.number, o.total_minor as "total_minor!", o.currency as "currency!",
+        r#"select o.id, o.number, o.total_minor as "total_minor!", o.discount_minor, o.shipping_minor, o.tax_minor,
+                  o.prices_include_tax, o.currency as "currency!",
                   exists (
                       select from orders.payments p where p.order_id = o.id and p.status = 'completed'
                   ) as "is_paid!",

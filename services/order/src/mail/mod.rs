@@ -244,9 +244,15 @@ fn order_data(order: &OrderRow, paid: bool) -> Value {
         let (price, total) = (amount(item.price_minor), amount(total));
         json!({"name": item.name, "quantity": item.quantity, "price": price, "total": total})
     });
+    // Null if it is nothing.
+    let part = |minor: Option<i64>| minor.filter(|minor| *minor != 0).map(amount);
+    let is_included = order.prices_include_tax.unwrap_or_default();
     let number = order.number.map_or_else(|| end_of_id(order.id), |number| number.to_string());
     json!({
         "id": order.id, "number": number, "paid": paid || order.is_paid, "total": amount(order.total_minor),
+        "discount": part(order.discount_minor), "shipping": part(order.shipping_minor),
+        "added_tax": part(order.tax_minor.filter(|_| !is_included)),
+        "included_tax": part(order.tax_minor.filter(|_| is_included)),
         "items": items.collect::<Vec<_>>(),
     })
 }

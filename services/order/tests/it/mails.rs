@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use bodega_mail::testing::{Fault, SmtpServer};
 use bodega_order::{OrderMail, OrderMailArgs, RequireVerifiedEmail};
-use bodega_proto::order::v1::OrderStatus;
+use bodega_proto::order::v1::{OrderStatus, ShippingBasis, StoreSettings};
 use uuid::Uuid;
 
 use crate::{
     fake_contacts::address,
     returns::returning,
+    rules::{discount, form},
     test_app::{MUG, PEN, TestApp, error_reason},
 };
 
@@ -71,6 +72,34 @@ async fn each_change_of_an_order_is_mailed_once() {
     ids.sort();
     ids.dedup();
     assert_eq!((ids.len(), received.len()), (7, 7), "{received:?}");
+}
+
+#[tokio::test]
+async fn the_lines_of_a_mail_add_up_to_the_total() {
+    let server = SmtpServer::start().await;
+    let app = start(&server, Some("owner@shop.example")).await;
+    app.set_taxes(&[("standard", 190_000)]).await;
+    let method = app.create_shipping_method(ShippingBasis::Flat, &[(0, 490)]).await;
+    app.create_discount(discount("SPRING")).await.unwrap();
+    for (prices_include_tax, lines) in [
+        (false, "Discount: -USD 2.25\r\nShipping: USD 4.90\r\nTax: USD 4.78\r\nTotal: USD 29.93\r\n\r\n"),
+        (
+            true,
+            "Discount: -USD 2.25\r\nShipping: USD 4.90\r\nTotal: USD 25.15\r\nIncluded tax: USD 4.02\r\n\r\n",
+        ),
+    ] {
+        app.set_settings(StoreSettings { prices_include_tax, ..Default::default() }).await;
+        let user = app.user_with_cart(&[(MUG, 2), (PEN, 1)]);
+        let order = app.place_form(user, "", form(Some(method), &["SPRING"])).await.unwrap();
+        app.update_status(&order.id, OrderStatus::Paid).await.unwrap();
+        app.update_status(&order.id, OrderStatus::Shipped).await.unwrap();
+        let number = order.number;
+        let expected = format!("2 x Mug: USD 20.00\r\n1 x Pen: USD 2.50\r\n{lines}");
+        for subject in [format!("Your order {number}"), format!("Your order {number} is on its way")] {
+            let mails = server.wait_for(1, |mail| mail.header("Subject") == subject).await;
+            assert!(mails[0].data.contains(&expected), "{}", mails[0].data);
+        }
+    }
 }
 
 #[tokio::test]

@@ -184,6 +184,35 @@ mod tests {
         }
     }
 
+    /// The parts of the total are mentioned unless they are null.
+    #[test]
+    fn the_lines_of_an_order_add_up_to_its_total() {
+        let templates = Templates::read(None).unwrap();
+        let parts = json!({
+            "order": {"discount": "USD 2.00", "shipping": "USD 4.90", "added_tax": "USD 2.84", "included_tax": null}
+        });
+        let included = json!({"order": {"discount": null, "shipping": null, "added_tax": null, "included_tax": "USD 4.07"}});
+        let none =
+            json!({"order": {"discount": null, "shipping": null, "added_tax": null, "included_tax": null}});
+        let pen = "1 x Pen: USD 5.50\n";
+        for (changes, expected) in [
+            (parts, "Discount: -USD 2.00\nShipping: USD 4.90\nTax: USD 2.84\nTotal: USD 31.24\n\n"),
+            (included, "Total: USD 31.24\nIncluded tax: USD 4.07\n\n"),
+            (none, "Total: USD 31.24\n\n"),
+        ] {
+            let data = sample(changes);
+            for template in [Template::OrderConfirmation, Template::OrderShipped, Template::NewOrder] {
+                let Rendered { text, html, .. } = templates.render(template, &data).unwrap();
+                assert!(text.contains(&format!("{pen}{expected}")), "{text}");
+                for line in expected.lines().filter(|line| !line.is_empty()) {
+                    let (label, amount) = line.split_once(": ").unwrap();
+                    assert!(html.contains(label) && html.contains(&format!(">{amount}<")), "{html}");
+                }
+                assert_eq!(html.matches("</tr>").count(), 2 + expected.trim().lines().count(), "{html}");
+            }
+        }
+    }
+
     #[test]
     fn replaced_templates_are_checked_at_the_start() {
         let directory = tempfile::tempdir().unwrap();
