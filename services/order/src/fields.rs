@@ -18,13 +18,6 @@ pub(crate) fn check_idempotency_key(key: &str, violations: &mut Violations) {
     );
 }
 
-/// Checks a text without line breaks: mails are written with it.
-pub(crate) fn check_line(text: &str, min: usize, max: usize, field: &str, violations: &mut Violations) {
-    violations.require_text(text, min, max, field);
-    let is_line_break = |c| matches!(c, '\n' | '\r' | '\u{2028}' | '\u{2029}');
-    violations.require(!text.contains(is_line_break), field, "must be one line");
-}
-
 /// Checks products and quantities of lines, each product once.
 pub(crate) fn check_lines(lines: &[(i32, i32)], violations: &mut Violations) {
     violations.require(lines.len() <= MAX_LINES, "lines", format!("must have at most {MAX_LINES} entries"));
@@ -81,18 +74,6 @@ mod tests {
         }
         for key in ["é", "a\nb", "\u{7f}", &"k".repeat(256)] {
             assert!(!is_key(key), "{key}");
-        }
-    }
-
-    #[test]
-    fn a_line_has_no_line_breaks() {
-        let is_line =
-            |text: &str| is_valid(|violations| check_line(text, 0, 10, "name", violations)).is_some();
-        for text in ["", "Ada\tL.", "Zoë O'Neil"] {
-            assert!(is_line(text), "{text:?}");
-        }
-        for text in ["a\nb", "a\r", "a\u{2028}b", "a\u{2029}b", "a\u{b}b", "a\u{85}b", "more than 10"] {
-            assert!(!is_line(text), "{text:?}");
         }
     }
 

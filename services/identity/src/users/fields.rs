@@ -23,7 +23,7 @@ impl Name {
     /// Parses a name; adds its violations to `violations`.
     pub(crate) fn parse(text: &str, violations: &mut Violations) -> Self {
         let name = text.trim();
-        violations.require_text(name, 1, MAX_NAME_CHARS, "name");
+        violations.require_line(name, 1, MAX_NAME_CHARS, "name");
         // A name could otherwise look like another one, or turn the text around it.
         violations.require(
             !name.contains(is_format),
@@ -159,6 +159,7 @@ mod tests {
     fn rejects_blank_and_long_names() {
         assert!(!accepts(|v| Name::parse("  ", v)));
         assert!(!accepts(|v| Name::parse(&"x".repeat(101), v)));
+        assert!(!accepts(|v| Name::parse("Ada\n\nYou won: http://example.org", v)), "mails greet with it");
         assert!(accepts(|v| assert_eq!(Name::parse(" Ada ", v).display, "Ada")));
     }
 

@@ -175,6 +175,13 @@ impl Violations {
         self.require(!text.contains(is_forbidden), field, "must not contain control characters");
     }
 
+    /// As [`require_text`](Self::require_text), without line breaks: mails and other texts are written with it.
+    pub fn require_line(&mut self, text: &str, min: usize, max: usize, field: &str) {
+        self.require_text(text, min, max, field);
+        let is_line_break = |c| matches!(c, '\n' | '\r' | '\u{2028}' | '\u{2029}');
+        self.require(!text.contains(is_line_break), field, "must be one line");
+    }
+
     /// Returns whether there are no violations.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -270,5 +277,20 @@ mod tests {
         assert!(violations.is_empty());
         violations.require_text("   ", 1, 3, "name");
         assert!(!violations.is_empty());
+    }
+
+    #[test]
+    fn a_line_has_no_line_breaks() {
+        let is_line = |text: &str| {
+            let mut violations = Violations::new();
+            violations.require_line(text, 0, 10, "name");
+            violations.is_empty()
+        };
+        for text in ["", "Ada\tL.", "Zoë O'Neil"] {
+            assert!(is_line(text), "{text:?}");
+        }
+        for text in ["a\nb", "a\r", "a\u{2028}b", "a\u{2029}b", "a\u{b}b", "a\u{85}b", "more than 10"] {
+            assert!(!is_line(text), "{text:?}");
+        }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn parse(addresses: Vec<pb::Address>, violations: &mut Violations) ->
 fn parse_address(index: usize, address: &pb::Address, violations: &mut Violations) -> pb::Address {
     let mut text = |value: &str, field: &str, min, max| {
         let value = value.trim();
-        violations.require_text(value, min, max, &format!("addresses[{index}].{field}"));
+        violations.require_line(value, min, max, &format!("addresses[{index}].{field}"));
         value.to_owned()
     };
     let parsed = pb::Address {

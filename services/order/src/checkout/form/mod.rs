@@ -12,7 +12,7 @@ use bodega_runtime::status::Violations;
 use serde::{Deserialize, Serialize};
 
 use super::pricing_inputs::Place;
-use crate::fields::{check_line, parse_code, parse_country};
+use crate::fields::{parse_code, parse_country};
 
 /// The field that an order of a guest requires.
 pub(crate) const CONTACT_EMAIL: &str = "contact.email";
@@ -161,7 +161,7 @@ fn parse_contact(contact: &pb::CheckoutContact, purpose: Purpose, violations: &m
         format!("must be an email address of at most {MAX_EMAIL_LENGTH} characters"),
     );
     let mut text = |value: &str, max, field| {
-        check_line(value.trim(), 0, max, field, violations);
+        violations.require_line(value.trim(), 0, max, field);
         value.trim().to_owned()
     };
     Contact {
@@ -189,7 +189,7 @@ fn parse_address(
         Purpose::Order => 1,
     };
     let mut text = |value: &str, field, min, max| {
-        check_line(value.trim(), min, max, &format!("{parent}.{field}"), violations);
+        violations.require_line(value.trim(), min, max, &format!("{parent}.{field}"));
         value.trim().to_owned()
     };
     Address {

@@ -22,7 +22,7 @@ use crate::{
     AUDIT,
     app::App,
     error::Error,
-    fields::{check_idempotency_key, check_line, check_lines},
+    fields::{check_idempotency_key, check_lines},
     payments::{
         order_payments::OrderPayments,
         update::{log_changes, update_in},
@@ -55,7 +55,7 @@ impl ShipmentRequest {
         check_lines(&self.lines, &mut violations);
         for (name, text) in [("carrier", &self.carrier), ("tracking_number", &self.tracking_number)] {
             if let Some(text) = text {
-                check_line(text, 1, MAX_TEXT_LENGTH, name, &mut violations);
+                violations.require_line(text, 1, MAX_TEXT_LENGTH, name);
             }
         }
         if let Some(url) = &self.tracking_url {
