@@ -55,8 +55,8 @@ impl Refunded {
 impl Paid {
     /// Returns the refund of `quantity` returned units: their part of the total, at most what is left of it.
     ///
-    /// The first `n` returned units give back `total * n / quantity`, rounded once, so that all units give back the total, in
-    /// however many returns.
+    /// The first `n` returned units give back `total * n / quantity`, rounded once, and the last ones all that is left. So all
+    /// units give back the total, in however many returns, and whether or not some of them were rejected and made again.
     ///
     /// # Errors
     /// If `quantity` is not positive, or exceeds the units that are left.
@@ -69,8 +69,11 @@ impl Paid {
             return Err(RefundError::TooManyUnits { left });
         }
         let share = |units: i32| fraction(self.total_minor, units.into(), self.quantity.into());
-        let share = share(refunded.quantity + quantity) - share(refunded.quantity);
-        let amount_minor = share.min(self.left_minor(refunded));
+        let amount_minor = if quantity == left {
+            self.left_minor(refunded)
+        } else {
+            (share(refunded.quantity + quantity) - share(refunded.quantity)).min(self.left_minor(refunded))
+        };
         Ok(Refund { quantity, ..self.refund(refunded, amount_minor) })
     }
 

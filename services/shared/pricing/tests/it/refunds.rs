@@ -35,6 +35,15 @@ fn a_returned_unit_gives_back_at_most_what_is_left() {
     assert_eq!(line.return_units(refunded(1, 2000), 1).unwrap().amount_minor, 0);
 }
 
+/// The second one was rejected, and was made again after the third one.
+#[test]
+fn the_last_return_gives_back_all_that_is_left() {
+    let line = paid(3, 100, 0);
+    let amounts = [refunded(0, 0), refunded(1, 33), refunded(2, 66)]
+        .map(|before| line.return_units(before, 1).unwrap().amount_minor);
+    assert_eq!(amounts, [33, 34, 34]);
+}
+
 #[test]
 fn refunds_must_be_positive_and_within_what_was_paid() {
     let line = paid(2, 2000, 0);
