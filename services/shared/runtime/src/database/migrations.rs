@@ -26,7 +26,7 @@ const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Time limit of a migration's wait for a lock. Statements of the running services queue behind it for that long.
 const LOCK_TIMEOUT: (&str, &str) = ("lock_timeout", "1s");
-/// Pauses before a migration that waited too long for a lock is retried.
+/// Pauses before a migration that could not get its locks is retried.
 const LOCK_BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(5));
 /// Maximum number of attempts: several minutes.
 const LOCK_ATTEMPTS: i32 = 60;
@@ -90,7 +90,7 @@ pub async fn migrate(options: &PgConnectOptions, schema: &str, migrator: &Migrat
             return Err(error);
         }
         let pause = LOCK_BACKOFF.pause(attempt - 1);
-        warn!("schema {schema}: the migration waited too long for a lock, retrying in {pause:?}");
+        warn!("schema {schema}: the migration conflicts with running statements, retrying in {pause:?}");
         sleep(pause).await;
     }
     Ok(())
@@ -232,11 +232,12 @@ fn is_rejected_login(error: &sqlx::Error) -> bool {
     sqlstate(error).is_some_and(|code| code.starts_with("28") || code == "42501")
 }
 
-/// Returns whether a migration waited too long for a lock, or another version migrated the schema at the same time.
+/// Returns whether a migration waited too long for a lock or in a deadlock, or another version migrated the schema at the same
+/// time.
 fn is_conflict(error: &anyhow::Error) -> bool {
     error.chain().any(|error| match error.downcast_ref() {
         Some(MigrateError::VersionMissing(_)) => true,
-        _ => error.downcast_ref().and_then(sqlstate).is_some_and(|code| code == "55P03"),
+        _ => error.downcast_ref().and_then(sqlstate).is_some_and(|code| matches!(&*code, "55P03" | "40P01")),
     })
 }
 

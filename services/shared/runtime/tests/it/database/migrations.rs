@@ -105,3 +105,38 @@ async fn a_migration_that_waits_for_a_lock_gives_way_and_is_retried() {
     migrated.unwrap();
     sqlx::query("select name from shop.products").execute(&db).await.unwrap();
 }
+
+/// A statement of the running services takes the same locks in another order.
+#[tokio::test]
+async fn a_migration_in_a_deadlock_gives_way_and_is_retried() {
+    let database = empty_database().await;
+    let options: PgConnectOptions = database.url().parse().unwrap();
+    let tables =
+        "create table shop.products (id int primary key); create table shop.orders (id int primary key)";
+    migrate(&options, "shop", &migrator(&[tables])).await.unwrap();
+    let db = PgPool::connect_with(options.clone()).await.unwrap();
+    let mut other = db.begin().await.unwrap();
+    sqlx::query("select from shop.orders").execute(&mut *other).await.unwrap();
+
+    let newer = migrator(&[
+        tables,
+        "alter table shop.products add column name text; select pg_sleep(0.5); alter table shop.orders add column note text",
+    ]);
+    // Before the migration has waited for a lock for too long.
+    let options = options.options([("deadlock_timeout", "100ms")]);
+    let migrating = migrate(&options, "shop", &newer);
+    let conflicting = async {
+        let locked = "select count(*) from pg_locks
+                      where granted and mode = 'AccessExclusiveLock' and relation = 'shop.products'::regclass";
+        let started = std::time::Instant::now();
+        while sqlx::query_scalar::<_, i64>(locked).fetch_one(&db).await.unwrap() == 0 {
+            assert!(started.elapsed() < Duration::from_secs(10), "the migration has not started");
+            sleep(Duration::from_millis(10)).await;
+        }
+        sqlx::query("select from shop.products").execute(&mut *other).await.unwrap();
+        other.rollback().await.unwrap();
+    };
+    let (migrated, ()) = tokio::join!(migrating, conflicting);
+    migrated.unwrap();
+    sqlx::query("select note from shop.orders").execute(&db).await.unwrap();
+}
