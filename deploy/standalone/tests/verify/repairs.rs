@@ -20,6 +20,7 @@ const AN_HOUR_AGO: &str = "
     update orders.outbox set created_at = created_at - interval '1 h';
     update orders.provider_events set received_at = received_at - interval '1 h';
     update orders.payments set updated_at = updated_at - interval '1 h', created_at = created_at - interval '1 h';
+    update orders.refunds set updated_at = updated_at - interval '1 h', created_at = created_at - interval '1 h';
     update catalog.reservations set created_at = created_at - interval '1 h';
     update cart.cart_items set added_at = added_at - interval '1 h'";
 
@@ -186,6 +187,7 @@ async fn repairs_only_safe_violations() {
     }
     let expected = [
         ("every open payment has a scheduled poll", 3),
+        ("every open refund is scheduled", 1),
         ("no delivery was permanently rejected", 1),
         ("every provider event is applied or scheduled", 1),
         // The other violation concerns an active order.

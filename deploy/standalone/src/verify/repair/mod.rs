@@ -25,11 +25,12 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const LOCK_TIMEOUT: (&str, &str) = ("lock_timeout", "10s");
 
 /// Repairs that are one statement: the subject, the statement, and whether it reschedules work for the order service.
-const STATEMENTS: [(&str, &str, bool); 5] = [
+const STATEMENTS: [(&str, &str, bool); 6] = [
     ("stock of ended orders", include_str!("sql/release_stock.sql"), false),
     ("deliveries", include_str!("sql/retry_deliveries.sql"), true),
     ("provider events", include_str!("sql/retry_events.sql"), true),
     ("payment polls", include_str!("sql/poll_payments.sql"), true),
+    ("refunds", include_str!("sql/poll_refunds.sql"), true),
     ("checkouts", include_str!("sql/resume_checkouts.sql"), true),
 ];
 
