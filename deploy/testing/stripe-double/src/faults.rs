@@ -23,6 +23,8 @@ pub enum Fault {
     ErrorAfter,
     /// The response is 429 and the request is not executed; not stored.
     RateLimited,
+    /// The response is 404 and the request is not executed, as with the keys of another account; not stored.
+    OtherAccount,
 }
 
 /// The rules that select faults.

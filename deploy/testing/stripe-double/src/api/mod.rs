@@ -94,6 +94,9 @@ async fn execute(shared: &Arc<Shared>, call: &Accepted<'_>) -> Result<ApiRespons
     if call.faults.contains(&Fault::RateLimited) {
         return Err(Error::rate_limited());
     }
+    if call.faults.contains(&Fault::OtherAccount) {
+        return Err(Error::no_such("object", call.path, "id"));
+    }
     let command = Command::read(&call.route, call.caller, &call.params)?;
     let expand = call.params.expand()?;
     if let Some(key) = call.key {

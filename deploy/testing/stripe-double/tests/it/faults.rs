@@ -75,6 +75,17 @@ async fn a_500_is_stored_under_its_idempotency_key() {
 }
 
 #[tokio::test]
+async fn the_keys_of_another_account_execute_nothing() {
+    let merchant = Merchant::new().await;
+    merchant.stripe.fail_next(Operation::Create, Fault::OtherAccount, 1);
+    let unknown = merchant.post_with("payment_intents", &intent_form(), "k").await;
+    assert_eq!((unknown.status, &unknown.body["error"]["code"]), (404, &"resource_missing".into()));
+    let made = merchant.post_with("payment_intents", &intent_form(), "k").await;
+    assert!(made.status == 200 && !made.is_replay());
+    assert_eq!(merchant.stripe.intents().len(), 1);
+}
+
+#[tokio::test]
 async fn completes_the_request_of_a_disconnected_client() {
     let merchant = Merchant::new().await;
     merchant.stripe.fail_next(Operation::Create, Fault::DelayBefore(Duration::from_secs(1)), 1);
