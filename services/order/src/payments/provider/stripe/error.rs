@@ -96,6 +96,8 @@ impl From<ApiError> for ProviderError {
                 warn!("Stripe does not know an object: {summary}");
                 Self::NotFound(summary)
             }
+            // Of a proxy: Stripe may have executed the call, or an earlier one with this key.
+            status if status.is_client_error() && kind.is_empty() => Self::Unavailable(summary),
             status if status.is_client_error() => {
                 warn!("Stripe rejected a call: {summary}");
                 Self::Rejected(error.client_message())
@@ -149,7 +151,8 @@ mod tests {
             (400, "true", of_type("invalid_request_error", "amount_too_small"), "rejected"),
             (402, "", of_type("card_error", "card_declined"), "rejected"),
             (404, "", of_type("invalid_request_error", "resource_missing"), "not_found"),
-            (404, "", json!(null), "rejected"),
+            (404, "", json!(null), "unavailable"),
+            (404, "true", json!(null), "unavailable"),
             (301, "", json!(null), "unavailable"),
         ] {
             let found = match failure(status, replayed, error.clone()) {

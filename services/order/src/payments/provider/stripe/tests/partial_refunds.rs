@@ -61,6 +61,19 @@ async fn all_pages_of_refunds_are_read() {
     assert!(requests[1].contains("&starting_after=re_1 "), "{requests:?}");
 }
 
+/// A proxy between this service and Stripe does not know whether there is a refund.
+#[tokio::test]
+async fn a_response_that_is_not_of_stripe_is_no_rejection() {
+    for status in [400, 404, 413] {
+        let (stripe, _server) =
+            stripe_with(vec![Action::Response(status, "", "<html>not found</html>")]).await;
+        let results = [stripe.refund_part("pi_1", &part(100)).await, stripe.retrieve_refund("re_1").await];
+        for result in results {
+            assert!(matches!(result, Err(ProviderError::Unavailable(_))), "{status}: {result:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_amount_that_stripe_cannot_refund_is_rejected() {
     let (stripe, server) = stripe_with(vec![Action::Silence]).await;
