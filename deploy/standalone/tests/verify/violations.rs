@@ -224,6 +224,11 @@ pub(super) const VIOLATIONS: &[(&str, &str)] = &[
     ),
     (
         "refunds at the provider are recorded",
+        "update orders.payments set refunded_minor = 1, poll_count = 300, next_poll_at = now(), created_at = now() - interval '2 h'
+         where status = 'completed' and provider = 'stripe'",
+    ),
+    (
+        "refunds at the provider are recorded",
         "update orders.payments set refunded_minor = 0 where status = 'completed' and refunded_minor > 0",
     ),
     (

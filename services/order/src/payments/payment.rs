@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     provider::{NewIntent, offline},
-    refunds::PartialRefund,
+    refunds::{PartialRefund, RefundStatus},
     review::Review,
 };
 use crate::backoff::MAX_FAILED_REFUNDS;
@@ -83,7 +83,8 @@ const RECENT_POLLS: i32 = 60;
 const MAX_POLLS: i32 = 2_000;
 /// Attempts to cancel the intent then.
 const CANCEL_ATTEMPTS: i32 = 50;
-/// Settled payments are polled a few times up to this age: after 10 minutes, and whenever they are four times as old.
+/// Settled payments are polled a few times up to this age, and again after each refund: after 10 minutes, and whenever they are
+/// four times as old.
 const RECHECK_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const MIN_RECHECK_PAUSE: Duration = Duration::from_secs(10 * 60);
 
@@ -194,14 +195,16 @@ impl Payment {
         self.poll_count >= MAX_POLLS + CANCEL_ATTEMPTS
     }
 
-    /// Returns the pause until a settled payment is polled again: its money may be refunded elsewhere, and its refund may
+    /// Returns the pause until a settled payment is polled again: its money may be refunded elsewhere, and its latest refund may
     /// fail later. `None` for offline payments, and after [`RECHECK_AGE`].
     pub(crate) fn recheck_in(&self) -> Option<Duration> {
         if self.provider == offline::NAME || self.intent_id.is_none() {
             return None;
         }
-        let pause = self.age().saturating_mul(3).max(MIN_RECHECK_PAUSE);
-        Some(pause).filter(|pause| self.age() + *pause <= RECHECK_AGE)
+        let refunds = self.refunds.iter().filter(|refund| refund.status != RefundStatus::Failed);
+        let age = refunds.map(PartialRefund::age).fold(self.age(), Duration::min);
+        let pause = age.saturating_mul(3).max(MIN_RECHECK_PAUSE);
+        Some(pause).filter(|pause| age + *pause <= RECHECK_AGE)
     }
 
     fn age(&self) -> Duration {

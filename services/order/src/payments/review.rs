@@ -22,7 +22,7 @@ pub(crate) enum ReviewReason {
     RefundedElsewhere,
     /// The money is for an order that does not exist.
     OrderMissing,
-    /// The provider has not reported a final state within weeks.
+    /// The provider has not reported a final state within weeks, or a refund that may have been made is unknown to it.
     Unsettled,
 }
 

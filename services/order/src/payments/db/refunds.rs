@@ -191,8 +191,9 @@ async fn insert_row(db: &mut PgConnection, new: &NewRow<'_>) -> sqlx::Result<()>
 /// Saves the change of a refund, in the transaction of its payment.
 pub(super) async fn save(db: &mut PgConnection, order_id: Uuid, change: &RefundChange) -> sqlx::Result<()> {
     match change {
-        RefundChange::Updated { refund, failure, has_failed, has_succeeded } => {
-            update(db, refund, failure.as_deref(), *has_failed).await?;
+        RefundChange::Updated { refund, failure, has_failed, has_succeeded, is_revived } => {
+            let counted = i32::from(*is_revived) - i32::from(*has_failed);
+            update(db, refund, failure.as_deref(), counted).await?;
             if *has_succeeded {
                 add_mail(db, refund.id).await?;
             }
@@ -218,40 +219,44 @@ pub(super) async fn save(db: &mut PgConnection, order_id: Uuid, change: &RefundC
     }
 }
 
-/// Saves the state of a refund. The amount of one that has failed can be refunded again; so can its units, unless it was
-/// accepted before.
+/// Saves the state of a refund. If `counted` is -1 it has failed: its amount can be refunded again, and so can its units, unless
+/// it was accepted before. If it is 1, a refund that had failed counts again.
 async fn update(
     db: &mut PgConnection,
     refund: &PartialRefund,
     failure: Option<&str>,
-    has_failed: bool,
+    counted: i32,
 ) -> sqlx::Result<()> {
+    // Polls alone do not change what clients see of the order.
     sqlx::query!(
-        "with refund as (
+        "with before as materialized (
+             select (status, provider_refund_id, failure) as visible from orders.refunds where id = $1
+         ), refund as (
              update orders.refunds
              set status = $2, provider_refund_id = $3, failure = $4, key_number = $5, poll_count = $6,
                  accepted_at = case when $7 then coalesce(accepted_at, now()) end,
                  next_attempt_at = now() + make_interval(secs => $8), updated_at = now()
              where id = $1
-             returning order_id, payment_id, amount_minor, shipping_minor
+             returning order_id, payment_id, amount_minor, shipping_minor,
+                       (status, provider_refund_id, failure) as visible
          ), payment as (
              update orders.payments p
-             set refunds_minor = p.refunds_minor - refund.amount_minor
+             set refunds_minor = p.refunds_minor + $9 * refund.amount_minor
              from refund
-             where $9 and p.id = refund.payment_id
+             where $9 <> 0 and p.id = refund.payment_id
          ), items as (
              update orders.order_items i
-             set refunded_minor = i.refunded_minor - l.amount_minor,
+             set refunded_minor = i.refunded_minor + $9 * l.amount_minor,
                  returned_quantity = i.returned_quantity - case when $7 then 0 else l.quantity end,
                  unshipped_quantity = i.unshipped_quantity - case when $7 then 0 else l.unshipped_quantity end
              from orders.refund_lines l
-             where $9 and l.refund_id = $1 and i.order_id = l.order_id and i.product_id = l.product_id
+             where $9 <> 0 and l.refund_id = $1 and i.order_id = l.order_id and i.product_id = l.product_id
          )
          update orders.orders o
-         set refunded_shipping_minor = o.refunded_shipping_minor - case when $9 then refund.shipping_minor else 0 end,
+         set refunded_shipping_minor = o.refunded_shipping_minor + $9 * refund.shipping_minor,
              updated_at = greatest(clock_timestamp(), o.updated_at)
-         from refund
-         where o.id = refund.order_id",
+         from refund, before
+         where o.id = refund.order_id and refund.visible is distinct from before.visible",
         refund.id,
         refund.status.as_str(),
         refund.provider_refund_id,
@@ -260,7 +265,7 @@ async fn update(
         refund.poll_count,
         refund.is_accepted,
         refund.next_attempt_in().map(|pause| pause.as_secs_f64()),
-        has_failed,
+        counted,
     )
     .execute(db)
     .await?;

@@ -123,7 +123,15 @@ impl OrderPayments {
         let before = (changes(self), self.payments[index].clone());
         let payment = &mut self.payments[index];
         payment.intent_id.get_or_insert_with(|| snapshot.intent_id.clone());
-        payment.refunded_minor = payment.refunded_minor.max(snapshot.refunded_minor);
+        let has_lost_refunds = source == Source::Poll
+            && payment.status == Completed
+            && snapshot.refunded_minor < payment.succeeded_refunds_minor();
+        payment.refunded_minor = if has_lost_refunds {
+            // One has failed since, and the event was lost: they are listed next.
+            snapshot.refunded_minor
+        } else {
+            payment.refunded_minor.max(snapshot.refunded_minor)
+        };
         match (payment.status, snapshot.state) {
             (_, IntentState::Open) => {}
             (RequiresPayment, IntentState::Processing) => self.update(index, Processing),

@@ -114,7 +114,7 @@ pub(crate) enum Action {
     /// Cancel the intent: the order does not need it, or its payment window has ended.
     CancelIntent,
     Refund,
-    /// List the refunds of the intent: some were not made by this service.
+    /// List the refunds of the intent: some were not made by this service, or have failed.
     ListRefunds,
     /// Cancel the order: its payment window has ended.
     CancelOrder,

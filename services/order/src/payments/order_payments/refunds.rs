@@ -7,10 +7,13 @@ use crate::payments::{
     payment::{Payment, PaymentStatus},
     provider::{ListedRefund, ProviderError, Refund, RefundState, offline},
     refunds::{PartialRefund, RefundChange, RefundStatus},
+    review::{Review, ReviewReason},
 };
 
-/// Keys of a refund that the provider may find unusable before the refund fails.
-const MAX_KEYS: i32 = 20;
+/// Polls after which a person has to decide about a refund that the provider does not know, which takes some minutes,
+const UNKNOWN_POLLS: i32 = 100;
+/// and about one of which the state cannot be read, which takes some hours.
+const UNAVAILABLE_POLLS: i32 = 1_000;
 
 impl Payment {
     /// Returns the sum of the refunds of its parts that have not failed.
@@ -19,7 +22,8 @@ impl Payment {
         counted.map(|refund| refund.amount_minor).sum()
     }
 
-    fn succeeded_refunds_minor(&self) -> i64 {
+    /// Returns the sum of the refunds of its parts that have succeeded.
+    pub(super) fn succeeded_refunds_minor(&self) -> i64 {
         let succeeded = self.refunds.iter().filter(|refund| refund.status == RefundStatus::Succeeded);
         succeeded.map(|refund| refund.amount_minor).sum()
     }
@@ -35,11 +39,20 @@ impl Payment {
         self.refunds.iter().any(|refund| !refund.is_external && refund.status != RefundStatus::Failed)
     }
 
-    /// Returns whether the provider has refunded more than is recorded.
+    /// Returns whether the provider has refunded more than is recorded, or less than has succeeded.
     pub(super) fn has_unknown_refunds(&self) -> bool {
-        self.refunded_minor > self.partly_refunded_minor()
-            && self.intent_id.is_some()
-            && self.provider != offline::NAME
+        let recorded = self.succeeded_refunds_minor()..=self.partly_refunded_minor();
+        !recorded.contains(&self.refunded_minor) && self.intent_id.is_some() && self.provider != offline::NAME
+    }
+
+    /// Subtracts a refund that has failed. The provider may not have reported it before.
+    fn subtract_failed_refund(&mut self, amount_minor: i64) {
+        let left = self.refunded_minor.saturating_sub(amount_minor);
+        self.refunded_minor = left.max(self.succeeded_refunds_minor());
+    }
+
+    fn has_failed_refund(&self, refund_id: Uuid) -> bool {
+        self.refunds.iter().any(|refund| refund.id == refund_id && refund.status == RefundStatus::Failed)
     }
 }
 
@@ -51,13 +64,16 @@ impl OrderPayments {
 
     /// Applies the result of a call that was made for a refund when it had the key `key_number`. Does nothing if the refund has
     /// got another key or has ended meanwhile.
+    ///
+    /// A refund that was accepted fails by its state at the provider only, and by no error.
     pub(crate) fn apply_partial_refund(
         &mut self,
         payment_id: Uuid,
         (refund_id, key_number): (Uuid, i32),
         result: &Result<Refund, ProviderError>,
     ) {
-        let Some(payment) = self.payment_mut(payment_id) else { return };
+        let Some(index) = self.index(payment_id) else { return };
+        let payment = &mut self.payments[index];
         let Some(refund) = payment.refunds.iter_mut().find(|refund| refund.id == refund_id) else { return };
         if refund.status != RefundStatus::Pending || refund.key_number != key_number {
             return;
@@ -69,36 +85,61 @@ impl OrderPayments {
                 refund.provider_refund_id = Some(id.clone()).filter(|id| !id.is_empty());
                 match state {
                     RefundState::Succeeded => refund.status = RefundStatus::Succeeded,
-                    RefundState::Failed => refund.status = RefundStatus::Failed,
-                    RefundState::Pending => {}
+                    RefundState::Failed | RefundState::Pending => {}
                 }
                 refund.is_accepted |= *state != RefundState::Failed;
                 (*state == RefundState::Failed).then(|| "the payment provider could not refund it".to_owned())
             }
-            Err(ProviderError::Unavailable(_)) => None,
-            Err(ProviderError::KeyUnusable(error)) => {
+            Err(ProviderError::KeyUnusable(_)) if !was_accepted => {
                 refund.key_number += 1;
                 refund.poll_count = 0;
-                (refund.key_number >= MAX_KEYS).then(|| error.clone())
+                None
             }
-            Err(ProviderError::Rejected(error) | ProviderError::NotFound(error)) => Some(error.clone()),
+            Err(ProviderError::Rejected(error)) if !was_accepted => Some(error.clone()),
+            Err(_) => None,
         };
         if failure.is_some() {
             refund.status = RefundStatus::Failed;
-            // It never had any effect.
-            refund.is_accepted = was_accepted;
         }
+        let is_overdue = match result {
+            _ if refund.status != RefundStatus::Pending => false,
+            Ok(_) | Err(ProviderError::KeyUnusable(_)) => false,
+            Err(ProviderError::NotFound(_) | ProviderError::Rejected(_)) => {
+                refund.poll_count % UNKNOWN_POLLS == 0
+            }
+            Err(ProviderError::Unavailable(_)) => refund.poll_count % UNAVAILABLE_POLLS == 0,
+        };
         let refund = refund.clone();
-        if refund.status == RefundStatus::Failed && was_accepted {
-            // The provider has counted it.
-            payment.refunded_minor = payment.refunded_minor.saturating_sub(refund.amount_minor).max(0);
+        if failure.is_some() && was_accepted {
+            payment.subtract_failed_refund(refund.amount_minor);
         }
-        if refund.status == RefundStatus::Succeeded {
+        let (has_failed, has_succeeded) = (failure.is_some(), refund.status == RefundStatus::Succeeded);
+        if has_succeeded {
             payment.refunded_minor = payment.refunded_minor.max(payment.succeeded_refunds_minor());
         }
-        let (has_failed, has_succeeded) =
-            (refund.status == RefundStatus::Failed, refund.status == RefundStatus::Succeeded);
-        self.refund_changes.push(RefundChange::Updated { refund, failure, has_failed, has_succeeded });
+        self.refund_changes.push(RefundChange::Updated {
+            refund,
+            failure,
+            has_failed,
+            has_succeeded,
+            is_revived: false,
+        });
+        if is_overdue {
+            self.open_review(payment_id, Review { reason: ReviewReason::Unsettled, reported: None });
+        }
+        // It was made, whether or not this service has got the response.
+        if has_failed && result.is_ok() {
+            self.review_failed_part(index);
+        }
+    }
+
+    /// Opens a review if a part fails beside the refund of the rest: that one does not contain the part, which the customer
+    /// still has to get.
+    fn review_failed_part(&mut self, index: usize) {
+        let payment = &self.payments[index];
+        if matches!(payment.status, PaymentStatus::RefundPending | PaymentStatus::Refunded) {
+            self.open_review(payment.id, Review { reason: ReviewReason::RefundFailed, reported: None });
+        }
     }
 
     /// Records that a refund of a part has failed after it was accepted. Returns false if no such refund is known, or it has
@@ -111,38 +152,60 @@ impl OrderPayments {
         };
         let Some(refund) = payment.refunds.iter_mut().find(is_it) else { return false };
         refund.status = RefundStatus::Failed;
-        payment.refunded_minor = payment.refunded_minor.saturating_sub(refund.amount_minor).max(0);
         let refund = refund.clone();
+        payment.subtract_failed_refund(refund.amount_minor);
         let failure = Some("the refund has failed at the payment provider".to_owned());
         self.refund_changes.push(RefundChange::Updated {
             refund,
             failure,
             has_failed: true,
             has_succeeded: false,
+            is_revived: false,
         });
+        self.review_failed_part(index);
         true
     }
 
-    /// Applies the refunds of a payment that the provider has listed: those of this service get their state, and others are
-    /// recorded. One that does not fit beside a pending refund is recorded after the provider has rejected that one.
-    pub(crate) fn apply_listed_refunds(&mut self, payment_id: Uuid, listed: &[ListedRefund]) {
+    /// Applies the refunds of a payment that the provider has listed when the payment was `polled`: those of this service get
+    /// their state, and others are recorded. One that does not fit beside a pending refund is recorded after the provider has
+    /// rejected that one.
+    pub(crate) fn apply_listed_refunds(
+        &mut self,
+        payment_id: Uuid,
+        listed: &[ListedRefund],
+        polled: &Payment,
+    ) {
         let is_settled = |payment: &Payment| payment.status == PaymentStatus::Completed;
         let Some(index) = self.index(payment_id).filter(|index| is_settled(&self.payments[*index])) else {
             return;
         };
         for ListedRefund { refund, amount_minor, refund_id } in listed {
-            let known = self.payments[index].refunds.iter().find(|known| {
-                Some(known.id) == *refund_id || known.provider_refund_id.as_deref() == Some(&*refund.id)
-            });
-            match known.map(|known| (known.status, (known.id, known.key_number))) {
-                Some((RefundStatus::Pending, key)) => {
+            let refunds = &self.payments[index].refunds;
+            let by_id = |known: &&PartialRefund| known.provider_refund_id.as_deref() == Some(&*refund.id);
+            // Another one with its metadata was made as well.
+            let by_metadata =
+                |known: &&PartialRefund| Some(known.id) == *refund_id && known.provider_refund_id.is_none();
+            let known = refunds.iter().find(by_id).or_else(|| refunds.iter().find(by_metadata));
+            let has_failed = refund.state == RefundState::Failed;
+            match known.map(|known| (known.status, known.id, known)) {
+                Some((RefundStatus::Pending, id, known)) => {
+                    let key = (id, known.key_number);
                     self.apply_partial_refund(payment_id, key, &Ok(refund.clone()));
                 }
-                Some(_) if refund.state == RefundState::Failed => {
+                Some((RefundStatus::Succeeded, ..)) if has_failed => {
                     self.apply_failed_partial_refund(index, &refund.id);
                 }
+                // The list is older if it has failed since.
+                Some((RefundStatus::Failed, id, known)) if !has_failed && polled.has_failed_refund(id) => {
+                    if known.is_accepted {
+                        self.revive_refund(index, id, refund.state);
+                    } else if known.provider_refund_id.is_none() {
+                        // Its units were not returned, and may have been returned by another refund since.
+                        self.record_external_refund(index, refund, *amount_minor);
+                    }
+                }
                 Some(_) => {}
-                None if refund.state == RefundState::Failed => {}
+                None if has_failed => {}
                 None => self.record_external_refund(index, refund, *amount_minor),
             }
         }
@@ -153,6 +216,27 @@ impl OrderPayments {
         payment.refunded_minor = refunded.max(payment.succeeded_refunds_minor());
     }
 
+    /// Records that a refund is made which was recorded as failed. Its units have stayed returned.
+    fn revive_refund(&mut self, index: usize, refund_id: Uuid, state: RefundState) {
+        let payment = &mut self.payments[index];
+        let left_minor = payment.amount_minor.saturating_sub(payment.partly_refunded_minor());
+        let Some(refund) = payment.refunds.iter_mut().find(|refund| refund.id == refund_id) else { return };
+        if refund.amount_minor > left_minor {
+            return;
+        }
+        refund.status = RefundStatus::of(state);
+        refund.poll_count = 0;
+        let refund = refund.clone();
+        let has_succeeded = refund.status == RefundStatus::Succeeded;
+        self.refund_changes.push(RefundChange::Updated {
+            refund,
+            failure: None,
+            has_failed: false,
+            has_succeeded,
+            is_revived: true,
+        });
+    }
+
     fn record_external_refund(&mut self, index: usize, refund: &Refund, amount_minor: i64) {
         let payment = &mut self.payments[index];
         let fits = payment.partly_refunded_minor().saturating_add(amount_minor) <= payment.amount_minor;
@@ -161,10 +245,7 @@ impl OrderPayments {
         }
         let found = PartialRefund {
             id: Uuid::now_v7(),
-            status: match refund.state {
-                RefundState::Succeeded => RefundStatus::Succeeded,
-                RefundState::Pending | RefundState::Failed => RefundStatus::Pending,
-            },
+            status: RefundStatus::of(refund.state),
             amount_minor,
             is_external: true,
             provider_refund_id: Some(refund.id.clone()),

@@ -8,7 +8,8 @@
 //!    external refunds.
 //!
 //! A refund that the provider has rejected has failed, and its units are not returned. If it fails later, its units stay
-//! returned, and its amount can be refunded again.
+//! returned, and its amount can be refunded again. A refund that may have been made fails by its state at the provider only, or
+//! if the provider does not list it: otherwise its amount could be refunded twice.
 
 pub(crate) mod amounts;
 pub(crate) mod create;
@@ -16,10 +17,14 @@ pub(crate) mod process;
 
 use std::time::Duration;
 
+use bodega_runtime::timeouts::INLINE_GRACE;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::backoff::{RETRY, poll_pause, refund_retry_pause};
+use crate::{
+    backoff::{RETRY, poll_pause, refund_retry_pause},
+    payments::provider::RefundState,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
@@ -38,6 +43,15 @@ impl RefundStatus {
             Self::Pending => "pending",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
+        }
+    }
+
+    /// Returns the status of a refund that has this state at the provider.
+    pub(crate) fn of(state: RefundState) -> Self {
+        match state {
+            RefundState::Pending => Self::Pending,
+            RefundState::Succeeded => Self::Succeeded,
+            RefundState::Failed => Self::Failed,
         }
     }
 }
@@ -79,6 +93,20 @@ impl PartialRefund {
         self.key_number > 0 || self.age_ms > KEY_LIFETIME_MS
     }
 
+    /// Returns whether no earlier call can have made it: the process that has stored it is making the first one.
+    pub(crate) fn is_first_attempt(&self) -> bool {
+        self.key_number == 0 && self.poll_count == 0 && self.age() < INLINE_GRACE
+    }
+
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.age_ms).unwrap_or_default())
+    }
+
+    /// Returns whether the provider has failed for so many keys that no other is tried.
+    pub(crate) fn is_out_of_keys(&self) -> bool {
+        self.key_number >= MAX_KEYS
+    }
+
     /// Returns the pause until the provider or the catalog is called, or `None` if there is nothing to do.
     pub(crate) fn next_attempt_in(&self) -> Option<Duration> {
         match self.status {
@@ -87,7 +115,8 @@ impl PartialRefund {
                 Some(poll_pause(self.poll_count, self.poll_count < RECENT_POLLS))
             }
             RefundStatus::Pending if self.key_number > 0 => {
-                Some(refund_retry_pause(self.key_number).unwrap_or_else(|| RETRY.pause(self.poll_count)))
+                let pause = refund_retry_pause(self.key_number.min(MAX_KEYS - 1));
+                Some(pause.unwrap_or_else(|| RETRY.pause(self.poll_count)))
             }
             RefundStatus::Pending if self.poll_count < RECENT_POLLS => Some(RETRY.pause(self.poll_count)),
             RefundStatus::Pending => Some(poll_pause(self.poll_count, false)),
@@ -96,6 +125,8 @@ impl PartialRefund {
     }
 }
 
+/// Keys of a refund that the provider may find unusable before no other is tried.
+const MAX_KEYS: i32 = 20;
 /// Polls after which a refund is polled less often.
 const RECENT_POLLS: i32 = 60;
 
@@ -128,7 +159,14 @@ pub(crate) struct RequestedLine {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RefundChange {
     /// Its status, its id at the provider or its key has changed.
-    Updated { refund: PartialRefund, failure: Option<String>, has_failed: bool, has_succeeded: bool },
+    Updated {
+        refund: PartialRefund,
+        failure: Option<String>,
+        has_failed: bool,
+        has_succeeded: bool,
+        /// Whether it had failed before.
+        is_revived: bool,
+    },
     /// A refund was found that was made at the provider.
     Found { payment_id: Uuid, currency: String, refund: PartialRefund },
 }

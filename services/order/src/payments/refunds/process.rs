@@ -24,7 +24,7 @@ use crate::{
             refunds::RefundKey,
         },
         payment::Payment,
-        provider::{NewRefund, Provider, ProviderError, Refund},
+        provider::{NewRefund, Provider, ProviderError, Refund, RefundState},
         update::update_locked,
     },
 };
@@ -78,25 +78,37 @@ async fn process(app: &App, key: RefundKey) -> Result<(), Error> {
             Ok(())
         })
         .await?;
-        outage = result.err().filter(|error| matches!(error, ProviderError::Unavailable(_)));
+        let is_open = |error: &ProviderError| {
+            matches!(error, ProviderError::Unavailable(_) | ProviderError::NotFound(_))
+        };
+        outage = result.err().filter(is_open);
     }
     return_units(app, order_id, refund_id).await?;
     outage.map_or(Ok(()), |error| Err(Error::ProviderUnavailable(error.to_string())))
 }
 
+/// Makes the refund or reads its state.
+///
+/// # Errors
+/// [`ProviderError::Rejected`] only if the provider has not made it; [`ProviderError::NotFound`] if the provider does not know
+/// the refund or its intent, which it may have known before.
 async fn call_provider(
     provider: &dyn Provider,
     payment: &Payment,
     refund: &PartialRefund,
 ) -> Result<Refund, ProviderError> {
     if let Some(id) = &refund.provider_refund_id {
-        return provider.retrieve_refund(id).await;
+        return provider.retrieve_refund(id).await.map_err(as_unknown);
     }
     let intent_id = payment.intent_id.as_deref().unwrap_or_default();
     if refund.may_have_been_made() {
-        let listed = provider.list_refunds(intent_id).await?;
-        if let Some(made) = listed.into_iter().find(|listed| listed.refund_id == Some(refund.id)) {
-            return Ok(made.refund);
+        if let Some(made) = find_made(provider, intent_id, refund).await? {
+            return Ok(made);
+        }
+        if refund.is_out_of_keys() {
+            return Err(ProviderError::Rejected(
+                "the payment provider has failed again and again".to_owned(),
+            ));
         }
     }
     let part = NewRefund {
@@ -105,7 +117,38 @@ async fn call_provider(
         amount_minor: refund.amount_minor,
         currency: payment.currency.clone(),
     };
-    provider.refund_part(intent_id, &part).await
+    match provider.refund_part(intent_id, &part).await {
+        Err(ProviderError::NotFound(error)) if refund.is_first_attempt() => {
+            Err(ProviderError::Rejected(error))
+        }
+        // An earlier call may have made it.
+        Err(error @ ProviderError::Rejected(_))
+            if !refund.is_first_attempt() && !refund.may_have_been_made() =>
+        {
+            find_made(provider, intent_id, refund).await?.ok_or(error)
+        }
+        result => result,
+    }
+}
+
+/// Returns the refund if an earlier call has made it.
+async fn find_made(
+    provider: &dyn Provider,
+    intent_id: &str,
+    refund: &PartialRefund,
+) -> Result<Option<Refund>, ProviderError> {
+    let listed = provider.list_refunds(intent_id).await.map_err(as_unknown)?;
+    let made = listed.into_iter().filter(|listed| listed.refund_id == Some(refund.id));
+    Ok(made.map(|listed| listed.refund).min_by_key(|refund| refund.state == RefundState::Failed))
+}
+
+/// An error of a call that only reads does not mean that there is no refund: the call may have used the keys of another
+/// account, for instance.
+fn as_unknown(error: ProviderError) -> ProviderError {
+    match error {
+        ProviderError::Rejected(error) | ProviderError::KeyUnusable(error) => ProviderError::NotFound(error),
+        ProviderError::Unavailable(_) | ProviderError::NotFound(_) => error,
+    }
 }
 
 /// Notifies the catalog of the units of an accepted refund, unless it was notified before.

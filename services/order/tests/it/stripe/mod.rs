@@ -1,5 +1,6 @@
 //! Card payments: the service with the Stripe double (`bodega-stripe-double`), which sends it webhook events.
 
+mod failed_refunds;
 mod intents;
 mod lost_responses;
 mod partial_refunds;

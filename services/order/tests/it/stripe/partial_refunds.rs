@@ -21,7 +21,11 @@ const SOON: Duration = Duration::from_secs(10);
 
 impl StripeApp {
     /// Waits until the refunds of an order satisfy a condition.
-    async fn wait_for_refunds(&self, order: &Order, condition: impl Fn(&[Refund]) -> bool) -> Order {
+    pub(super) async fn wait_for_refunds(
+        &self,
+        order: &Order,
+        condition: impl Fn(&[Refund]) -> bool,
+    ) -> Order {
         let started = Instant::now();
         loop {
             let order = self.get(&order.id).await;
@@ -34,12 +38,12 @@ impl StripeApp {
     }
 
     /// The amounts that Stripe has refunded.
-    fn refunded_at_stripe(&self, order: &Order) -> Vec<i64> {
+    pub(super) fn refunded_at_stripe(&self, order: &Order) -> Vec<i64> {
         self.stripe.refunds_of(&order.id).iter().map(|refund| refund.amount).collect()
     }
 }
 
-fn statuses(refunds: &[Refund]) -> Vec<RefundStatus> {
+pub(super) fn statuses(refunds: &[Refund]) -> Vec<RefundStatus> {
     refunds.iter().map(Refund::status).collect()
 }
 

@@ -1,3 +1,4 @@
+mod failed_refunds;
 mod refunds;
 mod reviews;
 

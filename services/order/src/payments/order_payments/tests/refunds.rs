@@ -5,14 +5,14 @@ use crate::payments::{
 };
 
 /// A paid order of 25.00, and its payment's id.
-fn paid() -> (OrderPayments, Uuid) {
+pub(super) fn paid() -> (OrderPayments, Uuid) {
     let (mut order, id) = with_card(Pending);
     apply_event(&mut order, id, IntentState::Succeeded);
     (order, id)
 }
 
 /// Adds a pending refund of this service.
-fn add_refund(order: &mut OrderPayments, amount_minor: i64) -> Uuid {
+pub(super) fn add_refund(order: &mut OrderPayments, amount_minor: i64) -> Uuid {
     let refund = PartialRefund {
         id: Uuid::now_v7(),
         status: RefundStatus::Pending,
@@ -30,12 +30,28 @@ fn add_refund(order: &mut OrderPayments, amount_minor: i64) -> Uuid {
     id
 }
 
-fn refund(id: &str, state: RefundState) -> Refund {
+pub(super) fn refund(id: &str, state: RefundState) -> Refund {
     Refund { id: id.to_owned(), state }
 }
 
-fn listed(id: &str, amount_minor: i64, refund_id: Option<Uuid>) -> ListedRefund {
+pub(super) fn listed(id: &str, amount_minor: i64, refund_id: Option<Uuid>) -> ListedRefund {
     ListedRefund { refund: refund(id, RefundState::Succeeded), amount_minor, refund_id }
+}
+
+/// Applies a list of refunds that was made just now.
+pub(super) fn list(order: &mut OrderPayments, listed: &[ListedRefund]) {
+    let polled = order.payments[0].clone();
+    order.apply_listed_refunds(polled.id, listed, &polled);
+}
+
+/// Returns the statuses of the refunds, in their order.
+pub(super) fn refund_statuses(order: &OrderPayments) -> Vec<RefundStatus> {
+    order.payments[0].refunds.iter().map(|refund| refund.status).collect()
+}
+
+pub(super) fn failed_event(order: &OrderPayments, refund_id: &str) -> IntentSnapshot {
+    let snapshot = snapshot(order, order.payments[0].id, IntentState::Succeeded);
+    IntentSnapshot { failed_refund: Some(refund_id.to_owned()), ..snapshot }
 }
 
 #[test]
@@ -83,7 +99,7 @@ fn refunds_that_were_made_elsewhere_are_recorded_once() {
     order.apply_snapshot(id, &reported, Source::Event);
     assert_eq!(order.due_action(&order.payments[0], WINDOW), Action::ListRefunds);
     for _ in 0..2 {
-        order.apply_listed_refunds(id, &[listed("re_own", 1000, Some(own)), listed("re_other", 300, None)]);
+        list(&mut order, &[listed("re_own", 1000, Some(own)), listed("re_other", 300, None)]);
         let refunds = &order.payments[0].refunds;
         let found: Vec<_> = refunds.iter().map(|it| (it.is_external, it.amount_minor, it.status)).collect();
         let succeeded = RefundStatus::Succeeded;
@@ -99,11 +115,11 @@ fn a_refund_elsewhere_that_leaves_too_little_is_recorded_after_the_own_one_has_f
     let (mut order, id) = paid();
     let own = add_refund(&mut order, 1500);
     let elsewhere = [listed("re_other", 1500, None)];
-    order.apply_listed_refunds(id, &elsewhere);
+    list(&mut order, &elsewhere);
     assert_eq!(order.payments[0].refunds.len(), 1);
     order.apply_partial_refund(id, (own, 0), &Err(ProviderError::Rejected("too much".to_owned())));
     assert_eq!(order.due_action(&order.payments[0], WINDOW), Action::ListRefunds);
-    order.apply_listed_refunds(id, &elsewhere);
+    list(&mut order, &elsewhere);
     assert_eq!(order.payments[0].partly_refunded_minor(), 1500);
 }
 
@@ -112,10 +128,7 @@ fn a_refund_that_fails_later_frees_its_amount() {
     let (mut order, id) = paid();
     let part = add_refund(&mut order, 1000);
     order.apply_partial_refund(id, (part, 0), &Ok(refund("re_1", RefundState::Succeeded)));
-    let failed = IntentSnapshot {
-        failed_refund: Some("re_1".to_owned()),
-        ..snapshot(&order, id, IntentState::Succeeded)
-    };
+    let failed = failed_event(&order, "re_1");
     assert_eq!(order.apply_snapshot(id, &failed, Source::Event), SnapshotOutcome::Applied);
     assert_eq!(order.apply_snapshot(id, &failed, Source::Event), SnapshotOutcome::Unchanged);
     let found = &order.payments[0].refunds[0];

@@ -5,6 +5,9 @@
 //! due or by the worker of any replica. The provider is called between transactions, and its result is applied like an
 //! event. So a process may stop anywhere, and the next poll continues.
 
+#[cfg(test)]
+mod tests;
+
 use bodega_runtime::{
     telemetry,
     timeouts::{INLINE_WORK, PAYMENT_POLL, WORKER_IDLE_INTERVAL, WORKER_INTERVAL},
@@ -172,7 +175,11 @@ async fn call_provider(
 fn apply_result(payments: &mut OrderPayments, polled: &Payment, result: &ProviderResult) {
     let id = polled.id;
     let Some(payment) = payments.payment(id) else { return };
-    let is_unchanged = (payment.status, payment.poll_count) == (polled.status, polled.poll_count);
+    let state = |payment: &Payment| {
+        let refunds = payment.refunds.iter().map(|refund| (refund.id, refund.status));
+        (payment.status, payment.poll_count, refunds.collect::<Vec<_>>())
+    };
+    let is_unchanged = state(payment) == state(polled);
     // If the refund has failed, another one may be under way.
     let is_same_refund =
         (payment.failed_refunds, &payment.refund_id) == (polled.failed_refunds, &polled.refund_id);
@@ -193,7 +200,13 @@ fn apply_result(payments: &mut OrderPayments, polled: &Payment, result: &Provide
         }
         ProviderResult::Refund(refund) => payments.apply_refund(id, refund),
         // Refunds that were created since are listed the next time.
-        ProviderResult::Refunds(listed) => payments.apply_listed_refunds(id, listed),
+        ProviderResult::Refunds(listed) => payments.apply_listed_refunds(id, listed, polled),
+        // It was read, and not made.
+        ProviderResult::Failed(ProviderError::KeyUnusable(_) | ProviderError::Rejected(_))
+            if polled.refund_id.is_some() =>
+        {
+            payments.record_failed_poll(id);
+        }
         // The provider returns the same for this key.
         ProviderResult::Failed(ProviderError::KeyUnusable(_) | ProviderError::Rejected(_)) => {
             payments.record_failed_refund(id);
@@ -219,76 +232,5 @@ fn apply_missing(payments: &mut OrderPayments, payment: &Payment, error: &str) {
             warn!(order.id = %order_id, payment.id = %payment_id, "the provider does not know the payment, cancelling it: {error}");
             payments.close_cancelled(payment_id);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::payments::provider::{IntentState, RefundState};
-
-    /// An order with one card payment.
-    fn with_payment(status: PaymentStatus) -> OrderPayments {
-        let mut payment = Payment::new(1, "stripe", 2500, "USD");
-        payment.intent_id = Some("pi_1".to_owned());
-        payment.status = status;
-        OrderPayments {
-            order_id: Uuid::now_v7(),
-            status: OrderStatus::Pending,
-            total_minor: 2500,
-            currency: "USD".to_owned(),
-            age_ms: 0,
-            payments: vec![payment],
-            new_events: Vec::new(),
-            review_changes: Vec::new(),
-            refund_changes: Vec::new(),
-            has_shipments: false,
-        }
-    }
-
-    fn processing() -> ProviderResult {
-        ProviderResult::Snapshot(IntentSnapshot {
-            intent_id: "pi_1".to_owned(),
-            order_id: None,
-            payment_id: None,
-            amount_minor: 2500,
-            currency: "USD".to_owned(),
-            state: IntentState::Processing,
-            refunded_minor: 0,
-            failed_refund: None,
-        })
-    }
-
-    #[test]
-    fn a_poll_that_was_overtaken_counts_as_an_old_event() {
-        let mut payments = with_payment(PaymentStatus::Failed);
-        let polled = payments.payments[0].clone();
-        let mut overtaken = payments.clone();
-        apply_result(&mut payments, &polled, &processing());
-        assert_eq!(payments.payments[0].status, PaymentStatus::Processing, "the customer tries again");
-        overtaken.record_poll(polled.id);
-        apply_result(&mut overtaken, &polled, &processing());
-        assert_eq!(
-            overtaken.payments[0].status,
-            PaymentStatus::Failed,
-            "the attempt at the time of the poll was declined, too"
-        );
-    }
-
-    #[test]
-    fn a_rejection_of_an_earlier_refund_does_not_start_another_one() {
-        let rejected = ProviderResult::Failed(ProviderError::Rejected("no".to_owned()));
-        let mut payments = with_payment(PaymentStatus::RefundPending);
-        let polled = payments.payments[0].clone();
-        let mut overtaken = payments.clone();
-        apply_result(&mut payments, &polled, &rejected);
-        assert_ne!(payments.payments[0].refund_key(), polled.refund_key());
-        let created = Refund { id: "re_1".to_owned(), state: RefundState::Pending };
-        overtaken.apply_refund(polled.id, &created);
-        apply_result(&mut overtaken, &polled, &rejected);
-        assert_eq!(overtaken.payments[0].refund_key(), polled.refund_key());
-        assert_eq!(overtaken.payments[0].refund_id.as_deref(), Some("re_1"));
     }
 }
