@@ -72,3 +72,19 @@ pub(crate) async fn complete_return(db: &Pool, refund_id: Uuid) -> sqlx::Result<
     .await?;
     Ok(())
 }
+
+/// Ends the schedule of a refund that has nothing left to do. A change that was concurrent to the return of its units may have
+/// scheduled it once more.
+pub(crate) async fn unschedule(db: &Pool, refund_id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update orders.refunds r set next_attempt_at = null
+         where r.id = $1 and r.status <> 'pending'
+           and (r.accepted_at is null or r.stock_returned_at is not null or not exists (
+               select from orders.refund_lines l where l.refund_id = r.id and l.quantity > 0
+           ))",
+        refund_id,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}

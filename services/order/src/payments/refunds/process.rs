@@ -83,7 +83,10 @@ async fn process(app: &App, key: RefundKey) -> Result<(), Error> {
         };
         outage = result.err().filter(is_open);
     }
-    return_units(app, order_id, refund_id).await?;
+    let has_units = return_units(app, order_id, refund_id).await?;
+    if !has_units && refund.status != RefundStatus::Pending {
+        db::unschedule(&app.db, refund_id).await?;
+    }
     outage.map_or(Ok(()), |error| Err(Error::ProviderUnavailable(error.to_string())))
 }
 
@@ -151,13 +154,13 @@ fn as_unknown(error: ProviderError) -> ProviderError {
     }
 }
 
-/// Notifies the catalog of the units of an accepted refund, unless it was notified before.
+/// Notifies the catalog of the units of an accepted refund, unless it was notified before. Returns whether there were any.
 ///
 /// # Errors
 /// Errors of the catalog and the database.
-pub(crate) async fn return_units(app: &App, order_id: Uuid, refund_id: Uuid) -> Result<(), Error> {
-    let Some(units) = db::units_to_return(&app.db, refund_id).await? else { return Ok(()) };
+pub(crate) async fn return_units(app: &App, order_id: Uuid, refund_id: Uuid) -> Result<bool, Error> {
+    let Some(units) = db::units_to_return(&app.db, refund_id).await? else { return Ok(false) };
     app.upstreams.return_units(refund_id, order_id, &units).await?;
     db::complete_return(&app.db, refund_id).await?;
-    Ok(())
+    Ok(true)
 }

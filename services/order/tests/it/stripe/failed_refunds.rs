@@ -168,3 +168,19 @@ async fn polls_of_a_pending_refund_do_not_change_the_order() {
     app.wait_for_refunds(&order, |refunds| statuses(refunds) == [RefundStatus::Succeeded]).await;
     assert_ne!(app.get(&order.id).await.updated_at, before);
 }
+
+/// A change that was concurrent to the return of its units has scheduled it.
+#[tokio::test]
+async fn a_refund_with_nothing_left_to_do_is_claimed_once() {
+    let app = StripeApp::start().await;
+    let order = app.paid_order().await;
+    app.refund(returning(&order, &[(MUG, 1)])).await.unwrap();
+    app.execute("update orders.refunds set next_attempt_at = now()").await;
+    let scheduled = "select count(*) from orders.refunds where order_id = $1 and next_attempt_at is not null";
+    let started = Instant::now();
+    while sqlx::query_scalar::<_, i64>(scheduled).bind(id(&order)).fetch_one(&app.db).await.unwrap() > 0 {
+        assert!(started.elapsed() < SOON, "it stays scheduled");
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(app.catalog.return_count(), 1);
+}
