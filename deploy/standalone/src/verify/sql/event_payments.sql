@@ -17,5 +17,6 @@ where p.id is null
        where e.payment_id = p.id
          and case r.state when 'succeeded' then e.payment_status = 'completed' else e.payment_status in ('refund_pending', 'refunded') end
    )
-   -- In parts.
-   and not (r.state = 'refunded' and exists (select from orders.refunds f where f.payment_id = p.id))
+   -- In parts, which are recorded once the provider has listed them.
+   and not (r.state = 'refunded'
+       and (p.refunded_minor > p.refunds_minor or exists (select from orders.refunds f where f.payment_id = p.id)))

@@ -155,6 +155,12 @@ impl OrderPayments {
             }
             // In parts; those that are not known are listed and recorded.
             (Completed, IntentState::Refunded) if self.payments[index].has_own_refunds() => {}
+            // The order stays as it is, and units can still be returned: the refund is recorded as one of all parts.
+            (Completed, IntentState::Refunded)
+                if self.has_shipments && (source == Source::Event || self.payments[index].is_refunded()) =>
+            {
+                self.payments[index].refunded_minor = self.payments[index].amount_minor;
+            }
             // The event was lost: the order may have been shipped since, and its stock is not where it was.
             (Completed, IntentState::Refunded) if source == Source::Poll => {
                 self.open_review_of(index, ReviewReason::RefundedElsewhere, snapshot);

@@ -39,6 +39,11 @@ impl Payment {
         self.refunds.iter().any(|refund| !refund.is_external && refund.status != RefundStatus::Failed)
     }
 
+    /// Returns whether refunds of all its parts are recorded.
+    pub(super) fn is_refunded(&self) -> bool {
+        self.partly_refunded_minor() >= self.amount_minor
+    }
+
     /// Returns whether the provider has refunded more than is recorded, or less than has succeeded.
     pub(super) fn has_unknown_refunds(&self) -> bool {
         let recorded = self.succeeded_refunds_minor()..=self.partly_refunded_minor();

@@ -154,6 +154,38 @@ async fn a_poll_finds_a_refund_that_has_failed_later() {
 }
 
 #[tokio::test]
+async fn units_of_a_partly_shipped_order_are_returned_after_the_dashboard_has_refunded_all() {
+    let app = StripeApp::start().await;
+    let order = app.new_order(&[(MUG, 2)]).await;
+    let intent = app.create_intent(&order).await.unwrap();
+    app.stripe.confirm(&intent.client_secret, Card::Visa).await.unwrap();
+    app.stripe.delivered().await;
+    let lines = vec![ShipmentLine { variant_id: MUG, quantity: 1 }];
+    app.ship(CreateShipmentRequest { order_id: order.id.clone(), lines, ..Default::default() })
+        .await
+        .unwrap();
+    app.refund_at_stripe(&order, None).await;
+    let found = app.wait_for_refunds(&order, |refunds| statuses(refunds) == [RefundStatus::Succeeded]).await;
+    let payment = found.payment.clone().unwrap();
+    assert_eq!((found.status(), payment.status(), payment.refunded_minor), (Paid, Refunded, 2 * MUG_PRICE));
+    assert!(found.refunds[0].external && !payment.needs_review);
+
+    // A later poll finds the same.
+    let calls = app.stripe.calls_of(Operation::Retrieve);
+    app.execute("update orders.payments set next_poll_at = now()").await;
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(app.stripe.calls_of(Operation::Retrieve), calls + 1);
+    assert!(!app.get(&order.id).await.payment.unwrap().needs_review);
+
+    let returned =
+        app.refund(CreateRefundRequest { restock: true, ..returning(&order, &[(MUG, 1)]) }).await.unwrap();
+    assert_eq!((returned.status(), returned.amount_minor), (RefundStatus::Succeeded, 0));
+    assert_eq!(app.catalog.available(MUG), 999);
+    app.assert_returns_add_up().await;
+    app.assert_consistent().await;
+}
+
+#[tokio::test]
 async fn polls_of_a_pending_refund_do_not_change_the_order() {
     let app = StripeApp::start().await;
     app.stripe.set_refund_status(StripeRefundStatus::Pending);

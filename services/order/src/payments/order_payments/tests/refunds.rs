@@ -143,5 +143,11 @@ fn a_partly_shipped_order_is_not_cancelled() {
     order.has_shipments = true;
     assert!(matches!(order.change_status(Cancelled, None), Err(Error::PartlyShipped)));
     apply_event(&mut order, id, IntentState::Refunded);
-    assert_eq!((order.status, statuses(&order)), (Paid, vec![Refunded]));
+    assert_eq!(order.due_action(&order.payments[0], WINDOW), Action::ListRefunds);
+    list(&mut order, &[listed("re_all", 2500, None)]);
+    let all = IntentSnapshot { refunded_minor: 2500, ..snapshot(&order, id, IntentState::Refunded) };
+    order.apply_snapshot(id, &all, Source::Poll);
+    assert_eq!((order.status, statuses(&order)), (Paid, vec![Completed]));
+    assert_eq!((order.payments[0].partly_refunded_minor(), order.payments[0].refundable_minor()), (2500, 0));
+    assert_eq!((order.review_changes.len(), refund_statuses(&order).len()), (0, 1));
 }
