@@ -98,7 +98,7 @@ async fn attach(
     images: &[StoredImage],
 ) -> Result<Product, Error> {
     let mut transaction = db.begin().await?;
-    products::db::products::lock(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
+    products::db::products::lock(&mut transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
     // Another call may have added images since the first count.
     let count = product_images::count(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
     (0..images.len()).try_for_each(|index| check_limits(count, index))?;

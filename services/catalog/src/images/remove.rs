@@ -20,7 +20,7 @@ use crate::{
 pub(crate) async fn remove(db: &Pool, caller: &Caller, product_id: i32, image_id: i64) -> Result<(), Error> {
     retry_on_conflict(async || {
         let mut transaction = db.begin().await?;
-        products::lock(&mut *transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
+        products::lock(&mut transaction, product_id).await?.ok_or(Error::ProductNotFound)?;
         if !product_images::remove(&mut *transaction, product_id, image_id).await? {
             return Err(Error::ImageNotFound);
         }

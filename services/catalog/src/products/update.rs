@@ -55,17 +55,18 @@ async fn try_update(
     .await?;
     let locked = lock_at_version(&mut transaction, id, expected_version).await?;
     unknown.finish()?;
-    if locked.has_variants && (update.price_minor.is_some() || update.stock.is_some()) {
+    if locked.variant_count > 1 && (update.price_minor.is_some() || update.stock.is_some()) {
         return Err(Error::HasVariants);
     }
     let before = db::products::find(&mut *transaction, id).await?.ok_or(Error::ProductNotFound)?;
 
     let update = ProductUpdate { category_id: category.map(|_| category_id), ..update.clone() };
-    db::products::update(&mut *transaction, id, &update, currency).await?;
+    let variant_id = locked.only_variant_id;
+    db::products::update(&mut *transaction, id, variant_id, &update, currency).await?;
     if let Some(stock) = update.stock
         && stock != locked.stock
     {
-        db::products::record_stock_adjustment(&mut *transaction, id, stock - locked.stock).await?;
+        db::products::record_stock_adjustment(&mut *transaction, variant_id, stock - locked.stock).await?;
     }
     if let Some(tag_ids) = &update.tag_ids {
         db::products::set_tags(&mut *transaction, id, tag_ids).await?;

@@ -202,13 +202,39 @@ async fn the_price_of_a_product_with_several_variants_is_theirs() {
     let stock = UpdateProductRequest { stock: Some(1), ..update_request(small) };
     assert_eq!(rejection(app.update(price.clone()).await), has_variants);
     assert_eq!(rejection(app.update(stock).await), has_variants);
-    // Also if the only one is not the first.
-    app.put_variants(request(small, &[Variant { id: large, ..variant("C", "L", 120, 7) }])).await.unwrap();
-    assert_eq!(rejection(app.update(price.clone()).await), has_variants);
     let first = [Variant { id: small, ..variant("A", "S", 100, 5) }];
     app.put_variants(request(small, &first)).await.unwrap();
     assert_eq!(app.update(price).await.unwrap().price_minor, 1);
     assert_eq!(sizes(&app, small).await[0].3, 1);
+    app.put_variants(request(small, &[Variant { id: large, ..variant("C", "L", 120, 7) }])).await.unwrap();
+    assert_eq!(app.get(small).await.unwrap().variant_count, 1);
+}
+
+#[tokio::test]
+async fn the_price_and_stock_of_a_product_are_those_of_its_only_variant_also_if_it_is_not_the_first() {
+    let app = TestApp::start().await;
+    let [small, _, large] = three_sizes(&app).await;
+    app.put_variants(request(small, &[variant("C", "L", 120, 7)])).await.unwrap();
+    let update = UpdateProductRequest { price_minor: Some(90), stock: Some(9), ..update_request(small) };
+    let updated = app.update(update.clone()).await.unwrap();
+    assert_eq!((updated.price_minor, updated.price_max_minor, updated.stock), (90, None, 9));
+    assert_eq!(sizes(&app, small).await, [(large, "C".to_owned(), "L".to_owned(), 90, 9)]);
+    assert_eq!(app.movements(large).await.last(), Some(&("adjusted".to_owned(), 2)));
+    assert_eq!(app.stock_of(small).await, 5, "that of the archived variant stays");
+    app.assert_ledger_adds_up().await;
+
+    // A sale changes the version, and no update that expects the one before overwrites its stock.
+    assert!(is_reserved(&app.reserve(Uuid::now_v7(), &[(large, 4)]).await));
+    let outdated = UpdateProductRequest { expected_version: Some(updated.version), ..update.clone() };
+    assert_eq!(rejection(app.update(outdated).await), (Code::Aborted, "version_mismatch".to_owned()));
+    let current = app.get(small).await.unwrap().version;
+    let restocked =
+        app.update(UpdateProductRequest { expected_version: Some(current), ..update }).await.unwrap();
+    assert_eq!(restocked.stock, 9);
+    assert!(restocked.version > current);
+    let renamed = UpdateProductRequest { name: Some("Cup".to_owned()), ..update_request(small) };
+    assert_eq!(app.update(renamed).await.unwrap().stock, 9);
+    app.assert_ledger_adds_up().await;
 }
 
 #[tokio::test]

@@ -106,16 +106,18 @@ pub(crate) async fn insert(
 pub(crate) struct LockedProduct {
     /// With those of its variants.
     pub(crate) version: i64,
+    /// Number of variants that can be ordered. If there is one, it is locked too.
+    pub(crate) variant_count: i32,
+    /// The row of the only variant, which has its price and stock: usually that of the product.
+    pub(crate) only_variant_id: i32,
+    /// Of the only variant.
     pub(crate) stock: i32,
-    /// Whether its price and stock are not those of its only variant.
-    pub(crate) has_variants: bool,
 }
 
-/// Locks a product. Returns `None` if it does not exist or is archived.
-pub(crate) async fn lock(db: impl PgExecutor<'_>, id: i32) -> sqlx::Result<Option<LockedProduct>> {
-    sqlx::query_as!(
-        LockedProduct,
-        r#"select p.stock, p.variant_count > 1 or p.is_sold is false as "has_variants!",
+/// Locks a product, and its variant if it has only one. Returns `None` if it does not exist or is archived.
+pub(crate) async fn lock(db: &mut PgConnection, id: i32) -> sqlx::Result<Option<LockedProduct>> {
+    let product = sqlx::query!(
+        r#"select p.stock, p.variant_count, p.is_sold is false as "is_first_archived!",
                   p.version + coalesce(
                       (select sum(s.version) from catalog.products s where s.variant_of = p.id), 0
                   )::bigint as "version!"
@@ -124,25 +126,68 @@ pub(crate) async fn lock(db: impl PgExecutor<'_>, id: i32) -> sqlx::Result<Optio
            for no key update of p"#,
         id,
     )
+    .fetch_optional(&mut *db)
+    .await?;
+    let Some(product) = product else { return Ok(None) };
+    let locked = LockedProduct {
+        version: product.version,
+        variant_count: product.variant_count,
+        only_variant_id: id,
+        stock: product.stock,
+    };
+    if product.variant_count > 1 || !product.is_first_archived {
+        return Ok(Some(locked));
+    }
+    // The first variant is archived, and another one is sold. A sale locks only the row of this one, and changes its version.
+    let only = sqlx::query_as!(
+        LockedProduct,
+        r#"with sold as materialized (
+               select id, stock, version from catalog.products where variant_of = $1 and is_sold for no key update
+           )
+           select sold.id as only_variant_id, sold.stock, $2::integer as "variant_count!",
+                  sold.version + (
+                      select sum(s.version) from catalog.products s
+                      where (s.id = $1 or s.variant_of = $1) and s.id <> sold.id
+                  )::bigint as "version!"
+           from sold"#,
+        id,
+        product.variant_count,
+    )
     .fetch_optional(db)
-    .await
+    .await?;
+    Ok(Some(only.unwrap_or(locked)))
 }
 
-/// Updates a locked product and raises its version; a new price is in `currency`. Does not write the product's tags,
-/// images and stock movement.
+/// Updates a locked product and raises its version; a new price is in `currency`. Price and stock are also those of its only variant,
+/// which has this id. Does not write the product's tags, images and stock movement.
 pub(crate) async fn update(
     db: impl PgExecutor<'_>,
     id: i32,
+    only_variant_id: i32,
     update: &ProductUpdate,
     currency: Currency,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "update catalog.products
+        "with variant as (
+             update catalog.products
+             set price_minor = coalesce($4, price_minor),
+                 currency = case when $4::bigint is null then currency else $5 end,
+                 stock = coalesce($6, stock),
+                 version = version + 1
+             where id = $9 and id <> $1 and ($4::bigint is not null or $6::integer is not null)
+         ), details as (
+             -- A former price in another currency.
+             update catalog.variants v set compare_at_minor = null, updated_at = now()
+             from catalog.products p
+             where p.id = $1 and v.id = $9 and v.compare_at_minor is not null
+               and $4::bigint is not null and p.currency <> $5
+         )
+         update catalog.products
          set name = coalesce($2, name),
              description = coalesce($3, description),
              price_minor = coalesce($4, price_minor),
              currency = case when $4::bigint is null then currency else $5 end,
-             stock = coalesce($6, stock),
+             stock = case when $9 = $1 then coalesce($6, stock) else stock end,
              category_id = case when $7 then $8 else category_id end,
              version = version + 1,
              updated_at = now()
@@ -155,6 +200,7 @@ pub(crate) async fn update(
         update.stock,
         update.category_id.is_some(),
         update.category_id.flatten(),
+        only_variant_id,
     )
     .execute(db)
     .await?;
