@@ -37,7 +37,7 @@ pub(crate) enum Error {
     VariantNotFound,
     #[error("product has version {actual}")]
     VersionMismatch { actual: i64 },
-    #[error("a variant of another product has this SKU")]
+    #[error("another variant has this SKU")]
     SkuExists,
     /// Price and stock belong to the variants.
     #[error("the product has several variants: change theirs with PUT /api/products/{{id}}/variants")]

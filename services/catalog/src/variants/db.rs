@@ -1,10 +1,8 @@
 //! `catalog.variants`, and the rows of variants in `catalog.products`.
 
-use bodega_runtime::money::Currency;
-use serde::Serialize;
 use sqlx::{PgConnection, PgExecutor, types::Json};
 
-use super::variant::DeclaredVariant;
+use super::stored::StoredVariant;
 
 /// A variant of a product, sold or archived.
 #[derive(Clone, Debug, Default)]
@@ -29,8 +27,21 @@ pub(crate) struct Variant {
     pub(crate) is_sold: bool,
 }
 
-/// Returns all variants of a product that is sold, in display order.
-pub(super) async fn find(db: impl PgExecutor<'_>, product_id: i32) -> sqlx::Result<Vec<Variant>> {
+/// Which variants of a product are read and locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Those that can be ordered.
+    Sold,
+    /// Also archived ones.
+    All,
+}
+
+/// Returns the variants of a product that is sold, in display order.
+pub(super) async fn find(
+    db: impl PgExecutor<'_>,
+    product_id: i32,
+    scope: Scope,
+) -> sqlx::Result<Vec<Variant>> {
     sqlx::query_as!(
         Variant,
         r#"select s.id, p.id as product_id, p.option_names, v.sku as "sku?", v.barcode as "barcode?",
@@ -44,17 +55,28 @@ pub(super) async fn find(db: impl PgExecutor<'_>, product_id: i32) -> sqlx::Resu
            from catalog.products p
            join catalog.products s on s.id = p.id or s.variant_of = p.id
            left join catalog.variants v on v.id = s.id
-           where p.id = $1 and p.archived_at is null and p.variant_of is null
+           where p.id = $1 and p.archived_at is null and p.variant_of is null and ($2 or s.is_sold is not false)
            order by coalesce(v.position, 0), s.id"#,
         product_id,
+        scope == Scope::All,
     )
     .fetch_all(db)
     .await
 }
 
-/// Locks a product and its variants, in the order of their ids. Returns the version of the product, or `None` if it does not
-/// exist or is archived.
-pub(super) async fn lock(db: &mut PgConnection, product_id: i32) -> sqlx::Result<Option<i64>> {
+/// A product that is locked until the transaction ends, with its variants.
+pub(super) struct LockedVariants {
+    pub(super) version: i64,
+    /// Number of its variants, archived ones included.
+    pub(super) rows: i64,
+}
+
+/// Locks a product and its variants, in the order of their ids. Returns `None` if it does not exist or is archived.
+pub(super) async fn lock(
+    db: &mut PgConnection,
+    product_id: i32,
+    scope: Scope,
+) -> sqlx::Result<Option<LockedVariants>> {
     // A statement of its own: the variants that another transaction has added are visible only after the wait for its lock. The id
     // of the product is the lowest.
     let found = sqlx::query_scalar!(
@@ -68,18 +90,26 @@ pub(super) async fn lock(db: &mut PgConnection, product_id: i32) -> sqlx::Result
     if found.is_none() {
         return Ok(None);
     }
-    sqlx::query_scalar!(
+    // The variants cannot be archived, or become more, while the product is locked.
+    let locked = sqlx::query_as!(
+        LockedVariants,
         r#"with locked as materialized (
                select version from catalog.products
-               where id = $1 or variant_of = $1
+               where id = $1 or variant_of = $1 and ($2 or is_sold)
                order by id
                for no key update
+           ), others as materialized (
+               select version from catalog.products where variant_of = $1 and not ($2 or is_sold) and id <> $1
+           ), version as (
+               select version from locked union all select version from others
            )
-           select sum(version)::bigint from locked"#,
+           select sum(version)::bigint as "version!", count(*) as "rows!" from version"#,
         product_id,
+        scope == Scope::All,
     )
     .fetch_one(db)
-    .await
+    .await?;
+    Ok(Some(locked))
 }
 
 /// Returns the product of a variant that can be ordered.
@@ -96,7 +126,7 @@ pub(super) async fn find_product(db: impl PgExecutor<'_>, variant_id: i32) -> sq
 pub(super) async fn insert_rows(
     db: impl PgExecutor<'_>,
     product_id: i32,
-    currency: Currency,
+    currency: &str,
     ids: &[Option<i32>],
 ) -> sqlx::Result<Vec<i32>> {
     let count = i32::try_from(ids.iter().filter(|id| id.is_none()).count()).unwrap_or(i32::MAX);
@@ -110,7 +140,7 @@ pub(super) async fn insert_rows(
              returning id",
             product_id,
             count,
-            currency.code(),
+            currency,
         )
         .fetch_all(db)
         .await?;
@@ -118,61 +148,6 @@ pub(super) async fn insert_rows(
     }
     let mut new = new.into_iter();
     Ok(ids.iter().filter_map(|id| id.or_else(|| new.next())).collect())
-}
-
-/// A variant to be stored.
-#[derive(Debug, Serialize)]
-pub(super) struct StoredVariant<'a> {
-    id: i32,
-    sku: Option<&'a str>,
-    barcode: Option<&'a str>,
-    option_values: &'a [String],
-    position: i32,
-    price_minor: i64,
-    compare_at_minor: Option<i64>,
-    stock: i32,
-    weight_grams: i32,
-    requires_shipping: bool,
-    tax_class: &'a str,
-    image_id: Option<i64>,
-}
-
-impl<'a> StoredVariant<'a> {
-    /// `stock` is kept if the declaration has none.
-    pub(super) fn new(id: i32, position: usize, declared: &'a DeclaredVariant, stock: i32) -> Self {
-        Self {
-            id,
-            sku: declared.sku.as_deref(),
-            barcode: declared.barcode.as_deref(),
-            option_values: &declared.option_values,
-            position: i32::try_from(position).unwrap_or(i32::MAX),
-            price_minor: declared.price_minor,
-            compare_at_minor: declared.compare_at_minor,
-            stock: declared.stock.unwrap_or(stock),
-            weight_grams: declared.weight_grams,
-            requires_shipping: declared.requires_shipping,
-            tax_class: &declared.tax_class,
-            image_id: declared.image_id,
-        }
-    }
-
-    /// Returns whether the variant exists like this.
-    pub(super) fn equals(&self, existing: &Variant, currency: Currency) -> bool {
-        existing.is_sold
-            && existing.currency == currency.code()
-            && self.id == existing.id
-            && self.sku == existing.sku.as_deref()
-            && self.barcode == existing.barcode.as_deref()
-            && self.option_values == existing.option_values
-            && self.position == existing.position
-            && self.price_minor == existing.price_minor
-            && self.compare_at_minor == existing.compare_at_minor
-            && self.stock == existing.stock
-            && self.weight_grams == existing.weight_grams
-            && self.requires_shipping == existing.requires_shipping
-            && self.tax_class == existing.tax_class
-            && self.image_id == existing.image_id
-    }
 }
 
 /// Archives locked variants. Their stock stays in the ledger.
@@ -196,7 +171,7 @@ pub(super) async fn archive(db: &mut PgConnection, ids: &[i32]) -> sqlx::Result<
 pub(super) async fn store(
     db: &mut PgConnection,
     product_id: i32,
-    currency: Currency,
+    currency: &str,
     variants: &[StoredVariant<'_>],
     has_others: bool,
 ) -> sqlx::Result<()> {
@@ -237,10 +212,16 @@ pub(super) async fn store(
          set sku = excluded.sku, barcode = excluded.barcode, option_values = excluded.option_values,
              position = excluded.position, compare_at_minor = excluded.compare_at_minor,
              weight_grams = excluded.weight_grams, requires_shipping = excluded.requires_shipping,
-             tax_class = excluded.tax_class, image_id = excluded.image_id, archived_at = null, updated_at = now()",
+             tax_class = excluded.tax_class, image_id = excluded.image_id, archived_at = null, updated_at = now()
+         where v.archived_at is not null
+            or (v.sku, v.barcode, v.option_values, v.position, v.compare_at_minor, v.weight_grams, v.requires_shipping,
+                v.tax_class, v.image_id)
+               is distinct from
+               (excluded.sku, excluded.barcode, excluded.option_values, excluded.position, excluded.compare_at_minor,
+                excluded.weight_grams, excluded.requires_shipping, excluded.tax_class, excluded.image_id)",
         Json(variants) as _,
         product_id,
-        currency.code(),
+        currency,
         lowest,
         has_others.then_some(true),
     )
@@ -253,7 +234,7 @@ pub(super) async fn store(
 pub(super) async fn update_product(
     db: impl PgExecutor<'_>,
     id: i32,
-    currency: Currency,
+    currency: &str,
     option_names: &[String],
     variants: &[StoredVariant<'_>],
 ) -> sqlx::Result<()> {
@@ -267,7 +248,7 @@ pub(super) async fn update_product(
         option_names,
         i32::try_from(variants.len()).unwrap_or(i32::MAX),
         lowest,
-        currency.code(),
+        currency,
     )
     .execute(db)
     .await?;

@@ -1,5 +1,7 @@
 //! Which declared variant is which existing one.
 
+use std::collections::HashSet;
+
 use super::{db::Variant, variant::DeclaredVariant};
 
 /// Returns whether a declared variant is this existing one.
@@ -15,8 +17,8 @@ pub(super) struct Matches {
 }
 
 /// Matches by id first, then by SKU, then by options, each for all declared variants: so a variant that one of them names by id is
-/// not taken for another. The variant of a product that had no options becomes the first one that is not matched. An archived
-/// variant is matched by its id only.
+/// not taken for another. The variant of a product that had no options becomes the first one that is not matched. Last come
+/// archived variants, by SKU and then by options: one that returns is the same as before, for carts and orders that name it.
 ///
 /// # Errors
 /// The index of a declared variant whose id is not one of this product.
@@ -33,19 +35,31 @@ pub(super) fn match_variants(existing: &[Variant], declared: &[DeclaredVariant])
     let same_options =
         |existing: &Variant, declared: &DeclaredVariant| existing.option_values == declared.option_values;
     let had_no_options = |existing: &Variant, _: &DeclaredVariant| existing.option_values.is_empty();
-    let criteria: [Criterion<'_>; 3] = [&same_sku, &same_options, &had_no_options];
-    for is_same in criteria {
-        for (index, variant) in declared.iter().enumerate().filter(|(_, variant)| variant.id.is_none()) {
+    let criteria: [(bool, Criterion<'_>); 5] = [
+        (true, &same_sku),
+        (true, &same_options),
+        (true, &had_no_options),
+        (false, &same_sku),
+        (false, &same_options),
+    ];
+    let mut matched: HashSet<i32> = ids.iter().flatten().copied().collect();
+    for (is_sold, is_same) in criteria {
+        for (index, variant) in declared.iter().enumerate() {
             if ids[index].is_some() {
                 continue;
             }
-            let found = existing
-                .iter()
-                .find(|other| other.is_sold && !ids.contains(&Some(other.id)) && is_same(other, variant));
+            let is_match = |other: &&Variant| {
+                other.is_sold == is_sold && !matched.contains(&other.id) && is_same(other, variant)
+            };
+            let mut candidates = existing.iter().filter(is_match);
+            // Of several archived ones, the newest.
+            let found =
+                if is_sold { candidates.next() } else { candidates.max_by_key(|candidate| candidate.id) };
             ids[index] = found.map(|found| found.id);
+            matched.extend(ids[index]);
         }
     }
-    let is_gone = |variant: &&Variant| variant.is_sold && !ids.contains(&Some(variant.id));
+    let is_gone = |variant: &&Variant| variant.is_sold && !matched.contains(&variant.id);
     let archived = existing.iter().filter(is_gone).map(|variant| variant.id).collect();
     Ok(Matches { ids, archived })
 }
@@ -115,10 +129,18 @@ mod tests {
     }
 
     #[test]
-    fn an_archived_variant_is_matched_by_its_id_only() {
-        let before = [Variant { is_sold: false, ..existing(1, "A", "S") }];
-        assert_eq!(matches(&before, &[declared(0, "A", "S")]), (vec![None], vec![]));
-        assert_eq!(matches(&before, &[declared(1, "A", "S")]), (vec![Some(1)], vec![]));
+    fn archived_variants_are_matched_after_those_that_are_sold() {
+        let archived = |id, sku, option| Variant { is_sold: false, ..existing(id, sku, option) };
+        let before =
+            [archived(1, "A", "S"), existing(2, "B", "M"), archived(3, "A", "M"), archived(4, "", "L")];
+        assert_eq!(matches(&before, &[declared(1, "A", "S")]), (vec![Some(1)], vec![2]));
+        assert_eq!(matches(&before, &[declared(0, "a", "XL")]), (vec![Some(3)], vec![2]));
+        let after =
+            [declared(0, "", "S"), declared(0, "A", "M"), declared(0, "C", "L"), declared(0, "", "XL")];
+        assert_eq!(matches(&before, &after), (vec![Some(1), Some(2), Some(4), None], vec![]));
+        // A product with options is not the archived variant from before them.
+        let without_options = Variant { id: 5, ..Variant::default() };
+        assert_eq!(matches(&[without_options], &[declared(0, "", "S")]), (vec![None], vec![]));
     }
 
     #[test]

@@ -6,11 +6,13 @@
 mod db;
 mod matching;
 mod put;
+mod stored;
 mod update;
 mod variant;
 
 use bodega_runtime::database::Pool;
 
+use self::db::Scope;
 pub(crate) use self::{
     db::Variant,
     put::{Put, insert, put, update},
@@ -22,7 +24,7 @@ use crate::error::Error;
 /// # Errors
 /// [`Error::ProductNotFound`].
 pub(crate) async fn list(db: &Pool, product_id: i32) -> Result<(Vec<String>, Vec<Variant>), Error> {
-    let variants = db::find(db, product_id).await?;
+    let variants = db::find(db, product_id, Scope::Sold).await?;
     let option_names = variants.first().ok_or(Error::ProductNotFound)?.option_names.clone();
-    Ok((option_names, variants.into_iter().filter(|variant| variant.is_sold).collect()))
+    Ok((option_names, variants))
 }

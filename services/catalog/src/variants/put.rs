@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::{
-    db::{self, StoredVariant, Variant},
+    db::{self, LockedVariants, Scope, Variant},
     matching::match_variants,
+    stored::StoredVariant,
     update::VariantUpdate,
     variant::Declaration,
 };
@@ -22,6 +23,9 @@ use crate::{
     error::Error,
     products::{self, Product},
 };
+
+/// A product has at most so many variants, archived ones included: their rows stay, because orders and carts name them.
+const MAX_ROWS: usize = 1_000;
 
 /// The result of [`put`] and [`update`].
 pub(crate) struct Put {
@@ -40,15 +44,15 @@ pub(crate) async fn put(
     request: PutVariantsRequest,
 ) -> Result<Put, Error> {
     let (product_id, expected_version) = (request.product_id, request.expected_version);
-    let declaration = Declaration::parse(request)?;
-    let declare = |_: &[Variant]| Ok(declaration.clone());
-    retry_on_conflict(|| try_put(db, caller, currency, product_id, expected_version, &declare)).await
+    let write = Write::All(Declaration::parse(request, currency)?);
+    retry_on_conflict(|| try_put(db, caller, currency, product_id, expected_version, &write)).await
 }
 
-/// Changes one variant.
+/// Changes one variant. The currency of the prices stays, unless the only variant gets a new price.
 ///
 /// # Errors
-/// [`Error::VariantNotFound`], and as [`put`].
+/// [`Error::VariantNotFound`], [`Error::Invalid`] also for a price in another currency than that of the other variants, and as
+/// [`put`].
 pub(crate) async fn update(
     db: &Pool,
     caller: &Caller,
@@ -58,8 +62,8 @@ pub(crate) async fn update(
     let (id, expected_version) = (request.id, request.expected_version);
     let update = VariantUpdate::parse(request)?;
     let product_id = db::find_product(db, id).await?.ok_or(Error::VariantNotFound)?;
-    let declare = |before: &[Variant]| update.apply(id, before).ok_or(Error::VariantNotFound);
-    retry_on_conflict(|| try_put(db, caller, currency, product_id, expected_version, &declare)).await
+    let write = Write::One(id, update);
+    retry_on_conflict(|| try_put(db, caller, currency, product_id, expected_version, &write)).await
 }
 
 /// Declares the variants of a new product, which no audit event records.
@@ -72,8 +76,34 @@ pub(crate) async fn insert(
     request: PutVariantsRequest,
 ) -> Result<(), Error> {
     let product_id = request.product_id;
-    let declaration = Declaration::parse(request)?;
-    write(db, currency, product_id, None, &|_: &[Variant]| Ok(declaration.clone())).await.map(drop)
+    let all = Write::All(Declaration::parse(request, currency)?);
+    write(db, currency, product_id, None, &all).await.map(drop)
+}
+
+/// What is written.
+enum Write {
+    /// All variants of a product.
+    All(Declaration),
+    /// A change of the variant with this id.
+    One(i32, VariantUpdate),
+}
+
+impl Write {
+    /// A change of one variant neither reads nor locks archived ones.
+    fn scope(&self) -> Scope {
+        match self {
+            Self::All(_) => Scope::All,
+            Self::One(..) => Scope::Sold,
+        }
+    }
+
+    /// Returns all variants that the product is to have instead of those `before`.
+    fn declaration(&self, before: &[Variant], currency: Currency) -> Result<Declaration, Error> {
+        match self {
+            Self::All(declaration) => Ok(declaration.clone()),
+            Self::One(id, update) => update.apply(*id, before, currency),
+        }
+    }
 }
 
 async fn try_put(
@@ -82,10 +112,10 @@ async fn try_put(
     currency: Currency,
     product_id: i32,
     expected_version: Option<i64>,
-    declare: &(impl Fn(&[Variant]) -> Result<Declaration, Error> + Sync),
+    new: &Write,
 ) -> Result<Put, Error> {
     let mut transaction = db.begin().await?;
-    let (put, change) = write(&mut transaction, currency, product_id, expected_version, declare).await?;
+    let (put, change) = write(&mut transaction, currency, product_id, expected_version, new).await?;
     let Some(Change { before, after }) = change else {
         transaction.rollback().await?;
         return Ok(put);
@@ -102,22 +132,25 @@ struct Change {
     after: Value,
 }
 
-/// Writes the variants of a product that differ from those that it has. `declare` returns what it is to have instead of these.
+/// Writes the variants of a product that differ from those that it has.
 async fn write(
     db: &mut PgConnection,
     currency: Currency,
     product_id: i32,
     expected_version: Option<i64>,
-    declare: &(impl Fn(&[Variant]) -> Result<Declaration, Error> + Sync),
+    new: &Write,
 ) -> Result<(Put, Option<Change>), Error> {
-    let version = db::lock(&mut *db, product_id).await?.ok_or(Error::ProductNotFound)?;
+    let LockedVariants { version, rows } =
+        db::lock(&mut *db, product_id, new.scope()).await?.ok_or(Error::ProductNotFound)?;
     if expected_version.is_some_and(|expected| expected != version) {
         return Err(Error::VersionMismatch { actual: version });
     }
-    let before = db::find(&mut *db, product_id).await?;
-    let declaration = declare(&before)?;
+    let before = db::find(&mut *db, product_id, new.scope()).await?;
+    let declaration = new.declaration(&before, currency)?;
+    let currency = declaration.currency.as_str();
     check_images(&mut *db, product_id, &declaration).await?;
     let matches = match_variants(&before, &declaration.variants).map_err(unknown_id)?;
+    check_rows(rows, &matches.ids)?;
     let ids = db::insert_rows(&mut *db, product_id, currency, &matches.ids).await?;
     let stored = ids.iter().zip(&declaration.variants).enumerate().map(|(position, (id, variant))| {
         let existing = before.iter().find(|existing| existing.id == *id);
@@ -133,14 +166,27 @@ async fn write(
         return Ok((Put { variants: sold(before), product }, None));
     }
 
-    let has_others = before.len() > 1 || ids != [product_id];
+    let has_others = rows > 1 || ids != [product_id];
     db::archive(&mut *db, &matches.archived).await?;
     db::store(&mut *db, product_id, currency, &stored, has_others).await?;
     db::update_product(&mut *db, product_id, currency, &declaration.option_names, &stored).await?;
     let product = products::db::products::find(&mut *db, product_id).await?.ok_or(Error::ProductNotFound)?;
-    let after = db::find(&mut *db, product_id).await?;
+    let after = db::find(&mut *db, product_id, Scope::Sold).await?;
     let change = Change { before: audited(&before), after: audited(&after) };
-    Ok((Put { variants: sold(after), product }, Some(change)))
+    Ok((Put { variants: after, product }, Some(change)))
+}
+
+/// # Errors
+/// [`Error::Invalid`] if the product gets new variants, and then has more than [`MAX_ROWS`]. `ids` are those of the declared ones.
+fn check_rows(rows: i64, ids: &[Option<i32>]) -> Result<(), Violations> {
+    let added = ids.iter().filter(|id| id.is_none()).count();
+    let fits = added == 0 || usize::try_from(rows).is_ok_and(|rows| rows + added <= MAX_ROWS);
+    let mut violations = Violations::new();
+    let message = format!(
+        "must not add variants beyond {MAX_ROWS} of a product, including those that can no longer be ordered"
+    );
+    violations.require(fits, "variants", message);
+    violations.finish()
 }
 
 /// # Errors

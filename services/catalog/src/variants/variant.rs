@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use bodega_proto::catalog::v1::{self as pb, PutVariantsRequest};
-use bodega_runtime::status::Violations;
+use bodega_runtime::{money::Currency, status::Violations};
 
 use super::db::Variant;
 use crate::text;
@@ -25,6 +25,8 @@ pub(super) struct Declaration {
     pub(super) option_names: Vec<String>,
     /// At least one, in display order.
     pub(super) variants: Vec<DeclaredVariant>,
+    /// ISO 4217 code of all prices.
+    pub(super) currency: String,
     /// Whether it is the change of one variant, whose fields the request has.
     pub(super) is_update: bool,
 }
@@ -54,7 +56,7 @@ impl Declaration {
 
     /// # Errors
     /// All invalid fields.
-    pub(super) fn parse(request: PutVariantsRequest) -> Result<Self, Violations> {
+    pub(super) fn parse(request: PutVariantsRequest, currency: Currency) -> Result<Self, Violations> {
         let mut violations = Violations::new();
         let message = format!("must have at most {MAX_OPTIONS} entries");
         violations.require(request.option_names.len() <= MAX_OPTIONS, "option_names", message);
@@ -89,7 +91,7 @@ impl Declaration {
             &mut violations,
         );
         violations.finish()?;
-        Ok(Self { option_names, variants, is_update: false })
+        Ok(Self { option_names, variants, currency: currency.code().to_owned(), is_update: false })
     }
 }
 
@@ -192,7 +194,8 @@ mod tests {
     fn violations_of(option_names: &[&str], variants: Vec<pb::Variant>) -> String {
         let option_names = option_names.iter().map(|name| (*name).to_owned()).collect();
         let request = PutVariantsRequest { option_names, variants, ..PutVariantsRequest::default() };
-        Declaration::parse(request).map_or_else(|violations| violations.to_string(), |_| String::new())
+        Declaration::parse(request, "USD".parse().unwrap())
+            .map_or_else(|violations| violations.to_string(), |_| String::new())
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed setup should fail the test")]
 
+mod archived_variants;
 mod authorization;
 mod bulk;
 mod categories_and_tags;
@@ -29,6 +30,7 @@ mod reservations;
 mod returns;
 mod search;
 mod test_app;
+mod variant_currencies;
 mod variant_images;
 mod variant_races;
 mod variant_reads;

@@ -2,7 +2,7 @@
 
 use bodega_proto::catalog::v1::{
     CreateProductRequest, InsufficientStock, InsufficientStockLine, ListProductsRequest, PutVariantsRequest,
-    UpdateProductRequest, Variant, reserve_response::Outcome,
+    UpdateProductRequest, UpdateVariantRequest, Variant, reserve_response::Outcome,
 };
 use bodega_runtime::auth::Role;
 use tonic::Code;
@@ -235,6 +235,22 @@ async fn the_price_and_stock_of_a_product_are_those_of_its_only_variant_also_if_
     let renamed = UpdateProductRequest { name: Some("Cup".to_owned()), ..update_request(small) };
     assert_eq!(app.update(renamed).await.unwrap().stock, 9);
     app.assert_ledger_adds_up().await;
+}
+
+#[tokio::test]
+async fn a_change_of_one_variant_writes_no_row_of_the_others() {
+    let app = TestApp::start().await;
+    let [small, _, large] = three_sizes(&app).await;
+    let rows = async || -> Vec<(i32, String)> {
+        let query = "select id, ctid::text || xmin::text from catalog.variants order by id";
+        sqlx::query_as(query).fetch_all(&app.db).await.unwrap()
+    };
+    let before = rows().await;
+    let update = UpdateVariantRequest { id: large, weight_grams: Some(7), ..Default::default() };
+    assert_eq!(app.update_variant(update).await.unwrap().variants[2].weight_grams, 7);
+    let after = rows().await;
+    assert_eq!((&after[..2], after[0].0), (&before[..2], small));
+    assert_ne!(after[2], before[2]);
 }
 
 #[tokio::test]
