@@ -36,7 +36,8 @@ pub(super) async fn position(db: impl PgExecutor<'_>) -> sqlx::Result<Position> 
 /// Returns the changes that were committed after a position, and the new position.
 ///
 /// The bounds of the transactions allow an index scan. The upper one leaves out rows that were restored from another
-/// server, whose transactions may have higher numbers.
+/// server, whose transactions may have higher numbers. Rows of products are selected with arrays, for which the planner uses the
+/// indexes whatever it assumes about the number of changes.
 pub(super) async fn changes_since(
     db: impl PgExecutor<'_>,
     position: &Position,
@@ -54,24 +55,40 @@ pub(super) async fn changes_since(
                  and not pg_visible_in_snapshot(changed_in, $1::text::pg_snapshot)
                  and reason <> 'initial'
                group by product_id
-           ), changed_ids as (
+           ), changed_ids as materialized (
                select product_id as id from recorded where product_id is not null
                union
                select product_id from moved
                union -- the products of variants that were sold
-               select p.variant_of from moved join catalog.products p on p.id = moved.product_id
-               where p.variant_of is not null
-               union -- the variants of products whose details changed
-               select p.id from recorded join catalog.products p on p.variant_of = recorded.product_id
+               select variant_of from catalog.products
+               where id = any(array(select product_id from moved)) and variant_of is not null
+               union -- the variants of products whose details changed: also archived ones, which carts may contain
+               select id from catalog.products
+               where variant_of = any(array(select product_id from recorded where product_id is not null))
+           ), state as materialized (
+               select p.id, coalesce(p.variant_of, p.id) as product_id, p.is_sold is not null as has_several,
+                      p.details_version, p.version, p.stock
+               from catalog.products p where p.id = any(array(select id from changed_ids))
+           ), several as materialized (
+               select distinct product_id from state where has_several
+           ), sum_of_versions as materialized (
+               select product_id, sum(version)::bigint as version
+               from (
+                   select id as product_id, version from catalog.products
+                   where id = any(array(select product_id from several))
+                   union all
+                   select variant_of, version from catalog.products
+                   where variant_of = any(array(select product_id from several))
+               ) of_product
+               group by product_id
            ), changed as (
-               select p.id, p.details_version, p.stock, moved.is_restocked or p.stock = 0 as may_have_crossed,
-                      -- The sum of all versions, if there are several variants.
-                      case when p.is_sold is not null then (
-                          select sum(s.version)::bigint from catalog.products s
-                          where s.id = coalesce(p.variant_of, p.id) or s.variant_of = coalesce(p.variant_of, p.id)
-                      ) end as sum_of_versions,
-                      p.version
-               from changed_ids join catalog.products p using (id) left join moved on moved.product_id = p.id
+               select state.id, state.details_version, state.version, state.stock,
+                      moved.is_restocked or state.stock = 0 as may_have_crossed,
+                      -- If there are several variants.
+                      case when state.has_several then sum_of_versions.version end as sum_of_versions
+               from state
+               left join sum_of_versions using (product_id)
+               left join moved on moved.product_id = state.id
            )
            select pg_current_snapshot()::text as "snapshot!",
                   pg_snapshot_xmax(pg_current_snapshot())::text::bigint as "last_transaction!",

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     image_fixtures::pngs,
     test_app::{TestApp, by_id, product, update_request},
-    variants::three_sizes,
+    variants::{request, three_sizes, variant},
     watcher::Watcher,
 };
 
@@ -84,6 +84,30 @@ async fn a_sale_of_a_variant_is_a_change_of_it_and_its_product_and_a_new_name_on
     let received = watcher.ping().await;
     let expected = [(small, 5), (medium, 0), (large, 7)].map(|(id, stock)| (id, (version, version, stock)));
     assert_eq!(received.products, HashMap::from(expected));
+}
+
+#[tokio::test]
+async fn a_change_of_a_product_with_many_variants_is_found_in_time() {
+    let app = TestApp::start().await;
+    let [small, medium, large] = three_sizes(&app).await;
+    app.put_variants(request(small, &[variant("C", "L", 120, 7)])).await.unwrap();
+    sqlx::query(
+        "insert into catalog.products (name, description, price_minor, stock, currency, variant_of, archived_at, is_sold)
+         select 'Mug', '', 0, 0, 'USD', $1, now(), false from generate_series(1, 4000)",
+    )
+    .bind(small)
+    .execute(&app.db)
+    .await
+    .unwrap();
+    let mut watcher = Watcher::start(&app).await;
+    let renamed = UpdateProductRequest { name: Some("Cup".to_owned()), ..update_request(small) };
+    let version = app.update(renamed).await.unwrap().version;
+    let received = watcher.ping().await;
+    // A cart may contain variants that are archived: their name has changed too.
+    assert_eq!(received.products.len(), 4003);
+    for (id, stock) in [(small, 5), (medium, 6), (large, 7)] {
+        assert_eq!(received.products[&id], (version, version, stock));
+    }
 }
 
 #[tokio::test]
