@@ -175,7 +175,7 @@ pub(crate) async fn show(
     };
     let filter = vec![IdOrName::Id(id).into()];
     let list = async {
-        let request = ListProductsRequest { limit: MAX_LIMIT, ..Default::default() };
+        let request = ListProductsRequest { limit: MAX_LIMIT, omit_variants: true, ..Default::default() };
         let request = match kind {
             Kind::Category => ListProductsRequest { categories: filter, ..request },
             Kind::Tag => ListProductsRequest { tags: filter, ..request },

@@ -41,7 +41,7 @@ pub(crate) struct ProductQuery {
     /// Order of the products; `-` is descending. By default `relevance` with `q`, else `newest`.
     #[param(inline)]
     sort: Option<Sort>,
-    /// `variants` for products with their variants.
+    /// `variants` for products with their variants. A page with 1,000 variants ends before the limit.
     #[param(inline)]
     include: Option<Include>,
     /// Maximum number of items in the page.
@@ -104,6 +104,7 @@ impl ProductQuery {
             minor.map_err(|error| Problem::malformed(field, error))
         };
         let sort = self.sort.map_or(pb::ProductSort::Unspecified, pb::ProductSort::from);
+        let omit_variants = !self.includes_variants();
         Ok(pb::ListProductsRequest {
             q: self.q,
             categories: self.category.into_iter().map(pb::IdOrName::from).collect(),
@@ -115,6 +116,7 @@ impl ProductQuery {
             sort: sort.into(),
             limit: self.limit.get(),
             cursor: self.cursor,
+            omit_variants,
         })
     }
 }
@@ -138,7 +140,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_query_has_no_filters() {
-        assert_eq!(request("").await.unwrap(), pb::ListProductsRequest::default());
+        let expected = pb::ListProductsRequest { omit_variants: true, ..Default::default() };
+        assert_eq!(request("").await.unwrap(), expected);
+        assert_eq!(request("include=variants").await.unwrap(), pb::ListProductsRequest::default());
     }
 
     #[tokio::test]
@@ -160,6 +164,7 @@ mod tests {
             sort: pb::ProductSort::PriceDesc.into(),
             limit: 7,
             cursor: "abc".to_owned(),
+            omit_variants: true,
         };
         assert_eq!(request(query).await.unwrap(), expected);
     }

@@ -37,6 +37,8 @@ pub(crate) struct Filter {
     pub(crate) after: Option<Cursor>,
     /// Maximum number of products on a page.
     pub(crate) limit: i64,
+    /// Whether the products are read with their variants.
+    pub(crate) with_variants: bool,
 }
 
 impl Filter {
@@ -73,6 +75,7 @@ impl Filter {
             sort,
             after: Cursor::parse(&request.cursor, sort)?,
             limit: page::limit(request.limit, DEFAULT_LIMIT)?,
+            with_variants: !request.omit_variants,
         })
     }
 

@@ -71,7 +71,14 @@ impl Listing {
                     .map_err(search_error)?
             }
         };
-        let next_cursor = page::truncate(&mut rows, filter.limit, |last| last.cursor(filter.sort));
+        let mut next_cursor = page::truncate(&mut rows, filter.limit, |last| last.cursor(filter.sort));
+        // A page of products with many variants ends before the limit.
+        if let Some(last) = rows.last()
+            && next_cursor.is_empty()
+            && last.is_followed
+        {
+            next_cursor = page::encode(&last.cursor(filter.sort));
+        }
         Ok((rows.into_iter().map(|row| row.product).collect(), next_cursor))
     }
 }

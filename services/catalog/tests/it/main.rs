@@ -32,6 +32,7 @@ mod search;
 mod test_app;
 mod variant_currencies;
 mod variant_images;
+mod variant_lists;
 mod variant_races;
 mod variant_reads;
 mod variants;

@@ -28,7 +28,7 @@ async fn reads_take_one_statement() {
         ids.push(app.create(request).await.id);
     }
     app.search("lamp").await; // the first search also checks for pg_trgm
-    for sort in 0..=7 {
+    for (sort, omit_variants) in (0..=7).flat_map(|sort| [(sort, false), (sort, true)]) {
         for q in ["", "lamp", "lammp"] {
             let request = ListProductsRequest {
                 q: q.to_owned(),
@@ -38,6 +38,7 @@ async fn reads_take_one_statement() {
                 in_stock: Some(false),
                 ids: ids.clone(),
                 sort,
+                omit_variants,
                 ..Default::default()
             };
             let (page, counts) = count_all(app.page(request.clone())).await;

@@ -28,7 +28,8 @@ const FIELDS: [(&str, &str); 5] = [
 ///
 /// Requires an admin's access token. A variant that exists is recognized by its `id`, else by its SKU, else by its options, and
 /// keeps its id; that of a product without options becomes the first one that is not recognized. Variants that are not named can no
-/// longer be ordered. All changes are made, or none; the same request again changes nothing.
+/// longer be ordered; one that is declared again, with its SKU or options, returns with its id. A product has at most 1,000 variants,
+/// including these. All changes are made, or none; the same request again changes nothing.
 #[utoipa::path(
     put, path = "/api/products/{id}/variants", tag = "Products", request_body = VariantsInput,
     security(("bearer" = ["catalog:write"])),
@@ -65,7 +66,7 @@ pub(crate) async fn replace(
 /// Changes fields of a variant.
 ///
 /// Requires an admin's access token. Absent fields stay unchanged. Options are changed with
-/// `PUT /api/products/{id}/variants`.
+/// `PUT /api/products/{id}/variants`, and so are prices in a former currency of the store, if there are several variants.
 #[utoipa::path(
     patch, path = "/api/variants/{id}", tag = "Products", request_body = VariantPatch,
     security(("bearer" = ["catalog:write"])),

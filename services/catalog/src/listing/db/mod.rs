@@ -11,12 +11,16 @@ mod sku;
 use bodega_runtime::database::Pool;
 use sqlx::{PgExecutor, QueryBuilder};
 
-use self::candidates::{order, push_candidates, push_first};
+use self::candidates::{Query, order, push_candidates, push_first};
 use super::{
     filter::Filter,
     sort::{Cursor, Sort},
 };
 use crate::products::Product;
+
+/// A page with variants ends after the product with the variant of this number: with up to 250 long ones for each of 100 products it
+/// would be too large, and take too long.
+const MAX_VARIANTS: i64 = 1_000;
 
 /// A product with its sort keys.
 #[derive(sqlx::FromRow)]
@@ -25,6 +29,8 @@ pub(super) struct ListedProduct {
     pub(super) product: Product,
     name_key: String,
     score: i64,
+    /// Whether another product matches after this one, if products are read with their variants.
+    pub(super) is_followed: bool,
 }
 
 impl ListedProduct {
@@ -43,8 +49,8 @@ impl ListedProduct {
     }
 }
 
-/// Returns a page of products, and one more product if there is a next page. `trigram_schema` is the quoted schema of
-/// pg_trgm.
+/// Returns a page of products, and one more product if there is a next page. With variants it ends early, after
+/// [`MAX_VARIANTS`]. `trigram_schema` is the quoted schema of pg_trgm.
 ///
 /// A statement that is planned for its values has no name. Behind a pooler it is lost between two transactions, so `begin` begins
 /// one for it.
@@ -66,14 +72,20 @@ pub(super) async fn page(
         }
         Some(words) => search::push_picked(&mut query, filter, words.as_slice(), trigram_schema),
     }
-    query.push(
+    let (listed, variants) = if filter.with_variants {
+        push_listed(&mut query, filter.sort);
+        ("listed", "p.variants, picked.is_followed")
+    } else {
+        ("picked", "'[]'::json as variants, false as is_followed")
+    };
+    query.push(format_args!(
         // Not `*`: a prepared statement would fail after a column is added to the view.
         " select p.id, p.name, p.description, p.price_minor, p.currency, p.stock, p.version, p.archived, p.created_at,
                  p.updated_at, p.category_id, p.category_name, p.tags, p.images, p.price_max_minor, p.option_names,
-                 p.variant_count, p.variants, picked.name_key, picked.score
-         from picked join catalog.product_view p using (id)
+                 p.variant_count, {variants}, picked.name_key, picked.score
+         from {listed} picked join catalog.product_view p using (id)
          order by ",
-    );
+    ));
     query.push(order(filter.sort));
     // A search is planned for its words, without a cached plan: the best plan depends on how rare they are. So is a price range.
     let is_planned_once = filter.words.is_none() && !filter.has_price_range();
@@ -85,6 +97,21 @@ pub(super) async fn page(
     let rows = query.fetch_all(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(rows)
+}
+
+/// Pushes `listed`: the picked products before which there are less than [`MAX_VARIANTS`].
+fn push_listed(query: &mut Query, sort: Sort) {
+    let order = order(sort);
+    query.push(format_args!(
+        ", listed as materialized (
+             select * from (
+                 select picked.*, sum(p.variant_count) over (order by {order}) - p.variant_count as variants_before,
+                        lead(picked.id) over (order by {order}) is not null as is_followed
+                 from picked join catalog.products p using (id)
+             ) numbered
+             where variants_before < {MAX_VARIANTS}
+         )"
+    ));
 }
 
 /// Returns the quoted schema of pg_trgm, if the words of names have an index of trigrams and this role may use the extension.

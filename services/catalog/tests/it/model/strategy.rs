@@ -104,6 +104,7 @@ pub(crate) fn request() -> impl Strategy<Value = ListProductsRequest> {
                 sort,
                 limit,
                 cursor,
+                omit_variants: limit > 4,
             }
         },
     )

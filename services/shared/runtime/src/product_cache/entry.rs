@@ -16,6 +16,8 @@ pub struct CachedProduct<R> {
 #[derive(Debug)]
 struct Details<R> {
     product: Product,
+    /// Whether the product was read with its variants. An empty list of them means something else then.
+    has_variants: bool,
     rendered: OnceLock<R>,
     weight: usize,
 }
@@ -27,10 +29,11 @@ impl<R> Clone for CachedProduct<R> {
 }
 
 impl<R> CachedProduct<R> {
-    pub(super) fn new(product: Product) -> Self {
+    pub(super) fn new(product: Product, has_variants: bool) -> Self {
         let (version, stock) = (product.version, product.stock);
         let weight = weight(&product);
-        Self { details: Arc::new(Details { product, rendered: OnceLock::new(), weight }), version, stock }
+        let details = Details { product, has_variants, rendered: OnceLock::new(), weight };
+        Self { details: Arc::new(details), version, stock }
     }
 
     /// Id of the product.
@@ -49,7 +52,7 @@ impl<R> CachedProduct<R> {
     }
 
     /// The product, with the stock and version at which its details were read, which may be older than
-    /// [`stock`](Self::stock) and [`version`](Self::version).
+    /// [`stock`](Self::stock) and [`version`](Self::version). That of a list which omits variants may have none.
     pub fn details(&self) -> &Product {
         &self.details.product
     }
@@ -72,6 +75,10 @@ impl<R> CachedProduct<R> {
 
     pub(super) fn weight(&self) -> usize {
         self.details.weight
+    }
+
+    pub(super) fn has_variants(&self) -> bool {
+        self.details.has_variants
     }
 
     /// Returns the product after a change, or `None` if it has to be read again.
@@ -140,7 +147,7 @@ mod tests {
     use super::*;
 
     fn product(version: i64, stock: i32) -> CachedProduct<()> {
-        CachedProduct::new(Product { id: 1, version, stock, ..Product::default() })
+        CachedProduct::new(Product { id: 1, version, stock, ..Product::default() }, true)
     }
 
     fn change(version: i64, details_version: i64, stock: i32) -> ProductChange {
@@ -158,7 +165,7 @@ mod tests {
     fn a_change_of_stock_is_also_one_of_the_only_variant() {
         let variant = Variant { id: 1, stock: Some(10), ..Variant::default() };
         let product = Product { id: 1, version: 3, stock: 10, variants: vec![variant], ..Product::default() };
-        let changed = CachedProduct::<()>::new(product).after(&change(4, 3, 7)).unwrap();
+        let changed = CachedProduct::<()>::new(product, true).after(&change(4, 3, 7)).unwrap();
         assert_eq!(changed.to_product().variants[0].stock, Some(7));
     }
 

@@ -39,15 +39,17 @@ pub(super) enum Key {
 pub(super) struct Filled {
     products: Vec<Product>,
     response: ListProductsResponse,
+    /// Whether the products have their variants.
+    has_variants: bool,
 }
 
 impl Filled {
     pub(super) fn products(products: Vec<Product>) -> Self {
-        Self { products, response: ListProductsResponse::default() }
+        Self { products, response: ListProductsResponse::default(), has_variants: true }
     }
 
-    pub(super) fn page(mut response: ListProductsResponse) -> Self {
-        Self { products: std::mem::take(&mut response.products), response }
+    pub(super) fn page(mut response: ListProductsResponse, has_variants: bool) -> Self {
+        Self { products: std::mem::take(&mut response.products), response, has_variants }
     }
 }
 
@@ -197,7 +199,7 @@ where
     pub(super) fn outcome(&self, filled: Filled) -> Outcome<R> {
         let products = filled.products.into_iter().map(|mut product| {
             (self.0.trim)(&mut product);
-            CachedProduct::new(product)
+            CachedProduct::new(product, filled.has_variants)
         });
         Outcome { products: products.collect(), response: Arc::new(filled.response) }
     }

@@ -48,7 +48,7 @@ use crate::{timeouts, transport::Transport};
 
 /// Default of `BODEGA_CACHE_BYTES`, the weight of all caches of a process.
 pub const DEFAULT_BYTES: usize = 64 * 1024 * 1024;
-/// Enough for 200 products of the maximum length.
+/// Enough for 200 products of the maximum length, or for 100 with the variants that a page may have.
 const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 
 /// A cache of products and of pages of products. Cheap to clone. A product can be kept together with a rendering `R` of it,
@@ -207,7 +207,8 @@ where
         request: ListProductsRequest,
     ) -> impl Future<Output = Result<Filled, Status>> + Send + use<R, P> {
         let mut catalog = self.0.catalog.clone();
-        async move { Ok(Filled::page(catalog.list_products(request).await?.into_inner())) }
+        let has_variants = !request.omit_variants;
+        async move { Ok(Filled::page(catalog.list_products(request).await?.into_inner(), has_variants)) }
     }
 
     /// Looks an entry up, and returns it only when the cache is fresh.

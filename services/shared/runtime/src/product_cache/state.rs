@@ -44,6 +44,8 @@ pub(super) struct Begin {
 
 struct PageEntry<P> {
     ids: Box<[i32]>,
+    /// Whether the products have their variants.
+    has_variants: bool,
     response: Arc<ListProductsResponse>,
     epochs: Epochs,
     depends_on_availability: bool,
@@ -97,8 +99,9 @@ impl<R, P> State<R, P> {
         self.products_weight + self.pages_weight
     }
 
+    /// Returns a product with its variants.
     pub(super) fn product(&mut self, id: i32) -> Option<CachedProduct<R>> {
-        self.products.get(&id).cloned()
+        self.products.get(&id).filter(|product| product.has_variants()).cloned()
     }
 
     pub(super) fn page(&mut self, key: &str) -> Option<CachedPage<R, P>> {
@@ -111,7 +114,10 @@ impl<R, P> State<R, P> {
         if let Some(rendered) = rendered.filter(|rendered| rendered.generation == Some(self.generation)) {
             return Some(CachedPage::Rendered(rendered.page.clone()));
         }
-        let products: Option<Vec<_>> = entry.ids.iter().map(|id| self.products.get(id).cloned()).collect();
+        let has_variants = entry.has_variants;
+        let product =
+            |id| self.products.get(id).filter(|product| product.has_variants() || !has_variants).cloned();
+        let products: Option<Vec<_>> = entry.ids.iter().map(product).collect();
         let Some(products) = products else {
             self.remove_page(key);
             return None;
@@ -158,8 +164,10 @@ impl<R, P> State<R, P> {
         let now = self.log.end();
         for product in products {
             let version = |id| (product.id() == id).then(|| product.version());
-            let cached = self.products.peek(&product.id()).map(CachedProduct::version);
-            let is_newer = cached.is_none_or(|cached| cached < product.version());
+            // One with its variants replaces one without them of the same version.
+            let order = |product: &CachedProduct<R>| (product.version(), product.has_variants());
+            let cached = self.products.peek(&product.id()).map(order);
+            let is_newer = cached.is_none_or(|cached| cached < order(product));
             if is_newer && self.log.allows(begin.position, now, version) {
                 self.remove_product(product.id());
                 self.products_weight += product.weight();
@@ -184,7 +192,16 @@ impl<R, P> State<R, P> {
         let ids: Box<_> = products.iter().map(CachedProduct::id).collect();
         let weight = ENTRY + 2 * key.len() + size_of_val(&*ids) * 4 + response.next_cursor.len();
         let epochs = begin.epochs;
-        let entry = PageEntry { ids, response, epochs, depends_on_availability, rendered: None, weight };
+        let has_variants = products.iter().all(CachedProduct::has_variants);
+        let entry = PageEntry {
+            ids,
+            has_variants,
+            response,
+            epochs,
+            depends_on_availability,
+            rendered: None,
+            weight,
+        };
         if self.is_following && entry.is_current(self.epochs) {
             self.remove_page(key);
             self.pages_weight += weight;

@@ -58,7 +58,7 @@ struct Inner {
 }
 
 impl FakeCatalog {
-    /// Has products 1 to 100 with 100 units in stock.
+    /// Has products 1 to 100 with a variant and 100 units in stock.
     pub(crate) fn new() -> Self {
         let products = (1..=100).map(|id| {
             let product = Product {
@@ -68,6 +68,7 @@ impl FakeCatalog {
                 currency: "USD".to_owned(),
                 stock: 100,
                 version: 1,
+                variants: vec![Variant { id, ..Variant::default() }],
                 ..Product::default()
             };
             (id, product)
@@ -263,19 +264,22 @@ macro_rules! serve_reads_of_products {
                 Ok(Response::new(BatchGetProductsResponse { products: self.read(found).await }))
             }
 
-            /// Lists the products in ascending order; supports `limit` and `in_stock`.
+            /// Lists the products in ascending order; supports `limit`, `in_stock` and `omit_variants`.
             async fn list_products(
                 &self,
                 request: Request<ListProductsRequest>,
             ) -> Result<Response<ListProductsResponse>, Status> {
-                let ListProductsRequest { limit, in_stock, .. } = request.into_inner();
+                let ListProductsRequest { limit, in_stock, omit_variants, .. } = request.into_inner();
                 let listed = |products: &BTreeMap<i32, Product>| {
                     let matching = products
                         .values()
                         .filter(|product| in_stock.is_none_or(|in_stock| in_stock == (product.stock > 0)));
                     matching.take(usize::try_from(limit).unwrap()).cloned().collect()
                 };
-                let products = self.read(listed).await;
+                let mut products: Vec<Product> = self.read(listed).await;
+                if omit_variants {
+                    products.iter_mut().for_each(|product| product.variants.clear());
+                }
                 Ok(Response::new(ListProductsResponse { products, next_cursor: "next".to_owned() }))
             }
 

@@ -1,6 +1,7 @@
 //! The cache of products: what it returns while its stream of changes works, and while it does not.
 
 mod fake_catalog;
+mod variants;
 
 use std::{
     sync::Arc,
