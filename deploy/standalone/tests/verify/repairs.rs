@@ -1,6 +1,6 @@
 //! `bodega verify --repair` repairs what is safe, reports it, and changes nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bodega::{
     provision::Logins,
@@ -54,6 +54,21 @@ const RESTORE_CART: &str = "
     insert into cart.cart_items (cart_id, product_id, quantity, quoted_price_minor, currency, added_at)
     select c.id, i.product_id, i.quantity + 1, i.price_minor, o.currency, o.created_at - interval '1 s'
     from latest o join orders.order_items i on i.order_id = o.id join cart.carts c on c.user_id = o.user_id";
+
+/// Loses the record that the guest's cart was cleared. Grace has had 3 units of the same product for longer.
+macro_rules! lose_checkout_of_guest {
+    ($more:literal) => {
+        concat!(
+            "create temporary table guests as select * from orders.orders where guest_id is not null;
+             create temporary table graces as
+             select c.user_id, c.id as cart_id
+             from cart.carts c join cart.cart_items i on i.cart_id = c.id where i.quantity = 3;
+             delete from cart.checkouts where order_id in (select id from guests);
+             update cart.cart_items set added_at = added_at - interval '1 day' where cart_id in (select cart_id from graces);",
+            $more
+        )
+    };
+}
 
 async fn sql(database: &TestDatabase, sql: &'static str) {
     let mut db = PgConnection::connect(&database.url()).await.unwrap();
@@ -162,15 +177,66 @@ async fn removes_only_ordered_items_from_carts() {
     assert_eq!(left, [1], "the additional unit");
 }
 
+/// Returns the quantities of all lines of carts.
+async fn quantities(database: &TestDatabase) -> Vec<i32> {
+    let lines = "select array_agg(quantity order by quantity) from cart.cart_items";
+    let mut db = PgConnection::connect(&database.url()).await.unwrap();
+    sqlx::query_scalar(lines).fetch_one(&mut db).await.unwrap()
+}
+
 /// The cart was never cleared, but its items were added after those orders.
 #[tokio::test]
 async fn keeps_items_added_after_the_order() {
-    let lines = "select array_agg(quantity order by quantity) from cart.cart_items";
     let (database, done) = assert_repaired("delete from cart.checkouts").await;
     assert!(done.iter().all(|line| line.starts_with("recorded the checkout of order ")), "{done:?}");
-    let mut db = PgConnection::connect(&database.url()).await.unwrap();
-    let lines: Vec<i32> = sqlx::query_scalar(lines).fetch_one(&mut db).await.unwrap();
-    assert_eq!(lines, [1, 3, 9_000]);
+    assert_eq!(quantities(&database).await, [1, 3, 9_000]);
+}
+
+/// The claim of a guest's order does not make the items of the user's cart part of it.
+#[tokio::test]
+async fn keeps_items_of_a_user_who_has_claimed_the_order_of_a_guest() {
+    let violation = lose_checkout_of_guest!(
+        "update orders.orders o set user_id = g.user_id, access_key_hash = null, cart_version = -number
+         from graces g where o.guest_id is not null"
+    );
+    let (database, done) = assert_repaired(violation).await;
+    let [line] = &done[..] else { panic!("{done:?}") };
+    assert!(line.starts_with("recorded the checkout of order ") && line.contains(" for guest "), "{line}");
+    assert_eq!(quantities(&database).await, [1, 3, 9_000]);
+}
+
+#[tokio::test]
+async fn removes_ordered_items_from_the_cart_of_a_guest() {
+    let violation = lose_checkout_of_guest!(
+        "insert into cart.cart_items (cart_id, product_id, quantity, quoted_price_minor, currency, added_at)
+         select c.id, i.product_id, i.quantity + 1, i.price_minor, o.currency, o.created_at - interval '1 s'
+         from guests o
+         join orders.order_items i on i.order_id = o.id
+         join cart.carts c on substr(c.guest_token_hash, 1, 16) = uuid_send(o.guest_id)"
+    );
+    let (database, done) = assert_repaired(violation).await;
+    let [line] = &done[..] else { panic!("{done:?}") };
+    assert!(line.starts_with("removed 1 of product ") && line.contains(" from the cart of guest "), "{line}");
+    assert_eq!(quantities(&database).await, [1, 1, 3, 9_000]);
+}
+
+/// The lines may be those of the order, or the user's own.
+#[tokio::test]
+async fn leaves_merged_carts_of_guests_alone() {
+    let violation = lose_checkout_of_guest!(
+        "delete from cart.carts c using guests o where substr(c.guest_token_hash, 1, 16) = uuid_send(o.guest_id);
+         insert into cart.merged_guests (guest_id, user_id) select o.guest_id, g.user_id from guests o, graces g"
+    );
+    let database = violated_by(violation).await;
+    let Repaired { done, report } = repaired(&database).await;
+    assert_eq!(violated_rules(&report), BTreeSet::from(["ordered items were removed from the cart"]));
+    assert_eq!(done, Vec::<String>::new());
+    assert_eq!(quantities(&database).await, [1, 3, 9_000]);
+    // Without a line from before the order there is nothing to remove.
+    sql(&database, "update cart.cart_items set added_at = now()").await;
+    let Repaired { done, report } = repaired(&database).await;
+    assert!(done.len() == 1 && report.is_clean(), "{done:?}\n{report}");
+    assert_eq!(quantities(&database).await, [1, 3, 9_000]);
 }
 
 #[tokio::test]
