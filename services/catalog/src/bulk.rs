@@ -5,7 +5,6 @@ use bodega_runtime::{database::Pool, money::Currency};
 
 use crate::{
     categories_and_tags::{self, Kind},
-    error::Error,
     products, variants,
 };
 
@@ -29,29 +28,33 @@ pub async fn tags(db: &Pool, names: &[String]) -> sqlx::Result<Vec<i32>> {
     categories_and_tags::db::find_or_create(db, Kind::Tag, names).await
 }
 
+/// Returns those of these SKUs that other products have already, so that inserting a product with one of them fails.
+///
+/// # Errors
+/// When the database fails.
+pub async fn taken_skus(db: &Pool, skus: &[String]) -> sqlx::Result<Vec<String>> {
+    variants::taken_skus(db, skus).await
+}
+
 /// Inserts products with their initial stock and their variants, and returns their ids in the same order.
 ///
 /// Products are inserted in transactions of 1,000. `progress` is called after each with the number of products inserted
 /// so far.
 ///
 /// # Errors
-/// When the database fails, or a product violates a constraint. Earlier transactions stay committed.
+/// When the database fails, a product violates a constraint, or another variant has the SKU of one. Earlier transactions stay committed.
 pub async fn insert_products(
     db: &Pool,
     currency: Currency,
     products: &[NewProduct],
     mut progress: impl FnMut(usize),
-) -> sqlx::Result<Vec<i32>> {
+) -> anyhow::Result<Vec<i32>> {
     let mut ids = Vec::with_capacity(products.len());
     for batch in products.chunks(BATCH_SIZE) {
         let mut transaction = db.begin().await?;
         let inserted = products::db::products::insert(&mut transaction, currency, batch).await?;
         for (id, product) in inserted.iter().zip(batch).filter(|(_, product)| !product.variants.is_empty()) {
-            let variants = variants::insert(&mut transaction, currency, declaration(*id, product)).await;
-            variants.map_err(|error| match error {
-                Error::Database(error) => error,
-                error => sqlx::Error::Encode(error.into()),
-            })?;
+            variants::insert(&mut transaction, currency, declaration(*id, product)).await?;
         }
         ids.extend(inserted);
         transaction.commit().await?;

@@ -66,6 +66,15 @@ pub(super) async fn add_missing(db: &Pool, currency: Currency) -> anyhow::Result
     let missing: Vec<_> =
         products()?.into_iter().filter(|(_, product)| !existing.contains(&product.name)).collect();
 
+    // A product of the store may have one of them.
+    let variants = missing.iter().flat_map(|(_, product)| &product.variants);
+    let skus: Vec<_> = variants.map(|variant| variant.sku.clone()).collect();
+    let taken: HashSet<_> = bulk::taken_skus(db, &skus).await?.into_iter().collect();
+    let new_variant = |variant: Variant| {
+        let sku = if taken.contains(&variant.sku) { String::new() } else { variant.sku.clone() };
+        NewVariant::from(Variant { sku, ..variant })
+    };
+
     let names = distinct(missing.iter().map(|(category, _)| category));
     let ids = bulk::categories(db, &names).await?;
     let categories: HashMap<_, _> = names.iter().zip(ids).collect();
@@ -82,7 +91,7 @@ pub(super) async fn add_missing(db: &Pool, currency: Currency) -> anyhow::Result
             category_id: categories.get(&category).copied(),
             tag_ids: product.tags.iter().filter_map(|tag| tags.get(tag).copied()).collect(),
             option_names: product.options,
-            variants: product.variants.into_iter().map(NewVariant::from).collect(),
+            variants: product.variants.into_iter().map(new_variant).collect(),
             ..NewProduct::default()
         })
         .collect();

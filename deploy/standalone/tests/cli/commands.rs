@@ -8,6 +8,7 @@ use std::{
 };
 
 use bodega_embedded_postgres::testing::{self, TempDir};
+use serde_json::json;
 use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
 
 use crate::harness::{
@@ -166,6 +167,22 @@ async fn commands_work_on_a_running_store() {
     stdout_of(&mut bodega(dir.path(), &["seed"])).await;
     assert!(store.product_count().await >= 60);
     assert!(stdout_of(&mut bodega(dir.path(), &["verify"])).await.contains("checks passed"));
+    store.process.terminate().await;
+}
+
+/// The demo products have SKUs.
+#[tokio::test]
+async fn adds_demo_products_also_if_a_product_has_one_of_their_skus() {
+    let dir = TempDir::new("skus").unwrap();
+    let store = start_bodega(&mut bodega(dir.path(), &["--demo=false"])).await;
+    let created =
+        stdout_of(&mut bodega(dir.path(), &["admin", "create", "--email", "ada@shop.example"])).await;
+    let password = created.trim().rsplit_once(": ").unwrap().1;
+    let admin = store.sign_in("ada@shop.example", password).await;
+    let id = admin.create_product("Towel", "5", 1).await;
+    let body = json!({"options": [], "variants": [{"sku": "towel-wht", "price": 5}]});
+    admin.put(&format!("/api/products/{id}/variants"), body).await.expect(200);
+    assert!(stdout_of(&mut bodega(dir.path(), &["seed"])).await.contains("Added 62 demo products"));
     store.process.terminate().await;
 }
 

@@ -254,3 +254,16 @@ pub(super) async fn update_product(
     .await?;
     Ok(())
 }
+
+/// Returns those of these SKUs that variants have which can be ordered.
+pub(super) async fn taken_skus(db: impl PgExecutor<'_>, skus: &[String]) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"select wanted.sku as "sku!" from unnest($1::text[]) as wanted (sku)
+           where exists (
+               select from catalog.variants v where v.archived_at is null and lower(v.sku) = lower(wanted.sku)
+           )"#,
+        skus,
+    )
+    .fetch_all(db)
+    .await
+}

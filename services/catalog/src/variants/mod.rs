@@ -19,6 +19,14 @@ pub(crate) use self::{
 };
 use crate::error::Error;
 
+/// Returns those of these SKUs that variants have which can be ordered.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn taken_skus(db: &Pool, skus: &[String]) -> sqlx::Result<Vec<String>> {
+    db::taken_skus(db, skus).await
+}
+
 /// Returns the option names of a product that is sold, and its variants in display order.
 ///
 /// # Errors

@@ -66,10 +66,12 @@ async fn inserts_products_with_variants() {
     assert!(app.get(ids[0]).await.unwrap().variants.is_empty());
     app.assert_ledger_adds_up().await;
 
+    let skus = ["mug-s", "MUG-M", "MUG-L"].map(str::to_owned);
+    assert_eq!(bulk::taken_skus(&app.db, &skus).await.unwrap(), ["mug-s", "MUG-L"]);
     // All of them or none.
     let products = [new("Plate"), with_variants];
     let error = bulk::insert_products(&app.db, "USD".parse().unwrap(), &products, |_| {}).await.unwrap_err();
-    assert!(error.to_string().contains("SKU"), "{error}");
+    assert_eq!(error.to_string(), "another variant has this SKU");
     assert_eq!(app.search("plate").await, [""; 0]);
 }
 
