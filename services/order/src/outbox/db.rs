@@ -8,6 +8,9 @@ use uuid::Uuid;
 
 use crate::{backoff::CLAIM_LIMIT, checkout::pricing::Line};
 
+/// Age of a refund up to which the release of stock waits until the payment provider has accepted or rejected it.
+const OPEN_REFUND_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum DeliveryKind {
@@ -46,7 +49,8 @@ pub(crate) struct Delivery {
     pub cart_owner: Uuid,
     /// The lines of the order.
     pub lines: Json<Vec<Line>>,
-    /// Refunds of the order whose returned units the catalog does not know yet: it must know them before it releases the rest.
+    /// Refunds of the order whose returned units the catalog does not know yet: it must know them before it releases the rest. Also
+    /// those that the payment provider has neither accepted nor rejected so far.
     pub refunds: Vec<Uuid>,
     pub traceparent: Option<String>,
 }
@@ -61,13 +65,17 @@ pub(crate) async fn find_pending(db: &Pool, order_id: Uuid) -> sqlx::Result<Vec<
                       as "lines!: Json<Vec<Line>>",
                   array(
                       select r.id from orders.refunds r
-                      where r.order_id = d.order_id and r.accepted_at is not null and r.stock_returned_at is null
+                      where r.order_id = d.order_id and r.stock_returned_at is null
+                        and (r.accepted_at is not null
+                            or r.status = 'pending' and r.created_at > now() - make_interval(secs => $2))
+                        and exists (select from orders.refund_lines l where l.refund_id = r.id and l.quantity > 0)
                       order by r.id
                   ) as "refunds!"
            from orders.outbox d
            join orders.orders o on o.id = d.order_id
            where d.order_id = $1 and d.rejection is null"#,
         order_id,
+        OPEN_REFUND_TIMEOUT.as_secs_f64(),
     )
     .fetch_all(db)
     .await
@@ -93,11 +101,15 @@ pub(crate) async fn claim(db: &Pool) -> sqlx::Result<Vec<Delivery>> {
                          as "lines!: Json<Vec<Line>>",
                      array(
                          select r.id from orders.refunds r
-                         where r.order_id = d.order_id and r.accepted_at is not null and r.stock_returned_at is null
+                         where r.order_id = d.order_id and r.stock_returned_at is null
+                           and (r.accepted_at is not null
+                               or r.status = 'pending' and r.created_at > now() - make_interval(secs => $3))
+                           and exists (select from orders.refund_lines l where l.refund_id = r.id and l.quantity > 0)
                          order by r.id
                      ) as "refunds!""#,
         CLAIM_LIMIT,
         WORK_LEASE.as_secs_f64(),
+        OPEN_REFUND_TIMEOUT.as_secs_f64(),
     )
     .fetch_all(db)
     .await

@@ -56,7 +56,11 @@ async fn deliver_linked(app: &App, delivery: &Delivery) -> Result<(), Error> {
         DeliveryKind::ClearCart => app.upstreams.clear_ordered(*order_id, *cart_owner, lines).await,
         DeliveryKind::ReleaseStock => {
             for refund_id in refunds {
-                process::return_units(app, *order_id, *refund_id).await?;
+                if !process::return_units(app, *order_id, *refund_id).await? {
+                    return Err(Error::ProviderUnavailable(format!(
+                        "refund {refund_id} is not accepted yet"
+                    )));
+                }
             }
             app.upstreams.release(*order_id).await
         }

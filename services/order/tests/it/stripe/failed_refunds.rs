@@ -216,3 +216,30 @@ async fn a_refund_with_nothing_left_to_do_is_claimed_once() {
     }
     assert_eq!(app.catalog.return_count(), 1);
 }
+
+/// Otherwise a unit that is not to be sold again is released with the others.
+#[tokio::test]
+async fn stock_is_released_once_open_refunds_of_its_units_are_accepted_or_rejected() {
+    for (fault, ended, available) in
+        [(Fault::DropAfter, RefundStatus::Succeeded, 999), (Fault::DropBefore, RefundStatus::Failed, 1000)]
+    {
+        let app = StripeApp::start().await;
+        let order = app.new_order(&[(MUG, 2)]).await;
+        let intent = app.create_intent(&order).await.unwrap();
+        app.stripe.confirm(&intent.client_secret, Card::Visa).await.unwrap();
+        app.stripe.delivered().await;
+        app.stripe.fail_next(Operation::Refund, fault, 2);
+        let refund = app.refund(returning(&order, &[(MUG, 1)])).await.unwrap();
+        assert_eq!(refund.status(), RefundStatus::Pending);
+        app.execute("update orders.refunds set next_attempt_at = now() + interval '1 h'").await;
+        app.cancel(order.user_id.parse().unwrap(), &order.id).await.unwrap();
+        app.wait_for(&order, Cancelled, Refunded, SOON).await;
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(app.catalog.available(MUG), 998, "nothing is released");
+        app.execute("update orders.refunds set next_attempt_at = now()").await;
+        app.wait_for_refunds(&order, |refunds| statuses(refunds) == [ended]).await;
+        app.assert_returns_add_up().await;
+        assert_eq!(app.catalog.available(MUG), available);
+        assert_eq!(app.stripe.total_refunded(), 2 * MUG_PRICE);
+    }
+}
