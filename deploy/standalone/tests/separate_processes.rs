@@ -169,7 +169,15 @@ async fn a_service_waits_until_its_schema_is_migrated_by_the_owner() {
     provision::migrate(&owners).await.unwrap();
     provision::roles(&owners, &store::passwords()).await.unwrap();
     // Other lines may precede it: there is no catalog.
-    let listening = async { while !cart.line().await.contains("cart listening on") {} };
+    let listening = async {
+        loop {
+            let line = cart.line().await;
+            println!("{line}");
+            if line.contains("cart listening on") {
+                break;
+            }
+        }
+    };
     tokio::time::timeout(std::time::Duration::from_secs(60), listening).await.expect("cart starts");
     assert!(cart.terminate().await.success());
 }
