@@ -47,7 +47,7 @@ pub(crate) enum ReviewReason {
     RefundedElsewhere,
     /// The money is for an order that does not exist.
     OrderMissing,
-    /// The provider has not reported a final state within weeks.
+    /// The provider has not reported a final state within weeks, or does not know a refund that may have been made.
     Unsettled,
 }
 
