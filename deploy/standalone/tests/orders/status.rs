@@ -188,7 +188,14 @@ async fn concurrent_transitions_happen_once() {
         _ => ada.post_empty(&cancel).await,
     }));
     let statuses: Vec<_> = requests.await.iter().map(|response| response.status).collect();
-    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
-    assert_eq!(statuses.iter().filter(|status| **status == 409).count(), 5, "{statuses:?}");
+    let succeeded = |indices: &[usize]| indices.iter().filter(|index| statuses[**index] == 200).count();
+    let (admins, customers) = (succeeded(&[0, 1, 3, 4]), succeeded(&[2, 5]));
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 409).count(),
+        6 - admins - customers,
+        "{statuses:?}"
+    );
+    // A customer who cancels an order that is cancelled already gets it as it is.
+    assert!(admins + customers == 1 || succeeded(&[0, 3]) == 0 && admins <= 1, "{statuses:?}");
     store.verify().await;
 }
