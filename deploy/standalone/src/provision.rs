@@ -206,14 +206,23 @@ pub(crate) async fn database(owner: &PgConnectOptions, name: &str) -> sqlx::Resu
 pub async fn roles(owners: &Logins, passwords: &Passwords) -> sqlx::Result<()> {
     let passwords = [&passwords.identity, &passwords.catalog, &passwords.cart, &passwords.order];
     for ((schema, owner), password) in owners.by_schema().into_iter().zip(passwords) {
-        let mut attempts = 1;
-        while let Err(error) = role(owner, schema, password).await {
-            if attempts == ROLE_ATTEMPTS || !is_concurrent_update(&error) {
-                return Err(error);
-            }
-            attempts += 1;
-            sleep(ROLE_RETRY_PAUSE).await;
+        retry(async || role(owner, schema, password).await).await?;
+    }
+    // Last, when all roles may connect: services that wait for their schema connect with the right of everyone until then.
+    for (_, owner) in owners.by_database() {
+        retry(async || revoke_from_public(owner).await).await?;
+    }
+    Ok(())
+}
+
+async fn retry(change: impl AsyncFn() -> sqlx::Result<()>) -> sqlx::Result<()> {
+    let mut attempts = 1;
+    while let Err(error) = change().await {
+        if attempts == ROLE_ATTEMPTS || !is_concurrent_update(&error) {
+            return Err(error);
         }
+        attempts += 1;
+        sleep(ROLE_RETRY_PAUSE).await;
     }
     Ok(())
 }
@@ -227,12 +236,7 @@ async fn role(owner: &PgConnectOptions, schema: &Schema, password: &str) -> sqlx
     // A slow statement would be logged, with its password.
     let mut db = PgConnection::connect_with(&owner.clone().disable_statement_logging()).await?;
     let mut transaction = db.begin().await?;
-    // Two of these transactions would update the same rows of the system catalogs.
-    sqlx::raw_sql("select pg_advisory_xact_lock(hashtext('bodega roles'))")
-        .execute(&mut *transaction)
-        .await?;
-    let database: String =
-        sqlx::query_scalar("select current_database()").fetch_one(&mut *transaction).await?;
+    let database = lock_roles(&mut transaction).await?;
     // Only a superuser may change the attributes of a role, so they are left alone where they are right.
     let is_privileged: Option<bool> = sqlx::query_scalar(
         "select rolsuper or rolcreatedb or rolcreaterole from pg_roles where rolname = $1",
@@ -253,8 +257,7 @@ async fn role(owner: &PgConnectOptions, schema: &Schema, password: &str) -> sqlx
         .iter()
         .map(|table| format!("revoke update, delete on {}.{table} from {};", schema.name, schema.role));
     let statements = format!(
-        "revoke all on database {database} from public;
-         revoke create on schema public from public;
+        "revoke create on schema public from public;
          {verb} role {role} login {attributes} password {password};
          alter role {role} set plan_cache_mode = {plans};
          alter role {role} set jit = off;
@@ -268,7 +271,6 @@ async fn role(owner: &PgConnectOptions, schema: &Schema, password: &str) -> sqlx
          alter default privileges in schema {schema} grant usage, select on sequences to {role};
          revoke insert, update, delete on {schema}._sqlx_migrations from {role};
          {append_only}",
-        database = identifier(&database),
         role = schema.role,
         password = literal(password),
         plans = schema.plans,
@@ -279,6 +281,24 @@ async fn role(owner: &PgConnectOptions, schema: &Schema, password: &str) -> sqlx
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *transaction).await?;
     transaction.commit().await?;
     db.close().await
+}
+
+async fn revoke_from_public(owner: &PgConnectOptions) -> sqlx::Result<()> {
+    let mut db = PgConnection::connect_with(owner).await?;
+    let mut transaction = db.begin().await?;
+    let database = lock_roles(&mut transaction).await?;
+    let statement = format!("revoke all on database {database} from public");
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    db.close().await
+}
+
+/// Waits for other transactions that change roles and their rights: two of them would update the same rows of the system catalogs.
+/// Returns the quoted name of the database.
+async fn lock_roles(db: &mut PgConnection) -> sqlx::Result<String> {
+    sqlx::raw_sql("select pg_advisory_xact_lock(hashtext('bodega roles'))").execute(&mut *db).await?;
+    let database: String = sqlx::query_scalar("select current_database()").fetch_one(db).await?;
+    Ok(identifier(&database))
 }
 
 fn identifier(name: &str) -> String {
